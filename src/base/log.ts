@@ -1,0 +1,18 @@
+import type { PhaseName, PhaseReport, Problem, Step } from './report.js';
+
+/** Everything a person is told while the work runs. The doors decide how an entry looks. */
+export type LogEntry =
+  | { kind: 'phase-started'; phase: PhaseName; detail?: string }
+  | { kind: 'step'; phase: PhaseName; step: Step }
+  | { kind: 'phase-ended'; report: PhaseReport }
+  /** Work that is under way and says so; printed, but no claim that anything is done. */
+  | { kind: 'progress'; text: string }
+  | { kind: 'line'; text: string }
+  | { kind: 'notice'; problem: Problem }
+  | { kind: 'warning'; problem: Problem }
+  | { kind: 'problem'; problem: Problem }
+  /** Output of a remote or local program: untrusted text, shown inside a group and made inert. */
+  | { kind: 'output'; source: string; text: string }
+  | { kind: 'debug'; text: string };
+
+export type Log = (entry: LogEntry) => void;

@@ -1,0 +1,177 @@
+/**
+ * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
+ * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
+ */
+
+export const PHASES = ['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback'] as const;
+export type PhaseName = (typeof PHASES)[number];
+
+/** `unknown`: it could not be found out whether the step took effect; never reported as either of the others. */
+export type StepOutcome = 'passed' | 'failed' | 'skipped' | 'unknown';
+
+export interface Step {
+  name: string;
+  outcome: StepOutcome;
+  /** Milliseconds since the epoch, on the machine that runs the action; for the timeline only, never for a decision. */
+  startedAt: number;
+  milliseconds: number;
+  detail?: string;
+}
+
+/** A place in a file of the checkout. Line and column count from 1; columns in code points. */
+export interface SourcePosition {
+  file: string;
+  line: number;
+  column: number;
+  /** The text of that line, cut for display. */
+  text?: string;
+}
+
+/** What went wrong, in words for a tired person, and what to do next. Holds no secret and no row data. */
+export interface Problem {
+  message: string;
+  /** SQLSTATE, HTTP status, exit code or system error code, where there is one. */
+  code?: string;
+  at?: SourcePosition;
+  /** The next action. */
+  next?: string;
+}
+
+export interface PhaseReport {
+  phase: PhaseName;
+  outcome: StepOutcome;
+  startedAt: number;
+  milliseconds: number;
+  steps: Step[];
+  /** Why the phase failed; the first entry is the cause. Empty unless failed or unknown. */
+  problems: Problem[];
+  /** One closing sentence: what was done and what was left untouched. */
+  summary?: string;
+  facts: Facts;
+}
+
+export interface TableFact {
+  schema: string;
+  name: string;
+  /** Rows: estimated from the catalogue or counted, see `exact`; null where not known (never analysed). */
+  rows: number | null;
+  exact: boolean;
+  bytes: number;
+  rls: boolean;
+  forced: boolean;
+  policies: number;
+}
+
+export interface HealthFact {
+  name: string;
+  /** Where it was asked from. */
+  from: 'runner' | 'vps';
+  ok: boolean;
+  /** HTTP status; null where no answer came, or for the database. */
+  status: number | null;
+  'latency-ms': number | null;
+  attempts: number;
+  /** Why it is not ok. */
+  detail?: string;
+}
+
+export interface HostFact {
+  /** Position in `ssh-host`, from 1; host names are often secrets. */
+  host: number;
+  outcome: 'deployed' | 'unchanged' | 'rolled-back' | 'rollback-failed' | 'failed' | 'skipped' | 'unknown';
+  'previous-sha'?: string;
+  'deployed-sha'?: string;
+  release?: string;
+  'downtime-ms'?: number;
+  'rollback-ms'?: number;
+  rehearsed?: boolean;
+  detail?: string;
+}
+
+/** `edge`: good on the server, bad through the public URL; the new version stays. `slow`: healthy, but too slow. */
+export type Verdict = 'ok' | 'app' | 'edge' | 'database' | 'slow';
+
+/** What the phases found out or changed. Each field becomes the output of the same name in kebab case. */
+export interface Facts {
+  pending?: string[];
+  applied?: string[];
+  deferred?: string[];
+  skipped?: string[];
+  reverted?: string[];
+  schemaAhead?: string[];
+  verified?: boolean;
+  tables?: TableFact[];
+  previousSha?: string;
+  deployedSha?: string;
+  release?: string;
+  health?: HealthFact[];
+  healthy?: boolean;
+  rolledBack?: boolean;
+  verdict?: Verdict;
+  downtimeMs?: number;
+  rollbackMs?: number;
+  hosts?: HostFact[];
+  reversible?: boolean;
+  destructive?: boolean;
+  backupPath?: string;
+  deploymentId?: string;
+}
+
+export const OUTCOMES = [
+  'success',
+  'failure',
+  'rolled-back',
+  'rollback-failed',
+  'cancelled',
+  'unknown',
+  'skipped',
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export interface Report {
+  mode: string;
+  environment?: string;
+  outcome: Outcome;
+  phases: PhaseReport[];
+  failedPhase?: PhaseName;
+  failedStep?: string;
+  problems: Problem[];
+  warnings: Problem[];
+  facts: Facts;
+  /** The next action for a person; empty after success. */
+  next?: string;
+  startedAt: number;
+  milliseconds: number;
+}
+
+/** An expected failure: it carries the problems that a person is told, and is never shown with a stack. */
+export class Failure extends Error {
+  readonly problems: Problem[];
+  /** `unknown` where it could not be found out whether the work took effect. */
+  readonly outcome: 'failed' | 'unknown';
+
+  constructor(problems: Problem | Problem[], outcome: 'failed' | 'unknown' = 'failed') {
+    const list = Array.isArray(problems) ? problems : [problems];
+    super(list.map((problem) => problem.message).join('\n'));
+    this.name = 'Failure';
+    this.problems = list;
+    this.outcome = outcome;
+  }
+}
+
+/** The run was cancelled by a person (SIGINT, SIGTERM); what was under way has been stopped or told. */
+export class Cancelled extends Failure {
+  constructor(message = 'cancelled') {
+    super({ message });
+    this.name = 'Cancelled';
+  }
+}
+
+/** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
+export function problemsOf(error: unknown): Problem[] {
+  if (error instanceof Failure) return error.problems;
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  const code =
+    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return [code === undefined ? { message } : { message, code }];
+}

@@ -1,0 +1,99 @@
+import { inspect } from 'node:util';
+
+/**
+ * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ */
+export class Secret {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  reveal(): string {
+    return this.#text;
+  }
+
+  toString(): string {
+    return '***';
+  }
+
+  toJSON(): string {
+    return '***';
+  }
+
+  [inspect.custom](): string {
+    return '***';
+  }
+}
+
+/** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
+export const SHORTEST_MASKED = 4;
+
+/** Words so common that masking them would make a log unreadable (the runner masks every occurrence). */
+const COMMON_WORDS = new Set([
+  'test',
+  'true',
+  'false',
+  'null',
+  'root',
+  'main',
+  'user',
+  'password',
+  'postgres',
+  'localhost',
+  'deploy',
+]);
+
+/** True where a value is too short or too common to be masked on its own. */
+export function isUnmaskable(value: string): boolean {
+  return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
+}
+
+/**
+ * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
+ * URL-encoded form, its JSON form, base64 in the three alignments, and hex.
+ * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
+ */
+export function secretForms(value: string): string[] {
+  const forms = new Set<string>();
+  const add = (text: string): void => {
+    if (!isUnmaskable(text)) forms.add(text);
+  };
+  const trimmed = value.trim();
+  for (const text of [value, trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
+    // A line such as "-----BEGIN OPENSSH PRIVATE KEY-----" is no secret, and masking it hides error messages.
+    if (text.startsWith('-----')) continue;
+    add(text);
+  }
+  if (isUnmaskable(trimmed)) return [...forms];
+  const bytes = Buffer.from(trimmed, 'utf8');
+  add(bytes.toString('hex'));
+  for (const shift of [0, 1, 2]) {
+    // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+    const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
+    const start = shift === 0 ? 0 : shift + 1;
+    const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
+    const stable = encoded.slice(start, end);
+    if (stable.length >= 8) add(stable);
+  }
+  add(encodeURIComponent(trimmed));
+  try {
+    add(decodeURIComponent(trimmed));
+  } catch {
+    // Not URL-encoded: nothing to decode.
+  }
+  add(JSON.stringify(trimmed).slice(1, -1));
+  return [...forms];
+}
+
+/** A function that replaces every form of the given secrets by `***`, longest first. */
+export function sanitiser(secrets: Iterable<string>): (text: string) => string {
+  const forms = new Set<string>();
+  for (const secret of secrets) for (const form of secretForms(secret)) forms.add(form);
+  const ordered = [...forms].sort((a, b) => b.length - a.length);
+  return (text) => ordered.reduce((clean, form) => clean.replaceAll(form, '***'), text);
+}

@@ -1,0 +1,34 @@
+/** What a transport can hold; see docs/transports. */
+export type Transport = 'direct' | 'session-pooler' | 'transaction-pooler' | 'management-api';
+
+/** The rows of one statement of a message, by column name. */
+export type Row = Record<string, unknown>;
+
+export interface StatementResult {
+  /** The command tag's word, such as SELECT or INSERT; empty where the transport does not tell it. */
+  command: string;
+  rows: Row[];
+}
+
+export interface SendOptions {
+  /** Milliseconds after which the outcome is given up as unknown. */
+  deadline: number;
+  signal?: AbortSignal;
+  /** Told of each RAISE INFO/NOTICE/WARNING while the message still runs; never called by the query endpoint. */
+  onNotice?: (notice: { severity: string; message: string }) => void;
+}
+
+/**
+ * One database, over whichever transport. Connects on the first message and again when the connection was lost
+ * between messages; never repeats a message that may have run.
+ */
+export interface Database {
+  readonly transport: Transport;
+  /**
+   * Sends one simple-query message: all its statements are one implicit transaction.
+   * Rejects with SqlError when the server answered with an error, and with LostConnection when no answer came
+   * (the outcome of the message is then unknown).
+   */
+  send(message: string, options: SendOptions): Promise<StatementResult[]>;
+  close(): Promise<void>;
+}

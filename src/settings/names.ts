@@ -1,0 +1,147 @@
+import { invisibleCharacter } from './readers.js';
+
+/** A complaint about a name, and what would be right; undefined when the name is fine. */
+export type Complaint = { wrong: string; right: string } | undefined;
+
+function visible(value: string): Complaint {
+  const invisible = invisibleCharacter(value);
+  return invisible
+    ? { wrong: `holds the invisible character ${invisible}`, right: 'Type the value again without it.' }
+    : undefined;
+}
+
+/** A path inside the project: relative, not upwards, not an option. */
+export function checkRelativePath(path: string): Complaint {
+  const invisible = visible(path);
+  if (invisible) return invisible;
+  const right = 'Use a path inside the project, such as supabase/migrations.';
+  if (path.startsWith('-')) return { wrong: 'starts with a dash and would be read as an option', right };
+  if (path.startsWith('/') || /^[A-Za-z]:/.test(path)) return { wrong: 'is an absolute path', right };
+  if (path.split(/[\\/]/).includes('..')) return { wrong: 'leads out of the project', right };
+  return undefined;
+}
+
+/** A folder on the VPS: absolute, normal, and deep enough not to be the system's own. */
+export function checkRemotePath(path: string): Complaint {
+  const invisible = visible(path);
+  if (invisible) return invisible;
+  const right = 'Use the absolute path of the application on the server, such as /var/www/app.';
+  if (!path.startsWith('/')) return { wrong: 'is not an absolute path', right };
+  const parts = path.split('/').filter((part) => part !== '');
+  if (parts.some((part) => part === '.' || part === '..')) return { wrong: 'holds . or .. segments', right };
+  if (parts.length < 2) return { wrong: 'is a top-level folder of the server', right };
+  return undefined;
+}
+
+/**
+ * A branch, tag or commit by git's own rules (git check-ref-format), narrower where a shell or an option
+ * parser could be reached: nothing that starts with a dash, no revision syntax such as `@{-1}` or `HEAD~1`.
+ */
+export function checkGitRef(ref: string): Complaint {
+  const right = 'Use a full commit SHA, a branch or a tag name.';
+  const invisible = visible(ref);
+  if (invisible) return invisible;
+  if (ref.startsWith('-')) return { wrong: 'starts with a dash and would be read as an option', right };
+  if (/[\s~^:?*[\\;&|<>$`'"(){}!]/.test(ref) || ref.includes('..') || ref.includes('@{') || ref === '@') {
+    return { wrong: 'holds characters that a git name cannot have', right };
+  }
+  const parts = ref.split('/');
+  if (
+    parts.some((part) => part === '' || part.startsWith('.') || part.endsWith('.lock')) ||
+    ref.endsWith('.')
+  ) {
+    return { wrong: 'is not a name that git accepts', right };
+  }
+  return undefined;
+}
+
+/** A PM2 process name. Names that PM2 reads as something else (`all`, a number, an option) are refused. */
+export function checkProcessName(name: string): Complaint {
+  const right =
+    'Use the name shown by `pm2 list`: letters, digits, dot, dash and underscore, not "all", not a number alone.';
+  const invisible = visible(name);
+  if (invisible) return invisible;
+  if (name === 'all') return { wrong: '"all" means every process to PM2', right };
+  if (/^\d+$/.test(name)) return { wrong: 'a number means a process id to PM2', right };
+  if (name.startsWith('-')) return { wrong: 'starts with a dash and would be read as an option', right };
+  if (!/^[\p{L}\p{N}][\p{L}\p{N} ._@-]*$/u.test(name) || name.length > 100)
+    return { wrong: 'holds characters that a process name should not have', right };
+  return undefined;
+}
+
+/** An environment's name: one word, as GitHub Environments have it. */
+export function checkEnvironmentName(name: string): Complaint {
+  const invisible = visible(name);
+  if (invisible) return invisible;
+  if (name.length > 60 || !/^[\p{L}\p{N}][\p{L}\p{N} ._/-]*$/u.test(name)) {
+    return { wrong: 'is not a name for an environment', right: 'Use a word such as staging or production.' };
+  }
+  return undefined;
+}
+
+/** A table, function or other object: schema and name as Postgres will store them. */
+export interface QualifiedName {
+  schema: string;
+  name: string;
+}
+
+/**
+ * Reads `name`, `schema.name`, `"We ird"."x"` as SQL does: unquoted parts are folded to lower case, `""` is a
+ * quote inside a quoted part. Without a schema it is `public`.
+ */
+export function parseQualifiedName(text: string): QualifiedName | { wrong: string; right: string } {
+  const right = 'Write table, schema.table or "Quoted Schema"."Quoted Table".';
+  const invisible = visible(text);
+  if (invisible) return invisible;
+  const parts: string[] = [];
+  let rest = text;
+  for (;;) {
+    const quoted = /^"((?:[^"]|"")+)"/.exec(rest);
+    const word = quoted ?? /^[\p{L}_][\p{L}\p{N}_$]*/u.exec(rest);
+    if (!word) return { wrong: `${JSON.stringify(text)} is not a table name`, right };
+    parts.push(quoted ? quoted[1]!.replaceAll('""', '"') : word[0].toLowerCase());
+    rest = rest.slice(word[0].length);
+    if (rest === '') break;
+    if (!rest.startsWith('.')) return { wrong: `${JSON.stringify(text)} is not a table name`, right };
+    rest = rest.slice(1);
+  }
+  if (parts.length === 1) return { schema: 'public', name: parts[0]! };
+  if (parts.length === 2) return { schema: parts[0]!, name: parts[1]! };
+  return { wrong: `${JSON.stringify(text)} has more than two parts`, right };
+}
+
+/** `user@host:port` with its parts optional; IPv6 addresses in brackets when a port follows. */
+export interface HostAddress {
+  host: string;
+  port?: number;
+  user?: string;
+}
+
+export function parseHostAddress(text: string): HostAddress | { wrong: string; right: string } {
+  const right =
+    'Write host, user@host or user@host:port, one per line; an IPv6 address in brackets: [2001:db8::1]:22.';
+  const at = text.lastIndexOf('@');
+  const user = at < 0 ? undefined : text.slice(0, at);
+  const place = at < 0 ? text : text.slice(at + 1);
+  const bracketed = /^\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?$/.exec(place);
+  const bare = /^[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(place) ? place : undefined;
+  const named = /^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(\d{1,5}))?$/.exec(place);
+  const host = bracketed?.[1] ?? bare ?? named?.[1];
+  const port = bracketed?.[2] ?? (bare ? undefined : named?.[2]);
+  if (host === undefined) return { wrong: 'is not a host', right };
+  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))
+    return { wrong: 'has a port that is not from 1 to 65535', right };
+  if (user !== undefined && checkUserName(user)) return { wrong: 'has a user that cannot exist', right };
+  return {
+    host,
+    ...(port === undefined ? {} : { port: Number(port) }),
+    ...(user === undefined ? {} : { user }),
+  };
+}
+
+/** A login name on the VPS. */
+export function checkUserName(user: string): Complaint {
+  return /^[A-Za-z_][A-Za-z0-9._-]{0,63}\$?$/.test(user)
+    ? undefined
+    : { wrong: 'is not a user name', right: 'Use the login name on the server, such as deploy.' };
+}
