@@ -1,0 +1,245 @@
+import { spawn } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { GIT_ENV, type Origin } from './origin.js';
+import { kill, processesWith, until } from './pm2.js';
+
+export interface VpsOptions {
+  mode?: 'cluster' | 'fork';
+  instances?: number;
+  /** How the entry learns its port: PORT in its environment, or `-p` in its arguments. */
+  portFrom?: 'environment' | 'arguments';
+  /** False leaves the server without an application: no checkout, no PM2 entry. */
+  installed?: boolean;
+  /** Content of an untracked .env.local in the checkout. */
+  envLocal?: string;
+}
+
+export interface Ran {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface LoadResult {
+  requests: number;
+  failed: number;
+  /** What the failures were, at most ten. */
+  failures: string[];
+  versions: string[];
+}
+
+/** A server of one's own inside a temporary folder: HOME, PM2 daemon, PATH and one application that runs. */
+export interface Vps {
+  readonly root: string;
+  readonly home: string;
+  readonly appPath: string;
+  readonly appName: string;
+  readonly port: number;
+  readonly env: Record<string, string>;
+  /** Runs a command of the server's shell there. */
+  run(command: string, cwd?: string): Promise<Ran>;
+  /** Version and commit that the application answers with now; undefined where it does not answer. */
+  served(): Promise<{ version: string; commit: string | null; greeting: string; pid: number } | undefined>;
+  /** Keeps `perSecond` requests a second running until `stop`. */
+  load(perSecond: number): { stop(): Promise<LoadResult> };
+  /** Ids of everything that runs in the sandbox. */
+  processes(): number[];
+  stop(): Promise<void>;
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer();
+    server.on('error', fail);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      server.close(() => done(port));
+    });
+  });
+}
+
+export async function startVps(origin: Origin, options: VpsOptions = {}): Promise<Vps> {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'muva-vps-')));
+  const home = join(root, 'home');
+  const bin = join(root, 'bin');
+  const appPath = join(root, 'var/www/app');
+  for (const folder of [home, bin, join(root, 'var/www')]) mkdirSync(folder, { recursive: true });
+  symlinkSync(process.execPath, join(bin, 'node'));
+  for (const tool of ['pm2', 'pnpm']) symlinkSync(resolve('node_modules/.bin', tool), join(bin, tool));
+  writeFileSync(join(home, '.gitconfig'), '[safe]\n\tdirectory = *\n[advice]\n\tdetachedHead = false\n');
+  const { GIT_CONFIG_GLOBAL: _, ...gitEnv } = GIT_ENV;
+  const env = {
+    HOME: home,
+    PM2_HOME: join(home, '.pm2'),
+    PATH: `${bin}:/usr/local/bin:/usr/bin:/bin`,
+    LANG: 'C.UTF-8',
+    SHELL: '/bin/sh',
+    USER: 'deployer',
+    XDG_DATA_HOME: join(home, '.local/share'),
+    MUVA_SANDBOX: root,
+    npm_config_update_notifier: 'false',
+    PM2_DISABLE_VERSION_CHECK: 'true',
+    ...gitEnv,
+  };
+  const port = await freePort();
+  const vps: Vps = {
+    root,
+    home,
+    appPath,
+    appName: 'app',
+    port,
+    env,
+    run: (command, cwd = home) => runShell(command, cwd, env),
+    served: () => served(port),
+    load: (perSecond) => startLoad(port, perSecond),
+    processes: () => processesWith('MUVA_SANDBOX', root),
+    stop: () => stopSandbox(root),
+  };
+  try {
+    if (options.installed ?? true) await installApp(vps, origin, options);
+  } catch (error) {
+    await vps.stop();
+    throw error;
+  }
+  return vps;
+}
+
+async function installApp(vps: Vps, origin: Origin, options: VpsOptions): Promise<void> {
+  await mustRun(vps, `git clone -q '${origin.url}' '${vps.appPath}'`);
+  if (options.envLocal !== undefined) writeFileSync(join(vps.appPath, '.env.local'), options.envLocal);
+  await mustRun(vps, 'pnpm install --frozen-lockfile && pnpm build', vps.appPath);
+  const byArguments = options.portFrom === 'arguments';
+  writeFileSync(
+    join(vps.home, 'ecosystem.config.json'),
+    JSON.stringify({
+      apps: [
+        {
+          name: vps.appName,
+          script: 'server.js',
+          cwd: vps.appPath,
+          exec_mode: options.mode ?? 'cluster',
+          instances: options.instances ?? 1,
+          kill_timeout: 10_000,
+          ...(byArguments ? { args: ['-p', String(vps.port)] } : { env: { PORT: String(vps.port) } }),
+        },
+      ],
+    }),
+  );
+  await mustRun(vps, `pm2 start '${join(vps.home, 'ecosystem.config.json')}' && pm2 save`);
+  await until('the application to answer', () => vps.served());
+}
+
+async function mustRun(vps: Vps, command: string, cwd?: string): Promise<void> {
+  const ran = await vps.run(command, cwd);
+  if (ran.code !== 0) throw new Error(`${command} ended with ${ran.code}:\n${ran.stdout}\n${ran.stderr}`);
+}
+
+function runShell(command: string, cwd: string, env: Record<string, string>): Promise<Ran> {
+  return new Promise((done, fail) => {
+    const child = spawn('/bin/sh', ['-c', command], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.on('error', fail);
+    // PM2's daemon inherits the pipes, so 'close' would wait for it.
+    child.on('exit', (code) => setImmediate(() => done({ code, stdout, stderr })));
+  });
+}
+
+/** One answer over a connection of its own, as a proxy without keep-alive asks. */
+function ask(port: number, path: string): Promise<{ status: number; body: string }> {
+  return new Promise((done, fail) => {
+    const asked = request({ host: '127.0.0.1', port, path, agent: false, timeout: 15_000 }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      response.on('end', () => done({ status: response.statusCode ?? 0, body }));
+      response.on('error', fail);
+    });
+    asked.on('timeout', () => asked.destroy(new Error('timed out')));
+    asked.on('error', fail);
+    asked.end();
+  });
+}
+
+async function served(port: number): ReturnType<Vps['served']> {
+  try {
+    const { body } = await ask(port, '/api/health');
+    return JSON.parse(body) as Awaited<ReturnType<Vps['served']>>;
+  } catch {
+    return undefined;
+  }
+}
+
+function startLoad(port: number, perSecond: number): { stop(): Promise<LoadResult> } {
+  const result: LoadResult = { requests: 0, failed: 0, failures: [], versions: [] };
+  const open = new Set<Promise<void>>();
+  const once = async (): Promise<void> => {
+    result.requests += 1;
+    try {
+      const { status, body } = await ask(port, '/');
+      if (status !== 200) throw new Error(`status ${status}`);
+      const version = /version ([^<]*)</.exec(body)?.[1] ?? '?';
+      if (!result.versions.includes(version)) result.versions.push(version);
+    } catch (error) {
+      result.failed += 1;
+      if (result.failures.length < 10) result.failures.push(String(error));
+    }
+  };
+  const started = performance.now();
+  const timer = setInterval(() => {
+    // Catches up after a late tick, so that the rate is what was asked for.
+    const due = Math.floor(((performance.now() - started) * perSecond) / 1_000);
+    while (result.requests < due) {
+      const running = once().finally(() => open.delete(running));
+      open.add(running);
+    }
+  }, 10);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(open);
+      return result;
+    },
+  };
+}
+
+async function stopSandbox(root: string): Promise<void> {
+  const daemon = readPid(join(root, 'home/.pm2/pm2.pid'));
+  if (daemon !== undefined && processesWith('MUVA_SANDBOX', root).includes(daemon)) kill(daemon);
+  await until('everything in the sandbox to end', () => {
+    const left = processesWith('MUVA_SANDBOX', root);
+    for (const pid of left) kill(pid);
+    return left.length === 0;
+  });
+  rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+}
+
+function readPid(file: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(file, 'utf8'));
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
