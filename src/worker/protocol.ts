@@ -1,9 +1,19 @@
 import type { HealthFact, Problem, Step } from '../base/report.js';
 
 /**
- * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS;
- * the action streams it there, hands it one request as JSON over stdin, and reads JSON lines back.
+ * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
  * Types and plain values only: both bundles import this file.
+ *
+ * Short commands (inspect, probe, follow, go, cancel) run while the connection is open: `node -` reads, over
+ * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle, and answers on stdout with lines that
+ * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
+ * Exit code 0: answered. 3: could not be carried out; a line of kind `refused` says why. Others: it crashed.
+ *
+ * Long commands (deploy, rollback) run detached: `node worker.js --request <file>`, without a terminal, in a
+ * session of their own. The file holds the request as JSON, mode 0600; the worker deletes it as soon as it is
+ * read. They tell what happens only through the events of their run folder, which `follow` streams. Started
+ * again for a run that is under way or has ended (same id, attempt, task and invocation), the worker leaves it
+ * alone and exits with 0, so a start whose answer was lost can be repeated.
  */
 
 /** The application as the action knows it; everything else the worker finds out on the host. */
@@ -20,6 +30,11 @@ export interface AppRequest {
 export interface RunRequest {
   id: string;
   attempt: number;
+  /**
+   * Tells two phases of one workflow run and attempt apart (a deploy, a rollback and a deploy again): made up once
+   * by each phase, the same in its start, follow, go and cancel. Letters, digits, `-` and `_` only.
+   */
+  invocation?: string;
   url?: string;
   actor?: string;
 }
@@ -104,7 +119,10 @@ export interface ProbeRequest {
   health: HealthRequest;
 }
 
-/** Streams the events of a run from byte `offset` of its journal file until the run has ended. */
+/**
+ * Streams the events of a run from byte `offset` of its events file until the run has ended or its worker is gone.
+ * While it streams, the worker knows that the action is still there (see `goLease`).
+ */
 export interface FollowRequest {
   command: 'follow';
   app: AppRequest;
@@ -113,11 +131,16 @@ export interface FollowRequest {
   offset: number;
 }
 
-/** Lets a prepared deploy cut over, or stops one that has not cut over yet. */
+/**
+ * Lets a prepared deploy cut over, or stops one that has not cut over yet; after the cutover a cancel changes
+ * nothing, and the run finishes. How it ended is told by `follow` alone.
+ */
 export interface SignalRequest {
   command: 'go' | 'cancel';
   app: AppRequest;
   run: RunRequest;
+  /** Default `deploy`. */
+  task?: 'deploy' | 'rollback';
 }
 
 export type WorkerRequest =
@@ -128,7 +151,41 @@ export type WorkerRequest =
   | FollowRequest
   | SignalRequest;
 
-/** One JSON line from the worker. `offset` is the byte after this line, from which a reconnect goes on. */
+/** Starts each line that a short command prints for the action. */
+export const LINE_MARK = 'muva-worker ';
+
+/** What a short command answers: LINE_MARK, then one of these as JSON, then a newline. */
+export type WorkerLine =
+  /** The one answer to `inspect`. */
+  | { kind: 'host'; facts: HostFacts }
+  /** The one answer to `probe`. */
+  | { kind: 'probed'; health: HealthFact[]; healthy: boolean }
+  /** From `follow`. `offset` is the byte after this event, from which a reconnect goes on. */
+  | { kind: 'event'; offset: number; event: WorkerEvent }
+  /** From `follow`, every 5 seconds: the connection and the worker are alive. */
+  | { kind: 'heartbeat' }
+  /**
+   * From `follow`, last: the worker ended without a result (killed, or the server was restarted). The next deploy
+   * or rollback repairs what it left half done, and says so.
+   */
+  | { kind: 'died'; problem: Problem }
+  /** The one answer to `go` and `cancel`; not accepted where the run has ended or (cancel) cuts over already. */
+  | { kind: 'signalled'; accepted: boolean; detail: string }
+  /** The command could not be carried out; nothing was changed. */
+  | { kind: 'refused'; problems: Problem[] };
+
+/** The answer in one line of stdout; undefined for any other text. */
+export function parseWorkerLine(line: string): WorkerLine | undefined {
+  if (!line.startsWith(LINE_MARK)) return undefined;
+  try {
+    const value: unknown = JSON.parse(line.slice(LINE_MARK.length));
+    return typeof value === 'object' && value !== null && 'kind' in value ? (value as WorkerLine) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One thing that happened during a deploy or rollback, in the order of happening. */
 export type WorkerEvent =
   | { kind: 'started'; pid: number; at: number }
   | { kind: 'progress'; text: string }
