@@ -140,6 +140,8 @@ export interface Report {
   facts: Facts;
   /** The next action for a person; empty after success. */
   next?: string;
+  /** True where the run was stopped with its changes neither finished nor undone: the post step settles them. */
+  unsettled?: true;
   startedAt: number;
   milliseconds: number;
 }

@@ -1,0 +1,186 @@
+import type { Log } from './base/log.js';
+import { skippedPhase } from './base/phase.js';
+import { Cancelled, type HealthFact, type PhaseReport, type Problem, problemsOf, type Report } from './base/report.js';
+import { openDatabase } from './database/open.js';
+import { changesOf, decideRollback, firstFailure, mergeFacts, outcomeOf } from './decide.js';
+import { backup } from './phases/backup.js';
+import { health, healthBaseline } from './phases/health.js';
+import { migrate } from './phases/migrate.js';
+import { type Look, plan } from './phases/plan.js';
+import { redeploy } from './phases/redeploy.js';
+import { rollback } from './phases/rollback.js';
+import { verify } from './phases/verify.js';
+import type { Settings } from './settings/settings.js';
+import type { Tools } from './tools.js';
+import { openFleet } from './vps/fleet.js';
+
+/** What the corridor needs from whoever opened the door. */
+export interface Door {
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** The folder with worker.js. */
+  readonly dist: string;
+}
+
+/** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
+export async function run(settings: Settings, door: Door): Promise<Report> {
+  const startedAt = Date.now();
+  const warnings: Problem[] = [];
+  const log: Log = (entry) => {
+    if (entry.kind === 'warning') warnings.push(entry.problem);
+    door.log(entry);
+  };
+  const phases: PhaseReport[] = [];
+  await withTools(settings, { ...door, log }, (tools) => corridor(tools, settings, phases));
+  return finish(settings, phases, warnings, startedAt, door.signal.aborted);
+}
+
+/**
+ * Called by the post step when the main step ended without a final report (cancelled, killed): undoes what the
+ * run left half done, or tells what it finished. Returns undefined where there was nothing to settle.
+ */
+export async function settle(settings: Settings, door: Door): Promise<Report | undefined> {
+  if (settings.mode !== 'deploy' || !settings.rollback.onFailure) return undefined;
+  const startedAt = Date.now();
+  const warnings: Problem[] = [];
+  const phases: PhaseReport[] = [];
+  await withTools(settings, door, async (tools) => {
+    phases.push(await rollback(tools, settings));
+  });
+  return finish(settings, phases, warnings, startedAt, false);
+}
+
+async function withTools(settings: Settings, door: Door, work: (tools: Tools) => Promise<void>): Promise<void> {
+  const database = settings.database && openDatabase(settings.database.connection, { log: door.log });
+  const fleet = settings.vps && openFleet(settings.vps, { dist: door.dist, log: door.log });
+  try {
+    await work({
+      log: door.log,
+      signal: door.signal,
+      ...(database ? { database } : {}),
+      ...(fleet ? { fleet } : {}),
+    });
+  } finally {
+    await Promise.allSettled([database?.close(), fleet?.close()]);
+  }
+}
+
+/** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
+async function corridor(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
+  const walk = async (phase: PhaseReport['phase'], work: () => Promise<PhaseReport>): Promise<PhaseReport> => {
+    const report = await guarded(phase, work, tools.log);
+    phases.push(report);
+    return report;
+  };
+  switch (settings.mode) {
+    case 'plan':
+      await walk('plan', async () => (await plan(tools, settings)).report);
+      return;
+    case 'verify':
+      await walk('verify', () => verify(tools, settings));
+      return;
+    case 'health':
+      await walk('health', () => health(tools, settings, {}));
+      return;
+    case 'rollback':
+      await walk('rollback', () => rollback(tools, settings));
+      return;
+    case 'redeploy':
+      await walk('redeploy', () => redeploy(tools, settings));
+      return;
+    case 'migrate':
+      if (settings.database.backup !== 'off' && (await walk('backup', () => backup(tools, settings))).outcome !== 'passed') return;
+      await walk('migrate', () => migrate(tools, settings, { contract: settings.database.afterHealth }));
+      return;
+    case 'deploy':
+      await deploy(tools, settings, walk, phases);
+  }
+}
+
+type Walk = (phase: PhaseReport['phase'], work: () => Promise<PhaseReport>) => Promise<PhaseReport>;
+
+/** Look at everything, then database, code, health and contract steps; on failure undo what this run changed. */
+async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: PhaseReport[]): Promise<void> {
+  let look: Look | undefined;
+  let before: HealthFact[] = [];
+  const planned = await walk('plan', async () => {
+    const [found, baseline] = await Promise.all([plan(tools, settings), settings.skip.includes('health') ? [] : healthBaseline(tools, settings)]);
+    look = found;
+    before = baseline;
+    return found.report;
+  });
+  if (planned.outcome === 'passed' && look) await change(tools, settings, walk, look, before);
+  if (tools.signal.aborted) return;
+  const decision = decideRollback(phases, before, settings.rollback.onFailure);
+  if (decision.rollback) {
+    tools.log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
+    await walk('rollback', () => rollback(tools, settings));
+  } else if (firstFailure(phases)) {
+    phases.push(skippedPhase('rollback', decision.why));
+    tools.log({ kind: 'line', text: `Not rolled back: ${decision.why}` });
+  }
+}
+
+/** The part of a deploy that writes, phase after phase, until one does not pass. */
+async function change(tools: Tools, settings: Settings, walk: Walk, look: Look, before: HealthFact[]): Promise<void> {
+  const passed = async (phase: PhaseReport['phase'], work: () => Promise<PhaseReport>): Promise<boolean> =>
+    (await walk(phase, work)).outcome === 'passed';
+
+  if (settings.database) {
+    if (settings.database.backup !== 'off' && !(await passed('backup', () => backup(tools, settings)))) return;
+    const known = look.database ? { plan: look.database } : {};
+    if (!(await passed('migrate', () => migrate(tools, settings, known)))) return;
+    if (!(await passed('verify', () => verify(tools, settings)))) return;
+  }
+  if (settings.vps) {
+    const redeployed = await walk('redeploy', () => redeploy(tools, settings, look.hosts));
+    if (redeployed.outcome !== 'passed') return;
+    // A newer run is live already: this run's commit is not served, so there is nothing to ask for.
+    if (redeployed.facts.hosts?.every((host) => host.outcome === 'skipped')) return;
+  }
+  if (!settings.skip.includes('health')) {
+    const expect = settings.vps?.ref === undefined ? {} : { expectSha: settings.vps.ref };
+    if (!(await passed('health', () => health(tools, settings, { before, ...expect })))) return;
+  }
+  if (settings.database && (look.database?.deferred.length ?? 0) > 0) {
+    await walk('migrate', () => migrate(tools, settings, { contract: true }));
+  }
+}
+
+/** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
+async function guarded(phase: PhaseReport['phase'], work: () => Promise<PhaseReport>, log: Log): Promise<PhaseReport> {
+  const startedAt = Date.now();
+  try {
+    return await work();
+  } catch (error) {
+    const problems = problemsOf(error);
+    for (const problem of problems) log({ kind: 'problem', problem });
+    const outcome = error instanceof Cancelled ? 'skipped' : 'failed';
+    return { ...skippedPhase(phase, ''), outcome, startedAt, milliseconds: Date.now() - startedAt, problems };
+  }
+}
+
+function finish(settings: Settings, phases: PhaseReport[], warnings: Problem[], startedAt: number, cancelled: boolean): Report {
+  const failed = firstFailure(phases) ?? phases.find((phase) => phase.outcome === 'failed' || phase.outcome === 'unknown');
+  const failedStep = failed?.steps.find((step) => step.outcome === 'failed' || step.outcome === 'unknown')?.name;
+  const facts = mergeFacts(phases);
+  facts.rolledBack ??= facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
+  const outcome = outcomeOf(phases, settings.mode, cancelled);
+  const changes = changesOf(phases);
+  const next = failed?.problems.find((problem) => problem.next !== undefined)?.next;
+  return {
+    mode: settings.mode,
+    ...(settings.environment === undefined ? {} : { environment: settings.environment }),
+    outcome,
+    phases,
+    ...(failed ? { failedPhase: failed.phase } : {}),
+    ...(failedStep === undefined ? {} : { failedStep }),
+    problems: phases.flatMap((phase) => phase.problems),
+    warnings,
+    facts,
+    ...(next === undefined ? {} : { next }),
+    ...(outcome === 'cancelled' && settings.mode === 'deploy' && changes.database ? { unsettled: true as const } : {}),
+    startedAt,
+    milliseconds: Date.now() - startedAt,
+  };
+}

@@ -1,0 +1,79 @@
+import { type PhaseRecord, runPhase } from '../base/phase.js';
+import { Failure, type HostFact, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
+import { rollbackDatabase } from '../database/rollback-database.js';
+import type { Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import { rollbackFleet } from '../vps/rollback-fleet.js';
+
+/**
+ * Undoes what one workflow run changed, newest first: the code goes back on every host, then the database by its
+ * down files. Where the code could not be put back the schema is kept: the code that is live may need it.
+ */
+export async function rollback(tools: Tools, settings: Settings): Promise<PhaseReport> {
+  const what = settings.rollback.to ?? (settings.rollback.steps === undefined ? `run ${settings.rollback.runId}` : `the newest ${settings.rollback.steps} migrations`);
+  return runPhase('rollback', tools.log, what, async (record) => {
+    const started = performance.now();
+    const code = await rollbackCode(tools, settings, record);
+    const database = await rollbackSchema(tools, settings, record, code.failed);
+    const changed = code.changed || database.changed;
+    record.facts.rolledBack = changed;
+    if (changed) record.facts.rollbackMs = Math.round(performance.now() - started);
+    const problems = [...code.problems, ...database.problems];
+    if (problems.length > 0) throw new Failure(problems);
+    record.summarise(changed ? closing(code.changed, database.schemaAhead) : 'There was nothing to undo: nothing was changed.');
+  });
+}
+
+interface CodeOutcome {
+  changed: boolean;
+  failed: boolean;
+  problems: Problem[];
+}
+
+async function rollbackCode(tools: Tools, settings: Settings, record: PhaseRecord): Promise<CodeOutcome> {
+  // Steps count migrations; the code is not asked for.
+  if (!tools.fleet || settings.rollback.steps !== undefined) return { changed: false, failed: false, problems: [] };
+  try {
+    const hosts = await rollbackFleet(tools, settings, record);
+    record.facts.hosts = hosts;
+    const back = hosts.find((host) => host.outcome === 'rolled-back');
+    if (back?.['deployed-sha']) record.facts.deployedSha = back['deployed-sha'];
+    if (back?.release) record.facts.release = back.release;
+    const bad = hosts.filter((host) => host.outcome === 'rollback-failed' || host.outcome === 'unknown' || host.outcome === 'failed');
+    return { changed: back !== undefined, failed: bad.length > 0, problems: bad.map(hostProblem) };
+  } catch (error) {
+    return { changed: false, failed: true, problems: problemsOf(error) };
+  }
+}
+
+function hostProblem(host: HostFact): Problem {
+  return { message: `host ${host.host}: ${host.detail ?? 'the previous version could not be put back'}` };
+}
+
+interface SchemaOutcome {
+  changed: boolean;
+  schemaAhead: string[];
+  problems: Problem[];
+}
+
+async function rollbackSchema(tools: Tools, settings: Settings, record: PhaseRecord, codeFailed: boolean): Promise<SchemaOutcome> {
+  const none: SchemaOutcome = { changed: false, schemaAhead: [], problems: [] };
+  if (!tools.database || !settings.database) return none;
+  if (codeFailed) {
+    record.skip('database: kept, because the code could not be put back');
+    return none;
+  }
+  try {
+    const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record);
+    record.facts.reverted = reverted;
+    record.facts.schemaAhead = schemaAhead;
+    return { changed, schemaAhead, problems: [] };
+  } catch (error) {
+    return { ...none, problems: problemsOf(error) };
+  }
+}
+
+function closing(code: boolean, schemaAhead: readonly string[]): string {
+  const back = code ? 'The previous version is live again.' : 'The database is back.';
+  return schemaAhead.length === 0 ? back : `${back} The schema is ahead of the code: ${schemaAhead.join(', ')} stay applied.`;
+}
