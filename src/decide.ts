@@ -67,7 +67,8 @@ export function decideRollback(
   const failed = firstFailure(phases);
   if (!failed) return { rollback: false, why: 'Nothing failed.' };
   const changes = changesOf(phases);
-  if (!changes.database && !changes.code) return { rollback: false, why: 'This run changed nothing that could be undone.' };
+  if (!changes.database && !changes.code)
+    return { rollback: false, why: 'This run changed nothing that could be undone.' };
   if (failed.phase === 'health' && failed.facts.verdict === 'edge') {
     return {
       rollback: false,
@@ -75,13 +76,20 @@ export function decideRollback(
     };
   }
   if (failed.phase === 'health' && newlyFailing(before, failed.facts.health ?? []).length === 0) {
-    return { rollback: false, why: 'What fails now failed before this deploy too, so it is no reason to take the new version back.' };
+    return {
+      rollback: false,
+      why: 'What fails now failed before this deploy too, so it is no reason to take the new version back.',
+    };
   }
   const served = phases.some((phase) => phase.phase === 'health' && phase.outcome === 'passed');
   if (served && failed.phase === 'migrate') {
-    return { rollback: false, why: 'The new version is healthy; only the migrations that wait for that (after-health) failed.' };
+    return {
+      rollback: false,
+      why: 'The new version is healthy; only the migrations that wait for that (after-health) failed.',
+    };
   }
-  if (!rollbackOnFailure) return { rollback: false, why: 'rollback-on-failure is false: the changes of this run stay.' };
+  if (!rollbackOnFailure)
+    return { rollback: false, why: 'rollback-on-failure is false: the changes of this run stay.' };
   return { rollback: true, why: `Phase ${failed.phase} failed.` };
 }
 
@@ -93,7 +101,9 @@ export function newlyFailing(before: readonly HealthFact[], now: readonly Health
 
 /** The phase that the run failed in: the first that failed or ended unknown. */
 export function firstFailure(phases: readonly PhaseReport[]): PhaseReport | undefined {
-  return phases.find((phase) => phase.phase !== 'rollback' && (phase.outcome === 'failed' || phase.outcome === 'unknown'));
+  return phases.find(
+    (phase) => phase.phase !== 'rollback' && (phase.outcome === 'failed' || phase.outcome === 'unknown'),
+  );
 }
 
 /** What the whole run is called in the output `outcome`. */
@@ -107,12 +117,16 @@ export function outcomeOf(phases: readonly PhaseReport[], mode: string, cancelle
     return 'rolled-back';
   }
   if (cancelled) return 'cancelled';
-  if (!failed) return phases.some((phase) => phase.facts.hosts?.some((host) => host.outcome === 'skipped')) ? 'skipped' : 'success';
+  if (!failed)
+    return phases.some((phase) => phase.facts.hosts?.some((host) => host.outcome === 'skipped'))
+      ? 'skipped'
+      : 'success';
   if (failed.outcome === 'unknown') return 'unknown';
   const hosts = failed.facts.hosts ?? [];
   if (hosts.some((host) => host.outcome === 'rollback-failed')) return 'rollback-failed';
   // The worker on the VPS put the old version back by itself, and nothing else stands changed.
   const changes = changesOf(phases);
-  if (hosts.some((host) => host.outcome === 'rolled-back') && !changes.database && !changes.code) return 'rolled-back';
+  if (hosts.some((host) => host.outcome === 'rolled-back') && !changes.database && !changes.code)
+    return 'rolled-back';
   return 'failure';
 }

@@ -1,6 +1,13 @@
 import type { Log } from './base/log.js';
 import { skippedPhase } from './base/phase.js';
-import { Cancelled, type HealthFact, type PhaseReport, type Problem, problemsOf, type Report } from './base/report.js';
+import {
+  Cancelled,
+  type HealthFact,
+  type PhaseReport,
+  type Problem,
+  problemsOf,
+  type Report,
+} from './base/report.js';
 import { openDatabase } from './database/open.js';
 import { changesOf, decideRollback, firstFailure, mergeFacts, outcomeOf } from './decide.js';
 import { backup } from './phases/backup.js';
@@ -50,7 +57,11 @@ export async function settle(settings: Settings, door: Door): Promise<Report | u
   return finish(settings, phases, warnings, startedAt, false);
 }
 
-async function withTools(settings: Settings, door: Door, work: (tools: Tools) => Promise<void>): Promise<void> {
+async function withTools(
+  settings: Settings,
+  door: Door,
+  work: (tools: Tools) => Promise<void>,
+): Promise<void> {
   const database = settings.database && openDatabase(settings.database.connection, { log: door.log });
   const fleet = settings.vps && openFleet(settings.vps, { dist: door.dist, log: door.log });
   try {
@@ -67,7 +78,10 @@ async function withTools(settings: Settings, door: Door, work: (tools: Tools) =>
 
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
 async function corridor(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
-  const walk = async (phase: PhaseReport['phase'], work: () => Promise<PhaseReport>): Promise<PhaseReport> => {
+  const walk = async (
+    phase: PhaseReport['phase'],
+    work: () => Promise<PhaseReport>,
+  ): Promise<PhaseReport> => {
     const report = await guarded(phase, work, tools.log);
     phases.push(report);
     return report;
@@ -89,7 +103,11 @@ async function corridor(tools: Tools, settings: Settings, phases: PhaseReport[])
       await walk('redeploy', () => redeploy(tools, settings));
       return;
     case 'migrate':
-      if (settings.database.backup !== 'off' && (await walk('backup', () => backup(tools, settings))).outcome !== 'passed') return;
+      if (
+        settings.database.backup !== 'off' &&
+        (await walk('backup', () => backup(tools, settings))).outcome !== 'passed'
+      )
+        return;
       await walk('migrate', () => migrate(tools, settings, { contract: settings.database.afterHealth }));
       return;
     case 'deploy':
@@ -104,7 +122,10 @@ async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: Phas
   let look: Look | undefined;
   let before: HealthFact[] = [];
   const planned = await walk('plan', async () => {
-    const [found, baseline] = await Promise.all([plan(tools, settings), settings.skip.includes('health') ? [] : healthBaseline(tools, settings)]);
+    const [found, baseline] = await Promise.all([
+      plan(tools, settings),
+      settings.skip.includes('health') ? [] : healthBaseline(tools, settings),
+    ]);
     look = found;
     before = baseline;
     return found.report;
@@ -122,12 +143,19 @@ async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: Phas
 }
 
 /** The part of a deploy that writes, phase after phase, until one does not pass. */
-async function change(tools: Tools, settings: Settings, walk: Walk, look: Look, before: HealthFact[]): Promise<void> {
+async function change(
+  tools: Tools,
+  settings: Settings,
+  walk: Walk,
+  look: Look,
+  before: HealthFact[],
+): Promise<void> {
   const passed = async (phase: PhaseReport['phase'], work: () => Promise<PhaseReport>): Promise<boolean> =>
     (await walk(phase, work)).outcome === 'passed';
 
   if (settings.database) {
-    if (settings.database.backup !== 'off' && !(await passed('backup', () => backup(tools, settings)))) return;
+    if (settings.database.backup !== 'off' && !(await passed('backup', () => backup(tools, settings))))
+      return;
     const known = look.database ? { plan: look.database } : {};
     if (!(await passed('migrate', () => migrate(tools, settings, known)))) return;
     if (!(await passed('verify', () => verify(tools, settings)))) return;
@@ -148,7 +176,11 @@ async function change(tools: Tools, settings: Settings, walk: Walk, look: Look, 
 }
 
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
-async function guarded(phase: PhaseReport['phase'], work: () => Promise<PhaseReport>, log: Log): Promise<PhaseReport> {
+async function guarded(
+  phase: PhaseReport['phase'],
+  work: () => Promise<PhaseReport>,
+  log: Log,
+): Promise<PhaseReport> {
   const startedAt = Date.now();
   try {
     return await work();
@@ -160,9 +192,18 @@ async function guarded(phase: PhaseReport['phase'], work: () => Promise<PhaseRep
   }
 }
 
-function finish(settings: Settings, phases: PhaseReport[], warnings: Problem[], startedAt: number, cancelled: boolean): Report {
-  const failed = firstFailure(phases) ?? phases.find((phase) => phase.outcome === 'failed' || phase.outcome === 'unknown');
-  const failedStep = failed?.steps.find((step) => step.outcome === 'failed' || step.outcome === 'unknown')?.name;
+function finish(
+  settings: Settings,
+  phases: PhaseReport[],
+  warnings: Problem[],
+  startedAt: number,
+  cancelled: boolean,
+): Report {
+  const failed =
+    firstFailure(phases) ?? phases.find((phase) => phase.outcome === 'failed' || phase.outcome === 'unknown');
+  const failedStep = failed?.steps.find(
+    (step) => step.outcome === 'failed' || step.outcome === 'unknown',
+  )?.name;
   const facts = mergeFacts(phases);
   facts.rolledBack ??= facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
   const outcome = outcomeOf(phases, settings.mode, cancelled);
@@ -179,7 +220,9 @@ function finish(settings: Settings, phases: PhaseReport[], warnings: Problem[], 
     warnings,
     facts,
     ...(next === undefined ? {} : { next }),
-    ...(outcome === 'cancelled' && settings.mode === 'deploy' && changes.database ? { unsettled: true as const } : {}),
+    ...(outcome === 'cancelled' && settings.mode === 'deploy' && changes.database
+      ? { unsettled: true as const }
+      : {}),
     startedAt,
     milliseconds: Date.now() - startedAt,
   };

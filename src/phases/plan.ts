@@ -21,7 +21,10 @@ export async function plan(tools: Tools, settings: Settings): Promise<Look> {
   const report = await runPhase('plan', tools.log, undefined, async (record) => {
     const refusals: Problem[] = [];
     // Both looks run at once; each reports its own steps, and neither hides what the other found.
-    const [database, hosts] = await Promise.allSettled([lookAtDatabase(tools, settings, record), lookAtHosts(tools, settings, record)]);
+    const [database, hosts] = await Promise.allSettled([
+      lookAtDatabase(tools, settings, record),
+      lookAtHosts(tools, settings, record),
+    ]);
     if (database.status === 'rejected') throw database.reason;
     if (hosts.status === 'rejected') throw hosts.reason;
     if (database.value) {
@@ -37,11 +40,19 @@ export async function plan(tools: Tools, settings: Settings): Promise<Look> {
   return { report, ...look };
 }
 
-async function lookAtDatabase(tools: Tools, settings: Settings, record: PhaseRecord): Promise<DatabasePlan | undefined> {
+async function lookAtDatabase(
+  tools: Tools,
+  settings: Settings,
+  record: PhaseRecord,
+): Promise<DatabasePlan | undefined> {
   return undefined;
 }
 
-async function lookAtHosts(tools: Tools, settings: Settings, record: PhaseRecord): Promise<HostLook[] | undefined> {
+async function lookAtHosts(
+  tools: Tools,
+  settings: Settings,
+  record: PhaseRecord,
+): Promise<HostLook[] | undefined> {
   return undefined;
 }
 

@@ -10,7 +10,11 @@ import { rollbackFleet } from '../vps/rollback-fleet.js';
  * down files. Where the code could not be put back the schema is kept: the code that is live may need it.
  */
 export async function rollback(tools: Tools, settings: Settings): Promise<PhaseReport> {
-  const what = settings.rollback.to ?? (settings.rollback.steps === undefined ? `run ${settings.rollback.runId}` : `the newest ${settings.rollback.steps} migrations`);
+  const what =
+    settings.rollback.to ??
+    (settings.rollback.steps === undefined
+      ? `run ${settings.rollback.runId}`
+      : `the newest ${settings.rollback.steps} migrations`);
   return runPhase('rollback', tools.log, what, async (record) => {
     const started = performance.now();
     const code = await rollbackCode(tools, settings, record);
@@ -20,7 +24,11 @@ export async function rollback(tools: Tools, settings: Settings): Promise<PhaseR
     if (changed) record.facts.rollbackMs = Math.round(performance.now() - started);
     const problems = [...code.problems, ...database.problems];
     if (problems.length > 0) throw new Failure(problems);
-    record.summarise(changed ? closing(code.changed, database.schemaAhead) : 'There was nothing to undo: nothing was changed.');
+    record.summarise(
+      changed
+        ? closing(code.changed, database.schemaAhead)
+        : 'There was nothing to undo: nothing was changed.',
+    );
   });
 }
 
@@ -32,14 +40,17 @@ interface CodeOutcome {
 
 async function rollbackCode(tools: Tools, settings: Settings, record: PhaseRecord): Promise<CodeOutcome> {
   // Steps count migrations; the code is not asked for.
-  if (!tools.fleet || settings.rollback.steps !== undefined) return { changed: false, failed: false, problems: [] };
+  if (!tools.fleet || settings.rollback.steps !== undefined)
+    return { changed: false, failed: false, problems: [] };
   try {
     const hosts = await rollbackFleet(tools, settings, record);
     record.facts.hosts = hosts;
     const back = hosts.find((host) => host.outcome === 'rolled-back');
     if (back?.['deployed-sha']) record.facts.deployedSha = back['deployed-sha'];
     if (back?.release) record.facts.release = back.release;
-    const bad = hosts.filter((host) => host.outcome === 'rollback-failed' || host.outcome === 'unknown' || host.outcome === 'failed');
+    const bad = hosts.filter(
+      (host) => host.outcome === 'rollback-failed' || host.outcome === 'unknown' || host.outcome === 'failed',
+    );
     return { changed: back !== undefined, failed: bad.length > 0, problems: bad.map(hostProblem) };
   } catch (error) {
     return { changed: false, failed: true, problems: problemsOf(error) };
@@ -56,7 +67,12 @@ interface SchemaOutcome {
   problems: Problem[];
 }
 
-async function rollbackSchema(tools: Tools, settings: Settings, record: PhaseRecord, codeFailed: boolean): Promise<SchemaOutcome> {
+async function rollbackSchema(
+  tools: Tools,
+  settings: Settings,
+  record: PhaseRecord,
+  codeFailed: boolean,
+): Promise<SchemaOutcome> {
   const none: SchemaOutcome = { changed: false, schemaAhead: [], problems: [] };
   if (!tools.database || !settings.database) return none;
   if (codeFailed) {
@@ -75,5 +91,7 @@ async function rollbackSchema(tools: Tools, settings: Settings, record: PhaseRec
 
 function closing(code: boolean, schemaAhead: readonly string[]): string {
   const back = code ? 'The previous version is live again.' : 'The database is back.';
-  return schemaAhead.length === 0 ? back : `${back} The schema is ahead of the code: ${schemaAhead.join(', ')} stay applied.`;
+  return schemaAhead.length === 0
+    ? back
+    : `${back} The schema is ahead of the code: ${schemaAhead.join(', ')} stay applied.`;
 }

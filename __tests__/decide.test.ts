@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Facts, HealthFact, PhaseName, PhaseReport, StepOutcome } from '../src/base/report.js';
+import { changesOf, decideRollback, mergeFacts, newlyFailing, outcomeOf } from '../src/decide.js';
+
+function phase(name: PhaseName, outcome: StepOutcome = 'passed', facts: Facts = {}): PhaseReport {
+  return { phase: name, outcome, startedAt: 0, milliseconds: 1, steps: [], problems: [], facts };
+}
+
+function check(name: string, ok: boolean, from: 'runner' | 'vps' = 'runner'): HealthFact {
+  return { name, from, ok, status: ok ? 200 : 500, 'latency-ms': 1, attempts: 1 };
+}
+
+const APPLIED = phase('migrate', 'passed', { applied: ['1', '2'] });
+const DEPLOYED = phase('redeploy', 'passed', {
+  hosts: [{ host: 1, outcome: 'deployed', 'previous-sha': 'a', 'deployed-sha': 'b' }],
+});
+const SICK = phase('health', 'failed', { verdict: 'app', health: [check('/', false)] });
+const BACK = phase('rollback', 'passed', {
+  reverted: ['1', '2'],
+  rolledBack: true,
+  hosts: [{ host: 1, outcome: 'rolled-back' }],
+});
+
+describe('mergeFacts', () => {
+  test('keeps what every phase applied, and the last word on everything else', () => {
+    const facts = mergeFacts([
+      APPLIED,
+      phase('migrate', 'passed', { applied: ['3'], pending: [] }),
+      DEPLOYED,
+      BACK,
+    ]);
+    assert.deepEqual(facts.applied, ['1', '2', '3']);
+    assert.deepEqual(facts.reverted, ['1', '2']);
+    assert.deepEqual(facts.hosts, [
+      { host: 1, outcome: 'rolled-back', 'previous-sha': 'a', 'deployed-sha': 'b' },
+    ]);
+  });
+});
+
+describe('changesOf', () => {
+  const cases: [string, PhaseReport[], { database: boolean; code: boolean }][] = [
+    ['nothing', [phase('plan')], { database: false, code: false }],
+    ['migrations', [APPLIED], { database: true, code: false }],
+    ['code', [DEPLOYED], { database: false, code: true }],
+    ['both, undone', [APPLIED, DEPLOYED, BACK], { database: false, code: false }],
+    [
+      'a host whose state is not known counts as changed',
+      [phase('redeploy', 'unknown', { hosts: [{ host: 1, outcome: 'unknown' }] })],
+      { database: false, code: true },
+    ],
+  ];
+  for (const [title, phases, expected] of cases)
+    test(title, () => assert.deepEqual(changesOf(phases), expected));
+});
+
+describe('decideRollback', () => {
+  const cases: [string, PhaseReport[], HealthFact[], boolean, boolean][] = [
+    ['everything passed', [APPLIED, DEPLOYED, phase('health')], [], true, false],
+    ['the plan was refused: nothing was changed', [phase('plan', 'failed')], [], true, false],
+    [
+      'the migration failed and was rolled back by the server',
+      [phase('plan'), phase('migrate', 'failed', { applied: [] })],
+      [],
+      true,
+      false,
+    ],
+    [
+      'redeploy failed after migrations',
+      [APPLIED, phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'failed' }] })],
+      [],
+      true,
+      true,
+    ],
+    [
+      'the worker put the code back, the schema is still new',
+      [APPLIED, phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'rolled-back' }] })],
+      [],
+      true,
+      true,
+    ],
+    [
+      'the worker put the code back, no migrations',
+      [phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'rolled-back' }] })],
+      [],
+      true,
+      false,
+    ],
+    ['health fails now and was good before', [APPLIED, DEPLOYED, SICK], [check('/', true)], true, true],
+    ['health fails now and was never asked before', [APPLIED, DEPLOYED, SICK], [], true, true],
+    ['health failed before too', [APPLIED, DEPLOYED, SICK], [check('/', false)], true, false],
+    [
+      'an edge fault',
+      [DEPLOYED, phase('health', 'failed', { verdict: 'edge', health: [check('/', false)] })],
+      [check('/', true)],
+      true,
+      false,
+    ],
+    [
+      'a contract step fails after health',
+      [APPLIED, DEPLOYED, phase('health'), phase('migrate', 'failed')],
+      [],
+      true,
+      false,
+    ],
+    ['rollback-on-failure: false', [APPLIED, DEPLOYED, SICK], [check('/', true)], false, false],
+    ['verify fails after migrations were committed', [APPLIED, phase('verify', 'failed')], [], true, true],
+  ];
+  for (const [title, phases, before, onFailure, expected] of cases) {
+    test(title, () => assert.equal(decideRollback(phases, before, onFailure).rollback, expected));
+  }
+});
+
+describe('newlyFailing', () => {
+  test('tells the vantage points apart', () => {
+    const now = [check('/', false, 'runner'), check('/', false, 'vps')];
+    assert.deepEqual(newlyFailing([check('/', false, 'runner'), check('/', true, 'vps')], now), [now[1]]);
+  });
+});
+
+describe('outcomeOf', () => {
+  const cases: [string, PhaseReport[], string, boolean, string][] = [
+    ['all passed', [APPLIED, DEPLOYED, phase('health')], 'deploy', false, 'success'],
+    ['refused', [phase('plan', 'failed')], 'deploy', false, 'failure'],
+    ['rolled back', [APPLIED, DEPLOYED, SICK, BACK], 'deploy', false, 'rolled-back'],
+    [
+      'rollback failed',
+      [APPLIED, DEPLOYED, SICK, phase('rollback', 'failed')],
+      'deploy',
+      false,
+      'rollback-failed',
+    ],
+    [
+      'rollback skipped',
+      [DEPLOYED, phase('health', 'failed'), phase('rollback', 'skipped')],
+      'deploy',
+      false,
+      'failure',
+    ],
+    [
+      'the worker put it back',
+      [phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'rolled-back' }] })],
+      'redeploy',
+      false,
+      'rolled-back',
+    ],
+    [
+      'the worker could not put it back',
+      [phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'rollback-failed' }] })],
+      'redeploy',
+      false,
+      'rollback-failed',
+    ],
+    ['mode rollback', [BACK], 'rollback', false, 'rolled-back'],
+    [
+      'mode rollback with nothing to undo',
+      [phase('rollback', 'passed', { rolledBack: false })],
+      'rollback',
+      false,
+      'success',
+    ],
+    [
+      'a newer run is live',
+      [phase('redeploy', 'passed', { hosts: [{ host: 1, outcome: 'skipped' }] })],
+      'deploy',
+      false,
+      'skipped',
+    ],
+    ['cancelled', [phase('migrate', 'failed')], 'deploy', true, 'cancelled'],
+    ['not known', [phase('migrate', 'unknown')], 'migrate', false, 'unknown'],
+  ];
+  for (const [title, phases, mode, cancelled, expected] of cases) {
+    test(title, () => assert.equal(outcomeOf(phases, mode, cancelled), expected));
+  }
+});

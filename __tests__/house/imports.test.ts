@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, test } from 'node:test';
+
+/** What each room may import of the other rooms; top-level files of src are rooms of their own. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  base: [],
+  settings: ['base'],
+  database: ['base', 'settings'],
+  // Only the worker's protocol: types and plain values that both bundles share.
+  vps: ['base', 'settings', 'worker/protocol'],
+  web: ['base', 'settings'],
+  worker: ['base', 'web'],
+  'tools.ts': ['base', 'database', 'vps'],
+  phases: ['base', 'settings', 'database', 'vps', 'web', 'worker/protocol', 'tools.ts'],
+  'decide.ts': ['base'],
+  'deploy.ts': ['base', 'settings', 'database', 'vps', 'web', 'phases', 'tools.ts', 'decide.ts'],
+  github: ['base', 'settings', 'deploy.ts'],
+  'main.ts': ['base', 'settings', 'deploy.ts', 'github'],
+  'cli.ts': ['base', 'settings', 'deploy.ts'],
+  'engine.ts': ['main.ts', 'cli.ts'],
+};
+
+/** Packages that only one room may import; everything else outside Node itself is refused. */
+const PACKAGES: Record<string, readonly string[]> = {
+  '@actions/core': ['github', 'main.ts'],
+  '@actions/github': ['github', 'main.ts'],
+  '@actions/exec': ['database', 'vps', 'phases'],
+  pg: ['database'],
+  'libpg-query': ['database'],
+  'node-ssh': ['vps'],
+  ssh2: ['vps'],
+};
+
+/** Packages that cost start-up time and are therefore imported only where they are used. */
+const LAZY = ['pg', 'libpg-query', 'node-ssh', 'ssh2', '@actions/github', '@actions/exec'];
+
+interface Import {
+  from: string;
+  to: string;
+  type: boolean;
+  lazy: boolean;
+}
+
+function importsOf(file: string): Import[] {
+  const code = readFileSync(join('src', file), 'utf8');
+  const found: Import[] = [];
+  for (const match of code.matchAll(/^(?:import|export)\s+(type\s)?(?:[^;'"]*?\sfrom\s+)?'([^']+)';/gm)) {
+    found.push({ from: file, to: match[2]!, type: match[1] !== undefined, lazy: false });
+  }
+  for (const match of code.matchAll(/(?<!typeof )import\('([^']+)'\)/g))
+    found.push({ from: file, to: match[1]!, type: false, lazy: true });
+  return found;
+}
+
+function roomOf(file: string): string {
+  return file.includes('/') ? file.slice(0, file.indexOf('/')) : file;
+}
+
+const files = readdirSync('src', { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith('.ts'))
+  .sort();
+const imports = files.flatMap(importsOf);
+
+describe('the house', () => {
+  test('every room imports only what lies below it', () => {
+    const wrong: string[] = [];
+    for (const entry of imports) {
+      if (!entry.to.startsWith('.')) continue;
+      const target = normalize(join(dirname(entry.from), entry.to)).replace(/\.js$/, '.ts');
+      const [from, to] = [roomOf(entry.from), roomOf(target)];
+      const allowed = MAY_IMPORT[from];
+      assert.ok(allowed, `src/${from} has no place in the house: add it to this test's table`);
+      const fine = from === to || allowed.some((room) => room === to || target === `${room}.ts`);
+      if (!fine) wrong.push(`src/${entry.from} imports src/${target}`);
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  test('each package is imported in one place, and the heavy ones only when used', () => {
+    const wrong: string[] = [];
+    for (const entry of imports) {
+      if (entry.to.startsWith('.') || entry.to.startsWith('node:')) continue;
+      const rooms = PACKAGES[entry.to];
+      if (!rooms?.includes(roomOf(entry.from))) wrong.push(`src/${entry.from} imports ${entry.to}`);
+      else if (LAZY.includes(entry.to) && !entry.type && !entry.lazy)
+        wrong.push(`src/${entry.from} imports ${entry.to} before it is used`);
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  test('every package of PACKAGES is a declared dependency or comes with one', () => {
+    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    // ssh2 is node-ssh's own engine, reached for its types and key tools.
+    const undeclared = Object.keys(PACKAGES).filter((name) => !(name in dependencies) && name !== 'ssh2');
+    assert.deepEqual(undeclared, []);
+    assert.deepEqual(
+      Object.keys(dependencies).filter((name) => !(name in PACKAGES)),
+      [],
+    );
+  });
+});
