@@ -1,0 +1,252 @@
+/**
+ * `npm run demo`: three deploys of examples/app through the bundle, as GitHub would start it, against a real
+ * PostgreSQL, a real SSH server, a real git origin, PM2 and pnpm, all on this machine and gone afterwards.
+ * v1 is the first deploy, v2 brings a migration, v3 becomes unhealthy after the cutover and is put back.
+ * `--keep <folder>` says where the job summaries go (default: build/demo).
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Files, type Origin, startOrigin } from '../__tests__/servers/origin.js';
+import { type PostgresServer, query, startPostgres } from '../__tests__/servers/postgres.js';
+import { type RunResult, runAction } from '../__tests__/servers/runner.js';
+import { type Sshd, startSshd } from '../__tests__/servers/sshd.js';
+import { startVps, type Vps } from '../__tests__/servers/vps.js';
+
+interface Stage {
+  postgres: PostgresServer;
+  databaseUrl: string;
+  origin: Origin;
+  vps: Vps;
+  sshd: Sshd;
+}
+
+/** What one deploy must have ended with; the demo fails on anything else. */
+interface Expected {
+  version: 'v1' | 'v2' | 'v3';
+  outcome: 'success' | 'rolled-back';
+  served: 'v1' | 'v2';
+  migrations: string[];
+}
+
+const STORY: (Expected & { title: string; overlay?: string })[] = [
+  {
+    version: 'v1',
+    title: 'v1: the first deploy, to an empty database and an empty server',
+    outcome: 'success',
+    served: 'v1',
+    migrations: ['20250101000000', '20250108000000'],
+  },
+  {
+    version: 'v2',
+    title: 'v2: brings a migration',
+    overlay: 'examples/changes/v2',
+    outcome: 'success',
+    served: 'v2',
+    migrations: ['20250101000000', '20250108000000', '20250201000000'],
+  },
+  {
+    version: 'v3',
+    title: 'v3: brings a migration too, passes its rehearsal, and is unhealthy once it is live',
+    overlay: 'examples/changes/v3',
+    outcome: 'rolled-back',
+    served: 'v2',
+    migrations: ['20250101000000', '20250108000000', '20250201000000'],
+  },
+];
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { keep: { type: 'string' } } });
+  const summaries = resolve(values.keep ?? 'build/demo');
+  if (!existsSync('dist/index.js')) throw new Error('dist/index.js is missing; make it with: npm run bundle');
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (!interrupted.signal.aborted) say(`\n${signal}: stopping everything that the demo started`);
+      interrupted.abort(new Error('the demo was interrupted'));
+    });
+  }
+  const startedAt = Date.now();
+  await withStage(interrupted.signal, async (stage) => {
+    introduce(stage);
+    mkdirSync(summaries, { recursive: true });
+    for (const [index, act] of STORY.entries()) {
+      interrupted.signal.throwIfAborted();
+      say(`\n== ${act.title}`);
+      const sha =
+        act.overlay === undefined ? stage.origin.head() : push(stage.origin, act.version, act.overlay);
+      const run = await deploy(stage, sha, 1001 + index, interrupted.signal);
+      interrupted.signal.throwIfAborted();
+      const file = join(summaries, `${act.version}.md`);
+      writeFileSync(file, run.summary);
+      if (act.outcome !== 'success')
+        say(`\n-- the job summary of ${act.version}, as written\n\n${run.summary.trim()}\n`);
+      await check(stage, run, act);
+      say(`job summary: ${relative('.', file)}`);
+    }
+  });
+  say(`\nThe demo did what it should, in ${Math.round((Date.now() - startedAt) / 1000)} s.`);
+  say('v3 was put back by itself, code and database; v2 was served and healthy to the end.');
+}
+
+/** Starts what an application lives on, and takes all of it away afterwards, also when interrupted. */
+async function withStage(signal: AbortSignal, work: (stage: Stage) => Promise<void>): Promise<void> {
+  const opened: { stop(): unknown }[] = [];
+  const open = async <T extends { stop(): unknown }>(start: () => T | Promise<T>): Promise<T> => {
+    signal.throwIfAborted();
+    const server = await start();
+    opened.unshift(server);
+    return server;
+  };
+  try {
+    const postgres = await open(() => startPostgres());
+    const databaseUrl = await postgres.createDatabase();
+    // The application listens where the server expects it, so the port is needed before the first commit.
+    const empty = await open(() => startOrigin({}));
+    const vps = await open(() => startVps(empty, { installed: false }));
+    const origin = await open(() => startOrigin(application(vps.port)));
+    const sshd = await open(() => startSshd({ home: vps.home, environment: vps.env }));
+    await work({ postgres, databaseUrl, origin, vps, sshd });
+  } finally {
+    for (const server of opened) {
+      try {
+        await server.stop();
+      } catch (error) {
+        say(`could not stop all of it: ${error instanceof Error ? error.message : String(error)}`);
+        process.exitCode = 1;
+      }
+    }
+  }
+}
+
+function introduce({ postgres, origin, vps, sshd }: Stage): void {
+  const version = (name: string): string =>
+    (JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')) as { version: string }).version;
+  say('What this demo deploys to; all of it is real, on 127.0.0.1, and gone afterwards:');
+  say(`  database    PostgreSQL ${postgres.version} from npm, port ${postgres.port}`);
+  say(
+    sshd.kind === 'openssh'
+      ? `  SSH server  OpenSSH's sshd of this machine, port ${sshd.port}`
+      : `  SSH server  the one of the npm package ssh2, port ${sshd.port} (no sshd is installed here)`,
+  );
+  say(`  server      PM2 ${version('pm2')} and pnpm ${version('pnpm')} from npm, in ${vps.root}`);
+  say(`  git origin  ${origin.url}`);
+}
+
+/** Every file of examples/app, with the port on which this demo's server expects it. */
+function application(port: number): Files {
+  const files = filesBelow('examples/app');
+  const ecosystem = files['ecosystem.config.js'];
+  if (!ecosystem?.includes('PORT: 3000'))
+    throw new Error('examples/app/ecosystem.config.js has no PORT: 3000');
+  return { ...files, 'ecosystem.config.js': ecosystem.replace('PORT: 3000', `PORT: ${port}`) };
+}
+
+/** Commits a version's changes, and returns the commit. */
+function push(origin: Origin, version: string, overlay: string): string {
+  const manifest = JSON.parse(readFileSync('examples/app/package.json', 'utf8')) as Record<string, unknown>;
+  manifest.version = `${version.slice(1)}.0.0`;
+  const changes = { ...filesBelow(overlay), 'package.json': `${JSON.stringify(manifest, null, 2)}\n` };
+  return origin.commit(changes, version);
+}
+
+function filesBelow(folder: string, path = ''): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const entry of readdirSync(join(folder, path), { withFileTypes: true })) {
+    const name = join(path, entry.name);
+    if (['node_modules', 'dist', '.env.local'].includes(entry.name)) continue;
+    if (entry.isDirectory()) Object.assign(files, filesBelow(folder, name));
+    else files[name] = readFileSync(join(folder, name), 'utf8');
+  }
+  return files;
+}
+
+/** One run of the workflow: a fresh checkout of the commit, and the action with the inputs of examples/staging.yml. */
+async function deploy(stage: Stage, sha: string, runId: number, signal: AbortSignal): Promise<RunResult> {
+  const { databaseUrl, origin, vps, sshd } = stage;
+  const workspace = mkdtempSync(join(tmpdir(), 'muva-checkout-'));
+  try {
+    origin.git('clone', '-q', origin.url, workspace);
+    origin.git('-C', workspace, 'checkout', '-q', '--detach', sha);
+    return await runAction({
+      root: resolve('.'),
+      workspace,
+      secrets: [databaseUrl, sshd.privateKey],
+      env: { GITHUB_RUN_ID: String(runId), GITHUB_SHA: sha, GITHUB_REPOSITORY: 'octocat/guesthouse' },
+      inputs: {
+        environment: 'staging',
+        'database-url': databaseUrl,
+        'required-tables': 'rooms\nbookings',
+        'ssh-host': sshd.host,
+        'ssh-port': String(sshd.port),
+        'ssh-user': sshd.user,
+        'ssh-private-key': sshd.privateKey,
+        'ssh-fingerprint': sshd.fingerprint,
+        'repository-url': origin.url,
+        'app-path': vps.appPath,
+        'app-name': 'guesthouse',
+        'health-url': `http://127.0.0.1:${vps.port}`,
+        // Nobody wants to watch a sick application for a whole minute.
+        'health-deadline': '10s',
+      },
+      cancelAfter: signal,
+      force: true,
+      onLine: (line) => say(`  ${line}`),
+    });
+  } finally {
+    rmSync(workspace, { recursive: true, force: true });
+  }
+}
+
+/** Asks the application and the database themselves, and compares with what the story says. */
+async function check(stage: Stage, run: RunResult, expected: Expected): Promise<void> {
+  const served = await stage.vps.served();
+  say(`served: ${served?.version ?? 'nothing'}`);
+  const recorded = await query<{ version: string }>(
+    stage.databaseUrl,
+    'select version from supabase_migrations.schema_migrations order by version',
+  );
+  const objects = await query<{ payments: boolean; prices: boolean }>(
+    stage.databaseUrl,
+    `select to_regclass('public.payments') is not null as payments,
+            to_regclass('public.cheapest_rooms') is not null as prices`,
+  );
+  const v2Live = expected.served === 'v2';
+  const compared: [what: string, found: unknown, expected: unknown][] = [
+    ['exit code', run.exitCode, expected.outcome === 'success' ? 0 : 1],
+    ['outcome', run.outputs.outcome, expected.outcome],
+    ['rolled-back', run.outputs['rolled-back'], String(expected.outcome === 'rolled-back')],
+    ['version served', served?.version, expected.served],
+    ['commit served', served?.commit, commitOf(stage.origin, expected.served)],
+    ['recorded migrations', recorded.map((row) => row.version).join(' '), expected.migrations.join(' ')],
+    ["v2's view", objects[0]?.prices, v2Live],
+    ["v3's table", objects[0]?.payments, false],
+  ];
+  const wrong = compared.filter(([, found, right]) => found !== right);
+  for (const [what, found, right] of wrong)
+    say(`WRONG ${what}: ${String(found)} instead of ${String(right)}`);
+  if (wrong.length > 0) throw new Error(`${expected.version} did not end as it should`);
+  say(`outcome: ${run.outputs.outcome}; in the database: ${recorded.length} migrations`);
+}
+
+function commitOf(origin: Origin, version: string): string {
+  return version === 'v1'
+    ? origin.git('rev-list', '--max-parents=0', 'HEAD')
+    : origin.git('log', '--format=%H', '--fixed-strings', `--grep=${version}`, '-1');
+}
+
+main().catch((error: unknown) => {
+  say(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});
