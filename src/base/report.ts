@@ -71,9 +71,37 @@ export interface HealthFact {
   status: number | null;
   'latency-ms': number | null;
   attempts: number;
-  /** Why it is not ok. */
+  /** Why it is not ok, or what else is worth saying; never text of a header or a body. */
   detail?: string;
+  /** The parts of the latency of the last answer. */
+  timings?: Timings;
+  /** What kind of fault it is, where it is not ok. */
+  fault?: HealthFault;
 }
+
+/** Milliseconds of one request, part by part; null where a part was not reached or not needed. */
+export interface Timings {
+  dns: number | null;
+  connect: number | null;
+  tls: number | null;
+  /** From the request being sent to the head of the answer. */
+  'first-byte': number | null;
+  total: number;
+}
+
+/** Where a health check went wrong: on the way there (`dns`, `connect`, `tls`), in time, or in what was answered. */
+export type HealthFault =
+  | 'dns'
+  | 'connect'
+  | 'tls'
+  | 'timeout'
+  | 'cut'
+  | 'status'
+  | 'redirect'
+  | 'body'
+  | 'version'
+  | 'assets'
+  | 'query';
 
 export interface HostFact {
   /** Position in `ssh-host`, from 1; host names are often secrets. */

@@ -1,0 +1,275 @@
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { formatDuration } from '../base/duration.js';
+import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
+
+const DAY = 86_400_000;
+
+export interface GetOptions {
+  /** Milliseconds from the first packet to the last byte; nothing keeps a request alive beyond it. */
+  timeout: number;
+  /** Bytes of the body that are read; the rest is left unread. 0 reads the head only. */
+  bodyLimit: number;
+  headers?: Readonly<Record<string, string>>;
+  signal?: AbortSignal;
+}
+
+/** What a server said, with how long each part took. */
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+  /** False where the body was longer than the limit. */
+  whole: boolean;
+  timings: Timings;
+  /** Full days until the certificate runs out; undefined without TLS. */
+  certificateDays?: number;
+}
+
+/** No usable answer: the message says why in words for a person, without any text from the server. */
+export class NoAnswer extends Error {
+  readonly fault: HealthFault;
+  readonly timings: Timings;
+  readonly code: string | undefined;
+  readonly certificateDays: number | undefined;
+
+  constructor(
+    message: string,
+    about: { fault: HealthFault; timings: Timings; code?: string | undefined; days?: number | undefined },
+  ) {
+    super(message);
+    this.name = 'NoAnswer';
+    this.fault = about.fault;
+    this.timings = about.timings;
+    this.code = about.code;
+    this.certificateDays = about.days;
+  }
+}
+
+type Part = 'dns' | 'connect' | 'tls' | 'first-byte' | 'body';
+
+/** Where a request stands, and how long each part took until there. */
+interface Journey {
+  part: Part;
+  readonly timings: Timings;
+  /** Ends a part; its duration counts from the end of the one before. */
+  reached(part: Exclude<Part, 'body'>): void;
+  elapsed(): number;
+}
+
+function startJourney(): Journey {
+  const started = performance.now();
+  const order: Part[] = ['dns', 'connect', 'tls', 'first-byte', 'body'];
+  let last = started;
+  const journey: Journey = {
+    part: 'dns',
+    timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
+    reached(part) {
+      const now = performance.now();
+      journey.timings[part] = round(now - last);
+      last = now;
+      journey.part = order[order.indexOf(part) + 1]!;
+    },
+    elapsed: () => round(performance.now() - started),
+  };
+  return journey;
+}
+
+/**
+ * One GET over a connection of its own, so that every part of the way is measured and nothing is reused.
+ * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
+ * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
+ */
+export async function get(url: URL, options: GetOptions): Promise<Answer> {
+  const journey = startJourney();
+  if (options.signal?.aborted) throw new Cancelled();
+  const socket = open(url);
+  let stop: (reason: Error) => void = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = reject;
+  });
+  stopped.catch(() => {});
+  socket.on('error', stop);
+  const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
+  const onAbort = (): void => stop(new Cancelled());
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
+    const response = await Promise.race([stopped, ask(socket, url, options.headers ?? {})]);
+    journey.reached('first-byte');
+    const { body, whole } = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
+    journey.timings.total = journey.elapsed();
+    return {
+      status: response.statusCode ?? 0,
+      headers: response.headers,
+      body,
+      whole,
+      timings: journey.timings,
+      ...(certificateDays === undefined ? {} : { certificateDays }),
+    };
+  } catch (error) {
+    journey.timings.total = journey.elapsed();
+    throw explain(error, journey);
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', onAbort);
+    socket.destroy();
+  }
+}
+
+function open(url: URL): Socket {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const secure = url.protocol === 'https:';
+  const target = {
+    host,
+    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: 500,
+  };
+  if (!secure) return connectTcp(target);
+  // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
+  // anything is sent. This also holds where the environment switches verification off.
+  return connectTls({
+    ...target,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['http/1.1'],
+    ...(isAddress(host) ? {} : { servername: host }),
+  });
+}
+
+/** Resolves to the certificate's remaining days (undefined without TLS) once the connection may be used. */
+function connected(socket: Socket, url: URL, journey: Journey): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    socket.once('lookup', () => {
+      if (journey.part === 'dns') journey.reached('dns');
+    });
+    socket.once('connect', () => {
+      journey.reached('connect');
+      if (url.protocol !== 'https:') {
+        journey.part = 'first-byte';
+        resolve(undefined);
+      }
+    });
+    socket.once('secureConnect', () => {
+      journey.reached('tls');
+      const days = certificateDays(socket as TLSSocket);
+      if ((socket as TLSSocket).authorized) resolve(days);
+      else reject(certificateError(socket as TLSSocket, days, journey));
+    });
+    socket.once('close', () => reject(new Error('closed')));
+  });
+}
+
+function certificateDays(socket: TLSSocket): number | undefined {
+  const until = Date.parse(socket.getPeerCertificate().valid_to ?? '');
+  return Number.isNaN(until) ? undefined : Math.floor((until - Date.now()) / DAY);
+}
+
+function certificateError(socket: TLSSocket, days: number | undefined, journey: Journey): NoAnswer {
+  const reason: unknown = socket.authorizationError;
+  const code =
+    typeof reason === 'string' ? reason : ((reason as { code?: string } | null)?.code ?? 'unverified');
+  return new NoAnswer(certificateWords(code, days), {
+    fault: 'tls',
+    timings: journey.timings,
+    code,
+    days,
+  });
+}
+
+/** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
+export function certificateWords(code: string, days: number | undefined): string {
+  if (days !== undefined && days < 0) {
+    const ago = -days === 1 ? 'less than a day ago' : `${-days - 1} ${-days === 2 ? 'day' : 'days'} ago`;
+    return `the TLS certificate expired ${ago}`;
+  }
+  if (code === 'CERT_NOT_YET_VALID') return 'the TLS certificate is not valid yet';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'the TLS certificate is for another name';
+  return `the TLS certificate is not trusted (${code})`;
+}
+
+function ask(socket: Socket, url: URL, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({
+      method: 'GET',
+      host: url.hostname,
+      path: url.pathname + url.search,
+      headers: {
+        host: url.host,
+        'user-agent': 'muva-deploy-action',
+        accept: '*/*',
+        'accept-encoding': 'identity',
+        'cache-control': 'no-cache',
+        connection: 'close',
+        ...headers,
+      },
+      createConnection: () => socket,
+    });
+    request.once('response', resolve);
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+function readBody(response: IncomingMessage, limit: number): Promise<{ body: Buffer; whole: boolean }> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const done = (whole: boolean): void => resolve({ body: Buffer.concat(chunks).subarray(0, limit), whole });
+    response.on('error', reject);
+    if (limit === 0) return done(false);
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > limit) done(false);
+    });
+    response.once('end', () => done(true));
+    response.once('close', () => reject(new Error('closed')));
+  });
+}
+
+function timeoutError(journey: Journey, timeout: number): NoAnswer {
+  const within = `within ${formatDuration(timeout)}`;
+  const words: Readonly<Record<Part, string>> = {
+    dns: `the name was not resolved ${within}`,
+    connect: `no connection ${within}`,
+    tls: `connected, but the TLS handshake did not end ${within}`,
+    'first-byte': `connected, but no answer ${within}`,
+    body: `the answer began, but was not complete ${within}`,
+  };
+  return new NoAnswer(words[journey.part], { fault: 'timeout', timings: journey.timings });
+}
+
+/** Any error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
+function explain(error: unknown, journey: Journey): Error {
+  if (error instanceof NoAnswer || error instanceof Cancelled) return error;
+  const code =
+    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const { fault, words } = connectionWords(code, journey.part);
+  return new NoAnswer(words, { fault, timings: journey.timings, code });
+}
+
+function connectionWords(code: string | undefined, part: Part): { fault: HealthFault; words: string } {
+  const told = code === undefined ? '' : ` (${code})`;
+  if (code === 'ENOTFOUND' || code === 'ENODATA')
+    return { fault: 'dns', words: `the name does not resolve${told}` };
+  if (code?.startsWith('EAI_')) return { fault: 'dns', words: `the name server did not answer${told}` };
+  if (code === 'ECONNREFUSED') return { fault: 'connect', words: `connection refused${told}` };
+  if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH')
+    return { fault: 'connect', words: `no route to the address${told}` };
+  if (part === 'dns' || part === 'connect') return { fault: 'connect', words: `no connection${told}` };
+  if (part === 'tls') return { fault: 'tls', words: `the TLS handshake failed${told}` };
+  if (code?.startsWith('HPE_')) return { fault: 'cut', words: `the answer is not HTTP${told}` };
+  return part === 'body'
+    ? { fault: 'cut', words: `the answer was cut off${told}` }
+    : { fault: 'cut', words: `the connection was closed without an answer${told}` };
+}
+
+function isAddress(host: string): boolean {
+  return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
+}
