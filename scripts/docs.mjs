@@ -1,0 +1,158 @@
+// Writes the generated parts of the documents (tables of inputs and outputs from action.yml, examples from
+// examples/) and checks the rest: links, commands, and what examples hand to the action.
+// `--check` writes nothing and fails on a difference.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parse } from 'yaml';
+
+const checkOnly = process.argv.includes('--check');
+const read = (path) => readFileSync(path, 'utf8');
+const action = parse(read('action.yml'), { schema: 'failsafe' });
+const { scripts } = JSON.parse(read('package.json'));
+const complaints = [];
+
+const documents = [
+  ...readdirSync('.').filter((file) => file.endsWith('.md')),
+  ...readdirSync('docs', { recursive: true })
+    .map((file) => join('docs', String(file)))
+    .filter((file) => file.endsWith('.md')),
+];
+const workflows = ['examples', '.github/workflows'].flatMap((folder) =>
+  readdirSync(folder)
+    .filter((file) => file.endsWith('.yml'))
+    .map((file) => join(folder, file)),
+);
+
+const tables = { inputs: inputTable(await environmentNames()), outputs: outputTable() };
+for (const path of documents) generate(path);
+for (const path of documents) checkDocument(path);
+for (const path of workflows) checkSteps(path, parse(read(path)));
+checkPins();
+
+for (const complaint of complaints) console.error(complaint);
+if (complaints.length > 0) process.exit(1);
+console.log(
+  `${documents.length} documents and ${workflows.length} workflows agree with action.yml and package.json`,
+);
+
+/** The environment variables that can stand in for an input; only the code knows them. */
+async function environmentNames() {
+  const folder = mkdtempSync(join(tmpdir(), 'muva-docs-'));
+  try {
+    execFileSync(process.execPath, ['scripts/compile.mjs'], { env: { ...process.env, BUILD_DIR: folder } });
+    const { INPUTS } = await import(pathToFileURL(join(folder, 'src/settings/inputs.js')).href);
+    return (name) => INPUTS[name]?.env ?? [];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function inputTable(environment) {
+  const rows = Object.entries(action.inputs).map(([name, { description, default: value = '' }]) => [
+    `\`${name}\``,
+    value === '' ? '' : `\`${value}\``,
+    description,
+    environment(name)
+      .map((variable) => `\`${variable}\``)
+      .join(', '),
+  ]);
+  return table(['Input', 'Default', 'Meaning', 'Environment variable'], rows);
+}
+
+function outputTable() {
+  const rows = Object.entries(action.outputs).map(([name, { description }]) => [`\`${name}\``, description]);
+  return table(['Output', 'Meaning'], rows);
+}
+
+function table(heads, rows) {
+  const line = (cells) =>
+    `| ${cells.map((cell) => cell.trim().replaceAll(/\s+/g, ' ').replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(heads), line(heads.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** Fills `<!-- inputs:start -->…<!-- inputs:end -->`, the same for outputs, and for a file of examples/. */
+function generate(path) {
+  const before = read(path);
+  const after = before.replaceAll(
+    /<!-- ([\w./-]+):start -->[^]*?<!-- \1:end -->/g,
+    (_, source) => `<!-- ${source}:start -->\n${generated(source)}\n<!-- ${source}:end -->`,
+  );
+  if (after === before) return;
+  if (checkOnly) complaints.push(`${path}: a generated part is not up to date; run: npm run docs`);
+  else writeFileSync(path, after);
+}
+
+function generated(source) {
+  return tables[source] ?? `\`\`\`yaml\n${read(source).trimEnd()}\n\`\`\``;
+}
+
+function checkDocument(path) {
+  const text = read(path);
+  for (const [, language, code] of text.matchAll(/^ *```(\w*)\n([^]*?)^ *```/gm)) {
+    if (language === 'yaml') checkSteps(path, parse(code));
+    if (language === 'sh') for (const line of code.split('\n')) checkCommand(path, line.trim());
+  }
+  const prose = text.replaceAll(/^ *```[^]*?^ *```/gm, '');
+  for (const [, target] of prose.matchAll(/\]\(([^)\s]+)\)/g)) checkLink(path, target);
+}
+
+/** A link inside the repository must lead to a file, and to a heading of it; the web is not asked. */
+function checkLink(path, target) {
+  if (/^(https?|mailto):/.test(target)) return;
+  const [file, anchor] = target.split('#');
+  const found = file === '' ? path : join(dirname(path), file);
+  if (!existsSync(found)) complaints.push(`${path}: the link ${target} leads nowhere`);
+  else if (anchor !== undefined && found.endsWith('.md') && !anchors(found).includes(anchor))
+    complaints.push(`${path}: ${found} has no heading #${anchor}`);
+}
+
+function anchors(path) {
+  return [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+function checkCommand(path, line) {
+  for (const [, name] of line.matchAll(/npm run ([\w:-]+)/g)) {
+    if (!(name in scripts)) complaints.push(`${path}: npm run ${name} does not exist`);
+  }
+  const [, script] = /^node (scripts\/\S+)/.exec(line) ?? [];
+  if (script !== undefined && !existsSync(script)) complaints.push(`${path}: ${script} does not exist`);
+  if (!/(^|\s)muva-deploy\s/.test(line)) return;
+  for (const [, flag] of line.matchAll(/\s--([\w-]+)/g)) {
+    if (!(flag in action.inputs) && flag !== 'help')
+      complaints.push(`${path}: muva-deploy has no flag --${flag}`);
+  }
+}
+
+/** Every `with:` of a step that uses this action must name inputs that exist. */
+function checkSteps(path, node) {
+  if (Array.isArray(node)) for (const entry of node) checkSteps(path, entry);
+  else if (node !== null && typeof node === 'object') {
+    if (String(node.uses ?? '').startsWith('muva/deploy-action@')) {
+      for (const name of Object.keys(node.with ?? {})) {
+        if (!(name in action.inputs)) complaints.push(`${path}: the action has no input ${name}`);
+      }
+    }
+    for (const entry of Object.values(node)) checkSteps(path, entry);
+  }
+}
+
+/** Foreign actions are pinned to a commit, each to the same one everywhere. */
+function checkPins() {
+  const pins = new Map();
+  for (const path of workflows) {
+    for (const [, name, ref] of read(path).matchAll(/uses: ([\w./-]+)@(\S+)/g)) {
+      if (name.startsWith('muva/')) continue;
+      if (!/^[0-9a-f]{40}$/.test(ref)) complaints.push(`${path}: ${name} is not pinned to a commit`);
+      else if ((pins.get(name) ?? ref) !== ref) complaints.push(`${path}: ${name} is pinned to two commits`);
+      pins.set(name, ref);
+    }
+  }
+}
