@@ -26,7 +26,8 @@ const workflows = ['examples', '.github/workflows'].flatMap((folder) =>
     .map((file) => join(folder, file)),
 );
 
-const tables = { inputs: inputTable(await environmentNames()), outputs: outputTable() };
+const rules = await inputRules();
+const tables = { inputs: inputTable(), outputs: outputTable() };
 for (const path of documents) generate(path);
 for (const path of documents) checkDocument(path);
 for (const path of workflows) checkSteps(path, parse(read(path)));
@@ -38,27 +39,24 @@ console.log(
   `${documents.length} documents and ${workflows.length} workflows agree with action.yml and package.json`,
 );
 
-/** The environment variables that can stand in for an input; only the code knows them. */
-async function environmentNames() {
+/** Environment variables, and the defaults of inputs that have one: action.yml does not hold them. */
+async function inputRules() {
   const folder = mkdtempSync(join(tmpdir(), 'muva-docs-'));
   try {
     execFileSync(process.execPath, ['scripts/compile.mjs'], { env: { ...process.env, BUILD_DIR: folder } });
     const { INPUTS } = await import(pathToFileURL(join(folder, 'src/settings/inputs.js')).href);
-    return (name) => INPUTS[name]?.env ?? [];
+    return INPUTS;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function inputTable(environment) {
-  const rows = Object.entries(action.inputs).map(([name, { description, default: value = '' }]) => [
-    `\`${name}\``,
-    value === '' ? '' : `\`${value}\``,
-    description,
-    environment(name)
-      .map((variable) => `\`${variable}\``)
-      .join(', '),
-  ]);
+function inputTable() {
+  const rows = Object.entries(action.inputs).map(([name, { description, default: given }]) => {
+    const value = given ?? rules[name].fallback;
+    const variables = rules[name].env.map((variable) => `\`${variable}\``);
+    return [`\`${name}\``, value === '' ? '' : `\`${value}\``, description, variables.join(', ')];
+  });
   return table(['Input', 'Default', 'Meaning', 'Environment variable'], rows);
 }
 
@@ -69,7 +67,7 @@ function outputTable() {
 
 function table(heads, rows) {
   const line = (cells) =>
-    `| ${cells.map((cell) => cell.trim().replaceAll(/\s+/g, ' ').replaceAll('|', '\\|')).join(' | ')} |`;
+    `| ${cells.map((cell) => cell.trim().replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').replaceAll('<', '&lt;')).join(' | ')} |`;
   return [line(heads), line(heads.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
@@ -77,7 +75,7 @@ function table(heads, rows) {
 function generate(path) {
   const before = read(path);
   const after = before.replaceAll(
-    /<!-- ([\w./-]+):start -->[^]*?<!-- \1:end -->/g,
+    /<!-- ([\w./-]+):start -->[\s\S]*?<!-- \1:end -->/g,
     (_, source) => `<!-- ${source}:start -->\n${generated(source)}\n<!-- ${source}:end -->`,
   );
   if (after === before) return;
@@ -91,11 +89,11 @@ function generated(source) {
 
 function checkDocument(path) {
   const text = read(path);
-  for (const [, language, code] of text.matchAll(/^ *```(\w*)\n([^]*?)^ *```/gm)) {
+  for (const [, language, code] of text.matchAll(/^ *```(\w*)\n([\s\S]*?)^ *```/gm)) {
     if (language === 'yaml') checkSteps(path, parse(code));
     if (language === 'sh') for (const line of code.split('\n')) checkCommand(path, line.trim());
   }
-  const prose = text.replaceAll(/^ *```[^]*?^ *```/gm, '');
+  const prose = text.replaceAll(/^ *```[\s\S]*?^ *```/gm, '');
   for (const [, target] of prose.matchAll(/\]\(([^)\s]+)\)/g)) checkLink(path, target);
 }
 
