@@ -25,7 +25,14 @@ export interface SendOptions {
 export interface Database {
   readonly transport: Transport;
   /**
+   * Told the pid that the server's own `pg_backend_pid()` gave: where another one was announced at connecting,
+   * a pooler stands in between, and `transport` says so from then on.
+   */
+  confirmBackend?(pid: number): void;
+  /**
    * Sends one simple-query message: all its statements are one implicit transaction.
+   * Over the Management API only the last statement that returned rows has its rows in the answer, and values are
+   * JSON: a message that must work everywhere asks for one text or jsonb value at its end.
    * Rejects with SqlError when the server answered with an error, and with LostConnection when no answer came
    * (the outcome of the message is then unknown).
    */

@@ -1,0 +1,91 @@
+import type { Run } from '../settings/settings.js';
+import { literal } from './sql-text.js';
+
+/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
+export const HISTORY_SCHEMA = 'supabase_migrations';
+export const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
+/** One row per workflow run that changed the database. */
+export const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
+/** One row per migration that this action applied. */
+export const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
+/** At most one row: who is at work outside a transaction, for poolers that cannot hold a session's lock. */
+export const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
+
+/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
+export const LOCK_KEY = 1836414561;
+
+/**
+ * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
+ * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
+ * is there already nothing is written, so that a role which may not create anything gets by.
+ */
+export const BOOTSTRAP = `
+  if to_regnamespace('${HISTORY_SCHEMA}') is null then
+    create schema ${HISTORY_SCHEMA};
+  end if;
+  if to_regclass('${HISTORY_TABLE}') is null then
+    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
+  end if;
+  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
+      and attname in ('statements', 'name') and not attisdropped) < 2 then
+    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
+  end if;
+  if to_regclass('${RUNS_TABLE}') is null then
+    create table ${RUNS_TABLE} (
+      run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
+      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, outcome text,
+      started_at timestamptz not null default now(), finished_at timestamptz);
+    alter table ${RUNS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${MIGRATIONS_TABLE}') is null then
+    create table ${MIGRATIONS_TABLE} (
+      version text primary key, run_id text not null, position int not null, name text, checksum text,
+      down text, created_objects jsonb, applied_at timestamptz not null default clock_timestamp());
+    alter table ${MIGRATIONS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${LEASE_TABLE}') is null then
+    create table ${LEASE_TABLE} (only boolean primary key default true check (only), holder text not null,
+      until timestamptz not null, doing jsonb);
+    alter table ${LEASE_TABLE} enable row level security;
+  end if;`;
+
+/** The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state. */
+export function runRow(
+  run: Run,
+  environment: string | undefined,
+  previousVersion: string | undefined,
+): string {
+  const values = [
+    literal(run.id),
+    String(run.attempt),
+    literal(environment),
+    literal(run.sha),
+    literal(run.repository),
+    literal(run.actor),
+    literal(previousVersion),
+  ];
+  return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version)
+    values (${values.join(', ')})
+    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
+      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha;`;
+}
+
+export interface AppliedMigration {
+  version: string;
+  name: string;
+  /** SHA-256 of the file's bytes. */
+  checksum: string;
+  /** The text of its down file, so that a rollback needs no checkout. */
+  down: string | undefined;
+  /** Order within the run, from 1. */
+  position: number;
+}
+
+/** Our row about an applied migration, for the same transaction. */
+export function migrationRow(run: Run, migration: AppliedMigration): string {
+  const { version, name, checksum, down, position } = migration;
+  return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
+    values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
+    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
+      checksum = excluded.checksum, down = excluded.down, created_objects = null, applied_at = clock_timestamp();`;
+}

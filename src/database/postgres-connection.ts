@@ -1,0 +1,261 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import type { Log } from '../base/log.js';
+import { Cancelled, Failure } from '../base/report.js';
+import { retry } from '../base/retry.js';
+import type { DatabaseAddress } from '../settings/database-url.js';
+import { codeOf, connectProblem } from './connect-problem.js';
+import type { Database, SendOptions, StatementResult, Transport } from './connection.js';
+import { LostConnection, SqlError } from './sql-error.js';
+
+export interface OpenOptions {
+  /** Told of retries. */
+  log?: Log;
+  /**
+   * Who we are, for others who look at the server's activity: a run id or URL. It stands in a comment at the head of
+   * every message, because an application name would be a start-up parameter and poolers refuse those.
+   */
+  label?: string;
+  /** Milliseconds to keep trying to connect. */
+  connectFor?: number;
+}
+
+/** One attempt to connect; a far database on a loaded network needs a few seconds. */
+const CONNECT_TIMEOUT = 15_000;
+const CONNECT_FOR = 60_000;
+/** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
+const CANCEL_WITHIN = 6_000;
+
+/** A database over the Postgres protocol: direct, or through a pooler. */
+export function openPostgres(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  options: OpenOptions = {},
+): Database {
+  let transport = transportOf(address);
+  let client: pg.Client | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const connected = async (signal: AbortSignal | undefined): Promise<pg.Client> => {
+    if (client) return client;
+    const opened = await connectPatiently(address, caCertificate, options, signal);
+    const forget = (): void => {
+      if (client === opened) client = undefined;
+    };
+    // Without a listener an idle disconnect would end the whole process.
+    opened.on('error', forget);
+    opened.on('end', forget);
+    client = opened;
+    return opened;
+  };
+  const send = async (message: string, sending: SendOptions): Promise<StatementResult[]> => {
+    if (sending.signal?.aborted) throw new Cancelled();
+    const nonce = randomBytes(6).toString('hex');
+    const prefix = `/*muva-deploy ${nonce} ${printable(options.label ?? '')}*/ `;
+    const current = await connected(sending.signal);
+    const cancel = (): Promise<void> => cancelMessage(address, caCertificate, nonce);
+    try {
+      return await exchange(current, prefix, message, sending, cancel);
+    } catch (error) {
+      if (error instanceof LostConnection && client === current) client = undefined;
+      throw error;
+    }
+  };
+  return {
+    get transport() {
+      return transport;
+    },
+    confirmBackend(pid) {
+      const announced = (client as { processID?: number } | undefined)?.processID;
+      // A pooler announces a process id of its own: what looked like a direct connection goes through one.
+      if (transport === 'direct' && announced !== undefined && announced !== pid)
+        transport = 'transaction-pooler';
+    },
+    send(message, sending) {
+      const result = turn.then(() => send(message, sending));
+      turn = result.catch(() => undefined);
+      return result;
+    },
+    async close() {
+      const open = client;
+      client = undefined;
+      if (open) await farewell(open);
+    },
+  };
+}
+
+/** What the address alone tells; Supabase's poolers are known by port and name. */
+export function transportOf(address: Pick<DatabaseAddress, 'host' | 'port'>): Transport {
+  if (address.port === 6543) return 'transaction-pooler';
+  return address.host.endsWith('.pooler.supabase.com') ? 'session-pooler' : 'direct';
+}
+
+/** The label is shown to other users of the server inside a comment: it must not be able to end it. */
+function printable(label: string): string {
+  return label
+    .replaceAll(/[^\p{L}\p{N} ._:/#@-]/gu, '')
+    .slice(0, 200)
+    .replaceAll('*/', '');
+}
+
+async function connectPatiently(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  options: OpenOptions,
+  signal: AbortSignal | undefined,
+): Promise<pg.Client> {
+  try {
+    return await retry(
+      {
+        tries: 20,
+        deadline: options.connectFor ?? CONNECT_FOR,
+        first: 250,
+        longest: 5_000,
+        ...(signal ? { signal } : {}),
+        worthwhile: (error) => connectProblem(error).retry,
+        onRetry: (error, attempt) => {
+          if (attempt === 1)
+            options.log?.({ kind: 'progress', text: `${connectProblem(error).message}; trying again` });
+        },
+      },
+      () => connectOnce(address, caCertificate),
+    );
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    const { retry: _, ...problem } = connectProblem(error);
+    throw new Failure(problem);
+  }
+}
+
+async function connectOnce(address: DatabaseAddress, caCertificate: string | undefined): Promise<pg.Client> {
+  const [{ default: driver }, { tlsOptions }, net] = await Promise.all([
+    import('pg'),
+    import('./tls.js'),
+    import('node:net'),
+  ]);
+  // Node gives each address of a dual-stack host 250 ms, which a far database does not answer in.
+  net.setDefaultAutoSelectFamilyAttemptTimeout(3_000);
+  const tls = tlsOptions(address, caCertificate);
+  // The parts, never the URL: an sslmode in a URL overrides the ssl object. No time-outs here: they would be
+  // start-up parameters, and poolers refuse them.
+  const client = new driver.Client({
+    host: address.host,
+    port: address.port,
+    user: address.user,
+    password: address.password.reveal(),
+    database: address.database,
+    ssl: tls ?? false,
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    keepAlive: true,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    streamOf(client).destroy();
+    throw sqlErrorOf(error, 0) ?? error;
+  }
+}
+
+function exchange(
+  client: pg.Client,
+  prefix: string,
+  message: string,
+  sending: SendOptions,
+  cancel: () => Promise<void>,
+): Promise<StatementResult[]> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (why: string, code: string): void => {
+      finish();
+      reject(new LostConnection(why, code));
+      streamOf(client).destroy();
+    };
+    const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void =>
+      sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
+    const onAbort = (): void => {
+      void cancel().catch(() => undefined);
+      timers.push(setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN));
+    };
+    const timers = [
+      setTimeout(
+        () => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'),
+        sending.deadline,
+      ),
+    ];
+    const finish = (): void => {
+      for (const timer of timers) clearTimeout(timer);
+      client.removeListener('notice', onNotice);
+      sending.signal?.removeEventListener('abort', onAbort);
+    };
+    client.on('notice', onNotice);
+    sending.signal?.addEventListener('abort', onAbort, { once: true });
+    client.query(prefix + message).then(
+      (result: pg.QueryResult | pg.QueryResult[]) => {
+        finish();
+        const results = Array.isArray(result) ? result : [result];
+        resolve(results.map(({ command, rows }) => ({ command: command ?? '', rows })));
+      },
+      (error: unknown) => {
+        finish();
+        const said = sqlErrorOf(error, prefix.length);
+        reject(
+          said ?? new LostConnection('the connection to the database was lost', codeOf(error) || 'ENDED'),
+        );
+        if (!said) streamOf(client).destroy();
+      },
+    );
+  });
+}
+
+/** The message runs in some backend, behind a pooler not always the announced one: it is found by its comment. */
+async function cancelMessage(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  nonce: string,
+): Promise<void> {
+  const client = await connectOnce(address, caCertificate);
+  try {
+    await client.query(
+      `select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
+       where pid <> pg_catalog.pg_backend_pid() and query like '/*muva-deploy ${nonce} %'`,
+    );
+  } finally {
+    await farewell(client);
+  }
+}
+
+/** Says goodbye, but does not wait long for a peer that is gone. */
+async function farewell(client: pg.Client): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, 1_000);
+  });
+  await Promise.race([client.end().catch(() => undefined), patience]);
+  clearTimeout(timer);
+  streamOf(client).destroy();
+}
+
+function streamOf(client: pg.Client): { destroy(): void } {
+  return (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream;
+}
+
+/** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
+function sqlErrorOf(error: unknown, shift: number): SqlError | undefined {
+  if (!(error instanceof Error) || !('severity' in error)) return undefined;
+  const fields = error as Error & Partial<Record<keyof pg.DatabaseError, string>>;
+  if (typeof fields.code !== 'string') return undefined;
+  const number = (value: unknown): number | undefined => (value === undefined ? undefined : Number(value));
+  const position = number(fields.position);
+  const internalPosition = number(fields.internalPosition);
+  return new SqlError({
+    message: fields.message,
+    code: fields.code,
+    ...(fields.severity === undefined ? {} : { severity: fields.severity }),
+    ...(position === undefined ? {} : { position: position - shift }),
+    ...(internalPosition === undefined ? {} : { internalPosition }),
+    ...(fields.internalQuery === undefined ? {} : { internalQuery: fields.internalQuery }),
+    ...(fields.where === undefined ? {} : { where: fields.where }),
+    ...(fields.hint === undefined ? {} : { hint: fields.hint }),
+  });
+}
