@@ -77,6 +77,8 @@ export interface HealthFact {
   timings?: Timings;
   /** What kind of fault it is, where it is not ok. */
   fault?: HealthFault;
+  /** Of the check `certificate`: full days until it runs out; negative when it has. */
+  'days-left'?: number;
 }
 
 /** Milliseconds of one request, part by part; null where a part was not reached or not needed. */

@@ -9,7 +9,7 @@ export interface Expectation {
   /** The last health path is the one that reports health and version. */
   last: boolean;
   expectVersion?: string;
-  /** The full commit that should be serving; an answer that names another one is of the wrong build. */
+  /** The commit that should be serving, 7 to 40 hex digits; an answer that names another is of the wrong build. */
   expectSha?: string;
 }
 
@@ -186,7 +186,7 @@ function judgeVersion(answer: Answer, text: string, expected: Expectation, opini
   if (expected.expectSha !== undefined) {
     const named = namedCommits(answer, text);
     const wanted = expected.expectSha.toLowerCase();
-    if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha)))
+    if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha) || sha.startsWith(wanted)))
       return bad(
         'version',
         `answers ${answer.status}, but as commit ${named[0]!.slice(0, 7)} instead of ${wanted.slice(0, 7)}`,

@@ -9,8 +9,11 @@ export interface Look {
   detail?: string;
   fault?: HealthFault;
   timings?: Timings;
-  /** Waiting cannot cure it (an expired certificate, a name that does not exist). */
-  lasting?: boolean;
+  /**
+   * Waiting does not cure it: `likely` (an expired certificate, a name that does not exist) is believed when it was
+   * seen three times in a row, `certain` (a wrong password, which must not be tried again and again) at once.
+   */
+  lasting?: 'likely' | 'certain';
   certificateDays?: number;
 }
 
@@ -132,7 +135,8 @@ function note(course: Course, look: Look, shortened: boolean): void {
   course.attempts += 1;
   course.good += look.ok ? 1 : 0;
   course.streak = look.ok ? course.streak + 1 : 0;
-  course.lasting = look.lasting ? course.lasting + 1 : 0;
+  course.lasting =
+    look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
   // A last try that the deadline cut short says less than the one before it.
   const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
   if (!saysLess) course.look = look;

@@ -24,7 +24,7 @@ export interface HealthOptions {
   readonly successes: number;
   readonly checkAssets: boolean;
   readonly expectVersion?: string;
-  /** The full commit that should be serving; an answer of the last path that names another one is unhealthy. */
+  /** The commit that should be serving, as hex digits; an answer of the last path that names another is unhealthy. */
   readonly expectSha?: string;
   /** Milliseconds; judged by the verdict, not by the probe. */
   readonly maxLatency?: number;
@@ -145,7 +145,9 @@ async function looking(work: () => Promise<Look>): Promise<Look> {
       fault: error.fault,
       detail: error.message,
       timings: error.timings,
-      lasting: error.certificateDays !== undefined || error.code === 'ENOTFOUND',
+      ...(error.certificateDays !== undefined || error.code === 'ENOTFOUND'
+        ? { lasting: 'likely' as const }
+        : {}),
       ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
     };
   }
@@ -244,6 +246,7 @@ function factsOf(target: Target, findings: readonly Finding[]): HealthFact[] {
       status: null,
       'latency-ms': null,
       attempts: seen.attempts,
+      'days-left': days,
       detail: ok ? `valid for ${days} more ${days === 1 ? 'day' : 'days'}` : (seen.look.detail ?? 'refused'),
       ...(ok ? {} : { fault: 'tls' as const }),
     },
@@ -257,7 +260,8 @@ export function factOf(from: 'runner' | 'vps', { name, ok, attempts, look }: Fin
     from,
     ok,
     status: look.status,
-    'latency-ms': look.status === null || look.timings === undefined ? null : Math.round(look.timings.total),
+    'latency-ms':
+      (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
     attempts,
     ...(look.detail === undefined ? {} : { detail: look.detail }),
     ...(look.timings === undefined ? {} : { timings: look.timings }),

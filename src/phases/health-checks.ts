@@ -1,0 +1,190 @@
+import { formatDuration } from '../base/duration.js';
+import { Cancelled, type HealthFact, problemsOf } from '../base/report.js';
+import type { Database } from '../database/connection.js';
+import { errorMeaning } from '../database/sql-error.js';
+import type { HealthSettings, Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import { type Ask, type Check, type Look, poll } from '../web/poll.js';
+import { checkHealth, factOf } from '../web/probe.js';
+import { get, NoAnswer } from '../web/request.js';
+import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
+
+/** Asks the application on the loopback of each server; ends by itself by the deadline in `settings.health`. */
+export type ProbeFleet = (tools: Tools, settings: Settings) => Promise<HealthFact[]>;
+
+/** What there is to ask, and from where. */
+export interface VantagePoints {
+  database?: Database;
+  rest?: NonNullable<HealthSettings['rest']>;
+  /** The public URL, asked from the runner. */
+  outside?: string;
+  /** The loopback of the servers, asked over SSH. */
+  inside?: ProbeFleet;
+}
+
+/** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
+export function vantagePoints(tools: Tools, settings: Settings, probeFleet?: ProbeFleet): VantagePoints {
+  const { url, from, rest } = settings.health;
+  return {
+    ...(tools.database ? { database: tools.database } : {}),
+    ...(rest ? { rest } : {}),
+    ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
+    ...(tools.fleet && probeFleet && from !== 'runner' ? { inside: probeFleet } : {}),
+  };
+}
+
+export interface Asked {
+  facts: HealthFact[];
+  /** Milliseconds from the start until a check had its last answer, by its place. */
+  settledAfter: ReadonlyMap<string, number>;
+}
+
+/** Milliseconds between two words about what is still being waited for. */
+const PROGRESS_EVERY = 10_000;
+
+/**
+ * Polls everything there is to ask in parallel. Facts come in a fixed order: database, public URL, servers.
+ * Where the servers cannot be reached over SSH, the others still count and a warning says so.
+ */
+export async function askEverything(
+  tools: Tools,
+  settings: Settings,
+  points: VantagePoints,
+  expectSha?: string,
+): Promise<Asked> {
+  const started = performance.now();
+  const { health } = settings;
+  const settledAfter = new Map<string, number>();
+  const waiting = new Map<string, string>();
+  const told = (from: 'runner' | 'vps') => (name: string, attempt: number, look: Look) => {
+    const place = placeOf({ name, from });
+    settledAfter.set(place, performance.now() - started);
+    if (look.ok) waiting.delete(place);
+    else waiting.set(place, `${place} ${look.detail ?? 'is not healthy'} (try ${attempt})`);
+  };
+  const timer = setInterval(() => {
+    const after = formatDuration(performance.now() - started);
+    for (const text of waiting.values())
+      tools.log({ kind: 'progress', text: `waiting for health, ${after}: ${text}` });
+  }, PROGRESS_EVERY);
+  timer.unref();
+  const onAttempt = told('runner');
+  const { signal } = tools;
+  try {
+    const [data, outside, inside] = await Promise.all([
+      poll(dataChecks(points), { ...health, signal, onAttempt }),
+      points.outside === undefined
+        ? []
+        : checkHealth(
+            { baseUrl: points.outside, from: 'runner' },
+            { ...health, ...(expectSha === undefined ? {} : { expectSha }) },
+            { signal, onAttempt },
+          ),
+      points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
+    ]);
+    const now = performance.now() - started;
+    for (const fact of inside) settledAfter.set(placeOf(fact), now);
+    return {
+      facts: [...data.map((finding) => factOf('runner', finding)), ...outside, ...inside],
+      settledAfter,
+    };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function askInside(
+  tools: Tools,
+  settings: Settings,
+  probeFleet: ProbeFleet,
+  points: VantagePoints,
+): Promise<HealthFact[]> {
+  try {
+    return await probeFleet(tools, settings);
+  } catch (error) {
+    if (error instanceof Cancelled || points.outside === undefined) throw error;
+    const [problem] = problemsOf(error);
+    tools.log({
+      kind: 'warning',
+      problem: {
+        ...problem!,
+        message: `the application could not be asked on the server: ${problem!.message}`,
+      },
+    });
+    return [];
+  }
+}
+
+function dataChecks(points: VantagePoints): Check[] {
+  const { database, rest } = points;
+  return [
+    ...(database ? [{ name: DATABASE_CHECKS.database, ask: (ask: Ask) => askDatabase(database, ask) }] : []),
+    ...(rest ? [{ name: DATABASE_CHECKS.rest, ask: (ask: Ask) => askRest(rest, ask) }] : []),
+  ];
+}
+
+async function askDatabase(database: Database, ask: Ask): Promise<Look> {
+  const started = performance.now();
+  const timings = () => ({
+    dns: null,
+    connect: null,
+    tls: null,
+    'first-byte': null,
+    total: performance.now() - started,
+  });
+  try {
+    await database.send('select 1', { deadline: ask.timeout(), signal: ask.signal });
+    return { ok: true, status: null, timings: timings() };
+  } catch (error) {
+    if (ask.signal.aborted) throw new Cancelled();
+    const [problem] = problemsOf(error);
+    return {
+      ok: false,
+      status: null,
+      fault: 'query',
+      detail: problem!.message,
+      timings: timings(),
+      // A wrong password must not be tried again and again: poolers lock the door after a few.
+      ...(isHopeless(error, problem?.code) ? { lasting: 'certain' as const } : {}),
+    };
+  }
+}
+
+function isHopeless(error: unknown, code: string | undefined): boolean {
+  if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return false;
+  return errorMeaning(error) === 'stop';
+}
+
+/** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
+async function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<Look> {
+  const key = rest.key.reveal();
+  try {
+    const answer = await get(new URL(rest.url), {
+      timeout: ask.timeout(),
+      bodyLimit: 0,
+      headers: { apikey: key, authorization: `Bearer ${key}` },
+      signal: ask.signal,
+    });
+    const { status, timings } = answer;
+    if (status >= 200 && status <= 299) return { ok: true, status, timings };
+    const refused = status === 401 || status === 403;
+    return {
+      ok: false,
+      status,
+      timings,
+      fault: 'status',
+      detail: refused ? `answers ${status}: the service key is not accepted` : `answers ${status}`,
+      ...(refused ? { lasting: 'likely' as const } : {}),
+    };
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    return {
+      ok: false,
+      status: null,
+      fault: error.fault,
+      detail: error.message,
+      timings: error.timings,
+      ...(error.code === 'ENOTFOUND' ? { lasting: 'likely' as const } : {}),
+    };
+  }
+}

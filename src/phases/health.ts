@@ -1,0 +1,148 @@
+import { formatDuration } from '../base/duration.js';
+import { runPhase } from '../base/phase.js';
+import { Failure, type HealthFact, type PhaseReport, type Timings } from '../base/report.js';
+import type { HealthSettings, Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import { judge, placeOf } from '../web/verdict.js';
+import { askEverything, type ProbeFleet, type VantagePoints, vantagePoints } from './health-checks.js';
+
+export interface HealthPhaseOptions {
+  /** What `healthBaseline` found before this run; only what was good then and is bad now is blamed on it. */
+  before?: readonly HealthFact[];
+  /** The commit that was deployed, for applications that name theirs; a branch or tag is left out. */
+  expectSha?: string;
+  probeFleet?: ProbeFleet;
+}
+
+/**
+ * Asks the database, the public URL and the servers in parallel until all are healthy or the deadline is reached,
+ * and says whose fault it is if not. Writes nothing.
+ */
+export async function health(
+  tools: Tools,
+  settings: Settings,
+  options: HealthPhaseOptions = {},
+): Promise<PhaseReport> {
+  const points = vantagePoints(tools, settings, options.probeFleet);
+  return runPhase('health', tools.log, describePoints(points, settings.health), async (record) => {
+    if (Object.keys(points).length === 0) throw nothingToAsk(settings.health);
+    const startedAt = Date.now();
+    const { facts, settledAfter } = await askEverything(tools, settings, points, commit(options.expectSha));
+    const judgement = judge(facts, options.before ?? [], {
+      ...settings.health,
+      ...(settings.vps ? { appName: settings.vps.appName } : {}),
+    });
+    record.facts.health = facts;
+    record.facts.healthy = judgement.healthy;
+    record.facts.verdict = judgement.verdict;
+    const took = Date.now() - startedAt;
+    for (const fact of facts) {
+      record.add({
+        name: placeOf(fact),
+        outcome: fact.ok ? 'passed' : 'failed',
+        startedAt,
+        milliseconds: Math.round(settledAfter.get(placeOf(fact)) ?? took),
+        detail: describeFact(fact),
+      });
+    }
+    for (const problem of judgement.warnings) tools.log({ kind: 'warning', problem });
+    const { verdict } = judgement;
+    if (!judgement.healthy) {
+      record.summarise(`health failed after ${formatDuration(took)}, verdict ${verdict}.`);
+      throw new Failure(judgement.problems);
+    }
+    const checks = `${facts.length} ${facts.length === 1 ? 'check' : 'checks'}`;
+    record.summarise(
+      `healthy after ${formatDuration(took)}: ${checks} passed, verdict ${verdict}, ${settings.health.successes} good answers in a row each.`,
+    );
+  });
+}
+
+/** Milliseconds that the look before a deploy may take: for the checks, and for reaching the servers as well. */
+const BASELINE = { checks: 3_000, servers: 8_000 };
+
+/**
+ * One quick look before anything is changed, so that what is broken already is not blamed on this run. One good
+ * answer within three seconds is enough, so that a hiccup now does not excuse a fault later. The expected version
+ * is not asked for, because the old one still serves. Servers that give no answer in time count as not asked.
+ * Never fails.
+ */
+export async function healthBaseline(
+  tools: Tools,
+  settings: Settings,
+  probeFleet?: ProbeFleet,
+): Promise<HealthFact[]> {
+  const { expectVersion: _notYet, ...health } = settings.health;
+  const quick: Settings = {
+    ...settings,
+    health: {
+      ...health,
+      successes: 1,
+      timeout: Math.min(health.timeout, BASELINE.checks),
+      deadline: Math.min(health.deadline, BASELINE.checks),
+    },
+  };
+  const quiet: Tools = { ...tools, log: () => {} };
+  const { inside, ...near } = vantagePoints(tools, quick, probeFleet);
+  const [here, servers] = await Promise.all([
+    askEverything(quiet, quick, near).then(({ facts }) => facts),
+    inside === undefined ? [] : inTime(inside(quiet, quick)),
+  ]).catch(() => [[], []]);
+  return [...here, ...servers];
+}
+
+/** The facts, or none where they do not come in time or the servers cannot be asked. */
+async function inTime(asking: Promise<HealthFact[]>): Promise<HealthFact[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<HealthFact[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), BASELINE.servers);
+  });
+  try {
+    return await Promise.race([asking.catch(() => []), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function commit(ref: string | undefined): string | undefined {
+  return ref !== undefined && /^[0-9a-f]{7,40}$/i.test(ref) ? ref : undefined;
+}
+
+function nothingToAsk(health: HealthSettings): Failure {
+  return new Failure({
+    message:
+      health.from === 'vps'
+        ? 'there is nothing to ask: health-from is vps, and no server is given'
+        : 'there is nothing to ask: no database, no health-url and no server is given',
+    next: 'Set health-url, or list health in skip.',
+  });
+}
+
+function describePoints(points: VantagePoints, health: HealthSettings): string {
+  const places = [
+    ...(points.database ? ['the database'] : []),
+    ...(points.rest ? ["Supabase's REST endpoint"] : []),
+    ...(points.outside === undefined ? [] : ['the public URL']),
+    ...(points.inside ? ['the server'] : []),
+  ];
+  return `asking ${places.join(', ') || 'nothing'} for at most ${formatDuration(health.deadline)}`;
+}
+
+/** `200 in 38 ms (dns 2, connect 3, tls 12, first byte 20), 2 tries`, with the reason where it is not ok. */
+export function describeFact(fact: HealthFact): string {
+  const latency = fact['latency-ms'];
+  const answer = [
+    ...(fact.status === null ? [] : [String(fact.status)]),
+    ...(latency === null ? [] : [`in ${formatDuration(latency)}${partsOf(fact.timings)}`]),
+  ].join(' ');
+  const tries = `${fact.attempts} ${fact.attempts === 1 ? 'try' : 'tries'}`;
+  return [fact.detail, answer, fact.name === 'certificate' ? '' : tries].filter(Boolean).join(', ');
+}
+
+function partsOf(timings: Timings | undefined): string {
+  if (timings === undefined) return '';
+  const parts = (['dns', 'connect', 'tls', 'first-byte'] as const)
+    .filter((part) => timings[part] !== null)
+    .map((part) => `${part.replace('-', ' ')} ${Math.round(timings[part]!)}`);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}

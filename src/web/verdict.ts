@@ -1,0 +1,136 @@
+import { formatDuration } from '../base/duration.js';
+import type { HealthFact, Problem, Verdict } from '../base/report.js';
+
+/** Checks that say how the database is, not the application. */
+export const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' } as const;
+
+export interface Judgement {
+  verdict: Verdict;
+  /** Every check passed; `slow` is healthy too. */
+  healthy: boolean;
+  /** What is wrong, the cause first; empty when healthy. */
+  problems: Problem[];
+  warnings: Problem[];
+}
+
+export interface JudgeOptions {
+  /** Milliseconds; a healthy answer that took longer makes the verdict `slow`. */
+  readonly maxLatency?: number;
+  /** For the next action, where the application runs under PM2. */
+  readonly appName?: string;
+}
+
+/** Days before the end of a certificate from which on it is warned of; renewal is due at 30. */
+const CERTIFICATE_WARNING_DAYS = 14;
+
+/**
+ * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
+ * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
+ */
+export function judge(
+  facts: readonly HealthFact[],
+  before: readonly HealthFact[],
+  options: JudgeOptions,
+): Judgement {
+  const failing = facts.filter((fact) => !fact.ok);
+  const warnings = certificateWarnings(facts);
+  if (failing.length === 0) {
+    const slow = slowest(facts, options.maxLatency);
+    if (slow === undefined) return { verdict: 'ok', healthy: true, problems: [], warnings };
+    return { verdict: 'slow', healthy: true, problems: [], warnings: [slow, ...warnings] };
+  }
+  const fresh = newlyFailing(before, failing);
+  const blamed = fresh.length > 0 ? fresh : failing;
+  const verdict = blame(facts, blamed);
+  const rest = failing.filter((fact) => !blamed.includes(fact));
+  const problems = [...causeFirst(blamed, verdict), ...rest].map((fact) =>
+    problemOf(fact, !fresh.includes(fact)),
+  );
+  problems[0] = { ...problems[0]!, next: nextAction(verdict, options) };
+  return { verdict, healthy: false, problems, warnings };
+}
+
+function blame(facts: readonly HealthFact[], blamed: readonly HealthFact[]): Verdict {
+  // An application that reports its database's trouble is not at fault itself.
+  if (blamed.some(isDatabase)) return 'database';
+  const inside = facts.filter((fact) => fact.from === 'vps' && !isDatabase(fact));
+  if (inside.length > 0 && inside.every((fact) => fact.ok)) return 'edge';
+  // Where the server was not asked, a name that does not resolve and a certificate that is refused still lie
+  // outside of the application for certain.
+  const outside = blamed.every(
+    (fact) => fact.from === 'runner' && (fact.fault === 'dns' || fact.fault === 'tls'),
+  );
+  return outside ? 'edge' : 'app';
+}
+
+function isDatabase(fact: HealthFact): boolean {
+  return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
+}
+
+function newlyFailing(before: readonly HealthFact[], failing: readonly HealthFact[]): HealthFact[] {
+  const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
+  return failing.filter((fact) => !wasBad.has(keyOf(fact)));
+}
+
+function keyOf(fact: HealthFact): string {
+  return `${fact.from} ${fact.name}`;
+}
+
+/** The facts that fit the verdict before the others, so that the first problem told is the cause. */
+function causeFirst(facts: readonly HealthFact[], verdict: Verdict): HealthFact[] {
+  const fits = (fact: HealthFact): boolean =>
+    verdict === 'database'
+      ? isDatabase(fact)
+      : verdict === 'app'
+        ? fact.from === 'vps' && fact.name !== 'assets'
+        : fact.name === 'certificate';
+  return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
+}
+
+function problemOf(fact: HealthFact, failedBefore: boolean): Problem {
+  const since = failedBefore ? ' (it failed before this run too)' : '';
+  return {
+    message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}`,
+    ...(fact.status === null ? {} : { code: String(fact.status) }),
+  };
+}
+
+/** A check's name with the place it was asked from, as steps and problems have it. */
+export function placeOf(fact: Pick<HealthFact, 'name' | 'from'>): string {
+  return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
+}
+
+function nextAction(verdict: Verdict, options: JudgeOptions): string {
+  if (verdict === 'edge')
+    return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
+  if (verdict === 'database')
+    return 'Check that the database is up and reachable, and that the migrations left what the application needs.';
+  return options.appName === undefined
+    ? "Look at the application's own log."
+    : `Look at the application's own log: pm2 logs ${options.appName}`;
+}
+
+function slowest(facts: readonly HealthFact[], maxLatency: number | undefined): Problem | undefined {
+  if (maxLatency === undefined) return undefined;
+  const late = facts
+    .filter((fact) => fact.name !== 'assets' && (fact['latency-ms'] ?? 0) > maxLatency)
+    .sort((a, b) => b['latency-ms']! - a['latency-ms']!)[0];
+  if (late === undefined) return undefined;
+  return {
+    message: `${placeOf(late)} is healthy but slow: ${formatDuration(late['latency-ms']!)}, more than health-max-latency (${formatDuration(maxLatency)})`,
+    next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
+  };
+}
+
+function certificateWarnings(facts: readonly HealthFact[]): Problem[] {
+  return facts
+    .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
+    .map((fact) => ({
+      message: `the TLS certificate is ${fact.detail}`,
+      next: 'Renew it, and check that automatic renewal works.',
+    }));
+}
+
+function daysOf(fact: HealthFact): number {
+  return fact['days-left'] ?? Number.POSITIVE_INFINITY;
+}
