@@ -2,7 +2,8 @@
  * `npm run demo`: three deploys of examples/app through the bundle, as GitHub would start it, against a real
  * PostgreSQL, a real SSH server, a real git origin, PM2 and pnpm, all on this machine and gone afterwards.
  * v1 is the first deploy, v2 brings a migration, v3 becomes unhealthy after the cutover and is put back.
- * `--keep <folder>` says where the job summaries go (default: build/demo).
+ * `--keep <folder>` says where the job summaries go (default: build/demo); `--ssh embedded` does without the
+ * machine's own sshd.
  */
 import {
   existsSync,
@@ -13,7 +14,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Files, type Origin, startOrigin } from '../__tests__/servers/origin.js';
@@ -67,18 +68,21 @@ const STORY: (Expected & { title: string; overlay?: string })[] = [
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { keep: { type: 'string' } } });
+  const { values } = parseArgs({ options: { keep: { type: 'string' }, ssh: { type: 'string' } } });
+  if (values.ssh !== undefined && values.ssh !== 'openssh' && values.ssh !== 'embedded')
+    throw new Error('--ssh takes openssh or embedded');
   const summaries = resolve(values.keep ?? 'build/demo');
   if (!existsSync('dist/index.js')) throw new Error('dist/index.js is missing; make it with: npm run bundle');
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (!interrupted.signal.aborted) say(`\n${signal}: stopping everything that the demo started`);
-      interrupted.abort(new Error('the demo was interrupted'));
+      process.exitCode = 128 + constants.signals[signal];
+      interrupted.abort(new Error('it was interrupted'));
     });
   }
   const startedAt = Date.now();
-  await withStage(interrupted.signal, async (stage) => {
+  await withStage(interrupted.signal, values.ssh, async (stage) => {
     introduce(stage);
     mkdirSync(summaries, { recursive: true });
     for (const [index, act] of STORY.entries()) {
@@ -101,7 +105,11 @@ async function main(): Promise<void> {
 }
 
 /** Starts what an application lives on, and takes all of it away afterwards, also when interrupted. */
-async function withStage(signal: AbortSignal, work: (stage: Stage) => Promise<void>): Promise<void> {
+async function withStage(
+  signal: AbortSignal,
+  kind: Sshd['kind'] | undefined,
+  work: (stage: Stage) => Promise<void>,
+): Promise<void> {
   const opened: { stop(): unknown }[] = [];
   const open = async <T extends { stop(): unknown }>(start: () => T | Promise<T>): Promise<T> => {
     signal.throwIfAborted();
@@ -116,7 +124,9 @@ async function withStage(signal: AbortSignal, work: (stage: Stage) => Promise<vo
     const empty = await open(() => startOrigin({}));
     const vps = await open(() => startVps(empty, { installed: false }));
     const origin = await open(() => startOrigin(application(vps.port)));
-    const sshd = await open(() => startSshd({ home: vps.home, environment: vps.env }));
+    const sshd = await open(() =>
+      startSshd({ home: vps.home, environment: vps.env, ...(kind ? { kind } : {}) }),
+    );
     await work({ postgres, databaseUrl, origin, vps, sshd });
   } finally {
     for (const server of opened) {
@@ -138,7 +148,7 @@ function introduce({ postgres, origin, vps, sshd }: Stage): void {
   say(
     sshd.kind === 'openssh'
       ? `  SSH server  OpenSSH's sshd of this machine, port ${sshd.port}`
-      : `  SSH server  the one of the npm package ssh2, port ${sshd.port} (no sshd is installed here)`,
+      : `  SSH server  the one of the npm package ssh2, port ${sshd.port} (in place of an sshd of this machine)`,
   );
   say(`  server      PM2 ${version('pm2')} and pnpm ${version('pnpm')} from npm, in ${vps.root}`);
   say(`  git origin  ${origin.url}`);
@@ -213,31 +223,47 @@ async function deploy(stage: Stage, sha: string, runId: number, signal: AbortSig
 async function check(stage: Stage, run: RunResult, expected: Expected): Promise<void> {
   const served = await stage.vps.served();
   say(`served: ${served?.version ?? 'nothing'}`);
-  const recorded = await query<{ version: string }>(
-    stage.databaseUrl,
-    'select version from supabase_migrations.schema_migrations order by version',
-  );
-  const objects = await query<{ payments: boolean; prices: boolean }>(
-    stage.databaseUrl,
-    `select to_regclass('public.payments') is not null as payments,
-            to_regclass('public.cheapest_rooms') is not null as prices`,
-  );
+  const found = await lookAtDatabase(stage.databaseUrl);
   const v2Live = expected.served === 'v2';
-  const compared: [what: string, found: unknown, expected: unknown][] = [
+  const compared: [what: string, is: unknown, right: unknown][] = [
     ['exit code', run.exitCode, expected.outcome === 'success' ? 0 : 1],
     ['outcome', run.outputs.outcome, expected.outcome],
     ['rolled-back', run.outputs['rolled-back'], String(expected.outcome === 'rolled-back')],
     ['version served', served?.version, expected.served],
     ['commit served', served?.commit, commitOf(stage.origin, expected.served)],
-    ['recorded migrations', recorded.map((row) => row.version).join(' '), expected.migrations.join(' ')],
-    ["v2's view", objects[0]?.prices, v2Live],
-    ["v3's table", objects[0]?.payments, false],
+    ['recorded migrations', found.versions.join(' '), expected.migrations.join(' ')],
+    ["v2's view", found.prices, v2Live],
+    ["v3's table", found.payments, false],
   ];
-  const wrong = compared.filter(([, found, right]) => found !== right);
+  const wrong = compared.filter(([, is, right]) => is !== right);
   for (const [what, found, right] of wrong)
     say(`WRONG ${what}: ${String(found)} instead of ${String(right)}`);
   if (wrong.length > 0) throw new Error(`${expected.version} did not end as it should`);
-  say(`outcome: ${run.outputs.outcome}; in the database: ${recorded.length} migrations`);
+  say(`outcome: ${run.outputs.outcome}; in the database: ${found.versions.length} migrations`);
+}
+
+interface DatabaseFound {
+  versions: string[];
+  /** The view that v2 brings. */
+  prices: boolean;
+  /** The table that v3 brings. */
+  payments: boolean;
+}
+
+async function lookAtDatabase(url: string): Promise<DatabaseFound> {
+  const [found] = await query<{ history: boolean; prices: boolean; payments: boolean }>(
+    url,
+    `select to_regclass('supabase_migrations.schema_migrations') is not null as history,
+            to_regclass('public.cheapest_rooms') is not null as prices,
+            to_regclass('public.payments') is not null as payments`,
+  );
+  if (!found?.history)
+    return { versions: [], prices: found?.prices ?? false, payments: found?.payments ?? false };
+  const rows = await query<{ version: string }>(
+    url,
+    'select version from supabase_migrations.schema_migrations order by version',
+  );
+  return { versions: rows.map((row) => row.version), prices: found.prices, payments: found.payments };
 }
 
 function commitOf(origin: Origin, version: string): string {
@@ -247,6 +273,6 @@ function commitOf(origin: Origin, version: string): string {
 }
 
 main().catch((error: unknown) => {
-  say(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  say(`\nThe demo did not get to its end: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode ||= 1;
 });
