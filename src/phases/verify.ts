@@ -1,0 +1,38 @@
+import { runPhase } from '../base/phase.js';
+import { Failure, type PhaseReport, type Problem } from '../base/report.js';
+import { judgeSchema, readSchemaRows, schemaFactsQuery } from '../database/schema-facts.js';
+import type { Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+
+/** Checks schema and connectivity in one round trip and writes nothing; one step per fact. */
+export async function verify(tools: Tools, settings: Settings): Promise<PhaseReport> {
+  return runPhase('verify', tools.log, undefined, async (record) => {
+    const { database } = tools;
+    const wanted = settings.database;
+    if (!database || !wanted) throw new Failure({ message: 'there is no database to verify' });
+    record.facts.verified = false;
+    const question = schemaFactsQuery(wanted, settings.mode === 'verify');
+    const rows = await record.step('ask the database', async () =>
+      readSchemaRows(
+        await database.send(question.message, { deadline: question.deadline, signal: tools.signal }),
+      ),
+    );
+    const { facts, tables } = judgeSchema(rows, wanted);
+    record.facts.tables = tables;
+    const problems: Problem[] = [];
+    for (const { name, passed, detail, ...fact } of facts) {
+      record.add({
+        name,
+        outcome: passed ? 'passed' : 'failed',
+        startedAt: Date.now(),
+        milliseconds: 0,
+        ...(detail === undefined ? {} : { detail }),
+      });
+      for (const problem of fact.warnings) tools.log({ kind: 'warning', problem });
+      problems.push(...fact.problems);
+    }
+    if (problems.length > 0) throw new Failure(problems);
+    record.facts.verified = true;
+    record.summarise(`The schema verifies: ${facts.length} facts checked.`);
+  });
+}
