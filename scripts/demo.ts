@@ -5,31 +5,14 @@
  * `--keep <folder>` says where the job summaries go (default: build/demo); `--ssh embedded` does without the
  * machine's own sshd.
  */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Files, type Origin, startOrigin } from '../__tests__/servers/origin.js';
-import { type PostgresServer, query, startPostgres } from '../__tests__/servers/postgres.js';
+import type { Origin } from '../__tests__/servers/origin.js';
+import { query } from '../__tests__/servers/postgres.js';
 import { type RunResult, runAction } from '../__tests__/servers/runner.js';
-import { type Sshd, startSshd } from '../__tests__/servers/sshd.js';
-import { startVps, type Vps } from '../__tests__/servers/vps.js';
-
-interface Stage {
-  postgres: PostgresServer;
-  databaseUrl: string;
-  origin: Origin;
-  vps: Vps;
-  sshd: Sshd;
-}
+import { pushVersion, type Stage, withCheckout, withStage } from '../__tests__/servers/stage.js';
 
 /** What one deploy must have ended with; the demo fails on anything else. */
 interface Expected {
@@ -82,62 +65,31 @@ async function main(): Promise<void> {
     });
   }
   const startedAt = Date.now();
-  await withStage(interrupted.signal, values.ssh, async (stage) => {
-    introduce(stage);
-    mkdirSync(summaries, { recursive: true });
-    for (const [index, act] of STORY.entries()) {
-      interrupted.signal.throwIfAborted();
-      say(`\n== ${act.title}`);
-      const sha =
-        act.overlay === undefined ? stage.origin.head() : push(stage.origin, act.version, act.overlay);
-      const run = await deploy(stage, sha, 1001 + index, interrupted.signal);
-      interrupted.signal.throwIfAborted();
-      const file = join(summaries, `${act.version}.md`);
-      writeFileSync(file, run.summary);
-      if (act.outcome !== 'success')
-        say(`\n-- the job summary of ${act.version}, as written\n\n${run.summary.trim()}\n`);
-      await check(stage, run, act);
-      say(`job summary: ${relative('.', file)}`);
-    }
-  });
+  await withStage(
+    { signal: interrupted.signal, ...(values.ssh ? { ssh: values.ssh } : {}) },
+    async (stage) => {
+      introduce(stage);
+      mkdirSync(summaries, { recursive: true });
+      for (const [index, act] of STORY.entries()) {
+        interrupted.signal.throwIfAborted();
+        say(`\n== ${act.title}`);
+        const sha =
+          act.overlay === undefined
+            ? stage.origin.head()
+            : pushVersion(stage.origin, act.version, act.overlay);
+        const run = await deploy(stage, sha, 1001 + index, interrupted.signal);
+        interrupted.signal.throwIfAborted();
+        const file = join(summaries, `${act.version}.md`);
+        writeFileSync(file, run.summary);
+        if (act.outcome !== 'success')
+          say(`\n-- the job summary of ${act.version}, as written\n\n${run.summary.trim()}\n`);
+        await check(stage, run, act);
+        say(`job summary: ${relative('.', file)}`);
+      }
+    },
+  );
   say(`\nThe demo did what it should, in ${Math.round((Date.now() - startedAt) / 1000)} s.`);
   say('v3 was put back by itself, code and database; v2 was served and healthy to the end.');
-}
-
-/** Starts what an application lives on, and takes all of it away afterwards, also when interrupted. */
-async function withStage(
-  signal: AbortSignal,
-  kind: Sshd['kind'] | undefined,
-  work: (stage: Stage) => Promise<void>,
-): Promise<void> {
-  const opened: { stop(): unknown }[] = [];
-  const open = async <T extends { stop(): unknown }>(start: () => T | Promise<T>): Promise<T> => {
-    signal.throwIfAborted();
-    const server = await start();
-    opened.unshift(server);
-    return server;
-  };
-  try {
-    const postgres = await open(() => startPostgres());
-    const databaseUrl = await postgres.createDatabase();
-    // The application listens where the server expects it, so the port is needed before the first commit.
-    const empty = await open(() => startOrigin({}));
-    const vps = await open(() => startVps(empty, { installed: false }));
-    const origin = await open(() => startOrigin(application(vps.port)));
-    const sshd = await open(() =>
-      startSshd({ home: vps.home, environment: vps.env, ...(kind ? { kind } : {}) }),
-    );
-    await work({ postgres, databaseUrl, origin, vps, sshd });
-  } finally {
-    for (const server of opened) {
-      try {
-        await server.stop();
-      } catch (error) {
-        say(`could not stop all of it: ${error instanceof Error ? error.message : String(error)}`);
-        process.exitCode = 1;
-      }
-    }
-  }
 }
 
 function introduce({ postgres, origin, vps, sshd }: Stage): void {
@@ -154,42 +106,11 @@ function introduce({ postgres, origin, vps, sshd }: Stage): void {
   say(`  git origin  ${origin.url}`);
 }
 
-/** Every file of examples/app, with the port on which this demo's server expects it. */
-function application(port: number): Files {
-  const files = filesBelow('examples/app');
-  const ecosystem = files['ecosystem.config.js'];
-  if (!ecosystem?.includes('PORT: 3000'))
-    throw new Error('examples/app/ecosystem.config.js has no PORT: 3000');
-  return { ...files, 'ecosystem.config.js': ecosystem.replace('PORT: 3000', `PORT: ${port}`) };
-}
-
-/** Commits a version's changes, and returns the commit. */
-function push(origin: Origin, version: string, overlay: string): string {
-  const manifest = JSON.parse(readFileSync('examples/app/package.json', 'utf8')) as Record<string, unknown>;
-  manifest.version = `${version.slice(1)}.0.0`;
-  const changes = { ...filesBelow(overlay), 'package.json': `${JSON.stringify(manifest, null, 2)}\n` };
-  return origin.commit(changes, version);
-}
-
-function filesBelow(folder: string, path = ''): Record<string, string> {
-  const files: Record<string, string> = {};
-  for (const entry of readdirSync(join(folder, path), { withFileTypes: true })) {
-    const name = join(path, entry.name);
-    if (['node_modules', 'dist', '.env.local'].includes(entry.name)) continue;
-    if (entry.isDirectory()) Object.assign(files, filesBelow(folder, name));
-    else files[name] = readFileSync(join(folder, name), 'utf8');
-  }
-  return files;
-}
-
 /** One run of the workflow: a fresh checkout of the commit, and the action with the inputs of examples/staging.yml. */
 async function deploy(stage: Stage, sha: string, runId: number, signal: AbortSignal): Promise<RunResult> {
   const { databaseUrl, origin, vps, sshd } = stage;
-  const workspace = mkdtempSync(join(tmpdir(), 'muva-checkout-'));
-  try {
-    origin.git('clone', '-q', origin.url, workspace);
-    origin.git('-C', workspace, 'checkout', '-q', '--detach', sha);
-    return await runAction({
+  return withCheckout(origin, sha, (workspace) =>
+    runAction({
       root: resolve('.'),
       workspace,
       secrets: [databaseUrl, sshd.privateKey],
@@ -213,10 +134,8 @@ async function deploy(stage: Stage, sha: string, runId: number, signal: AbortSig
       cancelAfter: signal,
       force: true,
       onLine: (line) => say(`  ${line}`),
-    });
-  } finally {
-    rmSync(workspace, { recursive: true, force: true });
-  }
+    }),
+  );
 }
 
 /** Asks the application and the database themselves, and compares with what the story says. */
