@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Files, type Origin, startOrigin } from './origin.js';
-import { type PostgresServer, startPostgres } from './postgres.js';
+import { type PostgresServer, type PostgresVersion, startPostgres } from './postgres.js';
 import { type Sshd, startSshd } from './sshd.js';
 import { startVps, type Vps } from './vps.js';
 
@@ -25,6 +25,8 @@ export interface StageOptions {
   /** Stops between two servers; what was started is stopped as after an error. */
   signal?: AbortSignal;
   ssh?: Sshd['kind'];
+  /** The server's version; 17 unless told otherwise. */
+  postgres?: PostgresVersion;
 }
 
 /** Starts everything, and takes all of it away afterwards, whatever happens. */
@@ -38,7 +40,9 @@ export async function withStage(options: StageOptions, work: (stage: Stage) => P
   };
   const failures: unknown[] = [];
   try {
-    const postgres = await open(() => startPostgres());
+    const postgres = await open(() =>
+      startPostgres(options.postgres === undefined ? {} : { version: options.postgres }),
+    );
     const databaseUrl = await postgres.createDatabase();
     const nothing = await open(() => startOrigin({}));
     const vps = await open(() => startVps(nothing, { installed: false }));
