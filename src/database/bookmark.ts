@@ -33,7 +33,8 @@ export const BOOTSTRAP = `
   if to_regclass('${RUNS_TABLE}') is null then
     create table ${RUNS_TABLE} (
       run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
-      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, outcome text,
+      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
+      outcome text,
       started_at timestamptz not null default now(), finished_at timestamptz);
     alter table ${RUNS_TABLE} enable row level security;
   end if;

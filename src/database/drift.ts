@@ -1,0 +1,110 @@
+import type { Problem } from '../base/report.js';
+import type { DatabaseSettings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import { RUNS_TABLE } from './bookmark.js';
+import type { StatementResult } from './connection.js';
+import {
+  compareObjects,
+  describeDifference,
+  FINGERPRINT_ROW,
+  readObjects,
+  type SchemaDifference,
+  type SchemaObject,
+} from './fingerprint.js';
+import { DETERMINISTIC_SETTINGS } from './fingerprint-sql.js';
+import { dollarQuote, literal } from './sql-text.js';
+
+/** What other hands changed since the last deploy. */
+export interface Drift {
+  /** False where no deploy has recorded a state yet. */
+  recorded: boolean;
+  /** The deploy that the schema is compared with. */
+  since?: { runId: string; sha?: string };
+  difference: SchemaDifference;
+  /** Another major version of PostgreSQL writes definitions differently: nothing can be said. */
+  upgraded: boolean;
+}
+
+/** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
+export function driftQuery(): string {
+  const local = Object.entries(DETERMINISTIC_SETTINGS).map(
+    ([name, value]) => `set local ${name} = ${literal(value)};`,
+  );
+  return `set local statement_timeout = '30s'; do ${dollarQuote(`
+declare recorded text;
+begin
+  if to_regclass('${RUNS_TABLE}') is not null then
+    execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
+      from ${RUNS_TABLE} where objects is not null order by finished_at desc nulls last limit 1' into recorded;
+  end if;
+  perform set_config('muva.recorded', coalesce(recorded, ''), true);
+end`)}; ${local.join(' ')}
+select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
+  'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
+  'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
+from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', true), '')::jsonb as recorded) r;`;
+}
+
+interface DriftRow {
+  recorded: { run_id: string; sha: string | null } | null;
+  before: unknown;
+  now: unknown;
+}
+
+export function readDrift(results: readonly StatementResult[]): Drift {
+  const value = results[results.length - 1]?.rows[0]?.drift;
+  if (value === undefined || value === null) throw new Error('the drift query gave no row');
+  const row = (typeof value === 'string' ? JSON.parse(value) : value) as DriftRow;
+  const difference = compareObjects(readObjects(row.before), readObjects(row.now));
+  return {
+    recorded: row.recorded !== null,
+    ...(row.recorded === null
+      ? {}
+      : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
+    difference,
+    upgraded: difference.altered.some(({ kind }) => kind === 'server'),
+  };
+}
+
+/** Looks what other hands changed since the last deploy recorded the schema. */
+export async function lookDrift(tools: Tools): Promise<Drift> {
+  if (!tools.database) throw new Error('there is no database to look at');
+  return readDrift(await tools.database.send(driftQuery(), { deadline: 40_000, signal: tools.signal }));
+}
+
+export interface DriftVerdict {
+  /** One line for the step. */
+  detail: string;
+  refusals: Problem[];
+  warnings: Problem[];
+}
+
+/** What the drift means under the input `drift`. */
+export function judgeDrift(drift: Drift, policy: DatabaseSettings['drift']): DriftVerdict {
+  const calm = (detail: string): DriftVerdict => ({ detail, refusals: [], warnings: [] });
+  if (policy === 'off') return calm('not looked at');
+  if (!drift.recorded || !drift.since) return calm('no deploy has recorded the schema yet');
+  const { runId, sha } = drift.since;
+  const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
+  if (drift.upgraded) return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
+  const { added, removed, altered } = drift.difference;
+  if (added.length + removed.length + altered.length === 0) return calm(`unchanged since ${since}`);
+  const problem: Problem = {
+    message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
+    code: 'DRIFT',
+    next:
+      policy === 'fail'
+        ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
+        : 'Write the change as a migration, so that other databases get it too.',
+  };
+  const detail = [count(added, 'added'), count(removed, 'removed'), count(altered, 'altered')]
+    .filter((text) => text !== '')
+    .join(', ');
+  return policy === 'fail'
+    ? { detail, refusals: [problem], warnings: [] }
+    : { detail, refusals: [], warnings: [problem] };
+}
+
+function count(list: readonly SchemaObject[], word: string): string {
+  return list.length === 0 ? '' : `${list.length} ${word}`;
+}
