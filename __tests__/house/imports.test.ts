@@ -16,9 +16,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   phases: ['base', 'settings', 'database', 'vps', 'web', 'worker/protocol', 'tools.ts'],
   'decide.ts': ['base'],
   'deploy.ts': ['base', 'settings', 'database', 'vps', 'web', 'phases', 'tools.ts', 'decide.ts'],
-  github: ['base', 'settings', 'deploy.ts'],
-  'main.ts': ['base', 'settings', 'deploy.ts', 'github'],
-  'cli.ts': ['base', 'settings', 'deploy.ts'],
+  // What both doors share.
+  'door.ts': ['base', 'settings'],
+  github: ['base', 'settings', 'deploy.ts', 'door.ts'],
+  terminal: ['base', 'settings'],
+  'main.ts': ['base', 'settings', 'deploy.ts', 'door.ts', 'github'],
+  'cli.ts': ['base', 'settings', 'deploy.ts', 'door.ts', 'terminal'],
   'engine.ts': ['main.ts', 'cli.ts'],
 };
 

@@ -1,0 +1,118 @@
+import { formatDuration } from './duration.js';
+import { inertLines } from './inert.js';
+import type { LogEntry } from './log.js';
+import type { PhaseReport, Problem, Report, SourcePosition, Step } from './report.js';
+
+/** Columns before a step's name, and before what belongs to a step. */
+const STEP_INDENT = 10;
+const NAME_WIDTH = 46;
+
+/**
+ * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
+ * what to do. Output of programs is not worded here: the doors show it as it comes.
+ */
+export function voice(entry: Exclude<LogEntry, { kind: 'output' }>): string[] {
+  switch (entry.kind) {
+    case 'phase-started':
+      return ['', ...inertLines(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
+    case 'step':
+      return stepLines(entry.step);
+    case 'phase-ended':
+      return [
+        ...entry.report.problems.flatMap((problem) => problemLines(problem, ' '.repeat(STEP_INDENT))),
+        ...inertLines(closingSentence(entry.report)),
+      ];
+    case 'progress':
+      return inertLines(entry.text).map((line) => `  ...     ${line}`);
+    case 'line':
+    case 'debug':
+      return inertLines(entry.text);
+    case 'notice':
+      return problemLines(entry.problem, '', 'notice: ');
+    case 'warning':
+      return problemLines(entry.problem, '', 'warning: ');
+    case 'problem':
+      return problemLines(entry.problem, '', 'error: ');
+  }
+}
+
+function stepLines(step: Step): string[] {
+  const [first = '', ...more] = inertLines(step.detail ?? '');
+  const name = inertLines(step.name).join(' ');
+  const time = step.outcome === 'skipped' ? '' : formatDuration(step.milliseconds);
+  // A name longer than its column keeps two blanks to what follows.
+  const column = time === '' && first === '' ? name : `${name.padEnd(NAME_WIDTH - 2)}  `;
+  const head = `  ${step.outcome.padEnd(7)} ${column}${time.padStart(time === '' ? 0 : 9)}`;
+  return [
+    first === '' ? head.trimEnd() : `${head}  ${first}`,
+    ...more.map((line) => ' '.repeat(STEP_INDENT) + line),
+  ];
+}
+
+/** A problem as lines: place and message, the source line with a caret, what to do next. */
+export function problemLines(problem: Problem, indent: string, label = ''): string[] {
+  const place = problem.at ? `${positionText(problem.at)}  ` : '';
+  const code = problem.code === undefined ? '' : ` (${problem.code})`;
+  const lines = [
+    ...inertLines(`${label}${place}${problem.message}${code}`),
+    ...(problem.at ? caretLines(problem.at) : []),
+    ...(problem.next === undefined ? [] : inertLines(`next: ${problem.next}`)),
+  ];
+  return lines.map((line, index) => `${indent}${index === 0 || label === '' ? '' : '  '}${line}`);
+}
+
+/** `file:line:column`, which editors and terminals make clickable. */
+export function positionText(at: SourcePosition): string {
+  return `${at.file}:${at.line}:${at.column}`;
+}
+
+function caretLines(at: SourcePosition): string[] {
+  if (at.text === undefined) return [];
+  const [source = ''] = inertLines(at.text);
+  const gutter = `${at.line} | `;
+  const before = [...source].slice(0, at.column - 1);
+  if (before.length < at.column - 1) return [gutter + source];
+  // Tabs stay tabs, so that the caret stands below its character whatever their width.
+  const padding = before.map((character) => (character === '\t' ? '\t' : ' ')).join('');
+  return [gutter + source, `${' '.repeat(gutter.length)}${padding}^`];
+}
+
+function closingSentence(report: PhaseReport): string {
+  const { phase, outcome, summary } = report;
+  const step = report.steps.find((each) => each.outcome === 'failed' || each.outcome === 'unknown')?.name;
+  const at = step === undefined ? '' : ` at ${step}`;
+  const start = {
+    passed: `${phase} passed in ${formatDuration(report.milliseconds)}.`,
+    failed: `${phase} failed${at}.`,
+    unknown: `${phase} ended${at} without an answer: whether it took effect is not known.`,
+    skipped: `${phase} skipped.`,
+  }[outcome];
+  return summary === undefined || summary === '' ? start : `${start} ${summary}`;
+}
+
+const VERDICTS: Readonly<Record<Report['outcome'], string>> = {
+  success: 'succeeded',
+  failure: 'failed',
+  'rolled-back': 'failed and was rolled back',
+  'rollback-failed': 'failed, and so did the rollback',
+  cancelled: 'was cancelled',
+  unknown: 'ended, and whether it took effect is not known',
+  skipped: 'was skipped: a newer run is live already',
+};
+
+/** `deploy to staging failed and was rolled back`. */
+export function outcomeText(report: Report): string {
+  const where = report.environment === undefined ? '' : ` to ${report.environment}`;
+  const what =
+    report.mode === 'deploy' || report.mode === 'redeploy' ? `${report.mode}${where}` : report.mode;
+  return `${what} ${VERDICTS[report.outcome]}`;
+}
+
+/** The last lines of a run: how it ended, in how long, and what a person does now. */
+export function farewell(report: Report): string[] {
+  return [
+    '',
+    ...inertLines(`${outcomeText(report)} (${formatDuration(report.milliseconds)}).`),
+    ...(report.next === undefined ? [] : inertLines(`next: ${report.next}`)),
+  ];
+}

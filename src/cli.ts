@@ -1,0 +1,97 @@
+import { tmpdir } from 'node:os';
+import { cleaned } from './base/cleaned.js';
+import { exitCodeOf } from './base/outputs.js';
+import { type Problem, problemsOf, type Report } from './base/report.js';
+import { isUnmaskable, sanitiser } from './base/secret.js';
+import { type Teller, teller } from './base/teller.js';
+import { farewell } from './base/voice.js';
+import { run } from './deploy.js';
+import { hearing, refusal, snapshot, stoppable, writeReport } from './door.js';
+import { withEnvironment } from './settings/inputs.js';
+import { runIdentity } from './settings/run-identity.js';
+import { parseSettings, type Settings, secretInputs } from './settings/settings.js';
+import { surroundings } from './settings/surroundings.js';
+import { parseFlags, visibleSecrets } from './terminal/flags.js';
+import { helpText } from './terminal/help.js';
+import { phaseTable, terminalSink } from './terminal/sink.js';
+
+/** From a terminal nobody kills us after ten seconds; a second Ctrl-C does. Milliseconds. */
+const GRACE = 60_000;
+
+/** The terminal door: flags and environment in, lines and an exit code out. Never throws. */
+export async function cli(door: { dist: string }): Promise<void> {
+  const startedAt = Date.now();
+  const { argv, env, stdout } = process;
+  // A reader that went away, such as `| head`, must not stop a deploy half-way.
+  stdout.on('error', () => {});
+  const flags = parseFlags(argv.slice(2));
+  if (flags.help) return void stdout.write(helpText());
+
+  const read = snapshot(withEnvironment((name) => flags.values.get(name) ?? '', env));
+  const clean = sanitiser(secretInputs(read).filter((value) => !isUnmaskable(value.trim())));
+  const screen = {
+    write: (text: string): void => void stdout.write(text),
+    colour: stdout.isTTY === true && !env.NO_COLOR,
+    debug: Boolean(env.MUVA_DEPLOY_DEBUG),
+  };
+  const told = teller(terminalSink(screen), clean);
+  const mode = flags.values.get('mode') ?? '';
+  try {
+    const parsed =
+      flags.problems.length > 0
+        ? { problems: flags.problems }
+        : parseSettings(read, surroundings(runIdentity(env), process.cwd(), true));
+    for (const problem of visibleSecrets(flags.values)) told.log({ kind: 'warning', problem });
+    if ('settings' in parsed && parsed.settings) {
+      end(await work(parsed.settings, told, door.dist, startedAt), told, clean);
+    } else {
+      for (const problem of parsed.problems) told.log({ kind: 'problem', problem });
+      end(refusal(mode, parsed.problems, startedAt), told, clean);
+    }
+  } catch (error) {
+    const problems = problemsOf(error);
+    for (const problem of problems) told.log({ kind: 'problem', problem });
+    end(refusal(mode, problems, startedAt), told, clean);
+  } finally {
+    told.end();
+    // An idle socket of a library must not keep the terminal waiting.
+    setTimeout(() => process.exit(), 2_000).unref();
+  }
+}
+
+async function work(settings: Settings, told: Teller, dist: string, startedAt: number): Promise<Report> {
+  const heard = hearing(told.log);
+  const say = (problems: Problem[]): void => {
+    for (const { message } of problems) told.log({ kind: 'line', text: `after the end: ${message}` });
+  };
+  const ended = await stoppable(
+    {
+      grace: GRACE,
+      impatient: true,
+      onStop: (why) => told.log({ kind: 'line', text: `${why}; once more ends at once` }),
+      onStray: say,
+    },
+    (signal) => run(settings, { log: heard.log, signal, dist }),
+  );
+  if (ended.value !== undefined) return ended.value;
+  const problems =
+    ended.stopped && 'problems' in ended.stopped
+      ? ended.stopped.problems
+      : [{ message: 'The run was cancelled.' }];
+  return heard.report(settings.mode, problems, startedAt);
+}
+
+/** The last lines, the report file and the exit code. */
+function end(report: Report, told: Teller, clean: (text: string) => string): void {
+  const said = cleaned(report, clean);
+  process.exitCode = exitCodeOf(said);
+  for (const text of [...phaseTable(said), ...farewell(said)]) told.log({ kind: 'line', text });
+  try {
+    told.log({ kind: 'line', text: `report: ${writeReport(said, tmpdir())}` });
+  } catch (error) {
+    told.log({
+      kind: 'warning',
+      problem: { message: `The report file was not written: ${problemsOf(error)[0]!.message}` },
+    });
+  }
+}

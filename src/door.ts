@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Log } from './base/log.js';
+import { reportFile } from './base/outputs.js';
+import {
+  type PhaseName,
+  type PhaseReport,
+  type Problem,
+  problemsOf,
+  type Report,
+  type Step,
+} from './base/report.js';
+import { INPUT_NAMES, type InputName, type ReadInput } from './settings/inputs.js';
+import { MODES } from './settings/settings.js';
+
+/** What both doors do around the corridor, the same way. */
+
+/** Reads every input once; later changes of the environment change nothing. */
+export function snapshot(read: ReadInput): ReadInput {
+  const values = new Map<InputName, string>(INPUT_NAMES.map((name) => [name, read(name)]));
+  return (name) => values.get(name)!;
+}
+
+/** The report of a run that was refused before it began. */
+export function refusal(mode: string, problems: Problem[], startedAt: number): Report {
+  const next = problems.find((problem) => problem.next !== undefined)?.next;
+  return {
+    mode,
+    outcome: 'failure',
+    phases: [],
+    problems,
+    warnings: [],
+    facts: {},
+    ...(next === undefined ? {} : { next }),
+    startedAt,
+    milliseconds: Date.now() - startedAt,
+  };
+}
+
+/** Hears what is told, so that the truth so far can be written when the work does not come back. */
+export interface Hearing {
+  readonly log: Log;
+  readonly warnings: Problem[];
+  /** The report of a run that did not come back. */
+  report(mode: string, problems: Problem[], startedAt: number): Report;
+}
+
+const WRITING: readonly PhaseName[] = ['migrate', 'redeploy', 'rollback'];
+
+export function hearing(log: Log): Hearing {
+  const ended: PhaseReport[] = [];
+  const warnings: Problem[] = [];
+  let open: { phase: PhaseName; startedAt: number; steps: Step[] } | undefined;
+  return {
+    warnings,
+    log(entry) {
+      if (entry.kind === 'warning') warnings.push(entry.problem);
+      if (entry.kind === 'phase-started') open = { phase: entry.phase, startedAt: Date.now(), steps: [] };
+      if (entry.kind === 'step' && open?.phase === entry.phase) open.steps.push(entry.step);
+      if (entry.kind === 'phase-ended') {
+        ended.push(entry.report);
+        open = undefined;
+      }
+      log(entry);
+    },
+    report(mode, problems, startedAt) {
+      const milliseconds = Date.now() - startedAt;
+      const unfinished: PhaseReport[] =
+        open === undefined
+          ? []
+          : [
+              {
+                ...open,
+                outcome: WRITING.includes(open.phase) ? 'unknown' : 'failed',
+                milliseconds: Date.now() - open.startedAt,
+                problems,
+                facts: {},
+                summary: 'It was still under way when the time ran out.',
+              },
+            ];
+      return {
+        mode,
+        outcome: unfinished[0]?.outcome === 'unknown' ? 'unknown' : 'cancelled',
+        phases: [...ended, ...unfinished],
+        ...(open === undefined ? {} : { failedPhase: open.phase }),
+        problems,
+        warnings,
+        facts: Object.assign({}, ...ended.map((phase) => phase.facts)),
+        unsettled: true,
+        startedAt,
+        milliseconds,
+      };
+    },
+  };
+}
+
+export interface Stoppable<T> {
+  /** Undefined when the work did not come back within the grace time. */
+  value?: T;
+  /** What stopped it: a signal's name or an error that nobody caught. */
+  stopped?: { signal: NodeJS.Signals } | { problems: Problem[] };
+}
+
+export interface StopOptions {
+  /** Milliseconds for the work to come back by itself once it has been told to stop. */
+  grace: number;
+  /** A second SIGINT ends the process at once, as a person at a terminal expects. */
+  impatient: boolean;
+  onStop: (why: string) => void;
+  /** An error that turned up after the work had ended: told, but it changes nothing. */
+  onStray: (problems: Problem[]) => void;
+}
+
+/**
+ * Runs `work` until it ends, is stopped by a signal, or an error turns up that nobody caught (a library's socket
+ * after its owner let go of it). The handlers stay for the rest of the process: a signal while the outputs are
+ * being written must not lose them, and no error may reach the log past our cleaning.
+ */
+export async function stoppable<T>(
+  options: StopOptions,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<Stoppable<T>> {
+  const controller = new AbortController();
+  const result: Stoppable<T> = {};
+  let ended = false;
+  let late: NodeJS.Timeout | undefined;
+  let giveUp = (): void => {};
+  const tooLate = new Promise<void>((resolve) => {
+    giveUp = resolve;
+  });
+  const stop = (stopped: NonNullable<Stoppable<T>['stopped']>, why: string): void => {
+    if (ended || result.stopped !== undefined) return;
+    result.stopped = stopped;
+    options.onStop(why);
+    controller.abort();
+    late = setTimeout(giveUp, options.grace);
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (result.stopped !== undefined && options.impatient) process.exit(130);
+    stop({ signal }, `${signal} received: stopping what is under way`);
+  };
+  const onCrash = (error: unknown): void => {
+    const problems = problemsOf(error);
+    if (ended) options.onStray(problems);
+    else stop({ problems }, `unexpected error, stopping: ${problems[0]?.message ?? ''}`);
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  process.on('uncaughtException', onCrash).on('unhandledRejection', onCrash);
+  const finished = work(controller.signal).then(
+    (value) => {
+      if (!ended) result.value = value;
+    },
+    (error: unknown) => {
+      if (!ended) result.stopped ??= { problems: problemsOf(error) };
+    },
+  );
+  await Promise.race([finished, tooLate]);
+  ended = true;
+  clearTimeout(late);
+  return result;
+}
+
+/** Writes the report into a new file of the folder, readable by this user only; its path. */
+export function writeReport(report: Report, folder: string): string {
+  const mode = MODES.find((known) => known === report.mode) ?? 'refused';
+  const path = join(folder, `muva-deploy-${mode}-${randomBytes(4).toString('hex')}.json`);
+  writeFileSync(path, reportFile(report), { mode: 0o600, flag: 'wx' });
+  return path;
+}

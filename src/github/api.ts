@@ -1,0 +1,105 @@
+import type { Log } from '../base/log.js';
+import { retry } from '../base/retry.js';
+import type { Secret } from '../base/secret.js';
+import type { Run } from '../settings/settings.js';
+
+type Octokit = ReturnType<typeof import('@actions/github').getOctokit>;
+
+/** The repository's REST API, as far as this action uses it. */
+export interface Api {
+  readonly rest: Octokit['rest'];
+  readonly paginate: Octokit['paginate'];
+  readonly owner: string;
+  readonly repo: string;
+}
+
+export interface ApiOptions {
+  readonly run: Run;
+  readonly token: Secret | undefined;
+  readonly log: Log;
+  /** Milliseconds for all requests of one piece of work. */
+  readonly deadline?: number;
+}
+
+/** What is being done, and what the token needs for it; both appear in the warning. */
+export interface Errand {
+  readonly what: string;
+  readonly permission: string;
+}
+
+const DEADLINE = 15_000;
+
+/**
+ * Works on GitHub's API. Nothing here may fail a good deploy: every fault (no permission, rate limit, an outage, a
+ * slow answer) becomes a warning and the result undefined.
+ */
+export async function withApi<T>(
+  options: ApiOptions,
+  errand: Errand,
+  work: (api: Api) => Promise<T>,
+): Promise<T | undefined> {
+  const { run, token, log } = options;
+  const [owner, repo] = run.repository?.split('/') ?? [];
+  if (token === undefined || !owner || !repo) {
+    const message = `${errand.what}: ${token === undefined ? 'github-token is empty' : 'GITHUB_REPOSITORY is not set'}`;
+    log({ kind: 'warning', problem: { message } });
+    return undefined;
+  }
+  const deadline = options.deadline ?? DEADLINE;
+  try {
+    const { getOctokit } = await import('@actions/github');
+    const signal = AbortSignal.timeout(deadline);
+    const quiet = (): void => {};
+    const octokit = getOctokit(token.reveal(), {
+      request: { signal },
+      // Its own messages would go to the console past our log.
+      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+    });
+    const api = { rest: octokit.rest, paginate: octokit.paginate, owner, repo };
+    return await retry(
+      { tries: 3, deadline: deadline / 2, first: 500, longest: 2_000, worthwhile: isOutage, signal },
+      () => work(api),
+    );
+  } catch (error) {
+    const status = statusOf(error);
+    log({
+      kind: 'warning',
+      problem: {
+        message: `${errand.what}: ${reason(error, deadline)}`,
+        ...(status === undefined ? {} : { code: String(status) }),
+        ...(status === 403 && !isRateLimit(error)
+          ? { next: `Give the job the permission "${errand.permission}".` }
+          : {}),
+      },
+    });
+    return undefined;
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof Error &&
+    'status' in error &&
+    typeof error.status === 'number' &&
+    error.status >= 400
+    ? error.status
+    : undefined;
+}
+
+/** Worth another try: the server is in trouble, or there was no answer at all. */
+function isOutage(error: unknown): boolean {
+  if (error instanceof Error && error.name === 'AbortError') return false;
+  const status = statusOf(error);
+  return status === undefined ? error instanceof Error && 'status' in error : status >= 500;
+}
+
+function isRateLimit(error: unknown): boolean {
+  return error instanceof Error && /rate limit/i.test(error.message);
+}
+
+function reason(error: unknown, deadline: number): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'AbortError' || error.name === 'TimeoutError')
+    return `GitHub did not answer within ${deadline / 1_000} s`;
+  // The message of a failed request ends with a link to the documentation.
+  return error.message.split(' - https://')[0]!.slice(0, 500);
+}

@@ -1,0 +1,61 @@
+import { info, setOutput } from '@actions/core';
+import { cleaned } from '../base/cleaned.js';
+import { exitCodeOf, outputsOf } from '../base/outputs.js';
+import { type Problem, problemsOf, type Report } from '../base/report.js';
+import { farewell } from '../base/voice.js';
+import { writeReport } from '../door.js';
+import type { Run } from '../settings/settings.js';
+import { annotate, annotationsOf } from './annotations.js';
+import { summaryOf, writeSummary } from './summary.js';
+
+export interface Publication {
+  readonly run: Run;
+  readonly env: NodeJS.ProcessEnv;
+  /** Removes every form of every secret. */
+  readonly clean: (text: string) => string;
+  /** Where the report file goes. */
+  readonly folder: string;
+  /** What is told to GitHub's API in between; its warnings still reach the annotations. */
+  readonly between?: (report: Report) => Promise<readonly Problem[]>;
+}
+
+/**
+ * Everything that leaves the run: outputs first (a cancelled job may end us at any moment), then the API, the
+ * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
+ */
+export async function publish(report: Report, publication: Publication): Promise<void> {
+  const { run, env, clean, folder } = publication;
+  const said = cleaned(report, clean);
+  process.exitCode = exitCodeOf(said);
+  const warnings: Problem[] = [];
+  const { values, cuts } = outputsOf(said, fileReport(said, folder, warnings));
+  // Without the file the toolkit would print the outputs as commands of the old kind.
+  if (env.GITHUB_OUTPUT) for (const [name, value] of Object.entries(values)) setOutput(name, value);
+  warnings.push(...((await publication.between?.(said)) ?? []).map((problem) => cleaned(problem, clean)));
+
+  for (const line of farewell(said)) info(line);
+  for (const text of cuts) info(`${text}; the report file has all of them.`);
+  if (values.report !== '') info(`report: ${values.report}`);
+  const whole = { ...said, warnings: [...said.warnings, ...warnings] };
+  try {
+    await writeSummary(summaryOf(whole, run), env);
+  } catch (error) {
+    warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0]!.message)}` });
+  }
+  annotate(
+    annotationsOf(
+      { ...said, warnings: [...said.warnings, ...warnings] },
+      env.GITHUB_WORKSPACE ?? process.cwd(),
+    ),
+  );
+}
+
+/** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */
+function fileReport(report: Report, folder: string, warnings: Problem[]): string {
+  try {
+    return writeReport(report, folder);
+  } catch (error) {
+    warnings.push({ message: `The report file was not written: ${problemsOf(error)[0]!.message}` });
+    return '';
+  }
+}

@@ -1,0 +1,38 @@
+import type { Report, Step } from '../base/report.js';
+
+/** More bars than this are unreadable; the longest are kept. */
+const MOST_BARS = 40;
+
+/** A Mermaid gantt chart of the phases and their steps, as GitHub draws it in summaries and comments. */
+export function timeline(report: Report): string[] {
+  const ran = report.phases.flatMap((phase) => phase.steps.filter((step) => step.outcome !== 'skipped'));
+  if (ran.length === 0) return [];
+  const shown = new Set([...ran].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, MOST_BARS));
+  const lines = ['```mermaid', 'gantt', '    dateFormat x', '    axisFormat %H:%M:%S'];
+  for (const phase of report.phases) {
+    const steps = phase.steps.filter((step) => shown.has(step));
+    if (steps.length === 0) continue;
+    lines.push(`    section ${phase.phase}`, ...steps.map(bar));
+  }
+  lines.push('```');
+  return lines;
+}
+
+function bar(step: Step): string {
+  const state = step.outcome === 'passed' ? 'done' : 'crit';
+  const end = Math.round(step.startedAt + Math.max(1, step.milliseconds));
+  return `    ${title(step.name)} :${state}, ${Math.round(step.startedAt)}, ${end}`;
+}
+
+/** Mermaid has no escapes for a task's name: what would end it is left out. */
+function title(name: string): string {
+  const plain = name
+    .replace(/[^\p{L}\p{N} ._/@-]/gu, ' ')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 60);
+  // A first word such as "click" or "section" would be read as a keyword.
+  return /^(click|section|title|end|excludes|todayMarker|dateFormat|axisFormat)\b/i.test(plain)
+    ? `- ${plain}`
+    : plain || 'step';
+}

@@ -1,0 +1,221 @@
+import { tmpdir } from 'node:os';
+import { getState, saveState } from '@actions/core';
+import { type Problem, problemsOf, type Report } from './base/report.js';
+import { sanitiser } from './base/secret.js';
+import { type Teller, teller } from './base/teller.js';
+import { run, settle } from './deploy.js';
+import { hearing, refusal, type Stoppable, snapshot, stoppable } from './door.js';
+import { COMMENT_LIMIT, updateComment, wantsComment } from './github/comment.js';
+import { closeDeployment, openDeployment } from './github/deployment.js';
+import { maskSecrets, readActionInput } from './github/inputs.js';
+import { githubSink } from './github/log.js';
+import { type Publication, publish } from './github/publish.js';
+import { summaryOf } from './github/summary.js';
+import { type ReadInput, withEnvironment } from './settings/inputs.js';
+import { runIdentity } from './settings/run-identity.js';
+import { parseSettings, type Run, type Settings, secretInputs } from './settings/settings.js';
+import { surroundings } from './settings/surroundings.js';
+
+/** After a cancel the runner sends SIGTERM at 7.5 s; by then the truth has to be written. Milliseconds. */
+const GRACE = 4_500;
+const API_AFTER_STOP = 1_500;
+/** Names of the values that the post step reads. */
+const STATE = { begun: 'begun', final: 'final', deployment: 'deployment' } as const;
+
+/** One start of the action: what was given, who runs, and where it speaks. */
+interface Session {
+  readonly read: ReadInput;
+  readonly run: Run;
+  readonly teller: Teller;
+  readonly publication: Publication;
+  readonly startedAt: number;
+}
+
+/** The main step: inputs, work, outputs. Sets the exit code and never throws. */
+export async function action(door: { dist: string }): Promise<void> {
+  const session = openSession(process.env);
+  const { read, teller, startedAt } = session;
+  try {
+    teller.log({ kind: 'line', text: firstLine(read('mode'), session.run) });
+    const parsed = parse(session);
+    if (parsed.settings === undefined) await publish(refuse(session, parsed.problems), session.publication);
+    else await work(session, parsed.settings, door.dist);
+  } catch (error) {
+    await publish(refusal(read('mode'), problemsOf(error), startedAt), session.publication);
+  } finally {
+    teller.end();
+    leave();
+  }
+}
+
+/**
+ * The post step: acts only where the main step began to work and ended without a final report (cancelled, killed).
+ * A script of its own, so that it can never do the main work by mistake.
+ */
+export async function post(door: { dist: string }): Promise<void> {
+  if (getState(STATE.begun) === '' || getState(STATE.final) !== '') return;
+  const session = openSession(process.env);
+  const { teller, publication } = session;
+  try {
+    teller.log({
+      kind: 'line',
+      text: 'The step ended without a final report: looking at what it left behind.',
+    });
+    const parsed = parse(session);
+    if (parsed.settings === undefined) return void refuse(session, parsed.problems);
+    const { settings } = parsed;
+    const heard = hearing(teller.log);
+    const ended = await guarded(session, (signal) =>
+      settle(settings, { log: heard.log, signal, dist: door.dist }),
+    );
+    const report =
+      ended.value ??
+      (ended.stopped ? heard.report(settings.mode, reasons(ended), session.startedAt) : undefined);
+    const id = getState(STATE.deployment);
+    const between = async (final: Report): Promise<readonly Problem[]> =>
+      id === ''
+        ? []
+        : collect((log) => closeDeployment({ ...api(session, settings), log }, settings, id, final.outcome));
+    if (report) await publish(report, { ...publication, between });
+    else {
+      teller.log({ kind: 'line', text: 'Nothing of this run is left half done.' });
+      if (id !== '')
+        await closeDeployment({ ...api(session, settings), log: teller.log }, settings, id, 'cancelled');
+    }
+  } catch (error) {
+    await publish(refusal(session.read('mode'), problemsOf(error), session.startedAt), publication);
+  } finally {
+    teller.end();
+    leave();
+  }
+}
+
+/** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
+async function work(session: Session, settings: Settings, dist: string): Promise<void> {
+  const { teller, publication, startedAt } = session;
+  const heard = hearing(teller.log);
+  saveState(STATE.begun, settings.mode);
+  const options = { ...api(session, settings), log: heard.log };
+  let deployment: string | undefined;
+  const ended = await guarded(session, async (signal) => {
+    if (settings.githubDeployment && (settings.mode === 'deploy' || settings.mode === 'redeploy')) {
+      deployment = await openDeployment(options, settings);
+      if (deployment !== undefined) saveState(STATE.deployment, deployment);
+    }
+    return run(settings, { log: heard.log, signal, dist });
+  });
+  const report = completed(
+    ended,
+    heard.report(settings.mode, reasons(ended), startedAt),
+    heard.warnings,
+    deployment,
+  );
+  if (report.unsettled !== true) saveState(STATE.final, report.outcome);
+  const deadline = ended.stopped ? API_AFTER_STOP : undefined;
+  const between = (said: Report): Promise<readonly Problem[]> =>
+    collect(async (log) => {
+      const to = { ...options, log, ...(deadline === undefined ? {} : { deadline }) };
+      if (deployment !== undefined && report.unsettled !== true)
+        await closeDeployment(to, settings, deployment, said.outcome);
+      if (wantsComment(settings))
+        await updateComment(to, settings, summaryOf(said, settings.run, COMMENT_LIMIT));
+    });
+  teller.end();
+  await publish(report, { ...publication, between });
+}
+
+/** The corridor's own report, or what was heard of it; with what the door itself added. */
+function completed(
+  ended: Stoppable<Report>,
+  heard: Report,
+  warnings: readonly Problem[],
+  deployment: string | undefined,
+): Report {
+  const facts = deployment === undefined ? {} : { deploymentId: deployment };
+  const { value } = ended;
+  if (value === undefined) return { ...heard, facts: { ...heard.facts, ...facts } };
+  const crash = ended.stopped !== undefined && 'problems' in ended.stopped ? ended.stopped.problems : [];
+  return {
+    ...value,
+    // What looks like a cancel from inside was our own stop after an error.
+    ...(crash.length > 0 && value.outcome === 'cancelled' ? { outcome: 'failure' as const } : {}),
+    problems: [...crash, ...value.problems],
+    warnings: [...warnings.filter((problem) => !value.warnings.includes(problem)), ...value.warnings],
+    facts: { ...value.facts, ...facts },
+  };
+}
+
+function reasons(ended: Stoppable<unknown>): Problem[] {
+  if (ended.stopped === undefined) return [];
+  return 'problems' in ended.stopped ? ended.stopped.problems : [{ message: 'The run was cancelled.' }];
+}
+
+function openSession(env: NodeJS.ProcessEnv): Session {
+  const startedAt = Date.now();
+  const read = snapshot(withEnvironment(readActionInput, env));
+  const secrets = secretInputs(read);
+  const unmasked = maskSecrets(secrets);
+  const clean = sanitiser(secrets);
+  const told = teller(githubSink(), clean);
+  if (unmasked > 0) {
+    const message = `${unmasked} secret value(s) are too short or too common to be masked: a mask would blank ordinary words out of the log.`;
+    told.log({ kind: 'warning', problem: { message, next: 'Use a longer secret.' } });
+  }
+  const identity = runIdentity(env);
+  return {
+    read,
+    run: identity,
+    teller: told,
+    publication: { run: identity, env, clean, folder: env.RUNNER_TEMP || tmpdir() },
+    startedAt,
+  };
+}
+
+function parse(session: Session): ReturnType<typeof parseSettings> {
+  const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+  return parseSettings(session.read, surroundings(session.run, workspace, false));
+}
+
+/** Tells every problem with the inputs at once; nothing has been connected to. */
+function refuse(session: Session, problems: Problem[]): Report {
+  for (const problem of problems) session.teller.log({ kind: 'problem', problem });
+  return refusal(session.read('mode'), problems, session.startedAt);
+}
+
+function guarded<T>(session: Session, action: (signal: AbortSignal) => Promise<T>): Promise<Stoppable<T>> {
+  const { log } = session.teller;
+  return stoppable(
+    {
+      grace: GRACE,
+      impatient: false,
+      onStop: (text) => log({ kind: 'line', text }),
+      onStray: (problems) => {
+        for (const problem of problems) log({ kind: 'line', text: `after the end: ${problem.message}` });
+      },
+    },
+    action,
+  );
+}
+
+function api(session: Session, settings: Settings): { run: Run; token: Settings['githubToken'] } {
+  return { run: session.run, token: settings.githubToken };
+}
+
+/** Runs work that warns, and returns its warnings, for the annotations. */
+async function collect(work: (log: Teller['log']) => Promise<void>): Promise<readonly Problem[]> {
+  const problems: Problem[] = [];
+  await work((entry) => {
+    if (entry.kind === 'warning') problems.push(entry.problem);
+  });
+  return problems;
+}
+
+function firstLine(mode: string, run: Run): string {
+  const commit = run.sha === undefined ? '' : `, commit ${run.sha.slice(0, 10)}`;
+  return `muva-deploy ${mode}, run ${run.id} attempt ${run.attempt}${commit}`;
+}
+
+/** Ends the process where something (an idle socket of a library) would keep it alive for no reason. */
+function leave(): void {
+  setTimeout(() => process.exit(), 2_000).unref();
+}

@@ -1,0 +1,53 @@
+import { formatDuration } from '../base/duration.js';
+import type { Report, StepOutcome } from '../base/report.js';
+import type { Sink } from '../base/teller.js';
+
+export interface Screen {
+  readonly write: (text: string) => void;
+  readonly colour: boolean;
+  readonly debug: boolean;
+}
+
+const COLOURS: readonly [RegExp, number][] = [
+  [/^ {2}passed /, 32],
+  [/^ {2}failed /, 31],
+  [/^ {2}unknown /, 35],
+  [/^ {2}(skipped|\.\.\.) /, 2],
+  [/^(error|[a-z]+ failed)\b/, 31],
+  [/^warning\b/, 33],
+  [/^next\b/, 36],
+];
+
+/** A terminal, or a file that its output goes to. */
+export function terminalSink(screen: Screen): Sink {
+  const paint = (text: string, colour: number | undefined): void =>
+    screen.write(screen.colour && colour !== undefined ? `\x1b[${colour}m${text}\x1b[0m\n` : `${text}\n`);
+  return {
+    line: (text) => paint(text, COLOURS.find(([pattern]) => pattern.test(text))?.[1]),
+    debug: (text) => (screen.debug ? paint(text, 2) : undefined),
+    openOutput: (source) => paint(`          ${source}`, 2),
+    outputLine: (text) => paint(`          | ${text}`, 2),
+    closeOutput: () => {},
+  };
+}
+
+/** The phases of a run as a table, for its end. */
+export function phaseTable(report: Report): string[] {
+  if (report.phases.length === 0) return [];
+  const rows = report.phases.map((phase) => [
+    phase.phase,
+    phase.outcome satisfies StepOutcome,
+    phase.outcome === 'skipped' ? '' : formatDuration(phase.milliseconds),
+    phase.outcome === 'skipped' ? '' : `${phase.steps.length} steps`,
+  ]);
+  const width = (column: number): number => Math.max(...rows.map((row) => row[column]!.length));
+  return [
+    '',
+    ...rows.map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(width(column)))
+        .join('  ')
+        .trimEnd(),
+    ),
+  ];
+}
