@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Expectation, judgeAnswer, judgeJson } from '../../src/web/judge-body.js';
+import type { Answer } from '../../src/web/request.js';
+
+const HEALTH: Expectation = { path: '/api/health', last: true };
+const ROOT: Expectation = { path: '/', last: false };
+
+function answer(type: string, body: string, extra: Partial<Answer> = {}): Answer {
+  return {
+    status: 200,
+    headers: { 'content-type': type },
+    body: Buffer.from(body),
+    whole: true,
+    timings: { dns: null, connect: 1, tls: null, 'first-byte': 1, total: 2 },
+    ...extra,
+  };
+}
+
+describe('judgeJson', () => {
+  const sick: unknown[] = [
+    { status: 'error' },
+    { status: 'DOWN' },
+    { Status: 'Unhealthy' },
+    { status: 'out_of_service' },
+    { state: 'not-ready' },
+    { health: 'fail' },
+    { healthy: false },
+    { ok: false },
+    { success: false, data: [] },
+    { status: 503 },
+    { statusCode: 500 },
+    { error: 'connection lost' },
+    { error: { code: 1 } },
+    { errors: ['x'] },
+    { uptime: 3, database: { status: 'down' } },
+    { checks: { db: { ok: false }, cache: { ok: true } } },
+  ];
+  for (const value of sick) {
+    test(`${JSON.stringify(value)} is unhealthy`, () => assert.equal(typeof judgeJson(value), 'string'));
+  }
+
+  const fine: unknown[] = [
+    { status: 'ok' },
+    { status: 'UP', components: { mail: { status: 'DOWN' } } },
+    { status: 'pass' },
+    { status: 'warn' },
+    { status: 'degraded' },
+    { status: 200 },
+    { healthy: true },
+    { error: null },
+    { errors: [] },
+    { error: false, ok: true },
+    { error: '' },
+    { version: 'fail-2' },
+    { message: 'error handling is on' },
+    {},
+    [],
+    [{ status: 'down' }],
+    'down',
+    null,
+    17,
+  ];
+  for (const value of fine) {
+    test(`${JSON.stringify(value)} is no complaint`, () => assert.equal(judgeJson(value), undefined));
+  }
+});
+
+describe('judgeAnswer', () => {
+  const cases: [string, Answer, Expectation, RegExp | 'ok'][] = [
+    ['JSON that is declared as text', answer('text/plain', '{"status":"down"}'), HEALTH, /"down"/],
+    ['a problem document', answer('application/problem+json', '{"status":503}'), HEALTH, /is 503/],
+    ['JSON with a byte order mark', answer('application/json', '\uFEFF{"ok":true}'), HEALTH, 'ok'],
+    [
+      'JSON longer than is read',
+      answer('application/json', '{"a":', { whole: false }),
+      HEALTH,
+      /longer than 5 bytes/,
+    ],
+    ['text that begins like JSON and is none', answer('text/plain', '{hello'), HEALTH, 'ok'],
+    ['OK', answer('text/plain', 'OK'), HEALTH, 'ok'],
+    ['nothing', answer('text/plain', '', { status: 204 }), HEALTH, 'ok'],
+    ['an error word', answer('text/plain', 'UNHEALTHY\n'), HEALTH, /error text/],
+    ['an error line', answer('text/plain', 'Internal Server Error'), ROOT, /error text/],
+    ['a text that speaks of errors', answer('text/plain', 'errors are logged daily'), HEALTH, 'ok'],
+    ['an error page with 200', answer('text/html', '<title>502 Bad Gateway</title>'), ROOT, /error page/],
+    ['a page about errors', answer('text/html', '<title>How to handle errors</title>'), ROOT, 'ok'],
+    ['a page whose title is a number', answer('text/html', '<title>404</title>'), ROOT, /error page/],
+    ['a login form as the front page', answer('text/html', '<input type=password>'), ROOT, 'ok'],
+    [
+      'a login form elsewhere',
+      answer('text/html', '<INPUT TYPE="Password">'),
+      { path: '/orders', last: false },
+      /login page/,
+    ],
+    ['a page, where only / is asked', answer('text/html', '<p>'), { path: '/', last: true }, 'ok'],
+    ['a page as the last path', answer('text/html', '<p>'), { path: '/about', last: true }, /HTML page/],
+    ['a page from /api/', answer('text/html', '<p>'), { path: '/v1/api/x', last: false }, /HTML page/],
+    ['a status of 404', answer('text/plain', 'ok', { status: 404 }), ROOT, /^answers 404$/],
+    ['a status of 304', answer('text/plain', '', { status: 304 }), ROOT, /^answers 304$/],
+    [
+      'the version only where it is asked for',
+      answer('text/plain', 'ok'),
+      { ...ROOT, expectVersion: 'v9' },
+      'ok',
+    ],
+    [
+      'the version, missing',
+      answer('text/plain', 'v8'),
+      { ...HEALTH, expectVersion: 'v9' },
+      /expected version/,
+    ],
+    [
+      'another commit in a header',
+      answer('text/plain', 'ok', { headers: { 'x-commit-sha': 'bbbbbbbbbb' } }),
+      { ...HEALTH, expectSha: 'a'.repeat(40) },
+      /as commit bbbbbbb instead of aaaaaaa/,
+    ],
+    [
+      'hex in another field',
+      answer('application/json', '{"etag":"bbbbbbbbbb"}'),
+      { ...HEALTH, expectSha: 'a'.repeat(40) },
+      'ok',
+    ],
+  ];
+  for (const [title, given, expected, words] of cases) {
+    test(title, () => {
+      const opinion = judgeAnswer(given, expected);
+      if (words === 'ok') assert.equal(opinion.ok, true, JSON.stringify(opinion));
+      else assert.match(opinion.ok ? 'ok' : opinion.detail, words);
+    });
+  }
+});

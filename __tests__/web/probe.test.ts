@@ -1,0 +1,510 @@
+import assert from 'node:assert/strict';
+import dns from 'node:dns';
+import { describe, test } from 'node:test';
+import type { HealthFact } from '../../src/base/report.js';
+import { Cancelled } from '../../src/base/report.js';
+import { answers, checkHealth, type HealthOptions, probeOnce } from '../../src/web/probe.js';
+import { judge } from '../../src/web/verdict.js';
+import { DAY, makeCertificate } from '../servers/certificate.js';
+import {
+  drip,
+  flapping,
+  freePort,
+  HEALTHY,
+  HTML,
+  type HttpServerOptions,
+  JSON_TYPE,
+  type Page,
+  type Pages,
+  redirect,
+  serve,
+  withHttpServer,
+  withTcpServer,
+} from '../servers/http.js';
+
+const OPTIONS: HealthOptions = {
+  paths: ['/', '/api/health'],
+  timeout: 300,
+  deadline: 700,
+  successes: 2,
+  checkAssets: true,
+};
+
+/** Milliseconds by which a busy machine may be late. */
+const LATE = 400;
+/** The tests of a table mostly wait, so they do it together. */
+const TOGETHER = { concurrency: 6 };
+
+interface Seen {
+  facts: HealthFact[];
+  milliseconds: number;
+  fact(name: string): HealthFact;
+}
+
+async function look(
+  url: string,
+  options: Partial<HealthOptions> = {},
+  from: 'runner' | 'vps' = 'runner',
+): Promise<Seen> {
+  const started = performance.now();
+  const facts = await checkHealth({ baseUrl: url, from }, { ...OPTIONS, ...options });
+  return {
+    facts,
+    milliseconds: performance.now() - started,
+    fact: (name) => facts.find((fact) => fact.name === name)!,
+  };
+}
+
+/** Looks at a server with these pages instead of the healthy ones. */
+function lookAt(
+  pages: Pages,
+  options: Partial<HealthOptions> = {},
+  server: HttpServerOptions = {},
+): Promise<Seen & { requests: string[] }> {
+  return withHttpServer(
+    serve({ ...HEALTHY, ...pages }),
+    async ({ url, requests }) => ({ ...(await look(url, options)), requests }),
+    server,
+  );
+}
+
+function health(page: Page): Pages {
+  return { '/api/health': { type: JSON_TYPE, ...page } };
+}
+
+describe('a healthy application', () => {
+  test('passes every check, twice in a row, with the parts of the latency', async () => {
+    const { facts, fact } = await lookAt({});
+    assert.deepEqual(
+      facts.map(({ name, ok, status, attempts }) => ({ name, ok, status, attempts })),
+      [
+        { name: '/', ok: true, status: 200, attempts: 2 },
+        { name: '/api/health', ok: true, status: 200, attempts: 2 },
+        { name: 'assets', ok: true, status: 200, attempts: 2 },
+      ],
+    );
+    const timings = fact('/').timings!;
+    assert.equal(timings.tls, null);
+    assert.ok(timings['first-byte']! > 0 && timings.total >= timings['first-byte']!, JSON.stringify(timings));
+    assert.equal(judge(facts, [], {}).verdict, 'ok');
+  });
+
+  test('is reported within 300 ms of answering, whenever it begins to', async (t) => {
+    const delays: number[] = [];
+    for (const start of [400, 733, 1_050]) {
+      const port = await freePort();
+      const asking = look(`http://127.0.0.1:${port}`, { deadline: 10_000, timeout: 5_000 });
+      await new Promise((resolve) => setTimeout(resolve, start));
+      await withHttpServer(
+        serve(HEALTHY),
+        async () => {
+          const listening = performance.now();
+          const { facts } = await asking;
+          delays.push(Math.round(performance.now() - listening));
+          assert.ok(facts.every((fact) => fact.ok));
+        },
+        { port },
+      );
+    }
+    t.diagnostic(`reported healthy ${delays.join(', ')} ms after the first answer was possible`);
+    const median = delays.sort((a, b) => a - b)[1]!;
+    assert.ok(median < 300, `${median} ms`);
+  });
+
+  test('one try is enough for a look before a deploy', async () => {
+    await withHttpServer(serve(HEALTHY), async ({ url, requests }) => {
+      const facts = await probeOnce({ baseUrl: url, from: 'vps' }, OPTIONS);
+      assert.ok(facts.every((fact) => fact.ok && fact.attempts === 1 && fact.from === 'vps'));
+      assert.equal(requests.filter((path) => path === '/api/health').length, 1);
+    });
+  });
+});
+
+describe('row 108: 200 with an error body, HTML, or the wrong build', TOGETHER, () => {
+  const sick: [string, Pages, Partial<HealthOptions>, RegExp][] = [
+    [
+      'a status field that says so',
+      health({ body: '{"status":"error"}' }),
+      {},
+      /field "status" says "error"/,
+    ],
+    [
+      'a database that is down in one of its parts',
+      health({ body: '{"uptime":4,"checks":{"db":{"status":"down"}}}' }),
+      {},
+      /a part of it .* "down"/,
+    ],
+    ['an error text', health({ type: 'text/plain', body: 'Error: no database' }), {}, /error text/],
+    ['broken JSON', health({ body: '{"status":"ok"' }), {}, /JSON that cannot be read/],
+    ['HTML from the last path', health({ type: HTML, body: '<p>hello</p>' }), {}, /HTML page/],
+    [
+      'HTML that is declared as text',
+      health({ type: 'text/plain', body: '<!DOCTYPE html><p>' }),
+      {},
+      /HTML page/,
+    ],
+    [
+      'a login page with 200',
+      health({ type: HTML, body: '<form><input type="password"></form>' }),
+      {},
+      /HTML page, where a health answer is expected/,
+    ],
+    [
+      'HTML from an /api/ path that is not the last',
+      { '/api/x': { type: HTML, body: '<p>' } },
+      { paths: ['/', '/api/x', '/api/health'] },
+      /HTML page/,
+    ],
+    ['not the expected version', {}, { expectVersion: 'build-77' }, /not as the expected version/],
+    [
+      'another commit than the deployed one',
+      health({ body: `{"status":"ok","commit":"${'b'.repeat(40)}"}` }),
+      { expectSha: 'a'.repeat(40) },
+      /as commit bbbbbbb instead of aaaaaaa/,
+    ],
+    ['a status of 503', health({ status: 503, body: '{}' }), {}, /answers 503/],
+  ];
+  for (const [title, pages, options, words] of sick) {
+    test(`row 108: ${title} is unhealthy, verdict app`, async () => {
+      const { facts, milliseconds } = await lookAt(pages, options);
+      const bad = facts.filter((fact) => !fact.ok);
+      assert.equal(bad.length, 1, JSON.stringify(facts));
+      assert.match(bad[0]!.detail!, words);
+      assert.equal(judge(facts, [], {}).verdict, 'app');
+      assert.ok(milliseconds < OPTIONS.deadline + LATE, `verdict after ${milliseconds} ms`);
+    });
+  }
+
+  const fine: [string, Page, Partial<HealthOptions>][] = [
+    ['in the body', { body: '{"status":"ok","build":"build-77"}' }, { expectVersion: 'build-77' }],
+    ['in a header', { headers: { 'x-build': 'build-77' }, body: '{}' }, { expectVersion: 'build-77' }],
+    ['the commit, shortened', { body: '{"commit":"aaaaaaa"}' }, { expectSha: 'a'.repeat(40) }],
+    ['no commit at all', { body: '{"status":"ok"}' }, { expectSha: 'a'.repeat(40) }],
+  ];
+  for (const [title, page, options] of fine) {
+    test(`row 108: the version ${title} is healthy`, async () => {
+      const { facts } = await lookAt(health(page), options);
+      assert.ok(
+        facts.every((fact) => fact.ok),
+        JSON.stringify(facts),
+      );
+    });
+  }
+
+  test('row 108: the old process still answers, then the new one does', async () => {
+    let asked = 0;
+    const { fact } = await lookAt(
+      {
+        '/api/health': (_request, response) => {
+          response.setHeader('content-type', JSON_TYPE);
+          response.end(JSON.stringify({ commit: asked++ < 3 ? 'b'.repeat(40) : 'a'.repeat(40) }));
+        },
+      },
+      { deadline: 5_000, expectSha: 'a'.repeat(40) },
+    );
+    assert.equal(fact('/api/health').ok, true);
+    assert.ok(fact('/api/health').attempts >= 5);
+  });
+
+  test('row 108: a root page whose scripts or styles are gone is unhealthy', async () => {
+    const root = {
+      type: HTML,
+      body: '<script src="/a.js"></script><script src=/gone.js?v=1></script><link rel=stylesheet href="/spa.css"><script src="https://cdn.example/x.js"></script>',
+    };
+    const { fact, facts } = await lookAt({ '/': root, '/spa.css': { type: HTML, body: '<p>' } });
+    assert.equal(fact('/').ok, true);
+    assert.deepEqual([fact('assets').ok, fact('assets').status], [false, 404]);
+    assert.equal(fact('assets').detail, '2 of 3: /gone.js answers 404');
+    assert.equal(judge(facts, [], {}).verdict, 'app');
+  });
+});
+
+describe('row 109: redirects', TOGETHER, () => {
+  const sick: [string, Pages, RegExp][] = [
+    ['a loop', { '/': redirect('/b'), '/b': redirect('/') }, /redirects in a circle/],
+    ['a redirect to itself', { '/': redirect('/') }, /redirects in a circle/],
+    [
+      'more than three',
+      {
+        '/': redirect('/1'),
+        '/1': redirect('/2'),
+        '/2': redirect('/3'),
+        '/3': redirect('/4'),
+        '/4': HEALTHY['/']!,
+      },
+      /more than 3 times/,
+    ],
+    ['to a login page', { '/': redirect('/en/login?next=%2F') }, /a login page, \/en\/login$/],
+    [
+      'to another origin',
+      { '/': redirect('https://secret-host.example/x?token=t0ps3cret') },
+      /another origin$/,
+    ],
+    ['without a place', { '/': { status: 302 } }, /without saying where/],
+    [
+      'of the health path',
+      { '/api/health': redirect('/api/health/') },
+      /to \/api\/health\/; ask for that path/,
+    ],
+  ];
+  for (const [title, pages, words] of sick) {
+    test(`row 109: ${title} is unhealthy, verdict app`, async () => {
+      const { facts, milliseconds } = await lookAt(pages);
+      const bad = facts.find((fact) => !fact.ok)!;
+      assert.match(bad.detail!, words);
+      assert.equal(bad.fault, 'redirect');
+      assert.doesNotMatch(JSON.stringify(facts), /secret-host|t0ps3cret/);
+      assert.equal(judge(facts, [], {}).verdict, 'app');
+      assert.ok(milliseconds < OPTIONS.deadline + LATE);
+    });
+  }
+
+  test('row 109: three redirects of the root page to the same origin are followed, and its assets found', async () => {
+    const { facts } = await lookAt({
+      '/': redirect('/1'),
+      '/1': redirect('/2'),
+      '/2': redirect('/en/'),
+      '/en/': { type: HTML, body: '<script src="../a.js"></script>' },
+    });
+    assert.ok(
+      facts.every((fact) => fact.ok),
+      JSON.stringify(facts),
+    );
+  });
+
+  test('row 109: on loopback the application may call itself localhost, or https', async () => {
+    await withHttpServer(
+      (request, response) => {
+        if (request.url === '/') {
+          const location = `https://localhost:${request.socket.localPort}/en`;
+          response.writeHead(307, { location }).end();
+        } else serve({ ...HEALTHY, '/en': HEALTHY['/']! })(request, response);
+      },
+      async ({ url }) => {
+        const { facts } = await look(url, {}, 'vps');
+        assert.ok(
+          facts.every((fact) => fact.ok),
+          JSON.stringify(facts),
+        );
+      },
+    );
+  });
+});
+
+describe('row 110: answers that do not end', TOGETHER, () => {
+  test('row 110: a slow drip is cut at the timeout, however many bytes keep coming', async () => {
+    const { fact, milliseconds } = await lookAt({ '/api/health': drip(20) });
+    assert.match(fact('/api/health').detail!, /began, but was not complete within 300 ms/);
+    assert.equal(fact('/api/health').fault, 'timeout');
+    assert.ok(milliseconds < OPTIONS.deadline + LATE, `${milliseconds} ms`);
+  });
+
+  test('row 110: a server that accepts and says nothing', async () => {
+    await withTcpServer(
+      () => {},
+      async (url) => {
+        const { fact, milliseconds } = await look(url);
+        assert.match(fact('/').detail!, /connected, but no answer within 300 ms/);
+        assert.ok(milliseconds < OPTIONS.deadline + LATE);
+      },
+    );
+  });
+
+  test('row 110: an endless body is read only so far', async () => {
+    const chunk = Buffer.alloc(65_536, 'x');
+    let sent = 0;
+    const { fact } = await lookAt(
+      {
+        '/api/health': (_request, response) => {
+          response.writeHead(200, { 'content-type': 'text/plain' });
+          const more = (): void => {
+            while (!response.destroyed && response.write(chunk)) sent += chunk.length;
+            sent += chunk.length;
+          };
+          response.on('drain', more);
+          more();
+        },
+      },
+      { timeout: 2_000, deadline: 5_000, successes: 1 },
+    );
+    assert.equal(fact('/api/health').ok, true);
+    assert.ok(sent < 40_000_000, `${sent} bytes`);
+  });
+
+  test('an answer that is cut off, and one that is no HTTP', async () => {
+    await withTcpServer(
+      (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'),
+      async (url) => assert.match((await look(url)).fact('/').detail!, /the answer was cut off/),
+    );
+    await withTcpServer(
+      (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'),
+      async (url) => assert.match((await look(url)).fact('/').detail!, /the answer is not HTTP/),
+    );
+  });
+});
+
+describe('row 111: flapping', TOGETHER, () => {
+  test('row 111: one good answer in two is never healthy, and the detail says how many were', async () => {
+    const good = HEALTHY['/api/health'] as Page;
+    const { fact, milliseconds } = await lookAt({ '/api/health': flapping(good, { status: 502 }) });
+    const { ok, detail } = fact('/api/health');
+    assert.equal(ok, false);
+    assert.match(detail!, /\d+ of \d+ answers were good, but not 2 in a row$/);
+    assert.ok(milliseconds >= OPTIONS.deadline - 250, `${milliseconds} ms`);
+    assert.equal(fact('/').ok, true);
+  });
+
+  test('row 111: a check that passed early and fails while others are waited for is unhealthy', async () => {
+    let rootAsked = 0;
+    const { fact } = await lookAt(
+      {
+        '/': (_request, response) => {
+          rootAsked += 1;
+          response.statusCode = rootAsked > 2 ? 502 : 200;
+          response.end();
+        },
+        '/api/health': { status: 503 },
+      },
+      { deadline: 2_500, checkAssets: false },
+    );
+    assert.equal(fact('/').ok, false);
+    assert.match(fact('/').detail!, /answers 502; \d+ of \d+ answers were good/);
+  });
+});
+
+describe('row 112: certificates', TOGETHER, () => {
+  test('row 112: an expired certificate is unhealthy, says days, verdict edge, without waiting for the deadline', async () => {
+    const tls = makeCertificate({
+      notBefore: new Date(Date.now() - 100 * DAY),
+      notAfter: new Date(Date.now() - 12.5 * DAY),
+    });
+    const { facts, fact, milliseconds, requests } = await lookAt({}, { deadline: 60_000 }, { tls });
+    for (const name of ['/', '/api/health', 'certificate']) {
+      assert.equal(fact(name).ok, false);
+      assert.match(fact(name).detail!, /the TLS certificate expired 12 days ago/);
+    }
+    assert.equal(fact('certificate')['days-left'], -13);
+    assert.equal(judge(facts, [], {}).verdict, 'edge');
+    assert.ok(milliseconds < 5_000, `${milliseconds} ms`);
+    assert.deepEqual(requests, [], 'nothing is sent to a server that cannot prove its name');
+  });
+
+  test('row 112: a self-signed one and one for another name are not trusted', async () => {
+    for (const names of [['localhost'], ['other.example']]) {
+      const { fact } = await lookAt({}, { deadline: 60_000 }, { tls: makeCertificate({ names }) });
+      assert.match(fact('/').detail!, /the TLS certificate is (not trusted|for another name)/);
+    }
+  });
+
+  test('TLS asked of a server that has none', async () => {
+    await withHttpServer(serve(HEALTHY), async ({ port }) => {
+      const { fact } = await look(`https://127.0.0.1:${port}`);
+      assert.match(fact('/').detail!, /the TLS handshake failed/);
+    });
+  });
+});
+
+describe('row 113: a cold start', TOGETHER, () => {
+  test('row 113: a start within the deadline is healthy', async () => {
+    const port = await freePort();
+    const asking = look(`http://127.0.0.1:${port}`, { deadline: 20_000 });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await withHttpServer(
+      serve(HEALTHY),
+      async () => {
+        const { facts, fact } = await asking;
+        assert.ok(facts.every((entry) => entry.ok));
+        assert.ok(fact('/').attempts > 5);
+      },
+      { port },
+    );
+  });
+
+  test('row 113: one that never comes is app, by the deadline', async () => {
+    const { facts, fact, milliseconds } = await look(`http://127.0.0.1:${await freePort()}`);
+    assert.match(fact('/').detail!, /connection refused \(ECONNREFUSED\)/);
+    assert.equal(judge(facts, [], {}).verdict, 'app');
+    assert.ok(milliseconds >= OPTIONS.deadline - 50 && milliseconds < OPTIONS.deadline + LATE);
+  });
+});
+
+describe('names and addresses', () => {
+  /** Gives this process names that no name server knows; everything else is looked up as ever. */
+  function know(t: { mock: typeof import('node:test').mock }, names: Record<string, string[]>): void {
+    const real = dns.lookup;
+    const lookup = ((name: string, options: dns.LookupAllOptions, done: (...args: unknown[]) => void) => {
+      const known = names[name];
+      if (known === undefined) return real(name, options, done as never);
+      const all = known.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+      setImmediate(() => (options.all ? done(null, all) : done(null, all[0]!.address, all[0]!.family)));
+    }) as typeof dns.lookup;
+    t.mock.method(dns, 'lookup', lookup);
+  }
+
+  test('a name that has only an IPv6 address', async (t) => {
+    know(t, { 'six.test': ['::1'] });
+    await withHttpServer(
+      serve(HEALTHY),
+      async ({ port }) => {
+        for (const url of [`http://six.test:${port}`, `http://[::1]:${port}`]) {
+          const { facts } = await look(url);
+          assert.ok(
+            facts.every((fact) => fact.ok),
+            JSON.stringify(facts),
+          );
+        }
+      },
+      { host: '::1' },
+    );
+  });
+
+  test('a name with a dead IPv6 and a good IPv4 address', async (t) => {
+    know(t, { 'both.test': ['::1', '127.0.0.1'] });
+    await withHttpServer(serve(HEALTHY), async ({ port }) => {
+      const { facts } = await look(`http://both.test:${port}`);
+      assert.ok(facts.every((fact) => fact.ok));
+    });
+  });
+
+  test('a name that does not exist is given up early, verdict edge', async () => {
+    const { facts, fact, milliseconds } = await look('http://nowhere.invalid', { deadline: 30_000 });
+    assert.match(fact('/').detail!, /does not resolve|name server did not answer/);
+    assert.equal(judge(facts, [], {}).verdict, 'edge');
+    assert.ok(fact('/').detail!.includes('EAI') || milliseconds < 10_000);
+  });
+});
+
+test('a cancel ends the asking at once', async () => {
+  const controller = new AbortController();
+  await withTcpServer(
+    () => setTimeout(() => controller.abort(), 50),
+    async (url) => {
+      const started = performance.now();
+      await assert.rejects(
+        checkHealth(
+          { baseUrl: url, from: 'runner' },
+          { ...OPTIONS, timeout: 60_000, deadline: 60_000 },
+          { signal: controller.signal },
+        ),
+        Cancelled,
+      );
+      assert.ok(performance.now() - started < 1_000);
+    },
+  );
+});
+
+test('answers: any status below 500, whatever the body does, and never an error', async () => {
+  await withHttpServer(
+    serve({ '/': drip(10), '/login': { status: 401 }, '/broken': { status: 502 } }),
+    async ({ url }) => {
+      assert.equal(await answers(`${url}/`, 500), true);
+      assert.equal(await answers(`${url}/login`, 500), true);
+      assert.equal(await answers(`${url}/broken`, 500), false);
+    },
+  );
+  assert.equal(await answers(`http://127.0.0.1:${await freePort()}/`, 500), false);
+  await withTcpServer(
+    () => {},
+    async (url) => assert.equal(await answers(url, 50), false),
+  );
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { decideRedirect, isLoginPath } from '../../src/web/redirects.js';
+
+test('isLoginPath looks at whole path segments', () => {
+  for (const path of ['/login', '/en/Sign-In', '/wp-login.php', '/api/auth/signin', '/users/sign_in/'])
+    assert.equal(isLoginPath(path), true, path);
+  for (const path of ['/', '/en', '/authors', '/blogin', '/loginless', '/dashboard'])
+    assert.equal(isLoginPath(path), false, path);
+});
+
+describe('decideRedirect', () => {
+  const cases: [string, string, string | undefined, boolean, string | RegExp][] = [
+    ['a page of the same origin', 'https://a.example/', '/en', true, 'https://a.example/en'],
+    [
+      'the same origin, in full',
+      'https://a.example/',
+      'https://a.example:443/en',
+      true,
+      'https://a.example/en',
+    ],
+    [
+      'another scheme',
+      'http://a.example/',
+      'https://a.example/',
+      true,
+      /redirects to https:\/\/; give health-url so/,
+    ],
+    ['another host', 'https://a.example/', 'https://www.a.example/', true, /another origin/],
+    ['another port', 'https://a.example/', 'https://a.example:8443/', true, /another origin/],
+    ['no URL', 'https://a.example/', 'https://[', true, /not a URL/],
+    ['no location', 'https://a.example/', undefined, true, /without saying where/],
+    ['from another path', 'https://a.example/x', '/y?key=1', false, /redirects to \/y; ask/],
+    ['a login page', 'https://a.example/', '/auth?key=1', true, /a login page, \/auth$/],
+    ['itself but for the fragment', 'https://a.example/', '/#top', true, /in a circle/],
+    [
+      'loopback by another name',
+      'http://127.0.0.1:3000/',
+      'https://localhost:3000/en',
+      true,
+      'http://127.0.0.1:3000/en',
+    ],
+    ['loopback, another port', 'http://127.0.0.1:3000/', 'http://localhost:4000/en', true, /another origin/],
+    [
+      'from loopback to the public name',
+      'http://localhost:3000/',
+      'https://a.example/',
+      true,
+      /another origin/,
+    ],
+  ];
+  for (const [title, from, location, root, expected] of cases) {
+    test(title, () => {
+      const decision = decideRedirect(new URL(from), location, [], root);
+      if (typeof expected === 'string') assert.equal('follow' in decision && decision.follow.href, expected);
+      else assert.match('refuse' in decision ? decision.refuse : 'followed', expected);
+    });
+  }
+});
