@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { exitCodeOf, OUTPUT_NAMES, outputsOf, reportFile } from '../../src/base/outputs.js';
+import { OUTCOMES, type Report, type TableFact } from '../../src/base/report.js';
+
+const report = (more: Partial<Report> = {}): Report => ({
+  mode: 'deploy',
+  outcome: 'success',
+  phases: [],
+  problems: [],
+  warnings: [],
+  facts: {},
+  startedAt: 0,
+  milliseconds: 12.6,
+  ...more,
+});
+
+describe('outputsOf', () => {
+  test('sets every output also where nothing was found out, lists as valid JSON', () => {
+    const { values, cuts } = outputsOf(report({ outcome: 'failure' }), '/tmp/r.json');
+    assert.deepEqual(Object.keys(values).sort(), [...OUTPUT_NAMES].sort());
+    assert.deepEqual(cuts, []);
+    assert.equal(values.pending, '[]');
+    assert.equal(values.verified, 'false');
+    assert.equal(values['rolled-back'], 'false');
+    assert.equal(values.healthy, '');
+    assert.equal(values['duration-ms'], '13');
+  });
+
+  test('hands facts over under their names', () => {
+    const { values } = outputsOf(
+      report({
+        facts: {
+          applied: ['20240102000000'],
+          schemaAhead: ['1'],
+          verified: true,
+          downtimeMs: 0,
+          healthy: false,
+        },
+      }),
+      '',
+    );
+    assert.equal(values.applied, '["20240102000000"]');
+    assert.equal(values['schema-ahead'], '["1"]');
+    assert.equal(values.verified, 'true');
+    assert.equal(values['downtime-ms'], '0');
+    assert.equal(values.healthy, 'false');
+  });
+
+  test('row 124: lists too long for GitHub lose entries at the end, stay JSON, and the cut is told', () => {
+    const table: TableFact = {
+      schema: 'public',
+      name: 'a_table_with_a_long_name',
+      rows: 1,
+      exact: false,
+      bytes: 8_192,
+      rls: true,
+      forced: false,
+      policies: 1,
+    };
+    const versions = Array.from({ length: 20_000 }, (_, index) => String(20_250_101_000_000 + index));
+    const { values, cuts } = outputsOf(
+      report({
+        facts: {
+          tables: Array.from({ length: 20_000 }, () => table),
+          pending: versions,
+          applied: versions,
+          skipped: versions,
+        },
+        failedStep: 'x'.repeat(10_000),
+      }),
+      '',
+    );
+    const all = Object.values(values).reduce((sum, value) => sum + Buffer.byteLength(value, 'utf16le'), 0);
+    assert.ok(all < 500_000, `${all} bytes`);
+    const kept = (JSON.parse(values.pending) as string[]).length;
+    assert.ok(kept > 3_000 && kept < 20_000, String(kept));
+    assert.ok(cuts.includes(`output pending holds ${kept} of 20000 entries`), cuts.join('\n'));
+    assert.ok((JSON.parse(values.tables) as unknown[]).length >= 0);
+    assert.match(cuts.join('\n'), /output failed-step holds 2000 of 10000 characters/);
+  });
+});
+
+test('only success and a newer live run end with 0', () => {
+  const codes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, exitCodeOf(report({ outcome }))]));
+  assert.deepEqual(codes, {
+    success: 0,
+    skipped: 0,
+    failure: 1,
+    'rolled-back': 1,
+    'rollback-failed': 1,
+    cancelled: 1,
+    unknown: 1,
+  });
+});
+
+test('the report file holds the phases and steps in the words of the outputs', () => {
+  const file = JSON.parse(
+    reportFile(
+      report({
+        facts: { previousSha: 'abc' },
+        phases: [
+          {
+            phase: 'verify',
+            outcome: 'passed',
+            startedAt: 0,
+            milliseconds: 2,
+            problems: [],
+            facts: {},
+            steps: [{ name: 'tables', outcome: 'passed', startedAt: 0, milliseconds: 1 }],
+          },
+        ],
+      }),
+    ),
+  );
+  assert.equal(file.facts['previous-sha'], 'abc');
+  assert.deepEqual(file.phases[0].steps[0], {
+    name: 'tables',
+    outcome: 'passed',
+    'started-at': '1970-01-01T00:00:00.000Z',
+    'duration-ms': 1,
+    detail: null,
+  });
+});
