@@ -5,13 +5,15 @@ import type { HealthFact, Problem, Step } from '../base/report.js';
  * Types and plain values only: both bundles import this file.
  *
  * Short commands (inspect, probe, follow, go, cancel) run while the connection is open: `node -` reads, over
- * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle, and answers on stdout with lines that
+ * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle (both inside one function, so that a text
+ * that was cut on the way is a syntax error and runs nothing), and answers on stdout with lines that
  * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
  * Exit code 0: answered. 3: could not be carried out; a line of kind `refused` says why. Others: it crashed.
  *
  * Long commands (deploy, rollback) run detached: `node worker.js --request <file>`, without a terminal, in a
  * session of their own. The file holds the request as JSON, mode 0600; the worker deletes it as soon as it is
- * read. They tell what happens only through the events of their run folder, which `follow` streams. Started
+ * read, and then the action removes the folder with worker.js and whatever the worker printed so far: a worker
+ * that needs its own file or its output later keeps them in its run folder. They tell what happens only through the events of their run folder, which `follow` streams. Started
  * again for a run that is under way or has ended (same id, attempt, task and invocation), the worker leaves it
  * alone and exits with 0, so a start whose answer was lost can be repeated.
  */
@@ -158,6 +160,8 @@ export const LINE_MARK = 'muva-worker ';
 export type WorkerLine =
   /** The one answer to `inspect`. */
   | { kind: 'host'; facts: HostFacts }
+  /** A detached worker has been started and has read its request. */
+  | { kind: 'started'; pid: number }
   /** The one answer to `probe`. */
   | { kind: 'probed'; health: HealthFact[]; healthy: boolean }
   /** From `follow`. `offset` is the byte after this event, from which a reconnect goes on. */

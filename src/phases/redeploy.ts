@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { formatDuration } from '../base/duration.js';
+import { type PhaseRecord, runPhase } from '../base/phase.js';
+import { Cancelled, type Facts, Failure, type PhaseReport, type Problem } from '../base/report.js';
+import type { Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import { exactCommit } from '../vps/exact-commit.js';
+import type { Fleet } from '../vps/fleet.js';
+import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
+import { deployRequest, rollbackRequest, type VpsRun } from '../vps/requests.js';
+import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
+
+/**
+ * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
+ * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
+ * `look` is what a plan found a moment ago; without it the hosts are looked at first.
+ */
+export async function redeploy(tools: Tools, settings: Settings, look?: HostLook[]): Promise<PhaseReport> {
+  return runPhase('redeploy', tools.log, settings.vps?.ref, async (record) => {
+    const { fleet } = tools;
+    if (!fleet || !settings.vps) throw new Failure({ message: 'there is no server to deploy to' });
+    const run = settings as VpsRun;
+    if (run.vps.ref === undefined) throw new Failure({ message: 'there is no commit to deploy' });
+    const sha = await exactCommit(run.vps.ref, run.workingDirectory);
+    const looks = look ?? (await record.step('look', () => inspectFleet(tools, settings)));
+    refuse(fleet, looks);
+    const ends = await bring(tools, fleet, run, sha, looks, record);
+    Object.assign(record.facts, factsOf(ends));
+    judge(ends, sha, tools.signal.aborted, record);
+  });
+}
+
+/** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
+function refuse(fleet: Fleet, looks: readonly HostLook[]): void {
+  const problems = looks.flatMap((look) => {
+    const prefix = fleet.hosts[look.host - 1]?.prefix ?? '';
+    if (look.problem) return [look.problem];
+    return (look.facts?.refusals ?? []).map((problem) => ({ ...problem, message: prefix + problem.message }));
+  });
+  if (problems.length > 0) throw new Failure(problems);
+}
+
+async function bring(
+  { log, signal }: Tools,
+  fleet: Fleet,
+  run: VpsRun,
+  sha: string,
+  looks: readonly HostLook[],
+  record: PhaseRecord,
+): Promise<HostEnd[]> {
+  const absent = looks.some((look) => look.facts?.layout === 'absent');
+  const cloneUrl =
+    absent && run.run.repository ? `${run.run.serverUrl}/${run.run.repository}.git` : undefined;
+  const request = deployRequest(run, {
+    sha,
+    invocation: randomUUID(),
+    cutover: 'at-once',
+    ...(cloneUrl === undefined ? {} : { cloneUrl }),
+  });
+  const undo = rollbackRequest(run, randomUUID(), { undo: run.run.id });
+  return rollOut(fleet, { request, undo, maxParallel: run.vps.maxParallel, signal }, { log, record });
+}
+
+/** The outputs of all hosts in one: the first host's commits, the worst downtime. Pure. */
+export function factsOf(ends: readonly HostEnd[]): Facts {
+  const hosts = ends.map((end) => end.fact);
+  const first = <K extends 'previous-sha' | 'deployed-sha' | 'release'>(key: K): string | undefined =>
+    hosts.find((host) => host[key] !== undefined)?.[key];
+  const longest = (key: 'downtime-ms' | 'rollback-ms'): number | undefined => {
+    const times = hosts.flatMap((host) => host[key] ?? []);
+    return times.length > 0 ? Math.max(...times) : undefined;
+  };
+  const facts: Record<string, string | number | undefined> = {
+    previousSha: first('previous-sha'),
+    deployedSha: first('deployed-sha'),
+    release: first('release'),
+    downtimeMs: longest('downtime-ms'),
+    rollbackMs: longest('rollback-ms'),
+  };
+  const known = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+  return { ...known, hosts, rolledBack: hosts.some((host) => host.outcome === 'rolled-back') };
+}
+
+/** Ends the phase by what became of the hosts. */
+function judge(ends: readonly HostEnd[], sha: string, cancelled: boolean, record: PhaseRecord): void {
+  const bad = ends.filter((end) => !isGood(end) && end.fact.outcome !== 'skipped');
+  record.summarise(closing(ends, sha));
+  if (bad.length === 0) return;
+  const problems = bad.flatMap((end) => end.problems);
+  if (cancelled && problems.length === 0) throw new Cancelled();
+  const unknown = bad.some((end) => end.fact.outcome === 'unknown');
+  throw new Failure(problems.length > 0 ? problems : [unnamed(bad)], unknown ? 'unknown' : 'failed');
+}
+
+function unnamed(bad: readonly HostEnd[]): Problem {
+  const which = bad.map((end) => `${end.host.name} ${end.fact.detail ?? end.fact.outcome}`);
+  return { message: `the deploy did not succeed: ${which.join(', ')}` };
+}
+
+/** The closing sentence: what is served now, and what was left alone. Pure. */
+export function closing(ends: readonly HostEnd[], sha: string): string {
+  const named = (outcomes: readonly string[]): string =>
+    ends
+      .filter((end) => outcomes.includes(end.fact.outcome))
+      .map((end) => end.host.name)
+      .join(', ');
+  const sentences: string[] = [];
+  const say = (outcomes: readonly string[], words: (hosts: string) => string): void => {
+    const hosts = named(outcomes);
+    if (hosts !== '') sentences.push(words(hosts));
+  };
+  const short = sha.slice(0, 7);
+  say(['deployed'], (hosts) => `${short} is live on ${hosts}${downtime(ends)}.`);
+  say(['unchanged', 'failed'], (hosts) => `${hosts}: the live version was not touched.`);
+  say(['skipped'], (hosts) => `${hosts}: a newer run is live already, nothing was changed.`);
+  say(['rolled-back'], (hosts) => `${hosts}: the previous version is live again.`);
+  say(['rollback-failed'], (hosts) => `${hosts}: the previous version could not be put back.`);
+  say(['unknown'], (hosts) => `${hosts}: it is not known which version is live.`);
+  return sentences.join(' ');
+}
+
+function downtime(ends: readonly HostEnd[]): string {
+  const times = ends.flatMap((end) => end.fact['downtime-ms'] ?? []);
+  return times.length === 0
+    ? ''
+    : `, ${formatDuration(Math.max(...times))} without an answer during the cutover`;
+}

@@ -1,0 +1,190 @@
+import { connect as connectSocket, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Client, ServerHostKeyAlgorithm } from 'ssh2';
+import { Cancelled } from '../base/report.js';
+import { retry } from '../base/retry.js';
+import { type ExecOptions, type ExecResult, exec } from './exec.js';
+import {
+  type Address,
+  fingerprint,
+  hostKeyProblem,
+  hostKeyTries,
+  judge,
+  keyType,
+  type SeenKey,
+  type Trust,
+} from './host-key.js';
+import type { PrivateKey } from './private-key.js';
+import {
+  classifyHandshakeError,
+  classifySocketError,
+  isWorthRetrying,
+  SshError,
+  sshError,
+} from './ssh-error.js';
+
+/** One server to connect to. */
+export interface Target {
+  /** What it is called in every message: `host 1`, `the jump host`. */
+  server: string;
+  address: Address;
+  user: string;
+  trust: Trust;
+}
+
+export interface Connection {
+  /** True once the connection is gone; a new one must be made. */
+  readonly lost: boolean;
+  exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+  /** A stream to another server, as seen from this one. */
+  forward(address: Address): Promise<Duplex>;
+  close(): void;
+}
+
+export interface ConnectOptions {
+  key: PrivateKey;
+  signal?: AbortSignal;
+  /** Milliseconds for the TCP connection, and again for the SSH handshake. Default 20 s. */
+  readyTimeout?: number;
+  /** Milliseconds in which lost or refused attempts are repeated. Default 30 s. */
+  patience?: number;
+  /** Opens the stream to the server; default a TCP connection. */
+  open?: (target: Target) => Promise<Duplex>;
+  onRetry?: (error: SshError, waitMs: number) => void;
+}
+
+const READY_TIMEOUT = 20_000;
+const PATIENCE = 30_000;
+/** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
+const KEEPALIVE = { interval: 5_000, count: 3 };
+
+/** Connects, authenticates and checks the host key; repeats what a new attempt can mend. Rejects with SshError. */
+export async function connect(target: Target, options: ConnectOptions): Promise<Connection> {
+  return retry(
+    {
+      tries: 6,
+      deadline: options.patience ?? PATIENCE,
+      first: 500,
+      longest: 8_000,
+      ...(options.signal ? { signal: options.signal } : {}),
+      worthwhile: isWorthRetrying,
+      onRetry: (error, _attempt, waitMs) => {
+        if (error instanceof SshError) options.onRetry?.(error, waitMs);
+      },
+    },
+    () => connectWithAnyKeyType(target, options),
+  );
+}
+
+/** One connection per kind of host key until the server shows one that is trusted. */
+async function connectWithAnyKeyType(target: Target, options: ConnectOptions): Promise<Connection> {
+  const seen: SeenKey[] = [];
+  for (const algorithms of hostKeyTries(target.trust)) {
+    const before = seen.length;
+    try {
+      return await connectOnce(target, options, algorithms, seen);
+    } catch (error) {
+      const otherType =
+        error instanceof SshError && error.kind === 'no-common' && /host key/.test(error.message);
+      if (!otherType && seen.length === before) throw error;
+      if (seen.some((key) => key.judgement === 'trusted')) throw error;
+    }
+  }
+  throw new SshError('host-key', hostKeyProblem(target.server, target.trust, seen));
+}
+
+async function connectOnce(
+  target: Target,
+  options: ConnectOptions,
+  algorithms: string[],
+  seen: SeenKey[],
+): Promise<Connection> {
+  if (options.signal?.aborted) throw new Cancelled();
+  const timeout = options.readyTimeout ?? READY_TIMEOUT;
+  const stream = await (options.open ?? ((to) => openSocket(to, timeout)))(target);
+  const { NodeSSH } = await import('node-ssh');
+  const ssh = new NodeSSH();
+  let first = '';
+  const ready = ssh.connect({
+    host: 'unused',
+    sock: stream as Socket,
+    username: target.user,
+    privateKey: options.key.pem,
+    ...(options.key.passphrase === undefined ? {} : { passphrase: options.key.passphrase }),
+    readyTimeout: timeout,
+    keepaliveInterval: KEEPALIVE.interval,
+    keepaliveCountMax: KEEPALIVE.count,
+    algorithms: { serverHostKey: algorithms as ServerHostKeyAlgorithm[] },
+    // Must answer at once: the client takes a promise for a yes.
+    hostVerifier: (blob: Buffer) => {
+      const judgement = judge(target.trust, blob);
+      seen.push({ judgement, fingerprint: fingerprint(blob), type: keyType(blob) });
+      return judgement === 'trusted';
+    },
+  });
+  // NodeSSH takes its own listener away once connected; from then on an error without ours would end the program.
+  const client = ssh.connection as Client;
+  client.on('error', () => {});
+  stream.on('data', (chunk: Buffer) => {
+    if (first.length < 256) first += chunk.subarray(0, 256).toString('latin1');
+  });
+  const onAbort = (): void => void stream.destroy();
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await ready;
+  } catch (error) {
+    stream.destroy();
+    if (options.signal?.aborted) throw new Cancelled();
+    throw classifyHandshakeError(target.server, error, first);
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+  return connectionOf(client, target.server, stream);
+}
+
+/** A TCP connection; ssh2 itself never sets TCP_NODELAY, which costs 40 ms for every short command. */
+function openSocket({ server, address }: Target, timeout: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket({ host: address.host, port: address.port, noDelay: true });
+    const timer = setTimeout(
+      () => socket.destroy(Object.assign(new Error('late'), { code: 'ETIMEDOUT' })),
+      timeout,
+    );
+    const onError = (error: Error): void => {
+      clearTimeout(timer);
+      reject(classifySocketError(server, error));
+    };
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      socket.removeListener('error', onError);
+      resolve(socket);
+    });
+  });
+}
+
+function connectionOf(client: Client, server: string, stream: Duplex): Connection {
+  let lost = false;
+  client.once('close', () => {
+    lost = true;
+  });
+  return {
+    get lost() {
+      return lost || stream.destroyed;
+    },
+    exec: (command, options) => exec(client, server, command, options),
+    forward: ({ host, port }) =>
+      new Promise((resolve, reject) => {
+        client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+          if (!error) return resolve(channel);
+          const answered = 'reason' in error && error.reason !== '';
+          reject(
+            sshError(answered ? 'unreachable' : 'lost', server, answered ? 'from the jump host' : undefined),
+          );
+        });
+      }),
+    close() {
+      client.end();
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { Problem } from '../base/report.js';
+import type { ExecResult } from './exec.js';
+import { NO_NODE, OLDEST_NODE } from './remote-command.js';
+
+/** Why the program on a server did not do its work, from the way it ended; each way has another remedy. Names no host. */
+export function exitProblem(server: string, { code, signal, stderr }: ExecResult): Problem {
+  const killed = signal === 'KILL' || code === 137;
+  const said = lastLines(stderr);
+  const quoted = said ? `: ${said}` : '';
+  if (code === NO_NODE) {
+    return {
+      message: `${server} has no Node ${OLDEST_NODE} or newer that could be found`,
+      code: String(code),
+      next: 'Install Node for the deploy user (nvm, fnm, volta, asdf, n, or the system package), or link it: ln -s "$(command -v node)" ~/.local/bin/node',
+    };
+  }
+  if (killed) {
+    return {
+      message: `the program on ${server} was killed (SIGKILL)${quoted}`,
+      code: 'SIGKILL',
+      next: 'Mostly the server ran out of memory: look with journalctl -k | grep -i oom, and add memory or swap, or use build-on: runner.',
+    };
+  }
+  if (signal !== null) {
+    return { message: `the program on ${server} was ended by SIG${signal}${quoted}`, code: `SIG${signal}` };
+  }
+  if (code === 127 || code === 126) {
+    const what = code === 127 ? 'was not found' : 'may not be run';
+    return {
+      message: `a program on ${server} ${what}${quoted}`,
+      code: String(code),
+      next: 'Without a terminal PATH is short: check with  ssh <server> env  and install the program for the deploy user.',
+    };
+  }
+  return { message: `the program on ${server} ended with exit code ${code}${quoted}`, code: String(code) };
+}
+
+function lastLines(text: string): string {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines
+    .filter((line) => line !== '')
+    .slice(-3)
+    .join(' / ')
+    .slice(-500);
+}

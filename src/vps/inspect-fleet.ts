@@ -1,0 +1,42 @@
+import { Failure, type Problem, problemsOf } from '../base/report.js';
+import type { Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import type { HostFacts } from '../worker/protocol.js';
+import { exactCommit } from './exact-commit.js';
+import type { Host } from './fleet.js';
+import { inspectRequest, type VpsRun } from './requests.js';
+import { ask } from './worker-client.js';
+
+/** What a look at one host found, or why it could not be looked at. */
+export interface HostLook {
+  /** Position, from 1. */
+  host: number;
+  facts?: HostFacts;
+  problem?: Problem;
+}
+
+/** Milliseconds; the look asks the git remote too. */
+const LOOK_DEADLINE = 120_000;
+
+/** Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. */
+export async function inspectFleet(tools: Tools, settings: Settings): Promise<HostLook[]> {
+  const { fleet } = tools;
+  if (!fleet || !settings.vps) return [];
+  const vpsRun = settings as VpsRun;
+  const sha =
+    settings.vps.ref === undefined
+      ? undefined
+      : await exactCommit(settings.vps.ref, settings.workingDirectory);
+  const look = async (host: Host): Promise<HostLook> => {
+    try {
+      const request = inspectRequest(vpsRun, sha);
+      const answer = await ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
+      if (answer.kind === 'host') return { host: host.position, facts: answer.facts };
+      throw new Failure({ message: `${host.prefix}the worker answered something else` });
+    } catch (error) {
+      if (tools.signal.aborted) throw error;
+      return { host: host.position, problem: problemsOf(error)[0]! };
+    }
+  };
+  return Promise.all(fleet.hosts.map(look));
+}

@@ -1,0 +1,188 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { Failure } from '../base/report.js';
+
+/**
+ * Turns what people paste into a secret back into a private key that the SSH client reads. Secrets lose their line
+ * breaks, gain CR, quotes or indentation, or come as base64; what cannot be repaired is named by its format.
+ */
+
+export interface PrivateKey {
+  /** A PEM text with clean lines. */
+  pem: string;
+  /** Undefined where the key is not encrypted (any more). */
+  passphrase?: string;
+}
+
+interface Wrong {
+  wrong: string;
+  right: string;
+}
+
+const PASTE =
+  'Put the whole private key file into the secret, from -----BEGIN to -----END, for example with: gh secret set VPS_SSH_KEY < ~/.ssh/id_ed25519';
+
+/** Repairs and reads the key; throws a Failure that says what it is instead. The key itself is in no message. */
+export async function readPrivateKey(text: string, passphrase?: string): Promise<PrivateKey> {
+  const framed = repairKeyText(text);
+  if ('wrong' in framed) throw refusal(framed);
+  if (framed.label === 'PRIVATE KEY' || framed.label === 'ENCRYPTED PRIVATE KEY') {
+    const converted = fromPkcs8(framed.pem, passphrase);
+    if ('wrong' in converted) throw refusal(converted);
+    return converted;
+  }
+  const { utils } = (await import('ssh2')).default;
+  for (const tried of passphrase === undefined ? [undefined] : [passphrase, passphrase.trim()]) {
+    const parsed = utils.parseKey(framed.pem, tried);
+    if (!(parsed instanceof Error)) {
+      const key = Array.isArray(parsed) ? parsed[0] : parsed;
+      if (!key?.isPrivateKey()) throw refusal({ wrong: 'is a public key', right: PASTE });
+      return { pem: framed.pem, ...(tried === undefined ? {} : { passphrase: tried }) };
+    }
+    if (tried === passphrase?.trim()) throw refusal(explainParseError(parsed.message));
+  }
+  throw refusal({ wrong: 'could not be read', right: PASTE });
+}
+
+/** What the client's key parser says, in words for the person who set the secret. */
+export function explainParseError(message: string): Wrong {
+  if (/no passphrase given/i.test(message)) {
+    return {
+      wrong: 'is encrypted, and ssh-passphrase is empty',
+      right: 'Set ssh-passphrase, or use a key of its own without a passphrase for deploys.',
+    };
+  }
+  if (/bad passphrase|integrity check|bad decrypt|decrypt/i.test(message)) {
+    return {
+      wrong: 'is encrypted, and ssh-passphrase does not open it',
+      right: 'Try it where the key was made: ssh-keygen -y -f <key file>',
+    };
+  }
+  if (/unsupported/i.test(message)) {
+    return {
+      wrong: 'is of a type or cipher that cannot be used',
+      right: "Make a new one: ssh-keygen -t ed25519 -N '' -f deploy_key",
+    };
+  }
+  return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
+}
+
+const FRAME = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/;
+
+/** The PEM text and its label, with the damage of copying undone; pure. */
+export function repairKeyText(text: string): { pem: string; label: string } | Wrong {
+  const plain = unpack(text);
+  const foreign = otherFormat(plain);
+  if (foreign) return foreign;
+  const framed = FRAME.exec(plain);
+  if (!framed) {
+    return plain.includes('-----BEGIN')
+      ? { wrong: 'is cut off: it has no matching -----END line', right: PASTE }
+      : { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
+  }
+  const label = framed[1]!;
+  if (label.endsWith('PUBLIC KEY')) return { wrong: 'is a public key', right: PASTE };
+  if (!label.endsWith('PRIVATE KEY'))
+    return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
+  // The old encrypted PEM has two header lines in front of its base64.
+  const body = framed[2]!;
+  const info = /DEK-Info:\s*([A-Za-z0-9-]+,[0-9A-Fa-f]+)/.exec(body);
+  const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
+    return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
+  const headers = info ? ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info[1]}`, ''] : [];
+  const lines = [...headers, ...(base64.match(/.{1,64}/g) ?? [])];
+  return { pem: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`, label };
+}
+
+/** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
+function unpack(text: string): string {
+  let plain = text.replace(/^\uFEFF/, '').trim();
+  const quoted = /^(["'`])([\s\S]*)\1$/.exec(plain);
+  if (quoted) plain = quoted[2]!;
+  plain = plain
+    .replace(/\\r\\n|\\n|\\r/g, '\n')
+    .replace(/\r\n?/g, '\n')
+    .trim();
+  const compact = plain.replace(/\s+/g, '');
+  if (plain.includes('-----') || !/^[A-Za-z0-9+/]{40,}={0,2}$/.test(compact)) return plain;
+  const decoded = Buffer.from(compact, 'base64');
+  if (decoded.subarray(0, 14).toString('latin1') === 'openssh-key-v1')
+    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
+  const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
+  return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
+}
+
+function otherFormat(text: string): Wrong | undefined {
+  if (text.startsWith('PuTTY-User-Key-File')) {
+    return {
+      wrong: "is in PuTTY's own format (PPK)",
+      right:
+        'Convert it: puttygen key.ppk -O private-openssh -o key   and put the content of the new file here.',
+    };
+  }
+  if (
+    /^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) AAAA/.test(text) ||
+    /^---- BEGIN SSH2 PUBLIC/.test(text)
+  )
+    return { wrong: 'is a public key', right: PASTE };
+  if (/^SHA256:/.test(text))
+    return { wrong: 'is a fingerprint, which belongs into ssh-fingerprint', right: PASTE };
+  if (/^(~|\.{0,2}\/)[^\n]*$/.test(text)) return { wrong: 'is the path of a file', right: PASTE };
+  return undefined;
+}
+
+/** PKCS#8 (openssl genpkey, cloud consoles) in a form that the client reads. */
+function fromPkcs8(pem: string, passphrase: string | undefined): PrivateKey | Wrong {
+  let key: KeyObject;
+  try {
+    key = createPrivateKey({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'ERR_MISSING_PASSPHRASE') return explainParseError('no passphrase given');
+    if (pem.includes('ENCRYPTED')) return explainParseError('bad passphrase');
+    return explainParseError('');
+  }
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+      return { pem: key.export({ type: 'pkcs1', format: 'pem' }).toString() };
+    case 'ec':
+      return { pem: key.export({ type: 'sec1', format: 'pem' }).toString() };
+    case 'ed25519':
+      return { pem: opensshEd25519(key) };
+    default:
+      return explainParseError('unsupported');
+  }
+}
+
+/** The OpenSSH form of an ed25519 key (PROTOCOL.key of OpenSSH), which Node cannot export. */
+function opensshEd25519(key: KeyObject): string {
+  const jwk = key.export({ format: 'jwk' });
+  const seed = Buffer.from(jwk.d!, 'base64url');
+  const open = Buffer.from(jwk.x!, 'base64url');
+  const type = field('ssh-ed25519');
+  const check = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1]);
+  const inner = Buffer.concat([check, type, field(open), field(Buffer.concat([seed, open])), field('')]);
+  const padding = Buffer.from(Array.from({ length: (8 - (inner.length % 8)) % 8 }, (_, index) => index + 1));
+  const blob = Buffer.concat([
+    Buffer.from('openssh-key-v1\0', 'latin1'),
+    field('none'),
+    field('none'),
+    field(''),
+    Buffer.from([0, 0, 0, 1]),
+    field(Buffer.concat([type, field(open)])),
+    field(Buffer.concat([inner, padding])),
+  ]);
+  const lines = blob.toString('base64').match(/.{1,70}/g) ?? [];
+  return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join('\n')}\n-----END OPENSSH PRIVATE KEY-----\n`;
+}
+
+function field(value: string | Buffer): Buffer {
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}
+
+function refusal({ wrong, right }: Wrong): Failure {
+  return new Failure({ message: `ssh-private-key ${wrong}`, next: right });
+}

@@ -1,0 +1,31 @@
+import { Failure, type HealthFact } from '../base/report.js';
+import type { Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import { probeRequest, type VpsRun } from './requests.js';
+import { ask } from './worker-client.js';
+
+/** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
+const AROUND = 30_000;
+
+/**
+ * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
+ * With several servers the checks carry the server's position. Writes nothing.
+ */
+export async function probeFleet(tools: Tools, settings: Settings): Promise<HealthFact[]> {
+  const { fleet, signal } = tools;
+  if (!fleet || !settings.vps) return [];
+  const request = probeRequest(settings as VpsRun);
+  const deadline = settings.health.deadline + AROUND;
+  const facts = await Promise.all(
+    fleet.hosts.map(async (host) => {
+      const answer = await ask(fleet, host, request, { deadline, signal });
+      if (answer.kind !== 'probed')
+        throw new Failure({ message: `${host.prefix}the worker answered something else` });
+
+      return answer.health.map(
+        (fact): HealthFact => ({ ...fact, from: 'vps', name: host.prefix + fact.name }),
+      );
+    }),
+  );
+  return facts.flat();
+}

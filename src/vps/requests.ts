@@ -1,0 +1,136 @@
+import type { HealthSettings, Run, Settings, VpsSettings } from '../settings/settings.js';
+import type {
+  AppRequest,
+  DeployRequest,
+  HealthRequest,
+  InspectRequest,
+  ProbeRequest,
+  RollbackRequest,
+  RunRequest,
+} from '../worker/protocol.js';
+
+/** Settings in the words of the worker. Pure: no value is looked up or made up here. */
+
+/** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
+const GO_LEASE = 60_000;
+
+/** Settings with the server given for certain. */
+export type VpsRun = Settings & { readonly vps: VpsSettings };
+
+function appRequest({ vps, environment, adoptEnvironment }: VpsRun): AppRequest {
+  return {
+    appPath: vps.appPath,
+    appName: vps.appName,
+    strategy: vps.strategy,
+    ...(environment === undefined ? {} : { environment }),
+    adoptEnvironment,
+    ...(vps.restartCommand === undefined ? {} : { restartCommand: vps.restartCommand }),
+    ...(vps.healthPort === undefined ? {} : { healthPort: vps.healthPort }),
+  };
+}
+
+function runRequest({ id, attempt, url, actor }: Run, invocation?: string): RunRequest {
+  return {
+    id,
+    attempt,
+    ...(invocation === undefined ? {} : { invocation }),
+    ...(url === undefined ? {} : { url }),
+    ...(actor === undefined ? {} : { actor }),
+  };
+}
+
+function healthRequest(health: HealthSettings): HealthRequest {
+  const { paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+  return {
+    paths: [...paths],
+    timeout,
+    deadline,
+    successes,
+    checkAssets,
+    ...(expectVersion === undefined ? {} : { expectVersion }),
+    ...(maxLatency === undefined ? {} : { maxLatency }),
+  };
+}
+
+/** What a server needs to fetch the commit where it has no access of its own. */
+function fetchRequest({ vps, run, githubToken }: VpsRun): { repositoryUrl?: string; fetchToken?: string } {
+  return {
+    ...(vps.repositoryUrl === undefined ? {} : { repositoryUrl: vps.repositoryUrl }),
+    // The token opens this repository alone, and only on the server that issued it.
+    ...(githubToken && run.repository ? { fetchToken: githubToken.reveal() } : {}),
+  };
+}
+
+export function inspectRequest(settings: VpsRun, sha: string | undefined): InspectRequest {
+  return {
+    command: 'inspect',
+    app: appRequest(settings),
+    run: runRequest(settings.run),
+    ...(sha === undefined ? {} : { sha }),
+    ...fetchRequest(settings),
+    explicit: settings.vps.refExplicit,
+  };
+}
+
+export function probeRequest(settings: VpsRun): ProbeRequest {
+  return { command: 'probe', app: appRequest(settings), health: healthRequest(settings.health) };
+}
+
+export interface DeployDetails {
+  /** Full commit SHA. */
+  sha: string;
+  /** The same for all hosts of one phase. */
+  invocation: string;
+  cutover: 'at-once' | 'on-go';
+  /** Path of the packed build on the host. */
+  packedBuild?: string;
+  /** Where a host without a checkout gets one from, when no repository-url is given. */
+  cloneUrl?: string;
+}
+
+export function deployRequest(settings: VpsRun, details: DeployDetails): DeployRequest {
+  const { vps } = settings;
+  const { sha, invocation, cutover, packedBuild, cloneUrl } = details;
+  return {
+    command: 'deploy',
+    app: appRequest(settings),
+    run: runRequest(settings.run, invocation),
+    sha,
+    explicit: vps.refExplicit,
+    ...(cloneUrl === undefined ? {} : { repositoryUrl: cloneUrl }),
+    ...fetchRequest(settings),
+    ...(vps.installCommand === undefined ? {} : { installCommand: vps.installCommand }),
+    ...(vps.buildCommand === undefined ? {} : { buildCommand: vps.buildCommand }),
+    ...(vps.startCommand === undefined ? {} : { startCommand: vps.startCommand }),
+    buildOutput: [...vps.buildOutput],
+    ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
+    envFilePath: vps.envFilePath,
+    sharedPaths: [...vps.sharedPaths],
+    keepReleases: vps.keepReleases,
+    rehearse: vps.rehearse,
+    dirtyCheckout: vps.dirtyCheckout,
+    health: healthRequest(settings.health),
+    lockWait: vps.lockWait,
+    timeout: vps.deployTimeout,
+    cutover,
+    goLease: GO_LEASE,
+    ...(packedBuild === undefined ? {} : { packedBuild }),
+  };
+}
+
+/** `undo`: the run whose change is undone, where no version is asked for by name. */
+export function rollbackRequest(
+  settings: VpsRun,
+  invocation: string,
+  what: { undo: string } | { to: string },
+): RollbackRequest {
+  return {
+    command: 'rollback',
+    app: appRequest(settings),
+    run: runRequest(settings.run, invocation),
+    ...('to' in what ? { to: what.to } : { undoRun: what.undo }),
+    health: healthRequest(settings.health),
+    lockWait: settings.vps.lockWait,
+    timeout: settings.vps.deployTimeout,
+  };
+}

@@ -1,0 +1,206 @@
+import { type HostFact, type Problem, problemsOf } from '../base/report.js';
+import type { DeployRequest, RollbackRequest, RunResult } from '../worker/protocol.js';
+import type { Fleet, Host } from './fleet.js';
+import { type Audience, hostFact, runWorker, unknownFact } from './run-worker.js';
+import { onHost, send } from './worker-client.js';
+
+/** How a deploy went on one host. */
+export interface HostEnd {
+  host: Host;
+  fact: HostFact;
+  problems: Problem[];
+  result?: RunResult;
+}
+
+export interface RolloutPlan {
+  request: DeployRequest;
+  /** Undoes on one host what the deploy did there. */
+  undo: RollbackRequest;
+  /** Hosts that cut over at the same time, after the first alone. */
+  maxParallel: number;
+  signal: AbortSignal;
+}
+
+/** A deploy under way on one host. */
+interface Running {
+  host: Host;
+  /** Resolves when the host waits for its cutover, or has ended without one. */
+  ready: Promise<void>;
+  end: Promise<HostEnd>;
+  ended?: HostEnd;
+  /** It was let go, so a cancel comes too late for it. */
+  gone: boolean;
+}
+
+/** Good ends let the other hosts go on; after any other, no further host is changed. */
+export function isGood(end: HostEnd): boolean {
+  return (
+    end.fact.outcome === 'deployed' ||
+    (end.fact.outcome === 'unchanged' && end.result?.outcome !== 'cancelled')
+  );
+}
+
+/**
+ * Brings all hosts to one commit or none. Everything that can fail is done on all of them first; then the first
+ * host alone cuts over, and the others after it. Where one fails, those that have cut over are put back.
+ * Resolves with one end per host, in their order; only a programming error rejects.
+ */
+export async function rollOut(fleet: Fleet, plan: RolloutPlan, audience: Audience): Promise<HostEnd[]> {
+  const several = fleet.hosts.length > 1;
+  const request: DeployRequest = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
+  const running = fleet.hosts.map((host) => begin(fleet, host, request, audience));
+  const stop = (why: string): Promise<void> => stopAll(fleet, running, request, audience, why);
+  const onAbort = (): void => void stop('cancelled');
+  if (plan.signal.aborted) onAbort();
+  plan.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    if (several) await cutOver(fleet, running, request, plan, audience, stop);
+    const ends = await Promise.all(running.map((run) => run.end));
+    return ends.every((end) => isGood(end)) ? ends : await putBack(fleet, ends, plan, audience);
+  } finally {
+    plan.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function begin(fleet: Fleet, host: Host, request: DeployRequest, audience: Audience): Running {
+  let prepared = (): void => {};
+  const reached = new Promise<void>((resolve) => {
+    prepared = resolve;
+  });
+  const onState: Audience['onState'] = (state) => {
+    if (state === 'prepared') prepared();
+  };
+  const waiting = request.timeout * fleet.hosts.length;
+  const end = runWorker(fleet, host, request, { ...audience, onState }, waiting).then(
+    (result): HostEnd => ({
+      host,
+      result,
+      fact: hostFact(host.position, result),
+      problems: result.problems.map((problem) => onHost(host, problem)),
+    }),
+    (error: unknown): HostEnd => {
+      const problems = problemsOf(error);
+      return { host, problems, fact: unknownFact(host.position, problems[0]) };
+    },
+  );
+  const run: Running = { host, end, gone: false, ready: Promise.race([reached, end.then(() => {})]) };
+  void end.then((value) => {
+    run.ended = value;
+  });
+  return run;
+}
+
+/** Waits for all hosts to be prepared, then lets one go, then the rest. Stops all that still can at the first bad end. */
+async function cutOver(
+  fleet: Fleet,
+  running: Running[],
+  request: DeployRequest,
+  plan: RolloutPlan,
+  audience: Audience,
+  stop: (why: string) => Promise<void>,
+): Promise<void> {
+  let stopped = plan.signal.aborted;
+  const stopOnce = async (why: string): Promise<void> => {
+    if (stopped) return;
+    stopped = true;
+    await stop(why);
+  };
+  for (const run of running)
+    void run.end.then((end) => (isGood(end) ? undefined : stopOnce(`${end.host.name} did not succeed`)));
+  await Promise.all(running.map((run) => run.ready));
+  const waiting = running.filter((run) => run.ended === undefined);
+  const go = async (run: Running): Promise<void> => {
+    if (stopped || plan.signal.aborted || run.ended) return;
+    run.gone = true;
+    audience.log({ kind: 'progress', text: `${run.host.name} cuts over` });
+    try {
+      await send(fleet, run.host, 'go', request);
+    } catch (error) {
+      // Whether it took the word or gave up meanwhile is told by its end.
+      audience.log({ kind: 'debug', text: problemsOf(error)[0]!.message });
+    }
+    await run.end;
+  };
+  const [canary, ...rest] = waiting;
+  if (canary) await go(canary);
+  const next = async (): Promise<void> => {
+    for (let run = rest.shift(); run; run = rest.shift()) await go(run);
+  };
+  await Promise.all(Array.from({ length: plan.maxParallel }, next));
+}
+
+/** Stops every run that has not been let go; one that cuts over already finishes by itself. */
+async function stopAll(
+  fleet: Fleet,
+  running: readonly Running[],
+  request: DeployRequest,
+  { log }: Audience,
+  why: string,
+): Promise<void> {
+  await Promise.all(
+    running.map(async (run) => {
+      if (run.ended || run.gone) return;
+      try {
+        await send(fleet, run.host, 'cancel', request);
+        log({ kind: 'progress', text: `${run.host.name} was told to stop: ${why}` });
+      } catch (error) {
+        log({
+          kind: 'progress',
+          text: `${run.host.name} could not be told to stop: ${problemsOf(error)[0]!.message}`,
+        });
+      }
+    }),
+  );
+}
+
+/** Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. */
+async function putBack(
+  fleet: Fleet,
+  ends: readonly HostEnd[],
+  plan: RolloutPlan,
+  audience: Audience,
+): Promise<HostEnd[]> {
+  return Promise.all(
+    ends.map(async (end) => {
+      if (end.fact.outcome !== 'deployed' && end.fact.outcome !== 'unknown') return end;
+      audience.log({ kind: 'progress', text: `${end.host.name} is put back` });
+      const started = Date.now();
+      try {
+        const result = await runWorker(fleet, end.host, plan.undo, audience);
+        return afterUndo(end, result, Date.now() - started);
+      } catch (error) {
+        const problems = problemsOf(error).map((problem) => onHost(end.host, problem));
+        return {
+          ...end,
+          fact: unknownFact(end.host.position, problems[0]),
+          problems: [...end.problems, ...problems],
+        };
+      }
+    }),
+  );
+}
+
+/** What a host's end is called once it was put back. Pure. */
+export function afterUndo(end: HostEnd, undone: RunResult, milliseconds: number): HostEnd {
+  const { detail: _first, ...before } = end.fact;
+  const live = undone.deployedSha ?? before['previous-sha'];
+  const fact: HostFact = {
+    ...before,
+    ...(live === undefined ? {} : { 'deployed-sha': live }),
+    ...(undone.release === undefined ? {} : { release: undone.release }),
+    outcome: outcomeAfterUndo(undone),
+    'rollback-ms': undone.rollbackMs ?? milliseconds,
+  };
+  return {
+    ...end,
+    result: undone,
+    fact,
+    problems: [...end.problems, ...undone.problems.map((p) => onHost(end.host, p))],
+  };
+}
+
+function outcomeAfterUndo(undone: RunResult): HostFact['outcome'] {
+  // Nothing to undo: the run had died before its cutover, and the old version serves.
+  if (undone.outcome === 'unchanged') return 'failed';
+  return undone.outcome === 'rolled-back' ? 'rolled-back' : 'rollback-failed';
+}

@@ -1,0 +1,95 @@
+import type { Log } from '../base/log.js';
+import type { PhaseRecord } from '../base/phase.js';
+import type { HostFact, Problem } from '../base/report.js';
+import type { RunResult, WorkerEvent } from '../worker/protocol.js';
+import type { Fleet, Host } from './fleet.js';
+import { follow, type LongRequest, onHost, start } from './worker-client.js';
+
+/** Where the events of a run are told. */
+export interface Audience {
+  log: Log;
+  record: Pick<PhaseRecord, 'add'>;
+  /** The state that the run has reached. */
+  onState?: (state: Extract<WorkerEvent, { kind: 'state' }>['state']) => void;
+}
+
+/** Milliseconds around a run's own limits, for the start and the last answer. */
+const AROUND = 120_000;
+
+/** Starts a run on one host and tells its events until it has ended. `patience`: more milliseconds of waiting. */
+export async function runWorker(
+  fleet: Fleet,
+  host: Host,
+  request: LongRequest,
+  audience: Audience,
+  patience = 0,
+): Promise<RunResult> {
+  await start(fleet, host, request);
+  return follow(fleet, host, request, {
+    deadline: request.lockWait + request.timeout + patience + AROUND,
+    onEvent: (event) => tell(host, event, audience),
+    onLost: ({ problem }) =>
+      audience.log({
+        kind: 'progress',
+        text: `${problem.message}; the run goes on there, connecting again`,
+      }),
+  });
+}
+
+function tell(host: Host, event: WorkerEvent, { log, record, onState }: Audience): void {
+  switch (event.kind) {
+    case 'progress':
+      log({ kind: 'progress', text: host.prefix + event.text });
+      break;
+    case 'step': {
+      // The server's clock may be off, so the step is dated by when it was told here.
+      const { step } = event;
+      record.add({ ...step, name: host.prefix + step.name, startedAt: Date.now() - step.milliseconds });
+      break;
+    }
+    case 'output':
+      log({ kind: 'output', source: host.prefix + event.source, text: event.text });
+      break;
+    case 'warning':
+      log({ kind: 'warning', problem: onHost(host, event.problem) });
+      break;
+    case 'state':
+      onState?.(event.state);
+      break;
+    case 'started':
+    case 'ended':
+      break;
+  }
+}
+
+const OUTCOMES: Readonly<Record<RunResult['outcome'], HostFact['outcome']>> = {
+  deployed: 'deployed',
+  unchanged: 'unchanged',
+  'rolled-back': 'rolled-back',
+  'put-back': 'rolled-back',
+  failed: 'failed',
+  broken: 'rollback-failed',
+  cancelled: 'unchanged',
+  'newer-is-live': 'skipped',
+};
+
+/** A run's result as the fact that outputs and the rollback decision read. */
+export function hostFact(position: number, result: RunResult): HostFact {
+  const detail = result.outcome === 'cancelled' ? 'stopped before the cutover' : result.problems[0]?.message;
+  return {
+    host: position,
+    outcome: OUTCOMES[result.outcome],
+    ...(result.previousSha === undefined ? {} : { 'previous-sha': result.previousSha }),
+    ...(result.deployedSha === undefined ? {} : { 'deployed-sha': result.deployedSha }),
+    ...(result.release === undefined ? {} : { release: result.release }),
+    ...(result.downtimeMs === undefined ? {} : { 'downtime-ms': result.downtimeMs }),
+    ...(result.rollbackMs === undefined ? {} : { 'rollback-ms': result.rollbackMs }),
+    ...(result.rehearsed === undefined ? {} : { rehearsed: result.rehearsed }),
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
+/** The fact of a host whose end could not be found out. */
+export function unknownFact(position: number, problem: Problem | undefined): HostFact {
+  return { host: position, outcome: 'unknown', ...(problem ? { detail: problem.message } : {}) };
+}

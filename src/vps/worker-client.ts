@@ -1,0 +1,180 @@
+import { Failure, type Problem } from '../base/report.js';
+import { pause, retry } from '../base/retry.js';
+import {
+  type DeployRequest,
+  type InspectRequest,
+  type ProbeRequest,
+  parseWorkerLine,
+  type RollbackRequest,
+  type RunResult,
+  type SignalRequest,
+  type WorkerEvent,
+  type WorkerLine,
+} from '../worker/protocol.js';
+import type { ExecOptions } from './exec.js';
+import { exitProblem } from './exit-status.js';
+import { asFailure, type Fleet, type Host } from './fleet.js';
+import { lineReader } from './lines.js';
+import { detachedWorker, RUN_NODE, streamedWorker } from './remote-command.js';
+import { isWorthRetrying, SshError } from './ssh-error.js';
+
+/** A request that runs detached: it goes on when the connection does not. */
+export type LongRequest = DeployRequest | RollbackRequest;
+
+/** `follow` sends a heartbeat every 5 seconds; a connection that is silent for four of them is dead. */
+const SILENCE = 20_000;
+/** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
+const SHORT = 60_000;
+
+/** Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. */
+async function converse(
+  host: Host,
+  program: string,
+  options: ExecOptions,
+  onLine: (line: WorkerLine) => boolean = () => false,
+): Promise<WorkerLine | undefined> {
+  let answer: WorkerLine | undefined;
+  const result = await host.exec(RUN_NODE, {
+    ...options,
+    stdin: program,
+    onStdout: lineReader((text) => {
+      const said = parseWorkerLine(text);
+      if (said && !onLine(said)) answer = said;
+    }),
+  });
+  if (answer?.kind === 'refused') throw new Failure(answer.problems.map((problem) => onHost(host, problem)));
+  if (result.code !== 0 && answer === undefined) throw new Failure(exitProblem(host.name, result));
+  return answer;
+}
+
+/** A problem that happened on a server, with the server's position in front where there are several. */
+export function onHost(host: Pick<Host, 'prefix'>, problem: Problem): Problem {
+  return { ...problem, message: host.prefix + problem.message };
+}
+
+/**
+ * One question, one answer; nothing is left on the server. All of them may be asked again, so a lost connection
+ * is repaired by asking again. Throws a Failure with the host's position.
+ */
+export async function ask(
+  fleet: Fleet,
+  host: Host,
+  request: InspectRequest | ProbeRequest | SignalRequest,
+  options: { deadline: number; signal?: AbortSignal },
+): Promise<WorkerLine> {
+  const program = streamedWorker(await fleet.worker(), request);
+  try {
+    const answer = await repeated(options.signal, () => converse(host, program, options));
+    if (answer) return answer;
+  } catch (error) {
+    throw asFailure(error);
+  }
+  throw new Failure({ message: `${host.prefix}the worker ended without an answer` });
+}
+
+function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  return retry(
+    {
+      tries: 3,
+      deadline: SHORT,
+      first: 500,
+      longest: 2_000,
+      ...(signal ? { signal } : {}),
+      // Connecting has been repeated already; what is left is a connection that broke meanwhile.
+      worthwhile: (error) => error instanceof SshError && error.kind === 'lost',
+    },
+    work,
+  );
+}
+
+/** Starts a run that goes on by itself. Starting it twice is safe: the second worker leaves the first alone. */
+export async function start(fleet: Fleet, host: Host, request: LongRequest): Promise<void> {
+  const program = detachedWorker(await fleet.worker(), request);
+  try {
+    const answer = await repeated(undefined, () => converse(host, program, { deadline: SHORT }));
+    if (answer?.kind === 'started') return;
+  } catch (error) {
+    throw asFailure(error);
+  }
+  throw new Failure(
+    { message: `${host.prefix}the server did not say whether the worker was started` },
+    'unknown',
+  );
+}
+
+/** Lets a prepared deploy cut over, or stops one that has not cut over yet. */
+export async function send(
+  fleet: Fleet,
+  host: Host,
+  command: 'go' | 'cancel',
+  request: LongRequest,
+): Promise<void> {
+  const { app, run, command: task } = request;
+  const answer = await ask(fleet, host, { command, app, run, task }, { deadline: SHORT });
+  if (answer.kind !== 'signalled' || (command === 'go' && !answer.accepted)) {
+    const why = answer.kind === 'signalled' ? answer.detail : 'no answer';
+    throw new Failure({ message: `${host.prefix}the worker did not take "${command}": ${why}` });
+  }
+}
+
+export interface FollowOptions {
+  onEvent: (event: WorkerEvent) => void;
+  /** Told once for each loss of the connection. */
+  onLost: (error: SshError) => void;
+  /** Milliseconds for the whole run, with its waiting. */
+  deadline: number;
+}
+
+/**
+ * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
+ * Throws a Failure with the outcome `unknown` where the server stays away or the worker ended without a result.
+ */
+export async function follow(
+  fleet: Fleet,
+  host: Host,
+  request: LongRequest,
+  options: FollowOptions,
+): Promise<RunResult> {
+  const bundle = await fleet.worker();
+  const started = performance.now();
+  let heard = performance.now();
+  let offset = 0;
+  let result: RunResult | undefined;
+  const onLine = (said: WorkerLine): boolean => {
+    heard = performance.now();
+    if (said.kind === 'heartbeat') return true;
+    if (said.kind !== 'event') return false;
+    offset = said.offset;
+    if (said.event.kind === 'ended') result = said.event.result;
+    options.onEvent(said.event);
+    return true;
+  };
+  const { app, run, command: task } = request;
+  for (;;) {
+    const left = options.deadline - (performance.now() - started);
+    if (left <= 0) throw overdue(host);
+    try {
+      const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
+      const last = await converse(host, program, { silence: SILENCE, deadline: left }, onLine);
+      if (result) return result;
+      if (last?.kind === 'died') throw new Failure(onHost(host, last.problem), 'unknown');
+    } catch (error) {
+      // The result came before the connection went: nothing is unknown.
+      if (result) return result;
+      if (!(error instanceof SshError) || !isWorthRetrying(error)) throw asFailure(error, 'unknown');
+      if (performance.now() - heard > fleet.reconnectFor) throw asFailure(error, 'unknown');
+      options.onLost(error);
+    }
+    await pause(250);
+  }
+}
+
+function overdue(host: Host): Failure {
+  return new Failure(
+    {
+      message: `${host.prefix}the run did not end within its time`,
+      next: 'It may still go on there. Run the job again: it waits for the other run, and looks at what it left.',
+    },
+    'unknown',
+  );
+}
