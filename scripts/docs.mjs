@@ -32,6 +32,7 @@ for (const path of documents) generate(path);
 for (const path of documents) checkDocument(path);
 for (const path of workflows) checkSteps(path, parse(read(path)));
 checkPins();
+checkMessages('docs/troubleshooting.md');
 
 for (const complaint of complaints) console.error(complaint);
 if (complaints.length > 0) process.exit(1);
@@ -152,6 +153,20 @@ function checkPins() {
       if (!/^[0-9a-f]{40}$/.test(ref)) complaints.push(`${path}: ${name} is not pinned to a commit`);
       else if ((pins.get(name) ?? ref) !== ref) complaints.push(`${path}: ${name} is pinned to two commits`);
       pins.set(name, ref);
+    }
+  }
+}
+
+/** Words that users are to look for must be words that the code says. */
+function checkMessages(path) {
+  const sources = readdirSync('src', { recursive: true })
+    .map((file) => join('src', String(file)))
+    .filter((file) => file.endsWith('.ts'))
+    .map(read)
+    .join('\n');
+  for (const [, cell] of read(path).matchAll(/^\| (`.*?) \|/gm)) {
+    for (const [, words] of cell.matchAll(/`([^`]+)`/g)) {
+      if (!sources.includes(words)) complaints.push(`${path}: nothing in src says "${words}"`);
     }
   }
 }
