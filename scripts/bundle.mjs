@@ -1,7 +1,16 @@
 // Builds dist/ from src/: the engine (both doors on one bundle, heavy libraries in lazy chunks), the worker
 // that runs on the VPS, the two doors and the licences. Two builds of the same sources are byte-identical.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { licences } from './licences.mjs';
@@ -14,17 +23,32 @@ const out = process.argv[2] ?? join(root, 'dist');
 
 try {
   const compiled = join(work, 'compiled');
-  run('node_modules/typescript/bin/tsc', '-p', '.', '--outDir', compiled, '--sourceMap', 'false', '--noCheck');
+  run(
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    '.',
+    '--outDir',
+    compiled,
+    '--sourceMap',
+    'false',
+    '--noCheck',
+  );
   const engine = bundle(join(compiled, 'src/engine.js'), join(work, 'engine'));
   const worker = bundle(join(compiled, 'src/worker/main.js'), join(work, 'worker'));
   inlineParser(engine);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   cpSync(engine, join(out, 'engine'), { recursive: true });
-  if (readdirSync(worker).length !== 1) throw new Error(`the worker must be one file: ${readdirSync(worker).join(', ')}`);
+  if (readdirSync(worker).length !== 1)
+    throw new Error(`the worker must be one file: ${readdirSync(worker).join(', ')}`);
   cpSync(join(worker, 'index.js'), join(out, 'worker.js'));
   writeFileSync(join(out, 'index.js'), `require('./engine/index.js').action({ dist: __dirname });\n`);
-  writeFileSync(join(out, 'cli.js'), `#!/usr/bin/env node\nrequire('./engine/index.js').cli({ dist: __dirname });\n`, { mode: 0o755 });
+  writeFileSync(join(out, 'post.js'), `require('./engine/index.js').post({ dist: __dirname });\n`);
+  writeFileSync(
+    join(out, 'cli.js'),
+    `#!/usr/bin/env node\nrequire('./engine/index.js').cli({ dist: __dirname });\n`,
+    { mode: 0o755 },
+  );
   writeFileSync(join(out, 'LICENSES.txt'), licences(root));
 } finally {
   rmSync(work, { recursive: true, force: true });
@@ -39,11 +63,19 @@ function bundle(entry, folder) {
   run('node_modules/@vercel/ncc/dist/ncc/cli.js', 'build', entry, '-o', folder, '--quiet', '--no-cache');
   // Shipped by ssh2 for Windows' PuTTY agent; we never talk to an agent.
   rmSync(join(folder, 'pagent.exe'), { force: true });
-  for (const leftover of ['package.json', 'lib']) rmSync(join(folder, leftover), { recursive: true, force: true });
-  const foreign = readdirSync(folder, { recursive: true }).map(String).filter((file) => !file.endsWith('.js'));
+  for (const leftover of ['package.json', 'lib'])
+    rmSync(join(folder, leftover), { recursive: true, force: true });
+  const foreign = readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((file) => !file.endsWith('.js'));
   const binaries = foreign.filter((file) => /\.(node|exe|dll|so|wasm)$/.test(file));
-  if (binaries.length > 0) throw new Error(`binary files in the bundle: ${binaries.join(', ')}. Was npm run with install scripts on?`);
-  for (const file of foreign) if (existsSync(join(folder, file)) && /\.(txt|map|ts|cjs|json|md)$/.test(file)) rmSync(join(folder, file));
+  if (binaries.length > 0)
+    throw new Error(
+      `binary files in the bundle: ${binaries.join(', ')}. Was npm run with install scripts on?`,
+    );
+  for (const file of foreign)
+    if (existsSync(join(folder, file)) && /\.(txt|map|ts|cjs|json|md)$/.test(file))
+      rmSync(join(folder, file));
   return folder;
 }
 
@@ -53,13 +85,20 @@ function bundle(entry, folder) {
  */
 function inlineParser(folder) {
   const marker = 'var wasmBinary;';
-  const chunks = readdirSync(folder).filter((file) => file.endsWith('.js') && readFileSync(join(folder, file), 'utf8').includes('PgQueryModule'));
+  const chunks = readdirSync(folder).filter(
+    (file) => file.endsWith('.js') && readFileSync(join(folder, file), 'utf8').includes('PgQueryModule'),
+  );
   if (chunks.length !== 1) throw new Error(`expected one chunk with the parser, found ${chunks.length}`);
   const path = join(folder, chunks[0]);
   const code = readFileSync(path, 'utf8');
   if (code.split(marker).length !== 2) throw new Error(`expected "${marker}" once in ${basename(path)}`);
   const wasm = readFileSync('node_modules/libpg-query/wasm/libpg-query.wasm');
-  const packed = brotliCompressSync(wasm, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: wasm.length } });
+  const packed = brotliCompressSync(wasm, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: wasm.length },
+  });
   const loader = `var wasmBinary=require("node:zlib").brotliDecompressSync(Buffer.from("${packed.toString('base64')}","base64"));`;
-  writeFileSync(path, code.replace(marker, () => loader));
+  writeFileSync(
+    path,
+    code.replace(marker, () => loader),
+  );
 }

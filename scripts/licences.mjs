@@ -8,11 +8,19 @@ export function licences(root) {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
   const entries = [];
   for (const [path, entry] of Object.entries(packages)) {
-    if (path === '' || entry.dev || entry.devOptional || entry.optional || !existsSync(join(root, path))) continue;
+    if (path === '' || entry.dev || entry.devOptional || entry.optional || !existsSync(join(root, path)))
+      continue;
     const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
     const file = readdirSync(join(root, path)).find((candidate) => /^(licen[cs]e|copying)/i.test(candidate));
-    const text = file ? readFileSync(join(root, path, file), 'utf8').replaceAll('\r\n', '\n').trim() : '(no licence file in the package)';
-    entries.push({ key: `${name}@${entry.version}`, text: `${name} ${entry.version}\nLicence: ${entry.license ?? 'see below'}\n\n${text}\n` });
+    const text = file
+      ? readFileSync(join(root, path, file), 'utf8')
+          .replaceAll('\r\n', '\n')
+          .trim()
+      : '(no licence file in the package)';
+    entries.push({
+      key: `${name}@${entry.version}`,
+      text: `${name} ${entry.version}\nLicence: ${entry.license ?? 'see below'}\n\n${text}\n`,
+    });
   }
   entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   return entries.map((entry) => entry.text).join(`\n${'-'.repeat(80)}\n\n`);

@@ -77,7 +77,9 @@ describe('the house', () => {
       const allowed = MAY_IMPORT[from];
       assert.ok(allowed, `src/${from} has no place in the house: add it to this test's table`);
       const fine = from === to || allowed.some((room) => room === to || target === `${room}.ts`);
-      if (!fine) wrong.push(`src/${entry.from} imports src/${target}`);
+      // tools.ts is a type over both workshops; the workshops may name it, as nothing of it is left at run time.
+      const toolsType = entry.type && target === 'tools.ts';
+      if (!fine && !toolsType) wrong.push(`src/${entry.from} imports src/${target}`);
     }
     assert.deepEqual(wrong, []);
   });

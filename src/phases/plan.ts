@@ -1,9 +1,12 @@
 import { type PhaseRecord, runPhase } from '../base/phase.js';
-import { Failure, type PhaseReport, type Problem } from '../base/report.js';
+import { Failure, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
+import { name as fileName } from '../database/batches.js';
+import { judgeDrift, lookDrift } from '../database/drift.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
+import { hostRefusals, hostStep, hostWarnings } from './plan-hosts.js';
 
 /** What a look at everything found; the phases that write go on from it and check that it still holds. */
 export interface Look {
@@ -17,46 +20,117 @@ export interface Look {
  * correction is enough; a plan that a deploy would refuse has failed.
  */
 export async function plan(tools: Tools, settings: Settings): Promise<Look> {
-  const look: { database?: DatabasePlan; hosts?: HostLook[] } = {};
+  const look: Omit<Look, 'report'> = {};
   const report = await runPhase('plan', tools.log, undefined, async (record) => {
-    const refusals: Problem[] = [];
-    // Both looks run at once; each reports its own steps, and neither hides what the other found.
-    const [database, hosts] = await Promise.allSettled([
-      lookAtDatabase(tools, settings, record),
-      lookAtHosts(tools, settings, record),
+    // Both looks run at once, and what goes wrong in one does not hide what the other found.
+    const [database, hosts] = await Promise.all([
+      caught(() => lookAtDatabase(tools, settings, record, look)),
+      caught(() => lookAtHosts(tools, settings, record, look)),
     ]);
-    if (database.status === 'rejected') throw database.reason;
-    if (hosts.status === 'rejected') throw hosts.reason;
-    if (database.value) {
-      look.database = database.value;
-      refusals.push(...database.value.refusals);
+    tools.signal.throwIfAborted();
+    const refusals = [...database, ...hosts];
+    if (refusals.length > 0) {
+      record.summarise('Nothing was changed.');
+      throw new Failure(refusals);
     }
-    if (hosts.value) {
-      look.hosts = hosts.value;
-      refusals.push(...hosts.value.flatMap(hostRefusals));
-    }
-    if (refusals.length > 0) throw new Failure(refusals);
+    record.summarise(closing(look));
   });
   return { report, ...look };
+}
+
+async function caught(work: () => Promise<Problem[]>): Promise<Problem[]> {
+  try {
+    return await work();
+  } catch (error) {
+    return problemsOf(error);
+  }
 }
 
 async function lookAtDatabase(
   tools: Tools,
   settings: Settings,
   record: PhaseRecord,
-): Promise<DatabasePlan | undefined> {
-  return undefined;
+  look: Omit<Look, 'report'>,
+): Promise<Problem[]> {
+  if (!settings.database && settings.mode !== 'plan') return [];
+  if (!settings.database && !settings.skip.includes('database')) return [];
+  const planned = await record.step(
+    settings.database ? 'migrations' : 'migration files',
+    () => (settings.database ? planDatabase(tools, settings) : planFiles(settings)),
+    describePlan,
+  );
+  look.database = planned;
+  record.facts.pending = planned.pending.map((file) => file.version);
+  record.facts.deferred = planned.deferred.map((file) => file.version);
+  record.facts.reversible = planned.reversible;
+  record.facts.destructive = planned.destructive;
+  for (const problem of planned.warnings) tools.log({ kind: 'warning', problem });
+  tellBatches(tools, planned);
+  const drifted =
+    settings.database && settings.database.drift !== 'off'
+      ? await lookAtDrift(tools, settings.database.drift, record)
+      : [];
+  return [...planned.refusals, ...drifted];
+}
+
+async function lookAtDrift(tools: Tools, policy: 'warn' | 'fail', record: PhaseRecord): Promise<Problem[]> {
+  const verdict = await record.step(
+    'drift',
+    async () => judgeDrift(await lookDrift(tools), policy),
+    ({ detail }) => detail,
+  );
+  for (const problem of verdict.warnings) tools.log({ kind: 'warning', problem });
+  return verdict.refusals;
 }
 
 async function lookAtHosts(
   tools: Tools,
   settings: Settings,
   record: PhaseRecord,
-): Promise<HostLook[] | undefined> {
-  return undefined;
+  look: Omit<Look, 'report'>,
+): Promise<Problem[]> {
+  if (!tools.fleet || !settings.vps) return [];
+  const startedAt = Date.now();
+  const hosts = await inspectFleet(tools, settings);
+  look.hosts = hosts;
+  const milliseconds = Date.now() - startedAt;
+  for (const host of hosts) {
+    record.add(hostStep(host, settings.vps.ref, { startedAt, milliseconds }));
+    for (const problem of hostWarnings(host)) tools.log({ kind: 'warning', problem });
+  }
+  const live = hosts[0]?.facts?.liveSha;
+  if (live !== undefined) record.facts.previousSha = live;
+  return hosts.flatMap(hostRefusals);
 }
 
-function hostRefusals(look: HostLook): Problem[] {
-  const problems = look.problem ? [look.problem] : (look.facts?.refusals ?? []);
-  return problems.map((problem) => ({ ...problem, message: `host ${look.host}: ${problem.message}` }));
+/** `3 pending in 1 batch, 1 waits for health`. */
+function describePlan(planned: DatabasePlan): string {
+  const batches = planned.batches.length === 1 ? '1 batch' : `${planned.batches.length} batches`;
+  const pending =
+    planned.pending.length === 0 ? 'nothing pending' : `${planned.pending.length} pending in ${batches}`;
+  return [
+    pending,
+    planned.deferred.length > 0 ? `${planned.deferred.length} waiting for health` : '',
+    planned.baseline.length > 0 ? `${planned.baseline.length} recorded as baseline` : '',
+    planned.pending.length > 0 && planned.reversible ? 'reversible' : '',
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+function tellBatches(tools: Tools, planned: DatabasePlan): void {
+  const line = (text: string): void => tools.log({ kind: 'line', text: `          ${text}` });
+  planned.batches.forEach((batch, index) => {
+    const why = batch.why === undefined ? '' : ` (apart because ${batch.why})`;
+    if (planned.batches.length > 1) line(`batch ${index + 1}${why}`);
+    for (const file of batch.files) line(`pending   ${fileName(file)}${file.down ? '' : '  (no down file)'}`);
+  });
+  for (const file of planned.deferred) line(`deferred  ${fileName(file)}  (after health)`);
+}
+
+function closing(look: Omit<Look, 'report'>): string {
+  const files = look.database ? look.database.pending.length + look.database.deferred.length : 0;
+  const changes = look.hosts?.some(({ facts }) => facts !== undefined);
+  if (files === 0 && !changes) return 'There is nothing to change.';
+  return 'Nothing has been changed yet.';
 }

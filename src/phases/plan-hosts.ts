@@ -1,0 +1,48 @@
+import { formatBytes } from '../base/bytes.js';
+import type { Problem, Step } from '../base/report.js';
+import type { HostLook } from '../vps/inspect-fleet.js';
+import type { HostFacts } from '../worker/protocol.js';
+
+/** What a deploy would be refused for on one host, with the host's position in front. */
+export function hostRefusals(look: HostLook): Problem[] {
+  const problems = look.problem ? [look.problem] : (look.facts?.refusals ?? []);
+  return problems.map((problem) => onHost(look, problem));
+}
+
+/** Traps of one host that do not stop a deploy. */
+export function hostWarnings(look: HostLook): Problem[] {
+  return (look.facts?.warnings ?? []).map((problem) => onHost(look, problem));
+}
+
+function onHost(look: HostLook, problem: Problem): Problem {
+  return problem.message.startsWith(`host ${look.host}`)
+    ? problem
+    : { ...problem, message: `host ${look.host}: ${problem.message}` };
+}
+
+/** The look at one host as a step; refused or unreachable is failed. */
+export function hostStep(
+  look: HostLook,
+  next: string | undefined,
+  timed: { startedAt: number; milliseconds: number },
+): Step {
+  const detail = look.facts ? describeHost(look.facts, next) : undefined;
+  return {
+    name: `host ${look.host}`,
+    outcome: hostRefusals(look).length > 0 ? 'failed' : 'passed',
+    ...timed,
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
+/** What a deploy would do on a host, in one line: commits, layout, process, room. */
+export function describeHost(facts: HostFacts, next: string | undefined): string {
+  const short = (sha: string | undefined): string | undefined => sha?.slice(0, 7);
+  const live = short(facts.liveSha);
+  const move =
+    facts.liveSha !== undefined && facts.liveSha === next
+      ? `${live} is live already`
+      : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
+  const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
+  return [move, facts.strategy, entry, `${formatBytes(facts.freeBytes)} free`].join(', ');
+}
