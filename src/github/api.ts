@@ -46,12 +46,13 @@ export async function withApi<T>(
     return undefined;
   }
   const deadline = options.deadline ?? DEADLINE;
+  const signal = AbortSignal.timeout(deadline);
   try {
     const { getOctokit } = await import('@actions/github');
-    const signal = AbortSignal.timeout(deadline);
     const quiet = (): void => {};
     const octokit = getOctokit(token.reveal(), {
       request: { signal },
+      ...(process.env.GITHUB_API_URL ? { baseUrl: process.env.GITHUB_API_URL } : {}),
       // Its own messages would go to the console past our log.
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     });
@@ -65,7 +66,7 @@ export async function withApi<T>(
     log({
       kind: 'warning',
       problem: {
-        message: `${errand.what}: ${reason(error, deadline)}`,
+        message: `${errand.what}: ${signal.aborted ? `GitHub did not answer within ${deadline / 1_000} s` : reason(error)}`,
         ...(status === undefined ? {} : { code: String(status) }),
         ...(status === 403 && !isRateLimit(error)
           ? { next: `Give the job the permission "${errand.permission}".` }
@@ -87,7 +88,6 @@ function statusOf(error: unknown): number | undefined {
 
 /** Worth another try: the server is in trouble, or there was no answer at all. */
 function isOutage(error: unknown): boolean {
-  if (error instanceof Error && error.name === 'AbortError') return false;
   const status = statusOf(error);
   return status === undefined ? error instanceof Error && 'status' in error : status >= 500;
 }
@@ -96,10 +96,7 @@ function isRateLimit(error: unknown): boolean {
   return error instanceof Error && /rate limit/i.test(error.message);
 }
 
-function reason(error: unknown, deadline: number): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'AbortError' || error.name === 'TimeoutError')
-    return `GitHub did not answer within ${deadline / 1_000} s`;
-  // The message of a failed request ends with a link to the documentation.
-  return error.message.split(' - https://')[0]!.slice(0, 500);
+/** The message of a failed request, without the link to the documentation at its end. */
+function reason(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split(' - https://')[0]!.slice(0, 500);
 }

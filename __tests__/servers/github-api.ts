@@ -1,0 +1,144 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A local double of the part of GitHub's REST API that the action uses, in its published shapes. */
+export interface GitHubApi {
+  readonly url: string;
+  readonly deployments: Deployment[];
+  readonly comments: Comment[];
+  /** Every request as `METHOD /path`. */
+  readonly requests: string[];
+  /** What the next requests are answered with instead; `undefined` works normally again. */
+  fail(how: Fault | undefined, times?: number): void;
+  close(): Promise<void>;
+}
+
+export type Fault =
+  | 'forbidden'
+  | 'secondary-rate-limit'
+  | 'rate-limit'
+  | 'outage'
+  | 'hang'
+  | 'cut'
+  | 'not-found';
+
+export interface Deployment {
+  id: number;
+  ref: string;
+  environment: string;
+  required_contexts?: string[];
+  statuses: { state: string; description?: string; log_url?: string; environment_url?: string }[];
+}
+
+export interface Comment {
+  id: number;
+  body: string;
+}
+
+const DOCUMENTATION = 'https://docs.github.com/rest';
+
+type Answer = [status: number, body: unknown, headers?: Record<string, string>] | 'hang' | 'cut';
+
+const NOT_FOUND: Answer = [404, { message: 'Not Found', documentation_url: DOCUMENTATION }];
+
+const FAULTS: Readonly<Record<Exclude<Fault, 'hang' | 'cut'>, [number, string, Record<string, string>]>> = {
+  forbidden: [403, 'Resource not accessible by integration', {}],
+  'secondary-rate-limit': [
+    403,
+    'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.',
+    { 'retry-after': '60' },
+  ],
+  'rate-limit': [
+    429,
+    'API rate limit exceeded for installation.',
+    { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1999999999' },
+  ],
+  outage: [502, 'Server Error', {}],
+  'not-found': [404, 'Not Found', {}],
+};
+
+/** Starts the double on a free port of loopback; it expects the given token. */
+export async function startGitHubApi(token: string): Promise<GitHubApi> {
+  const deployments: Deployment[] = [];
+  const comments: Comment[] = [];
+  const requests: string[] = [];
+  let fault: { how: Fault; left: number } | undefined;
+  let nextId = 4_000;
+
+  const route = (call: string, url: URL, host: string, body: Record<string, unknown>): Answer => {
+    const status = /^POST \/deployments\/(\d+)\/statuses$/.exec(call);
+    const edited = /^PATCH \/issues\/comments\/(\d+)$/.exec(call);
+    if (call === 'POST /deployments') {
+      const deployment = { ...body, id: nextId++, statuses: [] } as unknown as Deployment;
+      deployments.push(deployment);
+      return [201, { ...deployment, task: 'deploy' }];
+    }
+    if (status) {
+      const deployment = deployments.find((each) => each.id === Number(status[1]));
+      if (!deployment) return NOT_FOUND;
+      deployment.statuses.push(body as unknown as Deployment['statuses'][number]);
+      return [201, { ...body, id: nextId++ }];
+    }
+    if (/^GET \/issues\/\d+\/comments$/.test(call)) {
+      const size = Number(url.searchParams.get('per_page') ?? '30');
+      const page = Number(url.searchParams.get('page') ?? '1');
+      const more = page * size < comments.length;
+      const next = `<http://${host}${url.pathname}?per_page=${size}&page=${page + 1}>; rel="next"`;
+      return [200, comments.slice((page - 1) * size, page * size), more ? { link: next } : {}];
+    }
+    const text = String(body.body);
+    if ((/^POST \/issues\/\d+\/comments$/.test(call) || edited) && text.length > 65_536)
+      return [422, { message: 'Validation Failed: body is too long (maximum is 65536 characters)' }];
+    if (/^POST \/issues\/\d+\/comments$/.test(call)) {
+      const comment = { id: nextId++, body: text };
+      comments.push(comment);
+      return [201, comment];
+    }
+    const comment = edited && comments.find((each) => each.id === Number(edited[1]));
+    if (!comment) return NOT_FOUND;
+    comment.body = text;
+    return [200, comment];
+  };
+  const reply = (request: IncomingMessage, text: string): Answer => {
+    if (fault !== undefined && fault.left > 0) {
+      fault.left--;
+      if (fault.how === 'hang' || fault.how === 'cut') return fault.how;
+      const [status, message, headers] = FAULTS[fault.how];
+      return [status, { message, documentation_url: DOCUMENTATION, status: String(status) }, headers];
+    }
+    if (request.headers.authorization !== `token ${token}`)
+      return [401, { message: 'Bad credentials', documentation_url: DOCUMENTATION }];
+    const url = new URL(request.url ?? '/', 'http://api');
+    const path = /^\/repos\/[^/]+\/[^/]+(\/.*)$/.exec(url.pathname)?.[1] ?? url.pathname;
+    const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
+    return route(`${request.method} ${path}`, url, request.headers.host ?? '', body);
+  };
+  const server = createServer(async (request, response) => {
+    requests.push(`${request.method} ${request.url}`);
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    const answer = reply(request, text);
+    if (answer === 'hang') return;
+    if (answer === 'cut') {
+      request.socket.destroy();
+      return;
+    }
+    const [status, body, headers] = answer;
+    response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
+    response.end(JSON.stringify(body));
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    deployments,
+    comments,
+    requests,
+    fail(how, times = Number.POSITIVE_INFINITY) {
+      fault = how === undefined ? undefined : { how, left: times };
+    },
+    close() {
+      server.closeAllConnections();
+      return new Promise((done) => server.close(() => done()));
+    },
+  };
+}
