@@ -4,7 +4,7 @@ import type { Database } from '../database/connection.js';
 import { errorMeaning } from '../database/sql-error.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import { type Ask, type Check, type Look, poll } from '../web/poll.js';
+import { type Ask, type Check, followingController, type Look, poll } from '../web/poll.js';
 import { checkHealth, factOf } from '../web/probe.js';
 import { get, NoAnswer } from '../web/request.js';
 import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
@@ -23,13 +23,13 @@ export interface VantagePoints {
 }
 
 /** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
-export function vantagePoints(tools: Tools, settings: Settings, probeFleet?: ProbeFleet): VantagePoints {
+export function vantagePoints(tools: Tools, settings: Settings, probeFleet: ProbeFleet): VantagePoints {
   const { url, from, rest } = settings.health;
   return {
     ...(tools.database ? { database: tools.database } : {}),
     ...(rest ? { rest } : {}),
     ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
-    ...(tools.fleet && probeFleet && from !== 'runner' ? { inside: probeFleet } : {}),
+    ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
   };
 }
 
@@ -125,35 +125,55 @@ function dataChecks(points: VantagePoints): Check[] {
 
 async function askDatabase(database: Database, ask: Ask): Promise<Look> {
   const started = performance.now();
-  const timings = () => ({
-    dns: null,
-    connect: null,
-    tls: null,
-    'first-byte': null,
-    total: performance.now() - started,
+  const look = (rest: Partial<Look>): Look => ({
+    ok: false,
+    status: null,
+    timings: { ...NOT_MEASURED, total: performance.now() - started },
+    ...rest,
   });
+  const timeout = ask.timeout();
+  // A connection is made with patience, longer than one try here may take.
+  const own = followingController(ask.signal);
+  const timer = setTimeout(() => own.abort(), timeout);
   try {
-    await database.send('select 1', { deadline: ask.timeout(), signal: ask.signal });
-    return { ok: true, status: null, timings: timings() };
+    const sending = database.send('select 1', { deadline: timeout, signal: own.signal });
+    await Promise.race([sending, aborted(own.signal)]);
+    return look({ ok: true });
   } catch (error) {
     if (ask.signal.aborted) throw new Cancelled();
+    if (own.signal.aborted)
+      return look({ fault: 'timeout', detail: `no answer within ${formatDuration(timeout)}` });
     const [problem] = problemsOf(error);
-    return {
-      ok: false,
-      status: null,
+    return look({
       fault: 'query',
       detail: problem!.message,
-      timings: timings(),
       // A wrong password must not be tried again and again: poolers lock the door after a few.
-      ...(isHopeless(error, problem?.code) ? { lasting: 'certain' as const } : {}),
-    };
+      ...(isHopeless(error, problem!.code) ? { lasting: 'certain' } : {}),
+    });
+  } finally {
+    clearTimeout(timer);
+    own.abort();
   }
 }
 
-function isHopeless(error: unknown, code: string | undefined): boolean {
-  if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return false;
-  return errorMeaning(error) === 'stop';
+const NOT_MEASURED = { dns: null, connect: null, tls: null, 'first-byte': null };
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(new Cancelled());
+    signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+  });
 }
+
+/** True where the server itself refused, and not for a reason that passes. */
+function isHopeless(error: unknown, code: string | undefined): boolean {
+  if (code === '401' || code === '403') return true;
+  const fromServer = code !== undefined && /^[0-9FHPX][0-9A-Z]{4}$/.test(code);
+  return fromServer && !PASSING.has(code) && errorMeaning(error) === 'stop';
+}
+
+/** SQLSTATEs of a server that is starting, stopping or full. */
+const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
 
 /** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
 async function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<Look> {

@@ -3,15 +3,15 @@ import { runPhase } from '../base/phase.js';
 import { Failure, type HealthFact, type PhaseReport, type Timings } from '../base/report.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
+import { probeFleet } from '../vps/probe-fleet.js';
 import { judge, placeOf } from '../web/verdict.js';
-import { askEverything, type ProbeFleet, type VantagePoints, vantagePoints } from './health-checks.js';
+import { askEverything, type VantagePoints, vantagePoints } from './health-checks.js';
 
 export interface HealthPhaseOptions {
   /** What `healthBaseline` found before this run; only what was good then and is bad now is blamed on it. */
   before?: readonly HealthFact[];
   /** The commit that was deployed, for applications that name theirs; a branch or tag is left out. */
   expectSha?: string;
-  probeFleet?: ProbeFleet;
 }
 
 /**
@@ -23,7 +23,7 @@ export async function health(
   settings: Settings,
   options: HealthPhaseOptions = {},
 ): Promise<PhaseReport> {
-  const points = vantagePoints(tools, settings, options.probeFleet);
+  const points = vantagePoints(tools, settings, probeFleet);
   return runPhase('health', tools.log, describePoints(points, settings.health), async (record) => {
     if (Object.keys(points).length === 0) throw nothingToAsk(settings.health);
     const startedAt = Date.now();
@@ -67,11 +67,7 @@ const BASELINE = { checks: 3_000, servers: 8_000 };
  * is not asked for, because the old one still serves. Servers that give no answer in time count as not asked.
  * Never fails.
  */
-export async function healthBaseline(
-  tools: Tools,
-  settings: Settings,
-  probeFleet?: ProbeFleet,
-): Promise<HealthFact[]> {
+export async function healthBaseline(tools: Tools, settings: Settings): Promise<HealthFact[]> {
   const { expectVersion: _notYet, ...health } = settings.health;
   const quick: Settings = {
     ...settings,

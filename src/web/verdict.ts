@@ -67,6 +67,11 @@ function isDatabase(fact: HealthFact): boolean {
   return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
 }
 
+/** With several servers the name carries the server's position. */
+function isAssets(fact: HealthFact): boolean {
+  return fact.name === 'assets' || fact.name.endsWith(' assets');
+}
+
 function newlyFailing(before: readonly HealthFact[], failing: readonly HealthFact[]): HealthFact[] {
   const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
   return failing.filter((fact) => !wasBad.has(keyOf(fact)));
@@ -82,7 +87,7 @@ function causeFirst(facts: readonly HealthFact[], verdict: Verdict): HealthFact[
     verdict === 'database'
       ? isDatabase(fact)
       : verdict === 'app'
-        ? fact.from === 'vps' && fact.name !== 'assets'
+        ? fact.from === 'vps' && !isAssets(fact)
         : fact.name === 'certificate';
   return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
 }
@@ -113,7 +118,7 @@ function nextAction(verdict: Verdict, options: JudgeOptions): string {
 function slowest(facts: readonly HealthFact[], maxLatency: number | undefined): Problem | undefined {
   if (maxLatency === undefined) return undefined;
   const late = facts
-    .filter((fact) => fact.name !== 'assets' && (fact['latency-ms'] ?? 0) > maxLatency)
+    .filter((fact) => !isAssets(fact) && (fact['latency-ms'] ?? 0) > maxLatency)
     .sort((a, b) => b['latency-ms']! - a['latency-ms']!)[0];
   if (late === undefined) return undefined;
   return {
