@@ -113,8 +113,8 @@ export function outcomeOf(phases: readonly PhaseReport[], mode: string, cancelle
   if (rollback) {
     if (rollback.outcome === 'unknown') return 'unknown';
     if (rollback.outcome === 'failed') return 'rollback-failed';
-    if (mode === 'rollback') return rollback.facts.rolledBack === false ? 'success' : 'rolled-back';
-    return 'rolled-back';
+    if (rollback.facts.rolledBack !== false) return 'rolled-back';
+    if (mode === 'rollback') return 'success';
   }
   if (cancelled) return 'cancelled';
   if (!failed)

@@ -1,12 +1,15 @@
 import type { Log } from './base/log.js';
-import { skippedPhase } from './base/phase.js';
+import { runPhase, skippedPhase } from './base/phase.js';
 import {
   Cancelled,
+  Failure,
   type HealthFact,
+  type HostFact,
   type PhaseReport,
   type Problem,
   problemsOf,
   type Report,
+  type Step,
 } from './base/report.js';
 import { openDatabase } from './database/open.js';
 import { changesOf, decideRollback, firstFailure, mergeFacts, outcomeOf } from './decide.js';
@@ -20,6 +23,7 @@ import { verify } from './phases/verify.js';
 import type { Settings } from './settings/settings.js';
 import type { Tools } from './tools.js';
 import { openFleet } from './vps/fleet.js';
+import { settleFleet } from './vps/settle-fleet.js';
 
 /** What the corridor needs from whoever opened the door. */
 export interface Door {
@@ -43,18 +47,63 @@ export async function run(settings: Settings, door: Door): Promise<Report> {
 }
 
 /**
- * Called by the post step when the main step ended without a final report (cancelled, killed): undoes what the
- * run left half done, or tells what it finished. Returns undefined where there was nothing to settle.
+ * Called by the post step when the main step ended without a final report (cancelled, killed): ends what is still at
+ * work, then keeps the new version where it is complete and healthy, and undoes what this run changed where not.
+ * Returns undefined for modes that write nothing.
  */
 export async function settle(settings: Settings, door: Door): Promise<Report | undefined> {
-  if (settings.mode !== 'deploy' || !settings.rollback.onFailure) return undefined;
+  if (!WRITING.includes(settings.mode)) return undefined;
   const startedAt = Date.now();
   const warnings: Problem[] = [];
   const phases: PhaseReport[] = [];
-  await withTools(settings, door, async (tools) => {
-    phases.push(await rollback(tools, settings));
-  });
-  return finish(settings, phases, warnings, startedAt, false);
+  await withTools(settings, door, (tools) => settleWith(tools, settings, phases));
+  return finish(settings, phases, warnings, startedAt, true);
+}
+
+const WRITING: readonly Settings['mode'][] = ['migrate', 'redeploy', 'rollback', 'deploy'];
+
+async function settleWith(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
+  const walk = walker(tools, phases);
+  const hosts = await settleFleet(tools, settings);
+  if (hosts.length > 0) {
+    const settled = await walk('redeploy', () =>
+      runPhase('redeploy', tools.log, 'what this run left behind', async (record) => {
+        record.facts.hosts = hosts;
+        for (const host of hosts) record.add(settledStep(host));
+        if (hosts.some((host) => host.outcome === 'unknown'))
+          throw new Failure({ message: 'It is not known what every host serves.' }, 'unknown');
+      }),
+    );
+    if (settled.outcome === 'unknown' && settings.mode === 'redeploy') return;
+  }
+  if (settings.mode !== 'deploy') {
+    // Nothing is undone unasked where a person called the phases one by one; the plan says where things stand.
+    await walk('plan', async () => (await plan(tools, settings)).report);
+    return;
+  }
+  const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
+  if (
+    live &&
+    (settings.skip.includes('health') ||
+      (await walk('health', () => health(tools, settings, {}))).outcome === 'passed')
+  )
+    return;
+  if (settings.rollback.onFailure) await walk('rollback', () => rollback(tools, settings));
+}
+
+function settledStep(host: HostFact): Step {
+  const outcome = host.outcome === 'unknown' ? 'unknown' : 'passed';
+  const serves =
+    host['deployed-sha'] === undefined
+      ? 'serves nothing of ours'
+      : `serves ${host['deployed-sha'].slice(0, 7)}`;
+  return {
+    name: `host ${host.host}`,
+    outcome,
+    startedAt: Date.now(),
+    milliseconds: 0,
+    detail: host.detail ?? serves,
+  };
 }
 
 async function withTools(
@@ -116,6 +165,14 @@ async function corridor(tools: Tools, settings: Settings, phases: PhaseReport[])
 }
 
 type Walk = (phase: PhaseReport['phase'], work: () => Promise<PhaseReport>) => Promise<PhaseReport>;
+
+function walker(tools: Tools, phases: PhaseReport[]): Walk {
+  return async (phase, work) => {
+    const report = await guarded(phase, work, tools.log);
+    phases.push(report);
+    return report;
+  };
+}
 
 /** Look at everything, then database, code, health and contract steps; on failure undo what this run changed. */
 async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: PhaseReport[]): Promise<void> {
