@@ -24,6 +24,11 @@ export async function cli(door: { dist: string }): Promise<void> {
   const { argv, env, stdout } = process;
   // A reader that went away, such as `| head`, must not stop a deploy half-way.
   stdout.on('error', () => {});
+  if (argv[2] === 'init') {
+    const { initFromTerminal } = await import('./terminal/init.js');
+    process.exitCode = await initFromTerminal(argv.slice(3));
+    return;
+  }
   const flags = parseFlags(argv.slice(2));
   if (flags.help) return void stdout.write(helpText());
 

@@ -16,6 +16,9 @@ const MODE_SAYS: Readonly<Record<Mode, string>> = {
 export function helpText(): string {
   const lines = ['Usage: muva-deploy <mode> [--input value ...]', '', 'Modes:'];
   for (const mode of MODES) lines.push(`  ${mode.padEnd(9)} ${MODE_SAYS[mode]}`);
+  lines.push(
+    '  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do',
+  );
   lines.push('', 'Inputs (a flag wins over the environment variable, and that over the default):');
   for (const name of INPUT_NAMES) {
     if (name === 'mode') continue;
