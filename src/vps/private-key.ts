@@ -25,22 +25,23 @@ const PASTE =
 export async function readPrivateKey(text: string, passphrase?: string): Promise<PrivateKey> {
   const framed = repairKeyText(text);
   if ('wrong' in framed) throw refusal(framed);
-  if (framed.label === 'PRIVATE KEY' || framed.label === 'ENCRYPTED PRIVATE KEY') {
-    const converted = fromPkcs8(framed.pem, passphrase);
-    if ('wrong' in converted) throw refusal(converted);
-    return converted;
-  }
+  const read = OWN_FORMS.test(framed.label) ? asItIs : fromPkcs8;
+  // A secret store may have added a newline to the passphrase, so it is tried without one too.
+  const given = await read(framed.pem, passphrase);
+  if (!('wrong' in given)) return given;
+  const trimmed = passphrase === undefined ? given : await read(framed.pem, passphrase.trim());
+  if ('wrong' in trimmed) throw refusal(given);
+  return trimmed;
+}
+
+const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
+
+/** A form that the client reads itself. */
+async function asItIs(pem: string, passphrase: string | undefined): Promise<PrivateKey | Wrong> {
   const { utils } = (await import('ssh2')).default;
-  for (const tried of passphrase === undefined ? [undefined] : [passphrase, passphrase.trim()]) {
-    const parsed = utils.parseKey(framed.pem, tried);
-    if (!(parsed instanceof Error)) {
-      const key = Array.isArray(parsed) ? parsed[0] : parsed;
-      if (!key?.isPrivateKey()) throw refusal({ wrong: 'is a public key', right: PASTE });
-      return { pem: framed.pem, ...(tried === undefined ? {} : { passphrase: tried }) };
-    }
-    if (tried === passphrase?.trim()) throw refusal(explainParseError(parsed.message));
-  }
-  throw refusal({ wrong: 'could not be read', right: PASTE });
+  const parsed = utils.parseKey(pem, passphrase);
+  if (parsed instanceof Error) return explainParseError(parsed.message);
+  return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
 }
 
 /** What the client's key parser says, in words for the person who set the secret. */
@@ -132,15 +133,14 @@ function otherFormat(text: string): Wrong | undefined {
 }
 
 /** PKCS#8 (openssl genpkey, cloud consoles) in a form that the client reads. */
-function fromPkcs8(pem: string, passphrase: string | undefined): PrivateKey | Wrong {
+async function fromPkcs8(pem: string, passphrase: string | undefined): Promise<PrivateKey | Wrong> {
+  const encrypted = pem.includes('-----BEGIN ENCRYPTED');
+  if (encrypted && passphrase === undefined) return explainParseError('no passphrase given');
   let key: KeyObject;
   try {
     key = createPrivateKey({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (code === 'ERR_MISSING_PASSPHRASE') return explainParseError('no passphrase given');
-    if (pem.includes('ENCRYPTED')) return explainParseError('bad passphrase');
-    return explainParseError('');
+  } catch {
+    return explainParseError(encrypted ? 'bad passphrase' : '');
   }
   switch (key.asymmetricKeyType) {
     case 'rsa':
