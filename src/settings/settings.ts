@@ -64,15 +64,19 @@ export type DatabaseConnection =
       readonly caCertificate?: string;
     };
 
-export interface DatabaseSettings {
-  readonly connection: DatabaseConnection;
+/** What holds for the migration files themselves, also where no database may be asked (a pull request of a fork). */
+export interface FileSettings {
   readonly migrationsDir: string;
   readonly transaction: 'all' | 'each';
+  readonly destructiveChanges: 'allow' | 'warn' | 'refuse';
+  readonly irreversibleMigrations: 'allow' | 'refuse';
+}
+
+export interface DatabaseSettings extends FileSettings {
+  readonly connection: DatabaseConnection;
   readonly includeAll: boolean;
   readonly missingMigrations: 'refuse' | 'warn';
   readonly editedMigrations: 'warn' | 'refuse' | 'allow';
-  readonly destructiveChanges: 'allow' | 'warn' | 'refuse';
-  readonly irreversibleMigrations: 'allow' | 'refuse';
   readonly baseline?: string;
   /** Milliseconds. */
   readonly lockTimeout: number;
@@ -166,6 +170,7 @@ interface Common {
   readonly githubToken?: Secret;
   readonly githubDeployment: boolean;
   readonly comment: 'auto' | 'off';
+  readonly files: FileSettings;
   readonly health: HealthSettings;
   readonly rollback: RollbackSettings;
 }
@@ -222,7 +227,8 @@ export function parseSettings(read: ReadInput, around: Surroundings): ParsedSett
   const workingDirectory = reader.text('working-directory');
   complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
 
-  const database = skip.includes('database') ? undefined : readDatabase(reader, read, skip);
+  const files = readFiles(reader);
+  const database = skip.includes('database') ? undefined : readDatabase(reader, read, skip, files);
   const vps = skip.includes('vps') ? undefined : readVps(reader, read, around);
   const health = readHealth(reader, read);
   const rollback = readRollback(reader, mode, around);
@@ -239,6 +245,7 @@ export function parseSettings(read: ReadInput, around: Surroundings): ParsedSett
     ...(token === '' ? {} : { githubToken: new Secret(token) }),
     githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
     comment: reader.choice('comment', ['auto', 'off']),
+    files,
     health,
     rollback,
   };
@@ -273,14 +280,24 @@ function readSkip(reader: InputReader): Part[] {
   return parts;
 }
 
+function readFiles(reader: InputReader): FileSettings {
+  const migrationsDir = reader.text('migrations-dir');
+  complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
+  return {
+    migrationsDir,
+    transaction: reader.choice('transaction', ['all', 'each']),
+    destructiveChanges: reader.choice('destructive-changes', ['allow', 'warn', 'refuse']),
+    irreversibleMigrations: reader.choice('irreversible-migrations', ['allow', 'refuse']),
+  };
+}
+
 function readDatabase(
   reader: InputReader,
   read: ReadInput,
   skip: readonly Part[],
+  files: FileSettings,
 ): DatabaseSettings | undefined {
   const connection = readConnection(reader, read);
-  const migrationsDir = reader.text('migrations-dir');
-  complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
   const baseline = reader.optional('baseline');
   if (baseline !== undefined && !/^\d+$/.test(baseline)) {
     reader.complain(
@@ -293,13 +310,10 @@ function readDatabase(
   const backupTo = read('backup-to') === '' ? undefined : reader.choice('backup-to', ['vps', 'runner']);
   const hasVps = !skip.includes('vps') && read('ssh-host') !== '';
   const rest = {
-    migrationsDir,
-    transaction: reader.choice('transaction', ['all', 'each']),
+    ...files,
     includeAll: reader.boolean('include-all'),
     missingMigrations: reader.choice('missing-migrations', ['refuse', 'warn']),
     editedMigrations: reader.choice('edited-migrations', ['warn', 'refuse', 'allow']),
-    destructiveChanges: reader.choice('destructive-changes', ['allow', 'warn', 'refuse']),
-    irreversibleMigrations: reader.choice('irreversible-migrations', ['allow', 'refuse']),
     ...(baseline === undefined ? {} : { baseline }),
     lockTimeout: reader.duration('lock-timeout'),
     statementTimeout: reader.duration('statement-timeout'),
