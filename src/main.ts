@@ -1,5 +1,4 @@
 import { tmpdir } from 'node:os';
-import { getState, saveState } from '@actions/core';
 import { type Problem, problemsOf, type Report } from './base/report.js';
 import { sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
@@ -7,7 +6,7 @@ import { run, settle } from './deploy.js';
 import { hearing, refusal, type Stoppable, snapshot, stoppable } from './door.js';
 import { COMMENT_LIMIT, updateComment, wantsComment } from './github/comment.js';
 import { closeDeployment, openDeployment } from './github/deployment.js';
-import { maskSecrets, readActionInput } from './github/inputs.js';
+import { actionInputs, maskSecrets } from './github/inputs.js';
 import { githubSink } from './github/log.js';
 import { type Publication, publish } from './github/publish.js';
 import { summaryOf } from './github/summary.js';
@@ -53,7 +52,7 @@ export async function action(door: { dist: string }): Promise<void> {
  * A script of its own, so that it can never do the main work by mistake.
  */
 export async function post(door: { dist: string }): Promise<void> {
-  if (getState(STATE.begun) === '' || getState(STATE.final) !== '') return;
+  if (stateOf(STATE.begun) === '' || stateOf(STATE.final) !== '') return;
   const session = openSession(process.env);
   const { teller, publication } = session;
   try {
@@ -71,7 +70,7 @@ export async function post(door: { dist: string }): Promise<void> {
     const report =
       ended.value ??
       (ended.stopped ? heard.report(settings.mode, reasons(ended), session.startedAt) : undefined);
-    const id = getState(STATE.deployment);
+    const id = stateOf(STATE.deployment);
     const between = async (final: Report): Promise<readonly Problem[]> =>
       id === ''
         ? []
@@ -94,6 +93,7 @@ export async function post(door: { dist: string }): Promise<void> {
 async function work(session: Session, settings: Settings, dist: string): Promise<void> {
   const { teller, publication, startedAt } = session;
   const heard = hearing(teller.log);
+  const { saveState } = await import('@actions/core');
   saveState(STATE.begun, settings.mode);
   const options = { ...api(session, settings), log: heard.log };
   let deployment: string | undefined;
@@ -152,7 +152,7 @@ function reasons(ended: Stoppable<unknown>): Problem[] {
 
 function openSession(env: NodeJS.ProcessEnv): Session {
   const startedAt = Date.now();
-  const read = snapshot(withEnvironment(readActionInput, env));
+  const read = snapshot(withEnvironment(actionInputs(env), env));
   const secrets = secretInputs(read);
   const unmasked = maskSecrets(secrets);
   const clean = sanitiser(secrets);
@@ -213,6 +213,11 @@ async function collect(work: (log: Teller['log']) => Promise<void>): Promise<rea
 function firstLine(mode: string, run: Run): string {
   const commit = run.sha === undefined ? '' : `, commit ${run.sha.slice(0, 10)}`;
   return `muva-deploy ${mode}, run ${run.id} attempt ${run.attempt}${commit}`;
+}
+
+/** What the main step saved for the post step. */
+function stateOf(name: string): string {
+  return process.env[`STATE_${name}`] ?? '';
 }
 
 /** Ends the process where something (an idle socket of a library) would keep it alive for no reason. */

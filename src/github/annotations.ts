@@ -1,5 +1,5 @@
 import { isAbsolute, relative } from 'node:path';
-import { type AnnotationProperties, error, notice, setFailed, warning } from '@actions/core';
+import type { AnnotationProperties } from '@actions/core';
 import { exitCodeOf } from '../base/outputs.js';
 import type { Problem, Report } from '../base/report.js';
 import { outcomeText } from '../base/voice.js';
@@ -63,13 +63,12 @@ function annotation(level: 'error' | 'warning', problem: Problem, workspace: str
   };
 }
 
-const SAY = { error, warning, notice } as const;
-
 /** Says them; the first one of a failed run also makes the step fail. */
-export function annotate(annotations: readonly Annotation[]): void {
+export async function annotate(annotations: readonly Annotation[]): Promise<void> {
+  const core = await import('@actions/core');
   for (const { level, message, properties } of annotations) {
-    if (level === 'failed') setFailed(message);
-    else SAY[level](message, properties);
+    if (level === 'failed') core.setFailed(message);
+    else core[level](message, properties);
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { debug, endGroup, info, startGroup } from '@actions/core';
 import type { Sink } from '../base/teller.js';
+import { command, say } from './commands.js';
 
 /**
  * The runner's log. Output of programs is shown inside a group, with workflow commands stopped under a token
@@ -9,17 +9,17 @@ import type { Sink } from '../base/teller.js';
 export function githubSink(): Sink {
   let token = '';
   return {
-    line: info,
-    debug,
+    line: say,
+    debug: (text) => command('debug', text),
     openOutput(source) {
       token = randomUUID();
-      startGroup(source);
-      info(`::stop-commands::${token}`);
+      command('group', source);
+      command('stop-commands', token);
     },
-    outputLine: info,
+    outputLine: say,
     closeOutput() {
-      info(`::${token}::`);
-      endGroup();
+      command(token);
+      command('endgroup');
     },
   };
 }

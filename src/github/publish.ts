@@ -1,4 +1,3 @@
-import { info, setOutput } from '@actions/core';
 import { cleaned } from '../base/cleaned.js';
 import { exitCodeOf, outputsOf } from '../base/outputs.js';
 import { type Problem, problemsOf, type Report } from '../base/report.js';
@@ -6,6 +5,7 @@ import { farewell } from '../base/voice.js';
 import { writeReport } from '../door.js';
 import type { Run } from '../settings/settings.js';
 import { annotate, annotationsOf } from './annotations.js';
+import { say } from './commands.js';
 import { summaryOf, writeSummary } from './summary.js';
 
 export interface Publication {
@@ -29,20 +29,21 @@ export async function publish(report: Report, publication: Publication): Promise
   process.exitCode = exitCodeOf(said);
   const warnings: Problem[] = [];
   const { values, cuts } = outputsOf(said, fileReport(said, folder, warnings));
+  const { setOutput } = await import('@actions/core');
   // Without the file the toolkit would print the outputs as commands of the old kind.
   if (env.GITHUB_OUTPUT) for (const [name, value] of Object.entries(values)) setOutput(name, value);
   warnings.push(...((await publication.between?.(said)) ?? []).map((problem) => cleaned(problem, clean)));
 
-  for (const line of farewell(said)) info(line);
-  for (const text of cuts) info(`${text}; the report file has all of them.`);
-  if (values.report !== '') info(`report: ${values.report}`);
+  for (const line of farewell(said)) say(line);
+  for (const text of cuts) say(`${text}; the report file has all of them.`);
+  if (values.report !== '') say(`report: ${values.report}`);
   const whole = { ...said, warnings: [...said.warnings, ...warnings] };
   try {
     await writeSummary(summaryOf(whole, run), env);
   } catch (error) {
     warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0]!.message)}` });
   }
-  annotate(
+  await annotate(
     annotationsOf(
       { ...said, warnings: [...said.warnings, ...warnings] },
       env.GITHUB_WORKSPACE ?? process.cwd(),

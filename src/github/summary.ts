@@ -1,4 +1,3 @@
-import { summary } from '@actions/core';
 import { formatDuration } from '../base/duration.js';
 import type {
   HealthFact,
@@ -253,6 +252,7 @@ function tableTable(report: Report): string[] {
 /** Adds to the step's summary; a runner without summaries loses nothing else. Returns whether it was written. */
 export async function writeSummary(markdown: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   if (!env.GITHUB_STEP_SUMMARY) return false;
+  const { summary } = await import('@actions/core');
   await summary.addRaw(markdown).write();
   return true;
 }

@@ -1,0 +1,15 @@
+/**
+ * The workflow commands that are said before and while the work runs. The toolkit (@actions/core) says the same,
+ * but loading it takes longer than everything before our first line; it is loaded when the outputs are written.
+ */
+
+/** Writes one line of the log. Standard output of an action is a pipe, which Node writes at once. */
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** `::name::text`, with what would end the line or be decoded by the runner encoded. */
+export function command(name: string, text = ''): void {
+  const encoded = text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+  say(`::${name}::${encoded}`);
+}
