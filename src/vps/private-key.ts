@@ -40,7 +40,9 @@ const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
 async function asItIs(pem: string, passphrase: string | undefined): Promise<PrivateKey | Wrong> {
   const { utils } = (await import('ssh2')).default;
   const parsed = utils.parseKey(pem, passphrase);
-  if (parsed instanceof Error) return explainParseError(parsed.message);
+  // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
+  const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
+  if (parsed instanceof Error) return explainParseError(legacy ? 'bad passphrase' : parsed.message);
   return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
 }
 
@@ -67,6 +69,8 @@ export function explainParseError(message: string): Wrong {
   return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
 }
 
+/** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
+const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
 const FRAME = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/;
 
 /** The PEM text and its label, with the damage of copying undone; pure. */
@@ -86,7 +90,7 @@ export function repairKeyText(text: string): { pem: string; label: string } | Wr
     return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
   // The old encrypted PEM has two header lines in front of its base64.
   const body = framed[2]!;
-  const info = /DEK-Info:\s*([A-Za-z0-9-]+,[0-9A-Fa-f]+)/.exec(body);
+  const info = DEK_INFO.exec(body);
   const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
     return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
