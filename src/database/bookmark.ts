@@ -45,7 +45,7 @@ export const BOOTSTRAP = `
     alter table ${MIGRATIONS_TABLE} enable row level security;
   end if;
   if to_regclass('${LEASE_TABLE}') is null then
-    create table ${LEASE_TABLE} (only boolean primary key default true check (only), holder text not null,
+    create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
       until timestamptz not null, doing jsonb);
     alter table ${LEASE_TABLE} enable row level security;
   end if;`;
