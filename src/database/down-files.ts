@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Problem } from '../base/report.js';
+import { classify, whyAlone } from './classify.js';
+import type { Parse } from './parser.js';
+import { blank } from './source-text.js';
+
+/** A down file as it was recorded or found. */
+export interface DownText {
+  version: string;
+  name: string;
+  /** Path from the working directory; the place that errors name, also where only the recorded text is left. */
+  file: string;
+  source: string;
+}
+
+/** The down file beside the migration, for a migration that this action did not apply; undefined where there is none. */
+export async function readDownFile(workingDirectory: string, file: string): Promise<string | undefined> {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(
+      await readFile(join(workingDirectory, file)),
+    );
+    return text.includes('\0') ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface PreparedDown {
+  source: string;
+  /** Where its statements stand in the source; they are run one by one, so that an error has a place. */
+  statements: { from: number; to: number }[];
+  notices: Problem[];
+  problems: Problem[];
+}
+
+/**
+ * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
+ * blanked too, because what undoes a run is undone as a whole or not at all. All offsets are kept.
+ */
+export function prepareDown(down: DownText, parse: Parse): PreparedDown {
+  const shape = classify(down.file, down.source, parse);
+  if (shape.problems.length > 0)
+    return { source: shape.source, statements: [], notices: [], problems: shape.problems };
+  let source = shape.source;
+  const notices = [...shape.notices];
+  const problems: Problem[] = [];
+  for (const statement of shape.statements ?? []) {
+    const alone = whyAlone(statement);
+    if (statement.kind === 'TransactionStmt')
+      problems.push({
+        message: `${down.file} uses savepoints, which a down file cannot have`,
+        next: 'Remove them: the down file runs in one transaction with its history row.',
+      });
+    if (alone === undefined) continue;
+    const word = alone.endsWith('CONCURRENTLY')
+      ? concurrently(source, statement.from, statement.to)
+      : undefined;
+    if (word === undefined) {
+      problems.push({
+        message: `${down.file} holds ${alone}, which cannot run in a transaction`,
+        next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
+      });
+      continue;
+    }
+    source = blank(source, word, word + 'concurrently'.length);
+    notices.push({
+      message: `${down.file}: CONCURRENTLY is left out, because the rollback is one transaction; the table is locked meanwhile`,
+    });
+  }
+  // Where our parser did not understand the file, the server of another version may: it gets the whole.
+  const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
+  const statements = shape.statements?.map(({ from, to }) => ({ from, to })) ?? whole;
+  return { source, statements, notices, problems };
+}
+
+/** Where the keyword stands in a statement that has it: outside comments and quotes it can occur only once. */
+function concurrently(source: string, from: number, to: number): number | undefined {
+  let index = from;
+  while (index < to) {
+    const two = source.slice(index, index + 2);
+    if (two === '--') index = endOf(source, '\n', index, to);
+    else if (two === '/*') index = endOf(source, '*/', index + 2, to);
+    else if (source[index] === '"') index = endOf(source, '"', index + 1, to);
+    else if (source[index] === "'") index = endOf(source, "'", index + 1, to);
+    else if (source.slice(index, index + 12).toLowerCase() === 'concurrently') return index;
+    else index++;
+  }
+  return undefined;
+}
+
+function endOf(source: string, mark: string, from: number, to: number): number {
+  const at = source.indexOf(mark, from);
+  return at === -1 ? to : at + mark.length;
+}

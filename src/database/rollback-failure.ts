@@ -1,0 +1,103 @@
+import { Failure, type Problem } from '../base/report.js';
+import type { DownText, PreparedDown } from './down-files.js';
+import { describeDifference, type SchemaDifference } from './fingerprint.js';
+import { COUNT_UP_TO, DATA_LOSS, HISTORY_CHANGED, NOT_AS_BEFORE } from './rollback-sql.js';
+import { indexOfCodePoint, positionIn } from './source-text.js';
+import { SqlError } from './sql-error.js';
+
+/** What a rollback deletes, or would delete. */
+export interface Loss {
+  kind: 'table' | 'column' | 'emptied';
+  /** Qualified and quoted. */
+  name: string;
+  /** Rows, or values that are not null; null where the role may not read them all. */
+  rows: number | null;
+  /** Created by what is undone. */
+  own: boolean;
+}
+
+/** `table public.rooms (12 rows, created by what was undone)`. */
+export function describeLoss({ kind, name, rows, own }: Loss): string {
+  const unit = kind === 'column' ? 'value' : 'row';
+  const count =
+    rows === null
+      ? `its ${unit}s cannot be counted`
+      : `${rows > COUNT_UP_TO ? `more than ${COUNT_UP_TO}` : rows} ${unit}${rows === 1 ? '' : 's'}`;
+  const what = kind === 'emptied' ? `all rows of ${name}` : `${kind} ${name}`;
+  return `${what} (${count}${own ? ', created by what is undone' : ''})`;
+}
+
+/**
+ * Why a rollback did not happen: nothing of it was committed. `index`: which of the down files failed, where one did.
+ */
+export function revertFailure(
+  error: unknown,
+  downs: readonly (DownText & Pick<PreparedDown, 'statements'>)[],
+): { failure: Failure; index?: number } {
+  if (error instanceof Failure) return { failure: error };
+  if (!(error instanceof SqlError)) throw error;
+  switch (error.code) {
+    case DATA_LOSS:
+      return { failure: new Failure(dataLoss(error.message)) };
+    case NOT_AS_BEFORE:
+      return { failure: new Failure(notAsBefore(error.message)) };
+    case HISTORY_CHANGED:
+      return {
+        failure: new Failure({
+          message: `the history changed meanwhile: ${error.message} is not recorded any more; nothing was undone`,
+          code: error.code,
+          next: 'Run the rollback again: it looks anew.',
+        }),
+      };
+  }
+  for (const [index, { file, source, statements }] of downs.entries()) {
+    for (const { from, to } of statements) {
+      const offset = offsetIn(source.slice(from, to), error);
+      if (offset === undefined) continue;
+      const at = positionIn(file, source, from + offset);
+      return { failure: new Failure({ ...told(error), at, next: NEXT }), index };
+    }
+  }
+  return { failure: new Failure({ ...told(error), next: NEXT }) };
+}
+
+const NEXT = 'Nothing of the database was undone. Correct the down file, or undo by hand.';
+
+function told(error: SqlError): Problem {
+  const hint = error.hint === undefined ? '' : ` (${error.hint})`;
+  return { message: `${error.message}${hint}`, code: error.code };
+}
+
+/** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */
+function offsetIn(statement: string, error: SqlError): number | undefined {
+  if (error.internalQuery === statement && error.internalPosition !== undefined)
+    return indexOfCodePoint(statement, error.internalPosition);
+  return error.where?.includes(`SQL statement "${statement}"`) ? 0 : undefined;
+}
+
+function dataLoss(message: string): Problem[] {
+  const losses = JSON.parse(message) as Loss[];
+  return losses
+    .filter(({ own }) => !own)
+    .map((loss) => ({
+      message: `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
+      code: DATA_LOSS,
+      next: 'Save the data first, or say allow-data-loss: true.',
+    }));
+}
+
+function notAsBefore(message: string): Problem {
+  const difference: SchemaDifference = { added: [], removed: [], altered: [] };
+  for (const [word, kind, schema, name] of JSON.parse(message) as [
+    keyof SchemaDifference,
+    string,
+    string,
+    string,
+  ][])
+    difference[word].push({ kind, schema, name, hash: '' });
+  return {
+    message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
+    code: NOT_AS_BEFORE,
+    next: 'Complete the down files, or undo by hand.',
+  };
+}

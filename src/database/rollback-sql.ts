@@ -1,0 +1,273 @@
+import type { DatabaseSettings } from '../settings/settings.js';
+import { BOOTSTRAP, HISTORY_TABLE, LOCK_KEY, MIGRATIONS_TABLE, RUNS_TABLE } from './bookmark.js';
+import { FINGERPRINT_ROW } from './fingerprint.js';
+import { ROLLED_BACK } from './rollback-decision.js';
+import { changeRows, deterministic, objectRows } from './schema-record.js';
+import { dollarQuote, literal, textArray } from './sql-text.js';
+import { LEAVE_NOTHING, localSettings } from './unit.js';
+
+/** SQLSTATEs that the messages of a rollback raise themselves. */
+export const BUSY = 'MV103';
+export const HISTORY_CHANGED = 'MV104';
+export const DATA_LOSS = 'MV105';
+export const NOT_AS_BEFORE = 'MV106';
+
+/** Rows of a table are counted up to here; more is told as "more than". */
+export const COUNT_UP_TO = 1_000_000;
+
+/** One down file, ready to run. */
+export interface Down {
+  version: string;
+  source: string;
+  statements: readonly { from: number; to: number }[];
+}
+
+export interface RevertOrder {
+  /** Newest first. */
+  downs: readonly Down[];
+  /** Runs that are undone as a whole: the schema must then be as before the oldest of them. */
+  whole: readonly string[];
+  /** Runs of which something stays. */
+  partly: readonly string[];
+  settings: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout' | 'allowDataLoss'>;
+  /** Announces each reverted version while the message runs: RAISE INFO '<marker> <version>'. */
+  marker: string;
+}
+
+/** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
+export const LOOK_MESSAGE = `
+set local statement_timeout = '30s'; do ${dollarQuote(`
+declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]';
+begin
+  if to_regclass('${HISTORY_TABLE}') is not null then
+    execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
+      from ${HISTORY_TABLE} h' into history, names;
+  end if;
+  if to_regclass('${MIGRATIONS_TABLE}') is not null then
+    execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
+      ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
+    execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
+      order by started_at desc), ''[]'') from ${RUNS_TABLE}' into runs;
+  end if;
+  perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb)::text, true);
+end`)}; select current_setting('muva.look')::jsonb as look;`;
+
+/** The recorded down texts of some versions. */
+export function downsQuery(versions: readonly string[]): string {
+  return `select coalesce(jsonb_object_agg(version, down), '{}') as downs from ${MIGRATIONS_TABLE}
+    where version = any (${textArray(versions)}) and down is not null`;
+}
+
+/**
+ * Everything in one message, so in one transaction: the lock, the guard, a rehearsal that finds out which data would
+ * go, every down file with its history row, and the comparison with the schema as it was before the run.
+ */
+export function revertMessage(order: RevertOrder): string {
+  const versions = order.downs.map(({ version }) => version);
+  const runs = [...order.whole, ...order.partly];
+  return [
+    opening(order.settings),
+    block(guard(versions)),
+    localSettings(order.settings),
+    block(rememberObjects(order.whole)),
+    block(rehearsal(order, runs)),
+    ...order.downs.flatMap((down) => [localSettings(order.settings), block(unit(down, order))]),
+    localSettings(order.settings),
+    block(compareWithStart(order)),
+    closing(order.whole),
+    `select current_setting('muva.losses', true) as losses, current_setting('muva.fingerprint', true) as fingerprint;`,
+  ].join('\n');
+}
+
+/** One message: history rows go, the schema stays. */
+export function deleteRecordsMessage(
+  versions: readonly string[],
+  runs: readonly string[],
+  settings: RevertOrder['settings'],
+): string {
+  return [
+    opening(settings),
+    block(guard(versions)),
+    block(`
+begin
+  delete from ${HISTORY_TABLE} where version = any (${textArray(versions)});
+  delete from ${MIGRATIONS_TABLE} where version = any (${textArray(versions)});
+  update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, finished_at = clock_timestamp()
+    where run_id = any (${textArray(runs)});
+end`),
+    'select 1 as done;',
+  ].join('\n');
+}
+
+const block = (body: string): string => `do ${dollarQuote(body)};`;
+
+function opening(settings: RevertOrder['settings']): string {
+  return `set transaction isolation level read committed, read write;\n${localSettings(settings)}`;
+}
+
+const guard = (versions: readonly string[]): string => `
+declare missing text;
+begin
+  if not pg_try_advisory_xact_lock(${LOCK_KEY}) then
+    raise exception using errcode = '${BUSY}', message = 'another run is at work in this database';
+  end if;
+  ${BOOTSTRAP}
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  select string_agg(v, ', ') into missing from unnest(${textArray(versions)}) v
+    where not exists (select from ${HISTORY_TABLE} h where h.version = v);
+  if missing is not null then
+    raise exception using errcode = '${HISTORY_CHANGED}', message = missing;
+  end if;
+end`;
+
+/** The state before the down files, kept in the newest run's row until the comparison at the end. */
+function rememberObjects(whole: readonly string[]): string {
+  if (whole.length === 0) return 'begin end';
+  return deterministic(
+    '',
+    `update ${RUNS_TABLE} r set objects = f.objects from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(whole[0])};`,
+  );
+}
+
+/** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
+function execution(down: Down): string {
+  return `
+  ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
+  ${LEAVE_NOTHING}
+  begin
+    execute 'set constraints all immediate';
+    raise exception using errcode = 'MV000';
+  exception when sqlstate 'MV000' then null;
+  end;`;
+}
+
+/**
+ * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
+ * columns, and tables that were emptied. What the run itself created may go and is told; anything else that holds
+ * something is refused. Leaves the list in `muva.losses`.
+ */
+function rehearsal(order: RevertOrder, runs: readonly string[]): string {
+  const created = `exists (select from ${RUNS_TABLE} r, lateral ${changeRows(`coalesce(r.changes, '[]')`)} c
+    where r.run_id = any (${textArray(runs)}) and c.before is null and c.schema = item.schema and`;
+  const count = (where: string): string =>
+    `begin
+        execute format('select count(*) from (select from %1$s ${where} limit ${COUNT_UP_TO + 1}) t', item.qualified, item.detail) into rows;
+      exception when insufficient_privilege then rows := null;
+      end;`;
+  return `
+declare
+  tables oid[]; files oid[]; dropped text[]; gone oid[]; emptied oid[] := '{}'; columns text[]; losses jsonb := '[]';
+  rows bigint; own boolean; item record; filled boolean;
+begin
+  select array_agg(c.oid order by c.oid), array_agg(c.relfilenode order by c.oid) into tables, files
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
+  select array_agg(attrelid || '.' || attnum) into dropped from pg_attribute where attisdropped and attrelid = any (tables);
+  begin
+    ${order.downs.map((down) => execution(down)).join('\n')}
+    select array_agg(t) into gone from unnest(tables) t where not exists (select from pg_class c where c.oid = t);
+    select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
+      where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
+    for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
+      join pg_class c on c.oid = t.oid where c.relfilenode <> t.file
+    loop
+      execute format('select exists (select from %s)', item.qualified) into filled;
+      if not filled then emptied := emptied || item.oid; end if;
+    end loop;
+    raise exception using errcode = 'MV900';
+  exception when sqlstate 'MV900' then null;
+  end;
+  -- Better no number than one that row level security made smaller.
+  perform set_config('row_security', 'off', true);
+  for item in
+    select 'table' as kind, n.nspname::text as schema, c.relname::text as name, format('%I.%I', n.nspname, c.relname) as qualified,
+        null::text as detail, c.oid = any (emptied) as kept
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any (gone || emptied)
+    union all
+    select 'column', n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), a.attname, false
+      from unnest(columns) d join pg_attribute a on a.attrelid || '.' || a.attnum = d
+        join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+      where a.attgenerated = '' and c.oid <> all (coalesce(gone, '{}'))
+  loop
+    if item.kind = 'table' then
+      ${count('')}
+      own := ${created} c.kind = 'table' and c.name = item.name);
+    else
+      ${count('where %2$I is not null')}
+      own := ${created} (c.kind = 'table' and c.name = item.name or c.kind = 'column' and c.name = item.name || '.' || item.detail));
+    end if;
+    if rows is null or rows > 0 then
+      losses := losses || jsonb_build_object('kind', case when item.kept then 'emptied' else item.kind end,
+        'name', item.qualified || coalesce('.' || quote_ident(item.detail), ''), 'rows', rows, 'own', own);
+    end if;
+  end loop;
+  perform set_config('row_security', 'on', true);
+  if ${order.settings.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
+    raise exception using errcode = '${DATA_LOSS}', message = losses::text;
+  end if;
+  perform set_config('muva.losses', losses::text, true);
+end`;
+}
+
+function unit(down: Down, order: RevertOrder): string {
+  return `
+declare losses text := current_setting('muva.losses', true);
+begin
+  ${execution(down)}
+  delete from ${HISTORY_TABLE} where version = ${literal(down.version)};
+  if not found then
+    raise exception using errcode = '${HISTORY_CHANGED}', message = ${literal(down.version)};
+  end if;
+  delete from ${MIGRATIONS_TABLE} where version = ${literal(down.version)};
+  perform set_config('muva.losses', losses, true);
+  raise info using message = ${literal(`${order.marker} ${down.version}`)};
+end`;
+}
+
+/**
+ * Two things must hold: every object that the runs changed is as it was before the oldest of them, and the down
+ * files changed nothing else. Together they mean that the schema is as before, though other hands may have changed
+ * other objects since. The complaint is a JSON list of [word, kind, schema, name].
+ */
+function compareWithStart(order: RevertOrder): string {
+  if (order.whole.length === 0)
+    return `begin perform set_config('muva.fingerprint', 'not compared', true); end`;
+  const known = `(select count(*) = ${order.whole.length} from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) and changes is not null)`;
+  const changed = (runs: readonly string[]): string => `
+    select distinct on (kind, schema, name) kind, schema, name, before from ${RUNS_TABLE} r, lateral ${changeRows('r.changes')} c
+    where r.run_id = any (${textArray(runs)}) and r.changes is not null order by kind, schema, name, r.started_at`;
+  return deterministic(
+    'now jsonb; was jsonb; print text; start text; wrong jsonb;',
+    `
+  select f.objects, f.fingerprint into now, print from (${FINGERPRINT_ROW}) f;
+  select objects into was from ${RUNS_TABLE} where run_id = ${literal(order.whole[0])};
+  select fingerprint_before into start from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) order by started_at limit 1;
+  if ${known} then
+    select jsonb_agg(jsonb_build_array(word, kind, schema, name)) into wrong from (
+      select case when n.hash is null then 'removed' when c.before is null then 'added' else 'altered' end as word, kind, schema, name
+        from (${changed(order.whole)}) c left join ${objectRows('now')} n using (kind, schema, name)
+        where n.hash is distinct from c.before
+      union all
+      select case when n.hash is null then 'removed' when w.hash is null then 'added' else 'altered' end, kind, schema, name
+        from ${objectRows('was')} w full join ${objectRows('now')} n using (kind, schema, name)
+        where w.hash is distinct from n.hash
+          and not exists (select from (${changed([...order.whole, ...order.partly])}) c
+            where (c.kind, c.schema, c.name) = (coalesce(w.kind, n.kind), coalesce(w.schema, n.schema), coalesce(w.name, n.name)))
+    ) d;
+    if wrong is not null then
+      raise exception using errcode = '${NOT_AS_BEFORE}', message = wrong::text;
+    end if;
+  end if;
+  update ${RUNS_TABLE} set objects = now, fingerprint_after = print where run_id = ${literal(order.whole[0])};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(order.whole[0])} and objects is not null;
+  perform set_config('muva.fingerprint', case when print = start then 'equal' when ${known} then 'own changes undone' else 'not compared' end, true);`,
+  );
+}
+
+/** A run that is undone as a whole starts afresh when it is run again. */
+function closing(whole: readonly string[]): string {
+  return block(`begin
+  update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, fingerprint_before = null, changes = null,
+    finished_at = clock_timestamp() where run_id = any (${textArray(whole)});
+end`);
+}
