@@ -1,0 +1,164 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  type AppRequest,
+  type DeployRequest,
+  type HealthRequest,
+  type HostFacts,
+  parseWorkerLine,
+  type RollbackRequest,
+  type RunResult,
+  type WorkerEvent,
+  type WorkerLine,
+  type WorkerRequest,
+} from '../../src/worker/protocol.js';
+import type { Vps } from './vps.js';
+
+/** The worker as compiled, without the bundle around it: started as the action starts it. */
+const MAIN = fileURLToPath(new URL('../../src/worker/main.js', import.meta.url));
+
+let runs = 0;
+
+export function app(vps: Vps, more: Partial<AppRequest> = {}): AppRequest {
+  return { appPath: vps.appPath, appName: vps.appName, strategy: 'auto', adoptEnvironment: false, ...more };
+}
+
+export const HEALTH: HealthRequest = {
+  paths: ['/', '/api/health'],
+  timeout: 2_000,
+  deadline: 6_000,
+  successes: 2,
+  checkAssets: true,
+};
+
+/** A deploy request with the defaults of the action; each call is a run of its own. */
+export function deployRequest(vps: Vps, sha: string, more: Partial<DeployRequest> = {}): DeployRequest {
+  return {
+    command: 'deploy',
+    app: app(vps),
+    run: { id: String(1_000 + ++runs), attempt: 1, url: `https://example.com/runs/${1_000 + runs}` },
+    sha,
+    explicit: false,
+    buildOutput: [],
+    envFilePath: '.env.local',
+    sharedPaths: [],
+    keepReleases: 5,
+    rehearse: true,
+    dirtyCheckout: 'refuse',
+    health: HEALTH,
+    lockWait: 20_000,
+    timeout: 120_000,
+    cutover: 'at-once',
+    goLease: 10_000,
+    ...more,
+  };
+}
+
+export function rollbackRequest(vps: Vps, more: Partial<RollbackRequest> = {}): RollbackRequest {
+  return {
+    command: 'rollback',
+    app: app(vps),
+    run: { id: String(1_000 + ++runs), attempt: 1 },
+    health: HEALTH,
+    lockWait: 20_000,
+    timeout: 120_000,
+    ...more,
+  };
+}
+
+/** Starts the worker with a request; it runs in the sandbox's environment, in a session of its own. */
+export function startWorker(
+  vps: Vps,
+  request: WorkerRequest,
+  env: Record<string, string> = {},
+): ChildProcess {
+  const folder = mkdtempSync(join(vps.root, 'request-'));
+  const file = join(folder, 'request.json');
+  writeFileSync(file, JSON.stringify(request), { mode: 0o600 });
+  return spawn(process.execPath, ['--enable-source-maps', MAIN, '--request', file], {
+    cwd: vps.home,
+    env: { ...vps.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+}
+
+/** Runs a short command to its end and returns its lines. */
+export function ask(vps: Vps, request: WorkerRequest): Promise<WorkerLine[]> {
+  return new Promise((done, fail) => {
+    const child = startWorker(vps, request);
+    let out = '';
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+    });
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+    });
+    child.once('error', fail);
+    child.once('close', () => {
+      const lines = out.split('\n').map(parseWorkerLine);
+      const found = lines.filter((line): line is WorkerLine => line !== undefined);
+      if (found.length === 0) fail(new Error(`the worker said nothing of the protocol:\n${out}`));
+      else done(found);
+    });
+  });
+}
+
+export async function inspectHost(
+  vps: Vps,
+  more: Partial<Parameters<typeof ask>[1]> = {},
+): Promise<HostFacts> {
+  const [line] = await ask(vps, {
+    command: 'inspect',
+    app: app(vps),
+    run: { id: '1', attempt: 1 },
+    explicit: false,
+    ...more,
+  } as WorkerRequest);
+  if (line?.kind !== 'host') throw new Error(JSON.stringify(line));
+  return line.facts;
+}
+
+export interface Followed {
+  result: RunResult;
+  events: WorkerEvent[];
+  steps: string[];
+}
+
+/** Follows a run to its end. */
+export async function followRun(vps: Vps, request: DeployRequest | RollbackRequest): Promise<Followed> {
+  const lines = await ask(vps, {
+    command: 'follow',
+    app: request.app,
+    run: request.run,
+    task: request.command,
+    offset: 0,
+  });
+  const events = lines.flatMap((line) => (line.kind === 'event' ? [line.event] : []));
+  const last = events[events.length - 1];
+  if (last?.kind !== 'ended')
+    throw new Error(`the run has no result: ${JSON.stringify(lines[lines.length - 1])}`);
+  const steps = events.flatMap((event) =>
+    event.kind === 'step' ? [`${event.step.outcome} ${event.step.name}`] : [],
+  );
+  return { result: last.result, events, steps };
+}
+
+/** Starts a run and follows it to its end. */
+export async function runWorker(vps: Vps, request: DeployRequest | RollbackRequest): Promise<Followed> {
+  const child = startWorker(vps, request);
+  let said = '';
+  child.stdout!.on('data', (text) => {
+    said += text;
+  });
+  child.stderr!.on('data', (text) => {
+    said += text;
+  });
+  try {
+    return await followRun(vps, request);
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}\n${said}`);
+  }
+}

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { appFiles, appVersion } from '../servers/fixture-app.js';
+import { type Origin, startOrigin } from '../servers/origin.js';
+import { startVps, type Vps } from '../servers/vps.js';
+import { deployRequest, inspectHost, rollbackRequest, runWorker } from '../servers/worker.js';
+
+describe('an existing checkout, cluster mode, 100 requests a second', () => {
+  let origin: Origin;
+  let vps: Vps;
+  let first: string;
+  before(async () => {
+    origin = startOrigin(appFiles('v1'));
+    first = origin.head();
+    vps = await startVps(origin, { envLocal: 'GREETING=hello\n' });
+  });
+  after(async () => {
+    await vps?.stop();
+    origin?.stop();
+  });
+
+  test('is looked at without being changed', async () => {
+    const facts = await inspectHost(vps, { sha: first });
+    assert.deepEqual(facts.refusals, []);
+    assert.equal(facts.liveSha, first);
+    assert.equal(facts.strategy, 'in-place');
+    assert.equal(facts.shaOnRemote, true);
+    assert.equal(facts.port, vps.port);
+    assert.equal(facts.entry?.mode, 'cluster');
+    assert.equal(facts.stateFolder, undefined);
+  });
+
+  test('is deployed and rolled back with 0 failed requests', async () => {
+    const second = origin.commit(appVersion('v2'));
+    const load = vps.load(100);
+    const request = deployRequest(vps, second);
+    const { result, steps } = await runWorker(vps, request);
+    assert.equal(result.outcome, 'deployed', JSON.stringify({ result, steps }, null, 1));
+    assert.equal(result.previousSha, first);
+    assert.equal(result.rehearsed, true);
+    const served = await vps.served();
+    assert.deepEqual([served?.version, served?.commit, served?.greeting], ['v2', second, 'hello']);
+    assert.equal(readFileSync(join(vps.appPath, 'REVISION'), 'utf8').trim(), second);
+    assert.ok(existsSync(join(vps.appPath, 'dist/static/app-v1.js')), 'old chunks are kept');
+    const back = await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
+    assert.equal(back.result.outcome, 'rolled-back', JSON.stringify(back, null, 1));
+    const { requests, failed, failures, versions } = await load.stop();
+    assert.deepEqual([failed, failures], [0, []], `of ${requests}`);
+    assert.deepEqual(versions, ['v1', 'v2']);
+    assert.equal((await vps.served())?.version, 'v1');
+    assert.ok((back.result.rollbackMs ?? 9e9) < 6_000, `rollback took ${back.result.rollbackMs} ms`);
+    console.log(
+      `      deploy: down ${result.downtimeMs} ms; rollback: ${back.result.rollbackMs} ms, down ${back.result.downtimeMs} ms; ${requests} requests, ${failed} failed`,
+    );
+  });
+});

@@ -1,0 +1,235 @@
+import { join } from 'node:path';
+import { type HealthFact, type Problem, problemsOf } from '../base/report.js';
+import type { DeployContext } from './deploy.js';
+import { present } from './files.js';
+import { git } from './git.js';
+import { type DowntimeProbe, probeDowntime } from './health.js';
+import { type ReleaseRef, writeJournal } from './journal.js';
+import { currentLink } from './layout.js';
+import { dropPlan, type Plan, writePlan } from './plan.js';
+import { findEntry, type Instance, save } from './pm2.js';
+import type { RunResult } from './protocol.js';
+import { readNote, releaseFolder, writeNote } from './releases.js';
+import { restart, restartWords } from './restart.js';
+import type { Stage } from './stage.js';
+import { readState, writeState } from './state.js';
+import type { Survey } from './survey.js';
+import { applyPlan, manualCommands, undoPlan } from './switch.js';
+import { verify } from './verify.js';
+
+export type CutoverResult = Pick<
+  RunResult,
+  'outcome' | 'problems' | 'deployedSha' | 'release' | 'downtimeMs' | 'rollbackMs' | 'health'
+>;
+
+/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
+export async function cutOver(found: Survey, stage: Stage, context: DeployContext): Promise<CutoverResult> {
+  const { request, teller } = context;
+  const { state, tools } = found;
+  const plan = planCutover(found, stage, request.run);
+  if (plan.checkout)
+    await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
+  noteReleases(found, stage, plan);
+  const probe = found.facts.port === undefined ? undefined : probeDowntime(found.facts.port);
+  const before = await instances(found);
+  teller.event({ kind: 'state', state: 'cutting-over' });
+  writePlan(state, plan);
+  writeJournal(state, request.run, {
+    event: 'cutover',
+    ...plan.to,
+    ...(plan.from ? { from: plan.from } : {}),
+  });
+  try {
+    await teller.step('cutover', async () => {
+      await applyPlan(tools, plan);
+      await restart({ tools, app: request.app, state });
+    });
+    teller.event({ kind: 'state', state: 'verifying' });
+    const health = await teller.step('verification', () =>
+      verifyVersion(found, context, plan.to.sha, before, true),
+    );
+    return await settle(found, context, plan, health, probe);
+  } catch (error) {
+    return putBack(found, context, plan, problemsOf(error), probe);
+  }
+}
+
+/** Everything the cutover will change, decided before the first change. */
+export function planCutover(
+  found: Pick<Survey, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
+  stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths'>,
+  run: { id: string; attempt: number; url?: string },
+): Plan {
+  const { strategy, live, releases, facts, app } = found;
+  const from = liveRef(found);
+  const to: ReleaseRef = { release: stage.release, sha: stage.sha };
+  const base = {
+    task: 'deploy' as const,
+    run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
+    ...(from === undefined ? {} : { from }),
+    to,
+  };
+  if (strategy === 'in-place') {
+    const kept = releaseFolder(releases, from!.release);
+    return {
+      ...base,
+      swaps: stage.paths.map((path) => ({
+        live: join(live!, path),
+        incoming: join(stage.folder, path),
+        kept: join(kept, path),
+        had: present(join(live!, path)),
+      })),
+      checkout: { folder: live!, fromSha: facts.liveSha!, toSha: stage.sha },
+    };
+  }
+  const link = currentLink(app.appPath);
+  if (strategy === 'adopt') {
+    const release = releaseFolder(releases, from!.release);
+    return {
+      ...base,
+      swaps: [],
+      adopt: { folder: app.appPath, release },
+      link: { path: link, from: release, to: stage.folder },
+    };
+  }
+  return {
+    ...base,
+    swaps: [],
+    link: { path: link, ...(live === undefined ? {} : { from: live }), to: stage.folder },
+  };
+}
+
+/** The release that is live; one is named where a commit is live that our journal does not know. */
+function liveRef({ history, facts }: Pick<Survey, 'history' | 'facts'>): ReleaseRef | undefined {
+  if (facts.liveSha === undefined) return undefined;
+  if (history.live?.sha === facts.liveSha) return history.live;
+  return { release: `00000000000000-${facts.liveSha.slice(0, 12)}`, sha: facts.liveSha };
+}
+
+function noteReleases(found: Survey, stage: Stage, plan: Plan): void {
+  const { state } = found;
+  writeNote(state, stage.release, {
+    sha: stage.sha,
+    paths: stage.paths,
+    envFiles: stage.envFiles,
+    carriedChunks: stage.carriedChunks,
+  });
+  if (!plan.from || readNote(state, plan.from.release)) return;
+  writeNote(state, plan.from.release, {
+    sha: plan.from.sha,
+    paths: plan.swaps.filter(({ had }) => had).map(({ incoming }) => incoming.slice(stage.folder.length + 1)),
+    envFiles: [],
+    carriedChunks: [],
+  });
+}
+
+async function instances(found: Survey): Promise<Instance[]> {
+  if (found.app.restartCommand !== undefined) return [];
+  return (await findEntry(found.tools, found.app.appName))?.instances ?? [];
+}
+
+async function verifyVersion(
+  found: Survey,
+  { request }: DeployContext,
+  sha: string,
+  before: readonly Instance[],
+  expectVersion: boolean,
+): Promise<HealthFact[]> {
+  return verify({
+    tools: found.tools,
+    ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
+    port: found.facts.port!,
+    sha,
+    health: request.health,
+    expectVersion,
+    before,
+  });
+}
+
+async function settle(
+  found: Survey,
+  { request, teller }: DeployContext,
+  plan: Plan,
+  health: HealthFact[],
+  probe: DowntimeProbe | undefined,
+): Promise<CutoverResult> {
+  const { state, tools } = found;
+  const downtimeMs = await probe?.stop();
+  writeJournal(state, request.run, {
+    event: 'verified',
+    ...plan.to,
+    ...(plan.from ? { from: plan.from } : {}),
+  });
+  writeState(state, { ...readState(state), live: plan.to });
+  dropPlan(state);
+  if (request.app.restartCommand === undefined) {
+    try {
+      await save(tools);
+    } catch (error) {
+      teller.warn({
+        message: problemsOf(error)[0]!.message,
+        next: 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.',
+      });
+    }
+  }
+  return {
+    outcome: 'deployed',
+    problems: [],
+    deployedSha: plan.to.sha,
+    release: plan.to.release,
+    health,
+    ...(downtimeMs === undefined ? {} : { downtimeMs }),
+  };
+}
+
+/** The new version did not prove itself: the old one is brought back, and proves itself in turn. */
+async function putBack(
+  found: Survey,
+  context: DeployContext,
+  plan: Plan,
+  problems: Problem[],
+  probe: DowntimeProbe | undefined,
+): Promise<CutoverResult> {
+  const { request, teller } = context;
+  const { state, tools } = found;
+  const started = performance.now();
+  teller.event({ kind: 'state', state: 'putting-back' });
+  const result: CutoverResult = { outcome: 'put-back', problems };
+  try {
+    const before = await instances(found);
+    result.health = await teller.step('put back', async () => {
+      await undoPlan(tools, plan);
+      await restart({ tools, app: request.app, state });
+      return verifyVersion(found, context, plan.from?.sha ?? '', before, false);
+    });
+    writeJournal(state, request.run, {
+      event: 'put-back',
+      ...(plan.from ?? plan.to),
+      from: plan.to,
+      detail: problems[0]?.message ?? '',
+    });
+    if (plan.from) writeState(state, { ...readState(state), live: plan.from });
+    dropPlan(state);
+  } catch (error) {
+    result.outcome = 'broken';
+    result.problems = [...problems, ...problemsOf(error), handWork(plan, restartWords(request.app))];
+    writeJournal(state, request.run, {
+      event: 'broken',
+      ...(plan.from ?? plan.to),
+      detail: problemsOf(error)[0]!.message,
+    });
+  }
+  result.rollbackMs = Math.round(performance.now() - started);
+  const downtimeMs = await probe?.stop();
+  if (downtimeMs !== undefined) result.downtimeMs = downtimeMs;
+  return result;
+}
+
+/** What a person must do by hand after the old version could not be verified either. */
+export function handWork(plan: Plan, restartCommand: string): Problem {
+  return {
+    message:
+      'The old version could not be brought back and verified. These commands put it in place by hand:',
+    next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
+  };
+}

@@ -1,0 +1,128 @@
+import { Failure, type Problem } from '../base/report.js';
+import type { History, ReleaseRef } from './journal.js';
+import { previousVerified } from './releases.js';
+
+export interface DeployQuestion {
+  sha: string;
+  /** A person named this commit. */
+  explicit: boolean;
+  attempt: number;
+  liveSha?: string;
+  liveVerified: boolean;
+  /** The commit is in the history of the live one. */
+  olderThanLive: boolean;
+  history: History;
+  /** The env file that would be written differs from the live one. */
+  envChanges: boolean;
+}
+
+export type DeployDecision =
+  | { kind: 'go' }
+  | { kind: 'unchanged' }
+  | { kind: 'newer-is-live' }
+  | { kind: 'refuse'; problem: Problem };
+
+/** Whether a commit may be deployed now, from what is live and what the journal remembers. */
+export function decideDeploy(question: DeployQuestion): DeployDecision {
+  const { sha, explicit, attempt, liveSha, liveVerified, history } = question;
+  if (sha === liveSha) return liveVerified && !question.envChanges ? { kind: 'unchanged' } : { kind: 'go' };
+  if (explicit) return { kind: 'go' };
+  if (history.badShas.has(sha))
+    return {
+      kind: 'refuse',
+      problem: {
+        message: `The commit ${sha} was rolled back on this server and is marked bad.`,
+        next: 'Push a commit that cures it. To deploy this one all the same, name it with ref.',
+      },
+    };
+  if (!question.olderThanLive) return { kind: 'go' };
+  const wasLive = history.verified.some((release) => release.sha === sha);
+  if (attempt === 1 && !wasLive) return { kind: 'newer-is-live' };
+  return {
+    kind: 'refuse',
+    problem: {
+      message: `The commit ${sha} is older than the live commit ${liveSha}: this would be a downgrade.`,
+      next: 'To go back use mode: rollback. To deploy this commit all the same, name it with ref.',
+    },
+  };
+}
+
+export interface RollbackQuestion {
+  /** Undo what this run changed. */
+  undoRun?: string;
+  /** `previous`, a commit or a release. */
+  to?: string;
+  history: History;
+  isAvailable: (release: string) => boolean;
+}
+
+export type RollbackDecision = { kind: 'go'; to: ReleaseRef } | { kind: 'nothing'; why: string };
+
+/** Where a rollback goes; a Failure where what was asked for is not there. */
+export function decideRollback(question: RollbackQuestion): RollbackDecision {
+  const { history, isAvailable, to } = question;
+  if (to !== undefined && to !== 'previous') return namedTarget(to, history, isAvailable);
+  if (to === undefined && question.undoRun !== undefined)
+    return undoTarget(question.undoRun, history, isAvailable);
+  const previous = previousVerified(history, isAvailable);
+  if (!previous)
+    throw new Failure({
+      message: 'There is no verified release before the live one that could be put back.',
+      next: 'Deploy a good commit by naming it with ref.',
+    });
+  return { kind: 'go', to: previous };
+}
+
+function namedTarget(
+  to: string,
+  history: History,
+  isAvailable: (release: string) => boolean,
+): RollbackDecision {
+  const matches = history.verified.filter(
+    ({ release, sha }) => release === to || (to.length >= 7 && sha.startsWith(to)),
+  );
+  const live = history.live;
+  if (live && matches.some(({ release }) => release === live.release))
+    return { kind: 'nothing', why: `${to} is live already` };
+  const kept = [...matches].reverse().find(({ release }) => isAvailable(release));
+  if (kept) return { kind: 'go', to: kept };
+  throw new Failure({
+    message:
+      matches.length === 0
+        ? `${to} was never live and verified on this server.`
+        : `The release of ${to} has been pruned, so it cannot be put back without a build.`,
+    next: 'Deploy that commit by naming it with ref.',
+  });
+}
+
+/** Undoes all deploys of a run that are live now, down to what was live before the first of them. */
+function undoTarget(
+  runId: string,
+  history: History,
+  isAvailable: (release: string) => boolean,
+): RollbackDecision {
+  const made = history.deploys.filter((deploy) => deploy.runId === runId);
+  if (made.length === 0) return { kind: 'nothing', why: `run ${runId} did not change the live version here` };
+  const live = history.live?.release;
+  const ownReleases = new Set(made.map(({ to }) => to.release));
+  if (live === undefined || !ownReleases.has(live))
+    return { kind: 'nothing', why: `what run ${runId} deployed is not live any more: it is undone already` };
+  let from = made.find(({ to }) => to.release === live)?.from;
+  while (from && ownReleases.has(from.release)) {
+    const release = from.release;
+    from = made.find(({ to }) => to.release === release)?.from;
+  }
+  if (
+    from &&
+    isAvailable(from.release) &&
+    !history.badReleases.has(from.release) &&
+    history.verified.some(({ release }) => release === from.release)
+  )
+    return { kind: 'go', to: from };
+  const before = previousVerified(history, isAvailable);
+  if (before) return { kind: 'go', to: before };
+  throw new Failure({
+    message: `Run ${runId} deployed here, but there is no verified release before it that could be put back.`,
+    next: 'Deploy a good commit by naming it with ref.',
+  });
+}

@@ -1,0 +1,352 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Cancelled, Failure, type Problem } from '../base/report.js';
+import { pause } from '../base/retry.js';
+import { type CutoverResult, cutOver } from './cutover.js';
+import { decideDeploy } from './decide.js';
+import { present, readText, writeAtomically } from './files.js';
+import { git, gitSays, isAncestor, type Repository } from './git.js';
+import { askLoopback } from './health.js';
+import { usesNext } from './install-and-build.js';
+import { historyOf, readJournal, writeJournal } from './journal.js';
+import { releaseName } from './layout.js';
+import type { DeployRequest, RunResult } from './protocol.js';
+import { dropRelease, prune } from './prune.js';
+import { rehearsalCommand, rehearse, sparePort } from './rehearse.js';
+import { readNote, releaseFolder } from './releases.js';
+import { repair } from './repair.js';
+import { type RunFolder, silence } from './run-folder.js';
+import {
+  carryChunks,
+  checkOutStage,
+  decideRecipe,
+  fetchSha,
+  findOutput,
+  missingOutput,
+  runInStage,
+  type Stage,
+  silentBuild,
+  stageRepository,
+} from './stage.js';
+import { readState, writeState } from './state.js';
+import { readProject, type Survey, survey } from './survey.js';
+import { emptyResult, type Teller } from './teller.js';
+
+export interface DeployContext {
+  request: DeployRequest;
+  env: NodeJS.ProcessEnv;
+  folder: RunFolder;
+  teller: Teller;
+  /** Fires on cancel and when the time is over, both only before the cutover. */
+  signal: AbortSignal;
+  /** Called once the cutover begins: from here on nothing stops the run but its own end. */
+  commit(): void;
+}
+
+/** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
+export async function deploy(context: DeployContext): Promise<RunResult> {
+  const { request, env, teller, signal } = context;
+  const result = emptyResult('failed', teller.warnings);
+  const first = await survey(request.app, env);
+  await repair({ ...first, run: request.run, health: request.health, port: first.facts.port, teller });
+  const found = await teller.step('preflight', async () => checkedSurvey(context), preflightWords);
+  if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
+  const repository = await stageRepository(found, request);
+  await teller.step(
+    'fetch',
+    () => fetchSha(repository, request, signal),
+    () => request.sha.slice(0, 12),
+  );
+  const decided = await decide(found, repository, context);
+  if (decided !== undefined) return { ...result, ...decided };
+  const adopted = await adoptLive(found, context);
+  const stage = await prepare(adopted, repository, context, result);
+  try {
+    await waitForGo(context);
+  } catch (error) {
+    await dropRelease(repository, stage.folder);
+    throw error;
+  }
+  context.commit();
+  const cut: CutoverResult = await cutOver(adopted, stage, context);
+  if (cut.outcome === 'deployed') await tidy(adopted, repository, request, teller);
+  return { ...result, ...cut, warnings: teller.warnings };
+}
+
+function preflightWords(found: Survey): string {
+  const { facts } = found;
+  return [
+    found.strategy,
+    facts.liveSha === undefined ? 'first deploy' : `live ${facts.liveSha.slice(0, 12)}`,
+    ...(facts.entry ? [`${facts.entry.mode} x${facts.entry.instances}`] : []),
+  ].join(', ');
+}
+
+/** Looks again with the lock held: what the action saw may be old by now. */
+async function checkedSurvey({ request, env, folder, teller }: DeployContext): Promise<Survey> {
+  const found = await survey(request.app, env);
+  const refusals: Problem[] = [...found.facts.refusals];
+  const dirty = found.facts.dirtyFiles;
+  if (dirty.length > 0 && request.dirtyCheckout === 'refuse') refusals.push(dirtyRefusal(dirty));
+  if (refusals.length > 0) throw new Failure(refusals);
+  for (const trap of found.facts.warnings) teller.warn(trap);
+  if (dirty.length > 0) {
+    // Kept as a patch; the reset of the cutover then takes the changes away.
+    const patch = join(folder.path, 'local-changes.patch');
+    writeAtomically(patch, `${await git(found.checkout!, 'diff', '--binary', 'HEAD')}\n`);
+    teller.warn({
+      message: `${dirty.length} tracked ${dirty.length === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
+      next: `To have them back: git apply ${patch}`,
+    });
+  }
+  return found;
+}
+
+function dirtyRefusal(dirty: readonly string[]): Problem {
+  const more = dirty.length > 5 ? ` and ${dirty.length - 5} more` : '';
+  return {
+    message: `Tracked files were changed on the server: ${dirty.slice(0, 5).join(', ')}${more}.`,
+    next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
+  };
+}
+
+/** Ends early where nothing is to be done; undefined means: go on. */
+async function decide(
+  found: Survey,
+  repository: Repository,
+  { request, teller, signal }: DeployContext,
+): Promise<Partial<RunResult> | undefined> {
+  const { liveSha, liveVerified, port } = found.facts;
+  const olderThanLive =
+    liveSha !== undefined &&
+    (await gitSays(repository, 'cat-file', '-e', liveSha)) &&
+    (await isAncestor(repository, request.sha, liveSha));
+  const decision = decideDeploy({
+    sha: request.sha,
+    explicit: request.explicit,
+    attempt: request.run.attempt,
+    ...(liveSha === undefined ? {} : { liveSha }),
+    liveVerified,
+    olderThanLive,
+    history: found.history,
+    envChanges:
+      request.envFile !== undefined &&
+      found.live !== undefined &&
+      readText(join(found.live, request.envFilePath)) !== request.envFile,
+  });
+  if (decision.kind === 'refuse') throw new Failure(decision.problem);
+  if (decision.kind === 'newer-is-live') {
+    teller.warn({ message: `A newer commit (${liveSha}) is live already; ${request.sha} was not deployed.` });
+    return { outcome: 'newer-is-live' };
+  }
+  if (decision.kind === 'go' || port === undefined) return undefined;
+  const health = { ...request.health, deadline: Math.min(request.health.deadline, 10_000) };
+  const asked = await askLoopback({ port, health, sha: request.sha, expectVersion: true, signal });
+  if (!asked.healthy) {
+    teller.warn({ message: 'The commit is live already but does not answer health; it is deployed again.' });
+    return undefined;
+  }
+  const release = found.history.live?.release;
+  return {
+    outcome: 'unchanged',
+    deployedSha: request.sha,
+    health: asked.facts,
+    ...(release === undefined ? {} : { release }),
+  };
+}
+
+/**
+ * The live commit becomes a release of the journal where our own deploys did not make it: the first deploy, or
+ * changes by hand. It counts as verified if it answers health.
+ */
+async function adoptLive(found: Survey, { request, teller, signal }: DeployContext): Promise<Survey> {
+  const { liveSha, liveVerified, port } = found.facts;
+  if (liveSha === undefined || liveVerified || found.live === undefined) return found;
+  const release =
+    found.strategy === 'releases'
+      ? found.live.slice(found.live.lastIndexOf('/') + 1)
+      : releaseName(liveSha, new Date());
+  const healthy =
+    port !== undefined &&
+    (
+      await askLoopback({
+        port,
+        health: { ...request.health, deadline: Math.min(request.health.deadline, 10_000) },
+        expectVersion: false,
+        signal,
+      })
+    ).healthy;
+  if (!healthy) {
+    teller.warn({
+      message: `The live commit ${liveSha} does not answer health and was not deployed by this action: it is no target for a rollback.`,
+    });
+    return found;
+  }
+  writeJournal(found.state, request.run, { event: 'adopted', release, sha: liveSha });
+  teller.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
+  return { ...found, history: historyOf(readJournal(found.state)) };
+}
+
+/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
+async function prepare(
+  found: Survey,
+  repository: Repository,
+  context: DeployContext,
+  result: RunResult,
+): Promise<Stage> {
+  const { request, teller } = context;
+  teller.event({ kind: 'state', state: 'preparing' });
+  const release = releaseName(request.sha, new Date());
+  const folder = releaseFolder(found.releases, release);
+  try {
+    const stage = await build(found, repository, context, { release, folder });
+    await rehearseStage(found, stage, context, result);
+    return stage;
+  } catch (error) {
+    await dropRelease(repository, folder);
+    throw error;
+  }
+}
+
+async function build(
+  found: Survey,
+  repository: Repository,
+  { request, teller, signal }: DeployContext,
+  { release, folder }: { release: string; folder: string },
+): Promise<Stage> {
+  await refuseCollisions(found, repository, request.sha);
+  const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+  writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
+  const options = { tools: found.tools, request, folder, teller, signal };
+  const recipe = decideRecipe(options);
+  if (recipe.install !== undefined)
+    await teller.step('install', () => runInStage('install', recipe.install!, options), said);
+  if (recipe.build !== undefined)
+    await teller.step('build', () => runInStage('build', recipe.build!, options), said);
+  const made = await findOutput(found, request, folder);
+  const liveOutput = found.live === undefined ? [] : await liveOutputs(found);
+  if (recipe.build !== undefined) {
+    const missing = missingOutput(made, liveOutput, usesNext(readProject(folder)));
+    if (missing.length > 0) throw new Failure(silentBuild(missing[0]!));
+    if (made.includes('.next') && !present(join(folder, '.next/BUILD_ID')))
+      throw new Failure(silentBuild('.next/BUILD_ID'));
+  }
+  const notOwn = found.history.live
+    ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
+    : [];
+  const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
+  const env = request.envFile === undefined ? [] : [request.envFilePath];
+  return { release, sha: request.sha, folder, paths: [...made, ...env], envFiles, carriedChunks };
+}
+
+const said = (command: string): string => command;
+
+/** What of the usual build output the live version has. */
+async function liveOutputs(found: Survey): Promise<string[]> {
+  const note = found.history.live ? readNote(found.state, found.history.live.release) : undefined;
+  if (note && note.paths.length > 0) return note.paths;
+  return ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'].filter(
+    (path) => existsSync(join(found.live!, path)) && !found.project.files.has(`${path}/.gitkeep`),
+  );
+}
+
+/** `git reset --hard` would silently overwrite untracked files that the new commit tracks. */
+async function refuseCollisions(found: Survey, repository: Repository, sha: string): Promise<void> {
+  const { liveSha } = found.facts;
+  if (found.strategy !== 'in-place' || liveSha === undefined) return;
+  const added = await git(
+    repository,
+    'diff',
+    '--name-only',
+    '--no-renames',
+    '--diff-filter=A',
+    '-z',
+    liveSha,
+    sha,
+  );
+  const inTheWay = added.split('\0').filter((path) => path !== '' && present(join(found.live!, path)));
+  if (inTheWay.length === 0) return;
+  throw new Failure({
+    message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
+    next: 'Move them away on the server, or list them in shared-paths if they belong to the host.',
+  });
+}
+
+async function rehearseStage(
+  found: Survey,
+  stage: Stage,
+  { request, teller, folder, signal }: DeployContext,
+  result: RunResult,
+): Promise<void> {
+  const notRehearsed = (why: string): void => {
+    result.rehearsed = false;
+    result.notRehearsedWhy = why;
+    teller.progress(`not rehearsed: ${why}`);
+  };
+  result.rehearsed = false;
+  if (!request.rehearse) return notRehearsed('rehearse is false');
+  const entry = found.entry;
+  if (!entry) return notRehearsed('the application has no PM2 entry to take its command from');
+  const port = await sparePort();
+  const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];
+  const command = rehearsalCommand(entry, {
+    live,
+    stage: stage.folder,
+    port,
+    node: found.tools.find('node')!,
+  });
+  if (!command) return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
+  const { tools, state } = found;
+  await teller.step(
+    'rehearsal',
+    () =>
+      rehearse({
+        tools,
+        state,
+        command,
+        port,
+        sha: request.sha,
+        health: request.health,
+        log: folder.log,
+        signal,
+      }),
+    (facts) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,
+  );
+  result.rehearsed = true;
+}
+
+/** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */
+async function waitForGo({ request, folder, teller, signal }: DeployContext): Promise<void> {
+  if (signal.aborted) throw new Cancelled();
+  if (request.cutover === 'at-once') return;
+  teller.event({ kind: 'state', state: 'prepared' });
+  while (!existsSync(folder.go)) {
+    if (silence(folder) > request.goLease)
+      throw new Failure({
+        message: `Everything is prepared, but the action has not been heard of for ${request.goLease} ms: nothing was changed.`,
+        next: 'Start the workflow again.',
+      });
+    await pause(100, signal);
+  }
+}
+
+/** After the new version is verified; nothing here can make a good deploy fail. */
+async function tidy(
+  found: Survey,
+  repository: Repository,
+  request: DeployRequest,
+  teller: Teller,
+): Promise<void> {
+  const { state, releases } = found;
+  if (request.app.environment !== undefined)
+    writeState(state, { ...readState(state), environment: request.app.environment });
+  try {
+    const gone = await prune({ state, releases, repository, run: request.run, keep: request.keepReleases });
+    if (gone.length > 0)
+      teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
+  } catch (error) {
+    teller.warn({
+      message: `Old releases could not be deleted: ${error instanceof Error ? error.message : error}`,
+    });
+  }
+}

@@ -1,0 +1,191 @@
+import { Failure } from '../base/report.js';
+import { call, must, type Toolbox } from './toolbox.js';
+
+/** Git on one repository of the host. Never pulls, never looks at a branch: commits are named by their full SHA. */
+export interface Repository {
+  readonly tools: Toolbox;
+  /** The checkout or the bare repository. */
+  readonly folder: string;
+}
+
+const GIT_ENV = {
+  // A host without access must fail, not ask.
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_SSH_COMMAND: 'ssh -o BatchMode=yes -o ConnectTimeout=15',
+  LC_ALL: 'C',
+};
+
+function words(repository: Repository, args: readonly string[]): string[] {
+  return ['git', '-C', repository.folder, ...args];
+}
+
+/** Output of a git command that is expected to succeed, without the last newline. */
+export async function git(repository: Repository, ...args: string[]): Promise<string> {
+  const env = { ...repository.tools.env, ...GIT_ENV };
+  return (await must(repository.tools, words(repository, args), { env })).replace(/\n$/, '');
+}
+
+/** True where the git command ends with 0. */
+export async function gitSays(repository: Repository, ...args: string[]): Promise<boolean> {
+  const env = { ...repository.tools.env, ...GIT_ENV };
+  return (await call(repository.tools, words(repository, args), { env })).code === 0;
+}
+
+export async function headOf(repository: Repository): Promise<string> {
+  return git(repository, 'rev-parse', '--verify', 'HEAD^{commit}');
+}
+
+export function hasCommit(repository: Repository, sha: string): Promise<boolean> {
+  return gitSays(repository, 'cat-file', '-e', `${sha}^{commit}`);
+}
+
+/** True where `older` is in the history of `newer`, and not the same commit. */
+export async function isAncestor(repository: Repository, older: string, newer: string): Promise<boolean> {
+  return older !== newer && (await gitSays(repository, 'merge-base', '--is-ancestor', older, newer));
+}
+
+/** Tracked files with local changes. REVISION is ours where a repository happens to track it. */
+export async function dirtyFiles(repository: Repository): Promise<string[]> {
+  const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no');
+  return porcelainPaths(out).filter((path) => path !== 'REVISION');
+}
+
+/** The paths in the output of `git status --porcelain=v1 -z`; of a rename the new path. */
+export function porcelainPaths(output: string): string[] {
+  const fields = output.split('\0');
+  const paths: string[] = [];
+  for (let index = 0; index < fields.length; index++) {
+    const field = fields[index]!;
+    if (field.length < 4) continue;
+    paths.push(field.slice(3));
+    if (/^[RC]/.test(field)) index++;
+  }
+  return paths;
+}
+
+/** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
+export async function untrackedPaths(repository: Repository): Promise<string[]> {
+  const out = await git(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
+  return out.split('\0').filter(Boolean);
+}
+
+export interface FetchSource {
+  /** undefined: the origin that the repository has. */
+  url?: string;
+  /** The job's token for https; never in argv, never stored. */
+  token?: string;
+}
+
+/** The addresses to try in turn: the host's own access first, then https with the job's token. */
+export function fetchAttempts(origin: string | undefined, source: FetchSource): FetchSource[] {
+  const own = source.url ?? origin;
+  if (own === undefined) return [];
+  const attempts: FetchSource[] = [{ url: own }];
+  const https = httpsForm(own);
+  if (source.token !== undefined && https !== undefined) attempts.push({ url: https, token: source.token });
+  return attempts;
+}
+
+/** `git@host:owner/name.git` and `ssh://git@host/owner/name` as https; undefined for anything that has no such form. */
+export function httpsForm(url: string): string | undefined {
+  if (url.startsWith('https://')) return url;
+  const scp = /^(?:[\w.-]+@)?([\w.-]+):(?!\/)([^\s]+)$/.exec(url);
+  if (scp && !url.includes('://')) return `https://${scp[1]}/${scp[2]}`;
+  const ssh = /^ssh:\/\/(?:[\w.-]+@)?([\w.-]+)(?::\d+)?\/([^\s]+)$/.exec(url);
+  return ssh ? `https://${ssh[1]}/${ssh[2]}` : undefined;
+}
+
+/** Git settings in the environment: they live as long as the one call, and are not seen in `ps`. */
+export function tokenEnvironment({ url, token }: FetchSource): Record<string, string> {
+  if (token === undefined || url === undefined) return {};
+  return {
+    GIT_CONFIG_COUNT: '1',
+    GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraheader`,
+    GIT_CONFIG_VALUE_0: `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
+  };
+}
+
+/**
+ * Brings one commit into the repository's objects, without touching any branch or file, and keeps it by a ref of
+ * our own. @throws a Failure that tells a missing commit from a missing access.
+ */
+export async function fetchCommit(
+  repository: Repository,
+  sha: string,
+  source: FetchSource,
+  signal: AbortSignal,
+  options: readonly string[] = [],
+): Promise<void> {
+  const origin = (await gitSays(repository, 'remote', 'get-url', 'origin'))
+    ? await git(repository, 'remote', 'get-url', 'origin')
+    : undefined;
+  const attempts = fetchAttempts(origin, source);
+  if (attempts.length === 0)
+    throw new Failure({
+      message: 'The repository on the server has no origin to fetch from.',
+      next: 'Give repository-url.',
+    });
+  let said = '';
+  for (const attempt of attempts) {
+    said = await fetchFrom(repository, sha, attempt, signal, options);
+    if (await hasCommit(repository, sha)) {
+      await git(repository, 'update-ref', `refs/deploys/${sha}`, sha);
+      return;
+    }
+    if (isMissingCommit(said)) break;
+  }
+  throw isMissingCommit(said) ? missingCommit(sha) : noAccess(said);
+}
+
+export function missingCommit(sha: string): Failure {
+  return new Failure({
+    message: `The commit ${sha} is not on the remote.`,
+    next: 'Push it, or name another one with ref. After a force-push the old commit may be gone.',
+  });
+}
+
+function noAccess(said: string): Failure {
+  return new Failure({
+    message: `The server cannot fetch from its remote: ${firstFatal(said)}`,
+    next: 'Give the server a deploy key, or repository-url with https and github-token, which is then used for this one fetch.',
+  });
+}
+
+/** What git said; empty where the fetch succeeded. */
+async function fetchFrom(
+  repository: Repository,
+  sha: string,
+  source: FetchSource,
+  signal: AbortSignal,
+  options: readonly string[],
+): Promise<string> {
+  const env = { ...repository.tools.env, ...GIT_ENV, ...tokenEnvironment(source) };
+  const fetch = (...what: string[]) =>
+    call(
+      repository.tools,
+      words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url!, ...what]),
+      {
+        env,
+        signal,
+      },
+    );
+  const exact = await fetch(sha);
+  if (exact.code === 0) return '';
+  if (!isMissingCommit(exact.tail)) return exact.tail;
+  // Some servers hand out only what a branch or tag leads to.
+  const all = await fetch('+refs/heads/*:refs/deploys/heads/*');
+  return all.code === 0 ? exact.tail : all.tail;
+}
+
+export function isMissingCommit(said: string): boolean {
+  return /not our ref|couldn't find remote ref|unadvertised object|did not send all necessary objects|no such ref/i.test(
+    said,
+  );
+}
+
+function firstFatal(said: string): string {
+  const lines = said.split('\n').map((line) => line.trim());
+  return (
+    lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing'
+  );
+}

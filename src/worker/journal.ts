@@ -1,0 +1,134 @@
+import { appendLine, readText } from './files.js';
+import type { RunRequest } from './protocol.js';
+import type { StateFolder } from './state.js';
+
+export interface ReleaseRef {
+  release: string;
+  sha: string;
+}
+
+/**
+ * What happened to the application, one line each, never changed afterwards.
+ * `adopted`: a commit that was live before our first deploy answered health, and counts as verified.
+ * `cutover`: the swap has begun. `verified`: the new release answered; it is live. `put-back`: it did not, and the
+ * old one is live again. `broken`: neither could be verified. `rolled-back`: a person or a failed run took the live
+ * release back to `release`. `repaired`: a run that was cut had left a plan, and `release` is live again.
+ */
+export interface JournalEntry extends ReleaseRef {
+  event: 'adopted' | 'cutover' | 'verified' | 'put-back' | 'broken' | 'rolled-back' | 'repaired' | 'pruned';
+  at: number;
+  run: { id: string; attempt: number; url?: string };
+  /** The release that was live before. */
+  from?: ReleaseRef;
+  detail?: string;
+}
+
+export function readJournal(folder: StateFolder): JournalEntry[] {
+  return parseJournal(readText(folder.journal) ?? '');
+}
+
+/** The entries of a journal; a last line that a power cut tore is left out. */
+export function parseJournal(text: string): JournalEntry[] {
+  const entries: JournalEntry[] = [];
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue;
+    try {
+      const entry = JSON.parse(line) as JournalEntry;
+      if (typeof entry.event === 'string' && typeof entry.sha === 'string') entries.push(entry);
+    } catch {
+      // Torn by a power cut: what it would have said did not finish.
+    }
+  }
+  return entries;
+}
+
+export function writeJournal(
+  folder: StateFolder,
+  run: RunRequest,
+  entry: Omit<JournalEntry, 'at' | 'run'>,
+): void {
+  const { id, attempt, url } = run;
+  // A line torn by a power cut must not swallow the next one.
+  const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
+  const line: JournalEntry = {
+    ...entry,
+    at: Date.now(),
+    run: { id, attempt, ...(url === undefined ? {} : { url }) },
+  };
+  appendLine(folder.journal, torn + JSON.stringify(line));
+}
+
+/** What the journal says about now. */
+export interface History {
+  live?: ReleaseRef;
+  liveVerified: boolean;
+  /** Verified releases in the order they went live, oldest first; each release once, at its first time. */
+  verified: ReleaseRef[];
+  /** SHAs that were rolled back and not verified again since. */
+  badShas: Set<string>;
+  badReleases: Set<string>;
+  pruned: Set<string>;
+  /** Each cutover that was verified: which run made it, and what was live before. */
+  deploys: { runId: string; to: ReleaseRef; from?: ReleaseRef }[];
+}
+
+const isSame = (a: ReleaseRef | undefined, b: ReleaseRef | undefined): boolean => a?.release === b?.release;
+
+/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
+export function historyOf(entries: readonly JournalEntry[]): History {
+  const history: History = {
+    liveVerified: false,
+    verified: [],
+    badShas: new Set(),
+    badReleases: new Set(),
+    pruned: new Set(),
+    deploys: [],
+  };
+  for (const entry of entries) note(history, entry);
+  return history;
+}
+
+function note(history: History, entry: JournalEntry): void {
+  const ref: ReleaseRef = { release: entry.release, sha: entry.sha };
+  switch (entry.event) {
+    case 'cutover':
+      history.live = ref;
+      history.liveVerified = false;
+      return;
+    case 'pruned':
+      history.pruned.add(ref.release);
+      return;
+    case 'broken':
+      history.live = ref;
+      history.liveVerified = false;
+      return;
+    case 'rolled-back':
+      markBad(history, ref, entry.from);
+      break;
+    case 'adopted':
+    case 'verified':
+      if (entry.event === 'verified')
+        history.deploys.push({
+          runId: entry.run.id,
+          to: ref,
+          ...(entry.from === undefined ? {} : { from: entry.from }),
+        });
+      if (!history.verified.some((known) => isSame(known, ref))) history.verified.push(ref);
+      break;
+    default:
+      break;
+  }
+  history.badShas.delete(ref.sha);
+  history.badReleases.delete(ref.release);
+  history.live = ref;
+  history.liveVerified = history.verified.some((known) => isSame(known, ref));
+}
+
+/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
+function markBad(history: History, to: ReleaseRef, from: ReleaseRef | undefined): void {
+  if (!from || isSame(from, to)) return;
+  const index = (ref: ReleaseRef): number => history.verified.findIndex((known) => isSame(known, ref));
+  if (index(from) >= 0 && index(from) < index(to)) return;
+  history.badReleases.add(from.release);
+  if (from.sha !== to.sha) history.badShas.add(from.sha);
+}

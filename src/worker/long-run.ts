@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { Cancelled, Failure, problemsOf } from '../base/report.js';
+import { deploy } from './deploy.js';
+import { holderWords, withLock } from './lock.js';
+import type { DeployRequest, RollbackRequest, RunResult } from './protocol.js';
+import { rollback } from './rollback.js';
+import { claimRun, type RunFolder } from './run-folder.js';
+import { openStateFolder, type StateFolder } from './state.js';
+import { emptyResult, openTeller, type Teller } from './teller.js';
+
+/** Milliseconds between two looks for a cancel. */
+const BETWEEN_LOOKS = 200;
+
+/**
+ * A deploy or rollback from its beginning to its result. It runs detached: its only reader is `follow`, and it
+ * always ends with an `ended` event, whatever happens.
+ */
+export async function longRun(
+  request: DeployRequest | RollbackRequest,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const state = openStateFolder(request.app.appPath, env.HOME ?? '/');
+  const folder = claimRun(state, request.run, request.command);
+  if (!folder) return;
+  const teller = openTeller(folder);
+  teller.event({ kind: 'started', pid: process.pid, at: Date.now() });
+  let result: RunResult;
+  try {
+    result = await lockedRun(request, env, state, folder, teller);
+  } catch (error) {
+    const outcome = error instanceof Cancelled ? 'cancelled' : 'failed';
+    result = { ...emptyResult(outcome, teller.warnings), problems: problemsOf(error) };
+  }
+  teller.event({ kind: 'ended', result });
+  teller.close();
+}
+
+async function lockedRun(
+  request: DeployRequest | RollbackRequest,
+  env: NodeJS.ProcessEnv,
+  state: StateFolder,
+  folder: RunFolder,
+  teller: Teller,
+): Promise<RunResult> {
+  const stop = stopper(folder, request.timeout);
+  try {
+    return await withLock(
+      state,
+      request.run,
+      {
+        wait: request.lockWait,
+        signal: stop.signal,
+        onWaiting(holder) {
+          teller.event({ kind: 'state', state: 'waiting-for-lock' });
+          teller.progress(`waiting for ${holderWords(holder)} to finish`);
+        },
+      },
+      () => {
+        stop.startClock();
+        const shared = { env, teller, signal: stop.signal, commit: stop.commit };
+        return request.command === 'deploy'
+          ? deploy({ ...shared, request, folder })
+          : rollback({ ...shared, request });
+      },
+    );
+  } catch (error) {
+    throw error instanceof Cancelled && stop.late() ? lateFailure(request.timeout) : error;
+  } finally {
+    stop.close();
+  }
+}
+
+function lateFailure(timeout: number): Failure {
+  return new Failure({
+    message: `The deploy was not prepared within ${Math.round(timeout / 1_000)} s and was stopped. The live version was not touched.`,
+    next: 'Raise deploy-timeout, or see in the output what takes so long.',
+  });
+}
+
+interface Stopper {
+  signal: AbortSignal;
+  startClock(): void;
+  commit(): void;
+  /** True where the time was over, and nobody cancelled. */
+  late(): boolean;
+  close(): void;
+}
+
+/** Ends the run on a cancel, on SIGTERM and when its time is over; none of them once the cutover has begun. */
+function stopper(folder: RunFolder, timeout: number): Stopper {
+  const controller = new AbortController();
+  let committed = false;
+  let late = false;
+  const stop = (): void => {
+    if (!committed) controller.abort();
+  };
+  const watch = setInterval(() => {
+    if (existsSync(folder.cancel)) stop();
+  }, BETWEEN_LOOKS);
+  let clock: NodeJS.Timeout | undefined;
+  // The connection that started the worker may go: that is no reason to stop.
+  process.on('SIGHUP', () => {});
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  return {
+    signal: controller.signal,
+    startClock() {
+      clock = setTimeout(() => {
+        late = !committed && !controller.signal.aborted;
+        stop();
+      }, timeout);
+    },
+    commit() {
+      if (controller.signal.aborted) throw new Cancelled();
+      committed = true;
+    },
+    late: () => late,
+    close() {
+      clearInterval(watch);
+      clearTimeout(clock);
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { rmSync } from 'node:fs';
+import { type Problem, problemsOf } from '../base/report.js';
+import { readText } from './files.js';
+import { follow, signal } from './follow.js';
+import { askLoopback } from './health.js';
+import { inspect } from './inspect.js';
+import { longRun } from './long-run.js';
+import { LINE_MARK, type ProbeRequest, type WorkerLine, type WorkerRequest } from './protocol.js';
+import { survey } from './survey.js';
+
+/** Exit code where the request could not be carried out and a line of kind `refused` says why. */
+const REFUSED = 3;
+
+function say(line: WorkerLine): void {
+  process.stdout.write(`${LINE_MARK}${JSON.stringify(line)}\n`);
+}
+
+/** The request: put before the bundle by the action, or in the file named after `--request`, which is deleted. */
+function readRequest(): WorkerRequest {
+  const given = (globalThis as { MUVA_REQUEST?: WorkerRequest }).MUVA_REQUEST;
+  if (given !== undefined) return given;
+  const at = process.argv.indexOf('--request');
+  const file = at < 0 ? undefined : process.argv[at + 1];
+  const text = file === undefined ? undefined : readText(file);
+  if (file === undefined || text === undefined) throw new Error('no request was given');
+  rmSync(file);
+  return JSON.parse(text) as WorkerRequest;
+}
+
+async function main(): Promise<void> {
+  const request = readRequest();
+  const env = process.env;
+  const home = env.HOME ?? '/';
+  switch (request.command) {
+    case 'inspect':
+      return say({ kind: 'host', facts: await inspect(request, env) });
+    case 'probe':
+      return probe(request, env);
+    case 'follow':
+      return follow(request, home, say);
+    case 'go':
+    case 'cancel':
+      return say(signal(request, home));
+    default:
+      return longRun(request, env);
+  }
+}
+
+async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<void> {
+  const { facts } = await survey(request.app, env);
+  if (facts.port === undefined) return refuse(facts.refusals);
+  const asked = await askLoopback({
+    port: facts.port,
+    health: request.health,
+    expectVersion: true,
+    signal: new AbortController().signal,
+  });
+  say({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
+}
+
+function refuse(problems: Problem[]): void {
+  say({ kind: 'refused', problems });
+  process.exitCode = REFUSED;
+}
+
+// A reader that has gone away must not crash the answer half-way with a stack.
+process.stdout.on('error', () => process.exit(0));
+main().catch((error: unknown) => refuse(problemsOf(error)));

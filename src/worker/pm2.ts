@@ -1,0 +1,195 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from '../base/report.js';
+import { pause } from '../base/retry.js';
+import { readText } from './files.js';
+import { allProcesses, commandOf, environmentOf, isAlive } from './proc.js';
+import { explainEnd, lastLines } from './program.js';
+import { call, type Toolbox } from './toolbox.js';
+
+/** One program as PM2 lists it; an application has one for each instance. */
+export interface Instance {
+  id: number;
+  pid: number;
+  status: string;
+  restarts: number;
+}
+
+/** How PM2 runs the application; the same for all its instances. */
+export interface Entry {
+  mode: 'cluster' | 'fork';
+  cwd: string;
+  script: string;
+  args: string[];
+  nodeArgs: string[];
+  interpreter: string;
+  waitReady: boolean;
+  watch: boolean;
+  /** Milliseconds; undefined: PM2's 1.6 s. */
+  killTimeout?: number;
+  /** What PM2 hands to the application. Holds secrets: never told, never written. */
+  env: Record<string, string>;
+  instances: Instance[];
+}
+
+/** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
+const PM2_OWN =
+  /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
+
+/** Milliseconds that PM2 keeps its lock for reloads. */
+const RELOAD_LOCK = 35_000;
+
+/** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
+export function entryIn(list: string, name: string): Entry | undefined {
+  const mine = parseList(list).filter((item) => item.name === name);
+  const first = mine[0];
+  if (!first) return undefined;
+  const env = first.pm2_env;
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+  const words = (value: unknown): string[] =>
+    Array.isArray(value)
+      ? value.map(String)
+      : typeof value === 'string'
+        ? value.split(' ').filter(Boolean)
+        : [];
+  return {
+    mode: env.exec_mode === 'cluster_mode' ? 'cluster' : 'fork',
+    cwd: text(env.pm_cwd),
+    script: text(env.pm_exec_path),
+    args: words(env.args),
+    nodeArgs: words(env.node_args),
+    interpreter: text(env.exec_interpreter) || 'node',
+    waitReady: env.wait_ready === true,
+    watch: env.watch === true || Array.isArray(env.watch),
+    ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
+    env: applicationEnvironment(env.env),
+    instances: mine.map((item) => ({
+      id: Number(item.pm_id),
+      pid: Number(item.pid),
+      status: text(item.pm2_env.status),
+      restarts: Number(item.pm2_env.restart_time ?? 0),
+    })),
+  };
+}
+
+interface Listed {
+  name?: unknown;
+  pm_id?: unknown;
+  pid?: unknown;
+  pm2_env: Record<string, unknown>;
+}
+
+/** PM2 prints notices before the list (a new daemon, a version mismatch): the list is the line that is JSON. */
+function parseList(output: string): Listed[] {
+  for (const line of output.split('\n').reverse()) {
+    if (!line.startsWith('[')) continue;
+    try {
+      const value: unknown = JSON.parse(line);
+      if (Array.isArray(value))
+        return value.filter(
+          (item): item is Listed => typeof item === 'object' && item !== null && 'pm2_env' in item,
+        );
+    } catch {
+      // A notice such as "[PM2] Spawning PM2 daemon".
+    }
+  }
+  throw new Failure({
+    message: `pm2 jlist did not answer with a list: ${lastLines(output, 2).slice(0, 200)}`,
+    next: 'Run "pm2 jlist" on the server as the user of the SSH connection; "pm2 update" cures a daemon of another version.',
+  });
+}
+
+function applicationEnvironment(value: unknown): Record<string, string> {
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
+      .map(([name, item]) => [name, String(item)]),
+  );
+}
+
+export async function findEntry(tools: Toolbox, name: string): Promise<Entry | undefined> {
+  const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
+  if (code !== 0)
+    throw new Failure({
+      message: `pm2 jlist failed: ${lastLines(tail, 2)}`,
+      next: 'Run it by hand on the server.',
+    });
+  return entryIn(stdout, name);
+}
+
+/** The id of this user's PM2 daemon, as PM2 wrote it. */
+export function daemonPid(tools: Toolbox): number | undefined {
+  const folder = tools.env.PM2_HOME ?? join(tools.home, '.pm2');
+  const pid = Number(readText(join(folder, 'pm2.pid')));
+  return Number.isInteger(pid) && pid > 1 && isAlive(pid, undefined) ? pid : undefined;
+}
+
+/** PATH of the daemon: the Node, pnpm and npm that the application is run with. */
+export function daemonFolders(tools: Toolbox): string[] {
+  const pid = daemonPid(tools);
+  const path = pid === undefined ? undefined : environmentOf(pid)?.PATH;
+  return (path ?? '').split(':').filter((folder) => folder.startsWith('/') && existsSync(folder));
+}
+
+/** Homes of PM2 daemons that run on this host but are not this user's own. */
+export function otherDaemons(tools: Toolbox): string[] {
+  const own = daemonPid(tools);
+  return allProcesses()
+    .filter((pid) => pid !== own)
+    .map((pid) => /God Daemon \((.*)\)/.exec(commandOf(pid) ?? '')?.[1])
+    .filter((home): home is string => home !== undefined);
+}
+
+/**
+ * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
+ * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
+ * would import the environment of the worker.
+ */
+export async function reload(tools: Toolbox, name: string): Promise<void> {
+  const end = performance.now() + RELOAD_LOCK;
+  for (;;) {
+    const ended = await call(tools, ['pm2', 'reload', name], { timeout: 120_000 });
+    if (ended.code === 0) return;
+    const busy = /already in progress/i.test(ended.tail);
+    if (!busy || performance.now() > end)
+      throw new Failure({
+        message: `pm2 reload ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
+        next: `Look with "pm2 logs ${name}" on the server.`,
+      });
+    await pause(500);
+  }
+}
+
+/** Lets PM2 start the application after the next reboot as it runs now. Called only after verification. */
+export async function save(tools: Toolbox): Promise<void> {
+  const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
+  if (ended.code !== 0) throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
+}
+
+/** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
+export function portOf(entry: Pick<Entry, 'env' | 'args'>): number | undefined {
+  const fromArguments = portInArguments(entry.args);
+  const text = fromArguments ?? entry.env.PORT;
+  const port = Number(text);
+  return text !== undefined && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+}
+
+function portInArguments(args: readonly string[]): string | undefined {
+  for (const [index, word] of args.entries()) {
+    const joined = /^(?:--port=|-p=?)(\d+)$/.exec(word);
+    if (joined) return joined[1];
+    if (word === '-p' || word === '--port') return args[index + 1];
+  }
+  return undefined;
+}
+
+/** The arguments with the port replaced wherever it is given. */
+export function withPort(args: readonly string[], port: number): string[] {
+  return args.map((word, index) => {
+    const joined = /^(--port=|-p=?)\d+$/.exec(word);
+    if (joined) return `${joined[1]}${port}`;
+    const before = args[index - 1];
+    return (before === '-p' || before === '--port') && /^\d+$/.test(word) ? String(port) : word;
+  });
+}

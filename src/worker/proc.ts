@@ -1,0 +1,105 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** What Linux tells about running programs, from /proc; everything undefined where it cannot be read. */
+
+/** Identifies a program across the re-use of its id: start time in clock ticks since the host's start. */
+export function startTimeOf(pid: number): string | undefined {
+  return statFields(pid)?.[19];
+}
+
+/** The id of the program that started this one. */
+export function parentOf(pid: number): number | undefined {
+  const parent = Number(statFields(pid)?.[1]);
+  return Number.isInteger(parent) ? parent : undefined;
+}
+
+/** The fields of /proc/<pid>/stat after the name, which may itself hold spaces and brackets. */
+function statFields(pid: number): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+/** True while the program with this id and start time runs (a zombie does not). */
+export function isAlive(pid: number, startTime: string | undefined): boolean {
+  const fields = statFields(pid);
+  return fields !== undefined && fields[0] !== 'Z' && (startTime === undefined || fields[19] === startTime);
+}
+
+export function environmentOf(pid: number): Record<string, string> | undefined {
+  try {
+    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
+    return Object.fromEntries(
+      entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+export function commandOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ids of all programs, newest last. */
+export function allProcesses(): number[] {
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger);
+  } catch {
+    return [];
+  }
+}
+
+/** Ids of the programs that listen on a TCP port and may be looked into; empty where none is found. */
+export function listenersOn(port: number): number[] {
+  const inodes = new Set<string>();
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    try {
+      for (const inode of listeningInodes(readFileSync(table, 'utf8'), port)) inodes.add(`socket:[${inode}]`);
+    } catch {
+      // No such table on this host.
+    }
+  }
+  if (inodes.size === 0) return [];
+  return allProcesses().filter((pid) => socketsOf(pid).some((link) => inodes.has(link)));
+}
+
+/** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
+export function listeningInodes(table: string, port: number): string[] {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return table
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[1]?.endsWith(wanted) && fields[3] === '0A')
+    .map((fields) => fields[9]!)
+    .filter((inode) => inode !== undefined);
+}
+
+function socketsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`);
+      } catch {
+        return '';
+      }
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** True where `pid` is one of `ancestors` or was started by one, at any distance. */
+export function descendsFrom(pid: number, ancestors: ReadonlySet<number>): boolean {
+  for (let at: number | undefined = pid; at !== undefined && at > 1; at = parentOf(at))
+    if (ancestors.has(at)) return true;
+  return false;
+}

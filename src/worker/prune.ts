@@ -1,0 +1,52 @@
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isFolder, present, remove } from './files.js';
+import { gitSays, type Repository } from './git.js';
+import { historyOf, readJournal, writeJournal } from './journal.js';
+import type { RunRequest } from './protocol.js';
+import { dropNote, isKept, prunable, readNote, releaseFolder } from './releases.js';
+import { runFolderOf } from './run-folder.js';
+import type { StateFolder } from './state.js';
+
+/** Runs whose events and output stay on the host. */
+const RUNS_KEPT = 20;
+
+export interface PruneOptions {
+  state: StateFolder;
+  releases: string;
+  repository: Repository;
+  run: RunRequest;
+  keep: number;
+}
+
+/** Deletes old releases and runs. Never the live release, the one before it, or the only verified one. */
+export async function prune({ state, releases, repository, run, keep }: PruneOptions): Promise<string[]> {
+  const history = historyOf(readJournal(state));
+  const there = isFolder(releases)
+    ? readdirSync(releases).filter((name) => /^\d{14}-[0-9a-f]{12}$/.test(name))
+    : [];
+  const gone = prunable(there, history, keep, (release) => isKept(state, releases, release));
+  for (const release of gone) {
+    const note = readNote(state, release);
+    await dropRelease(repository, releaseFolder(releases, release));
+    dropNote(state, release);
+    if (note) writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
+  }
+  pruneRuns(state, run);
+  return gone;
+}
+
+/** Deletes a release's folder and what git knows of it as a work tree. */
+export async function dropRelease(repository: Repository, folder: string): Promise<void> {
+  if (present(folder)) remove(folder);
+  await gitSays(repository, 'worktree', 'prune');
+}
+
+function pruneRuns(state: StateFolder, run: RunRequest): void {
+  const own = runFolderOf(state, run, 'deploy').path;
+  const folders = readdirSync(state.runs)
+    .map((name) => join(state.runs, name))
+    .filter((path) => path !== own)
+    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  for (const path of folders.slice(RUNS_KEPT)) rmSync(path, { recursive: true, force: true });
+}

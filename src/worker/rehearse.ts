@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process';
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { Cancelled, Failure, type HealthFact } from '../base/report.js';
+import { readJson, remove } from './files.js';
+import { askLoopback, unhealthy } from './health.js';
+import { type Entry, withPort } from './pm2.js';
+import { isAlive, startTimeOf } from './proc.js';
+import { endGroup, lastLines } from './program.js';
+import type { HealthRequest } from './protocol.js';
+import type { StateFolder } from './state.js';
+import type { Toolbox } from './toolbox.js';
+
+/** How the new build is started beside the live one. */
+export interface RehearsalCommand {
+  words: string[];
+  cwd: string;
+  env: Record<string, string>;
+}
+
+/**
+ * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
+ * spare one. undefined where the port cannot be moved: the application would take the live one.
+ */
+export function rehearsalCommand(
+  entry: Entry,
+  from: { live: string[]; stage: string; port: number; node: string },
+): RehearsalCommand | undefined {
+  const args = withPort(entry.args, from.port);
+  const moved = args.some((word, index) => word !== entry.args[index]);
+  if (!moved && entry.env.PORT === undefined) return undefined;
+  const place = (text: string): string => {
+    for (const live of from.live)
+      if (text === live || text.startsWith(`${live}/`)) return from.stage + text.slice(live.length);
+    return text;
+  };
+  const script = place(entry.script);
+  const interpreter =
+    entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
+  return {
+    words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
+    cwd: place(entry.cwd),
+    env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
+  };
+}
+
+/** A port that nobody listens on now. */
+export function sparePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+export interface RehearsalOptions {
+  tools: Toolbox;
+  state: StateFolder;
+  command: RehearsalCommand;
+  port: number;
+  sha: string;
+  health: HealthRequest;
+  log: string;
+  signal: AbortSignal;
+}
+
+interface Mark {
+  pid: number;
+  startTime?: string;
+}
+
+/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
+export async function rehearse(options: RehearsalOptions): Promise<HealthFact[]> {
+  const { command, port, sha, health, signal } = options;
+  const fd = openSync(options.log, 'a', 0o600);
+  const before = readFileSync(options.log).length;
+  const said = (): string => lastLines(readFileSync(options.log).subarray(before).toString('utf8'), 12);
+  const child = spawn(command.words[0]!, command.words.slice(1), {
+    cwd: command.cwd,
+    env: { ...options.tools.env, ...command.env },
+    stdio: ['ignore', fd, fd],
+    detached: true,
+  });
+  const mark = join(options.state.path, 'rehearsal.json');
+  const stopAsking = new AbortController();
+  const cancel = (): void => stopAsking.abort();
+  signal.addEventListener('abort', cancel, { once: true });
+  let ended: string | undefined;
+  const exited = new Promise<void>((resolve) => {
+    const note = (why: string): void => {
+      ended ??= why;
+      stopAsking.abort();
+      resolve();
+    };
+    child.once('error', (error) => note(`could not be started: ${error.message}`));
+    child.once('exit', (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
+  });
+  try {
+    if (child.pid !== undefined) {
+      const startTime = startTimeOf(child.pid);
+      const text: Mark = { pid: child.pid, ...(startTime === undefined ? {} : { startTime }) };
+      writeFileSync(mark, JSON.stringify(text), { mode: 0o600 });
+    }
+    const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
+    if (!asked.healthy) throw unhealthyRehearsal(asked.facts, said());
+    return asked.facts;
+  } catch (error) {
+    if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
+      throw new Failure({
+        message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
+        next: 'The live version was not touched. Start the build on your machine with the same environment.',
+      });
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    if (child.pid !== undefined && ended === undefined) {
+      await endGroup(child.pid, 3_000, 'SIGINT');
+      await exited;
+    }
+    remove(mark);
+  }
+}
+
+function unhealthyRehearsal(facts: HealthFact[], said: string): Failure {
+  const failure = unhealthy(
+    'The new version is not healthy on its spare port',
+    facts,
+    'The live version was not touched. See the output of the rehearsal.',
+  );
+  const [problem] = failure.problems;
+  return new Failure({
+    ...problem!,
+    message: said === '' ? problem!.message : `${problem!.message}\n${said}`,
+  });
+}
+
+/** Ends a rehearsal that a killed worker left running. True where there was one. */
+export async function endForgottenRehearsal(state: StateFolder): Promise<boolean> {
+  const file = join(state.path, 'rehearsal.json');
+  const mark = readJson<Mark>(file);
+  remove(file);
+  if (!mark || mark.startTime === undefined || !isAlive(mark.pid, mark.startTime)) return false;
+  await endGroup(mark.pid, 3_000);
+  return true;
+}

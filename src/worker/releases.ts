@@ -1,0 +1,74 @@
+import { join } from 'node:path';
+import { isFolder, readJson, remove, writeAtomically } from './files.js';
+import type { History, ReleaseRef } from './journal.js';
+import type { StateFolder } from './state.js';
+
+/** What a later rollback or pruning must know of a release. */
+export interface ReleaseNote {
+  sha: string;
+  /** In-place: paths in the checkout that belong to this release (node_modules, build output, env file). */
+  paths: string[];
+  /** Environment files that the release was built with. */
+  envFiles: string[];
+  /** Static files taken over from the release before, not made by this one. */
+  carriedChunks: string[];
+}
+
+export function releaseFolder(releases: string, release: string): string {
+  return join(releases, release);
+}
+
+function noteFile(state: StateFolder, release: string): string {
+  return join(state.path, 'notes', `${release}.json`);
+}
+
+export function readNote(state: StateFolder, release: string): ReleaseNote | undefined {
+  return readJson<ReleaseNote>(noteFile(state, release));
+}
+
+export function writeNote(state: StateFolder, release: string, note: ReleaseNote): void {
+  writeAtomically(noteFile(state, release), `${JSON.stringify(note)}\n`);
+}
+
+export function dropNote(state: StateFolder, release: string): void {
+  remove(noteFile(state, release));
+}
+
+/** True where a release that is not live can be put in place without a build. */
+export function isKept(state: StateFolder, releases: string, release: string): boolean {
+  return readNote(state, release) !== undefined && isFolder(releaseFolder(releases, release));
+}
+
+/** The release that a rollback without a name goes to: verified, not bad, and live before the present one. */
+export function previousVerified(
+  history: History,
+  isAvailable: (release: string) => boolean,
+): ReleaseRef | undefined {
+  const at = history.verified.findIndex(({ release }) => release === history.live?.release);
+  const older = at < 0 ? history.verified : history.verified.slice(0, at);
+  return [...older]
+    .reverse()
+    .find(
+      ({ release, sha }) =>
+        !history.badReleases.has(release) && !history.badShas.has(sha) && isAvailable(release),
+    );
+}
+
+/** Releases that may be deleted: all but the newest `keep`, the live one, the one before it and the only good one. */
+export function prunable(
+  releases: readonly string[],
+  history: History,
+  keep: number,
+  isAvailable: (release: string) => boolean,
+): string[] {
+  const spared = new Set<string>();
+  const live = history.live?.release;
+  if (live !== undefined) spared.add(live);
+  const previous = previousVerified(history, isAvailable);
+  if (previous) spared.add(previous.release);
+  const verifiedNewestFirst = [...history.verified]
+    .reverse()
+    .filter(({ release }) => releases.includes(release));
+  for (const { release } of verifiedNewestFirst) if (spared.size < keep) spared.add(release);
+  return releases.filter((release) => !spared.has(release));
+}

@@ -1,0 +1,97 @@
+import type { Problem } from '../base/report.js';
+import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from './journal.js';
+import { dropPlan, type Plan, readPlan } from './plan.js';
+import { findEntry, save } from './pm2.js';
+import type { AppRequest, HealthRequest, RunRequest } from './protocol.js';
+import { endForgottenRehearsal } from './rehearse.js';
+import { restart } from './restart.js';
+import { readState, type StateFolder, writeState } from './state.js';
+import { applyPlan, undoPlan } from './switch.js';
+import type { Teller } from './teller.js';
+import type { Toolbox } from './toolbox.js';
+import { verify } from './verify.js';
+
+/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
+export function decideRepair(plan: Plan, journal: readonly JournalEntry[]): 'finished' | 'undo' | 'finish' {
+  const last = journal[journal.length - 1];
+  const reached =
+    last?.event === 'verified' || last?.event === 'rolled-back'
+      ? plan.to
+      : last?.event === 'put-back'
+        ? plan.from
+        : undefined;
+  // The run had settled everything, and was cut before it could delete its plan.
+  if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
+    return 'finished';
+  return plan.task === 'deploy' ? 'undo' : 'finish';
+}
+
+export interface RepairOptions {
+  tools: Toolbox;
+  state: StateFolder;
+  app: AppRequest;
+  run: RunRequest;
+  health: HealthRequest;
+  port: number | undefined;
+  teller: Teller;
+}
+
+/** Brings back order after a run that was cut, before anything new begins. Says what it found and did. */
+export async function repair(options: RepairOptions): Promise<void> {
+  const { state, teller } = options;
+  if (await endForgottenRehearsal(state))
+    teller.warn({ message: 'A rehearsal that an earlier run left behind was ended.' });
+  const plan = readPlan(state);
+  if (!plan) return;
+  const what = decideRepair(plan, readJournal(state));
+  if (what === 'finished') return dropPlan(state);
+  await teller.step(
+    'repair',
+    () => repairPlan(plan, what, options),
+    (live) => `run ${plan.run.id} was cut in its cutover; ${live?.sha ?? 'nothing'} is live again`,
+  );
+}
+
+async function repairPlan(
+  plan: Plan,
+  what: 'undo' | 'finish',
+  options: RepairOptions,
+): Promise<ReleaseRef | undefined> {
+  const { tools, state, app, run, health, port, teller } = options;
+  const live = what === 'undo' ? plan.from : plan.to;
+  const before =
+    (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
+  if (what === 'undo') await undoPlan(tools, plan);
+  else await applyPlan(tools, plan);
+  const cut: Problem = {
+    message: `Run ${plan.run.id} was cut in the middle of its ${plan.task === 'deploy' ? 'cutover' : 'rollback'}; ${
+      what === 'undo' ? 'it was undone' : 'it was finished'
+    } before anything else.`,
+  };
+  teller.warn(cut);
+  if (live) {
+    await restart({ tools, app, state });
+    if (port !== undefined)
+      await verify({
+        tools,
+        ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
+        port,
+        sha: live.sha,
+        health,
+        expectVersion: false,
+        before,
+      });
+    if (app.restartCommand === undefined) await save(tools);
+    if (what === 'undo') writeJournal(state, run, { event: 'repaired', ...live, detail: cut.message });
+    else
+      writeJournal(state, run, {
+        event: 'rolled-back',
+        ...live,
+        ...(plan.from ? { from: plan.from } : {}),
+        detail: cut.message,
+      });
+    writeState(state, { ...readState(state), live });
+  }
+  dropPlan(state);
+  return live;
+}

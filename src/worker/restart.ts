@@ -1,0 +1,74 @@
+import { join } from 'node:path';
+import { Failure } from '../base/report.js';
+import { writeAtomically } from './files.js';
+import { type Entry, findEntry, reload } from './pm2.js';
+import { explainEnd, lastLines } from './program.js';
+import type { AppRequest } from './protocol.js';
+import type { StateFolder } from './state.js';
+import { call, type Toolbox } from './toolbox.js';
+
+export interface RestartOptions {
+  tools: Toolbox;
+  app: AppRequest;
+  state: StateFolder;
+  /** How PM2 starts the application where it has no entry. */
+  start?: Entry;
+}
+
+/** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
+export async function restart({ tools, app, state, start }: RestartOptions): Promise<void> {
+  if (app.restartCommand !== undefined) return runRestartCommand(tools, app, app.restartCommand);
+  if ((await findEntry(tools, app.appName)) !== undefined) return reload(tools, app.appName);
+  if (start !== undefined) return startEntry(tools, state, app.appName, start);
+  await resurrect(tools, app.appName);
+  await reload(tools, app.appName);
+}
+
+async function runRestartCommand(tools: Toolbox, app: AppRequest, command: string): Promise<void> {
+  const ended = await call(tools, ['/bin/sh', '-c', command], {
+    cwd: app.appPath,
+    timeout: 120_000,
+  });
+  if (ended.code !== 0)
+    throw new Failure({
+      message: `restart-command ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+      next: 'Run it by hand on the server.',
+    });
+}
+
+/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
+async function resurrect(tools: Toolbox, appName: string): Promise<void> {
+  const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
+  if ((await findEntry(tools, appName)) === undefined)
+    throw new Failure({
+      message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
+      next: 'Start it from its ecosystem file, then "pm2 save".',
+    });
+}
+
+async function startEntry(tools: Toolbox, state: StateFolder, appName: string, entry: Entry): Promise<void> {
+  const file = join(state.path, 'start.config.json');
+  const app = {
+    name: appName,
+    script: entry.script,
+    args: entry.args,
+    cwd: entry.cwd,
+    interpreter: entry.interpreter,
+    exec_mode: entry.mode,
+    instances: 1,
+    kill_timeout: 10_000,
+    env: entry.env,
+  };
+  writeAtomically(file, JSON.stringify({ apps: [app] }));
+  const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
+  if (ended.code !== 0)
+    throw new Failure({
+      message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+      next: 'Check start-command.',
+    });
+}
+
+/** The words by which a person restarts the application. */
+export function restartWords(app: AppRequest): string {
+  return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
+}

@@ -1,0 +1,164 @@
+import { join } from 'node:path';
+import { Failure, type Problem, problemsOf } from '../base/report.js';
+import { handWork } from './cutover.js';
+import { decideRollback } from './decide.js';
+import { present } from './files.js';
+import { git } from './git.js';
+import { probeDowntime } from './health.js';
+import { type ReleaseRef, writeJournal } from './journal.js';
+import { currentLink } from './layout.js';
+import { dropPlan, type Plan, writePlan } from './plan.js';
+import { findEntry, save } from './pm2.js';
+import type { RollbackRequest, RunResult } from './protocol.js';
+import { isKept, readNote, releaseFolder } from './releases.js';
+import { repair } from './repair.js';
+import { restart, restartWords } from './restart.js';
+import { readState, writeState } from './state.js';
+import { type Survey, survey } from './survey.js';
+import { applyPlan } from './switch.js';
+import { emptyResult, type Teller } from './teller.js';
+import { verify } from './verify.js';
+
+export interface RollbackContext {
+  request: RollbackRequest;
+  env: NodeJS.ProcessEnv;
+  teller: Teller;
+  signal: AbortSignal;
+  commit(): void;
+}
+
+/** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
+export async function rollback(context: RollbackContext): Promise<RunResult> {
+  const { request, env, teller } = context;
+  const started = performance.now();
+  const result = emptyResult('failed', teller.warnings);
+  const first = await survey(request.app, env);
+  await repair({ ...first, run: request.run, health: request.health, port: first.facts.port, teller });
+  const found = await survey(request.app, env);
+  const refusals = found.facts.refusals.filter(isInTheWay);
+  if (refusals.length > 0) throw new Failure(refusals);
+  if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
+  const decision = decideRollback({
+    ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
+    ...(request.to === undefined ? {} : { to: request.to }),
+    history: found.history,
+    isAvailable: (release) => isKept(found.state, found.releases, release),
+  });
+  if (decision.kind === 'nothing') {
+    teller.progress(`nothing to undo: ${decision.why}`);
+    const live = found.history.live;
+    return {
+      ...result,
+      outcome: 'unchanged',
+      ...(live ? { deployedSha: live.sha, release: live.release } : {}),
+    };
+  }
+  context.commit();
+  const done = await goBack(found, decision.to, context);
+  return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
+}
+
+/** Little room or memory does not hinder a rollback: nothing is installed or built. */
+function isInTheWay(problem: Problem): boolean {
+  return !/^Only \d+ /.test(problem.message) && !/half written|is missing now/.test(problem.message);
+}
+
+async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): Promise<Partial<RunResult>> {
+  const { request, teller } = context;
+  const { state, tools, app } = found;
+  const plan = planRollback(found, to, request.run);
+  if (plan.checkout)
+    await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
+  const port = found.facts.port!;
+  const named = app.restartCommand === undefined;
+  const before = named ? ((await findEntry(tools, app.appName))?.instances ?? []) : [];
+  const probe = probeDowntime(port);
+  teller.event({ kind: 'state', state: 'putting-back' });
+  writePlan(state, plan);
+  try {
+    await teller.step(
+      'put back',
+      async () => {
+        await applyPlan(tools, plan);
+        await restart({ tools, app, state });
+      },
+      () => to.sha.slice(0, 12),
+    );
+    const health = await teller.step('verification', () =>
+      verify({
+        tools,
+        ...(named ? { appName: app.appName } : {}),
+        port,
+        sha: to.sha,
+        health: request.health,
+        expectVersion: false,
+        before,
+      }),
+    );
+    writeJournal(state, request.run, {
+      event: 'rolled-back',
+      ...to,
+      ...(plan.from ? { from: plan.from } : {}),
+    });
+    writeState(state, { ...readState(state), live: to });
+    dropPlan(state);
+    if (named) await saveOrWarn(found, teller);
+    return {
+      outcome: 'rolled-back',
+      deployedSha: to.sha,
+      release: to.release,
+      health,
+      downtimeMs: await probe.stop(),
+    };
+  } catch (error) {
+    writeJournal(state, request.run, { event: 'broken', ...to, detail: problemsOf(error)[0]!.message });
+    return {
+      outcome: 'broken',
+      problems: [...problemsOf(error), handWork(plan, restartWords(app))],
+      downtimeMs: await probe.stop(),
+    };
+  }
+}
+
+async function saveOrWarn(found: Survey, teller: Teller): Promise<void> {
+  try {
+    await save(found.tools);
+  } catch (error) {
+    teller.warn({ message: problemsOf(error)[0]!.message, next: 'Run "pm2 save" on the server.' });
+  }
+}
+
+/** Everything the rollback will change: the kept files of the target take the places of the live ones. */
+export function planRollback(
+  found: Pick<Survey, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
+  to: ReleaseRef,
+  run: { id: string; attempt: number; url?: string },
+): Plan {
+  const { strategy, live, releases, facts, app, state } = found;
+  const from = found.history.live;
+  const base = {
+    task: 'rollback' as const,
+    run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
+    ...(from === undefined ? {} : { from }),
+    to,
+  };
+  const target = releaseFolder(releases, to.release);
+  if (strategy !== 'in-place')
+    return {
+      ...base,
+      swaps: [],
+      link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
+    };
+  const away = releaseFolder(releases, from?.release ?? 'unknown');
+  const paths = (readNote(state, to.release)?.paths ?? []).filter((path) => present(join(target, path)));
+  return {
+    ...base,
+    swaps: paths.map((path) => ({
+      live: join(live!, path),
+      incoming: join(target, path),
+      kept: join(away, path),
+      had: present(join(live!, path)),
+    })),
+    checkout: { folder: live!, fromSha: facts.liveSha!, toSha: to.sha },
+  };
+}

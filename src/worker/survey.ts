@@ -1,0 +1,326 @@
+import { readdirSync, realpathSync, statfsSync } from 'node:fs';
+import { freemem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Failure, type Problem, problemsOf } from '../base/report.js';
+import { quote } from '../base/shell.js';
+import { entryRefusals, entryTraps } from './entry-traps.js';
+import { findEnvFiles, judgeHostEnvFiles } from './env-files.js';
+import { isFolder, readJson, readText } from './files.js';
+import { dirtyFiles, headOf, type Repository } from './git.js';
+import { type ProjectFiles, usesNext } from './install-and-build.js';
+import { type History, historyOf, readJournal } from './journal.js';
+import { layoutOf, liveFolder, releasesFolder, type Strategy, strategyFor } from './layout.js';
+import { currentHolder } from './lock.js';
+import { daemonFolders, type Entry, findEntry, otherDaemons, portOf } from './pm2.js';
+import type { AppRequest, HostFacts } from './protocol.js';
+import { isKept, previousVerified, readNote } from './releases.js';
+import { locateStateFolder, readState, type StateFolder } from './state.js';
+import { call, openToolbox, type Toolbox } from './toolbox.js';
+
+/** What a look at the host found, for the decisions of the worker; `facts` is the part that the action is told. */
+export interface Survey {
+  readonly app: AppRequest;
+  readonly tools: Toolbox;
+  readonly state: StateFolder;
+  readonly strategy: Strategy;
+  /** The folder that serves now, symlinks resolved. */
+  readonly live?: string;
+  /** The checkout that serves now, where it is one. */
+  readonly checkout?: Repository;
+  readonly releases: string;
+  readonly history: History;
+  readonly entry?: Entry;
+  readonly project: ProjectFiles;
+  readonly facts: HostFacts;
+}
+
+/** A deploy needs room for a second copy of everything. */
+const LEAST_FREE_BYTES = 512 * 1_048_576;
+const LEAST_FREE_INODES = 20_000;
+const LITTLE_MEMORY = 512 * 1_048_576;
+
+/** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
+export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<Survey> {
+  const refusals: Problem[] = [];
+  const warnings: Problem[] = [];
+  const plain = openToolbox(env);
+  const tools = plain.withFolders(daemonFolders(plain));
+  const layout = layoutOf(app.appPath);
+  const strategy = strategyFor(layout, app.strategy);
+  if (strategy === undefined) refusals.push(wrongStrategy(app, layout));
+  const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
+  if (state === undefined) throw new Failure(refusals);
+  const history = historyOf(readJournal(state));
+  const live = liveFolder(app.appPath);
+  const checkout = live === undefined ? undefined : { tools, folder: live };
+  const releases = releasesFolder(app.appPath, state);
+  const project = live === undefined ? { files: new Set<string>() } : readProject(live);
+  const facts: HostFacts = {
+    layout,
+    strategy: strategy ?? 'in-place',
+    liveVerified: false,
+    dirtyFiles: [],
+    ...(await versions(tools)),
+    ...room(app.appPath),
+    refusals,
+    warnings,
+  };
+  if (isFolder(state.path)) facts.stateFolder = state.path;
+  await lookAtGit(facts, checkout, history);
+  const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
+  lookAtState(facts, { app, state, history, releases });
+  judgeRoom(facts, app.appPath);
+  if (live !== undefined) {
+    const known = history.live ? (readNote(state, history.live.release)?.envFiles ?? []) : [];
+    refusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), known));
+  }
+  return {
+    app,
+    tools,
+    state,
+    strategy: strategy ?? 'in-place',
+    ...(live === undefined ? {} : { live }),
+    ...(checkout === undefined || facts.liveSha === undefined ? {} : { checkout }),
+    releases,
+    history,
+    ...(entry === undefined ? {} : { entry }),
+    project,
+    facts,
+  };
+}
+
+function gather<T>(refusals: Problem[], work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    refusals.push(...problemsOf(error));
+    return undefined;
+  }
+}
+
+function wrongStrategy(app: AppRequest, layout: HostFacts['layout']): Problem {
+  const found = {
+    checkout: 'a git checkout',
+    releases: 'a symlink to a release',
+    absent: 'not there',
+    other: 'a folder without git',
+  }[layout];
+  return {
+    message: `strategy "${app.strategy}" does not fit: ${app.appPath} is ${found}.`,
+    next:
+      layout === 'other'
+        ? `Move it away (mv ${quote(app.appPath)} ${quote(`${app.appPath}.old`)}) and deploy with strategy: releases, or clone the repository there.`
+        : 'Use strategy: auto.',
+  };
+}
+
+async function versions(tools: Toolbox): Promise<Pick<HostFacts, 'node' | 'git' | 'pm2'>> {
+  const version = async (name: string): Promise<string | undefined> => {
+    if (tools.find(name) === undefined) return undefined;
+    const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
+    return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
+  };
+  const gitVersion = await version('git');
+  const pm2Version = pm2Package(tools.find('pm2')) ?? (await version('pm2'));
+  return {
+    node: process.versions.node,
+    ...(gitVersion === undefined ? {} : { git: gitVersion }),
+    ...(pm2Version === undefined ? {} : { pm2: pm2Version }),
+  };
+}
+
+/** The version in PM2's own package, which is faster than to start it. */
+function pm2Package(program: string | undefined): string | undefined {
+  if (program === undefined) return undefined;
+  return readJson<{ name?: string; version?: string }>(
+    join(dirname(realpathSync(program)), '../package.json'),
+  )?.version;
+}
+
+function room(appPath: string): Pick<HostFacts, 'freeBytes' | 'freeInodes' | 'memoryBytes'> {
+  let at = appPath;
+  while (!isFolder(at)) at = dirname(at);
+  const disk = statfsSync(at);
+  return {
+    freeBytes: disk.bavail * disk.bsize,
+    // File systems without a fixed number of inodes (btrfs) say 0 of 0.
+    ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
+    memoryBytes: availableMemory(),
+  };
+}
+
+function availableMemory(): number {
+  const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
+  return kilobytes === undefined ? freemem() : Number(kilobytes) * 1_024;
+}
+
+/** Room that is too little for a second copy, or for a build. Pure over the facts. */
+export function judgeRoom(facts: HostFacts, appPath: string): void {
+  const megabytes = (bytes: number): string => `${Math.floor(bytes / 1_048_576)} MB`;
+  if (facts.freeBytes < LEAST_FREE_BYTES)
+    facts.refusals.push({
+      message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
+      next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
+    });
+  if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
+    facts.refusals.push({
+      message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
+      next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
+    });
+  if (facts.memoryBytes < LITTLE_MEMORY)
+    facts.warnings.push({
+      message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
+      next: 'Add swap, or build in the job with build-on: runner.',
+    });
+}
+
+async function lookAtGit(
+  facts: HostFacts,
+  checkout: Repository | undefined,
+  history: History,
+): Promise<void> {
+  if (checkout === undefined || facts.layout === 'other' || facts.layout === 'absent') return;
+  if (facts.git === undefined) {
+    facts.refusals.push({
+      message: 'git is not found on the server.',
+      next: 'Install it: apt-get install git.',
+    });
+    return;
+  }
+  const owner = await call(checkout.tools, ['git', '-C', checkout.folder, 'rev-parse', 'HEAD']);
+  if (/dubious ownership/.test(owner.tail)) {
+    facts.refusals.push({
+      message: `git refuses to work in ${checkout.folder}, because another user owns it.`,
+      next: `Connect as its owner, or run once on the server: git config --global --add safe.directory ${quote(checkout.folder)}`,
+    });
+    return;
+  }
+  if (owner.code !== 0) {
+    const revision = readText(join(checkout.folder, 'REVISION'))?.trim();
+    if (facts.layout === 'releases' && revision && /^[0-9a-f]{40,64}$/.test(revision))
+      facts.liveSha = revision;
+    else
+      facts.refusals.push({
+        message: `The commit of ${checkout.folder} cannot be read.`,
+        next: `Run "git -C ${quote(checkout.folder)} status" on the server.`,
+      });
+    return;
+  }
+  facts.liveSha = await headOf(checkout);
+  facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
+  if (facts.strategy !== 'releases') facts.dirtyFiles = await dirtyFiles(checkout);
+}
+
+async function lookAtPm2(
+  facts: HostFacts,
+  app: AppRequest,
+  tools: Toolbox,
+  next: boolean,
+  strategy: Strategy,
+): Promise<Entry | undefined> {
+  if (app.restartCommand !== undefined) {
+    if (app.healthPort === undefined)
+      facts.refusals.push({
+        message:
+          'With restart-command the port of the application is not known, so nothing could be verified.',
+        next: 'Give health-port.',
+      });
+    else facts.port = app.healthPort;
+    return undefined;
+  }
+  if (tools.find('pm2') === undefined) {
+    facts.refusals.push({
+      message: 'pm2 is not found on the server.',
+      next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
+    });
+    return undefined;
+  }
+  let entry: Entry | undefined;
+  try {
+    entry = await findEntry(tools, app.appName);
+  } catch (error) {
+    facts.refusals.push(...problemsOf(error));
+    return undefined;
+  }
+  if (!entry) {
+    noteMissingEntry(facts, app, tools);
+    return undefined;
+  }
+  const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
+  facts.refusals.push(...entryRefusals(entry, about));
+  facts.warnings.push(...entryTraps(entry, about));
+  const port = app.healthPort ?? portOf(entry);
+  if (port !== undefined) facts.port = port;
+  else
+    facts.refusals.push({
+      message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+      next: 'Give health-port, or set PORT in the ecosystem file.',
+    });
+  const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
+  facts.entry = {
+    mode: entry.mode,
+    instances: entry.instances.length,
+    status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
+    script: entry.script,
+  };
+  return entry;
+}
+
+function noteMissingEntry(facts: HostFacts, app: AppRequest, tools: Toolbox): void {
+  if (facts.layout === 'absent') {
+    if (app.healthPort === undefined)
+      facts.warnings.push({
+        message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
+      });
+    else facts.port = app.healthPort;
+    return;
+  }
+  const others = otherDaemons(tools);
+  facts.refusals.push({
+    message: `PM2 does not know the application "${app.appName}".${
+      others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''
+    }`,
+    next:
+      others.length > 0
+        ? 'Connect as the user that runs it.'
+        : 'Look with "pm2 ls" and correct app-name, or start the application once.',
+  });
+}
+
+function lookAtState(
+  facts: HostFacts,
+  known: { app: AppRequest; state: StateFolder; history: History; releases: string },
+): void {
+  const { app, state, history, releases } = known;
+  const remembered = readState(state).environment;
+  if (remembered !== undefined) {
+    facts.environment = remembered;
+    if (app.environment !== undefined && app.environment !== remembered && !app.adoptEnvironment)
+      facts.refusals.push({
+        message: `This application was deployed as "${remembered}", and this run says "${app.environment}".`,
+        next: 'Check ssh-host and environment. If the server really changed its role, set adopt-environment: true once.',
+      });
+  }
+  if (history.live && history.live.sha === facts.liveSha) facts.liveRelease = history.live.release;
+  const target = facts.liveVerified
+    ? history.live
+    : previousVerified(history, (release) => isKept(state, releases, release));
+  if (target) facts.rollbackTarget = { sha: target.sha, release: target.release };
+  const holder = currentHolder(state);
+  if (holder)
+    facts.lock = {
+      holder: {
+        runId: holder.runId,
+        since: holder.since,
+        pid: holder.pid,
+        ...(holder.url === undefined ? {} : { url: holder.url }),
+      },
+    };
+}
+
+/** The root of a checkout, as far as it decides how to install and build. */
+export function readProject(folder: string): ProjectFiles {
+  const files = new Set(readdirSync(folder));
+  const packageJson = readJson<NonNullable<ProjectFiles['packageJson']>>(join(folder, 'package.json'));
+  return { files, ...(packageJson === undefined ? {} : { packageJson }) };
+}

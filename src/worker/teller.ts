@@ -1,0 +1,99 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { Failure, type Problem, type Step } from '../base/report.js';
+import type { RunResult, WorkerEvent } from './protocol.js';
+import type { RunFolder } from './run-folder.js';
+
+/** Tells the action what happens: events of the run, and the full output of programs into the run's log. */
+export interface Teller {
+  event(event: WorkerEvent): void;
+  progress(text: string): void;
+  warn(problem: Problem): void;
+  /** Everything warned about so far, for the result. */
+  readonly warnings: Problem[];
+  /** A timed step; `detail` words what came of it. A throw marks it failed. */
+  step<T>(name: string, work: () => Promise<T>, detail?: (value: T) => string | undefined): Promise<T>;
+  /** Takes the output of one program: all of it into the log, a bounded part to the action. */
+  output(source: string): (text: string) => void;
+  close(): void;
+}
+
+/** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
+const MOST_TOLD = 256 * 1_024;
+const LONGEST_CHUNK = 16 * 1_024;
+
+export function openTeller(folder: RunFolder): Teller {
+  const events = openSync(folder.events, 'a', 0o600);
+  const log = openSync(folder.log, 'a', 0o600);
+  const warnings: Problem[] = [];
+  const event = (value: WorkerEvent): void => {
+    writeSync(events, `${JSON.stringify(value)}\n`);
+  };
+  return {
+    event,
+    warnings,
+    progress: (text) => event({ kind: 'progress', text }),
+    warn(problem) {
+      warnings.push(problem);
+      event({ kind: 'warning', problem });
+    },
+    step: (name, work, detail) => tellStep(event, name, work, detail),
+    output: (source) => boundedOutput(event, source, (text) => writeSync(log, text)),
+    close() {
+      closeSync(events);
+      closeSync(log);
+    },
+  };
+}
+
+async function tellStep<T>(
+  event: (value: WorkerEvent) => void,
+  name: string,
+  work: () => Promise<T>,
+  detail?: (value: T) => string | undefined,
+): Promise<T> {
+  const startedAt = Date.now();
+  const started = performance.now();
+  const done = (outcome: Step['outcome'], said?: string): void =>
+    event({
+      kind: 'step',
+      step: {
+        name,
+        outcome,
+        startedAt,
+        milliseconds: Math.round(performance.now() - started),
+        ...(said ? { detail: said } : {}),
+      },
+    });
+  try {
+    const value = await work();
+    done('passed', detail?.(value));
+    return value;
+  } catch (error) {
+    done(error instanceof Failure ? error.outcome : 'failed');
+    throw error;
+  }
+}
+
+function boundedOutput(
+  event: (value: WorkerEvent) => void,
+  source: string,
+  log: (text: string) => void,
+): (text: string) => void {
+  let told = 0;
+  return (text) => {
+    log(text);
+    if (told >= MOST_TOLD) return;
+    for (let at = 0; at < text.length && told < MOST_TOLD; at += LONGEST_CHUNK) {
+      const part = text.slice(at, at + LONGEST_CHUNK);
+      told += part.length;
+      event({ kind: 'output', source, text: part });
+    }
+    if (told >= MOST_TOLD)
+      event({ kind: 'output', source, text: '\n[more output: see output.log of this run on the server]\n' });
+  };
+}
+
+/** A result with nothing found yet. */
+export function emptyResult(outcome: RunResult['outcome'], warnings: Problem[]): RunResult {
+  return { outcome, problems: [], warnings };
+}

@@ -1,0 +1,131 @@
+import { Cancelled, Failure, type HealthFact } from '../base/report.js';
+import { pause } from '../base/retry.js';
+import { askLoopback, sickWords } from './health.js';
+import { daemonPid, findEntry, type Instance } from './pm2.js';
+import { commandOf, descendsFrom, listenersOn } from './proc.js';
+import type { HealthRequest } from './protocol.js';
+import type { Toolbox } from './toolbox.js';
+
+export interface VerifyOptions {
+  tools: Toolbox;
+  /** PM2's name of the application; undefined where another supervisor runs it. */
+  appName?: string;
+  port: number;
+  sha: string;
+  health: HealthRequest;
+  expectVersion: boolean;
+  /** The instances that ran before the restart; none of them may be running now. */
+  before: readonly Instance[];
+}
+
+/** Milliseconds between the two samples of PM2's restart counter, and between looks while the answer is awaited. */
+const BETWEEN_SAMPLES = 1_000;
+const BETWEEN_LOOKS = 1_500;
+
+/** What two samples of the instances say: undefined where all run and none was restarted between them. */
+export function judgeInstances(
+  before: readonly Instance[],
+  first: readonly Instance[],
+  second: readonly Instance[],
+): string | undefined {
+  if (second.length === 0) return 'PM2 does not know the application any more';
+  const down = second.find(({ status }) => status !== 'online');
+  if (down) return `instance ${down.id} is ${down.status}`;
+  const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
+  if (old) return `instance ${old.id} is still the old program (pid ${old.pid})`;
+  for (const instance of second) {
+    const sample = first.find(({ id }) => id === instance.id);
+    if (sample && instance.restarts > sample.restarts)
+      return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
+  }
+  return undefined;
+}
+
+/**
+ * Proves that the version which should be live is: all instances online, really new and not restarting, every
+ * check good on loopback, the right commit answering, and the port served by this application.
+ */
+export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
+  const { tools, appName, port, sha, health, expectVersion } = options;
+  const sampledAt = performance.now();
+  const first = appName === undefined ? [] : await instancesOf(tools, appName);
+  const stop = new AbortController();
+  const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
+  let asked: Awaited<ReturnType<typeof askLoopback>>;
+  try {
+    asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal });
+  } catch (error) {
+    const crash = error instanceof Cancelled ? await watcher : undefined;
+    throw crash === undefined ? error : crashed(appName!, crash);
+  } finally {
+    stop.abort();
+    await watcher;
+  }
+  if (!asked.healthy) throw notHealthy(asked.facts, appName);
+  if (appName !== undefined) {
+    await pause(Math.max(0, BETWEEN_SAMPLES - (performance.now() - sampledAt)));
+    const wrong = judgeInstances(options.before, first, await instancesOf(tools, appName));
+    if (wrong !== undefined) throw crashed(appName, wrong);
+    const stranger = foreignListener(tools, port, await instancesOf(tools, appName));
+    if (stranger !== undefined) throw stranger;
+  }
+  return asked.facts;
+}
+
+async function instancesOf(tools: Toolbox, appName: string): Promise<Instance[]> {
+  return (await findEntry(tools, appName))?.instances ?? [];
+}
+
+/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
+async function watchForCrash(
+  tools: Toolbox,
+  appName: string,
+  first: readonly Instance[],
+  stop: AbortController,
+): Promise<string | undefined> {
+  try {
+    for (;;) {
+      await pause(BETWEEN_LOOKS, stop.signal);
+      const now = await instancesOf(tools, appName);
+      const restarts = now.some(({ id, restarts }) => {
+        const sample = first.find((instance) => instance.id === id);
+        return sample !== undefined && restarts >= sample.restarts + 2;
+      });
+      const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
+      if (!restarts && !gone) continue;
+      stop.abort();
+      return judgeInstances([], first, now) ?? 'it crashes again and again';
+    }
+  } catch {
+    // The answer came, or PM2 could not be asked: the check that is awaited decides.
+    return undefined;
+  }
+}
+
+function crashed(appName: string, why: string): Failure {
+  return new Failure({
+    message: `The restarted application does not stay up: ${why}.`,
+    next: `See "pm2 logs ${appName}" on the server.`,
+  });
+}
+
+function notHealthy(facts: readonly HealthFact[], appName: string | undefined): Failure {
+  return new Failure({
+    message: `The restarted application is not healthy on loopback: ${sickWords(facts)}.`,
+    next: appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`,
+  });
+}
+
+/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
+function foreignListener(tools: Toolbox, port: number, instances: readonly Instance[]): Failure | undefined {
+  const own = new Set(instances.map(({ pid }) => pid));
+  const daemon = daemonPid(tools);
+  // In cluster mode PM2's daemon itself holds the socket.
+  const foreign = listenersOn(port).filter((pid) => pid !== daemon && !descendsFrom(pid, own));
+  const listeners = listenersOn(port);
+  if (foreign.length === 0 || foreign.length < listeners.length) return undefined;
+  return new Failure({
+    message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]!) ?? '?').slice(0, 120)}), not by the application.`,
+    next: 'End that program on the server, or correct health-port.',
+  });
+}
