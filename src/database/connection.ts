@@ -11,7 +11,7 @@ export interface StatementResult {
 }
 
 export interface SendOptions {
-  /** Milliseconds after which the outcome is given up as unknown. */
+  /** Milliseconds of silence (no answer, no notice) after which the outcome is given up as unknown. */
   deadline: number;
   signal?: AbortSignal;
   /** Told of each RAISE INFO/NOTICE/WARNING while the message still runs; never called by the query endpoint. */

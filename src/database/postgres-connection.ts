@@ -171,8 +171,10 @@ function exchange(
       reject(new LostConnection(why, code));
       streamOf(client).destroy();
     };
-    const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void =>
+    const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void => {
+      timers[0]?.refresh();
       sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
+    };
     const onAbort = (): void => {
       void cancel().catch(() => undefined);
       timers.push(setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN));

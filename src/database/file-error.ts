@@ -1,0 +1,94 @@
+import type { Problem, SourcePosition } from '../base/report.js';
+import { name, type PlannedFile } from './batches.js';
+import { indexOfCodePoint, positionIn } from './source-text.js';
+import type { SqlError } from './sql-error.js';
+import { CODES, type StatementLine } from './unit.js';
+
+/** An error that came while a file ran, as a problem with its place in the file. */
+export function fileProblem(file: PlannedFile, lines: readonly StatementLine[], error: SqlError): Problem {
+  const at = placeOf(file, lines, error);
+  const next = nextAction(error);
+  return {
+    message: withoutRowData(error, file.source),
+    code: error.code,
+    ...(at ? { at } : {}),
+    ...(next === undefined ? {} : { next }),
+  };
+}
+
+/**
+ * The server tells a position for some errors only. For the others the outermost line of its call stack names the
+ * line of our PL/pgSQL body, and with it the statement.
+ */
+function placeOf(
+  file: PlannedFile,
+  lines: readonly StatementLine[],
+  error: SqlError,
+): SourcePosition | undefined {
+  const { source } = file.shape;
+  const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
+  if (!statement) return undefined;
+  const text = source.slice(statement.from, statement.to);
+  const inside =
+    error.internalQuery === text && error.internalPosition !== undefined
+      ? indexOfCodePoint(text, error.internalPosition)
+      : 0;
+  return positionIn(file.file, file.source, statement.from + inside);
+}
+
+function statementAt(lines: readonly StatementLine[], where: string | undefined): StatementLine | undefined {
+  const calls = [...(where ?? '').matchAll(/inline_code_block\D+(\d+)/g)];
+  const line = Number(calls[calls.length - 1]?.[1] ?? Number.NaN);
+  return lines.find((each) => each.line === line);
+}
+
+/** Syntax errors come without a call stack, but with the statement. */
+function statementWith(
+  source: string,
+  lines: readonly StatementLine[],
+  query: string | undefined,
+): StatementLine | undefined {
+  return query === undefined
+    ? undefined
+    : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
+}
+
+/**
+ * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
+ * holds that value.
+ */
+function withoutRowData(error: SqlError, source: string): string {
+  if (!error.code.startsWith('22')) return error.message;
+  const quote = error.message.indexOf('"');
+  const end = error.message.lastIndexOf('"');
+  if (quote === -1 || end <= quote) return error.message;
+  const value = error.message.slice(quote + 1, end);
+  return source.includes(value)
+    ? error.message
+    : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
+}
+
+const NEXT: Readonly<Record<string, string>> = {
+  '55P04':
+    'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
+  '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
+  '57014': 'Where it was the time-out: raise statement-timeout, or make the statement smaller.',
+  '53100': 'The disk of the database is full: make room, then run again.',
+  '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
+  [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
+};
+
+function nextAction(error: SqlError): string | undefined {
+  const own = NEXT[error.code];
+  if (own !== undefined) return own;
+  if (error.code.startsWith('58'))
+    return 'This is a fault of the server (a missing library or file), not of the migration.';
+  if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
+    return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
+  return error.hint;
+}
+
+/** What a file is called in a sentence. */
+export function called(file: PlannedFile): string {
+  return name(file);
+}

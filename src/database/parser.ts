@@ -1,0 +1,61 @@
+import { byteToIndex, indexOfCodePoint, skipBlanks } from './source-text.js';
+
+/** One top-level statement of a file, as PostgreSQL's own grammar sees it. */
+export interface Statement {
+  /** The node's type in PostgreSQL's parse tree, such as CreateStmt. */
+  kind: string;
+  /** The node itself; its fields are named as in PostgreSQL's parsenodes.h. */
+  node: Record<string, unknown>;
+  /** UTF-16 indexes of its text in the file, from its first word, without the semicolon. */
+  from: number;
+  to: number;
+}
+
+export type Parsed =
+  | { statements: Statement[]; wrong?: undefined }
+  /** What the parser does not understand, and where. Another version's server might: it has the last word. */
+  | { statements?: undefined; wrong: { message: string; index: number } };
+
+export type Parse = (source: string) => Parsed;
+
+interface RawStatement {
+  stmt?: Record<string, Record<string, unknown>>;
+  stmt_location?: number;
+  stmt_len?: number;
+}
+
+/**
+ * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
+ * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
+ */
+export async function loadParser(): Promise<Parse> {
+  const { setFlagsFromString } = await import('node:v8');
+  setFlagsFromString('--wasm-tiering-budget=2000000000');
+  const library = await import('libpg-query');
+  await library.loadModule();
+  return (source) => {
+    // The library takes no empty text, and none that holds a NUL.
+    if (source.trim() === '') return { statements: [] };
+    try {
+      const tree = library.parseSync(source) as unknown as { stmts?: RawStatement[] };
+      return { statements: placed(source, tree.stmts ?? []) };
+    } catch (error) {
+      const details = (error as { sqlDetails?: { message: string; cursorPosition: number } }).sqlDetails;
+      if (!details) throw error;
+      return {
+        wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
+      };
+    }
+  };
+}
+
+function placed(source: string, raw: RawStatement[]): Statement[] {
+  const toIndex = byteToIndex(source);
+  return raw.map(({ stmt = {}, stmt_location = 0, stmt_len = 0 }) => {
+    const [kind = '', node = {}] = Object.entries(stmt)[0] ?? [];
+    const start = toIndex(stmt_location);
+    // No length means: to the end of the text.
+    const to = stmt_len === 0 ? source.length : toIndex(stmt_location + stmt_len);
+    return { kind, node, from: skipBlanks(source, start), to };
+  });
+}

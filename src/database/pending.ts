@@ -1,0 +1,158 @@
+import { basename } from 'node:path';
+import type { Problem } from '../base/report.js';
+import type { DatabaseSettings } from '../settings/settings.js';
+import { byBytes, type MigrationFile } from './migration-files.js';
+import { type HistoryLook, textHash } from './migration-history.js';
+
+export type FileRules = Pick<
+  DatabaseSettings,
+  | 'includeAll'
+  | 'missingMigrations'
+  | 'editedMigrations'
+  | 'irreversibleMigrations'
+  | 'baseline'
+  | 'afterHealth'
+>;
+
+export interface Identity {
+  environment: string | undefined;
+  adoptEnvironment: boolean;
+}
+
+/** Which files are to be applied, and what speaks against it. */
+export interface Pending {
+  /** To be applied now, in order. */
+  pending: MigrationFile[];
+  /** From the first file marked `-- deploy: after-health` on: they wait until health has passed. */
+  deferred: MigrationFile[];
+  /** To be recorded as applied without being run. */
+  baseline: MigrationFile[];
+  /** Applied files whose text is no longer what was recorded. */
+  edited: MigrationFile[];
+  warnings: Problem[];
+  refusals: Problem[];
+}
+
+/** Compares files and history. `contract` is true once health has passed: then nothing is deferred. */
+export function choosePending(
+  files: readonly MigrationFile[],
+  look: HistoryLook,
+  rules: FileRules,
+  identity: Identity,
+  contract: boolean,
+): Pending {
+  const result: Pending = { pending: [], deferred: [], baseline: [], edited: [], warnings: [], refusals: [] };
+  const recorded = new Map(look.recorded.map((row) => [row.version, row]));
+  for (const file of files) {
+    const row = recorded.get(file.version);
+    if (row) {
+      if (isEdited(file, row)) result.edited.push(file);
+    } else if (rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0)
+      result.baseline.push(file);
+    else if (result.deferred.length > 0 || (file.afterHealth && !contract && !rules.afterHealth))
+      result.deferred.push(file);
+    else result.pending.push(file);
+  }
+  checkEnvironment(look, identity, result);
+  checkOrder(look, rules, result);
+  checkMissing(files, look, rules, result);
+  checkBaseline(files, rules, result);
+  if (rules.irreversibleMigrations === 'refuse') checkReversible(result);
+  checkRights(look, result);
+  return result;
+}
+
+function isEdited(file: MigrationFile, row: HistoryLook['recorded'][number]): boolean {
+  // The text decides, not the bytes: a checkout with other line endings is no edit.
+  if (row.textHash !== null) return row.textHash !== textHash(file.source);
+  return row.checksum !== null && row.checksum !== file.checksum;
+}
+
+function checkEnvironment(
+  look: HistoryLook,
+  { environment, adoptEnvironment }: Identity,
+  result: Pending,
+): void {
+  if (look.environment === null || environment === undefined || look.environment === environment) return;
+  if (adoptEnvironment)
+    result.warnings.push({
+      message: `this database was deployed to as "${look.environment}" and is now taken over as "${environment}"`,
+    });
+  else
+    result.refusals.push({
+      message: `this database belongs to the environment "${look.environment}", not "${environment}"`,
+      next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
+    });
+}
+
+function checkOrder(look: HistoryLook, rules: FileRules, result: Pending): void {
+  const newest = look.recorded[look.recorded.length - 1]?.version;
+  if (newest === undefined || rules.includeAll) return;
+  for (const file of [...result.pending, ...result.deferred]) {
+    if (byBytes(file.version, newest) > 0) continue;
+    result.refusals.push({
+      message: `${basename(file.file)} is older than ${newest}, which is applied already`,
+      at: { file: file.file, line: 1, column: 1 },
+      next: 'Rename it to a newer version, or say include-all: true where it does not depend on the order.',
+    });
+  }
+}
+
+function checkMissing(
+  files: readonly MigrationFile[],
+  look: HistoryLook,
+  rules: FileRules,
+  result: Pending,
+): void {
+  const present = new Set(files.map((file) => file.version));
+  const missing = look.recorded.filter((row) => !present.has(row.version));
+  if (missing.length === 0) return;
+  const names = missing.slice(0, 10).map((row) => (row.name ? `${row.version}_${row.name}` : row.version));
+  const more = missing.length > names.length ? ` and ${missing.length - names.length} more` : '';
+  const problem: Problem = {
+    message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${names.join(', ')}${more}`,
+    next: 'Get the files: merge the branch that holds them, or run `supabase migration fetch`. Do not delete the rows: what they did is in the database. missing-migrations: warn goes on without them.',
+  };
+  if (rules.missingMigrations === 'refuse') result.refusals.push(problem);
+  else result.warnings.push(problem);
+}
+
+function checkBaseline(files: readonly MigrationFile[], rules: FileRules, result: Pending): void {
+  const { baseline } = rules;
+  if (baseline === undefined) return;
+  if (!files.some((file) => file.version === baseline))
+    result.refusals.push({
+      message: `baseline: no migration file has the version ${baseline}`,
+      next: 'Give the version of the newest file whose changes are in the database already.',
+    });
+  else if (result.baseline.length > 0)
+    result.warnings.push({
+      message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
+    });
+}
+
+function checkReversible(result: Pending): void {
+  for (const file of [...result.pending, ...result.deferred])
+    if (!file.down)
+      result.refusals.push({
+        message: `${basename(file.file)} has no down file`,
+        at: { file: file.file, line: 1, column: 1 },
+        next: `Add ${file.file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
+      });
+}
+
+function checkRights(look: HistoryLook, result: Pending): void {
+  if (result.pending.length + result.deferred.length + result.baseline.length === 0) return;
+  if (look.readOnly)
+    result.refusals.push({
+      message: 'this database is a read replica',
+      code: '25006',
+      next: 'Use the URL of the primary database.',
+    });
+  if (look.missingRights.length > 0)
+    result.refusals.push({
+      message: `the role may not write the migration history: it lacks ${look.missingRights.slice(0, 5).join(', ')}`,
+      code: '42501',
+      next: 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.',
+    });
+}

@@ -1,0 +1,132 @@
+import type { Problem } from '../base/report.js';
+import type { DatabaseSettings, Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import { type Batch, makeBatches, type PlannedFile } from './batches.js';
+import { classify } from './classify.js';
+import type { Database } from './connection.js';
+import { readMigrationFiles } from './migration-files.js';
+import { type HistoryLook, lookAtHistory } from './migration-history.js';
+import { loadParser } from './parser.js';
+import { choosePending, type Identity, type Pending } from './pending.js';
+import { preflight } from './preflight.js';
+import { failureOf } from './problem.js';
+
+/** What a migrate would do; made without writing anything. */
+export interface DatabasePlan {
+  /** To be applied now, in order. */
+  pending: PlannedFile[];
+  /** Waiting until health has passed. */
+  deferred: PlannedFile[];
+  /** Recorded as applied without being run. */
+  baseline: Pending['baseline'];
+  /** What is committed together. */
+  batches: Batch[];
+  warnings: Problem[];
+  /** Why nothing may be applied; empty when all is well. */
+  refusals: Problem[];
+  /** Every pending and deferred file has a down file. */
+  reversible: boolean;
+  destructive: boolean;
+  /** The history that the plan was made from; undefined for a plan made from the files alone. */
+  look?: HistoryLook;
+}
+
+export interface PlanOptions {
+  /** Health has passed: files marked `-- deploy: after-health` are due. */
+  contract?: boolean;
+}
+
+/** How long a look may take; it waits for nothing but the network. */
+const LOOK_DEADLINE = 60_000;
+
+/** Looks at files and database and says what a migrate would do. All refusals at once. */
+export async function planDatabase(
+  tools: Tools,
+  settings: Settings,
+  options: PlanOptions = {},
+): Promise<DatabasePlan> {
+  const rules = needDatabase(settings);
+  const database = tools.database;
+  if (!database) throw new Error('no database was opened');
+  const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
+  const files = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
+  const look = await lookAtHistory(database, sending).catch((error) => {
+    throw failureOf(error, 'looking at the migration history');
+  });
+  const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);
+  const plan = await planFor(chosen, rules);
+  plan.look = look;
+  plan.warnings.unshift(...files.warnings);
+  plan.refusals.unshift(...files.problems);
+  const all = [...plan.pending, ...plan.deferred];
+  if (all.length > 0)
+    plan.refusals.push(
+      ...(await preflight(database, all, sending).catch((error) => {
+        throw failureOf(error, 'letting the server parse the pending files');
+      })),
+    );
+  refuseTransport(plan, database);
+  return plan;
+}
+
+/** The plan that the files alone allow, where no database may be asked (a pull request from a fork). */
+export async function planFiles(settings: Settings): Promise<DatabasePlan> {
+  const rules = settings.database;
+  const migrationsDir = rules?.migrationsDir ?? 'supabase/migrations';
+  const files = await readMigrationFiles(settings.workingDirectory, migrationsDir);
+  const chosen: Pending = {
+    pending: files.files,
+    deferred: [],
+    baseline: [],
+    edited: [],
+    warnings: [],
+    refusals: [],
+  };
+  const plan = await planFor(chosen, { transaction: rules?.transaction ?? 'all' });
+  plan.warnings.unshift(...files.warnings);
+  plan.refusals.unshift(...files.problems);
+  // No server was asked, so the parser's word stands.
+  plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
+  return plan;
+}
+
+function identityOf({ environment, adoptEnvironment }: Settings): Identity {
+  return { environment, adoptEnvironment };
+}
+
+function needDatabase(settings: Settings): DatabaseSettings {
+  if (!settings.database) throw new Error('no database was configured');
+  return settings.database;
+}
+
+async function planFor(chosen: Pending, rules: Pick<DatabaseSettings, 'transaction'>): Promise<DatabasePlan> {
+  const due = [...chosen.pending, ...chosen.deferred];
+  const planned: PlannedFile[] = [];
+  if (due.length > 0) {
+    const parse = await loadParser();
+    for (const file of due) planned.push({ ...file, shape: classify(file.file, file.source, parse) });
+  }
+  const pending = planned.slice(0, chosen.pending.length);
+  return {
+    pending,
+    deferred: planned.slice(chosen.pending.length),
+    baseline: chosen.baseline,
+    batches: makeBatches(pending, rules.transaction),
+    warnings: [...chosen.warnings, ...planned.flatMap((file) => file.shape.notices)],
+    refusals: [...chosen.refusals, ...planned.flatMap((file) => file.shape.problems)],
+    reversible: planned.every((file) => file.down !== undefined),
+    destructive: false,
+  };
+}
+
+/** What the query endpoint of the Management API cannot hold is refused before the first file. */
+function refuseTransport(plan: DatabasePlan, database: Database): void {
+  if (database.transport !== 'management-api') return;
+  for (const file of plan.pending)
+    if (file.shape.mode !== 'together')
+      plan.refusals.push({
+        message: `${file.file}: ${file.shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
+        at: { file: file.file, line: 1, column: 1 },
+        next: 'Give database-url (the session pooler URL) for this deploy.',
+      });
+}

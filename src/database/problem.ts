@@ -1,0 +1,26 @@
+import { Cancelled, Failure, type Problem } from '../base/report.js';
+import { LostConnection, SqlError } from './sql-error.js';
+
+/** An error of a message that read only: whatever happened, nothing was changed. */
+export function failureOf(error: unknown, doing: string): unknown {
+  if (error instanceof SqlError)
+    return error.code === '57014'
+      ? new Cancelled(`cancelled while ${doing}`)
+      : new Failure(problemOfSql(error, doing));
+  if (error instanceof LostConnection)
+    return new Failure({
+      message: `the database did not answer while ${doing}: ${error.message}`,
+      code: error.code,
+      next: 'Where a pooler stands in front of it, the database behind it may be down. Run again in a moment.',
+    });
+  return error;
+}
+
+/** A server's error in words; `doing` says what was under way. */
+export function problemOfSql(error: SqlError, doing: string): Problem {
+  return {
+    message: `${doing}: ${error.message}`,
+    code: error.code,
+    ...(error.hint === undefined ? {} : { next: error.hint }),
+  };
+}

@@ -1,0 +1,158 @@
+import type { DatabaseSettings, Run } from '../settings/settings.js';
+import type { PlannedFile } from './batches.js';
+import { BOOTSTRAP, HISTORY_TABLE, LEASE_TABLE, LOCK_KEY, migrationRow, runRow } from './bookmark.js';
+import type { MigrationFile } from './migration-files.js';
+import { HISTORY_HASH_SQL, historyHash } from './migration-history.js';
+import { splitAsCli } from './split.js';
+import { dollarQuote, literal, textArray } from './sql-text.js';
+
+/** Own error codes; class MV is used by nobody else. Verification raises MV1xx. */
+export const CODES = {
+  /** The version is recorded already. */
+  recorded: 'MV001',
+  /** The history is not the one that was planned from. */
+  changed: 'MV002',
+  /** Another run holds the lock. */
+  locked: 'MV003',
+  /** A file changed the migration history itself. */
+  tampered: 'MV004',
+  /** The transaction that this message belongs to is gone. */
+  lostTransaction: 'MV006',
+} as const;
+
+export interface UnitContext {
+  run: Run;
+  environment: string | undefined;
+  rules: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout'>;
+  /** Versions that must be recorded when the message begins, no more and no less. */
+  recorded: readonly string[];
+  /** Recorded without being run, in the same transaction. */
+  baseline: readonly MigrationFile[];
+  /** Of the first file within the run, from 1. */
+  position: number;
+  /** Told apart from anything that a file prints. */
+  marker: string;
+  /** SQL for the same transaction: before the first file, and after the last (the verification, the fingerprint). */
+  before?: string;
+  after?: string;
+}
+
+/** Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. */
+export function localSettings({ lockTimeout, statementTimeout }: UnitContext['rules']): string {
+  return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
+  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true),
+  case when pg_catalog.current_setting('server_version_num')::int >= 140000
+    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end;`;
+}
+
+/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
+export function opening(context: UnitContext): string {
+  const { run, environment, recorded, baseline } = context;
+  const expected = literal(historyHash(recorded));
+  const newest = recorded[recorded.length - 1];
+  return `set transaction isolation level read committed, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(`begin
+  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} where until > clock_timestamp() and holder <> ${literal(run.id)}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  if ${HISTORY_HASH_SQL} <> ${expected} then
+    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
+  end if;
+  ${runRow(run, environment, newest)}
+  ${baseline.map((file) => historyRow(file)).join('\n  ')}
+end`)};
+${context.before ?? ''}`;
+}
+
+/** Supabase's own row about a migration. */
+export function historyRow(file: Pick<MigrationFile, 'version' | 'name' | 'source'>): string {
+  return `insert into ${HISTORY_TABLE} (version, name, statements)
+    values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
+}
+
+/** Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client. */
+export const LEAVE_NOTHING = `
+  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
+  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
+  execute 'discard temp'; execute 'discard sequences';
+  perform case when objsubid = 1
+      then pg_catalog.pg_advisory_unlock((classid::bigint << 32) | objid::bigint)
+      else pg_catalog.pg_advisory_unlock(classid::int, objid::int) end
+    from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()
+      and not (classid = 0 and objid = ${LOCK_KEY});`;
+
+/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
+const CHECK_DEFERRED = `
+  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
+    begin
+      execute 'set constraints all immediate';
+      raise exception using errcode = 'MV000';
+    exception when sqlstate 'MV000' then null;
+    end;
+  end if;`;
+
+/** Where the statements of a file stand in its unit: a line of the PL/pgSQL body, and the place in the file. */
+export interface StatementLine {
+  line: number;
+  from: number;
+  to: number;
+}
+
+export interface Unit {
+  sql: string;
+  lines: StatementLine[];
+}
+
+/** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
+export function fileUnit(
+  file: PlannedFile,
+  index: number,
+  recorded: readonly string[],
+  context: UnitContext,
+): Unit {
+  const { source, statements } = file.shape;
+  const lines: StatementLine[] = [];
+  let body = 'declare started timestamptz := clock_timestamp(); begin\n';
+  body += `raise info '${context.marker} start ${index}';\n`;
+  body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
+  let line = 4;
+  const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
+  for (const { from, to } of pieces) {
+    const text = `execute ${dollarQuote(source.slice(from, to))};\n`;
+    lines.push({ line, from, to });
+    body += text;
+    line += text.split('\n').length - 1;
+  }
+  body += `${LEAVE_NOTHING}${CHECK_DEFERRED}
+  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null or ${HISTORY_HASH_SQL} <> ${literal(historyHash(recorded))} then
+    raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';
+  end if;
+  ${historyRow(file)}
+  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}
+  raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
+end`;
+  return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
+}
+
+/** A batch in one message: all of it is committed together, or nothing. */
+export function batchMessage(
+  files: readonly PlannedFile[],
+  context: UnitContext,
+): { message: string; units: Unit[] } {
+  const recorded = [...context.recorded, ...context.baseline.map((file) => file.version)];
+  const units = files.map((file, index) => {
+    const unit = fileUnit(file, index, recorded, context);
+    recorded.push(file.version);
+    return unit;
+  });
+  const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
+  const message = [opening({ ...context }), ...units.map((unit) => unit.sql), closing].join('\n');
+  return { message, units };
+}

@@ -1,0 +1,210 @@
+import type { PhaseRecord } from '../base/phase.js';
+import { runPhase } from '../base/phase.js';
+import { Cancelled, Failure, type PhaseReport } from '../base/report.js';
+import { applyBatch, type BatchContext, type BatchOutcome } from '../database/apply.js';
+import { type Batch, name, type PlannedFile } from '../database/batches.js';
+import { type DatabasePlan, planDatabase } from '../database/plan.js';
+import type { Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+
+export interface MigrateOptions {
+  /** Made a moment ago by `planDatabase`; a history that has changed since is noticed and planned again. */
+  plan?: DatabasePlan;
+  /** Health has passed: apply the files marked `-- deploy: after-health` too. */
+  contract?: boolean;
+  /** SQL that raises unless the schema is as required; it runs in the transaction of the last batch. */
+  verification?: string;
+  /** SQL for the transaction of the first batch, before its first file. */
+  before?: string;
+}
+
+/** How often a history may change under us before we give up. */
+const PLANS = 5;
+
+/** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
+export async function migrate(
+  tools: Tools,
+  settings: Settings,
+  options: MigrateOptions = {},
+): Promise<PhaseReport> {
+  const detail = options.plan ? headline(options.plan) : undefined;
+  return runPhase('migrate', tools.log, detail, async (record) => {
+    let plan = options.plan ?? (await planDatabase(tools, settings, planOptions(options)));
+    if (!options.plan) tools.log({ kind: 'line', text: headline(plan) });
+    for (const warning of plan.warnings) tools.log({ kind: 'warning', problem: warning });
+    record.facts.applied = [];
+    for (let plans = 1; ; plans++) {
+      note(record, plan);
+      if (plan.refusals.length > 0) {
+        record.summarise('Nothing was applied.');
+        throw new Failure(plan.refusals);
+      }
+      if (await applyPlan(tools, settings, plan, record, options)) return;
+      if (plans === PLANS)
+        throw new Failure({
+          message: 'the migration history keeps changing: another tool is migrating this database',
+          next: 'Wait for it, then run again.',
+        });
+      tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+      plan = await planDatabase(tools, settings, planOptions(options));
+    }
+  });
+}
+
+function planOptions({ contract }: MigrateOptions): { contract?: boolean } {
+  return contract === undefined ? {} : { contract };
+}
+
+function headline(plan: DatabasePlan): string {
+  const batches = plan.batches.length;
+  const waiting = plan.deferred.length > 0 ? `, ${plan.deferred.length} waiting for health` : '';
+  return `${plan.pending.length} pending${batches > 0 ? ` in ${batches} ${batches === 1 ? 'batch' : 'batches'}` : ''}${waiting}`;
+}
+
+/** Says at once what is known: a failure later must not lose it. */
+function note(record: PhaseRecord, plan: DatabasePlan): void {
+  const { facts } = record;
+  const applied = facts.applied ?? [];
+  facts.pending = [...applied, ...plan.pending.map((file) => file.version)];
+  facts.deferred = plan.deferred.map((file) => file.version);
+  facts.skipped = [];
+  facts.reversible = plan.reversible;
+  facts.destructive = plan.destructive;
+}
+
+/** True when all of the plan is applied; false when the history changed and a new plan is needed. */
+async function applyPlan(
+  tools: Tools,
+  settings: Settings,
+  plan: DatabasePlan,
+  record: PhaseRecord,
+  options: MigrateOptions,
+): Promise<boolean> {
+  const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
+  const queue: Batch[] =
+    plan.batches.length === 0 && plan.baseline.length > 0
+      ? [{ mode: 'together', files: [] }]
+      : [...plan.batches];
+  let first = true;
+  while (queue.length > 0) {
+    const batch = queue.shift()!;
+    const context = batchContext(
+      settings,
+      plan,
+      recorded,
+      record,
+      { first, last: queue.length === 0 },
+      options,
+    );
+    const outcome = await runBatch(tools, batch, context);
+    if (outcome.kind === 'changed') return false;
+    if (outcome.kind === 'split') {
+      tools.log({
+        kind: 'notice',
+        problem: {
+          message: `the batch is split before ${name(batch.files[outcome.before]!)}: ${outcome.why}`,
+        },
+      });
+      queue.unshift(
+        { ...batch, files: batch.files.slice(0, outcome.before) },
+        { ...batch, files: batch.files.slice(outcome.before), why: outcome.why },
+      );
+      continue;
+    }
+    if (outcome.kind !== 'done') stop(outcome, batch, queue, record);
+    else {
+      recorded.push(
+        ...context.baseline.map((file) => file.version),
+        ...batch.files.map((file) => file.version),
+      );
+      first = false;
+      tellApplied(batch.files, outcome, record);
+    }
+  }
+  const applied = record.facts.applied ?? [];
+  record.summarise(
+    applied.length === 0
+      ? `Nothing pending${plan.deferred.length > 0 ? `; ${plan.deferred.length} waiting for health` : ''}.`
+      : `${applied.length} applied.`,
+  );
+  return true;
+}
+
+function batchContext(
+  settings: Settings,
+  plan: DatabasePlan,
+  recorded: readonly string[],
+  record: PhaseRecord,
+  place: { first: boolean; last: boolean },
+  options: MigrateOptions,
+): BatchContext {
+  const rules = settings.database!;
+  const after = place.last && rules.transaction === 'all' ? options.verification : undefined;
+  return {
+    run: settings.run,
+    environment: settings.environment,
+    rules,
+    recorded: [...recorded],
+    baseline: place.first ? plan.baseline : [],
+    position: (record.facts.applied?.length ?? 0) + 1,
+    ...(place.first && options.before !== undefined ? { before: options.before } : {}),
+    ...(after === undefined ? {} : { after }),
+  };
+}
+
+async function runBatch(tools: Tools, batch: Batch, context: BatchContext): Promise<BatchOutcome> {
+  const { database, log, signal } = tools;
+  if (!database) throw new Error('no database was opened');
+  if (batch.mode === 'together') return applyBatch({ database, log, signal }, batch, context);
+  throw new Failure({ message: `${name(batch.files[0]!)}: ${batch.files[0]!.shape.why}: not supported yet` });
+}
+
+function tellApplied(
+  files: readonly PlannedFile[],
+  outcome: BatchOutcome & { kind: 'done' },
+  record: PhaseRecord,
+): void {
+  files.forEach((file, index) => {
+    const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
+    record.add({ name: name(file), outcome: 'passed', ...time });
+    record.facts.applied?.push(file.version);
+  });
+}
+
+function stop(
+  outcome: Exclude<BatchOutcome, { kind: 'done' | 'changed' | 'split' }>,
+  batch: Batch,
+  queue: readonly Batch[],
+  record: PhaseRecord,
+): never {
+  const at = outcome.kind === 'failed' ? outcome.at : undefined;
+  const rest = [...batch.files, ...queue.flatMap((next) => next.files)];
+  record.facts.skipped = rest.map((file) => file.version);
+  const applied = record.facts.applied?.length ?? 0;
+  const stands = applied === 0 ? '0 applied' : `${applied} applied before it and kept`;
+  if (outcome.kind === 'failed') {
+    rest.forEach((file, index) => {
+      if (index === at) {
+        const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
+        record.add({
+          name: name(file),
+          outcome: 'failed',
+          startedAt: time.startedAt,
+          milliseconds: time.milliseconds || Date.now() - time.startedAt,
+        });
+      } else record.skip(name(file));
+    });
+    record.summarise(`The batch was rolled back: ${stands}.`);
+    throw new Failure(outcome.problem);
+  }
+  if (outcome.kind === 'cancelled') {
+    record.skip(...rest.map(name));
+    record.summarise(`Cancelled; the batch was rolled back: ${stands}.`);
+    throw new Cancelled('the migration was cancelled');
+  }
+  for (const file of batch.files)
+    record.add({ name: name(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
+  record.skip(...queue.flatMap((next) => next.files).map(name));
+  record.summarise(`It is not known whether the batch was applied; ${stands}.`);
+  throw new Failure(outcome.problem, 'unknown');
+}
