@@ -1,34 +1,34 @@
 /**
  * Runs on the server, inside `node -`: its source text is sent, so it uses nothing but its arguments.
  * Writes the worker and its request into a new folder that only the user can read, starts the worker in a session
- * of its own, where no lost connection reaches it, and waits until it has taken the request (the worker removes the
- * file as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
+ * of its own, where no lost connection reaches it, and waits until it has taken the request (it removes the file
+ * as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
  */
 export function startDetached(load: NodeJS.Require, bundle: string, request: string): void {
-  const { mkdtempSync, writeFileSync, openSync, readFileSync, existsSync, rmSync } = load(
-    'node:fs',
-  ) as typeof import('node:fs');
+  const fs = load('node:fs') as typeof import('node:fs');
   const { spawn } = load('node:child_process') as typeof import('node:child_process');
   const { tmpdir } = load('node:os') as typeof import('node:os');
+  const MARK = 'muva-worker ';
+  /** Milliseconds for taking the request, and after that for refusing it. */
+  const PATIENCE = 30_000;
+  const SECOND_THOUGHTS = 300;
 
-  const say = (answer: object): void => {
-    process.stdout.write(`\nmuva-worker ${JSON.stringify(answer)}\n`);
+  const refuse = (message: string, next: string): void => {
+    console.log(`${MARK}${JSON.stringify({ kind: 'refused', problems: [{ message, next }] })}`);
   };
-  const refuse = (message: string, next: string): void =>
-    say({ kind: 'refused', problems: [{ message, next }] });
-
-  let folder: string;
-  let output: number;
+  let folder = '';
+  let output = 0;
   try {
-    folder = mkdtempSync(`${tmpdir()}/muva-deploy-`);
-    writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
-    writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });
-    output = openSync(`${folder}/output`, 'a', 0o600);
+    folder = fs.mkdtempSync(`${tmpdir()}/muva-deploy-`);
+    fs.writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
+    fs.writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });
+    output = fs.openSync(`${folder}/output`, 'a', 0o600);
   } catch (error) {
     refuse(
-      `the worker could not be stored on the server: ${String(error)}`,
-      'Check with: df -h /tmp; df -i /tmp',
+      `the worker could not be stored on the server: ${error}`,
+      'Look at the room there: df -h /tmp; df -i /tmp',
     );
+    if (folder) fs.rmSync(folder, { recursive: true, force: true });
     return;
   }
   const child = spawn(process.execPath, [`${folder}/worker.js`, '--request', `${folder}/request.json`], {
@@ -36,7 +36,6 @@ export function startDetached(load: NodeJS.Require, bundle: string, request: str
     detached: true,
     stdio: ['ignore', output, output],
   });
-  const until = Date.now() + 30_000;
   let ended: string | undefined;
   child.once('error', (error) => {
     ended = String(error);
@@ -44,22 +43,30 @@ export function startDetached(load: NodeJS.Require, bundle: string, request: str
   child.once('exit', (code, signal) => {
     ended = signal ?? `exit code ${code}`;
   });
+  const from = Date.now();
+  let takenAt: number | undefined;
   const timer = setInterval(() => {
-    const taken = !existsSync(`${folder}/request.json`);
-    const late = Date.now() > until;
-    if (!taken && ended === undefined && !late) return;
+    const now = Date.now();
+    if (!fs.existsSync(`${folder}/request.json`)) takenAt ??= now;
+    const said = fs.readFileSync(`${folder}/output`, 'utf8');
+    const answer = said.split('\n').find((line) => line.startsWith(MARK));
+    const settled = takenAt !== undefined && (ended !== undefined || now - takenAt > SECOND_THOUGHTS);
+    const hopeless = ended !== undefined || now - from > PATIENCE;
+    if (answer === undefined && !settled && !hopeless) return;
     clearInterval(timer);
     child.unref();
-    if (taken) {
-      say({ kind: 'started', pid: child.pid });
+    if (answer !== undefined) {
+      console.log(answer);
+    } else if (takenAt !== undefined && (ended === undefined || ended === 'exit code 0')) {
+      console.log(`${MARK}${JSON.stringify({ kind: 'started', pid: child.pid })}`);
     } else {
-      if (late && child.pid) process.kill(-child.pid, 'SIGKILL');
-      const said = readFileSync(`${folder}/output`, 'utf8').slice(-2_000);
+      if (ended === undefined && child.pid) process.kill(-child.pid, 'SIGKILL');
+      const why = `${ended ?? `it did nothing for ${PATIENCE / 1_000} s`} ${said.slice(-2_000)}`;
       refuse(
-        `the worker did not start: ${ended ?? 'it did nothing for 30 s'} ${said}`.trim(),
-        'Nothing was changed.',
+        `the worker did not start: ${why.trim()}`,
+        'Nothing was changed. Check the server, and run the job again.',
       );
     }
-    rmSync(folder, { recursive: true, force: true });
+    fs.rmSync(folder, { recursive: true, force: true });
   }, 10);
 }
