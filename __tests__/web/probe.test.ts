@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import dns from 'node:dns';
+import type { RequestListener } from 'node:http';
 import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import type { HealthFact } from '../../src/base/report.js';
 import { Cancelled } from '../../src/base/report.js';
 import { answers, checkHealth, type HealthOptions, probeOnce } from '../../src/web/probe.js';
@@ -289,6 +291,50 @@ describe('row 109: redirects', TOGETHER, () => {
       },
     );
   });
+});
+
+describe('an application that sends loopback callers to its public address', () => {
+  const root = {
+    type: HTML,
+    body: '<script src="/a.js"></script><link rel=stylesheet href="https://shop.example/a.css">',
+  };
+  const forced: Pages = { ...HEALTHY, '/en': root };
+  const enforcing: RequestListener = (request, response) => {
+    const { host, 'x-forwarded-proto': proto } = request.headers;
+    if (host !== 'shop.example' || proto !== 'https')
+      response.writeHead(308, { location: `https://shop.example${request.url}` }).end();
+    else if (request.url === '/') response.writeHead(307, { location: 'https://shop.example/en' }).end();
+    else serve(forced)(request, response);
+  };
+
+  test('is asked as its proxy asks, on the server only', async () => {
+    await withHttpServer(enforcing, async ({ url }) => {
+      const inside = await look(url, {}, 'vps');
+      assert.ok(
+        inside.facts.every((fact) => fact.ok),
+        JSON.stringify(inside.facts),
+      );
+      assert.equal(inside.fact('assets').detail, '2 answer 200');
+      const outside = await look(url, {}, 'runner');
+      assert.match(outside.fact('/').detail!, /another origin/);
+    });
+  });
+});
+
+test('a compressed answer is read, and a bomb is not unpacked', async () => {
+  const packed =
+    (body: string | Buffer): Pages[string] =>
+    (_request, response) => {
+      response.writeHead(200, { 'content-type': JSON_TYPE, 'content-encoding': 'gzip' });
+      response.end(gzipSync(body));
+    };
+  const good = await lookAt(
+    { '/api/health': packed('{"status":"ok","v":"build-77"}') },
+    { expectVersion: 'build-77' },
+  );
+  assert.equal(good.fact('/api/health').ok, true);
+  const bomb = await lookAt({ '/api/health': packed(Buffer.alloc(50_000_000, 32)) });
+  assert.match(bomb.fact('/api/health').detail!, /JSON longer than/);
 });
 
 describe('row 110: answers that do not end', TOGETHER, () => {

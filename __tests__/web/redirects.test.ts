@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { decideRedirect, isLoginPath } from '../../src/web/redirects.js';
+import { decideRedirect, isLoginPath, publicOrigin } from '../../src/web/redirects.js';
 
 test('isLoginPath looks at whole path segments', () => {
   for (const path of ['/login', '/en/Sign-In', '/wp-login.php', '/api/auth/signin', '/users/sign_in/'])
@@ -56,4 +56,34 @@ describe('decideRedirect', () => {
       else assert.match('refuse' in decision ? decision.refuse : 'followed', expected);
     });
   }
+});
+
+describe('publicOrigin', () => {
+  const cases: [string, string, string | undefined, string | undefined][] = [
+    [
+      'https is enforced',
+      'http://127.0.0.1:3000/x?a=1',
+      'https://shop.example/x?a=1',
+      'https://shop.example',
+    ],
+    [
+      'one canonical host name',
+      'http://localhost:3000/',
+      'http://www.shop.example/',
+      'http://www.shop.example',
+    ],
+    [
+      'https on loopback itself',
+      'http://127.0.0.1:3000/',
+      'https://localhost:3000/',
+      'https://localhost:3000',
+    ],
+    ['another path', 'http://127.0.0.1:3000/', 'https://shop.example/login', undefined],
+    ['not asked on loopback', 'http://shop.example/', 'https://shop.example/', undefined],
+    ['the same origin', 'http://127.0.0.1:3000/', '/', undefined],
+    ['no location', 'http://127.0.0.1:3000/', undefined, undefined],
+    ['no web address', 'http://127.0.0.1:3000/', 'ftp://shop.example/', undefined],
+  ];
+  for (const [title, from, location, origin] of cases)
+    test(title, () => assert.equal(publicOrigin(new URL(from), location)?.origin, origin));
 });

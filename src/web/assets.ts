@@ -9,8 +9,9 @@ export const MOST_ASSETS = 200;
 /**
  * The scripts and styles that a page links to on its own origin, once each, in order: `<script src>`, style sheets,
  * module preloads and preloaded scripts and styles. Those of other origins (a CDN) are not ours to judge.
+ * `knownAs` is the public origin of an application that is asked on loopback.
  */
-export function assetUrls(html: string, page: URL): URL[] {
+export function assetUrls(html: string, page: URL, knownAs?: string): URL[] {
   const found = new Map<string, URL>();
   let base = page;
   let baseSeen = false;
@@ -21,7 +22,7 @@ export function assetUrls(html: string, page: URL): URL[] {
     }
     const link = name === 'script' ? scriptSource(attributes) : name === 'link' ? linkTarget(attributes) : '';
     const url = link.trim() === '' ? undefined : resolve(link.trim(), base);
-    if (url === undefined || !isSameOrigin(url, page)) continue;
+    if (url === undefined || !isSameOrigin(url, page, knownAs)) continue;
     url.hash = '';
     found.set(url.href, url);
   }
@@ -50,10 +51,11 @@ function resolve(link: string, base: URL): URL | undefined {
   }
 }
 
-function isSameOrigin(url: URL, page: URL): boolean {
+function isSameOrigin(url: URL, page: URL, knownAs: string | undefined): boolean {
   if (url.origin === page.origin) return true;
-  // On loopback an application may name itself by another loopback name; it is asked at the address of the page.
-  if (!isLoopback(page.hostname) || !isLoopback(url.hostname) || url.port !== page.port) return false;
+  // On loopback an application may name itself by another name; it is asked at the address of the page.
+  const ownName = isLoopback(page.hostname) && isLoopback(url.hostname) && url.port === page.port;
+  if (!ownName && url.origin !== knownAs) return false;
   url.protocol = page.protocol;
   url.host = page.host;
   return true;

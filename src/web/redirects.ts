@@ -32,23 +32,19 @@ export type RedirectDecision = { follow: URL } | { refuse: string };
 /**
  * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
  * most three, never to a login page and never in a circle. On loopback the application may name itself by another
- * loopback name or by https, because it sits behind a proxy: such a redirect is followed on the address asked.
+ * loopback name, by https, or by its public origin (`known as`): such a redirect is followed on the address asked.
  */
 export function decideRedirect(
   from: URL,
   location: string | undefined,
   visited: readonly string[],
   root: boolean,
+  knownAs?: string,
 ): RedirectDecision {
   if (location === undefined) return { refuse: 'redirects without saying where to' };
-  let to: URL;
-  try {
-    to = new URL(location, from);
-  } catch {
-    return { refuse: 'redirects to something that is not a URL' };
-  }
-  const samePlace = onLoopbackItself(from, to);
-  if (samePlace) {
+  const to = resolve(location, from);
+  if (to === undefined) return { refuse: 'redirects to something that is not a URL' };
+  if (to.origin === knownAs || isLoopbackItself(from, to)) {
     to.protocol = from.protocol;
     to.host = from.host;
   }
@@ -69,7 +65,27 @@ export function decideRedirect(
   return { follow: to };
 }
 
-function onLoopbackItself(from: URL, to: URL): boolean {
+/**
+ * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
+ * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
+ */
+export function publicOrigin(from: URL, location: string | undefined): URL | undefined {
+  if (location === undefined || !isLoopback(from.hostname)) return undefined;
+  const to = resolve(location, from);
+  if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:')) return undefined;
+  const samePath = to.pathname === from.pathname && to.search === from.search;
+  return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
+}
+
+function resolve(location: string, from: URL): URL | undefined {
+  try {
+    return new URL(location, from);
+  } catch {
+    return undefined;
+  }
+}
+
+function isLoopbackItself(from: URL, to: URL): boolean {
   return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
 }
 

@@ -1,8 +1,9 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { formatDuration } from '../base/duration.js';
+import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
+import { certificateWords, connectionWords, type Part, timeoutWords } from './request-words.js';
 
 const DAY = 86_400_000;
 
@@ -46,8 +47,6 @@ export class NoAnswer extends Error {
     this.certificateDays = about.days;
   }
 }
-
-type Part = 'dns' | 'connect' | 'tls' | 'first-byte' | 'body';
 
 /** Where a request stands, and how long each part took until there. */
 interface Journey {
@@ -98,7 +97,8 @@ export async function get(url: URL, options: GetOptions): Promise<Answer> {
     const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
     const response = await Promise.race([stopped, ask(socket, url, options.headers ?? {})]);
     journey.reached('first-byte');
-    const { body, whole } = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
+    const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
+    const { body, whole } = unpack(read, response.headers['content-encoding'], options.bodyLimit);
     journey.timings.total = journey.elapsed();
     return {
       status: response.statusCode ?? 0,
@@ -178,17 +178,6 @@ function certificateError(socket: TLSSocket, days: number | undefined, journey: 
   });
 }
 
-/** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
-export function certificateWords(code: string, days: number | undefined): string {
-  if (days !== undefined && days < 0) {
-    const ago = -days === 1 ? 'less than a day ago' : `${-days - 1} ${-days === 2 ? 'day' : 'days'} ago`;
-    return `the TLS certificate expired ${ago}`;
-  }
-  if (code === 'CERT_NOT_YET_VALID') return 'the TLS certificate is not valid yet';
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'the TLS certificate is for another name';
-  return `the TLS certificate is not trusted (${code})`;
-}
-
 function ask(socket: Socket, url: URL, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = httpRequest({
@@ -229,16 +218,29 @@ function readBody(response: IncomingMessage, limit: number): Promise<{ body: Buf
   });
 }
 
-function timeoutError(journey: Journey, timeout: number): NoAnswer {
-  const within = `within ${formatDuration(timeout)}`;
-  const words: Readonly<Record<Part, string>> = {
-    dns: `the name was not resolved ${within}`,
-    connect: `no connection ${within}`,
-    tls: `connected, but the TLS handshake did not end ${within}`,
-    'first-byte': `connected, but no answer ${within}`,
-    body: `the answer began, but was not complete ${within}`,
+/** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
+function unpack(
+  read: { body: Buffer; whole: boolean },
+  encoding: string | undefined,
+  limit: number,
+): { body: Buffer; whole: boolean } {
+  const unpackers = {
+    gzip: gunzipSync,
+    'x-gzip': gunzipSync,
+    deflate: inflateSync,
+    br: brotliDecompressSync,
   };
-  return new NoAnswer(words[journey.part], { fault: 'timeout', timings: journey.timings });
+  const unpacker = unpackers[(encoding ?? '').trim().toLowerCase() as keyof typeof unpackers];
+  if (unpacker === undefined || read.body.length === 0) return read;
+  try {
+    return { body: unpacker(read.body, { maxOutputLength: limit }), whole: read.whole };
+  } catch {
+    return { body: read.body, whole: false };
+  }
+}
+
+function timeoutError(journey: Journey, timeout: number): NoAnswer {
+  return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
 }
 
 /** Any error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
@@ -248,22 +250,6 @@ function explain(error: unknown, journey: Journey): Error {
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const { fault, words } = connectionWords(code, journey.part);
   return new NoAnswer(words, { fault, timings: journey.timings, code });
-}
-
-function connectionWords(code: string | undefined, part: Part): { fault: HealthFault; words: string } {
-  const told = code === undefined ? '' : ` (${code})`;
-  if (code === 'ENOTFOUND' || code === 'ENODATA')
-    return { fault: 'dns', words: `the name does not resolve${told}` };
-  if (code?.startsWith('EAI_')) return { fault: 'dns', words: `the name server did not answer${told}` };
-  if (code === 'ECONNREFUSED') return { fault: 'connect', words: `connection refused${told}` };
-  if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH')
-    return { fault: 'connect', words: `no route to the address${told}` };
-  if (part === 'dns' || part === 'connect') return { fault: 'connect', words: `no connection${told}` };
-  if (part === 'tls') return { fault: 'tls', words: `the TLS handshake failed${told}` };
-  if (code?.startsWith('HPE_')) return { fault: 'cut', words: `the answer is not HTTP${told}` };
-  return part === 'body'
-    ? { fault: 'cut', words: `the answer was cut off${told}` }
-    : { fault: 'cut', words: `the connection was closed without an answer${told}` };
 }
 
 function isAddress(host: string): boolean {
