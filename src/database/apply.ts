@@ -6,6 +6,7 @@ import type { Batch, PlannedFile } from './batches.js';
 import type { Database } from './connection.js';
 import { fileProblem } from './file-error.js';
 import { lookUnderLock } from './resolve.js';
+import { DOES_NOT_VERIFY, verificationProblems } from './schema-facts.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { batchMessage, CODES, type Unit, type UnitContext } from './unit.js';
 import { waitForLock } from './wait-for-lock.js';
@@ -18,6 +19,8 @@ export type BatchOutcome =
   /** These files cannot share a transaction: try again with a batch that ends before this file. */
   | { kind: 'split'; before: number; why: string }
   | { kind: 'failed'; problem: Problem; at: number | undefined; times: FileTime[] }
+  /** Every file ran, and the schema was not as required at the end: one problem per failed fact. */
+  | { kind: 'not-verified'; problems: Problem[] }
   | { kind: 'cancelled' }
   | { kind: 'unknown'; problem: Problem };
 
@@ -127,6 +130,8 @@ function judge(error: unknown, batch: Batch, sent: Sent, signal: AbortSignal): V
   if (meaning === 'resolve') return { kind: 'resolve' };
   if (!(error instanceof SqlError)) throw error;
   if (error.code === CODES.changed || error.code === CODES.recorded) return { kind: 'changed' };
+  if (error.code === DOES_NOT_VERIFY)
+    return { kind: 'not-verified', problems: verificationProblems(error.message) };
   if (error.code === '57014' && signal.aborted) return { kind: 'cancelled' };
   const at = sent.current;
   const together = batch.files.length > 1 && at !== undefined && at > 0;

@@ -4,6 +4,8 @@ import { Cancelled, Failure, type PhaseReport } from '../base/report.js';
 import { applyBatch, type BatchContext, type BatchOutcome } from '../database/apply.js';
 import { type Batch, name, type PlannedFile } from '../database/batches.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
+import { verificationMessage } from '../database/schema-facts.js';
+import { recordStateAfter, recordStateBefore } from '../database/schema-record.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 
@@ -12,10 +14,6 @@ export interface MigrateOptions {
   plan?: DatabasePlan;
   /** Health has passed: apply the files marked `-- deploy: after-health` too. */
   contract?: boolean;
-  /** SQL that raises unless the schema is as required; it runs in the transaction of the last batch. */
-  verification?: string;
-  /** SQL for the transaction of the first batch, before its first file. */
-  before?: string;
 }
 
 /** How often a history may change under us before we give up. */
@@ -39,7 +37,7 @@ export async function migrate(
         record.summarise('Nothing was applied.');
         throw new Failure(plan.refusals);
       }
-      if (await applyPlan(tools, settings, plan, record, options)) return;
+      if (await applyPlan(tools, settings, plan, record)) return;
       if (plans === PLANS)
         throw new Failure({
           message: 'the migration history keeps changing: another tool is migrating this database',
@@ -78,24 +76,16 @@ async function applyPlan(
   settings: Settings,
   plan: DatabasePlan,
   record: PhaseRecord,
-  options: MigrateOptions,
 ): Promise<boolean> {
   const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
   const queue: Batch[] =
-    plan.batches.length === 0 && plan.baseline.length > 0
+    plan.batches.length === 0 && isWorthRecording(settings, plan)
       ? [{ mode: 'together', files: [] }]
       : [...plan.batches];
   let first = true;
   while (queue.length > 0) {
     const batch = queue.shift()!;
-    const context = batchContext(
-      settings,
-      plan,
-      recorded,
-      record,
-      { first, last: queue.length === 0 },
-      options,
-    );
+    const context = batchContext(settings, plan, recorded, record, { first, last: queue.length === 0 });
     const outcome = await runBatch(tools, batch, context);
     if (outcome.kind === 'changed') return false;
     if (outcome.kind === 'split') {
@@ -130,16 +120,26 @@ async function applyPlan(
   return true;
 }
 
+/**
+ * A deploy with nothing to apply still leaves its row: what it found is what later drift is measured against, and a
+ * rollback to the previous deploy must know that this one changed no schema.
+ */
+function isWorthRecording(settings: Settings, { baseline, look }: DatabasePlan): boolean {
+  if (baseline.length > 0) return true;
+  return settings.mode === 'deploy' && look?.missingRights.length === 0 && !look.readOnly;
+}
+
 function batchContext(
   settings: Settings,
   plan: DatabasePlan,
   recorded: readonly string[],
   record: PhaseRecord,
   place: { first: boolean; last: boolean },
-  options: MigrateOptions,
 ): BatchContext {
   const rules = settings.database!;
-  const after = place.last && rules.transaction === 'all' ? options.verification : undefined;
+  // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
+  const verified = place.last && rules.transaction === 'all';
+  const verification = verified ? verificationMessage(rules, plan.deferred.length > 0) : '';
   return {
     run: settings.run,
     environment: settings.environment,
@@ -147,8 +147,8 @@ function batchContext(
     recorded: [...recorded],
     baseline: place.first ? plan.baseline : [],
     position: (record.facts.applied?.length ?? 0) + 1,
-    ...(place.first && options.before !== undefined ? { before: options.before } : {}),
-    ...(after === undefined ? {} : { after }),
+    ...(place.first ? { before: recordStateBefore(settings.run.id) } : {}),
+    after: `${verification}\n${recordStateAfter(settings.run.id)}`,
   };
 }
 
@@ -196,6 +196,18 @@ function stop(
     });
     record.summarise(`The batch was rolled back: ${stands}.`);
     throw new Failure(outcome.problem);
+  }
+  if (outcome.kind === 'not-verified') {
+    record.facts.verified = false;
+    record.skip(...rest.map(name));
+    record.add({
+      name: 'verify before the commit',
+      outcome: 'failed',
+      startedAt: Date.now(),
+      milliseconds: 0,
+    });
+    record.summarise(`The schema does not verify, so the batch was rolled back: ${stands}.`);
+    throw new Failure(outcome.problems);
   }
   if (outcome.kind === 'cancelled') {
     record.skip(...rest.map(name));
