@@ -2,34 +2,22 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
-import { type CutoverResult, cutOver } from './cutover.js';
+import { cutOver } from './cutover.js';
 import { decideDeploy } from './decide.js';
-import { present, readText, writeAtomically } from './files.js';
+import { judgeEnvText } from './env-files.js';
+import { readText, writeAtomically } from './files.js';
 import { git, gitSays, isAncestor, type Repository } from './git.js';
 import { askLoopback } from './health.js';
-import { usesNext } from './install-and-build.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import { releaseName } from './layout.js';
+import { prepare } from './prepare.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease, prune } from './prune.js';
-import { rehearsalCommand, rehearse, sparePort } from './rehearse.js';
-import { readNote, releaseFolder } from './releases.js';
 import { repair } from './repair.js';
 import { type RunFolder, silence } from './run-folder.js';
-import {
-  carryChunks,
-  checkOutStage,
-  decideRecipe,
-  fetchSha,
-  findOutput,
-  missingOutput,
-  runInStage,
-  type Stage,
-  silentBuild,
-  stageRepository,
-} from './stage.js';
+import { fetchSha, stageRepository } from './stage.js';
 import { readState, writeState } from './state.js';
-import { readProject, type Survey, survey } from './survey.js';
+import { type Survey, survey } from './survey.js';
 import { emptyResult, type Teller } from './teller.js';
 
 export interface DeployContext {
@@ -68,7 +56,7 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
     throw error;
   }
   context.commit();
-  const cut: CutoverResult = await cutOver(adopted, stage, context);
+  const cut = await cutOver(adopted, stage, context);
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, teller);
   return { ...result, ...cut, warnings: teller.warnings };
 }
@@ -88,6 +76,12 @@ async function checkedSurvey({ request, env, folder, teller }: DeployContext): P
   const refusals: Problem[] = [...found.facts.refusals];
   const dirty = found.facts.dirtyFiles;
   if (dirty.length > 0 && request.dirtyCheckout === 'refuse') refusals.push(dirtyRefusal(dirty));
+  const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
+  if (envFault !== undefined)
+    refusals.push({
+      message: `env-file ${envFault}.`,
+      next: 'Check the secret that env-file comes from: it may be cut, or not set.',
+    });
   if (refusals.length > 0) throw new Failure(refusals);
   for (const trap of found.facts.warnings) teller.warn(trap);
   if (dirty.length > 0) {
@@ -185,134 +179,6 @@ async function adoptLive(found: Survey, { request, teller, signal }: DeployConte
   writeJournal(found.state, request.run, { event: 'adopted', release, sha: liveSha });
   teller.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
   return { ...found, history: historyOf(readJournal(found.state)) };
-}
-
-/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
-async function prepare(
-  found: Survey,
-  repository: Repository,
-  context: DeployContext,
-  result: RunResult,
-): Promise<Stage> {
-  const { request, teller } = context;
-  teller.event({ kind: 'state', state: 'preparing' });
-  const release = releaseName(request.sha, new Date());
-  const folder = releaseFolder(found.releases, release);
-  try {
-    const stage = await build(found, repository, context, { release, folder });
-    await rehearseStage(found, stage, context, result);
-    return stage;
-  } catch (error) {
-    await dropRelease(repository, folder);
-    throw error;
-  }
-}
-
-async function build(
-  found: Survey,
-  repository: Repository,
-  { request, teller, signal }: DeployContext,
-  { release, folder }: { release: string; folder: string },
-): Promise<Stage> {
-  await refuseCollisions(found, repository, request.sha);
-  const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
-  writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
-  const options = { tools: found.tools, request, folder, teller, signal };
-  const recipe = decideRecipe(options);
-  if (recipe.install !== undefined)
-    await teller.step('install', () => runInStage('install', recipe.install!, options), said);
-  if (recipe.build !== undefined)
-    await teller.step('build', () => runInStage('build', recipe.build!, options), said);
-  const made = await findOutput(found, request, folder);
-  const liveOutput = found.live === undefined ? [] : await liveOutputs(found);
-  if (recipe.build !== undefined) {
-    const missing = missingOutput(made, liveOutput, usesNext(readProject(folder)));
-    if (missing.length > 0) throw new Failure(silentBuild(missing[0]!));
-    if (made.includes('.next') && !present(join(folder, '.next/BUILD_ID')))
-      throw new Failure(silentBuild('.next/BUILD_ID'));
-  }
-  const notOwn = found.history.live
-    ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
-    : [];
-  const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
-  const env = request.envFile === undefined ? [] : [request.envFilePath];
-  return { release, sha: request.sha, folder, paths: [...made, ...env], envFiles, carriedChunks };
-}
-
-const said = (command: string): string => command;
-
-/** What of the usual build output the live version has. */
-async function liveOutputs(found: Survey): Promise<string[]> {
-  const note = found.history.live ? readNote(found.state, found.history.live.release) : undefined;
-  if (note && note.paths.length > 0) return note.paths;
-  return ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'].filter(
-    (path) => existsSync(join(found.live!, path)) && !found.project.files.has(`${path}/.gitkeep`),
-  );
-}
-
-/** `git reset --hard` would silently overwrite untracked files that the new commit tracks. */
-async function refuseCollisions(found: Survey, repository: Repository, sha: string): Promise<void> {
-  const { liveSha } = found.facts;
-  if (found.strategy !== 'in-place' || liveSha === undefined) return;
-  const added = await git(
-    repository,
-    'diff',
-    '--name-only',
-    '--no-renames',
-    '--diff-filter=A',
-    '-z',
-    liveSha,
-    sha,
-  );
-  const inTheWay = added.split('\0').filter((path) => path !== '' && present(join(found.live!, path)));
-  if (inTheWay.length === 0) return;
-  throw new Failure({
-    message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
-    next: 'Move them away on the server, or list them in shared-paths if they belong to the host.',
-  });
-}
-
-async function rehearseStage(
-  found: Survey,
-  stage: Stage,
-  { request, teller, folder, signal }: DeployContext,
-  result: RunResult,
-): Promise<void> {
-  const notRehearsed = (why: string): void => {
-    result.rehearsed = false;
-    result.notRehearsedWhy = why;
-    teller.progress(`not rehearsed: ${why}`);
-  };
-  result.rehearsed = false;
-  if (!request.rehearse) return notRehearsed('rehearse is false');
-  const entry = found.entry;
-  if (!entry) return notRehearsed('the application has no PM2 entry to take its command from');
-  const port = await sparePort();
-  const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];
-  const command = rehearsalCommand(entry, {
-    live,
-    stage: stage.folder,
-    port,
-    node: found.tools.find('node')!,
-  });
-  if (!command) return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
-  const { tools, state } = found;
-  await teller.step(
-    'rehearsal',
-    () =>
-      rehearse({
-        tools,
-        state,
-        command,
-        port,
-        sha: request.sha,
-        health: request.health,
-        log: folder.log,
-        signal,
-      }),
-    (facts) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,
-  );
-  result.rehearsed = true;
 }
 
 /** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */

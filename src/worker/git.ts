@@ -63,6 +63,11 @@ export function porcelainPaths(output: string): string[] {
   return paths;
 }
 
+/** True where git tracks the path, or files below it. */
+export async function isTracked(repository: Repository, path: string): Promise<boolean> {
+  return (await git(repository, 'ls-files', '-z', '--', path)) !== '';
+}
+
 /** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
 export async function untrackedPaths(repository: Repository): Promise<string[]> {
   const out = await git(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');

@@ -1,9 +1,9 @@
-import { linkSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
-import { dirname, join, sep } from 'node:path';
-import { Failure, type Problem } from '../base/report.js';
-import { carryEnvFiles, findEnvFiles, judgeEnvText } from './env-files.js';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Failure } from '../base/report.js';
+import { carryEnvFiles, findEnvFiles } from './env-files.js';
 import { isFolder, present, writeAtomically } from './files.js';
-import { fetchCommit, git, gitSays, headOf, type Repository, untrackedPaths } from './git.js';
+import { fetchCommit, git, gitSays, headOf, type Repository } from './git.js';
 import { type Recipe, recipeOf } from './install-and-build.js';
 import { explainEnd, lastLines, run } from './program.js';
 import type { DeployRequest } from './protocol.js';
@@ -78,12 +78,6 @@ export async function checkOutStage(
     found.live === undefined ? [] : findEnvFiles(found.live).filter((path) => !tracked.has(path));
   if (found.live !== undefined) carryEnvFiles(found.live, folder, envFiles);
   if (request.envFile !== undefined) {
-    const why = judgeEnvText(request.envFile);
-    if (why !== undefined)
-      throw new Failure({
-        message: `env-file ${why}.`,
-        next: 'Check the secret that env-file comes from: it may be cut, or not set.',
-      });
     writeAtomically(join(folder, request.envFilePath), request.envFile);
     if (!envFiles.includes(request.envFilePath)) envFiles.push(request.envFilePath);
   }
@@ -170,79 +164,4 @@ function failureAdvice(
   )
     return 'The lock file does not fit package.json: run the install on your machine and commit the lock file.';
   return `The live version was not touched. Run the ${what} on your machine at this commit, and see the output above.`;
-}
-
-/**
- * Finds what install and build made: everything in the stage that git does not track, without what the host
- * brought. The stage was fresh, so there is nothing old among it.
- */
-export async function findOutput(found: Survey, request: DeployRequest, folder: string): Promise<string[]> {
-  const stage: Repository = { tools: found.tools, folder };
-  const brought = new Set([...findEnvFiles(folder), ...request.sharedPaths, 'REVISION']);
-  const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
-  const shared = (path: string): boolean =>
-    request.sharedPaths.some((kept) => kept === path || kept.startsWith(`${path}${sep}`));
-  const made = untracked.filter((path) => !brought.has(path) && !shared(path));
-  const named = request.buildOutput.filter(
-    (path) => !made.some((known) => known === path || path.startsWith(`${known}/`)),
-  );
-  for (const path of named) if (!present(join(folder, path))) throw new Failure(silentBuild(path));
-  return made;
-}
-
-/** Exit code 0 is no proof: a build that died silently leaves nothing, or not the thing that the server starts. */
-export function silentBuild(missing: string): Problem {
-  return {
-    message: `The build ended with 0, but ${missing} was not made.`,
-    next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it is another output, name it in build-output.',
-  };
-}
-
-/** What a build must have made, from what the live version has. Pure: names in, missing names out. */
-export function missingOutput(made: readonly string[], before: readonly string[], next: boolean): string[] {
-  const usual = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit', 'lib'];
-  const wanted = new Set(before.filter((path) => usual.includes(path)));
-  if (next) wanted.add('.next');
-  return [...wanted].filter((path) => !made.includes(path));
-}
-
-/** Folders of a build whose file names hold a hash, so that old and new files can lie side by side. */
-const CHUNK_FOLDERS = [
-  '.next/static',
-  'dist/assets',
-  'dist/static',
-  'dist/client/assets',
-  'dist/_astro',
-  'build/static',
-  'build/client/assets',
-  '.output/public/_nuxt',
-  'public/build',
-];
-
-/**
- * Links the static files of the live version into the new one, so that pages which were loaded before the cutover
- * still find theirs. Files that the live version itself took over are left behind: one generation is enough.
- */
-export function carryChunks(live: string, folder: string, notOwn: readonly string[]): string[] {
-  const skip = new Set(notOwn);
-  const carried: string[] = [];
-  for (const root of CHUNK_FOLDERS) {
-    if (!isFolder(join(live, root)) || !isFolder(join(folder, root))) continue;
-    for (const file of filesBelow(join(live, root))) {
-      const path = join(root, file);
-      const target = join(folder, path);
-      if (skip.has(path) || present(target)) continue;
-      mkdirSync(dirname(target), { recursive: true });
-      linkSync(join(live, path), target);
-      carried.push(path);
-    }
-  }
-  return carried;
-}
-
-function filesBelow(root: string, below = ''): string[] {
-  return readdirSync(join(root, below), { withFileTypes: true }).flatMap((item) => {
-    const path = join(below, item.name);
-    return item.isDirectory() ? filesBelow(root, path) : item.isFile() ? [path] : [];
-  });
 }

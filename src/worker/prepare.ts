@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { Failure } from '../base/report.js';
+import type { DeployContext } from './deploy.js';
+import { present, writeAtomically } from './files.js';
+import { git, type Repository } from './git.js';
+import { releaseName } from './layout.js';
+import { carryChunks, checkOutput, findOutput } from './output.js';
+import type { RunResult } from './protocol.js';
+import { dropRelease } from './prune.js';
+import { rehearsalCommand, rehearse, sparePort } from './rehearse.js';
+import { readNote, releaseFolder } from './releases.js';
+import { checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
+import type { Survey } from './survey.js';
+
+/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
+export async function prepare(
+  found: Survey,
+  repository: Repository,
+  context: DeployContext,
+  result: RunResult,
+): Promise<Stage> {
+  const { request, teller } = context;
+  teller.event({ kind: 'state', state: 'preparing' });
+  const release = releaseName(request.sha, new Date());
+  const folder = releaseFolder(found.releases, release);
+  try {
+    const stage = await build(found, repository, context, { release, folder });
+    await rehearseStage(found, stage, context, result);
+    return stage;
+  } catch (error) {
+    await dropRelease(repository, folder);
+    throw error;
+  }
+}
+
+async function build(
+  found: Survey,
+  repository: Repository,
+  { request, teller, signal }: DeployContext,
+  { release, folder }: { release: string; folder: string },
+): Promise<Stage> {
+  await refuseCollisions(found, repository, request.sha);
+  const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+  writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
+  const options = { tools: found.tools, request, folder, teller, signal };
+  const recipe = decideRecipe(options);
+  if (recipe.install !== undefined)
+    await teller.step('install', () => runInStage('install', recipe.install!, options), said);
+  const build = recipe.build;
+  const made =
+    build === undefined
+      ? await findOutput(found, request, folder)
+      : await teller.step(
+          'build',
+          async () => {
+            await runInStage('build', build, options);
+            return checkOutput(found, request, folder);
+          },
+          (paths) => `${build}: ${paths.join(', ')}`,
+        );
+  const notOwn = found.history.live
+    ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
+    : [];
+  const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
+  const env = request.envFile === undefined ? [] : [request.envFilePath];
+  return { release, sha: request.sha, folder, paths: [...made, ...env], envFiles, carriedChunks };
+}
+
+const said = (command: string): string => command;
+
+/** `git reset --hard` would silently overwrite untracked files that the new commit tracks. */
+async function refuseCollisions(found: Survey, repository: Repository, sha: string): Promise<void> {
+  const { liveSha } = found.facts;
+  if (found.strategy !== 'in-place' || liveSha === undefined) return;
+  const added = await git(
+    repository,
+    'diff',
+    '--name-only',
+    '--no-renames',
+    '--diff-filter=A',
+    '-z',
+    liveSha,
+    sha,
+  );
+  const inTheWay = added.split('\0').filter((path) => path !== '' && present(join(found.live!, path)));
+  if (inTheWay.length === 0) return;
+  throw new Failure({
+    message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
+    next: 'Move them away on the server, or list them in shared-paths if they belong to the host.',
+  });
+}
+
+async function rehearseStage(
+  found: Survey,
+  stage: Stage,
+  { request, teller, folder, signal }: DeployContext,
+  result: RunResult,
+): Promise<void> {
+  const notRehearsed = (why: string): void => {
+    result.rehearsed = false;
+    result.notRehearsedWhy = why;
+    teller.progress(`not rehearsed: ${why}`);
+  };
+  result.rehearsed = false;
+  if (!request.rehearse) return notRehearsed('rehearse is false');
+  const entry = found.entry;
+  if (!entry) return notRehearsed('the application has no PM2 entry to take its command from');
+  const port = await sparePort();
+  const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];
+  const command = rehearsalCommand(entry, {
+    live,
+    stage: stage.folder,
+    port,
+    node: found.tools.find('node')!,
+  });
+  if (!command) return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
+  const { tools, state } = found;
+  await teller.step(
+    'rehearsal',
+    () =>
+      rehearse({
+        tools,
+        state,
+        command,
+        port,
+        sha: request.sha,
+        health: request.health,
+        log: folder.log,
+        signal,
+      }),
+    (facts) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,
+  );
+  result.rehearsed = true;
+}
