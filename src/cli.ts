@@ -42,16 +42,14 @@ export async function cli(door: { dist: string }): Promise<void> {
   const told = teller(terminalSink(screen), clean);
   const mode = flags.values.get('mode') ?? '';
   try {
-    const parsed =
-      flags.problems.length > 0
-        ? { problems: flags.problems }
-        : parseSettings(read, surroundings(runIdentity(env), process.cwd(), true));
+    const parsed = parseSettings(read, surroundings(runIdentity(env), process.cwd(), true));
+    const problems = [...flags.problems, ...parsed.problems];
     for (const problem of visibleSecrets(flags.values)) told.log({ kind: 'warning', problem });
-    if ('settings' in parsed && parsed.settings) {
+    if (parsed.settings && problems.length === 0) {
       end(await work(parsed.settings, told, door.dist, startedAt), told, clean);
     } else {
-      for (const problem of parsed.problems) told.log({ kind: 'problem', problem });
-      end(refusal(mode, parsed.problems, startedAt), told, clean);
+      for (const problem of problems) told.log({ kind: 'problem', problem });
+      end(refusal(mode, problems, startedAt), told, clean);
     }
   } catch (error) {
     const problems = problemsOf(error);

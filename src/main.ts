@@ -3,7 +3,7 @@ import { type Problem, problemsOf, type Report } from './base/report.js';
 import { sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
 import { run, settle } from './deploy.js';
-import { hearing, refusal, type Stoppable, snapshot, stoppable } from './door.js';
+import { type Hearing, hearing, refusal, type Stoppable, snapshot, stoppable } from './door.js';
 import { COMMENT_LIMIT, updateComment, wantsComment } from './github/comment.js';
 import { closeDeployment, openDeployment } from './github/deployment.js';
 import { actionInputs, maskSecrets } from './github/inputs.js';
@@ -26,6 +26,8 @@ interface Session {
   readonly read: ReadInput;
   readonly run: Run;
   readonly teller: Teller;
+  /** Hears everything that is told through its log. */
+  readonly heard: Hearing;
   readonly publication: Publication;
   readonly startedAt: number;
 }
@@ -33,14 +35,14 @@ interface Session {
 /** The main step: inputs, work, outputs. Sets the exit code and never throws. */
 export async function action(door: { dist: string }): Promise<void> {
   const session = openSession(process.env);
-  const { read, teller, startedAt } = session;
+  const { read, teller } = session;
   try {
     teller.log({ kind: 'line', text: firstLine(read('mode'), session.run) });
     const parsed = parse(session);
     if (parsed.settings === undefined) await publish(refuse(session, parsed.problems), session.publication);
     else await work(session, parsed.settings, door.dist);
   } catch (error) {
-    await publish(refusal(read('mode'), problemsOf(error), startedAt), session.publication);
+    await publish(refuse(session, problemsOf(error)), session.publication);
   } finally {
     teller.end();
     leave();
@@ -63,7 +65,7 @@ export async function post(door: { dist: string }): Promise<void> {
     const parsed = parse(session);
     if (parsed.settings === undefined) return void refuse(session, parsed.problems);
     const { settings } = parsed;
-    const heard = hearing(teller.log);
+    const { heard } = session;
     const ended = await guarded(session, (signal) =>
       settle(settings, { log: heard.log, signal, dist: door.dist }),
     );
@@ -82,7 +84,7 @@ export async function post(door: { dist: string }): Promise<void> {
         await closeDeployment({ ...api(session, settings), log: teller.log }, settings, id, 'cancelled');
     }
   } catch (error) {
-    await publish(refusal(session.read('mode'), problemsOf(error), session.startedAt), publication);
+    await publish(refuse(session, problemsOf(error)), publication);
   } finally {
     teller.end();
     leave();
@@ -91,8 +93,7 @@ export async function post(door: { dist: string }): Promise<void> {
 
 /** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
 async function work(session: Session, settings: Settings, dist: string): Promise<void> {
-  const { teller, publication, startedAt } = session;
-  const heard = hearing(teller.log);
+  const { teller, heard, publication, startedAt } = session;
   const { saveState } = await import('@actions/core');
   saveState(STATE.begun, settings.mode);
   const options = { ...api(session, settings), log: heard.log };
@@ -157,15 +158,17 @@ function openSession(env: NodeJS.ProcessEnv): Session {
   const unmasked = maskSecrets(secrets);
   const clean = sanitiser(secrets);
   const told = teller(githubSink(), clean);
+  const heard = hearing(told.log);
   if (unmasked > 0) {
     const message = `${unmasked} secret value(s) are too short or too common to be masked: a mask would blank ordinary words out of the log.`;
-    told.log({ kind: 'warning', problem: { message, next: 'Use a longer secret.' } });
+    heard.log({ kind: 'warning', problem: { message, next: 'Use a longer secret.' } });
   }
   const identity = runIdentity(env);
   return {
     read,
     run: identity,
     teller: told,
+    heard,
     publication: { run: identity, env, clean, folder: env.RUNNER_TEMP || tmpdir() },
     startedAt,
   };
@@ -176,10 +179,13 @@ function parse(session: Session): ReturnType<typeof parseSettings> {
   return parseSettings(session.read, surroundings(session.run, workspace, false));
 }
 
-/** Tells every problem with the inputs at once; nothing has been connected to. */
+/** Tells every problem at once; the report of a run that came to nothing. */
 function refuse(session: Session, problems: Problem[]): Report {
   for (const problem of problems) session.teller.log({ kind: 'problem', problem });
-  return refusal(session.read('mode'), problems, session.startedAt);
+  return {
+    ...refusal(session.read('mode'), problems, session.startedAt),
+    warnings: session.heard.warnings,
+  };
 }
 
 function guarded<T>(session: Session, action: (signal: AbortSignal) => Promise<T>): Promise<Stoppable<T>> {

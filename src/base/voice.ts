@@ -26,7 +26,7 @@ export function voice(entry: Exclude<LogEntry, { kind: 'output' }>): string[] {
       return inertLines(entry.text).map((line) => `  ...     ${line}`);
     case 'line':
     case 'debug':
-      return inertLines(entry.text);
+      return entry.text === '' ? [''] : inertLines(entry.text);
     case 'notice':
       return problemLines(entry.problem, '', 'notice: ');
     case 'warning':
@@ -79,6 +79,8 @@ function caretLines(at: SourcePosition): string[] {
 
 function closingSentence(report: PhaseReport): string {
   const { phase, outcome, summary } = report;
+  // A phase that words the whole sentence itself.
+  if (summary?.startsWith(`${phase} `)) return summary;
   const step = report.steps.find((each) => each.outcome === 'failed' || each.outcome === 'unknown')?.name;
   const at = step === undefined ? '' : ` at ${step}`;
   const start = {

@@ -12,6 +12,10 @@ export function actionInputs(env: NodeJS.ProcessEnv): ReadInput {
  * would blank that word out of the whole log.
  */
 export function maskSecrets(values: readonly string[]): number {
-  for (const form of new Set(values.flatMap(secretForms))) command('add-mask', form);
+  const forms = new Set(values.flatMap(secretForms));
+  // The runner shows a line for each; folded, they do not hide the beginning of the run.
+  if (forms.size > 0) command('group', 'Secrets masked');
+  for (const form of forms) command('add-mask', form);
+  if (forms.size > 0) command('endgroup');
   return values.filter((value) => isUnmaskable(value.trim())).length;
 }

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { OUTPUT_NAMES } from '../../src/base/outputs.js';
+import { secretForms } from '../../src/base/secret.js';
+import { preloadFlags, runBundle, temporaryFolder } from '../servers/doors.js';
+import { type GitHubApi, startGitHubApi } from '../servers/github-api.js';
+import type { RunResult } from '../servers/runner.js';
+
+const TOKEN = 'ghs_0123456789abcdefghijklmnopqrstuvwxyz';
+const PASSWORD = 'p@ss/w0rd #1 hotel';
+
+const folder = temporaryFolder();
+let api: GitHubApi;
+/** Answers every path with 200, and /hang never. */
+const site = createServer((request, response) => {
+  if (request.url === '/hang') return;
+  response.writeHead(200, { 'content-type': request.url === '/' ? 'text/html' : 'application/json' });
+  response.end(request.url === '/' ? '<!doctype html><title>hotel</title>' : '{"status":"ok"}');
+});
+let url = '';
+/** Answers every login with a Postgres error that quotes the password, as a careless proxy might. */
+const gate = createTcpServer((socket) => {
+  socket.on('error', () => {});
+  socket.once('data', () => {
+    const fields = `SFATAL\0C28P01\0Mpassword authentication failed: ${PASSWORD}\0\0`;
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(Buffer.byteLength(fields) + 4);
+    socket.end(Buffer.concat([Buffer.from('E'), length, Buffer.from(fields)]));
+  });
+});
+let databaseUrl = '';
+before(async () => {
+  api = await startGitHubApi(TOKEN);
+  await new Promise<void>((done) => site.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => gate.listen(0, '127.0.0.1', done));
+  const { port } = gate.address() as AddressInfo;
+  databaseUrl = `postgresql://deploy:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/app?sslmode=disable`;
+  const migrations = join(folder.path, 'supabase/migrations');
+  mkdirSync(migrations, { recursive: true });
+  writeFileSync(join(migrations, '20250101000000_rooms.sql'), 'create table rooms (id int primary key);\n');
+  url = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+});
+after(async () => {
+  folder.remove();
+  site.closeAllConnections();
+  await new Promise((done) => site.close(done));
+  await new Promise((done) => gate.close(done));
+  await api.close();
+});
+
+function assertOutputs(result: RunResult, outcome: string): void {
+  assert.deepEqual(Object.keys(result.outputs).sort(), [...OUTPUT_NAMES].sort());
+  assert.equal(result.outputs.outcome, outcome, result.log);
+}
+
+const health = (more: Record<string, string> = {}): Record<string, string> => ({
+  mode: 'health',
+  'health-url': url,
+  'health-deadline': '2s',
+  ...more,
+});
+
+describe('the GitHub door', () => {
+  test('a good run: outputs, report file, summary, no annotation, nothing for post', async () => {
+    let report = '';
+    const result = await runBundle({
+      workspace: folder.path,
+      inputs: health(),
+      onLine: (line) => {
+        // The runner's temp folder goes with the run, so the file is read while it lives.
+        if (line.startsWith('report: ')) report = readFileSync(line.slice(8), 'utf8');
+      },
+    });
+    assert.equal(result.exitCode, 0, result.log);
+    assertOutputs(result, 'success');
+    assert.equal(result.outputs.healthy, 'true');
+    assert.equal(result.outputs.verdict, 'ok');
+    assert.equal(JSON.parse(report).outcome, 'success');
+    assert.match(result.summary, /^## ✅ health succeeded/);
+    assert.deepEqual(result.annotations, []);
+    assert.equal(result.state.begun, 'health');
+    assert.equal(result.post?.log, '');
+    assert.match(result.log, /##\[endgroup\]\nmuva-deploy health, run 1001 attempt 1\n/);
+  });
+
+  test('wrong settings: all problems at once, exit 1, outputs set, and post has nothing to do', async () => {
+    const result = await runBundle({
+      workspace: folder.path,
+      inputs: { mode: 'deploi', 'health-timeout': '5', rehearse: 'maybe', 'database-url': 'mysql://x' },
+    });
+    assert.equal(result.exitCode, 1);
+    assertOutputs(result, 'failure');
+    for (const name of ['mode', 'health-timeout', 'rehearse', 'database-url'])
+      assert.match(result.log, new RegExp(`^error: ${name}: `, 'm'));
+    assert.match(result.summary, /^## ❌ /);
+    assert.equal(
+      result.annotations.filter((each) => each.level === 'error').length,
+      4,
+      JSON.stringify(result.annotations),
+    );
+    assert.deepEqual([result.state, result.post?.log], [{}, '']);
+  });
+
+  test('row 125: a value with line breaks and EOF reaches the output whole', async () => {
+    const temp = join(folder.path, 'a\nEOF\nghadelimiter_x\nb=c');
+    mkdirSync(temp);
+    const result = await runBundle({ workspace: folder.path, inputs: health(), env: { RUNNER_TEMP: temp } });
+    assert.equal(result.conclusion, 'success', result.log);
+    assert.ok(result.outputs.report!.startsWith(`${temp}/muva-deploy-health-`), result.outputs.report);
+    assertOutputs(result, 'success');
+  });
+
+  test('row 126: outside of Actions it runs all the same', async () => {
+    const none = Object.fromEntries(
+      `GITHUB_ACTIONS GITHUB_ACTOR GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_REPOSITORY GITHUB_RUN_ATTEMPT GITHUB_RUN_ID
+       GITHUB_SERVER_URL GITHUB_SHA GITHUB_WORKSPACE RUNNER_TEMP`
+        .split(/\s+/)
+        .map((name) => [name, '']),
+    );
+    const result = await runBundle({
+      workspace: folder.path,
+      inputs: health(),
+      env: { ...none, TMPDIR: folder.path },
+    });
+    assert.equal(result.exitCode, 0, result.log);
+    assert.match(result.log, /^muva-deploy health, run local-\d{8}T\d{6}-[0-9a-f]{4} attempt 1$/m);
+  });
+
+  test('rows 127 and 133: a failed connection leaves no form of the password in log, outputs or summary', async () => {
+    const result = await runBundle({
+      workspace: folder.path,
+      inputs: { mode: 'verify', 'database-url': databaseUrl },
+      env: { ACTIONS_STEP_DEBUG: 'true' },
+    });
+    assert.equal(result.exitCode, 1);
+    assertOutputs(result, 'failure');
+    assert.match(result.log, /password authentication failed: \*\*\*/);
+    const seen = [
+      result.log,
+      result.summary,
+      JSON.stringify(result.outputs),
+      JSON.stringify(result.annotations),
+    ].join('\n');
+    const forms = [
+      ...secretForms(PASSWORD),
+      ...secretForms(encodeURIComponent(PASSWORD)),
+      ...secretForms(databaseUrl),
+    ];
+    for (const form of forms) assert.ok(!seen.includes(form), form);
+  });
+
+  test('row 128: a secret that is too short or a common word is warned about and does not blank the log', async () => {
+    const result = await runBundle({
+      workspace: folder.path,
+      inputs: health({ 'ssh-passphrase': 'test', 'supabase-access-token': 'ab' }),
+    });
+    assert.match(result.log, /warning: 2 secret value\(s\) are too short or too common/);
+    assert.doesNotMatch(result.rawLog, /::add-mask::(test|ab)$/m);
+    assert.ok(
+      result.annotations.some(
+        (each) => each.level === 'warning' && /too short or too common/.test(each.message),
+      ),
+    );
+  });
+
+  for (const [how, code] of [
+    ['an error that nobody caught', 'throw error'],
+    ['a rejection that nobody handled', 'Promise.reject(error)'],
+  ])
+    test(`row 132: ${how} is cleaned, and the outputs are written`, async () => {
+      const preload = preloadFlags(
+        folder.path,
+        `setTimeout(() => { const error = new Error('socket of ' + process.env['INPUT_DATABASE-URL']); ${code}; }, 400);`,
+      );
+      const result = await runBundle({
+        workspace: folder.path,
+        inputs: health({
+          'health-paths': '/hang',
+          'health-deadline': '30s',
+          'database-url': databaseUrl,
+          skip: 'database',
+        }),
+        env: { NODE_OPTIONS: preload.join(' ') },
+      });
+      assert.equal(result.exitCode, 1, result.log);
+      assertOutputs(result, 'failure');
+      assert.match(result.log, /socket of \*\*\*/);
+      for (const form of secretForms(PASSWORD)) assert.ok(!result.log.includes(form), form);
+      assert.doesNotMatch(result.log, /\n\s+at /);
+    });
+});
+
+describe('cancel', () => {
+  test('row 114: during health: the truth within 6 s, and exit 1', async () => {
+    const started = { at: 0 };
+    const result = await runBundle({
+      workspace: folder.path,
+      inputs: health({ 'health-paths': '/hang', 'health-deadline': '60s', 'health-timeout': '50s' }),
+      cancelAfter: (log) => {
+        if (!/^health /m.test(log)) return false;
+        started.at ||= performance.now();
+        return true;
+      },
+    });
+    assert.ok(performance.now() - started.at < 6_000);
+    assert.deepEqual([result.exitCode, result.signal, result.conclusion], [1, null, 'cancelled'], result.log);
+    assertOutputs(result, 'cancelled');
+    assert.match(result.log, /^SIGINT received: stopping what is under way$/m);
+    assert.match(result.summary, /^## ⏹️ /);
+  });
+
+  test('row 115: after a forced cancel nothing is claimed: no outputs, a begun state without an end', async () => {
+    const result = await runBundle({
+      workspace: folder.path,
+      inputs: health({ 'health-paths': '/hang', 'health-deadline': '60s', 'health-timeout': '50s' }),
+      cancelAfter: (log) => /^health /m.test(log),
+      force: true,
+    });
+    assert.equal(result.signal, 'SIGKILL');
+    assert.deepEqual([result.outputs, result.post], [{}, undefined]);
+    assert.deepEqual(result.state, { begun: 'health' });
+  });
+});
+
+describe('plan on a pull request', () => {
+  const pull = (head: string): object => ({
+    pull_request: {
+      number: 7,
+      head: { repo: { full_name: head } },
+      base: { repo: { full_name: 'octocat/hotel' } },
+    },
+  });
+  const plan = async (head: string, inputs: Record<string, string> = {}): Promise<RunResult> =>
+    runBundle({
+      workspace: folder.path,
+      inputs: { mode: 'plan', skip: 'database, vps', ...inputs },
+      token: TOKEN,
+      event: pull(head),
+      env: { GITHUB_EVENT_NAME: 'pull_request', GITHUB_API_URL: api.url },
+    });
+
+  test('of the repository itself keeps one comment', async () => {
+    for (const _ of [1, 2]) {
+      const result = await plan('octocat/hotel');
+      assert.equal(result.exitCode, 0, result.log);
+    }
+    assert.equal(api.comments.length, 1);
+    assert.match(api.comments[0]!.body, /^<!-- muva-deploy plan {2}-->\n## ✅ plan succeeded/);
+  });
+
+  test('row 122: without the permission it is a warning and the summary', async () => {
+    api.fail('forbidden');
+    const result = await plan('octocat/hotel');
+    api.fail(undefined);
+    assert.equal(result.exitCode, 0);
+    assert.match(result.summary, /Plan comment not written/);
+    assert.ok(
+      result.annotations.some(
+        ({ level, message }) => level === 'warning' && /pull-requests: write/.test(message),
+      ),
+    );
+  });
+
+  test('row 122: of a fork asks nothing of the API and leaves the plan in the summary', async () => {
+    api.requests.length = 0;
+    const result = await plan('somebody/hotel');
+    assert.equal(result.exitCode, 0, result.log);
+    assert.deepEqual(api.requests, []);
+    assert.match(result.summary, /plan succeeded/);
+    assert.match(result.log, /the token of a fork cannot comment/);
+  });
+
+  test('of a fork, anything that writes is refused', async () => {
+    const result = await plan('somebody/hotel', { mode: 'migrate', skip: '', 'database-url': databaseUrl });
+    assert.equal(result.exitCode, 1);
+    assert.match(result.log, /mode: "migrate" is refused on a pull request from a fork/);
+  });
+});
