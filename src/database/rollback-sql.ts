@@ -47,7 +47,7 @@ begin
     execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
       ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
     execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
-      order by started_at desc), ''[]'') from ${RUNS_TABLE}' into runs;
+      order by coalesce(finished_at, started_at) desc), ''[]'') from ${RUNS_TABLE}' into runs;
   end if;
   perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb)::text, true);
 end`)}; select current_setting('muva.look')::jsonb as look;`;

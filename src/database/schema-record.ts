@@ -41,16 +41,7 @@ export function recordStateBefore(runId: string): string {
 export function recordStateAfter(runId: string): string {
   return statement(`
   update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
-    changes = case when r.objects is null then r.changes else (${mergedChanges}) end
-  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`);
-}
-
-/** A statement for a run that had nothing to apply: the state is remembered, so that drift is told from now on. */
-export function recordStateUnchanged(runId: string): string {
-  return statement(`
-  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, f.fingerprint),
-    fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp()
+    outcome = 'applied', changes = case when r.objects is null then r.changes else (${mergedChanges}) end
   from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
   update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`);
 }
