@@ -108,7 +108,12 @@ function applicationEnvironment(value: unknown): Record<string, string> {
   );
 }
 
+/**
+ * How PM2 runs the application; undefined where it does not. Starts no daemon: a look must change nothing, and two
+ * looks at once would start two daemons, of which one client then waits for ever.
+ */
 export async function findEntry(tools: Toolbox, name: string): Promise<Entry | undefined> {
+  if (daemonPid(tools) === undefined && !existsSync(join(pm2Home(tools), 'rpc.sock'))) return undefined;
   const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
   if (code !== 0)
     throw new Failure({
@@ -118,10 +123,13 @@ export async function findEntry(tools: Toolbox, name: string): Promise<Entry | u
   return entryIn(stdout, name);
 }
 
+function pm2Home(tools: Toolbox): string {
+  return tools.env.PM2_HOME ?? join(tools.home, '.pm2');
+}
+
 /** The id of this user's PM2 daemon, as PM2 wrote it. */
 export function daemonPid(tools: Toolbox): number | undefined {
-  const folder = tools.env.PM2_HOME ?? join(tools.home, '.pm2');
-  const pid = Number(readText(join(folder, 'pm2.pid')));
+  const pid = Number(readText(join(pm2Home(tools), 'pm2.pid')));
   return Number.isInteger(pid) && pid > 1 && isAlive(pid, undefined) ? pid : undefined;
 }
 
