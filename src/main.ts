@@ -76,7 +76,9 @@ export async function post(door: { dist: string }): Promise<void> {
     const between = async (final: Report): Promise<readonly Problem[]> =>
       id === ''
         ? []
-        : collect((log) => closeDeployment({ ...api(session, settings), log }, settings, id, final.outcome));
+        : collect(session, (log) =>
+            closeDeployment({ ...api(session, settings), log }, settings, id, final.outcome),
+          );
     if (report) await publish(report, { ...publication, between });
     else {
       teller.log({ kind: 'line', text: 'Nothing of this run is left half done.' });
@@ -114,7 +116,7 @@ async function work(session: Session, settings: Settings, dist: string): Promise
   if (report.unsettled !== true) saveState(STATE.final, report.outcome);
   const deadline = ended.stopped ? API_AFTER_STOP : undefined;
   const between = (said: Report): Promise<readonly Problem[]> =>
-    collect(async (log) => {
+    collect(session, async (log) => {
       const to = { ...options, log, ...(deadline === undefined ? {} : { deadline }) };
       if (deployment !== undefined && report.unsettled !== true)
         await closeDeployment(to, settings, deployment, said.outcome);
@@ -207,11 +209,15 @@ function api(session: Session, settings: Settings): { run: Run; token: Settings[
   return { run: session.run, token: settings.githubToken };
 }
 
-/** Runs work that warns, and returns its warnings, for the annotations. */
-async function collect(work: (log: Teller['log']) => Promise<void>): Promise<readonly Problem[]> {
+/** Runs work that may warn, and returns its warnings as well, for the annotations. */
+async function collect(
+  session: Session,
+  work: (log: Teller['log']) => Promise<void>,
+): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
   await work((entry) => {
     if (entry.kind === 'warning') problems.push(entry.problem);
+    session.teller.log(entry);
   });
   return problems;
 }
