@@ -11,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { licences } from './licences.mjs';
 
@@ -84,21 +84,27 @@ function bundle(entry, folder) {
  * lazy chunk that loads them, compressed: no binary file in the repository, and nothing to find at run time.
  */
 function inlineParser(folder) {
-  const marker = 'var wasmBinary;';
   const chunks = readdirSync(folder).filter(
     (file) => file.endsWith('.js') && readFileSync(join(folder, file), 'utf8').includes('PgQueryModule'),
   );
   if (chunks.length !== 1) throw new Error(`expected one chunk with the parser, found ${chunks.length}`);
   const path = join(folder, chunks[0]);
-  const code = readFileSync(path, 'utf8');
-  if (code.split(marker).length !== 2) throw new Error(`expected "${marker}" once in ${basename(path)}`);
   const wasm = readFileSync('node_modules/libpg-query/wasm/libpg-query.wasm');
   const packed = brotliCompressSync(wasm, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: wasm.length },
-  });
-  const loader = `var wasmBinary=require("node:zlib").brotliDecompressSync(Buffer.from("${packed.toString('base64')}","base64"));`;
-  writeFileSync(
-    path,
-    code.replace(marker, () => loader),
-  );
+  }).toString('base64');
+  const unpack = `require("node:zlib").brotliDecompressSync(Buffer.from("${packed}","base64"))`;
+  const code = readFileSync(path, 'utf8');
+  const first = replaceOnce(code, 'var wasmBinary;', `var wasmBinary=${unpack};`);
+  // Emscripten's loader looks at its file even when it was given the bytes.
+  const reader = 'function getBinarySync(file){';
+  writeFileSync(path, replaceOnce(first, reader, `${reader}if(wasmBinary){return wasmBinary}`));
+}
+
+/** Replaces text that must stand there exactly once: a new version of the library must not slip through. */
+function replaceOnce(text, old, replacement) {
+  const parts = text.split(old);
+  if (parts.length !== 2)
+    throw new Error(`expected ${JSON.stringify(old)} once, found it ${parts.length - 1} times`);
+  return parts.join(replacement);
 }
