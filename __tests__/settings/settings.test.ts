@@ -276,3 +276,37 @@ describe('a rollback from a terminal', () => {
     );
   });
 });
+
+describe('health', () => {
+  const rest: Inputs = {
+    'supabase-service-role-key': 'service-key-0123456789',
+    'supabase-project-ref': 'abcdefghijklmnopqrst',
+  };
+
+  test('the base URL has no query, the paths begin with a slash, and there is at least one', () => {
+    const url = { mode: 'health', 'health-url': 'https://shop.example/base/' };
+    assert.equal(accepted(url).health.url, 'https://shop.example/base');
+    refused(
+      { mode: 'health', 'health-url': 'https://shop.example/?a=1' },
+      'health-url',
+      /query or a fragment/,
+    );
+    refused({ mode: 'health', 'health-url': 'shop.example' }, 'health-url', /not a URL.*https/);
+    refused({ mode: 'health', 'health-url': 'https://u:p@shop.example' }, 'health-url', /user or password/);
+    refused({ ...url, 'health-paths': 'api/health' }, 'health-paths', /start with a slash/);
+    refused({ ...url, 'health-paths': ',' }, 'health-paths', /names no path/);
+    assert.deepEqual(accepted({ ...url, 'health-paths': '/a, /b\n/a' }).health.paths, ['/a', '/b']);
+  });
+
+  test('the service key goes to the project, encrypted, or nowhere', () => {
+    const asked = { mode: 'health', 'database-url': URL_OK, ...rest };
+    assert.equal(accepted(asked).health.rest?.url, 'https://abcdefghijklmnopqrst.supabase.co/rest/v1/');
+    refused({ ...asked, 'supabase-api-url': 'http://api.example' }, 'supabase-api-url', /not encrypted/);
+    refused({ ...asked, 'supabase-project-ref': 'evil.example/x' }, 'supabase-project-ref', /20 letters/);
+    assert.equal(
+      accepted({ ...asked, 'supabase-api-url': 'http://127.0.0.1:8000/' }).health.rest?.url,
+      'http://127.0.0.1:8000/rest/v1/',
+    );
+    assert.equal(accepted({ mode: 'health', 'database-url': URL_OK }).health.rest, undefined);
+  });
+});

@@ -366,13 +366,7 @@ function readConnection(reader: InputReader, read: ReadInput): DatabaseConnectio
   const projectRef = reader.text('supabase-project-ref');
   const accessToken = read('supabase-access-token');
   if (projectRef === '' || accessToken === '') return undefined;
-  if (!/^[a-z0-9]{20}$/.test(projectRef)) {
-    reader.complain(
-      'supabase-project-ref',
-      'is not a project reference',
-      'It is the 20 letters in your project URL: https://<project-ref>.supabase.co.',
-    );
-  }
+  complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
   const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
   complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
   return { kind: 'management-api', projectRef, accessToken: new Secret(accessToken), apiUrl, ...certificate };
@@ -529,8 +523,10 @@ function readJump(reader: InputReader, user: string, port: number): SshSettings[
 
 function readHealth(reader: InputReader, read: ReadInput): HealthSettings {
   const url = reader.optional('health-url')?.replace(/\/+$/, '');
-  if (url !== undefined) complainAbout(reader, 'health-url', checkWebUrl(url, false));
-  const paths = reader.list('health-paths');
+  if (url !== undefined) complainAbout(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
+  const paths = [...new Set(reader.list('health-paths'))];
+  if (paths.length === 0)
+    reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
   for (const path of paths) {
     if (!path.startsWith('/') || /\s/.test(path))
       reader.complain(
@@ -543,6 +539,15 @@ function readHealth(reader: InputReader, read: ReadInput): HealthSettings {
   const expectVersion = reader.optional('expect-version');
   const key = read('supabase-service-role-key');
   const projectRef = reader.text('supabase-project-ref');
+  const apiUrl = reader.text('supabase-api-url');
+  // The service key is sent there: never in plaintext off this machine, whatever the database is reached by.
+  const sendsKey = key !== '' && projectRef !== '';
+  const complained = (name: InputName): boolean =>
+    reader.problems.some(({ message }) => message.startsWith(`${name}:`));
+  if (sendsKey && !complained('supabase-api-url'))
+    complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
+  if (sendsKey && !complained('supabase-project-ref'))
+    complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
   return {
     ...(url === undefined ? {} : { url }),
     paths,
@@ -553,9 +558,7 @@ function readHealth(reader: InputReader, read: ReadInput): HealthSettings {
     successes: reader.integer('health-successes', 1, 100),
     checkAssets: reader.boolean('check-assets'),
     ...(expectVersion === undefined ? {} : { expectVersion }),
-    ...(key === '' || projectRef === ''
-      ? {}
-      : { rest: { url: restUrl(projectRef, reader.text('supabase-api-url')), key: new Secret(key) } }),
+    ...(sendsKey ? { rest: { url: restUrl(projectRef, apiUrl), key: new Secret(key) } } : {}),
   };
 }
 
@@ -739,6 +742,26 @@ function checkWebUrl(text: string, secure: boolean): Complaint {
   if (secure && url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
     return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
   return undefined;
+}
+
+function checkProjectRef(text: string): Complaint {
+  return /^[a-z0-9]{20}$/.test(text)
+    ? undefined
+    : {
+        wrong: 'is not a project reference',
+        right: 'It is the 20 letters in your project URL: https://<project-ref>.supabase.co.',
+      };
+}
+
+/** The health paths are added to this URL, so nothing may follow its path. */
+function checkBaseUrl(text: string): Complaint {
+  const { search, hash } = new URL(text);
+  return search === '' && hash === ''
+    ? undefined
+    : {
+        wrong: 'holds a query or a fragment',
+        right: 'Give the base URL, such as https://example.com; the paths go into health-paths.',
+      };
 }
 
 function checkRepositoryUrl(text: string): Complaint {
