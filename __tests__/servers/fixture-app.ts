@@ -15,6 +15,8 @@ export interface AppFaults {
   /** The page links to a script that was not built. */
   missingChunk?: boolean;
   build?: 'fails' | 'says-nothing' | 'killed' | 'slow';
+  /** So many more files are built, each of which changes place at a cutover. */
+  outputs?: number;
   /** Milliseconds that each answer takes. */
   answerDelay?: number;
 }
@@ -31,6 +33,7 @@ if (faults.build === 'killed') process.kill(process.pid, 'SIGKILL');
 if (faults.build === 'slow') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60000);
 const env = existsSync('.env.local') ? readFileSync('.env.local', 'utf8') : '';
 const greeting = /^GREETING=(.*)$/m.exec(env)?.[1] ?? 'none';
+for (let n = 0; n < (faults.outputs ?? 0); n++) writeFileSync('made-' + n + '.txt', version);
 mkdirSync('dist/static', { recursive: true });
 writeFileSync('dist/static/app-' + version + '.js', 'console.log("' + version + '")');
 writeFileSync('dist/build.json', JSON.stringify({ version, greeting, commit: process.env.DEPLOY_SHA ?? null }));
@@ -96,7 +99,7 @@ export function appFiles(version: string, faults: AppFaults = {}): Files {
   return {
     'package.json': `${JSON.stringify(PACKAGE, null, 2)}\n`,
     'pnpm-lock.yaml': LOCK,
-    '.gitignore': 'node_modules\ndist\n.env*\nREVISION\n',
+    '.gitignore': 'node_modules\ndist\n.env*\nREVISION\nmade-*\n',
     'build.js': BUILD,
     'server.js': SERVER,
     ...appVersion(version, faults),

@@ -13,9 +13,10 @@ import { releaseName } from './layout.js';
 import { prepare } from './prepare.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease, prune } from './prune.js';
+import { dropNote } from './releases.js';
 import { repair } from './repair.js';
 import { type RunFolder, silence } from './run-folder.js';
-import { fetchSha, stageRepository } from './stage.js';
+import { fetchSha, type Stage, stageRepository } from './stage.js';
 import { readState, writeState } from './state.js';
 import { type Survey, survey } from './survey.js';
 import { emptyResult, type Teller } from './teller.js';
@@ -58,6 +59,7 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   context.commit();
   const cut = await cutOver(adopted, stage, context);
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, teller);
+  if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage);
   return { ...result, ...cut, warnings: teller.warnings };
 }
 
@@ -194,6 +196,12 @@ async function waitForGo({ request, folder, teller, signal }: DeployContext): Pr
       });
     await pause(100, signal);
   }
+}
+
+/** A version that was put back is of no use any more. */
+async function dropStage({ state }: Survey, repository: Repository, stage: Stage): Promise<void> {
+  await dropRelease(repository, stage.folder);
+  dropNote(state, stage.release);
 }
 
 /** After the new version is verified; nothing here can make a good deploy fail. */

@@ -114,13 +114,12 @@ async function rehearseStage(
     node: found.tools.find('node')!,
   });
   if (!command) return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
-  const { tools, state } = found;
+  const { tools } = found;
   await teller.step(
     'rehearsal',
     () =>
       rehearse({
         tools,
-        state,
         command,
         port,
         sha: request.sha,

@@ -57,6 +57,18 @@ export function allProcesses(): number[] {
   }
 }
 
+/** Ids of the programs that work in a folder or below it. */
+export function programsIn(folder: string): number[] {
+  return allProcesses().filter((pid) => {
+    try {
+      const cwd = readlinkSync(`/proc/${pid}/cwd`);
+      return cwd === folder || cwd.startsWith(`${folder}/`);
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** Ids of the programs that listen on a TCP port and may be looked into; empty where none is found. */
 export function listenersOn(port: number): number[] {
   const inodes = new Set<string>();

@@ -1,10 +1,10 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isFolder, present, remove } from './files.js';
+import { present, remove } from './files.js';
 import { gitSays, type Repository } from './git.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import type { RunRequest } from './protocol.js';
-import { dropNote, isKept, prunable, readNote, releaseFolder } from './releases.js';
+import { dropNote, isKept, prunable, readNote, releaseFolder, releaseNames } from './releases.js';
 import { runFolderOf } from './run-folder.js';
 import type { StateFolder } from './state.js';
 
@@ -22,9 +22,7 @@ export interface PruneOptions {
 /** Deletes old releases and runs. Never the live release, the one before it, or the only verified one. */
 export async function prune({ state, releases, repository, run, keep }: PruneOptions): Promise<string[]> {
   const history = historyOf(readJournal(state));
-  const there = isFolder(releases)
-    ? readdirSync(releases).filter((name) => /^\d{14}-[0-9a-f]{12}$/.test(name))
-    : [];
+  const there = releaseNames(releases);
   const gone = prunable(there, history, keep, (release) => isKept(state, releases, release));
   for (const release of gone) {
     const note = readNote(state, release);

@@ -1,15 +1,11 @@
 import { spawn } from 'node:child_process';
-import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { Cancelled, Failure, type HealthFact } from '../base/report.js';
-import { readJson, remove } from './files.js';
 import { askLoopback, unhealthy } from './health.js';
 import { type Entry, withPort } from './pm2.js';
-import { isAlive, startTimeOf } from './proc.js';
 import { endGroup, lastLines } from './program.js';
 import type { HealthRequest } from './protocol.js';
-import type { StateFolder } from './state.js';
 import type { Toolbox } from './toolbox.js';
 
 /** How the new build is started beside the live one. */
@@ -59,18 +55,12 @@ export function sparePort(): Promise<number> {
 
 export interface RehearsalOptions {
   tools: Toolbox;
-  state: StateFolder;
   command: RehearsalCommand;
   port: number;
   sha: string;
   health: HealthRequest;
   log: string;
   signal: AbortSignal;
-}
-
-interface Mark {
-  pid: number;
-  startTime?: string;
 }
 
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
@@ -85,7 +75,6 @@ export async function rehearse(options: RehearsalOptions): Promise<HealthFact[]>
     stdio: ['ignore', fd, fd],
     detached: true,
   });
-  const mark = join(options.state.path, 'rehearsal.json');
   const stopAsking = new AbortController();
   const cancel = (): void => stopAsking.abort();
   signal.addEventListener('abort', cancel, { once: true });
@@ -100,11 +89,6 @@ export async function rehearse(options: RehearsalOptions): Promise<HealthFact[]>
     child.once('exit', (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
   });
   try {
-    if (child.pid !== undefined) {
-      const startTime = startTimeOf(child.pid);
-      const text: Mark = { pid: child.pid, ...(startTime === undefined ? {} : { startTime }) };
-      writeFileSync(mark, JSON.stringify(text), { mode: 0o600 });
-    }
     const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
     if (!asked.healthy) throw unhealthyRehearsal(asked.facts, said());
     return asked.facts;
@@ -121,7 +105,6 @@ export async function rehearse(options: RehearsalOptions): Promise<HealthFact[]>
       await endGroup(child.pid, 3_000, 'SIGINT');
       await exited;
     }
-    remove(mark);
   }
 }
 
@@ -136,14 +119,4 @@ function unhealthyRehearsal(facts: HealthFact[], said: string): Failure {
     ...problem!,
     message: said === '' ? problem!.message : `${problem!.message}\n${said}`,
   });
-}
-
-/** Ends a rehearsal that a killed worker left running. True where there was one. */
-export async function endForgottenRehearsal(state: StateFolder): Promise<boolean> {
-  const file = join(state.path, 'rehearsal.json');
-  const mark = readJson<Mark>(file);
-  remove(file);
-  if (!mark || mark.startTime === undefined || !isAlive(mark.pid, mark.startTime)) return false;
-  await endGroup(mark.pid, 3_000);
-  return true;
 }

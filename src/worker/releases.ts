@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isFolder, readJson, remove, writeAtomically } from './files.js';
 import type { History, ReleaseRef } from './journal.js';
@@ -16,6 +17,14 @@ export interface ReleaseNote {
 
 export function releaseFolder(releases: string, release: string): string {
   return join(releases, release);
+}
+
+/** The releases of our own that lie in a folder, oldest first. */
+export function releaseNames(releases: string): string[] {
+  if (!isFolder(releases)) return [];
+  return readdirSync(releases)
+    .filter((name) => /^\d{14}-[0-9a-f]{12}$/.test(name))
+    .sort();
 }
 
 function noteFile(state: StateFolder, release: string): string {

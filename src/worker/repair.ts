@@ -1,9 +1,11 @@
 import type { Problem } from '../base/report.js';
+import { remove } from './files.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from './journal.js';
 import { dropPlan, type Plan, readPlan } from './plan.js';
 import { findEntry, save } from './pm2.js';
+import { commandOf, programsIn } from './proc.js';
 import type { AppRequest, HealthRequest, RunRequest } from './protocol.js';
-import { endForgottenRehearsal } from './rehearse.js';
+import { readNote, releaseFolder, releaseNames } from './releases.js';
 import { restart } from './restart.js';
 import { readState, type StateFolder, writeState } from './state.js';
 import { applyPlan, undoPlan } from './switch.js';
@@ -32,6 +34,7 @@ export interface RepairOptions {
   app: AppRequest;
   run: RunRequest;
   health: HealthRequest;
+  releases: string;
   port: number | undefined;
   teller: Teller;
 }
@@ -39,10 +42,8 @@ export interface RepairOptions {
 /** Brings back order after a run that was cut, before anything new begins. Says what it found and did. */
 export async function repair(options: RepairOptions): Promise<void> {
   const { state, teller } = options;
-  if (await endForgottenRehearsal(state))
-    teller.warn({ message: 'A rehearsal that an earlier run left behind was ended.' });
   const plan = readPlan(state);
-  if (!plan) return;
+  if (!plan) return clearStages(options);
   const what = decideRepair(plan, readJournal(state));
   if (what === 'finished') return dropPlan(state);
   await teller.step(
@@ -94,4 +95,20 @@ async function repairPlan(
   }
   dropPlan(state);
   return live;
+}
+
+/**
+ * Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal).
+ * Only releases that reached their cutover have a note.
+ */
+function clearStages({ state, releases, teller }: RepairOptions): void {
+  for (const name of releaseNames(releases)) {
+    if (readNote(state, name) !== undefined) continue;
+    const folder = releaseFolder(releases, name);
+    for (const pid of programsIn(folder)) {
+      teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
+      process.kill(pid, 'SIGKILL');
+    }
+    remove(folder);
+  }
 }
