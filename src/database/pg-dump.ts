@@ -136,7 +136,8 @@ async function ended(child: ChildProcess, signal: AbortSignal): Promise<void> {
   const [code, killedBy] = (await once(child, 'close')) as [number | null, string | null];
   if (signal.aborted) throw new Cancelled('the backup was cancelled');
   if (code === 0) return;
-  const lines = said.split('\n').filter((line) => line.includes('error:'));
+  // Of the queries that it repeats only the one for a lock is told: it names the table that somebody holds.
+  const lines = said.split('\n').filter((line) => /error:|Query was: LOCK TABLE/.test(line));
   throw new Failure({
     message: `pg_dump failed: ${(lines.length > 0 ? lines : [said.trim() || `it was ended by ${killedBy}`]).slice(0, 3).join('; ')}`,
     code: code === null ? (killedBy ?? 'killed') : `exit ${code}`,

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { LogEntry } from '../../src/base/log.js';
+import type { PhaseReport } from '../../src/base/report.js';
+import { openDatabase } from '../../src/database/open.js';
+import { findPgDumps } from '../../src/database/pg-dump.js';
+import { backup } from '../../src/phases/backup.js';
+import { parseDatabaseUrl } from '../../src/settings/database-url.js';
+import type { Settings } from '../../src/settings/settings.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+
+/** Debian's pg_dump 15 against servers of its own and of a newer version. */
+let server: PostgresServer;
+let folder: string;
+before(async () => {
+  server = await startPostgres({ version: 15 });
+  folder = mkdtempSync(join(tmpdir(), 'muva-backup-'));
+  process.env.RUNNER_TEMP = folder;
+});
+after(async () => {
+  rmSync(folder, { recursive: true });
+  await server.stop();
+});
+
+async function back(url: string, what: 'schema' | 'full'): Promise<{ report: PhaseReport; log: LogEntry[] }> {
+  const parsed = parseDatabaseUrl(url);
+  assert.ok('address' in parsed);
+  const connection = { kind: 'url', address: parsed.address } as const;
+  const database = openDatabase(connection);
+  const log: LogEntry[] = [];
+  const tools = {
+    log: (entry: LogEntry) => void log.push(entry),
+    signal: new AbortController().signal,
+    database,
+  };
+  try {
+    const report = await backup(tools, {
+      mode: 'deploy',
+      run: { id: '77', attempt: 1, serverUrl: '', fork: false },
+      database: { connection, backup: what, backupTo: 'runner', lockTimeout: 1_000 },
+    } as unknown as Settings);
+    return { report, log };
+  } finally {
+    await database.close();
+  }
+}
+
+function files(): string[] {
+  const place = join(folder, 'muva-backups');
+  return existsSync(place) ? readdirSync(place) : [];
+}
+
+test('a full backup is a file that only we can read and that restores', async () => {
+  const url = await server.createDatabase();
+  await query(url, `create table public.hotels(name text); insert into public.hotels values ('Ritz')`);
+  const { report, log } = await back(url, 'full');
+  assert.deepEqual(report.problems, []);
+  const path = report.facts.backupPath!;
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  const pgRestore = (await findPgDumps())[0]!.path.replace(/pg_dump$/, 'pg_restore');
+  const sql = execFileSync(pgRestore, ['--file=-', path], { encoding: 'utf8' });
+  assert.match(sql, /COPY public\.hotels/);
+  assert.match(sql, /Ritz/);
+  assert.doesNotMatch(JSON.stringify([report, log]), /w0rd/);
+  const schema = await back(url, 'schema');
+  const without = execFileSync(pgRestore, ['--file=-', schema.report.facts.backupPath!], {
+    encoding: 'utf8',
+  });
+  assert.match(without, /CREATE TABLE public\.hotels/);
+  assert.doesNotMatch(without, /Ritz/);
+});
+
+test('a dump that fails leaves no file and says why', async () => {
+  const url = await server.createDatabase();
+  await query(url, 'create table public.locked(id int)');
+  const kept = files().length;
+  const holder = query(
+    url,
+    'begin; lock table public.locked in access exclusive mode; select pg_sleep(4); commit',
+  );
+  const { report } = await back(url, 'full');
+  await holder;
+  assert.equal(report.outcome, 'failed');
+  assert.match(report.problems[0]!.message, /pg_dump failed: .*timeout.*LOCK TABLE public\.locked/s);
+  assert.equal(report.facts.backupPath, undefined);
+  assert.equal(files().length, kept);
+});
+
+test('a server newer than pg_dump is refused with the package to install', async () => {
+  const newest = Math.max(...(await findPgDumps()).map(({ major }) => major));
+  assert.equal(spawnSync('pg_dump', ['--version']).status, 0);
+  if (newest >= 17) return assert.fail(`this machine has pg_dump ${newest}: the test needs an older one`);
+  const newer = await startPostgres({ version: 17 });
+  try {
+    const { report } = await back(newer.url, 'full');
+    assert.match(report.problems[0]!.message, /is older than the server \(PostgreSQL 17\)/);
+    assert.match(report.problems[0]!.next!, /postgresql-client-17/);
+  } finally {
+    await newer.stop();
+  }
+});
