@@ -67,7 +67,7 @@ export function schemaFactsQuery(settings: DatabaseSettings, strict = true): Ver
     `set local statement_timeout = ${milliseconds}; do ${dollarQuote(body)};`;
   const message = [
     'set transaction isolation level read committed, read only;',
-    `set local lock_timeout = '2s';`,
+    `set local lock_timeout = '1s';`,
     ...(probed ? [timed(PROBE_TIMEOUT, probeSql(settings))] : []),
     ...(exact ? [timed(COUNT_TIMEOUT, countsSql(settings))] : []),
     timed(FACTS_TIMEOUT, HISTORY_SQL),
@@ -162,7 +162,7 @@ export function judgeSchema(rows: SchemaRows, settings: DatabaseSettings): Judge
           ? []
           : [
               {
-                message: `${missing} tables were not counted in ${COUNT_TIMEOUT / 1_000} s: their rows are estimates`,
+                message: `${missing} of ${tables.length} tables could not be counted, for time or a lock: their rows are estimates`,
               },
             ],
     });
