@@ -1,15 +1,23 @@
-import { randomBytes } from 'node:crypto';
-import type { Log } from '../base/log.js';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { backoff, pause } from '../base/retry.js';
-import type { Batch, PlannedFile } from './batches.js';
-import type { Database } from './connection.js';
+import type { Batch } from './batches.js';
+import { sendExplicit } from './explicit.js';
 import { fileProblem } from './file-error.js';
 import { lookUnderLock } from './resolve.js';
 import { DOES_NOT_VERIFY, verificationProblems } from './schema-facts.js';
+import {
+  type ApplyTools,
+  type BatchContext,
+  type FileTime,
+  GRACE,
+  markerReader,
+  newMarker,
+  type Sent,
+  serverProblem,
+} from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
-import { batchMessage, CODES, type Unit, type UnitContext } from './unit.js';
-import { waitForLock } from './wait-for-lock.js';
+import { batchMessage, CODES } from './unit.js';
+import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
 
 /** What came of a batch. Anything but `done` means that none of its files is applied. */
 export type BatchOutcome =
@@ -18,35 +26,18 @@ export type BatchOutcome =
   | { kind: 'changed' }
   /** These files cannot share a transaction: try again with a batch that ends before this file. */
   | { kind: 'split'; before: number; why: string }
-  | { kind: 'failed'; problem: Problem; at: number | undefined; times: FileTime[] }
+  | { kind: 'failed'; problem: Problem; at: number | undefined; times: FileTime[]; stands?: string }
   /** Every file ran, and the schema was not as required at the end: one problem per failed fact. */
   | { kind: 'not-verified'; problems: Problem[] }
-  | { kind: 'cancelled' }
+  /** `stands`: what of the file is committed all the same, because it cannot run in a transaction. */
+  | { kind: 'cancelled'; stands?: string }
   | { kind: 'unknown'; problem: Problem };
 
-export interface FileTime {
-  startedAt: number;
-  /** As the server measured it. */
-  milliseconds: number;
-}
-
-export interface ApplyTools {
-  database: Database;
-  log: Log;
-  signal: AbortSignal;
-}
-
-/** What one run waits for another one's lock, in milliseconds. */
-export const LOCK_WAIT = 10 * 60_000;
-/** For an answer that is due: longer than the server gives a statement. */
-const GRACE = 30_000;
 /** A cut connection is noticed by the server within a second; a lost network takes longer. */
 const RESOLVE_WITHIN = 120_000;
 const TRIES = 6;
 
-export type BatchContext = Omit<UnitContext, 'marker'>;
-
-/** Applies a batch of mode `together`: all of it, or nothing, and never without knowing which. */
+/** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
 export async function applyBatch(
   tools: ApplyTools,
   batch: Batch,
@@ -54,7 +45,7 @@ export async function applyBatch(
 ): Promise<BatchOutcome> {
   let cuts = 0;
   for (let attempt = 1; ; attempt++) {
-    const sent = await sendBatch(tools, batch, context);
+    const sent = await (batch.mode === 'explicit' ? sendExplicit : sendTogether)(tools, batch, context);
     if (sent.error === undefined) return { kind: 'done', times: sent.times };
     const { error } = sent;
     if (error instanceof SqlError && error.code === CODES.locked) {
@@ -83,34 +74,24 @@ export async function applyBatch(
   }
 }
 
-interface Sent {
-  error?: unknown;
-  units: Unit[];
-  times: FileTime[];
-  /** The file that was under way when the answer came; undefined before the first and where nobody tells. */
-  current: number | undefined;
-}
-
-async function sendBatch(tools: ApplyTools, batch: Batch, context: BatchContext): Promise<Sent> {
-  const marker = `muva ${randomBytes(8).toString('hex')}`;
+async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchContext): Promise<Sent> {
+  const marker = newMarker();
   const { message, units } = batchMessage(batch.files, { ...context, marker });
-  const sent: Sent = { units, times: [], current: undefined };
-  const onNotice = (notice: { severity: string; message: string }): void => {
-    if (!notice.message.startsWith(marker)) return;
-    const [event, index, milliseconds] = notice.message.slice(marker.length + 1).split(' ');
-    const file = Number(index);
-    if (event === 'start') {
-      sent.current = file;
-      sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
-    } else if (event === 'done') {
-      sent.times[file]!.milliseconds = Number(milliseconds);
-      // Run, not applied: that is said after the commit only.
-      tools.log({ kind: 'progress', text: `ran ${batch.files[file]!.version}_${batch.files[file]!.name}` });
-    }
+  const sent: Sent = {
+    times: [],
+    current: undefined,
+    explain: (error) => {
+      const index = sent.current ?? -1;
+      const [file, unit] = [batch.files[index], units[index]];
+      return file && unit ? fileProblem(file, unit.lines, error) : serverProblem(error);
+    },
   };
-  const deadline = context.rules.statementTimeout + GRACE;
   try {
-    await tools.database.send(message, { deadline, signal: tools.signal, onNotice });
+    await tools.database.send(message, {
+      deadline: context.rules.statementTimeout + GRACE,
+      signal: tools.signal,
+      onNotice: markerReader(tools, marker, batch, sent),
+    });
   } catch (error) {
     sent.error = error;
   }
@@ -139,19 +120,10 @@ function judge(error: unknown, batch: Batch, sent: Sent, signal: AbortSignal): V
     return { kind: 'split', before: at, why: 'deferred checks of the files before it are still to be made' };
   if (together && error.code === '53200')
     return { kind: 'split', before: at, why: 'the lock table of the server is full' };
-  const problem = problemOf(batch.files[at ?? -1], sent.units[at ?? -1], error);
+  const problem = sent.explain(error);
   return meaning === 'retry'
     ? { kind: 'retry', problem, at }
     : { kind: 'failed', problem, at, times: sent.times };
-}
-
-function problemOf(file: PlannedFile | undefined, unit: Unit | undefined, error: SqlError): Problem {
-  if (file && unit) return fileProblem(file, unit.lines, error);
-  return {
-    message: error.message,
-    code: error.code,
-    ...(error.hint === undefined ? {} : { next: error.hint }),
-  };
 }
 
 function lost(error: unknown): Problem {

@@ -8,8 +8,17 @@ export const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
 export const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
 /** One row per migration that this action applied. */
 export const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
-/** At most one row: who is at work outside a transaction, for poolers that cannot hold a session's lock. */
+/**
+ * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
+ * lock; where the session is known, its end frees the lease at once.
+ */
 export const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
+/** How far a file got whose statements cannot all run in one transaction. */
+export const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
+
+/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
+export const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
+    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
 
 /** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
 export const LOCK_KEY = 1836414561;
@@ -46,8 +55,13 @@ export const BOOTSTRAP = `
   end if;
   if to_regclass('${LEASE_TABLE}') is null then
     create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
-      until timestamptz not null, doing jsonb);
+      until timestamptz not null, pid int, backend_start timestamptz);
     alter table ${LEASE_TABLE} enable row level security;
+  end if;
+  if to_regclass('${PARTIAL_TABLE}') is null then
+    create table ${PARTIAL_TABLE} (version text primary key, run_id text not null, done int not null,
+      prefix text not null, building jsonb, updated_at timestamptz not null default now());
+    alter table ${PARTIAL_TABLE} enable row level security;
   end if;`;
 
 /** The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state. */

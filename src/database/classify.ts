@@ -61,8 +61,12 @@ export function classify(file: string, text: string, parse: Parse): FileShape {
   const parsed = parse(shape.source);
   if (parsed.wrong) {
     const copy = copyFromStdin(shape.source, parsed, parse);
-    if (copy !== undefined) refuseCopy(shape, at(copy));
-    else if (shape.problems.length === 0)
+    if (copy !== undefined) {
+      // What follows is data: a backslash in it is no command.
+      const line = at(copy).line;
+      shape.problems = shape.problems.filter((problem) => (problem.at?.line ?? 0) < line);
+      refuseCopy(shape, at(copy));
+    } else if (shape.problems.length === 0)
       shape.doubt = { message: parsed.wrong.message, code: '42601', at: at(parsed.wrong.index) };
     return withSize(shape);
   }
@@ -70,7 +74,7 @@ export function classify(file: string, text: string, parse: Parse): FileShape {
   for (const statement of parsed.statements)
     if (statement.kind === 'CopyStmt') checkCopy(shape, statement, at(statement.from));
   takeOutTransactions(shape, at);
-  chooseMode(shape);
+  chooseMode(shape, at);
   if (shape.statements.length === 0)
     shape.notices.push({
       message: `${file} holds no statement: it is recorded, and nothing is run`,
@@ -173,7 +177,7 @@ function takeOutTransactions(shape: FileShape, at: (index: number) => SourcePosi
   shape.statements = kept;
 }
 
-function chooseMode(shape: FileShape): void {
+function chooseMode(shape: FileShape, at: (index: number) => SourcePosition): void {
   const statements = shape.statements ?? [];
   const lone = statements.filter((statement) => whyAlone(statement) !== undefined);
   if (lone.length > 0) {
@@ -185,6 +189,12 @@ function chooseMode(shape: FileShape): void {
       else if (last && !last.alone) last.statements.push(statement);
       else shape.segments.push({ alone: false, statements: [statement] });
     }
+    if (shape.segments.length > 1)
+      shape.notices.push({
+        message: `${shape.why}: what stands before and after it in the file is committed on its own`,
+        at: at(lone[0]!.from),
+        next: 'A file of its own for this statement keeps the rest of the file all or nothing.',
+      });
     return;
   }
   if (statements.some((statement) => statement.kind === 'TransactionStmt')) {

@@ -1,12 +1,33 @@
 import type { Problem, SourcePosition } from '../base/report.js';
-import { name, type PlannedFile } from './batches.js';
+import type { PlannedFile } from './batches.js';
 import { indexOfCodePoint, positionIn } from './source-text.js';
 import type { SqlError } from './sql-error.js';
 import { CODES, type StatementLine } from './unit.js';
 
 /** An error that came while a file ran, as a problem with its place in the file. */
 export function fileProblem(file: PlannedFile, lines: readonly StatementLine[], error: SqlError): Problem {
-  const at = placeOf(file, lines, error);
+  return worded(file, error, placeOf(file, lines, error));
+}
+
+/** Where in a file an error came from, for files that are sent as they stand. */
+export interface Place {
+  statement: { from: number; to: number };
+  /** The message, the error's position in it, and where the statement starts in it. */
+  message?: string;
+  position?: number;
+  start?: number;
+}
+
+/** The same for a file whose statements stood in the message themselves. */
+export function placedProblem(file: PlannedFile, error: SqlError, place: Place | undefined): Problem {
+  if (!place) return worded(file, error, undefined);
+  const { statement, message = '', position, start = 0 } = place;
+  const inside = position === undefined ? 0 : indexOfCodePoint(message, position) - start;
+  const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
+  return worded(file, error, positionIn(file.file, file.source, index));
+}
+
+function worded(file: PlannedFile, error: SqlError, at: SourcePosition | undefined): Problem {
   const next = nextAction(error);
   return {
     message: withoutRowData(error, file.source),
@@ -86,9 +107,4 @@ function nextAction(error: SqlError): string | undefined {
   if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
     return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
   return error.hint;
-}
-
-/** What a file is called in a sentence. */
-export function called(file: PlannedFile): string {
-  return name(file);
 }

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import {
   HISTORY_SCHEMA,
   HISTORY_TABLE,
-  LEASE_TABLE,
   LOCK_KEY,
   MIGRATIONS_TABLE,
+  PARTIAL_TABLE,
   RUNS_TABLE,
 } from './bookmark.js';
 import type { Database, SendOptions, StatementResult } from './connection.js';
@@ -38,7 +38,6 @@ export interface HistoryLook {
   environment: string | null;
   /** Files of ours that were applied in part, because some of their statements cannot run in a transaction. */
   partial: PartialMigration[];
-  lease: { holder: string; secondsLeft: number } | null;
 }
 
 /** How far a file got whose statements cannot all run in one transaction. */
@@ -49,6 +48,15 @@ export interface PartialMigration {
   /** SHA-256 of the text up to the end of those segments. */
   prefix: string;
   runId: string;
+  /** The concurrent index build that was under way; null between statements. */
+  building: IndexBuild | null;
+}
+
+export interface IndexBuild {
+  /** The table, as `to_regclass` reads it. */
+  relation: string;
+  /** Invalid indexes of that table that were there before: not ours to drop. */
+  before: string[];
 }
 
 /** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
@@ -88,7 +96,7 @@ begin
     'backendPid', pg_catalog.pg_backend_pid(),
     'readOnly', pg_catalog.pg_is_in_recovery(),
     'initialised', pg_catalog.to_regclass('${HISTORY_TABLE}') is not null,
-    'recorded', '[]'::jsonb, 'environment', null, 'lease', null, 'partial', '[]'::jsonb,
+    'recorded', '[]'::jsonb, 'environment', null, 'partial', '[]'::jsonb,
     'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
   ${readTable(
     HISTORY_TABLE,
@@ -109,15 +117,10 @@ begin
     `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`,
   )}
   ${readTable(
-    LEASE_TABLE,
-    'lease',
-    `select (select jsonb_build_object('holder', holder, 'secondsLeft', ceil(extract(epoch from until - clock_timestamp())))
-       from ${LEASE_TABLE} where until > clock_timestamp())`,
-  )}
-  ${readTable(
-    LEASE_TABLE,
+    PARTIAL_TABLE,
     'partial',
-    `select coalesce((select coalesce(doing->'partial', '[]') from ${LEASE_TABLE}), '[]')`,
+    `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix, 'runId', run_id,
+       'building', building)), '[]') from ${PARTIAL_TABLE}`,
   )}
   perform pg_catalog.set_config('muva.look', look::text, true);
 end
@@ -141,7 +144,7 @@ const MISSING_RIGHTS = `
   union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
     and (to_regclass('${RUNS_TABLE}') is null or to_regclass('${MIGRATIONS_TABLE}') is null or to_regclass('${HISTORY_TABLE}') is null)
     and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
-  union all select r || ' on ' || t from unnest(array['${HISTORY_TABLE}', '${RUNS_TABLE}', '${MIGRATIONS_TABLE}']) t,
+  union all select r || ' on ' || t from unnest(array['${HISTORY_TABLE}', '${RUNS_TABLE}', '${MIGRATIONS_TABLE}', '${PARTIAL_TABLE}']) t,
     unnest(array['select', 'insert', 'update', 'delete']) r
     where to_regclass(t) is not null and not has_table_privilege(t, r)`;
 

@@ -6,6 +6,7 @@ import { classify } from './classify.js';
 import type { Database } from './connection.js';
 import { readMigrationFiles } from './migration-files.js';
 import { type HistoryLook, lookAtHistory } from './migration-history.js';
+import { prefixOf } from './outside.js';
 import { loadParser } from './parser.js';
 import { choosePending, type Identity, type Pending } from './pending.js';
 import { preflight } from './preflight.js';
@@ -66,6 +67,7 @@ export async function planDatabase(
       })),
     );
   refuseTransport(plan, database);
+  refuseEditedParts(plan, look);
   return plan;
 }
 
@@ -117,6 +119,19 @@ async function planFor(chosen: Pending, rules: Pick<DatabaseSettings, 'transacti
     reversible: planned.every((file) => file.down !== undefined),
     destructive: false,
   };
+}
+
+/** A file that was applied in part goes on behind that part, so the part must still be what was run. */
+function refuseEditedParts(plan: DatabasePlan, look: HistoryLook): void {
+  for (const partial of look.partial) {
+    const file = [...plan.pending, ...plan.deferred].find((each) => each.version === partial.version);
+    if (!file || prefixOf(file, partial.done) === partial.prefix) continue;
+    plan.refusals.push({
+      message: `${file.file} was applied in part (${partial.done} of its parts stand), and that part has been edited since`,
+      at: { file: file.file, line: 1, column: 1 },
+      next: 'Put the applied statements back as they were, and change only what comes after them.',
+    });
+  }
 }
 
 /** What the query endpoint of the Management API cannot hold is refused before the first file. */

@@ -1,6 +1,14 @@
 import type { DatabaseSettings, Run } from '../settings/settings.js';
 import type { PlannedFile } from './batches.js';
-import { BOOTSTRAP, HISTORY_TABLE, LEASE_TABLE, LOCK_KEY, migrationRow, runRow } from './bookmark.js';
+import {
+  BOOTSTRAP,
+  HISTORY_TABLE,
+  LEASE_HELD,
+  LEASE_TABLE,
+  LOCK_KEY,
+  migrationRow,
+  runRow,
+} from './bookmark.js';
 import type { MigrationFile } from './migration-files.js';
 import { HISTORY_HASH_SQL, historyHash } from './migration-history.js';
 import { splitAsCli } from './split.js';
@@ -32,6 +40,8 @@ export interface UnitContext {
   position: number;
   /** Told apart from anything that a file prints. */
   marker: string;
+  /** Under which name the lease is ours, where one is taken. */
+  holder?: string;
   /** SQL for the same transaction: before the first file, and after the last (the verification, the fingerprint). */
   before?: string;
   after?: string;
@@ -58,7 +68,7 @@ do ${dollarQuote(`begin
     raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
   end if;
   ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} where until > clock_timestamp() and holder <> ${literal(run.id)}) then
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(context.holder ?? '')}) then
     raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
   end if;
   lock table ${HISTORY_TABLE} in share row exclusive mode;
@@ -89,7 +99,7 @@ export const LEAVE_NOTHING = `
       and not (classid = 0 and objid = ${LOCK_KEY});`;
 
 /** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
-const CHECK_DEFERRED = `
+export const CHECK_DEFERRED = `
   if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
     begin
       execute 'set constraints all immediate';
@@ -118,27 +128,49 @@ export function fileUnit(
   context: UnitContext,
 ): Unit {
   const { source, statements } = file.shape;
-  const lines: StatementLine[] = [];
   let body = 'declare started timestamptz := clock_timestamp(); begin\n';
   body += `raise info '${context.marker} start ${index}';\n`;
   body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
-  let line = 4;
   const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-  for (const { from, to } of pieces) {
-    const text = `execute ${dollarQuote(source.slice(from, to))};\n`;
-    lines.push({ line, from, to });
-    body += text;
-    line += text.split('\n').length - 1;
-  }
-  body += `${LEAVE_NOTHING}${CHECK_DEFERRED}
-  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null or ${HISTORY_HASH_SQL} <> ${literal(historyHash(recorded))} then
-    raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';
-  end if;
-  ${historyRow(file)}
-  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}
+  const { text, lines } = statementLines(source, pieces, 4);
+  body += text;
+  body += `${finishFile(file, index, recorded, context)}
   raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
 end`;
   return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
+}
+
+/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
+export function statementLines(
+  source: string,
+  pieces: readonly { from: number; to: number }[],
+  firstLine: number,
+): { text: string; lines: StatementLine[] } {
+  const lines: StatementLine[] = [];
+  let text = '';
+  let line = firstLine;
+  for (const { from, to } of pieces) {
+    const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
+    lines.push({ line, from, to });
+    text += one;
+    line += one.split('\n').length - 1;
+  }
+  return { text, lines };
+}
+
+/** What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables. */
+export function finishFile(
+  file: PlannedFile,
+  index: number,
+  recorded: readonly string[],
+  context: UnitContext,
+): string {
+  const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
+  return `${LEAVE_NOTHING}${CHECK_DEFERRED}
+  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
+  if ${HISTORY_HASH_SQL} <> ${literal(historyHash(recorded))} then ${tampered} end if;
+  ${historyRow(file)}
+  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
 }
 
 /** A batch in one message: all of it is committed together, or nothing. */

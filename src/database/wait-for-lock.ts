@@ -1,9 +1,12 @@
 import type { Log } from '../base/log.js';
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
-import { LOCK_KEY } from './bookmark.js';
+import { LEASE_HELD, LEASE_TABLE, LOCK_KEY } from './bookmark.js';
 import type { Database } from './connection.js';
 import { lastRow } from './migration-history.js';
+
+/** What one run waits for another one's lock, in milliseconds. */
+export const LOCK_WAIT = 10 * 60_000;
 
 interface Waiting {
   database: Database;
@@ -11,21 +14,43 @@ interface Waiting {
   signal: AbortSignal;
 }
 
+/** Who a session is: what it says in the comment at the head of its message. */
+const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
+
 interface Holder {
-  pid: number;
-  label: string;
-  user: string;
-  state: string;
-  seconds: number;
+  /** Null for a lease that was taken through a transaction pooler. */
+  pid: number | null;
+  label: string | null;
+  user: string | null;
+  state: string | null;
+  seconds: number | null;
 }
 
-/** Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. */
-const LOOK = `select json_build_object('free', pg_try_advisory_xact_lock(${LOCK_KEY}), 'holder',
-  (select json_build_object('pid', a.pid, 'label', substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/'),
-     'user', a.usename, 'state', a.state, 'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change))))
-   from pg_locks l join pg_stat_activity a using (pid)
-   where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
-     and l.database = (select oid from pg_database where datname = current_database()) limit 1))::text as look`;
+/**
+ * Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. The lease's
+ * table may not exist yet, so the answer is made at run time.
+ */
+const LOOK = `do $muva$
+declare
+  free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
+  by jsonb;
+begin
+  if not free then
+    select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
+      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into by
+    from pg_locks l join pg_stat_activity a using (pid)
+    where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
+      and l.database = (select oid from pg_database where datname = current_database()) limit 1;
+  elsif to_regclass('${LEASE_TABLE}') is not null then
+    execute $q$select jsonb_build_object('pid', l.pid, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
+        'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
+      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into by;
+    free := by is null;
+  end if;
+  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', by)::text, true);
+end
+$muva$;
+select current_setting('muva.look') as look`;
 
 /** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
 export async function waitForLock({ database, log, signal }: Waiting, within: number): Promise<void> {
@@ -39,7 +64,7 @@ export async function waitForLock({ database, log, signal }: Waiting, within: nu
     if (performance.now() > until)
       throw new Failure({
         message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
-        next: look.holder
+        next: look.holder?.pid
           ? `Wait for that run. Where it is dead: select pg_terminate_backend(${look.holder.pid});`
           : 'Wait for that run, then run again.',
       });
@@ -50,6 +75,7 @@ export async function waitForLock({ database, log, signal }: Waiting, within: nu
 }
 
 function describe({ pid, label, user, state, seconds }: Holder): string {
-  const name = label?.trim() ? label.trim() : `a session of ${user}`;
-  return `${name} (pid ${pid}, ${state}${state.startsWith('idle in') ? ` for ${seconds} s` : ''})`;
+  const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
+  const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
+  return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
 }

@@ -1,11 +1,13 @@
 import type { PhaseRecord } from '../base/phase.js';
 import { runPhase } from '../base/phase.js';
 import { Cancelled, Failure, type PhaseReport } from '../base/report.js';
-import { applyBatch, type BatchContext, type BatchOutcome } from '../database/apply.js';
+import { applyBatch, type BatchOutcome } from '../database/apply.js';
 import { type Batch, name, type PlannedFile } from '../database/batches.js';
+import { applyOutside } from '../database/outside.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
 import { verificationMessage } from '../database/schema-facts.js';
 import { recordStateAfter, recordStateBefore } from '../database/schema-record.js';
+import type { BatchContext } from '../database/sent.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 
@@ -86,7 +88,7 @@ async function applyPlan(
   while (queue.length > 0) {
     const batch = queue.shift()!;
     const context = batchContext(settings, plan, recorded, record, { first, last: queue.length === 0 });
-    const outcome = await runBatch(tools, batch, context);
+    const outcome = await runBatch(tools, batch, context, plan);
     if (outcome.kind === 'changed') return false;
     if (outcome.kind === 'split') {
       tools.log({
@@ -152,11 +154,18 @@ function batchContext(
   };
 }
 
-async function runBatch(tools: Tools, batch: Batch, context: BatchContext): Promise<BatchOutcome> {
+async function runBatch(
+  tools: Tools,
+  batch: Batch,
+  context: BatchContext,
+  plan: DatabasePlan,
+): Promise<BatchOutcome> {
   const { database, log, signal } = tools;
   if (!database) throw new Error('no database was opened');
-  if (batch.mode === 'together') return applyBatch({ database, log, signal }, batch, context);
-  throw new Failure({ message: `${name(batch.files[0]!)}: ${batch.files[0]!.shape.why}: not supported yet` });
+  const apply = { database, log, signal };
+  if (batch.mode !== 'outside') return applyBatch(apply, batch, context);
+  const partial = plan.look?.partial.find((row) => row.version === batch.files[0]!.version);
+  return applyOutside(apply, batch, context, partial);
 }
 
 function tellApplied(
@@ -171,52 +180,61 @@ function tellApplied(
   });
 }
 
-function stop(
-  outcome: Exclude<BatchOutcome, { kind: 'done' | 'changed' | 'split' }>,
-  batch: Batch,
-  queue: readonly Batch[],
-  record: PhaseRecord,
-): never {
-  const at = outcome.kind === 'failed' ? outcome.at : undefined;
-  const rest = [...batch.files, ...queue.flatMap((next) => next.files)];
+type Stopped = Exclude<BatchOutcome, { kind: 'done' | 'changed' | 'split' }>;
+
+/** Ends the phase at a batch that was not applied; says what stands and which files were not reached. */
+function stop(outcome: Stopped, batch: Batch, queue: readonly Batch[], record: PhaseRecord): never {
+  const later = queue.flatMap((next) => next.files);
+  const rest = [...batch.files, ...later];
   record.facts.skipped = rest.map((file) => file.version);
   const applied = record.facts.applied?.length ?? 0;
   const stands = applied === 0 ? '0 applied' : `${applied} applied before it and kept`;
-  if (outcome.kind === 'failed') {
-    rest.forEach((file, index) => {
-      if (index === at) {
-        const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
-        record.add({
-          name: name(file),
-          outcome: 'failed',
-          startedAt: time.startedAt,
-          milliseconds: time.milliseconds || Date.now() - time.startedAt,
-        });
-      } else record.skip(name(file));
-    });
-    record.summarise(`The batch was rolled back: ${stands}.`);
-    throw new Failure(outcome.problem);
+  switch (outcome.kind) {
+    case 'failed':
+      tellFailed(outcome, rest, record);
+      record.summarise(
+        outcome.stands === undefined
+          ? `The batch was rolled back: ${stands}.`
+          : `${name(batch.files[0]!)} is applied in part: ${stands}. ${outcome.stands}`,
+      );
+      throw new Failure(outcome.problem);
+    case 'not-verified':
+      record.facts.verified = false;
+      record.skip(...rest.map(name));
+      record.add({
+        name: 'verify before the commit',
+        outcome: 'failed',
+        startedAt: Date.now(),
+        milliseconds: 0,
+      });
+      record.summarise(`The schema does not verify, so the batch was rolled back: ${stands}.`);
+      throw new Failure(outcome.problems);
+    case 'cancelled':
+      record.skip(...rest.map(name));
+      record.summarise(
+        outcome.stands === undefined
+          ? `Cancelled; the batch was rolled back: ${stands}.`
+          : `Cancelled; ${stands}. ${outcome.stands}`,
+      );
+      throw new Cancelled('the migration was cancelled');
+    case 'unknown':
+      for (const file of batch.files)
+        record.add({ name: name(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
+      record.skip(...later.map(name));
+      record.summarise(`It is not known whether the batch was applied; ${stands}.`);
+      throw new Failure(outcome.problem, 'unknown');
   }
-  if (outcome.kind === 'not-verified') {
-    record.facts.verified = false;
-    record.skip(...rest.map(name));
-    record.add({
-      name: 'verify before the commit',
-      outcome: 'failed',
-      startedAt: Date.now(),
-      milliseconds: 0,
-    });
-    record.summarise(`The schema does not verify, so the batch was rolled back: ${stands}.`);
-    throw new Failure(outcome.problems);
-  }
-  if (outcome.kind === 'cancelled') {
-    record.skip(...rest.map(name));
-    record.summarise(`Cancelled; the batch was rolled back: ${stands}.`);
-    throw new Cancelled('the migration was cancelled');
-  }
-  for (const file of batch.files)
-    record.add({ name: name(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
-  record.skip(...queue.flatMap((next) => next.files).map(name));
-  record.summarise(`It is not known whether the batch was applied; ${stands}.`);
-  throw new Failure(outcome.problem, 'unknown');
+}
+
+function tellFailed(
+  outcome: Stopped & { kind: 'failed' },
+  files: readonly PlannedFile[],
+  record: PhaseRecord,
+): void {
+  files.forEach((file, index) => {
+    if (index !== outcome.at) return record.skip(name(file));
+    const { startedAt, milliseconds } = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
+    const lasted = milliseconds || Date.now() - startedAt;
+    record.add({ name: name(file), outcome: 'failed', startedAt, milliseconds: lasted });
+  });
 }

@@ -1,0 +1,3 @@
+import { testNasties } from './nasties.js';
+
+testNasties(15);

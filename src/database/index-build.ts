@@ -1,0 +1,80 @@
+import { Failure } from '../base/report.js';
+import { pause } from '../base/retry.js';
+import { type IndexBuild, lastRow } from './migration-history.js';
+import type { Statement } from './parser.js';
+import type { ApplyTools } from './sent.js';
+import { identifier, literal } from './sql-text.js';
+
+const DEADLINE = 30_000;
+/** How long a killed build of ours may take to be gone from the server. */
+const BUILDER_GONE_WITHIN = 60_000;
+
+export interface WantedIndex {
+  /** The table, as `to_regclass` reads it. */
+  relation: string;
+  /** The index, where the statement names one. */
+  index?: string;
+}
+
+/** What a CREATE INDEX CONCURRENTLY builds; undefined for other statements. */
+export function buildOf({ kind, node }: Statement): WantedIndex | undefined {
+  const relation = node.relation as { schemaname?: string; relname?: string } | undefined;
+  if (kind !== 'IndexStmt' || !relation?.relname) return undefined;
+  const schema = relation.schemaname === undefined ? [] : [relation.schemaname];
+  return {
+    relation: identifier(...schema, relation.relname),
+    ...(typeof node.idxname === 'string' ? { index: identifier(...schema, node.idxname) } : {}),
+  };
+}
+
+/** The names of a table's invalid indexes: what a failed or killed concurrent build leaves behind. */
+export async function invalidIndexes({ database, signal }: ApplyTools, relation: string): Promise<string[]> {
+  const results = await database.send(
+    `select coalesce(json_agg(i.indexrelid::regclass::text), '[]')::text as names from pg_index i
+     where i.indrelid = to_regclass(${literal(relation)}) and not i.indisvalid`,
+    { deadline: DEADLINE, signal },
+  );
+  return JSON.parse(String(lastRow(results).names)) as string[];
+}
+
+/**
+ * Drops the invalid indexes that our own try left on a table; those that were there before are not ours. Waits until
+ * nobody builds on that table any more. Does its work even when the run was cancelled.
+ */
+export async function dropLeftovers(tools: ApplyTools, build: IndexBuild): Promise<void> {
+  const { database, log } = tools;
+  const patient = { ...tools, signal: new AbortController().signal };
+  const until = performance.now() + BUILDER_GONE_WITHIN;
+  for (;;) {
+    const results = await database.send(
+      `select count(*)::int as builders from pg_stat_progress_create_index where relid = to_regclass(${literal(build.relation)})`,
+      { deadline: DEADLINE },
+    );
+    if (Number(lastRow(results).builders) === 0 || performance.now() > until) break;
+    await pause(500);
+  }
+  for (const index of await invalidIndexes(patient, build.relation)) {
+    if (build.before.includes(index)) continue;
+    log({ kind: 'progress', text: `dropping ${index}, which an unfinished build of ours left invalid` });
+    await database.send(`drop index concurrently if exists ${index}`, { deadline: DEADLINE });
+  }
+}
+
+/**
+ * CREATE INDEX CONCURRENTLY IF NOT EXISTS reports success over an invalid index of the same name. A Failure for that
+ * trap; undefined where the index is as it should be.
+ */
+export async function trappedIndex(tools: ApplyTools, wanted: WantedIndex): Promise<Failure | undefined> {
+  if (wanted.index === undefined) return undefined;
+  const invalid = await invalidIndexes(tools, wanted.relation);
+  const results = await tools.database.send(`select to_regclass(${literal(wanted.index)})::text as name`, {
+    deadline: DEADLINE,
+    signal: tools.signal,
+  });
+  const name = String(lastRow(results).name);
+  if (!invalid.includes(name)) return undefined;
+  return new Failure({
+    message: `the index ${name} is invalid: a build that failed earlier left it, and IF NOT EXISTS takes it for good`,
+    next: `It is not ours to drop. Run: drop index concurrently ${name};  and then deploy again.`,
+  });
+}
