@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport } from '../../src/base/report.js';
+import { judgeHistory } from '../../src/database/compare-history.js';
 import { openDatabase } from '../../src/database/open.js';
 import { verify } from '../../src/phases/verify.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
@@ -52,7 +53,7 @@ async function look(
       rls: 'required',
       rowCounts: 'estimate',
       missingMigrations: 'warn',
-      migrationsDir: 'tmp',
+      migrationsDir: 'nowhere',
       ...more,
     },
   } as unknown as Settings;
@@ -223,6 +224,42 @@ describe('verify', () => {
     assert.deepEqual(verified.warnings, [
       'constraint nice on public.hotels is NOT VALID: existing rows were never checked',
       'sequence public.log_id_seq has used 93 % of its numbers',
+    ]);
+  });
+});
+
+describe('the history and the files', () => {
+  const files = ['1', '2', '3'].map((version) => ({
+    version,
+    file: `m/${version}_x.sql`,
+    afterHealth: version === '3',
+  }));
+  const judged = (history: string[], missingMigrations: 'refuse' | 'warn', baseline?: string) => {
+    const { passed, detail, problems, warnings } = judgeHistory(files, history, {
+      missingMigrations,
+      ...(baseline === undefined ? {} : { baseline }),
+    });
+    return [passed, detail, problems.length, warnings.map(({ message }) => message)];
+  };
+  test('are equal, or it is said in which way they are not', () => {
+    assert.deepEqual(judged(['1', '2', '3'], 'refuse'), [true, '3 applied', 0, []]);
+    assert.deepEqual(judged(['1', '2'], 'refuse'), [true, '2 applied, 1 not applied yet', 0, []]);
+    assert.deepEqual(judged(['1'], 'refuse'), [
+      true,
+      '1 applied, 2 not applied yet',
+      0,
+      ['not applied yet: m/2_x.sql'],
+    ]);
+    assert.deepEqual(judged(['3'], 'refuse', '2'), [true, '1 applied', 0, []]);
+  });
+  test('row 22: a recorded version without a file follows missing-migrations', () => {
+    const all = ['0', '1', '2', '3'];
+    assert.deepEqual(judged(all, 'refuse'), [false, '4 applied, 1 without a file', 1, []]);
+    assert.deepEqual(judged(all, 'warn'), [
+      true,
+      '4 applied, 1 without a file',
+      0,
+      ['recorded as applied, but without a file: 0'],
     ]);
   });
 });

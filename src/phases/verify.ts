@@ -1,6 +1,8 @@
 import { runPhase } from '../base/phase.js';
-import { Failure, type PhaseReport, type Problem } from '../base/report.js';
-import { judgeSchema, readSchemaRows, schemaFactsQuery } from '../database/schema-facts.js';
+import { Failure, type PhaseReport, type Problem, type Step } from '../base/report.js';
+import { compareHistory } from '../database/compare-history.js';
+import { failureOf } from '../database/problem.js';
+import { type JudgedFact, judgeSchema, readSchemaRows, schemaFactsQuery } from '../database/schema-facts.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 
@@ -12,27 +14,34 @@ export async function verify(tools: Tools, settings: Settings): Promise<PhaseRep
     if (!database || !wanted) throw new Failure({ message: 'there is no database to verify' });
     record.facts.verified = false;
     const question = schemaFactsQuery(wanted, settings.mode === 'verify');
-    const rows = await record.step('ask the database', async () =>
-      readSchemaRows(
-        await database.send(question.message, { deadline: question.deadline, signal: tools.signal }),
-      ),
-    );
+    const rows = await record.step('ask the database', async () => {
+      const asked = { deadline: question.deadline, signal: tools.signal };
+      const results = await database.send(question.message, asked).catch((error: unknown) => {
+        throw failureOf(error, 'verifying the schema');
+      });
+      return readSchemaRows(results);
+    });
     const { facts, tables } = judgeSchema(rows, wanted);
     record.facts.tables = tables;
+    const history = await compareHistory(settings.workingDirectory, wanted, rows.history);
     const problems: Problem[] = [];
-    for (const { name, passed, detail, ...fact } of facts) {
-      record.add({
-        name,
-        outcome: passed ? 'passed' : 'failed',
-        startedAt: Date.now(),
-        milliseconds: 0,
-        ...(detail === undefined ? {} : { detail }),
-      });
+    for (const fact of [...facts, history]) {
+      record.add(stepOf(fact));
       for (const problem of fact.warnings) tools.log({ kind: 'warning', problem });
       problems.push(...fact.problems);
     }
     if (problems.length > 0) throw new Failure(problems);
     record.facts.verified = true;
-    record.summarise(`The schema verifies: ${facts.length} facts checked.`);
+    record.summarise(`The schema verifies: ${facts.length + 1} facts checked.`);
   });
+}
+
+function stepOf({ name, passed, detail }: JudgedFact): Step {
+  return {
+    name,
+    outcome: passed ? 'passed' : 'failed',
+    startedAt: Date.now(),
+    milliseconds: 0,
+    ...(detail === undefined ? {} : { detail }),
+  };
 }
