@@ -241,6 +241,7 @@ export interface HostFacts {
   packageManager?: { name: string; version?: string };
   layout: 'checkout' | 'releases' | 'absent' | 'other';
   strategy: 'in-place' | 'releases' | 'adopt';
+  /** Where the deploy's own folder is, or will be made by the first write. */
   stateFolder?: string;
   /** The environment that deployed here last. */
   environment?: string;

@@ -58,6 +58,7 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
   const facts: HostFacts = {
     layout,
     strategy: strategy ?? 'in-place',
+    stateFolder: state.path,
     liveVerified: false,
     dirtyFiles: [],
     ...(await versions(tools)),
@@ -65,7 +66,6 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
     refusals,
     warnings,
   };
-  if (isFolder(state.path)) facts.stateFolder = state.path;
   await lookAtGit(facts, checkout, history);
   const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
   lookAtState(facts, { app, state, history, releases });
