@@ -4,6 +4,7 @@ import type { Tools } from '../tools.js';
 import { type Batch, makeBatches, type PlannedFile } from './batches.js';
 import { classify } from './classify.js';
 import type { Database } from './connection.js';
+import { type Finding, findRisks } from './findings.js';
 import { readMigrationFiles } from './migration-files.js';
 import { type HistoryLook, lookAtHistory } from './migration-history.js';
 import { prefixOf } from './outside.js';
@@ -27,7 +28,10 @@ export interface DatabasePlan {
   refusals: Problem[];
   /** Every pending and deferred file has a down file. */
   reversible: boolean;
+  /** A pending or deferred file deletes data. */
   destructive: boolean;
+  /** Destructive and locking statements, in the order of the files. */
+  findings: Finding[];
   /** The history that the plan was made from; undefined for a plan made from the files alone. */
   look?: HistoryLook;
 }
@@ -84,7 +88,10 @@ export async function planFiles(settings: Settings): Promise<DatabasePlan> {
     warnings: [],
     refusals: [],
   };
-  const plan = await planFor(chosen, { transaction: rules?.transaction ?? 'all' });
+  const plan = await planFor(chosen, {
+    transaction: rules?.transaction ?? 'all',
+    destructiveChanges: rules?.destructiveChanges ?? 'warn',
+  });
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
   // No server was asked, so the parser's word stands.
@@ -101,7 +108,10 @@ function needDatabase(settings: Settings): DatabaseSettings {
   return settings.database;
 }
 
-async function planFor(chosen: Pending, rules: Pick<DatabaseSettings, 'transaction'>): Promise<DatabasePlan> {
+async function planFor(
+  chosen: Pending,
+  rules: Pick<DatabaseSettings, 'transaction' | 'destructiveChanges'>,
+): Promise<DatabasePlan> {
   const due = [...chosen.pending, ...chosen.deferred];
   const planned: PlannedFile[] = [];
   if (due.length > 0) {
@@ -109,16 +119,33 @@ async function planFor(chosen: Pending, rules: Pick<DatabaseSettings, 'transacti
     for (const file of due) planned.push({ ...file, shape: classify(file.file, file.source, parse) });
   }
   const pending = planned.slice(0, chosen.pending.length);
+  const findings = findRisks(planned);
+  const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
+  const refused = findings.filter((finding) => finding.destructive && rules.destructiveChanges === 'refuse');
   return {
     pending,
     deferred: planned.slice(chosen.pending.length),
     baseline: chosen.baseline,
     batches: makeBatches(pending, rules.transaction),
-    warnings: [...chosen.warnings, ...planned.flatMap((file) => file.shape.notices)],
-    refusals: [...chosen.refusals, ...planned.flatMap((file) => file.shape.problems)],
+    warnings: [
+      ...chosen.warnings,
+      ...planned.flatMap((file) => file.shape.notices),
+      ...told.map(riskProblem),
+    ],
+    refusals: [
+      ...chosen.refusals,
+      ...planned.flatMap((file) => file.shape.problems),
+      ...refused.map(riskProblem),
+    ],
     reversible: planned.every((file) => file.down !== undefined),
-    destructive: false,
+    destructive: findings.some((finding) => finding.destructive),
+    findings,
   };
+}
+
+function riskProblem({ rule, at, statement, lock, destructive, instead }: Finding): Problem {
+  const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
+  return { message: `${statement}: ${what} (${rule})`, at, next: instead };
 }
 
 /** A file that was applied in part goes on behind that part, so the part must still be what was run. */

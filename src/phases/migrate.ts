@@ -232,7 +232,10 @@ function tellFailed(
   record: PhaseRecord,
 ): void {
   files.forEach((file, index) => {
-    if (index !== outcome.at) return record.skip(name(file));
+    if (index !== outcome.at) {
+      record.skip(name(file));
+      return;
+    }
     const { startedAt, milliseconds } = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
     const lasted = milliseconds || Date.now() - startedAt;
     record.add({ name: name(file), outcome: 'failed', startedAt, milliseconds: lasted });
