@@ -418,6 +418,12 @@ describe('row 111: flapping', TOGETHER, () => {
   });
 });
 
+test('a server that says too many requests is asked less often', async () => {
+  const { fact, requests } = await lookAt({ '/api/health': { status: 429 } }, { deadline: 1_500 });
+  assert.equal(fact('/api/health').detail, 'answers 429');
+  assert.equal(requests.filter((path) => path === '/api/health').length, 1);
+});
+
 describe('row 112: certificates', TOGETHER, () => {
   test('row 112: an expired certificate is unhealthy, says days, verdict edge, without waiting for the deadline', async () => {
     const tls = makeCertificate({

@@ -55,6 +55,7 @@ describe('judge', () => {
       {},
       'edge',
     ],
+    ['no IPv6 here, the server was not asked', [bad('/', 'runner', 'route')], [], {}, 'edge'],
     ['a name that does not resolve, the server was not asked', [bad('/', 'runner', 'dns')], [], {}, 'edge'],
     ['the same, and the server is bad too', [bad('/', 'runner', 'dns'), bad('/', 'vps')], [], {}, 'app'],
     [

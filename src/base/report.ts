@@ -91,9 +91,10 @@ export interface Timings {
   total: number;
 }
 
-/** Where a health check went wrong: on the way there (`dns`, `connect`, `tls`), in time, or in what was answered. */
+/** Where a health check went wrong: on the way there (`dns` to `tls`), in time, or in what was answered. */
 export type HealthFault =
   | 'dns'
+  | 'route'
   | 'connect'
   | 'tls'
   | 'timeout'

@@ -35,7 +35,7 @@ export function vantagePoints(tools: Tools, settings: Settings, probeFleet: Prob
 
 export interface Asked {
   facts: HealthFact[];
-  /** Milliseconds from the start until a check had its last answer, by its place. */
+  /** Milliseconds from the start until a check turned good, or was asked last where it is not; by its place. */
   settledAfter: ReadonlyMap<string, number>;
 }
 
@@ -58,7 +58,7 @@ export async function askEverything(
   const waiting = new Map<string, string>();
   const told = (from: 'runner' | 'vps') => (name: string, attempt: number, look: Look) => {
     const place = placeOf({ name, from });
-    settledAfter.set(place, performance.now() - started);
+    if (!look.ok || waiting.has(place) || attempt === 1) settledAfter.set(place, performance.now() - started);
     if (look.ok) waiting.delete(place);
     else waiting.set(place, `${place} ${look.detail ?? 'is not healthy'} (try ${attempt})`);
   };

@@ -128,7 +128,7 @@ function describePoints(points: VantagePoints, health: HealthSettings): string {
 export function describeFact(fact: HealthFact): string {
   const latency = fact['latency-ms'];
   const answer = [
-    ...(fact.status === null ? [] : [String(fact.status)]),
+    ...(fact.status === null || fact.detail !== undefined ? [] : [String(fact.status)]),
     ...(latency === null ? [] : [`in ${formatDuration(latency)}${partsOf(fact.timings)}`]),
   ].join(' ');
   const tries = `${fact.attempts} ${fact.attempts === 1 ? 'try' : 'tries'}`;

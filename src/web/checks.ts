@@ -29,6 +29,8 @@ export interface HealthOptions {
 
 /** Bytes of a page or health answer that are read. */
 const BODY_LIMIT = 1_048_576;
+/** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
+const PACE = { tooMany: 2_000, assets: 1_000 };
 /** Assets asked for at a time. */
 const ASSETS_AT_A_TIME = 8;
 
@@ -58,6 +60,7 @@ async function askPath(
       status: answer.status,
       timings: answer.timings,
       ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
+      ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
     };
     if (page.refused !== undefined) return { ok: false, fault: 'redirect', detail: page.refused, ...seen };
     return { ...judgeAnswer(answer, { ...health, path, last }), ...seen };
@@ -76,7 +79,7 @@ async function looking(work: () => Promise<Look>): Promise<Look> {
       fault: error.fault,
       detail: error.message,
       timings: error.timings,
-      ...(error.certificateDays !== undefined || error.code === 'ENOTFOUND'
+      ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
         ? { lasting: 'likely' as const }
         : {}),
       ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
@@ -156,6 +159,7 @@ async function askAssets(target: Target, ask: Ask): Promise<Look> {
       ok: false,
       status: first.status,
       fault: 'assets',
+      pace: PACE.assets,
       detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${more}`,
       timings,
     };

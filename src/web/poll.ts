@@ -15,6 +15,8 @@ export interface Look {
    */
   lasting?: 'likely' | 'certain';
   certificateDays?: number;
+  /** Milliseconds to wait at least before the next try: it was costly, or the server asked for fewer. */
+  pace?: number;
 }
 
 export interface Ask {
@@ -103,7 +105,7 @@ export async function poll(checks: readonly Check[], options: PollOptions): Prom
           ? WHILE_OTHERS_FAIL
           : BETWEEN_GOOD
         : backoff(bad, FIRST_WAIT, LONGEST_WAIT);
-      await pause(Math.min(wait, Math.max(0, remaining())), settled.signal);
+      await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
     }
   }
 

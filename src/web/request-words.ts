@@ -35,8 +35,8 @@ export function connectionWords(code: string | undefined, part: Part): { fault: 
     return { fault: 'dns', words: `the name does not resolve${told}` };
   if (code?.startsWith('EAI_')) return { fault: 'dns', words: `the name server did not answer${told}` };
   if (code === 'ECONNREFUSED') return { fault: 'connect', words: `connection refused${told}` };
-  if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH')
-    return { fault: 'connect', words: `no route to the address${told}` };
+  if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL')
+    return { fault: 'route', words: `no route to the address from this machine${told}` };
   if (part === 'dns' || part === 'connect') return { fault: 'connect', words: `no connection${told}` };
   if (part === 'tls') return { fault: 'tls', words: `the TLS handshake failed${told}` };
   if (code?.startsWith('HPE_')) return { fault: 'cut', words: `the answer is not HTTP${told}` };

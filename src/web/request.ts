@@ -82,6 +82,8 @@ function startJourney(): Journey {
  */
 export async function get(url: URL, options: GetOptions): Promise<Answer> {
   const journey = startJourney();
+  // An address needs no name server.
+  if (isAddress(bareHost(url))) journey.part = 'connect';
   if (options.signal?.aborted) throw new Cancelled();
   const socket = open(url);
   let stop: (reason: Error) => void = () => {};
@@ -119,7 +121,7 @@ export async function get(url: URL, options: GetOptions): Promise<Answer> {
 }
 
 function open(url: URL): Socket {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const host = bareHost(url);
   const secure = url.protocol === 'https:';
   const target = {
     host,
@@ -250,6 +252,11 @@ function explain(error: unknown, journey: Journey): Error {
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const { fault, words } = connectionWords(code, journey.part);
   return new NoAnswer(words, { fault, timings: journey.timings, code });
+}
+
+/** The host without the brackets of an IPv6 address. */
+function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
 }
 
 function isAddress(host: string): boolean {

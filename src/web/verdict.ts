@@ -1,5 +1,5 @@
 import { formatDuration } from '../base/duration.js';
-import type { HealthFact, Problem, Verdict } from '../base/report.js';
+import type { HealthFact, HealthFault, Problem, Verdict } from '../base/report.js';
 
 /** Checks that say how the database is, not the application. */
 export const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' } as const;
@@ -55,13 +55,15 @@ function blame(facts: readonly HealthFact[], blamed: readonly HealthFact[]): Ver
   if (blamed.some(isDatabase)) return 'database';
   const inside = facts.filter((fact) => fact.from === 'vps' && !isDatabase(fact));
   if (inside.length > 0 && inside.every((fact) => fact.ok)) return 'edge';
-  // Where the server was not asked, a name that does not resolve and a certificate that is refused still lie
-  // outside of the application for certain.
+  // Where the server was not asked, such faults still lie outside of the application for certain.
   const outside = blamed.every(
-    (fact) => fact.from === 'runner' && (fact.fault === 'dns' || fact.fault === 'tls'),
+    (fact) => fact.from === 'runner' && fact.fault !== undefined && NEVER_THE_APP.has(fact.fault),
   );
   return outside ? 'edge' : 'app';
 }
+
+/** A name that does not resolve, a network without a way there, a certificate that is refused. */
+const NEVER_THE_APP: ReadonlySet<HealthFault> = new Set(['dns', 'route', 'tls']);
 
 function isDatabase(fact: HealthFact): boolean {
   return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
@@ -94,10 +96,7 @@ function causeFirst(facts: readonly HealthFact[], verdict: Verdict): HealthFact[
 
 function problemOf(fact: HealthFact, failedBefore: boolean): Problem {
   const since = failedBefore ? ' (it failed before this run too)' : '';
-  return {
-    message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}`,
-    ...(fact.status === null ? {} : { code: String(fact.status) }),
-  };
+  return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
 }
 
 /** A check's name with the place it was asked from, as steps and problems have it. */
