@@ -29,7 +29,7 @@ describe('an existing checkout, cluster mode, 100 requests a second', () => {
     assert.equal(facts.shaOnRemote, true);
     assert.equal(facts.port, vps.port);
     assert.equal(facts.entry?.mode, 'cluster');
-    assert.equal(facts.stateFolder, undefined);
+    assert.equal(existsSync(facts.stateFolder!), false);
   });
 
   test('is deployed and rolled back with 0 failed requests', async () => {
