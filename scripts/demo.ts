@@ -133,9 +133,17 @@ async function deploy(stage: Stage, sha: string, runId: number, signal: AbortSig
       },
       cancelAfter: signal,
       force: true,
-      onLine: (line) => say(`  ${line}`),
+      onLine: tell,
     }),
   );
+}
+
+/** A line of the log as GitHub shows it: commands are not text, and groups and annotations have marks of their own. */
+function tell(line: string): void {
+  if (/^::(add-mask|stop-commands|\*\*\*)::/.test(line) || line === '##[endgroup]') return;
+  const marked = /^##\[(\w+)\]([\s\S]*)$/.exec(line);
+  const text = !marked ? line : marked[1] === 'group' ? `> ${marked[2]}` : `${marked[1]}: ${marked[2]}`;
+  say(text.replaceAll(/^/gm, '  '));
 }
 
 /** Asks the application and the database themselves, and compares with what the story says. */
