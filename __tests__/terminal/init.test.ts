@@ -43,7 +43,7 @@ describe('muva-deploy init', () => {
     assert.equal(inputs.rls, 'all');
     assert.equal(inputs.backup, 'full');
     assert.equal(inputs['database-url'], '$' + '{{ secrets.DATABASE_URL }}');
-    assert.match(said, /VPS_FINGERPRINT[^]*ssh-keygen -lf/);
+    assert.match(said, /VPS_FINGERPRINT[\s\S]*ssh-keygen -lf/);
   });
 
   test('what no flag says is asked for', async () => {
