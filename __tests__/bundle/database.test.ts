@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { runBundle, temporaryFolder } from '../servers/doors.js';
+import { type Fault, type GitHubApi, startGitHubApi } from '../servers/github-api.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import type { RunOptions, RunResult } from '../servers/runner.js';
+
+const TOKEN = 'ghs_0123456789abcdefghijklmnopqrstuvwxyz';
+const folder = temporaryFolder();
+const migrations = join(folder.path, 'supabase/migrations');
+let postgres: PostgresServer;
+let api: GitHubApi;
+let databaseUrl = '';
+before(async () => {
+  [postgres, api] = await Promise.all([startPostgres(), startGitHubApi(TOKEN)]);
+});
+after(async () => {
+  folder.remove();
+  await Promise.all([postgres.stop(), api.close()]);
+});
+beforeEach(async () => {
+  databaseUrl = await postgres.createDatabase();
+  api.fail(undefined);
+  api.deployments.length = 0;
+  rmSync(migrations, { recursive: true, force: true });
+  mkdirSync(migrations, { recursive: true });
+});
+
+function file(name: string, sql: string): void {
+  writeFileSync(join(migrations, name), sql);
+}
+
+function run(inputs: Record<string, string>, more: Partial<RunOptions> = {}): Promise<RunResult> {
+  return runBundle({
+    workspace: folder.path,
+    token: TOKEN,
+    secrets: [],
+    inputs: { 'database-url': databaseUrl, skip: 'vps, health', rls: 'off', ...inputs },
+    ...more,
+    env: { GITHUB_API_URL: api.url, GITHUB_SHA: 'c'.repeat(40), ...more.env },
+  });
+}
+
+const tables = (): Promise<{ name: string }[]> =>
+  query(
+    databaseUrl,
+    `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`,
+  );
+
+describe('GitHub Deployments, through the bundle', () => {
+  const deploy = { mode: 'deploy', environment: 'staging', 'github-deployment': 'on' };
+
+  test('a good deploy ends as success, and the output names the deployment', async () => {
+    file('20250101000000_rooms.sql', 'create table rooms (id int primary key);');
+    const result = await run(deploy);
+    assert.equal(result.exitCode, 0, result.log);
+    assert.equal(result.outputs['deployment-id'], String(api.deployments[0]?.id));
+    assert.deepEqual(
+      api.deployments.map((each) => each.statuses.map(({ state }) => state)),
+      [['in_progress', 'success']],
+    );
+    assert.equal(result.outputs.applied, '["20250101000000"]');
+    assert.equal(result.outputs.verified, 'true');
+  });
+
+  test('a deploy that fails ends as failure, with the SQL error on its line', async () => {
+    file(
+      '20250101000000_rooms.sql',
+      'create table rooms (id int primary key);\nalter table hotel add column rooms int;\n',
+    );
+    const result = await run(deploy);
+    assert.equal(result.exitCode, 1);
+    assert.deepEqual(
+      api.deployments.map((each) => each.statuses.map(({ state }) => state)),
+      [['in_progress', 'failure']],
+    );
+    const placed = result.annotations.find((each) => each.file !== undefined);
+    assert.deepEqual(
+      [placed?.file, placed?.line],
+      ['supabase/migrations/20250101000000_rooms.sql', 2],
+      result.log,
+    );
+    assert.deepEqual(await tables(), []);
+  });
+
+  const faults: Fault[] = ['forbidden', 'secondary-rate-limit', 'outage'];
+  for (const fault of faults)
+    test(`rows 122 and 123: ${fault} of the API never fails a good deploy`, async () => {
+      file('20250101000000_rooms.sql', 'create table rooms (id int primary key);');
+      api.fail(fault);
+      const result = await run(deploy);
+      assert.equal(result.exitCode, 0, result.log);
+      assert.equal(result.outputs.outcome, 'success');
+      assert.equal(result.outputs['deployment-id'], '');
+      assert.ok(
+        result.annotations.some(
+          ({ level, message }) => level === 'warning' && /GitHub Deployment not created/.test(message),
+        ),
+      );
+      assert.match(result.summary, /GitHub Deployment not created/);
+    });
+});
+
+describe('cancel', () => {
+  const sleeper = (): void => {
+    file('20250101000000_rooms.sql', 'create table rooms (id int primary key);');
+    file('20250102000000_slow.sql', 'select pg_sleep(60);');
+  };
+  const asleep = `wait_event = 'PgSleep' and pid <> pg_backend_pid()`;
+  const running = (): Promise<unknown[]> =>
+    query(databaseUrl, `select 1 from pg_stat_activity where datname = current_database() and ${asleep}`);
+  /** Cancels once the server runs the slow statement. */
+  async function cancelled(
+    inputs: Record<string, string>,
+    more: Partial<RunOptions> = {},
+  ): Promise<RunResult & { took: number }> {
+    const controller = new AbortController();
+    let at = 0;
+    const result = run(inputs, { cancelAfter: controller.signal, ...more });
+    const deadline = performance.now() + 20_000;
+    while ((await running()).length === 0 && performance.now() < deadline)
+      await new Promise((done) => setTimeout(done, 50));
+    at = performance.now();
+    controller.abort();
+    const ended = await result;
+    return { ...ended, took: performance.now() - at - (ended.post?.milliseconds ?? 0) };
+  }
+
+  test('row 114: during migrate the query is cancelled, nothing is left, and the truth is told within 6 s', async () => {
+    sleeper();
+    const result = await cancelled({ mode: 'migrate' });
+    assert.ok(result.took < 6_000, `${result.took} ms`);
+    assert.deepEqual([result.exitCode, result.conclusion], [1, 'cancelled'], result.log);
+    assert.equal(result.outputs.outcome, 'cancelled', result.log);
+    assert.equal(result.outputs.applied, '[]');
+    assert.deepEqual(await running(), []);
+    assert.deepEqual(await tables(), []);
+  });
+
+  test('row 114: a cancelled deploy marks its deployment as an error', async () => {
+    sleeper();
+    const result = await cancelled({ mode: 'deploy', 'github-deployment': 'on', environment: 'staging' });
+    assert.equal(result.outputs.outcome, 'cancelled', result.log);
+    assert.deepEqual(
+      api.deployments[0]?.statuses.map(({ state }) => state),
+      ['in_progress', 'error'],
+      result.log,
+    );
+    assert.deepEqual(await tables(), []);
+  });
+
+  test('rows 115 and 116: after a forced cancel the next attempt waits for the lost connection and finishes', async () => {
+    sleeper();
+    const killed = await cancelled({ mode: 'migrate' }, { force: true });
+    assert.deepEqual([killed.signal, killed.outputs], ['SIGKILL', {}]);
+    file('20250102000000_slow.sql', 'select pg_sleep(0);');
+    // What a server does by itself once it notices that the client is gone.
+    await query(postgres.adminUrl, `select pg_terminate_backend(pid) from pg_stat_activity where ${asleep}`);
+    const again = await run({ mode: 'migrate' }, { env: { GITHUB_RUN_ATTEMPT: '2' } });
+    assert.equal(again.exitCode, 0, again.log);
+    assert.equal(again.outputs.applied, '["20250101000000","20250102000000"]');
+    const third = await run({ mode: 'migrate' }, { env: { GITHUB_RUN_ATTEMPT: '3' } });
+    assert.equal(third.exitCode, 0, third.log);
+    assert.equal(third.outputs.pending, '[]');
+  });
+});
