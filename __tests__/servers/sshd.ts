@@ -35,6 +35,8 @@ export interface SshdOptions {
   environment?: Record<string, string>;
   /** Runs the commands; default: /bin/bash where present, else /bin/sh. */
   shellPath?: string;
+  /** The key that may log in; default: a new one. */
+  clientKey?: KeyPair;
   /** Forces one of the two servers. */
   kind?: 'openssh' | 'embedded';
   /** Default: one ed25519 key. */
@@ -97,7 +99,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const home = options.home ?? join(folder, 'home');
   mkdirSync(home, { recursive: true });
   const kind = options.kind ?? (existsSync(SSHD) ? 'openssh' : 'embedded');
-  const client = makeKeyPair();
+  const client = options.clientKey ?? makeKeyPair();
   const types = options.hostKeys ?? ['ed25519'];
   const keys = types.map((type) => ({ type, pair: makeKeyPair(type) }));
   const shell = options.shellPath ?? (existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh');

@@ -99,24 +99,41 @@ function unnamed(bad: readonly HostEnd[]): Problem {
 
 /** The closing sentence: what is served now, and what was left alone. Pure. */
 export function closing(ends: readonly HostEnd[], sha: string): string {
-  const named = (outcomes: readonly string[]): string =>
-    ends
-      .filter((end) => outcomes.includes(end.fact.outcome))
-      .map((end) => end.host.name)
-      .join(', ');
-  const sentences: string[] = [];
-  const say = (outcomes: readonly string[], words: (hosts: string) => string): void => {
-    const hosts = named(outcomes);
-    if (hosts !== '') sentences.push(words(hosts));
-  };
   const short = sha.slice(0, 7);
-  say(['deployed'], (hosts) => `${short} is live on ${hosts}${downtime(ends)}.`);
-  say(['unchanged', 'failed'], (hosts) => `${hosts}: the live version was not touched.`);
-  say(['skipped'], (hosts) => `${hosts}: a newer run is live already, nothing was changed.`);
-  say(['rolled-back'], (hosts) => `${hosts}: the previous version is live again.`);
-  say(['rollback-failed'], (hosts) => `${hosts}: the previous version could not be put back.`);
-  say(['unknown'], (hosts) => `${hosts}: it is not known which version is live.`);
-  return sentences.join(' ');
+  const sentences: [words: (hosts: string) => string, which: (end: HostEnd) => boolean][] = [
+    [(hosts) => `${short} is live on ${hosts}${downtime(ends)}.`, (end) => end.fact.outcome === 'deployed'],
+    [
+      (hosts) => `${short} was live on ${hosts} already.`,
+      (end) => end.fact.outcome === 'unchanged' && isGood(end),
+    ],
+    [
+      (hosts) => `On ${hosts} the live version was not touched.`,
+      (end) => !isGood(end) && (end.fact.outcome === 'unchanged' || end.fact.outcome === 'failed'),
+    ],
+    [
+      (hosts) => `On ${hosts} a newer run is live already: nothing was changed.`,
+      (end) => end.fact.outcome === 'skipped',
+    ],
+    [
+      (hosts) => `On ${hosts} the previous version is live again.`,
+      (end) => end.fact.outcome === 'rolled-back',
+    ],
+    [
+      (hosts) => `On ${hosts} the previous version could not be put back.`,
+      (end) => end.fact.outcome === 'rollback-failed',
+    ],
+    [
+      (hosts) => `It is not known which version is live on ${hosts}.`,
+      (end) => end.fact.outcome === 'unknown',
+    ],
+  ];
+  return sentences
+    .map(([words, which]) => {
+      const hosts = ends.filter(which).map((end) => end.host.name);
+      return hosts.length === 0 ? '' : words(hosts.join(', '));
+    })
+    .filter((sentence) => sentence !== '')
+    .join(' ');
 }
 
 function downtime(ends: readonly HostEnd[]): string {

@@ -1,4 +1,4 @@
-import { type HostFact, type Problem, problemsOf } from '../base/report.js';
+import { type HostFact, type Problem, problemsOf, type Step } from '../base/report.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../worker/protocol.js';
 import type { Fleet, Host } from './fleet.js';
 import { type Audience, hostFact, runWorker, unknownFact } from './run-worker.js';
@@ -30,6 +30,8 @@ interface Running {
   ended?: HostEnd;
   /** It was let go, so a cancel comes too late for it. */
   gone: boolean;
+  /** It was told to stop. */
+  stopping: boolean;
 }
 
 /** Good ends let the other hosts go on; after any other, no further host is changed. */
@@ -55,11 +57,19 @@ export async function rollOut(fleet: Fleet, plan: RolloutPlan, audience: Audienc
   plan.signal.addEventListener('abort', onAbort, { once: true });
   try {
     if (several) await cutOver(fleet, running, request, plan, audience, stop);
-    const ends = await Promise.all(running.map((run) => run.end));
-    return ends.every((end) => isGood(end)) ? ends : await putBack(fleet, ends, plan, audience);
+    const ends = superseded(await Promise.all(running.map((run) => run.end)));
+    return ends.every((end) => isGood(end)) ? [...ends] : await putBack(fleet, ends, plan, audience);
   } finally {
     plan.signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** Where a newer run is live on one host, the others were stopped for that reason and are called so. Pure. */
+export function superseded(ends: readonly HostEnd[]): readonly HostEnd[] {
+  if (!ends.some((end) => end.fact.outcome === 'skipped')) return ends;
+  return ends.map((end) =>
+    end.result?.outcome === 'cancelled' ? { ...end, fact: { ...end.fact, outcome: 'skipped' } } : end,
+  );
 }
 
 function begin(fleet: Fleet, host: Host, request: DeployRequest, audience: Audience): Running {
@@ -67,27 +77,42 @@ function begin(fleet: Fleet, host: Host, request: DeployRequest, audience: Audie
   const reached = new Promise<void>((resolve) => {
     prepared = resolve;
   });
-  const onState: Audience['onState'] = (state) => {
-    if (state === 'prepared') prepared();
-  };
-  const waiting = request.timeout * fleet.hosts.length;
-  const end = runWorker(fleet, host, request, { ...audience, onState }, waiting).then(
-    (result): HostEnd => ({
-      host,
-      result,
-      fact: hostFact(host.position, result),
-      problems: result.problems.map((problem) => onHost(host, problem)),
-    }),
-    (error: unknown): HostEnd => {
-      const problems = problemsOf(error);
-      return { host, problems, fact: unknownFact(host.position, problems[0]) };
+  const own: Audience = {
+    log: audience.log,
+    record: {
+      // What a host was doing when it was told to stop did not fail.
+      add: (step) => audience.record.add(run.stopping && step.outcome === 'failed' ? stopped(step) : step),
     },
-  );
-  const run: Running = { host, end, gone: false, ready: Promise.race([reached, end.then(() => {})]) };
-  void end.then((value) => {
-    run.ended = value;
-  });
+    onState: (state) => {
+      if (state === 'prepared') prepared();
+    },
+  };
+  const run: Running = { host, gone: false, stopping: false, ready: reached, end: work() };
+  async function work(): Promise<HostEnd> {
+    const found = await endOf(fleet, host, request, own);
+    // Being stopped on our own word is nothing to complain about.
+    const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
+    run.ended = end;
+    prepared();
+    return end;
+  }
   return run;
+}
+
+function stopped(step: Step): Step {
+  return { ...step, outcome: 'skipped', detail: 'stopped' };
+}
+
+async function endOf(fleet: Fleet, host: Host, request: DeployRequest, audience: Audience): Promise<HostEnd> {
+  try {
+    const waiting = request.timeout * fleet.hosts.length;
+    const result = await runWorker(fleet, host, request, audience, waiting);
+    const problems = result.problems.map((problem) => onHost(host, problem));
+    return { host, result, problems, fact: hostFact(host.position, result) };
+  } catch (error) {
+    const problems = problemsOf(error);
+    return { host, problems, fact: unknownFact(host.position, problems[0]) };
+  }
 }
 
 /** Waits for all hosts to be prepared, then lets one go, then the rest. Stops all that still can at the first bad end. */
@@ -99,18 +124,20 @@ async function cutOver(
   audience: Audience,
   stop: (why: string) => Promise<void>,
 ): Promise<void> {
-  let stopped = plan.signal.aborted;
-  const stopOnce = async (why: string): Promise<void> => {
-    if (stopped) return;
-    stopped = true;
-    await stop(why);
-  };
-  for (const run of running)
-    void run.end.then((end) => (isGood(end) ? undefined : stopOnce(`${end.host.name} did not succeed`)));
+  const halted = (): boolean =>
+    plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGood(run.ended));
+  let told = false;
+  for (const run of running) {
+    void run.end.then(async (end) => {
+      if (isGood(end) || told) return;
+      told = true;
+      await stop(`${end.host.name} did not succeed`);
+    });
+  }
   await Promise.all(running.map((run) => run.ready));
   const waiting = running.filter((run) => run.ended === undefined);
   const go = async (run: Running): Promise<void> => {
-    if (stopped || plan.signal.aborted || run.ended) return;
+    if (halted() || run.ended) return;
     run.gone = true;
     audience.log({ kind: 'progress', text: `${run.host.name} cuts over` });
     try {
@@ -141,6 +168,7 @@ async function stopAll(
     running.map(async (run) => {
       if (run.ended || run.gone) return;
       try {
+        run.stopping = true;
         await send(fleet, run.host, 'cancel', request);
         log({ kind: 'progress', text: `${run.host.name} was told to stop: ${why}` });
       } catch (error) {

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import type { LogEntry } from '../../src/base/log.js';
+import type { PhaseReport } from '../../src/base/report.js';
+import { redeploy } from '../../src/phases/redeploy.js';
+import { rollbackFleet } from '../../src/vps/rollback-fleet.js';
+import {
+  type Inputs,
+  makeReachable,
+  plainRecord,
+  type Reachable,
+  settingsFor,
+  withTools,
+} from '../servers/deployment.js';
+import { appFiles, appVersion } from '../servers/fixture-app.js';
+import { type Origin, startOrigin } from '../servers/origin.js';
+import { kill } from '../servers/pm2.js';
+import { startVps } from '../servers/vps.js';
+
+describe('redeploy to one server, with worse luck', () => {
+  let origin: Origin;
+  let server: Reachable;
+  before(async () => {
+    origin = startOrigin(appFiles('v1'));
+    server = await makeReachable(await startVps(origin));
+  });
+  after(async () => {
+    await server?.stop();
+    origin?.stop();
+  });
+
+  const deploy = (
+    inputs: Inputs,
+    onEntry?: (entry: LogEntry, cancel: () => void) => void,
+    options: { reconnectFor?: number; patience?: number } = {},
+  ): Promise<PhaseReport> => {
+    const settings = settingsFor([server], inputs);
+    let cancel = (): void => {};
+    return withTools(
+      settings,
+      (session) => {
+        cancel = session.cancel;
+        return redeploy(session.tools, settings);
+      },
+      { ...options, onEntry: (entry) => onEntry?.(entry, cancel) },
+    );
+  };
+
+  test('a cancel before the cutover stops the run on the server, and the live version is untouched', async () => {
+    const before = await server.vps.served();
+    const sha = origin.commit(appVersion('v2', { build: 'slow' }));
+    const report = await deploy({ ref: sha }, (entry, cancel) => {
+      if (entry.kind === 'output' && entry.source === 'build') cancel();
+    });
+    assert.equal(report.outcome, 'failed');
+    assert.equal(report.facts.hosts?.[0]?.outcome, 'unchanged');
+    assert.equal(report.facts.hosts?.[0]?.detail, 'stopped before the cutover');
+    assert.equal((await server.vps.served())?.pid, before?.pid);
+  });
+
+  test('a failed build fails the phase with its output, and the old version serves', async () => {
+    const sha = origin.commit(appVersion('v3', { build: 'fails' }));
+    const output: string[] = [];
+    const report = await deploy({ ref: sha }, (entry) => {
+      if (entry.kind === 'output') output.push(entry.text);
+    });
+    assert.equal(report.outcome, 'failed');
+    assert.equal(report.steps.find((step) => step.outcome === 'failed')?.name, 'build');
+    assert.match(output.join(''), /module not found/);
+    assert.equal(report.facts.hosts?.[0]?.outcome, 'failed');
+    assert.match(report.summary!, /the live version was not touched/);
+    assert.equal((await server.vps.served())?.version, 'v1');
+  });
+
+  test('row 85: a server that stays away leaves the outcome unknown, and the run goes on there', async () => {
+    const sha = origin.commit(appVersion('v4'));
+    const settings = settingsFor([server], { ref: sha });
+    const cut = (entry: LogEntry): void => {
+      if (entry.kind !== 'step' || entry.step.name !== 'fetch') return;
+      server.wire.refuse(true);
+      server.wire.cut('reset');
+    };
+    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings), {
+      onEntry: cut,
+      reconnectFor: 500,
+      patience: 200,
+    });
+    server.wire.refuse(false);
+    assert.equal(report.outcome, 'unknown');
+    assert.equal(report.facts.hosts?.[0]?.outcome, 'unknown');
+    assert.match(report.summary!, /not known which version is live/);
+    // Nothing is unlocked by hand: the rollback of the same run waits for it, and then undoes it.
+    const facts = await withTools(settings, ({ tools }) => rollbackFleet(tools, settings, plainRecord()));
+    assert.equal(facts[0]?.outcome, 'rolled-back', JSON.stringify(facts));
+    assert.equal((await server.vps.served())?.version, 'v1');
+  });
+
+  test('a worker that is killed is told, what it left is repaired, and the old version serves', async () => {
+    const sha = origin.commit(appVersion('v6', { build: 'slow' }));
+    const report = await deploy({ ref: sha }, (entry) => {
+      if (entry.kind === 'output' && entry.source === 'build') killWorker(server);
+    });
+    assert.equal(report.outcome, 'failed', JSON.stringify(report.problems));
+    assert.match(report.problems[0]!.message, /ended without a result/);
+    assert.equal(report.facts.hosts?.[0]?.outcome, 'failed');
+    assert.equal((await server.vps.served())?.version, 'v1');
+  });
+});
+
+function killWorker({ vps }: Reachable): void {
+  for (const pid of vps.processes())
+    if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--request')) kill(pid);
+}

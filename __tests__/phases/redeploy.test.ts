@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { LogEntry } from '../../src/base/log.js';
+import type { PhaseReport } from '../../src/base/report.js';
+import { redeploy } from '../../src/phases/redeploy.js';
+import { inspectFleet } from '../../src/vps/inspect-fleet.js';
+import { probeFleet } from '../../src/vps/probe-fleet.js';
+import { rollbackFleet } from '../../src/vps/rollback-fleet.js';
+import {
+  type Inputs,
+  makeReachable,
+  plainRecord,
+  type Reachable,
+  settingsFor,
+  withTools,
+} from '../servers/deployment.js';
+import { appFiles, appVersion } from '../servers/fixture-app.js';
+import { type Origin, startOrigin } from '../servers/origin.js';
+import { startVps } from '../servers/vps.js';
+
+describe('redeploy to one server', () => {
+  let origin: Origin;
+  let server: Reachable;
+  before(async () => {
+    origin = startOrigin(appFiles('v0'));
+    server = await makeReachable(await startVps(origin));
+    // Row 93: what an interactive user's profile says reaches every non-interactive session too.
+    writeFileSync(
+      join(server.vps.home, '.bashrc'),
+      'echo Welcome; echo "muva-worker {broken"; printf "no newline"\n',
+    );
+  });
+  after(async () => {
+    await server?.stop();
+    origin?.stop();
+  });
+
+  const deploy = (
+    inputs: Inputs,
+    onEntry?: (entry: LogEntry, cancel: () => void) => void,
+    options: { reconnectFor?: number; patience?: number } = {},
+  ): Promise<PhaseReport> => {
+    const settings = settingsFor([server], inputs);
+    let cancel = (): void => {};
+    return withTools(
+      settings,
+      (session) => {
+        cancel = session.cancel;
+        return redeploy(session.tools, settings);
+      },
+      { ...options, onEntry: (entry) => onEntry?.(entry, cancel) },
+    );
+  };
+
+  test('rows 85, 86 and 93: deployed and told completely, though every kind of loss cuts the connection', async () => {
+    const sha = origin.commit(appVersion('v1'));
+    const cuts: Record<string, () => unknown> = {
+      fetch: () => server.wire.cut('reset'),
+      install: () => server.wire.cut('close'),
+      build: () => server.sshd.dropConnections(),
+    };
+    const report = await deploy({ ref: sha }, (entry) => {
+      if (entry.kind === 'step') cuts[entry.step.name]?.();
+    });
+    assert.deepEqual(report.problems, []);
+    assert.equal(report.outcome, 'passed');
+    const names = report.steps.map((step) => step.name);
+    assert.deepEqual([...new Set(names)], names, 'each step is told once');
+    for (const name of ['look', 'fetch', 'install', 'build', 'rehearsal', 'cutover', 'verification'])
+      assert.ok(names.includes(name), `${name} in ${names}`);
+    assert.equal(report.facts.deployedSha, sha);
+    assert.equal(report.facts.hosts?.[0]?.outcome, 'deployed');
+    assert.equal((await server.vps.served())?.version, 'v1');
+    assert.match(report.summary!, new RegExp(`^${sha.slice(0, 7)} is live on the server`));
+  });
+
+  test('the same commit again changes nothing and says so', async () => {
+    const before = await server.vps.served();
+    const report = await deploy({ ref: origin.head() });
+    assert.equal(report.outcome, 'passed');
+    assert.equal(report.facts.hosts?.[0]?.outcome, 'unchanged');
+    assert.equal((await server.vps.served())?.pid, before?.pid);
+    assert.match(report.summary!, /was live on the server already/);
+  });
+
+  test('what the worker would refuse is refused before anything is started', async () => {
+    const before = await server.vps.served();
+    const report = await deploy({ ref: 'f'.repeat(40) });
+    assert.equal(report.outcome, 'failed');
+    assert.deepEqual(
+      report.steps.map((step) => step.name),
+      ['look'],
+    );
+    assert.match(report.problems[0]!.message, /f{7}/);
+    assert.equal((await server.vps.served())?.pid, before?.pid);
+  });
+
+  test('rollback undoes what the named run changed, once, and probe asks what serves', async () => {
+    const sha = origin.commit(appVersion('v5'));
+    const settings = settingsFor([server], { ref: sha });
+    await withTools(settings, async ({ tools }) => {
+      assert.equal((await redeploy(tools, settings)).outcome, 'passed');
+      const health = await probeFleet(tools, settings);
+      assert.deepEqual(
+        health.map((fact) => [fact.name, fact.from, fact.ok]),
+        [
+          ['/', 'vps', true],
+          ['/api/health', 'vps', true],
+          ['assets', 'vps', true],
+        ],
+      );
+      const [looked] = await inspectFleet(tools, settings);
+      assert.equal(looked?.facts?.liveSha, sha);
+      const record = plainRecord();
+      const [back] = await rollbackFleet(tools, settings, record);
+      assert.equal(back?.outcome, 'rolled-back');
+      assert.ok(record.steps.length > 0);
+      assert.equal((await server.vps.served())?.version, 'v1');
+      const [again] = await rollbackFleet(tools, settings, plainRecord());
+      assert.equal(again?.outcome, 'unchanged');
+    });
+  });
+});

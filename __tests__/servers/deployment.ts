@@ -1,0 +1,147 @@
+import { randomInt } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LogEntry } from '../../src/base/log.js';
+import type { PhaseRecord } from '../../src/base/phase.js';
+import type { Step } from '../../src/base/report.js';
+import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
+import { parseSettings, type Settings } from '../../src/settings/settings.js';
+import type { Tools } from '../../src/tools.js';
+import { openFleet } from '../../src/vps/fleet.js';
+import { makeKeyPair, type Sshd, type SshdOptions, startSshd } from './sshd.js';
+import type { Vps } from './vps.js';
+import { startWire, type Wire } from './wire.js';
+import { workerBundle } from './worker-bundle.js';
+
+/** One server as the action sees it: a sandbox with an application, behind SSH, behind a wire that can be cut. */
+export interface Reachable {
+  vps: Vps;
+  sshd: Sshd;
+  wire: Wire;
+  stop(): Promise<void>;
+}
+
+export async function makeReachable(vps: Vps, options: SshdOptions = {}): Promise<Reachable> {
+  const sshd = await startSshd({ home: vps.home, environment: vps.env, ...options });
+  const wire = await startWire(sshd);
+  return {
+    vps,
+    sshd,
+    wire,
+    async stop() {
+      await wire.stop();
+      await sshd.stop();
+      await vps.stop();
+    },
+  };
+}
+
+/**
+ * Several sandboxes behind one key. Each is a folder of its own on this machine, but real servers have the
+ * application at the same path: so what is sent to the second and later ones has the first one's folder replaced.
+ */
+export async function makeFleet(boxes: readonly Vps[]): Promise<Reachable[]> {
+  const clientKey = makeKeyPair();
+  const first = boxes[0]!;
+  return Promise.all(
+    boxes.map((vps) => {
+      const shellPath = join(vps.root, 'login-shell');
+      const script = `#!/bin/sh\nsed -u 's#${first.root}#${vps.root}#g' | exec /bin/sh "$@"\n`;
+      writeFileSync(shellPath, script, { mode: 0o755 });
+      return makeReachable(vps, { clientKey, environment: { ...vps.env, SHELL: shellPath }, shellPath });
+    }),
+  );
+}
+
+export type Inputs = Partial<Record<InputName, string>>;
+
+/** Settings as a person's inputs give them; the sandboxes must have the same path and name for several hosts. */
+export function settingsFor(servers: readonly Reachable[], inputs: Inputs): Settings {
+  const { vps, sshd } = servers[0]!;
+  const given: Inputs = {
+    mode: 'redeploy',
+    'run-id': String(randomInt(1, 1e9)),
+    'ssh-host': servers.map(({ wire }) => `${wire.host}:${wire.port}`).join('\n'),
+    'ssh-user': sshd.user,
+    'ssh-private-key': sshd.privateKey,
+    'ssh-fingerprint': servers
+      .map((server) => `${server.wire.host}:${server.wire.port} ${server.sshd.fingerprint}`)
+      .join('\n'),
+    'app-path': vps.appPath,
+    'app-name': vps.appName,
+    'health-deadline': '10s',
+    'health-timeout': '2s',
+    'lock-wait': '20s',
+    'deploy-timeout': '60s',
+    ...inputs,
+  };
+  const parsed = parseSettings(
+    withEnvironment((name) => given[name] ?? '', {}),
+    {
+      run: {
+        id: given['run-id']!,
+        attempt: 1,
+        url: 'https://github.com/muva/demo/actions/runs/1',
+        serverUrl: 'https://github.com',
+        fork: false,
+      },
+      terminal: false,
+      workspace: '/nonexistent',
+      holdsMigrations: () => false,
+    },
+  );
+  if (!parsed.settings) throw new Error(JSON.stringify(parsed.problems));
+  return parsed.settings;
+}
+
+export interface Session {
+  tools: Tools;
+  log: LogEntry[];
+  /** The lines of progress so far. */
+  progress(): string[];
+  cancel(): void;
+}
+
+/** Opens the fleet as the corridor does, and closes it. `onEntry` sees every log entry as it comes. */
+export async function withTools<T>(
+  settings: Settings,
+  work: (session: Session) => Promise<T>,
+  options: { onEntry?: (entry: LogEntry) => void; reconnectFor?: number; patience?: number } = {},
+): Promise<T> {
+  const log: LogEntry[] = [];
+  const tell = (entry: LogEntry): void => {
+    log.push(entry);
+    options.onEntry?.(entry);
+  };
+  const { reconnectFor, patience } = options;
+  const fleet = openFleet(settings.vps!, {
+    dist: await workerBundle(),
+    log: tell,
+    ...(reconnectFor === undefined ? {} : { reconnectFor }),
+    ...(patience === undefined ? {} : { patience }),
+  });
+  const controller = new AbortController();
+  try {
+    return await work({
+      tools: { log: tell, signal: controller.signal, fleet },
+      log,
+      progress: () => log.flatMap((entry) => (entry.kind === 'progress' ? [entry.text] : [])),
+      cancel: () => controller.abort(),
+    });
+  } finally {
+    await fleet.close();
+  }
+}
+
+/** A record that only collects steps. */
+export function plainRecord(): PhaseRecord & { steps: Step[] } {
+  const steps: Step[] = [];
+  return {
+    steps,
+    facts: {},
+    add: (step) => void steps.push(step),
+    step: async (_name, work) => work(),
+    skip: () => {},
+    summarise: () => {},
+  };
+}
