@@ -82,7 +82,7 @@ async function main(): Promise<void> {
         const file = join(summaries, `${act.version}.md`);
         writeFileSync(file, run.summary);
         if (act.outcome !== 'success')
-          say(`\n-- the job summary of ${act.version}, as written\n\n${run.summary.trim()}\n`);
+          say(`\n-- the job summary, without its timeline and details\n\n${short(run.summary)}\n`);
         await check(stage, run, act);
         say(`job summary: ${relative('.', file)}`);
       }
@@ -136,6 +136,14 @@ async function deploy(stage: Stage, sha: string, runId: number, signal: AbortSig
       onLine: tell,
     }),
   );
+}
+
+/** What of a job summary can be read as plain text. */
+function short(summary: string): string {
+  return summary
+    .replaceAll(/^```mermaid[\s\S]*?^```\n|^<details>[\s\S]*?^<\/details>\n/gm, '')
+    .replaceAll(/\n{3,}/g, '\n\n')
+    .trim();
 }
 
 /** A line of the log as GitHub shows it: commands are not text, and groups and annotations have marks of their own. */
