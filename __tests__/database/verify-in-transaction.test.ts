@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { fingerprintQuery, readFingerprint } from '../../src/database/fingerprint.js';
+import { openDatabase } from '../../src/database/open.js';
+import { parseDatabaseUrl } from '../../src/settings/database-url.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { createProject, history, objects, runMigrate } from '../servers/project.js';
+
+let server: PostgresServer;
+before(async () => {
+  server = await startPostgres();
+});
+after(() => server.stop());
+
+async function fingerprint(url: string): Promise<string> {
+  const parsed = parseDatabaseUrl(url);
+  assert.ok('address' in parsed);
+  const database = openDatabase({ kind: 'url', address: parsed.address });
+  const found = readFingerprint(await database.send(fingerprintQuery(), { deadline: 10_000 }));
+  await database.close();
+  return found.fingerprint;
+}
+
+const messages = (report: { problems: { message: string }[] }): string[] =>
+  report.problems.map(({ message }) => message);
+
+test('a schema that does not verify is never committed: schema, history and rows stay as they were', async () => {
+  const url = await server.createDatabase();
+  const project = createProject({
+    '1_a.sql': 'create table public.a(id int); insert into public.a values (1)',
+  });
+  await runMigrate(project, url, { runId: '1' });
+  const before = [await fingerprint(url), await history(url)];
+  project.write({
+    '2_b.sql': 'create table public.b(id int); update public.a set id = 2;',
+    '3_c.sql': 'create table public.c(id int); alter table public.c enable row level security;',
+  });
+  const { report } = await runMigrate(project, url, {
+    runId: '2',
+    inputs: { 'required-tables': 'a, b, c, d', 'required-functions': 'f' },
+  });
+  assert.equal(report.outcome, 'failed');
+  assert.deepEqual(messages(report), [
+    'table public.d does not exist',
+    'function public.f does not exist',
+    'row level security is off on public.a',
+    'row level security is off on public.b',
+    'public.c has row level security on but no policy: nobody it applies to can read it',
+  ]);
+  assert.equal(report.facts.verified, false);
+  assert.deepEqual(report.facts.applied, []);
+  assert.ok(report.steps.some(({ outcome, name }) => outcome === 'failed' && name.startsWith('verify')));
+  assert.deepEqual([await fingerprint(url), await history(url)], before);
+  assert.deepEqual(await query(url, 'select * from public.a'), [{ id: 1 }]);
+  assert.deepEqual(await query(url, `select * from supabase_migrations.deploy_runs where run_id = '2'`), []);
+  project.delete();
+});
+
+test('a constraint left NOT VALID is refused, unless a file for after health is still to come', async () => {
+  const url = await server.createDatabase();
+  const project = createProject({
+    '1_a.sql': 'create table public.a(id int)',
+    '2_b.sql': `do $$ begin alter table public.a add constraint positive check (id > 0) not valid;
+      exception when others then raise; end $$;`,
+  });
+  const refused = await runMigrate(project, url, { runId: '1' });
+  assert.deepEqual(messages(refused.report), [
+    'constraint positive on public.a is NOT VALID: existing rows were never checked',
+  ]);
+  assert.deepEqual(await objects(url), []);
+  project.write({ '3_c.sql': '-- deploy: after-health\nalter table public.a validate constraint positive;' });
+  const accepted = await runMigrate(project, url, { runId: '2' });
+  assert.deepEqual(messages(accepted.report), []);
+  const contract = await runMigrate(project, url, { runId: '2', contract: true });
+  assert.deepEqual(messages(contract.report), []);
+  assert.deepEqual(await history(url), ['1', '2', '3']);
+  project.write({ '4_d.sql': 'create table public.d(id int)' });
+  await query(url, 'alter table public.a add constraint other check (id < 9) not valid');
+  const unrelated = await runMigrate(project, url, { runId: '3' });
+  assert.deepEqual(messages(unrelated.report), [], 'a constraint of other hands is not of this run');
+  project.delete();
+});
