@@ -73,7 +73,10 @@ const server = createServer((request, response) => setTimeout(() => {
   response.end('not found');
 }, faults.answerDelay ?? 0));
 setTimeout(() => server.listen(port, () => console.log('listening on ' + port)), faults.bootDelay ?? 0);
-process.on('SIGINT', () => { server.close(() => process.exit(0)); });
+// In a cluster the worker disconnects, which also hands back connections that are on their way to it:
+// "server.close(() => process.exit())" would lose those.
+const { worker } = require('node:cluster');
+process.on('SIGINT', () => { if (worker) worker.disconnect(); else server.close(() => process.exit(0)); });
 `;
 
 const PACKAGE = {

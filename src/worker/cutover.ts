@@ -1,20 +1,21 @@
 import { join } from 'node:path';
 import { type HealthFact, type Problem, problemsOf } from '../base/report.js';
 import type { DeployContext } from './deploy.js';
-import { present } from './files.js';
+import { isSymlink, present } from './files.js';
 import { git } from './git.js';
 import { type DowntimeProbe, probeDowntime } from './health.js';
 import { type ReleaseRef, writeJournal } from './journal.js';
 import { currentLink } from './layout.js';
 import { dropPlan, type Plan, writePlan } from './plan.js';
 import { findEntry, type Instance, save } from './pm2.js';
-import type { RunResult } from './protocol.js';
+import type { DeployRequest, RunResult } from './protocol.js';
 import { readNote, releaseFolder, writeNote } from './releases.js';
 import { restart, restartWords } from './restart.js';
 import type { Stage } from './stage.js';
-import { readState, writeState } from './state.js';
+import { readState, type StateFolder, writeState } from './state.js';
 import type { Survey } from './survey.js';
 import { applyPlan, manualCommands, undoPlan } from './switch.js';
+import { call } from './toolbox.js';
 import { verify } from './verify.js';
 
 export type CutoverResult = Pick<
@@ -26,11 +27,11 @@ export type CutoverResult = Pick<
 export async function cutOver(found: Survey, stage: Stage, context: DeployContext): Promise<CutoverResult> {
   const { request, teller } = context;
   const { state, tools } = found;
-  const plan = planCutover(found, stage, request.run);
+  const plan = planCutover(found, stage, request);
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   noteReleases(found, stage, plan);
-  const probe = found.facts.port === undefined ? undefined : probeDowntime(found.facts.port);
+  const probe = probeDowntime(stage.port);
   const before = await instances(found);
   teller.event({ kind: 'state', state: 'cutting-over' });
   writePlan(state, plan);
@@ -42,15 +43,15 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   try {
     await teller.step('cutover', async () => {
       await applyPlan(tools, plan);
-      await restart({ tools, app: request.app, state });
+      await restart({ tools, app: request.app, state, ...(stage.start ? { start: stage.start } : {}) });
     });
     teller.event({ kind: 'state', state: 'verifying' });
     const health = await teller.step('verification', () =>
-      verifyVersion(found, context, plan.to.sha, before, true),
+      verifyVersion(found, context, stage.port, plan.to.sha, before, true),
     );
     return await settle(found, context, plan, health, probe);
   } catch (error) {
-    return putBack(found, context, plan, problemsOf(error), probe);
+    return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
   }
 }
 
@@ -58,7 +59,7 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
 export function planCutover(
   found: Pick<Survey, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
   stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths'>,
-  run: { id: string; attempt: number; url?: string },
+  { run, sharedPaths }: Pick<DeployRequest, 'run' | 'sharedPaths'>,
 ): Plan {
   const { strategy, live, releases, facts, app } = found;
   const from = liveRef(found);
@@ -83,11 +84,14 @@ export function planCutover(
     };
   }
   const link = currentLink(app.appPath);
+  const home = strategy === 'adopt' ? releaseFolder(releases, from!.release) : live;
+  const shares = home === undefined ? [] : sharesOf(found.state, sharedPaths, home);
   if (strategy === 'adopt') {
     const release = releaseFolder(releases, from!.release);
     return {
       ...base,
       swaps: [],
+      shares,
       adopt: { folder: app.appPath, release },
       link: { path: link, from: release, to: stage.folder },
     };
@@ -95,8 +99,20 @@ export function planCutover(
   return {
     ...base,
     swaps: [],
+    shares,
     link: { path: link, ...(live === undefined ? {} : { from: live }), to: stage.folder },
   };
+}
+
+/** Shared paths that are reached through the live release until now. */
+function sharesOf(
+  state: StateFolder,
+  paths: readonly string[],
+  release: string,
+): { live: string; home: string }[] {
+  return paths
+    .map((path) => ({ live: join(release, path), home: join(state.shared, path) }))
+    .filter(({ home }) => isSymlink(home));
 }
 
 /** The release that is live; one is named where a commit is live that our journal does not know. */
@@ -131,6 +147,7 @@ async function instances(found: Survey): Promise<Instance[]> {
 async function verifyVersion(
   found: Survey,
   { request }: DeployContext,
+  port: number,
   sha: string,
   before: readonly Instance[],
   expectVersion: boolean,
@@ -138,7 +155,7 @@ async function verifyVersion(
   return verify({
     tools: found.tools,
     ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
-    port: found.facts.port!,
+    port,
     sha,
     health: request.health,
     expectVersion,
@@ -151,10 +168,10 @@ async function settle(
   { request, teller }: DeployContext,
   plan: Plan,
   health: HealthFact[],
-  probe: DowntimeProbe | undefined,
+  probe: DowntimeProbe,
 ): Promise<CutoverResult> {
   const { state, tools } = found;
-  const downtimeMs = await probe?.stop();
+  const downtimeMs = await probe.stop();
   writeJournal(state, request.run, {
     event: 'verified',
     ...plan.to,
@@ -178,7 +195,7 @@ async function settle(
     deployedSha: plan.to.sha,
     release: plan.to.release,
     health,
-    ...(downtimeMs === undefined ? {} : { downtimeMs }),
+    ...(plan.from === undefined ? {} : { downtimeMs }),
   };
 }
 
@@ -186,10 +203,9 @@ async function settle(
 async function putBack(
   found: Survey,
   context: DeployContext,
-  plan: Plan,
-  problems: Problem[],
-  probe: DowntimeProbe | undefined,
+  failed: { plan: Plan; stage: Stage; problems: Problem[]; probe: DowntimeProbe },
 ): Promise<CutoverResult> {
+  const { plan, stage, problems, probe } = failed;
   const { request, teller } = context;
   const { state, tools } = found;
   const started = performance.now();
@@ -197,11 +213,14 @@ async function putBack(
   const result: CutoverResult = { outcome: 'put-back', problems };
   try {
     const before = await instances(found);
-    result.health = await teller.step('put back', async () => {
+    const { from } = plan;
+    const health = await teller.step('put back', async () => {
       await undoPlan(tools, plan);
+      if (from === undefined) return removeFirstStart(found, stage);
       await restart({ tools, app: request.app, state });
-      return verifyVersion(found, context, plan.from?.sha ?? '', before, false);
+      return verifyVersion(found, context, stage.port, from.sha, before, false);
     });
+    if (health) result.health = health;
     writeJournal(state, request.run, {
       event: 'put-back',
       ...(plan.from ?? plan.to),
@@ -220,9 +239,13 @@ async function putBack(
     });
   }
   result.rollbackMs = Math.round(performance.now() - started);
-  const downtimeMs = await probe?.stop();
-  if (downtimeMs !== undefined) result.downtimeMs = downtimeMs;
+  result.downtimeMs = await probe.stop();
   return result;
+}
+
+/** A first deploy that failed has nothing to go back to: what it started is taken away again. */
+async function removeFirstStart({ tools, app }: Survey, stage: Stage): Promise<undefined> {
+  if (stage.start) await call(tools, ['pm2', 'delete', app.appName], { timeout: 30_000 });
 }
 
 /** What a person must do by hand after the old version could not be verified either. */

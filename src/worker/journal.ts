@@ -102,6 +102,12 @@ function note(history: History, entry: JournalEntry): void {
       history.live = ref;
       history.liveVerified = false;
       return;
+    case 'put-back':
+      if (entry.from?.release !== ref.release) break;
+      // A first deploy failed: there was nothing to go back to, and nothing is live.
+      delete history.live;
+      history.liveVerified = false;
+      return;
     case 'rolled-back':
       markBad(history, ref, entry.from);
       break;

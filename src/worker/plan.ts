@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { present, readJson, remove, syncFolder, writeAtomically } from './files.js';
+import { isSymlink, present, readJson, remove, syncFolder, writeAtomically } from './files.js';
 import type { ReleaseRef } from './journal.js';
 import type { StateFolder } from './state.js';
 
@@ -30,6 +30,8 @@ export interface Plan {
   checkout?: { folder: string; fromSha: string; toSha: string };
   /** Releases: the symlink that is turned. */
   link?: { path: string; from?: string; to: string };
+  /** Releases: shared files that still lie in the live release and move to where all releases see them. */
+  shares?: { live: string; home: string }[];
   /** Adopt: the checkout becomes a release, and a symlink takes its place. */
   adopt?: { folder: string; release: string };
 }
@@ -104,6 +106,17 @@ export function turnLink(path: string, target: string): void {
   symlinkSync(target, next);
   renameSync(next, path);
   syncFolder(dirname(path));
+}
+
+/** Moves shared files out of the release that had them, and leaves a symlink there; undone never, it serves both. */
+export function applyShares(shares: NonNullable<Plan['shares']>): void {
+  for (const { live, home } of shares) {
+    if (present(live) && !isSymlink(live)) {
+      if (isSymlink(home)) remove(home);
+      if (!present(home)) renameSync(live, home);
+    }
+    if (!present(live) && present(home)) symlinkSync(home, live);
+  }
 }
 
 /** Moves a checkout into its place among the releases and puts a symlink where it was. */

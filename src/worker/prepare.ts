@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import { Failure } from '../base/report.js';
 import type { DeployContext } from './deploy.js';
 import { present, writeAtomically } from './files.js';
+import { firstStart } from './first-start.js';
 import { git, type Repository } from './git.js';
 import { releaseName } from './layout.js';
 import { carryChunks, checkOutput, findOutput } from './output.js';
+import { portOf } from './pm2.js';
 import type { RunResult } from './protocol.js';
 import { dropRelease } from './prune.js';
 import { rehearsalCommand, rehearse, sparePort } from './rehearse.js';
@@ -63,7 +65,20 @@ async function build(
     : [];
   const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
   const env = request.envFile === undefined ? [] : [request.envFilePath];
-  return { release, sha: request.sha, folder, paths: [...made, ...env], envFiles, carriedChunks };
+  const start =
+    found.entry === undefined && request.app.restartCommand === undefined
+      ? await firstStart(found, request, folder)
+      : undefined;
+  const port = found.facts.port ?? (start && portOf(start.entry));
+  if (port === undefined)
+    throw new Failure({
+      message:
+        'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
+      next: 'Give health-port.',
+    });
+  const paths = [...made, ...env];
+  const stage = { release, sha: request.sha, folder, paths, envFiles, carriedChunks, port };
+  return start === undefined ? stage : { ...stage, start };
 }
 
 const said = (command: string): string => command;
@@ -103,7 +118,7 @@ async function rehearseStage(
   };
   result.rehearsed = false;
   if (!request.rehearse) return notRehearsed('rehearse is false');
-  const entry = found.entry;
+  const entry = found.entry ?? stage.start?.entry;
   if (!entry) return notRehearsed('the application has no PM2 entry to take its command from');
   const port = await sparePort();
   const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];

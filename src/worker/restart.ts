@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Failure } from '../base/report.js';
 import { writeAtomically } from './files.js';
-import { type Entry, findEntry, reload } from './pm2.js';
+import type { FirstStart } from './first-start.js';
+import { findEntry, reload } from './pm2.js';
 import { explainEnd, lastLines } from './program.js';
 import type { AppRequest } from './protocol.js';
 import type { StateFolder } from './state.js';
@@ -12,14 +13,14 @@ export interface RestartOptions {
   app: AppRequest;
   state: StateFolder;
   /** How PM2 starts the application where it has no entry. */
-  start?: Entry;
+  start?: FirstStart;
 }
 
 /** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
 export async function restart({ tools, app, state, start }: RestartOptions): Promise<void> {
   if (app.restartCommand !== undefined) return runRestartCommand(tools, app, app.restartCommand);
   if ((await findEntry(tools, app.appName)) !== undefined) return reload(tools, app.appName);
-  if (start !== undefined) return startEntry(tools, state, app.appName, start);
+  if (start !== undefined) return startFirst(tools, state, start);
   await resurrect(tools, app.appName);
   await reload(tools, app.appName);
 }
@@ -46,20 +47,9 @@ async function resurrect(tools: Toolbox, appName: string): Promise<void> {
     });
 }
 
-async function startEntry(tools: Toolbox, state: StateFolder, appName: string, entry: Entry): Promise<void> {
+async function startFirst(tools: Toolbox, state: StateFolder, { config }: FirstStart): Promise<void> {
   const file = join(state.path, 'start.config.json');
-  const app = {
-    name: appName,
-    script: entry.script,
-    args: entry.args,
-    cwd: entry.cwd,
-    interpreter: entry.interpreter,
-    exec_mode: entry.mode,
-    instances: 1,
-    kill_timeout: 10_000,
-    env: entry.env,
-  };
-  writeAtomically(file, JSON.stringify({ apps: [app] }));
+  writeAtomically(file, JSON.stringify({ apps: [config] }));
   const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
   if (ended.code !== 0)
     throw new Failure({

@@ -2,7 +2,8 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure } from '../base/report.js';
 import { carryEnvFiles, findEnvFiles } from './env-files.js';
-import { isFolder, present, writeAtomically } from './files.js';
+import { isFolder, present, remove, writeAtomically } from './files.js';
+import type { FirstStart } from './first-start.js';
 import { fetchCommit, git, gitSays, headOf, type Repository } from './git.js';
 import { type Recipe, recipeOf } from './install-and-build.js';
 import { explainEnd, lastLines, run } from './program.js';
@@ -19,6 +20,10 @@ export interface Stage {
   paths: string[];
   envFiles: string[];
   carriedChunks: string[];
+  /** Where the application answers on loopback. */
+  port: number;
+  /** How PM2 starts the application where it has no entry yet. */
+  start?: FirstStart;
 }
 
 /** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
@@ -85,12 +90,28 @@ export async function checkOutStage(
   return envFiles;
 }
 
-/** Lets the stage see the files that all releases share. */
+/**
+ * Lets the stage see the files that all releases share. In-place they stay where they are, in the checkout. Among
+ * releases they live in the state folder; what still lies in the live release is reached through a symlink until
+ * the cutover moves it there.
+ */
 function linkShared(found: Survey, paths: readonly string[], folder: string): void {
   for (const path of paths) {
-    const home = found.strategy === 'in-place' ? join(found.live!, path) : join(found.state.shared, path);
     const link = join(folder, path);
-    if (present(link) || !present(home)) continue;
+    const inLive = found.live === undefined ? undefined : join(found.live, path);
+    if (found.strategy === 'in-place') {
+      if (present(link) || !present(inLive!)) continue;
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(inLive!, link);
+      continue;
+    }
+    const home = join(found.state.shared, path);
+    if (!present(home)) {
+      mkdirSync(dirname(home), { recursive: true });
+      if (inLive !== undefined && present(inLive)) symlinkSync(inLive, home);
+      else mkdirSync(home);
+    }
+    remove(link);
     mkdirSync(dirname(link), { recursive: true });
     symlinkSync(home, link);
   }

@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { quote } from '../base/shell.js';
 import { present, remove, writeAtomically } from './files.js';
 import { git, type Repository } from './git.js';
-import { applyAdoption, applySwaps, type Plan, turnLink, undoSwaps } from './plan.js';
+import { applyAdoption, applyShares, applySwaps, type Plan, turnLink, undoSwaps } from './plan.js';
 import type { Toolbox } from './toolbox.js';
 
 /** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
 export async function applyPlan(tools: Toolbox, plan: Plan): Promise<void> {
   if (plan.adopt) applyAdoption(plan.adopt);
+  if (plan.shares) applyShares(plan.shares);
   applySwaps(plan.swaps);
   if (plan.checkout) await resetCheckout(tools, plan.checkout.folder, plan.checkout.toSha);
   if (plan.link) turnLink(plan.link.path, plan.link.to);
@@ -16,6 +17,7 @@ export async function applyPlan(tools: Toolbox, plan: Plan): Promise<void> {
 /** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
 export async function undoPlan(tools: Toolbox, plan: Plan): Promise<void> {
   if (plan.adopt) applyAdoption(plan.adopt);
+  if (plan.shares) applyShares(plan.shares);
   undoSwaps(plan.swaps);
   if (plan.checkout) await resetCheckout(tools, plan.checkout.folder, plan.checkout.fromSha);
   if (!plan.link) return;
