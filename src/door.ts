@@ -42,6 +42,8 @@ export function refusal(mode: string, problems: Problem[], startedAt: number): R
 export interface Hearing {
   readonly log: Log;
   readonly warnings: Problem[];
+  /** What the plan said beside its steps: the batches and their files. */
+  readonly planned: string[];
   /** The report of a run that did not come back. */
   report(mode: string, problems: Problem[], startedAt: number): Report;
 }
@@ -51,10 +53,13 @@ const WRITING: readonly PhaseName[] = ['migrate', 'redeploy', 'rollback'];
 export function hearing(log: Log): Hearing {
   const ended: PhaseReport[] = [];
   const warnings: Problem[] = [];
+  const planned: string[] = [];
   let open: { phase: PhaseName; startedAt: number; steps: Step[] } | undefined;
   return {
     warnings,
+    planned,
     log(entry) {
+      if (entry.kind === 'line' && open?.phase === 'plan') planned.push(entry.text.trim());
       if (entry.kind === 'warning') warnings.push(entry.problem);
       if (entry.kind === 'phase-started') open = { phase: entry.phase, startedAt: Date.now(), steps: [] };
       if (entry.kind === 'step' && open?.phase === entry.phase) open.steps.push(entry.step);

@@ -117,11 +117,12 @@ async function work(session: Session, settings: Settings, dist: string): Promise
   const deadline = ended.stopped ? API_AFTER_STOP : undefined;
   const between = (said: Report): Promise<readonly Problem[]> =>
     collect(session, async (log) => {
+      const planned = heard.planned.map(publication.clean);
       const to = { ...options, log, ...(deadline === undefined ? {} : { deadline }) };
       if (deployment !== undefined && report.unsettled !== true)
         await closeDeployment(to, settings, deployment, said.outcome);
       if (wantsComment(settings))
-        await updateComment(to, settings, summaryOf(said, settings.run, COMMENT_LIMIT));
+        await updateComment(to, settings, summaryOf(said, { run: settings.run, planned }, COMMENT_LIMIT));
     });
   teller.end();
   await publish(report, { ...publication, between });
@@ -171,7 +172,7 @@ function openSession(env: NodeJS.ProcessEnv): Session {
     run: identity,
     teller: told,
     heard,
-    publication: { run: identity, env, clean, folder: env.RUNNER_TEMP || tmpdir() },
+    publication: { run: identity, env, clean, folder: env.RUNNER_TEMP || tmpdir(), planned: heard.planned },
     startedAt,
   };
 }

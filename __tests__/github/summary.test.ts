@@ -92,7 +92,7 @@ const rolledBack: Report = {
 };
 
 describe('summaryOf', () => {
-  const markdown = summaryOf(rolledBack, run);
+  const markdown = summaryOf(rolledBack, { run });
 
   test('begins with the outcome, the cause and the next action', () => {
     const lines = markdown.split('\n').filter((line) => line !== '');
@@ -129,7 +129,7 @@ describe('summaryOf', () => {
     }));
     const huge = summaryOf(
       { ...rolledBack, phases: Array.from({ length: 20 }, () => phase('migrate', steps)) },
-      run,
+      { run },
     );
     assert.ok(Buffer.byteLength(huge) <= 1_000_000, String(Buffer.byteLength(huge)));
     assert.match(huge, /\n\d+ more lines are in the report file\.\n$/);
@@ -160,15 +160,28 @@ describe('escaping', () => {
   test('a hostile step name cannot break the timeline', () => {
     const lines = timeline({
       ...rolledBack,
-      phases: [phase('migrate', [step('a:b;c#d\n```\nclick x'), step('section y'), step('😀')])],
+      phases: [phase('migrate', [step('a:b;c#d\n```\nclick x', 50), step('section y', 50), step('😀', 50)])],
     });
     assert.equal(lines.filter((line) => line.startsWith('```')).length, 2);
     assert.deepEqual(lines.slice(4, -1), [
       '    section migrate',
-      '    a b c d click x :done, 1000, 1005',
-      '    - section y :done, 1000, 1005',
-      '    step :done, 1000, 1005',
+      '    a b c d click x :done, 1000, 1050',
+      '    - section y :done, 1000, 1050',
+      '    step :done, 1000, 1050',
     ]);
+  });
+
+  test('the timeline leaves out hair-thin bars, but not the one that failed', () => {
+    const steps = [
+      step('long', 900),
+      step('thin', 1),
+      step('broken', 1, 'failed'),
+      step('later', 0, 'skipped'),
+    ];
+    const bars = timeline({ ...rolledBack, milliseconds: 1_000, phases: [phase('verify', steps)] }).filter(
+      (line) => line.includes(' :'),
+    );
+    assert.deepEqual(bars, ['    long :done, 1000, 1900', '    broken :crit, 1000, 1001']);
   });
 });
 

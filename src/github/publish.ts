@@ -15,6 +15,8 @@ export interface Publication {
   readonly clean: (text: string) => string;
   /** Where the report file goes. */
   readonly folder: string;
+  /** Filled while the run plans: what it said beside its steps. */
+  readonly planned: readonly string[];
   /** What is told to GitHub's API in between; its warnings still reach the annotations. */
   readonly between?: (report: Report) => Promise<readonly Problem[]>;
 }
@@ -24,7 +26,7 @@ export interface Publication {
  * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
  */
 export async function publish(report: Report, publication: Publication): Promise<void> {
-  const { run, env, clean, folder } = publication;
+  const { run, env, clean, folder, planned } = publication;
   const said = cleaned(report, clean);
   process.exitCode = exitCodeOf(said);
   const warnings: Problem[] = [];
@@ -39,7 +41,7 @@ export async function publish(report: Report, publication: Publication): Promise
   if (values.report !== '') say(`report: ${values.report}`);
   const whole = { ...said, warnings: [...said.warnings, ...warnings] };
   try {
-    await writeSummary(summaryOf(whole, run), env);
+    await writeSummary(summaryOf(whole, { run, planned: planned.map(clean) }), env);
   } catch (error) {
     warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0]!.message)}` });
   }

@@ -32,8 +32,16 @@ const STEP_MARKS: Readonly<Record<StepOutcome, string>> = {
   unknown: '❔ unknown',
 };
 
+/** What the summary needs beside the report. */
+export interface Around {
+  readonly run: Run;
+  /** What the plan said beside its steps. */
+  readonly planned?: readonly string[];
+}
+
 /** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
-export function summaryOf(report: Report, run: Run, limit = SUMMARY_LIMIT): string {
+export function summaryOf(report: Report, around: Around, limit = SUMMARY_LIMIT): string {
+  const { run } = around;
   const lines = [
     `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
     '',
@@ -41,7 +49,9 @@ export function summaryOf(report: Report, run: Run, limit = SUMMARY_LIMIT): stri
     ...problemSection('What went wrong', report.problems, run),
     ...(report.next === undefined ? [] : [`**Next:** ${escapeText(report.next)}`, '']),
     ...phaseTable(report.phases),
+    ...planSection(report, around.planned ?? []),
     ...timeline(report),
+    '',
     ...rollbackSection(report),
     ...migrationTable(report),
     ...hostTable(report.facts.hosts ?? [], run),
@@ -50,7 +60,10 @@ export function summaryOf(report: Report, run: Run, limit = SUMMARY_LIMIT): stri
     ...problemSection('Warnings', report.warnings, run),
     ...stepTables(report.phases),
   ];
-  return cut(lines, limit);
+  return cut(
+    lines.filter((line, index) => line !== '' || lines[index - 1] !== ''),
+    limit,
+  );
 }
 
 /** Cuts at a line's end so that at most `limit` bytes remain, and tells how many lines are missing. */
@@ -130,6 +143,14 @@ function phaseTable(phases: readonly PhaseReport[]): string[] {
       escapeText(phase.summary ?? ''),
     ]),
   );
+}
+
+/** The batches: what a plan is read for, and folded away where they were carried out. */
+function planSection(report: Report, planned: readonly string[]): string[] {
+  if (planned.length === 0) return [];
+  return report.mode === 'plan'
+    ? ['### Plan', '', block(planned), '']
+    : folded('What was planned', [block(planned)]);
 }
 
 function stepTables(phases: readonly PhaseReport[]): string[] {

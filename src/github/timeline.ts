@@ -3,12 +3,27 @@ import type { Report, Step } from '../base/report.js';
 /** More bars than this are unreadable; the longest are kept. */
 const MOST_BARS = 40;
 
+/** Bars shorter than this part of the whole are left out. */
+const THINNEST = 200;
+
 /** A Mermaid gantt chart of the phases and their steps, as GitHub draws it in summaries and comments. */
 export function timeline(report: Report): string[] {
-  const ran = report.phases.flatMap((phase) => phase.steps.filter((step) => step.outcome !== 'skipped'));
+  // A bar thinner than a hair tells nothing, unless it is the one that failed.
+  const ran = report.phases
+    .flatMap((phase) => phase.steps)
+    .filter((step) =>
+      step.outcome === 'passed'
+        ? step.milliseconds * THINNEST >= report.milliseconds
+        : step.outcome !== 'skipped',
+    );
   if (ran.length === 0) return [];
   const shown = new Set([...ran].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, MOST_BARS));
-  const lines = ['```mermaid', 'gantt', '    dateFormat x', '    axisFormat %H:%M:%S'];
+  const lines = [
+    '```mermaid',
+    'gantt',
+    '    dateFormat x',
+    `    axisFormat ${report.milliseconds < 10_000 ? '%S.%L' : '%H:%M:%S'}`,
+  ];
   for (const phase of report.phases) {
     const steps = phase.steps.filter((step) => shown.has(step));
     if (steps.length === 0) continue;
