@@ -38,6 +38,15 @@ describe('mergeFacts', () => {
   });
 });
 
+test('a rollback with nothing to do on a host leaves what the worker did there standing', () => {
+  const putBack = { host: 1, outcome: 'rolled-back', 'rollback-ms': 1_800 } as const;
+  const facts = mergeFacts([
+    phase('redeploy', 'failed', { hosts: [putBack] }),
+    phase('rollback', 'passed', { hosts: [{ host: 1, outcome: 'unchanged' }] }),
+  ]);
+  assert.deepEqual(facts.hosts, [putBack]);
+});
+
 describe('changesOf', () => {
   const cases: [string, PhaseReport[], { database: boolean; code: boolean }][] = [
     ['nothing', [phase('plan')], { database: false, code: false }],

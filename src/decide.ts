@@ -28,7 +28,11 @@ function union(before: string[] | undefined, more: string[] | undefined): string
 function mergeHosts(before: HostFact[] | undefined, more: HostFact[] | undefined): HostFact[] | undefined {
   if (!before || !more) return more ?? before;
   const known = new Map(before.map((fact) => [fact.host, fact]));
-  for (const fact of more) known.set(fact.host, { ...known.get(fact.host), ...fact });
+  for (const fact of more) {
+    const earlier = known.get(fact.host);
+    // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
+    known.set(fact.host, fact.outcome === 'unchanged' && earlier ? earlier : { ...earlier, ...fact });
+  }
   return [...known.values()].sort((a, b) => a.host - b.host);
 }
 

@@ -18,10 +18,10 @@ export async function rollback(tools: Tools, settings: Settings): Promise<PhaseR
   return runPhase('rollback', tools.log, what, async (record) => {
     const started = performance.now();
     const code = await rollbackCode(tools, settings, record);
+    if (code.changed) record.facts.rollbackMs = Math.round(performance.now() - started);
     const database = await rollbackSchema(tools, settings, record, code.failed);
     const changed = code.changed || database.changed;
     record.facts.rolledBack = changed;
-    if (changed) record.facts.rollbackMs = Math.round(performance.now() - started);
     const problems = [...code.problems, ...database.problems];
     if (problems.length > 0) throw new Failure(problems);
     record.summarise(
