@@ -85,7 +85,11 @@ export interface DeployRequest {
    */
   cutover: 'at-once' | 'on-go';
   goLease: number;
-  /** A packed build streamed by `build-on: runner` lies at this path on the host. */
+  /**
+   * A packed build of `build-on: runner` lies at this path on the host: a gzipped tar of what install and build made
+   * in the job (node_modules too), by paths from the application's root. It is unpacked over the checked-out stage
+   * instead of installing and building there, and removed by the worker in every case.
+   */
   packedBuild?: string;
 }
 
