@@ -18,7 +18,8 @@ export async function rollback(tools: Tools, settings: Settings): Promise<PhaseR
   return runPhase('rollback', tools.log, what, async (record) => {
     const started = performance.now();
     const code = await rollbackCode(tools, settings, record);
-    if (code.changed) record.facts.rollbackMs = Math.round(performance.now() - started);
+    const milliseconds = Math.round(performance.now() - started);
+    if (code.changed) record.facts.rollbackMs = milliseconds;
     const database = await rollbackSchema(tools, settings, record, code.failed);
     const changed = code.changed || database.changed;
     record.facts.rolledBack = changed;

@@ -75,12 +75,14 @@ const OUTCOMES: Readonly<Record<RunResult['outcome'], HostFact['outcome']>> = {
 
 /** A run's result as the fact that outputs and the rollback decision read. */
 export function hostFact(position: number, result: RunResult): HostFact {
+  // Where the new version did not stay, what was live before is live now.
+  const live = result.deployedSha ?? (result.outcome === 'broken' ? undefined : result.previousSha);
   const detail = result.outcome === 'cancelled' ? 'stopped before the cutover' : result.problems[0]?.message;
   return {
     host: position,
     outcome: OUTCOMES[result.outcome],
     ...(result.previousSha === undefined ? {} : { 'previous-sha': result.previousSha }),
-    ...(result.deployedSha === undefined ? {} : { 'deployed-sha': result.deployedSha }),
+    ...(live === undefined ? {} : { 'deployed-sha': live }),
     ...(result.release === undefined ? {} : { release: result.release }),
     ...(result.downtimeMs === undefined ? {} : { 'downtime-ms': result.downtimeMs }),
     ...(result.rollbackMs === undefined ? {} : { 'rollback-ms': result.rollbackMs }),
