@@ -160,7 +160,7 @@ describe('outcomeOf', () => {
       false,
       'rollback-failed',
     ],
-    ['mode rollback', [BACK], 'rollback', false, 'rolled-back'],
+    ['mode rollback', [BACK], 'rollback', false, 'success'],
     [
       'mode rollback with nothing to undo',
       [phase('rollback', 'passed', { rolledBack: false })],

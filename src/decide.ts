@@ -117,8 +117,9 @@ export function outcomeOf(phases: readonly PhaseReport[], mode: string, cancelle
   if (rollback) {
     if (rollback.outcome === 'unknown') return 'unknown';
     if (rollback.outcome === 'failed') return 'rollback-failed';
-    if (rollback.facts.rolledBack !== false) return 'rolled-back';
+    // Where a rollback is what was asked for, it is a success; the output rolled-back says whether it had to do anything.
     if (mode === 'rollback') return 'success';
+    if (rollback.facts.rolledBack !== false) return 'rolled-back';
   }
   if (cancelled) return 'cancelled';
   if (!failed)
