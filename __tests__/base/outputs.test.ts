@@ -81,7 +81,7 @@ describe('outputsOf', () => {
   });
 });
 
-test('only success and a newer live run end with 0', () => {
+test('only what was asked for, and a newer live run, end with 0', () => {
   const codes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, exitCodeOf(report({ outcome }))]));
   assert.deepEqual(codes, {
     success: 0,
@@ -92,6 +92,7 @@ test('only success and a newer live run end with 0', () => {
     cancelled: 1,
     unknown: 1,
   });
+  assert.equal(exitCodeOf(report({ mode: 'rollback', outcome: 'rolled-back' })), 0);
 });
 
 test('the report file holds the phases and steps in the words of the outputs', () => {

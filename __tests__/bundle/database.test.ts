@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { runBundle, temporaryFolder } from '../servers/doors.js';
@@ -149,6 +151,65 @@ describe('cancel', () => {
       result.log,
     );
     assert.deepEqual(await tables(), []);
+  });
+
+  describe('after the migrations were committed', () => {
+    /** Answers while the health baseline is taken, and never once the migrations are in. */
+    const site = createServer(async (_, response) => {
+      const migrated = (await tables()).length > 0;
+      if (!migrated) response.writeHead(500).end();
+    });
+    let url = '';
+    before(async () => {
+      await new Promise<void>((done) => site.listen(0, '127.0.0.1', done));
+      url = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+    });
+    after(async () => {
+      site.closeAllConnections();
+      await new Promise((done) => site.close(done));
+    });
+    const deploy = async (more: Partial<RunOptions>): Promise<RunResult> => {
+      file('20250101000000_rooms.sql', 'create table rooms (id int primary key);');
+      file('20250101000000_rooms.down.sql', 'drop table rooms;');
+      const inputs = {
+        mode: 'deploy',
+        skip: 'vps',
+        environment: 'staging',
+        'github-deployment': 'on',
+        'health-url': url,
+        'health-paths': '/api/health',
+        'health-timeout': '50s',
+        'health-deadline': '60s',
+      };
+      return run(inputs, { cancelAfter: (log) => /^health /m.test(log), ...more });
+    };
+
+    test('row 114: cancelled during health, the post step takes the migrations back and ends the deployment', async () => {
+      const result = await deploy({});
+      assert.equal(result.conclusion, 'cancelled');
+      assert.equal(result.outputs.outcome, 'cancelled', result.log);
+      assert.equal(result.outputs.applied, '["20250101000000"]');
+      assert.equal(result.state.final, undefined, 'the main step leaves the end to post');
+      assert.match(result.post!.log, /looking at what it left behind/);
+      assert.match(result.post!.summary, /20250101000000/, result.post!.log);
+      assert.deepEqual(await tables(), [], result.post!.log);
+      const states = api.deployments[0]?.statuses.map(({ state }) => state);
+      assert.deepEqual([states?.[0], states?.length], ['in_progress', 2], JSON.stringify(states));
+      assert.notEqual(states?.[1], 'success');
+    });
+
+    test('row 115: killed during health without a post step, the next run says what it found', async () => {
+      const killed = await deploy({ force: true });
+      assert.deepEqual([killed.signal, killed.outputs], ['SIGKILL', {}]);
+      assert.deepEqual(await tables(), [{ name: 'rooms' }]);
+      const again = await run(
+        { mode: 'rollback', skip: 'vps, health' },
+        { env: { GITHUB_RUN_ATTEMPT: '2' } },
+      );
+      assert.equal(again.exitCode, 0, again.log);
+      assert.equal(again.outputs.reverted, '["20250101000000"]');
+      assert.deepEqual(await tables(), []);
+    });
   });
 
   test('rows 115 and 116: after a forced cancel the next attempt waits for the lost connection and finishes', async () => {

@@ -111,7 +111,8 @@ function jsonArray(items: readonly unknown[], most: number): { text: string; kep
 
 /** 0 only when everything asked for was done; a newer run being live already is no fault. */
 export function exitCodeOf(report: Report): 0 | 1 {
-  return report.outcome === 'success' || report.outcome === 'skipped' ? 0 : 1;
+  const asked = report.mode === 'rollback' && report.outcome === 'rolled-back';
+  return asked || report.outcome === 'success' || report.outcome === 'skipped' ? 0 : 1;
 }
 
 /** The content of the report file: everything, in the words of the outputs. */

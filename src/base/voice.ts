@@ -104,6 +104,8 @@ const VERDICTS: Readonly<Record<Report['outcome'], string>> = {
 
 /** `deploy to staging failed and was rolled back`. */
 export function outcomeText(report: Report): string {
+  // Only there it is what was asked for.
+  if (report.mode === 'rollback' && report.outcome === 'rolled-back') return 'rollback succeeded';
   const where = report.environment === undefined ? '' : ` to ${report.environment}`;
   const what =
     report.mode === 'deploy' || report.mode === 'redeploy' ? `${report.mode}${where}` : report.mode;
