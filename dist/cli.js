@@ -1,0 +1,2 @@
+#!/usr/bin/env node
+require('./engine/index.js').cli({ dist: __dirname });

@@ -1,0 +1,13185 @@
+/******/ (() => { // webpackBootstrap
+/******/ 	"use strict";
+/******/ 	var __webpack_modules__ = ({
+
+/***/ 4770:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   E: () => (/* binding */ parseDuration),
+/* harmony export */   a: () => (/* binding */ formatDuration)
+/* harmony export */ });
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+/** Milliseconds of `500ms`, `10s`, `5m`, `1h`; undefined for anything else (no bare numbers, no mixed units). */
+function parseDuration(text) {
+    const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text.trim());
+    if (!match)
+        return undefined;
+    const milliseconds = Number(match[1]) * UNITS[match[2]];
+    return Number.isSafeInteger(milliseconds) ? milliseconds : undefined;
+}
+/** `4 ms`, `1.2 s`, `3 min 5 s`: as short as a person wants to read it. */
+function formatDuration(milliseconds) {
+    const rounded = Math.round(milliseconds);
+    if (rounded < 1_000)
+        return `${rounded} ms`;
+    if (rounded < 10_000)
+        return `${(rounded / 1_000).toFixed(1)} s`;
+    const seconds = Math.round(rounded / 1_000);
+    if (seconds < 60)
+        return `${seconds} s`;
+    return seconds % 60 === 0
+        ? `${Math.floor(seconds / 60)} min`
+        : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+
+/***/ }),
+
+/***/ 5326:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   DW: () => (/* binding */ sanitiser),
+/* harmony export */   YO: () => (/* binding */ isUnmaskable),
+/* harmony export */   eo: () => (/* binding */ secretForms),
+/* harmony export */   zh: () => (/* binding */ Secret)
+/* harmony export */ });
+/* unused harmony export SHORTEST_MASKED */
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
+
+/**
+ * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ */
+class Secret {
+    #text;
+    constructor(text) {
+        this.#text = text;
+    }
+    reveal() {
+        return this.#text;
+    }
+    toString() {
+        return '***';
+    }
+    toJSON() {
+        return '***';
+    }
+    [node_util__WEBPACK_IMPORTED_MODULE_0__.inspect.custom]() {
+        return '***';
+    }
+}
+/** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
+const SHORTEST_MASKED = 4;
+/** Words so common that masking them would make a log unreadable (the runner masks every occurrence). */
+const COMMON_WORDS = new Set([
+    'test',
+    'true',
+    'false',
+    'null',
+    'root',
+    'main',
+    'user',
+    'password',
+    'postgres',
+    'localhost',
+    'deploy',
+]);
+/** True where a value is too short or too common to be masked on its own. */
+function isUnmaskable(value) {
+    return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
+}
+/**
+ * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
+ * URL-encoded form, its JSON form, base64 in the three alignments, and hex.
+ * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
+ */
+function secretForms(value) {
+    const forms = new Set();
+    const add = (text) => {
+        if (!isUnmaskable(text))
+            forms.add(text);
+    };
+    const trimmed = value.trim();
+    for (const text of [value, trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
+        // A line such as "-----BEGIN OPENSSH PRIVATE KEY-----" is no secret, and masking it hides error messages.
+        if (text.startsWith('-----'))
+            continue;
+        add(text);
+    }
+    if (isUnmaskable(trimmed))
+        return [...forms];
+    const bytes = Buffer.from(trimmed, 'utf8');
+    add(bytes.toString('hex'));
+    for (const shift of [0, 1, 2]) {
+        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+        const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
+            .toString('base64')
+            .replace(/=+$/, '');
+        const start = shift === 0 ? 0 : shift + 1;
+        const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
+        const stable = encoded.slice(start, end);
+        if (stable.length >= 8)
+            add(stable);
+    }
+    add(encodeURIComponent(trimmed));
+    try {
+        add(decodeURIComponent(trimmed));
+    }
+    catch {
+        // Not URL-encoded: nothing to decode.
+    }
+    add(JSON.stringify(trimmed).slice(1, -1));
+    return [...forms];
+}
+/** A function that replaces every form of the given secrets by `***`, longest first. */
+function sanitiser(secrets) {
+    const forms = new Set();
+    for (const secret of secrets)
+        for (const form of secretForms(secret))
+            forms.add(form);
+    const ordered = [...forms].sort((a, b) => b.length - a.length);
+    return (text) => ordered.reduce((clean, form) => clean.replaceAll(form, '***'), text);
+}
+
+
+/***/ }),
+
+/***/ 8449:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.r(__webpack_exports__);
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   SUPABASE_ROOTS: () => (/* binding */ SUPABASE_ROOTS),
+/* harmony export */   tlsOptions: () => (/* binding */ tlsOptions)
+/* harmony export */ });
+/* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1692);
+/* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_tls__WEBPACK_IMPORTED_MODULE_0__);
+
+/**
+ * TLS for one address: always verified, chain and name. `undefined` is plaintext, which only this machine may have;
+ * with a certificate given, TLS is expected on this machine too.
+ */
+function tlsOptions(address, caCertificate) {
+    if (address.loopback && (address.plaintext || caCertificate === undefined))
+        return undefined;
+    return {
+        ca: [...trusted(), ...SUPABASE_ROOTS, ...(caCertificate === undefined ? [] : [caCertificate])],
+        rejectUnauthorized: true,
+        minVersion: 'TLSv1.2',
+        // The driver leaves the name out where the host is an address, and Node would then check another name.
+        checkServerIdentity: (_name, certificate) => node_tls__WEBPACK_IMPORTED_MODULE_0___default().checkServerIdentity(address.host, certificate),
+    };
+}
+/** The roots that Node itself would use: giving any `ca` replaces them. */
+function trusted() {
+    // Since Node 22.15, which the types do not know yet; includes NODE_EXTRA_CA_CERTS.
+    const { getCACertificates } = (node_tls__WEBPACK_IMPORTED_MODULE_0___default());
+    return getCACertificates?.('default') ?? (node_tls__WEBPACK_IMPORTED_MODULE_0___default().rootCertificates);
+}
+/**
+ * Supabase signs its servers with its own root. Both published ones, from the project's CLI
+ * (prod-ca-2021.crt, valid to 2031-04-26, and prod-ca-2025.crt, valid to 2035-09-01); public, not secret.
+ */
+const SUPABASE_ROOTS = [
+    `-----BEGIN CERTIFICATE-----
+MIIDxDCCAqygAwIBAgIUbLxMod62P2ktCiAkxnKJwtE9VPYwDQYJKoZIhvcNAQEL
+BQAwazELMAkGA1UEBhMCVVMxEDAOBgNVBAgMB0RlbHdhcmUxEzARBgNVBAcMCk5l
+dyBDYXN0bGUxFTATBgNVBAoMDFN1cGFiYXNlIEluYzEeMBwGA1UEAwwVU3VwYWJh
+c2UgUm9vdCAyMDIxIENBMB4XDTIxMDQyODEwNTY1M1oXDTMxMDQyNjEwNTY1M1ow
+azELMAkGA1UEBhMCVVMxEDAOBgNVBAgMB0RlbHdhcmUxEzARBgNVBAcMCk5ldyBD
+YXN0bGUxFTATBgNVBAoMDFN1cGFiYXNlIEluYzEeMBwGA1UEAwwVU3VwYWJhc2Ug
+Um9vdCAyMDIxIENBMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqQXW
+QyHOB+qR2GJobCq/CBmQ40G0oDmCC3mzVnn8sv4XNeWtE5XcEL0uVih7Jo4Dkx1Q
+DmGHBH1zDfgs2qXiLb6xpw/CKQPypZW1JssOTMIfQppNQ87K75Ya0p25Y3ePS2t2
+GtvHxNjUV6kjOZjEn2yWEcBdpOVCUYBVFBNMB4YBHkNRDa/+S4uywAoaTWnCJLUi
+cvTlHmMw6xSQQn1UfRQHk50DMCEJ7Cy1RxrZJrkXXRP3LqQL2ijJ6F4yMfh+Gyb4
+O4XajoVj/+R4GwywKYrrS8PrSNtwxr5StlQO8zIQUSMiq26wM8mgELFlS/32Uclt
+NaQ1xBRizkzpZct9DwIDAQABo2AwXjALBgNVHQ8EBAMCAQYwHQYDVR0OBBYEFKjX
+uXY32CztkhImng4yJNUtaUYsMB8GA1UdIwQYMBaAFKjXuXY32CztkhImng4yJNUt
+aUYsMA8GA1UdEwEB/wQFMAMBAf8wDQYJKoZIhvcNAQELBQADggEBAB8spzNn+4VU
+tVxbdMaX+39Z50sc7uATmus16jmmHjhIHz+l/9GlJ5KqAMOx26mPZgfzG7oneL2b
+VW+WgYUkTT3XEPFWnTp2RJwQao8/tYPXWEJDc0WVQHrpmnWOFKU/d3MqBgBm5y+6
+jB81TU/RG2rVerPDWP+1MMcNNy0491CTL5XQZ7JfDJJ9CCmXSdtTl4uUQnSuv/Qx
+Cea13BX2ZgJc7Au30vihLhub52De4P/4gonKsNHYdbWjg7OWKwNv/zitGDVDB9Y2
+CMTyZKG3XEu5Ghl1LEnI3QmEKsqaCLv12BnVjbkSeZsMnevJPs1Ye6TjjJwdik5P
+o/bKiIz+Fq8=
+-----END CERTIFICATE-----`,
+    `-----BEGIN CERTIFICATE-----
+MIIDxzCCAq+gAwIBAgIUeX+gpfmsRW9asFkRvjyXjHxbfgcwDQYJKoZIhvcNAQEL
+BQAwazELMAkGA1UEBhMCVVMxEDAOBgNVBAgMB0RlbHdhcmUxEzARBgNVBAcMCk5l
+dyBDYXN0bGUxFTATBgNVBAoMDFN1cGFiYXNlIEluYzEeMBwGA1UEAwwVU3VwYWJh
+c2UgUm9vdCAyMDIxIENBMB4XDTI1MDkwMzA4MDEyNVoXDTM1MDkwMTA4MDEyNVow
+azELMAkGA1UEBhMCVVMxEDAOBgNVBAgMB0RlbHdhcmUxEzARBgNVBAcMCk5ldyBD
+YXN0bGUxFTATBgNVBAoMDFN1cGFiYXNlIEluYzEeMBwGA1UEAwwVU3VwYWJhc2Ug
+Um9vdCAyMDIxIENBMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA5Ve7
+i9UAmc7luUilELPtqzEk8nGHxg7nY0aCStr625M7+K4OPO6RUllTsHh47k1jWyzm
+LXLlyYwCsYCjQp+3vn06H+F/HRUxBt6CK2B7bNng230exTunk0xFvfkX6YgHR7B3
+1B7L25Rq3PhuRFPV4hnGYRam2XBZC4UNPqoAgrhV0HOYzXXAVoTr2yaBTMnB331Z
+RwOmINh7eqTCk/JRZbb6vfZOhZRAVAe9AoRLoG8aKwmeoLGwlu0UuFx6z3E+6bmA
+fSNa8Lx02GEoCdPLw9IRKUFq/SgBpQUKm44H1fDwTjH2CMM0N4p0mL/6wXnNeHvt
+C40MmKZ0RcVmHE5wBwIDAQABo2MwYTAdBgNVHQ4EFgQUjvEE541toZcwtXQlZlcB
+YOBRTnowHwYDVR0jBBgwFoAUjvEE541toZcwtXQlZlcBYOBRTnowDwYDVR0TAQH/
+BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAYYwDQYJKoZIhvcNAQELBQADggEBACD5IcGP
+XKvS9qg0CgEQPFqYavt5c7P+0xxFgiZe+xoG8fUw58yNeK2APtgGPRpxEOGfAlNx
+z9HDt4gcyHEE00B3qAVDm49pqNxioFWzNqU2LGfM/HL1QmN6urR7hCOkVCJddvOc
+FhFX4nZDuRfaBboDvS5HlK3Pzxddp9hvrJi2bemr8HLqYc3HzmVckgPGSLML6t+h
+4LRCXSlQsDgQ1LZ4KHsl4cq7K51N6FOXQBLB5q4lMKhs0VUhCT8Pdsj12+84laCV
+c22q6p2mdT9SaernCSRnWazXWisgpjv3H7Ex4S1DCYjJIwn3PUToGFv1r8YRN2/S
+O19yVSxxCIf64Sg=
+-----END CERTIFICATE-----`,
+];
+
+
+/***/ }),
+
+/***/ 9387:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Ec: () => (/* binding */ withEnvironment),
+/* harmony export */   Qh: () => (/* binding */ INPUT_NAMES),
+/* harmony export */   zH: () => (/* binding */ inputRule)
+/* harmony export */ });
+/* unused harmony export INPUTS */
+const plain = (fallback = '', ...env) => ({ fallback, env });
+const secret = (...env) => ({ fallback: '', env, secret: true });
+const INPUTS = {
+    mode: plain('deploy'),
+    skip: plain(),
+    'run-id': plain('', 'GITHUB_RUN_ID'),
+    environment: plain(),
+    'adopt-environment': plain('false'),
+    'working-directory': plain('.'),
+    'github-token': secret('GITHUB_TOKEN'),
+    'database-url': secret('DATABASE_URL'),
+    'database-ca-cert': { fallback: '', env: ['DATABASE_CA_CERT'], text: true },
+    'supabase-project-ref': plain('', 'SUPABASE_PROJECT_REF', 'SUPABASE_STAGING_PROJECT_ID'),
+    'supabase-access-token': secret('SUPABASE_ACCESS_TOKEN'),
+    'supabase-service-role-key': secret('SUPABASE_SERVICE_ROLE_KEY'),
+    'supabase-api-url': plain('https://api.supabase.com', 'SUPABASE_API_URL'),
+    'migrations-dir': plain('supabase/migrations'),
+    transaction: plain('all'),
+    'include-all': plain('false'),
+    'missing-migrations': plain('refuse'),
+    'edited-migrations': plain('warn'),
+    'destructive-changes': plain('warn'),
+    baseline: plain(),
+    'lock-timeout': plain('5s'),
+    'statement-timeout': plain('10m'),
+    backup: plain('off'),
+    'backup-to': plain(),
+    'after-health': plain('false'),
+    'required-tables': plain(),
+    'required-functions': plain(),
+    rls: plain('required'),
+    'row-counts': plain('estimate'),
+    drift: plain('warn'),
+    'ssh-host': plain('', 'VPS_HOST'),
+    'ssh-port': plain('22', 'VPS_PORT'),
+    'ssh-user': plain('', 'VPS_USER'),
+    'ssh-private-key': { fallback: '', env: ['VPS_SSH_KEY'], secret: true, text: true },
+    'ssh-passphrase': secret('VPS_SSH_PASSPHRASE'),
+    'ssh-known-hosts': { fallback: '', env: ['VPS_KNOWN_HOSTS'], text: true },
+    'ssh-jump': plain('', 'VPS_JUMP'),
+    'ssh-fingerprint': plain('', 'VPS_FINGERPRINT'),
+    'app-path': plain(),
+    'app-name': plain(),
+    strategy: plain('auto'),
+    'build-on': plain('vps'),
+    rehearse: plain('true'),
+    'dirty-checkout': plain('refuse'),
+    'lock-wait': plain('10m'),
+    ref: plain(),
+    'build-output': plain(),
+    'repository-url': plain(),
+    'install-command': plain(),
+    'build-command': plain(),
+    'start-command': plain(),
+    'restart-command': plain(),
+    'env-file': { fallback: '', env: [], secret: true, text: true },
+    'env-file-path': plain('.env.local'),
+    'shared-paths': plain(),
+    'keep-releases': plain('5'),
+    'max-parallel': plain('1'),
+    'deploy-timeout': plain('15m'),
+    'health-url': plain('', 'STAGING_URL', 'HEALTH_URL'),
+    'health-paths': plain('/,/api/health'),
+    'health-from': plain('both'),
+    'health-port': plain(),
+    'health-timeout': plain('5s'),
+    'health-deadline': plain('60s'),
+    'health-max-latency': plain(),
+    'health-successes': plain('2'),
+    'check-assets': plain('true'),
+    'expect-version': plain(),
+    'irreversible-migrations': plain('allow'),
+    'shadow-database-url': secret(),
+    'allow-data-loss': plain('false'),
+    'rollback-on-failure': plain('true'),
+    'rollback-database': plain('down'),
+    'rollback-steps': plain(),
+    'rollback-to': plain(),
+    'github-deployment': plain('off'),
+    comment: plain('auto'),
+};
+const INPUT_NAMES = Object.keys(INPUTS);
+function inputRule(name) {
+    return INPUTS[name];
+}
+/** Adds the environment variables and defaults behind a door's own source; the door's value wins. */
+function withEnvironment(read, env) {
+    return (name) => {
+        const rule = inputRule(name);
+        const tidy = (value) => (rule.text ? value : value.trim());
+        const given = tidy(read(name));
+        if (given.trim() !== '')
+            return given;
+        for (const variable of rule.env) {
+            const value = tidy(env[variable] ?? '');
+            if (value.trim() !== '')
+                return value;
+        }
+        return rule.fallback;
+    };
+}
+
+
+/***/ }),
+
+/***/ 5680:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Dy: () => (/* binding */ invisibleCharacter),
+/* harmony export */   cN: () => (/* binding */ inputReader),
+/* harmony export */   pA: () => (/* binding */ nearest),
+/* harmony export */   ry: () => (/* binding */ splitList)
+/* harmony export */ });
+/* harmony import */ var _base_duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4770);
+
+/** Control, bidirectional and zero-width characters: invisible, and able to make one name look like another. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
+/** The first invisible character of a text as `U+202E`, or undefined. */
+function invisibleCharacter(text) {
+    const match = INVISIBLE.exec(text);
+    return match ? `U+${match[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}` : undefined;
+}
+/** The nearest of `words` to a misspelt one, or undefined where none is near (more than 2 edits away). */
+function nearest(word, words) {
+    let best;
+    let distance = 3;
+    for (const candidate of words) {
+        const edits = editDistance(word.trim().toLowerCase(), candidate);
+        if (edits < distance) {
+            best = candidate;
+            distance = edits;
+        }
+    }
+    return best;
+}
+function editDistance(a, b) {
+    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    for (let i = 1; i <= a.length; i++) {
+        const next = [i];
+        for (let j = 1; j <= b.length; j++) {
+            next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+        }
+        row = next;
+    }
+    return row[b.length];
+}
+/** Items of a list input: one per line or comma-separated; commas inside double quotes do not count. */
+function splitList(text) {
+    const items = [];
+    let item = '';
+    let quoted = false;
+    for (const character of text) {
+        if (character === '"')
+            quoted = !quoted;
+        if (!quoted && (character === ',' || character === '\n' || character === '\r')) {
+            items.push(item);
+            item = '';
+        }
+        else
+            item += character;
+    }
+    items.push(item);
+    return items.map((entry) => entry.trim()).filter((entry) => entry !== '');
+}
+/** An input reader over one source of raw strings. Secrets are never read through it, so values can be quoted. */
+function inputReader(read) {
+    const problems = [];
+    const complain = (name, wrong, right) => {
+        problems.push({ message: `${name}: ${wrong}`, next: right });
+    };
+    const shown = (value) => JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+    function text(name) {
+        const value = read(name);
+        const invisible = invisibleCharacter(value.replace(/[\n\r\t]/g, ' '));
+        if (invisible)
+            complain(name, `holds the invisible character ${invisible}`, 'Type the value again without it.');
+        return value;
+    }
+    function duration(name) {
+        const milliseconds = (0,_base_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .parseDuration */ .E)(text(name));
+        if (milliseconds === undefined || milliseconds === 0) {
+            complain(name, `${shown(read(name))} is not a duration`, 'Use a whole number with a unit: 500ms, 10s, 5m or 1h.');
+            return 1;
+        }
+        return milliseconds;
+    }
+    function integer(name, least, most) {
+        const value = text(name);
+        const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+        if (Number.isNaN(number) || number < least || number > most) {
+            complain(name, `${shown(value)} is not a whole number from ${least} to ${most}`, `Use a whole number from ${least} to ${most}, without a unit.`);
+            return least;
+        }
+        return number;
+    }
+    return {
+        problems,
+        complain,
+        text,
+        duration,
+        integer,
+        optional: (name) => text(name) || undefined,
+        optionalDuration: (name) => (read(name) === '' ? undefined : duration(name)),
+        optionalInteger: (name, least, most) => (read(name) === '' ? undefined : integer(name, least, most)),
+        list: (name) => splitList(text(name)),
+        choice(name, choices) {
+            const value = text(name);
+            const found = choices.find((choice) => choice === value);
+            if (found !== undefined)
+                return found;
+            const near = nearest(value, choices);
+            complain(name, `${shown(value)} is not known`, `${near ? `Did you mean "${near}"? ` : ''}It takes one of: ${choices.join(', ')}.`);
+            return choices[0];
+        },
+        boolean(name) {
+            const value = text(name);
+            if (/^(true|True|TRUE)$/.test(value))
+                return true;
+            if (!/^(false|False|FALSE)$/.test(value)) {
+                complain(name, `${shown(value)} is not a boolean`, 'Use true or false.');
+            }
+            return false;
+        },
+    };
+}
+
+
+/***/ }),
+
+/***/ 6885:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  FN: () => (/* binding */ MODES),
+  P$: () => (/* binding */ parseSettings),
+  _y: () => (/* binding */ secretInputs)
+});
+
+// UNUSED EXPORTS: PARTS
+
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/base/secret.js
+var secret = __nccwpck_require__(5326);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/database-url.js
+
+const ENCODE = 'In a URL the password must be percent-encoded: @ is %40, # is %23, / is %2F, ? is %3F, % is %25.';
+/**
+ * Takes a `postgres://user:password@host:port/database` apart, strictly and without any look-up.
+ * The driver's own parser would take half of a password with a raw `@` or `#` for the host name and send it
+ * to a name server, so whatever is doubtful is refused here. No part of the input appears in a complaint.
+ */
+function parseDatabaseUrl(text) {
+    if (/\[your-password\]|<password>/i.test(text)) {
+        return {
+            wrong: 'still holds the placeholder for the password',
+            right: 'Put the real database password into the secret.',
+        };
+    }
+    if (/[\s\p{Cc}]/u.test(text)) {
+        return {
+            wrong: 'holds white space or a line break inside the URL',
+            right: 'Copy the URL again as one line.',
+        };
+    }
+    const scheme = /^postgres(ql)?:\/\//.exec(text);
+    if (!scheme)
+        return { wrong: 'is not a Postgres URL', right: 'It starts with postgresql:// or postgres://.' };
+    const rest = text.slice(scheme[0].length);
+    const ats = rest.split('@').length - 1;
+    if (ats > 1)
+        return { wrong: 'holds more than one @', right: ENCODE };
+    if (rest.includes('#'))
+        return { wrong: 'holds a raw #', right: ENCODE };
+    if (ats === 0)
+        return { wrong: 'has no user', right: 'Give it as postgresql://user:password@host:port/database.' };
+    const credentials = rest.slice(0, rest.indexOf('@'));
+    if (/[/?]/.test(credentials))
+        return { wrong: 'has a raw / or ? before the @', right: ENCODE };
+    let url;
+    try {
+        url = new URL(`postgresql://${rest}`);
+    }
+    catch {
+        return { wrong: 'cannot be read as a URL', right: `Check host and port. ${ENCODE}` };
+    }
+    let user;
+    let password;
+    let database;
+    try {
+        user = decodeURIComponent(url.username);
+        password = decodeURIComponent(url.password);
+        database = decodeURIComponent(url.pathname.slice(1));
+    }
+    catch {
+        return { wrong: 'holds a % that is not followed by two hex digits', right: ENCODE };
+    }
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    if (host === '')
+        return { wrong: 'has no host', right: 'Give it as postgresql://user:password@host:port/database.' };
+    if (!/^[A-Za-z0-9._:-]+$/.test(host))
+        return { wrong: 'has a host name that cannot exist', right: ENCODE };
+    if (user === '')
+        return { wrong: 'has no user', right: 'Give it as postgresql://user:password@host:port/database.' };
+    if (database.includes('/'))
+        return { wrong: 'has more than one path segment', right: 'One database name follows the port.' };
+    const loopback = isLoopback(host);
+    if (password === '' && !loopback)
+        return { wrong: 'has no password', right: 'Give it as postgresql://user:password@host:port/database.' };
+    return {
+        address: {
+            host,
+            port: url.port === '' ? 5432 : Number(url.port),
+            user,
+            password: new secret/* Secret */.zh(password),
+            database: database === '' ? 'postgres' : database,
+            loopback,
+            plaintext: url.searchParams.get('sslmode') === 'disable',
+        },
+    };
+}
+/** True for names and addresses of this machine. */
+function isLoopback(host) {
+    return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/inputs.js
+var inputs = __nccwpck_require__(9387);
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/readers.js
+var readers = __nccwpck_require__(5680);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/names.js
+
+function visible(value) {
+    const invisible = (0,readers/* invisibleCharacter */.Dy)(value);
+    return invisible
+        ? { wrong: `holds the invisible character ${invisible}`, right: 'Type the value again without it.' }
+        : undefined;
+}
+/** A path inside the project: relative, not upwards, not an option. */
+function checkRelativePath(path) {
+    const invisible = visible(path);
+    if (invisible)
+        return invisible;
+    const right = 'Use a path inside the project, such as supabase/migrations.';
+    if (path.startsWith('-'))
+        return { wrong: 'starts with a dash and would be read as an option', right };
+    if (path.startsWith('/') || /^[A-Za-z]:/.test(path))
+        return { wrong: 'is an absolute path', right };
+    if (path.split(/[\\/]/).includes('..'))
+        return { wrong: 'leads out of the project', right };
+    return undefined;
+}
+/** A folder on the VPS: absolute, normal, and deep enough not to be the system's own. */
+function checkRemotePath(path) {
+    const invisible = visible(path);
+    if (invisible)
+        return invisible;
+    const right = 'Use the absolute path of the application on the server, such as /var/www/app.';
+    if (!path.startsWith('/'))
+        return { wrong: 'is not an absolute path', right };
+    const parts = path.split('/').filter((part) => part !== '');
+    if (parts.some((part) => part === '.' || part === '..'))
+        return { wrong: 'holds . or .. segments', right };
+    if (parts.length < 2)
+        return { wrong: 'is a top-level folder of the server', right };
+    return undefined;
+}
+/**
+ * A branch, tag or commit by git's own rules (git check-ref-format), narrower where a shell or an option
+ * parser could be reached: nothing that starts with a dash, no revision syntax such as `@{-1}` or `HEAD~1`.
+ */
+function checkGitRef(ref) {
+    const right = 'Use a full commit SHA, a branch or a tag name.';
+    const invisible = visible(ref);
+    if (invisible)
+        return invisible;
+    if (ref.startsWith('-'))
+        return { wrong: 'starts with a dash and would be read as an option', right };
+    if (/[\s~^:?*[\\;&|<>$`'"(){}!]/.test(ref) || ref.includes('..') || ref.includes('@{') || ref === '@') {
+        return { wrong: 'holds characters that a git name cannot have', right };
+    }
+    const parts = ref.split('/');
+    if (parts.some((part) => part === '' || part.startsWith('.') || part.endsWith('.lock')) ||
+        ref.endsWith('.')) {
+        return { wrong: 'is not a name that git accepts', right };
+    }
+    return undefined;
+}
+/** A PM2 process name. Names that PM2 reads as something else (`all`, a number, an option) are refused. */
+function checkProcessName(name) {
+    const right = 'Use the name shown by `pm2 list`: letters, digits, dot, dash and underscore, not "all", not a number alone.';
+    const invisible = visible(name);
+    if (invisible)
+        return invisible;
+    if (name === 'all')
+        return { wrong: '"all" means every process to PM2', right };
+    if (/^\d+$/.test(name))
+        return { wrong: 'a number means a process id to PM2', right };
+    if (name.startsWith('-'))
+        return { wrong: 'starts with a dash and would be read as an option', right };
+    if (!/^[\p{L}\p{N}][\p{L}\p{N} ._@-]*$/u.test(name) || name.length > 100)
+        return { wrong: 'holds characters that a process name should not have', right };
+    return undefined;
+}
+/** An environment's name: one word, as GitHub Environments have it. */
+function checkEnvironmentName(name) {
+    const invisible = visible(name);
+    if (invisible)
+        return invisible;
+    if (name.length > 60 || !/^[\p{L}\p{N}][\p{L}\p{N} ._/-]*$/u.test(name)) {
+        return { wrong: 'is not a name for an environment', right: 'Use a word such as staging or production.' };
+    }
+    return undefined;
+}
+/**
+ * Reads `name`, `schema.name`, `"We ird"."x"` as SQL does: unquoted parts are folded to lower case, `""` is a
+ * quote inside a quoted part. Without a schema it is `public`.
+ */
+function parseQualifiedName(text) {
+    const right = 'Write table, schema.table or "Quoted Schema"."Quoted Table".';
+    const invisible = visible(text);
+    if (invisible)
+        return invisible;
+    const parts = [];
+    let rest = text;
+    for (;;) {
+        const quoted = /^"((?:[^"]|"")+)"/.exec(rest);
+        const word = quoted ?? /^[\p{L}_][\p{L}\p{N}_$]*/u.exec(rest);
+        if (!word)
+            return { wrong: `${JSON.stringify(text)} is not a table name`, right };
+        parts.push(quoted ? quoted[1].replaceAll('""', '"') : word[0].toLowerCase());
+        rest = rest.slice(word[0].length);
+        if (rest === '')
+            break;
+        if (!rest.startsWith('.'))
+            return { wrong: `${JSON.stringify(text)} is not a table name`, right };
+        rest = rest.slice(1);
+    }
+    if (parts.length === 1)
+        return { schema: 'public', name: parts[0] };
+    if (parts.length === 2)
+        return { schema: parts[0], name: parts[1] };
+    return { wrong: `${JSON.stringify(text)} has more than two parts`, right };
+}
+function parseHostAddress(text) {
+    const right = 'Write host, user@host or user@host:port, one per line; an IPv6 address in brackets: [2001:db8::1]:22.';
+    const at = text.lastIndexOf('@');
+    const user = at < 0 ? undefined : text.slice(0, at);
+    const place = at < 0 ? text : text.slice(at + 1);
+    const bracketed = /^\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?$/.exec(place);
+    const bare = /^[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(place) ? place : undefined;
+    const named = /^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(\d{1,5}))?$/.exec(place);
+    const host = bracketed?.[1] ?? bare ?? named?.[1];
+    const port = bracketed?.[2] ?? (bare ? undefined : named?.[2]);
+    if (host === undefined)
+        return { wrong: 'is not a host', right };
+    if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))
+        return { wrong: 'has a port that is not from 1 to 65535', right };
+    if (user !== undefined && checkUserName(user))
+        return { wrong: 'has a user that cannot exist', right };
+    return {
+        host,
+        ...(port === undefined ? {} : { port: Number(port) }),
+        ...(user === undefined ? {} : { user }),
+    };
+}
+/** A login name on the VPS. */
+function checkUserName(user) {
+    return /^[A-Za-z_][A-Za-z0-9._-]{0,63}\$?$/.test(user)
+        ? undefined
+        : { wrong: 'is not a user name', right: 'Use the login name on the server, such as deploy.' };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/settings.js
+
+
+
+
+
+const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'];
+const PARTS = ['database', 'vps', 'health'];
+/** Every secret value as given, for masking; read before anything else happens. */
+function secretInputs(read) {
+    const values = [];
+    for (const name of inputs/* INPUT_NAMES */.Qh) {
+        if (!(0,inputs/* inputRule */.zH)(name).secret)
+            continue;
+        const value = read(name);
+        if (value.trim() === '')
+            continue;
+        values.push(value);
+        if (name === 'database-url' || name === 'shadow-database-url')
+            values.push(...urlSecrets(value));
+    }
+    return values;
+}
+/** The password inside a URL, raw and decoded, also where the URL is wrong: it must not be seen either way. */
+function urlSecrets(url) {
+    const credentials = /^[a-z]+:\/\/([^@]*(?:@.*)?)@/i.exec(url.trim())?.[1];
+    if (credentials === undefined)
+        return [];
+    const password = credentials.slice(credentials.indexOf(':') + 1);
+    const forms = credentials.includes(':') ? [credentials, password] : [];
+    try {
+        forms.push(decodeURIComponent(password));
+    }
+    catch {
+        // A stray % is complained about by the URL parser; the raw form is masked all the same.
+    }
+    return forms.filter((form) => form !== '');
+}
+/** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
+function parseSettings(read, around) {
+    const reader = (0,readers/* inputReader */.cN)(read);
+    const mode = readMode(reader);
+    const skip = readSkip(reader);
+    const environment = checked(reader, 'environment', checkEnvironmentName);
+    const workingDirectory = reader.text('working-directory');
+    complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
+    const files = readFiles(reader);
+    const database = skip.includes('database') ? undefined : readDatabase(reader, read, skip, files);
+    const vps = skip.includes('vps') ? undefined : readVps(reader, read, around);
+    const health = readHealth(reader, read);
+    const rollback = readRollback(reader, mode, around);
+    const token = read('github-token');
+    const common = {
+        run: around.run,
+        ...(environment === undefined ? {} : { environment }),
+        adoptEnvironment: reader.boolean('adopt-environment'),
+        workingDirectory: workingDirectory.startsWith('/')
+            ? workingDirectory
+            : joinPath(around.workspace, workingDirectory),
+        skip,
+        ...(token === '' ? {} : { githubToken: new secret/* Secret */.zh(token) }),
+        githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
+        comment: reader.choice('comment', ['auto', 'off']),
+        files,
+        health,
+        rollback,
+    };
+    complainAboutEmptyConnections(reader, read, mode, skip, { database, vps, health }, around);
+    complainAboutFork(reader, mode, around.run);
+    if (reader.problems.length > 0)
+        return { problems: reader.problems };
+    const parts = { ...(database ? { database } : {}), ...(vps ? { vps } : {}) };
+    return { settings: { ...common, mode, ...parts }, problems: [] };
+}
+function readMode(reader) {
+    const value = reader.text('mode');
+    const found = MODES.find((mode) => mode === value);
+    if (found)
+        return found;
+    const near = (0,readers/* nearest */.pA)(value, MODES);
+    reader.complain('mode', `${JSON.stringify(value)} is not a mode`, `${near ? `Did you mean "${near}"? ` : ''}The modes are: ${MODES.join(', ')}.`);
+    return 'plan';
+}
+function readSkip(reader) {
+    const parts = [];
+    for (const item of reader.list('skip')) {
+        const part = PARTS.find((known) => known === item);
+        if (part)
+            parts.push(part);
+        else
+            reader.complain('skip', `${JSON.stringify(item)} is not a part`, `The parts are: ${PARTS.join(', ')}.`);
+    }
+    return parts;
+}
+function readFiles(reader) {
+    const migrationsDir = reader.text('migrations-dir');
+    complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
+    return {
+        migrationsDir,
+        transaction: reader.choice('transaction', ['all', 'each']),
+        destructiveChanges: reader.choice('destructive-changes', ['allow', 'warn', 'refuse']),
+        irreversibleMigrations: reader.choice('irreversible-migrations', ['allow', 'refuse']),
+    };
+}
+function readDatabase(reader, read, skip, files) {
+    const connection = readConnection(reader, read);
+    const baseline = reader.optional('baseline');
+    if (baseline !== undefined && !/^\d+$/.test(baseline)) {
+        reader.complain('baseline', 'is not a version', 'Use the digits at the start of a migration file name, such as 20250101000000.');
+    }
+    const shadow = readShadow(reader, read);
+    const backupTo = read('backup-to') === '' ? undefined : reader.choice('backup-to', ['vps', 'runner']);
+    const hasVps = !skip.includes('vps') && read('ssh-host') !== '';
+    const rest = {
+        ...files,
+        includeAll: reader.boolean('include-all'),
+        missingMigrations: reader.choice('missing-migrations', ['refuse', 'warn']),
+        editedMigrations: reader.choice('edited-migrations', ['warn', 'refuse', 'allow']),
+        ...(baseline === undefined ? {} : { baseline }),
+        lockTimeout: reader.duration('lock-timeout'),
+        statementTimeout: reader.duration('statement-timeout'),
+        backup: reader.choice('backup', ['off', 'schema', 'full']),
+        backupTo: backupTo ?? (hasVps ? 'vps' : 'runner'),
+        afterHealth: reader.boolean('after-health'),
+        requiredTables: readNames(reader, 'required-tables'),
+        requiredFunctions: readNames(reader, 'required-functions'),
+        rls: reader.choice('rls', ['required', 'all', 'off']),
+        rowCounts: reader.choice('row-counts', ['estimate', 'exact', 'off']),
+        drift: reader.choice('drift', ['warn', 'fail', 'off']),
+        ...(shadow === undefined ? {} : { shadow }),
+        allowDataLoss: reader.boolean('allow-data-loss'),
+    };
+    if (backupTo === 'vps' && !hasVps)
+        reader.complain('backup-to', '"vps" needs a server, and ssh-host is empty', 'Give ssh-host, or use backup-to: runner.');
+    return connection === undefined ? undefined : { connection, ...rest };
+}
+function readConnection(reader, read) {
+    const ca = read('database-ca-cert').trim();
+    if (ca !== '' && !ca.includes('-----BEGIN CERTIFICATE-----')) {
+        reader.complain('database-ca-cert', 'is not a PEM certificate', 'It starts with -----BEGIN CERTIFICATE-----.');
+    }
+    const certificate = ca === '' ? {} : { caCertificate: ca };
+    const url = read('database-url');
+    if (url !== '') {
+        const parsed = parseDatabaseUrl(url);
+        if ('wrong' in parsed) {
+            reader.complain('database-url', parsed.wrong, parsed.right);
+            return undefined;
+        }
+        if (parsed.address.plaintext && !parsed.address.loopback) {
+            reader.complain('database-url', 'asks for sslmode=disable', 'Remove sslmode: TLS is always verified off this machine.');
+        }
+        return { kind: 'url', address: parsed.address, ...certificate };
+    }
+    const projectRef = reader.text('supabase-project-ref');
+    const accessToken = read('supabase-access-token');
+    if (projectRef === '' || accessToken === '')
+        return undefined;
+    complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
+    const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
+    complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
+    return { kind: 'management-api', projectRef, accessToken: new secret/* Secret */.zh(accessToken), apiUrl, ...certificate };
+}
+function readShadow(reader, read) {
+    const url = read('shadow-database-url');
+    if (url === '')
+        return undefined;
+    const parsed = parseDatabaseUrl(url);
+    if ('address' in parsed)
+        return parsed.address;
+    reader.complain('shadow-database-url', parsed.wrong, parsed.right);
+    return undefined;
+}
+function readNames(reader, input) {
+    const names = [];
+    for (const item of reader.list(input)) {
+        const parsed = parseQualifiedName(item);
+        if ('wrong' in parsed)
+            reader.complain(input, parsed.wrong, parsed.right);
+        else
+            names.push(parsed);
+    }
+    return names;
+}
+function readVps(reader, read, around) {
+    const ssh = readSsh(reader, read);
+    const appPath = reader.text('app-path').replace(/(?<=.)\/+$/, '');
+    const appName = reader.text('app-name');
+    if (appPath !== '')
+        complainAbout(reader, 'app-path', checkRemotePath(appPath));
+    if (appName !== '')
+        complainAbout(reader, 'app-name', checkProcessName(appName));
+    if (ssh && appPath === '')
+        reader.complain('app-path', 'is empty', 'Give the absolute path of the application on the server, such as /var/www/app.');
+    const restartCommand = reader.optional('restart-command');
+    if (ssh && appName === '' && restartCommand === undefined) {
+        reader.complain('app-name', 'is empty', 'Give the name that `pm2 list` shows for the application, or a restart-command.');
+    }
+    const given = checked(reader, 'ref', checkGitRef);
+    const ref = given ?? around.run.sha;
+    const sharedPaths = reader.list('shared-paths');
+    const buildOutput = reader.list('build-output');
+    for (const path of sharedPaths)
+        complainAbout(reader, 'shared-paths', checkRelativePath(path));
+    for (const path of buildOutput)
+        complainAbout(reader, 'build-output', checkRelativePath(path));
+    const envFilePath = reader.text('env-file-path');
+    complainAbout(reader, 'env-file-path', checkRelativePath(envFilePath));
+    const envFile = read('env-file');
+    if (envFile.includes('\0'))
+        reader.complain('env-file', 'holds a NUL byte', 'Give the text of a .env file.');
+    const repositoryUrl = reader.optional('repository-url');
+    if (repositoryUrl !== undefined)
+        complainAbout(reader, 'repository-url', checkRepositoryUrl(repositoryUrl));
+    const optional = (key, value) => value === undefined ? {} : { [key]: value };
+    const healthPort = reader.optionalInteger('health-port', 1, 65_535);
+    const rest = {
+        appPath,
+        appName: appName === '' ? (appPath.split('/').pop() ?? '') : appName,
+        strategy: reader.choice('strategy', ['auto', 'in-place', 'releases', 'adopt']),
+        buildOn: reader.choice('build-on', ['vps', 'runner']),
+        rehearse: reader.boolean('rehearse'),
+        dirtyCheckout: reader.choice('dirty-checkout', ['refuse', 'stash']),
+        lockWait: reader.duration('lock-wait'),
+        ...optional('ref', ref),
+        refExplicit: given !== undefined,
+        buildOutput,
+        ...optional('repositoryUrl', repositoryUrl),
+        ...optional('installCommand', reader.optional('install-command')),
+        ...optional('buildCommand', reader.optional('build-command')),
+        ...optional('startCommand', reader.optional('start-command')),
+        ...optional('restartCommand', restartCommand),
+        ...(envFile.trim() === '' ? {} : { envFile: new secret/* Secret */.zh(envFile) }),
+        envFilePath,
+        sharedPaths,
+        keepReleases: reader.integer('keep-releases', 2, 1_000),
+        maxParallel: reader.integer('max-parallel', 1, 100),
+        deployTimeout: reader.duration('deploy-timeout'),
+        ...(healthPort === undefined ? {} : { healthPort }),
+    };
+    return ssh === undefined ? undefined : { ssh, ...rest };
+}
+function readSsh(reader, read) {
+    const port = reader.integer('ssh-port', 1, 65_535);
+    const user = reader.text('ssh-user');
+    if (user !== '')
+        complainAbout(reader, 'ssh-user', checkUserName(user));
+    const items = reader.list('ssh-host');
+    const hosts = [];
+    items.forEach((item, index) => {
+        const parsed = parseHostAddress(item);
+        // Host names are often secrets, so a complaint names the position and not the text.
+        if ('wrong' in parsed)
+            reader.complain('ssh-host', `entry ${index + 1} ${parsed.wrong}`, parsed.right);
+        else if ((parsed.user ?? user) === '')
+            reader.complain('ssh-user', `is empty, and entry ${index + 1} of ssh-host names no user`, 'Give the login name on the server, such as deploy.');
+        else
+            hosts.push({ host: parsed.host, port: parsed.port ?? port, user: parsed.user ?? user });
+    });
+    if (items.length === 0)
+        return undefined;
+    const privateKey = read('ssh-private-key');
+    if (privateKey.trim() === '')
+        reader.complain('ssh-private-key', 'is empty: secret not set, or not available to forks', 'Set the secret with the private key of the deploy user.');
+    const knownHosts = read('ssh-known-hosts').trim();
+    const fingerprints = (0,readers/* splitList */.ry)(read('ssh-fingerprint'));
+    for (const line of fingerprints) {
+        if (!/^(\S+\s+)?SHA256:[A-Za-z0-9+/]{43}=?$/.test(line)) {
+            reader.complain('ssh-fingerprint', `${JSON.stringify(line.slice(0, 80))} is not a SHA256 fingerprint`, 'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub');
+        }
+    }
+    if (knownHosts === '' && fingerprints.length === 0) {
+        reader.complain('ssh-fingerprint', 'is empty, and so is ssh-known-hosts: the server could not be told from an impostor', 'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub  and put the SHA256:... part into ssh-fingerprint.');
+    }
+    const jump = readJump(reader, user, port);
+    const passphrase = read('ssh-passphrase');
+    return {
+        hosts,
+        privateKey: new secret/* Secret */.zh(privateKey),
+        ...(passphrase === '' ? {} : { passphrase: new secret/* Secret */.zh(passphrase) }),
+        ...(knownHosts === '' ? {} : { knownHosts }),
+        fingerprints,
+        ...(jump === undefined ? {} : { jump }),
+    };
+}
+function readJump(reader, user, port) {
+    const text = reader.optional('ssh-jump');
+    if (text === undefined)
+        return undefined;
+    const parsed = parseHostAddress(text);
+    if ('wrong' in parsed) {
+        reader.complain('ssh-jump', parsed.wrong, parsed.right);
+        return undefined;
+    }
+    return { host: parsed.host, port: parsed.port ?? port, user: parsed.user ?? user };
+}
+function readHealth(reader, read) {
+    const url = reader.optional('health-url')?.replace(/\/+$/, '');
+    if (url !== undefined)
+        complainAbout(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
+    const paths = [...new Set(reader.list('health-paths'))];
+    if (paths.length === 0)
+        reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
+    for (const path of paths) {
+        if (!path.startsWith('/') || /\s/.test(path))
+            reader.complain('health-paths', `${JSON.stringify(path)} is not a path`, 'Paths start with a slash, such as /api/health.');
+    }
+    const maxLatency = reader.optionalDuration('health-max-latency');
+    const expectVersion = reader.optional('expect-version');
+    const key = read('supabase-service-role-key');
+    const projectRef = reader.text('supabase-project-ref');
+    const apiUrl = reader.text('supabase-api-url');
+    // The service key is sent there: never in plaintext off this machine, whatever the database is reached by.
+    const sendsKey = key !== '' && projectRef !== '';
+    const complained = (name) => reader.problems.some(({ message }) => message.startsWith(`${name}:`));
+    if (sendsKey && !complained('supabase-api-url'))
+        complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
+    if (sendsKey && !complained('supabase-project-ref'))
+        complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
+    return {
+        ...(url === undefined ? {} : { url }),
+        paths,
+        from: reader.choice('health-from', ['both', 'runner', 'vps']),
+        timeout: reader.duration('health-timeout'),
+        deadline: reader.duration('health-deadline'),
+        ...(maxLatency === undefined ? {} : { maxLatency }),
+        successes: reader.integer('health-successes', 1, 100),
+        checkAssets: reader.boolean('check-assets'),
+        ...(expectVersion === undefined ? {} : { expectVersion }),
+        ...(sendsKey ? { rest: { url: restUrl(projectRef, apiUrl), key: new secret/* Secret */.zh(key) } } : {}),
+    };
+}
+/** The project's REST endpoint; with another API URL (self-hosted, a test double) it is served under that one. */
+function restUrl(projectRef, apiUrl) {
+    const base = apiUrl.replace(/\/+$/, '');
+    return base === 'https://api.supabase.com'
+        ? `https://${projectRef}.supabase.co/rest/v1/`
+        : `${base}/rest/v1/`;
+}
+function readRollback(reader, mode, around) {
+    const to = reader.optional('rollback-to');
+    if (to !== undefined)
+        complainAbout(reader, 'rollback-to', checkGitRef(to));
+    const runId = reader.optional('run-id');
+    if (runId !== undefined && !/^[\p{L}\p{N}._-]{1,100}$/u.test(runId)) {
+        reader.complain('run-id', 'is not a run id', 'Use the number in the URL of the workflow run.');
+    }
+    const steps = reader.optionalInteger('rollback-steps', 1, 10_000);
+    if (mode === 'rollback' &&
+        around.terminal &&
+        runId === undefined &&
+        to === undefined &&
+        steps === undefined) {
+        reader.complain('run-id', 'is empty, and so is rollback-to: from a terminal nothing says what to undo', 'Give --run-id <workflow run>, or --rollback-to previous.');
+    }
+    return {
+        onFailure: reader.boolean('rollback-on-failure'),
+        database: reader.choice('rollback-database', ['down', 'records', 'keep']),
+        ...(steps === undefined ? {} : { steps }),
+        ...(to === undefined ? {} : { to }),
+        runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
+    };
+}
+/**
+ * A secret that is not set arrives as an empty string. It must never switch a part off silently: where anything
+ * points to a part and its connection is empty, the run is refused, unless `skip` lists the part.
+ */
+function complainAboutEmptyConnections(reader, read, mode, skip, parts, around) {
+    const whole = mode === 'deploy' || mode === 'plan';
+    const unset = 'is empty: secret not set, or not available to forks';
+    const complained = (...names) => reader.problems.some((problem) => names.some((name) => problem.message.startsWith(`${name}:`)));
+    if (!parts.database && !skip.includes('database') && !complained('database-url', 'supabase-project-ref')) {
+        const ref = read('supabase-project-ref') !== '';
+        const token = read('supabase-access-token') !== '';
+        const half = ref && !token ? 'supabase-access-token' : token && !ref ? 'supabase-project-ref' : 'database-url';
+        const dir = read('migrations-dir');
+        const folder = joinPath(read('working-directory'), dir);
+        const points = !whole
+            ? undefined
+            : read('required-tables') !== '' || read('required-functions') !== ''
+                ? 'required-tables or required-functions is set'
+                : half !== 'database-url'
+                    ? 'the other half of the Management API pair is set'
+                    : checkRelativePath(dir) === undefined && around.holdsMigrations(folder)
+                        ? `${dir} holds migrations`
+                        : undefined;
+        if (mode === 'migrate' || mode === 'verify') {
+            reader.complain(half, unset, `Mode ${mode} needs a database: set database-url, or supabase-project-ref and supabase-access-token.`);
+        }
+        else if (points !== undefined) {
+            reader.complain(half, unset, `${capital(points)}. Set the secret, or say skip: database.`);
+        }
+    }
+    if (!parts.vps && !skip.includes('vps') && !complained('ssh-host', 'ssh-user')) {
+        const points = read('app-path') !== ''
+            ? 'app-path is set'
+            : read('app-name') !== ''
+                ? 'app-name is set'
+                : read('ssh-private-key').trim() !== ''
+                    ? 'ssh-private-key is set'
+                    : undefined;
+        if (mode === 'redeploy')
+            reader.complain('ssh-host', unset, 'Mode redeploy needs a server: set ssh-host, ssh-user, ssh-private-key and ssh-fingerprint.');
+        else if (whole && points !== undefined)
+            reader.complain('ssh-host', unset, `${capital(points)}. Set the secret, or say skip: vps.`);
+    }
+    const url = parts.health.url !== undefined;
+    if (mode === 'redeploy' && skip.includes('vps'))
+        reader.complain('skip', '"vps" leaves nothing of mode redeploy', 'Remove it from skip.');
+    if ((mode === 'migrate' || mode === 'verify') && skip.includes('database'))
+        reader.complain('skip', `"database" leaves nothing of mode ${mode}`, 'Remove it from skip.');
+    const none = !parts.database && !parts.vps;
+    if (reader.problems.length > 0)
+        return;
+    const filesOnly = mode === 'plan' && skip.includes('database');
+    if (none && !filesOnly && (mode === 'deploy' || mode === 'plan' || mode === 'rollback')) {
+        reader.complain('database-url', 'is empty, and so is ssh-host: there is nothing to work on', 'Give a database, a server, or both.');
+    }
+    if (none && !url && mode === 'health')
+        reader.complain('health-url', 'is empty, and so are database-url and ssh-host: there is nothing to ask', 'Give at least one of them.');
+    if (mode === 'redeploy' || (mode === 'deploy' && parts.vps)) {
+        if (parts.vps && parts.vps.ref === undefined)
+            reader.complain('ref', 'is empty and GITHUB_SHA is not set: no commit to deploy', 'Give the full commit SHA.');
+    }
+}
+/** Code from a fork must not reach the database or the server: only plan may run there. */
+function complainAboutFork(reader, mode, run) {
+    if (mode === 'plan' || mode === 'health' || mode === 'verify')
+        return;
+    if (run.event === 'pull_request_target') {
+        reader.complain('mode', `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`, 'Use pull_request with mode: plan, and deploy on push.');
+    }
+    else if (run.fork && run.event === 'pull_request') {
+        reader.complain('mode', `"${mode}" is refused on a pull request from a fork`, 'Use mode: plan there, and deploy on push.');
+    }
+}
+function checked(reader, name, check) {
+    const value = reader.optional(name);
+    if (value !== undefined)
+        complainAbout(reader, name, check(value));
+    return value;
+}
+function complainAbout(reader, name, complaint) {
+    if (complaint)
+        reader.complain(name, complaint.wrong, complaint.right);
+}
+function checkWorkingDirectory(path) {
+    return path.startsWith('/') ? undefined : checkRelativePath(path);
+}
+function checkWebUrl(text, secure) {
+    let url;
+    try {
+        url = new URL(text);
+    }
+    catch {
+        return { wrong: 'is not a URL', right: 'It starts with https://.' };
+    }
+    if (url.protocol !== 'https:' && url.protocol !== 'http:')
+        return { wrong: 'is not an http or https URL', right: 'It starts with https://.' };
+    if (url.username !== '' || url.password !== '')
+        return { wrong: 'holds a user or password', right: 'Give the URL without credentials.' };
+    if (secure && url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
+        return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
+    return undefined;
+}
+function checkProjectRef(text) {
+    return /^[a-z0-9]{20}$/.test(text)
+        ? undefined
+        : {
+            wrong: 'is not a project reference',
+            right: 'It is the 20 letters in your project URL: https://<project-ref>.supabase.co.',
+        };
+}
+/** The health paths are added to this URL, so nothing may follow its path. */
+function checkBaseUrl(text) {
+    const { search, hash } = new URL(text);
+    return search === '' && hash === ''
+        ? undefined
+        : {
+            wrong: 'holds a query or a fragment',
+            right: 'Give the base URL, such as https://example.com; the paths go into health-paths.',
+        };
+}
+function checkRepositoryUrl(text) {
+    const right = 'Use https://host/owner/name.git, git@host:owner/name.git or ssh://...';
+    if (/^-/.test(text))
+        return { wrong: 'starts with a dash and would be read as an option', right };
+    if (/^ext::|^fd::/.test(text))
+        return { wrong: 'names a transport that runs commands', right };
+    if (/^https?:\/\/[^/]*@/.test(text))
+        return {
+            wrong: 'holds credentials',
+            right: 'Give the URL without them: the job token is used for that one fetch, or the key that the server has.',
+        };
+    if (!/^(https?:\/\/|ssh:\/\/|git@|file:\/\/|\/)[^\s'"`$;&|<>\\]+$/.test(text))
+        return { wrong: 'is not a repository URL', right };
+    return undefined;
+}
+function joinPath(folder, path) {
+    if (folder === '.' || folder === '')
+        return path;
+    return path === '.' || path === '' ? folder : `${folder.replace(/\/+$/, '')}/${path}`;
+}
+function capital(text) {
+    return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+
+/***/ }),
+
+/***/ 6314:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   C: () => (/* binding */ visibleSecrets),
+/* harmony export */   b: () => (/* binding */ parseFlags)
+/* harmony export */ });
+/* harmony import */ var _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9387);
+/* harmony import */ var _settings_readers_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5680);
+/* harmony import */ var _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6885);
+
+
+
+/**
+ * Reads `<mode> --input value --input=value`. A boolean input may stand alone and then means true.
+ * Everything that is not understood is complained about; nothing is guessed.
+ */
+function parseFlags(argv) {
+    const values = new Map();
+    const problems = [];
+    let help = false;
+    for (let at = 0; at < argv.length; at++) {
+        const word = argv[at];
+        if (word === '--help' || word === '-h' || word === 'help') {
+            help = true;
+            continue;
+        }
+        if (!word.startsWith('-')) {
+            if (values.has('mode'))
+                problems.push({
+                    message: `${JSON.stringify(word)} is one word too many`,
+                    next: 'Values follow a flag: --input value.',
+                });
+            else
+                values.set('mode', word);
+            continue;
+        }
+        const equals = word.indexOf('=');
+        const flag = equals < 0 ? word : word.slice(0, equals);
+        const name = _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUT_NAMES */ .Qh.find((known) => `--${known}` === flag);
+        if (name === undefined) {
+            const near = (0,_settings_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .nearest */ .pA)(flag.replace(/^-+/, ''), _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUT_NAMES */ .Qh);
+            const hint = near ? `Did you mean --${near}? ` : '';
+            problems.push({ message: `${flag} is not known`, next: `${hint}muva-deploy --help lists all flags.` });
+            // Its value, if one follows, would only be complained about a second time.
+            if (equals < 0 && argv[at + 1]?.startsWith('-') === false)
+                at++;
+            continue;
+        }
+        let value;
+        if (equals >= 0)
+            value = word.slice(equals + 1);
+        else if (argv[at + 1] !== undefined && !argv[at + 1].startsWith('--'))
+            value = takesNext(name, argv[at + 1]) ? argv[++at] : 'true';
+        else if (isBoolean(name))
+            value = 'true';
+        if (value === undefined)
+            problems.push({
+                message: `--${name} has no value`,
+                next: `Write --${name} <value> or --${name}=<value>.`,
+            });
+        else if (values.has(name))
+            problems.push({
+                message: `${name} is given twice`,
+                next: 'Give it once; lists are separated by commas or line breaks.',
+            });
+        else
+            values.set(name, value);
+    }
+    if (!values.has('mode') && !help) {
+        problems.push({
+            message: 'mode: is missing',
+            next: `Say what to do: muva-deploy ${_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .FN.join(' | ')}. muva-deploy --help tells more.`,
+        });
+    }
+    return { values, help, problems };
+}
+function isBoolean(name) {
+    const { fallback } = (0,_settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(name);
+    return fallback === 'true' || fallback === 'false';
+}
+/** A boolean flag takes the next word only where that is meant for it: `--rehearse false`, not `--rehearse plan`. */
+function takesNext(name, next) {
+    return !isBoolean(name) || !_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .FN.includes(next);
+}
+/** Secrets given as flags: every user of the machine can read them in the process list. */
+function visibleSecrets(values) {
+    return [...values.keys()]
+        .filter((name) => (0,_settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(name).secret)
+        .map((name) => {
+        const [variable] = (0,_settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(name).env;
+        return {
+            message: `${name} was given as a flag and can be seen in the process list`,
+            ...(variable === undefined ? {} : { next: `Set the environment variable ${variable} instead.` }),
+        };
+    });
+}
+
+
+/***/ }),
+
+/***/ 2613:
+/***/ ((module) => {
+
+module.exports = require("assert");
+
+/***/ }),
+
+/***/ 181:
+/***/ ((module) => {
+
+module.exports = require("buffer");
+
+/***/ }),
+
+/***/ 5317:
+/***/ ((module) => {
+
+module.exports = require("child_process");
+
+/***/ }),
+
+/***/ 6982:
+/***/ ((module) => {
+
+module.exports = require("crypto");
+
+/***/ }),
+
+/***/ 2250:
+/***/ ((module) => {
+
+module.exports = require("dns");
+
+/***/ }),
+
+/***/ 4434:
+/***/ ((module) => {
+
+module.exports = require("events");
+
+/***/ }),
+
+/***/ 9896:
+/***/ ((module) => {
+
+module.exports = require("fs");
+
+/***/ }),
+
+/***/ 8611:
+/***/ ((module) => {
+
+module.exports = require("http");
+
+/***/ }),
+
+/***/ 5692:
+/***/ ((module) => {
+
+module.exports = require("https");
+
+/***/ }),
+
+/***/ 9278:
+/***/ ((module) => {
+
+module.exports = require("net");
+
+/***/ }),
+
+/***/ 4589:
+/***/ ((module) => {
+
+module.exports = require("node:assert");
+
+/***/ }),
+
+/***/ 6698:
+/***/ ((module) => {
+
+module.exports = require("node:async_hooks");
+
+/***/ }),
+
+/***/ 4573:
+/***/ ((module) => {
+
+module.exports = require("node:buffer");
+
+/***/ }),
+
+/***/ 7540:
+/***/ ((module) => {
+
+module.exports = require("node:console");
+
+/***/ }),
+
+/***/ 7598:
+/***/ ((module) => {
+
+module.exports = require("node:crypto");
+
+/***/ }),
+
+/***/ 3053:
+/***/ ((module) => {
+
+module.exports = require("node:diagnostics_channel");
+
+/***/ }),
+
+/***/ 610:
+/***/ ((module) => {
+
+module.exports = require("node:dns");
+
+/***/ }),
+
+/***/ 8474:
+/***/ ((module) => {
+
+module.exports = require("node:events");
+
+/***/ }),
+
+/***/ 3024:
+/***/ ((module) => {
+
+module.exports = require("node:fs");
+
+/***/ }),
+
+/***/ 7067:
+/***/ ((module) => {
+
+module.exports = require("node:http");
+
+/***/ }),
+
+/***/ 2467:
+/***/ ((module) => {
+
+module.exports = require("node:http2");
+
+/***/ }),
+
+/***/ 7030:
+/***/ ((module) => {
+
+module.exports = require("node:net");
+
+/***/ }),
+
+/***/ 6760:
+/***/ ((module) => {
+
+module.exports = require("node:path");
+
+/***/ }),
+
+/***/ 643:
+/***/ ((module) => {
+
+module.exports = require("node:perf_hooks");
+
+/***/ }),
+
+/***/ 1792:
+/***/ ((module) => {
+
+module.exports = require("node:querystring");
+
+/***/ }),
+
+/***/ 6848:
+/***/ ((module) => {
+
+module.exports = require("node:readline/promises");
+
+/***/ }),
+
+/***/ 7075:
+/***/ ((module) => {
+
+module.exports = require("node:stream");
+
+/***/ }),
+
+/***/ 1692:
+/***/ ((module) => {
+
+module.exports = require("node:tls");
+
+/***/ }),
+
+/***/ 3136:
+/***/ ((module) => {
+
+module.exports = require("node:url");
+
+/***/ }),
+
+/***/ 7975:
+/***/ ((module) => {
+
+module.exports = require("node:util");
+
+/***/ }),
+
+/***/ 3429:
+/***/ ((module) => {
+
+module.exports = require("node:util/types");
+
+/***/ }),
+
+/***/ 8877:
+/***/ ((module) => {
+
+module.exports = require("node:v8");
+
+/***/ }),
+
+/***/ 5919:
+/***/ ((module) => {
+
+module.exports = require("node:worker_threads");
+
+/***/ }),
+
+/***/ 8522:
+/***/ ((module) => {
+
+module.exports = require("node:zlib");
+
+/***/ }),
+
+/***/ 857:
+/***/ ((module) => {
+
+module.exports = require("os");
+
+/***/ }),
+
+/***/ 6928:
+/***/ ((module) => {
+
+module.exports = require("path");
+
+/***/ }),
+
+/***/ 2203:
+/***/ ((module) => {
+
+module.exports = require("stream");
+
+/***/ }),
+
+/***/ 3193:
+/***/ ((module) => {
+
+module.exports = require("string_decoder");
+
+/***/ }),
+
+/***/ 3557:
+/***/ ((module) => {
+
+module.exports = require("timers");
+
+/***/ }),
+
+/***/ 4756:
+/***/ ((module) => {
+
+module.exports = require("tls");
+
+/***/ }),
+
+/***/ 9023:
+/***/ ((module) => {
+
+module.exports = require("util");
+
+/***/ }),
+
+/***/ 8253:
+/***/ ((module) => {
+
+module.exports = require("util/types");
+
+/***/ }),
+
+/***/ 3106:
+/***/ ((module) => {
+
+module.exports = require("zlib");
+
+/***/ })
+
+/******/ 	});
+/************************************************************************/
+/******/ 	// The module cache
+/******/ 	var __webpack_module_cache__ = {};
+/******/ 	
+/******/ 	// The require function
+/******/ 	function __nccwpck_require__(moduleId) {
+/******/ 		// Check if module is in cache
+/******/ 		var cachedModule = __webpack_module_cache__[moduleId];
+/******/ 		if (cachedModule !== undefined) {
+/******/ 			return cachedModule.exports;
+/******/ 		}
+/******/ 		// Create a new module (and put it into the cache)
+/******/ 		var module = __webpack_module_cache__[moduleId] = {
+/******/ 			// no module.id needed
+/******/ 			// no module.loaded needed
+/******/ 			exports: {}
+/******/ 		};
+/******/ 	
+/******/ 		// Execute the module function
+/******/ 		var threw = true;
+/******/ 		try {
+/******/ 			__webpack_modules__[moduleId].call(module.exports, module, module.exports, __nccwpck_require__);
+/******/ 			threw = false;
+/******/ 		} finally {
+/******/ 			if(threw) delete __webpack_module_cache__[moduleId];
+/******/ 		}
+/******/ 	
+/******/ 		// Return the exports of the module
+/******/ 		return module.exports;
+/******/ 	}
+/******/ 	
+/******/ 	// expose the modules object (__webpack_modules__)
+/******/ 	__nccwpck_require__.m = __webpack_modules__;
+/******/ 	
+/************************************************************************/
+/******/ 	/* webpack/runtime/asset-relocator-loader */
+/******/ 	if (typeof __nccwpck_require__ !== 'undefined') __nccwpck_require__.ab = __dirname + "/";
+/******/ 	
+/******/ 	/* webpack/runtime/compat get default export */
+/******/ 	(() => {
+/******/ 		// getDefaultExport function for compatibility with non-harmony modules
+/******/ 		__nccwpck_require__.n = (module) => {
+/******/ 			var getter = module && module.__esModule ?
+/******/ 				() => (module['default']) :
+/******/ 				() => (module);
+/******/ 			__nccwpck_require__.d(getter, { a: getter });
+/******/ 			return getter;
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/create fake namespace object */
+/******/ 	(() => {
+/******/ 		var getProto = Object.getPrototypeOf ? (obj) => (Object.getPrototypeOf(obj)) : (obj) => (obj.__proto__);
+/******/ 		var leafPrototypes;
+/******/ 		// create a fake namespace object
+/******/ 		// mode & 1: value is a module id, require it
+/******/ 		// mode & 2: merge all properties of value into the ns
+/******/ 		// mode & 4: return value when already ns object
+/******/ 		// mode & 16: return value when it's Promise-like
+/******/ 		// mode & 8|1: behave like require
+/******/ 		__nccwpck_require__.t = function(value, mode) {
+/******/ 			if(mode & 1) value = this(value);
+/******/ 			if(mode & 8) return value;
+/******/ 			if(typeof value === 'object' && value) {
+/******/ 				if((mode & 4) && value.__esModule) return value;
+/******/ 				if((mode & 16) && typeof value.then === 'function') return value;
+/******/ 			}
+/******/ 			var ns = Object.create(null);
+/******/ 			__nccwpck_require__.r(ns);
+/******/ 			var def = {};
+/******/ 			leafPrototypes = leafPrototypes || [null, getProto({}), getProto([]), getProto(getProto)];
+/******/ 			for(var current = mode & 2 && value; typeof current == 'object' && !~leafPrototypes.indexOf(current); current = getProto(current)) {
+/******/ 				Object.getOwnPropertyNames(current).forEach((key) => (def[key] = () => (value[key])));
+/******/ 			}
+/******/ 			def['default'] = () => (value);
+/******/ 			__nccwpck_require__.d(ns, def);
+/******/ 			return ns;
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/define property getters */
+/******/ 	(() => {
+/******/ 		// define getter functions for harmony exports
+/******/ 		__nccwpck_require__.d = (exports, definition) => {
+/******/ 			for(var key in definition) {
+/******/ 				if(__nccwpck_require__.o(definition, key) && !__nccwpck_require__.o(exports, key)) {
+/******/ 					Object.defineProperty(exports, key, { enumerable: true, get: definition[key] });
+/******/ 				}
+/******/ 			}
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/ensure chunk */
+/******/ 	(() => {
+/******/ 		__nccwpck_require__.f = {};
+/******/ 		// This file contains only the entry chunk.
+/******/ 		// The chunk loading function for additional chunks
+/******/ 		__nccwpck_require__.e = (chunkId) => {
+/******/ 			return Promise.all(Object.keys(__nccwpck_require__.f).reduce((promises, key) => {
+/******/ 				__nccwpck_require__.f[key](chunkId, promises);
+/******/ 				return promises;
+/******/ 			}, []));
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/get javascript chunk filename */
+/******/ 	(() => {
+/******/ 		// This function allow to reference async chunks
+/******/ 		__nccwpck_require__.u = (chunkId) => {
+/******/ 			// return url for filenames based on template
+/******/ 			return "" + chunkId + ".index.js";
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/hasOwnProperty shorthand */
+/******/ 	(() => {
+/******/ 		__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/make namespace object */
+/******/ 	(() => {
+/******/ 		// define __esModule on exports
+/******/ 		__nccwpck_require__.r = (exports) => {
+/******/ 			if(typeof Symbol !== 'undefined' && Symbol.toStringTag) {
+/******/ 				Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
+/******/ 			}
+/******/ 			Object.defineProperty(exports, '__esModule', { value: true });
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/require chunk loading */
+/******/ 	(() => {
+/******/ 		// no baseURI
+/******/ 		
+/******/ 		// object to store loaded chunks
+/******/ 		// "1" means "loaded", otherwise not loaded yet
+/******/ 		var installedChunks = {
+/******/ 			792: 1
+/******/ 		};
+/******/ 		
+/******/ 		// no on chunks loaded
+/******/ 		
+/******/ 		var installChunk = (chunk) => {
+/******/ 			var moreModules = chunk.modules, chunkIds = chunk.ids, runtime = chunk.runtime;
+/******/ 			for(var moduleId in moreModules) {
+/******/ 				if(__nccwpck_require__.o(moreModules, moduleId)) {
+/******/ 					__nccwpck_require__.m[moduleId] = moreModules[moduleId];
+/******/ 				}
+/******/ 			}
+/******/ 			if(runtime) runtime(__nccwpck_require__);
+/******/ 			for(var i = 0; i < chunkIds.length; i++)
+/******/ 				installedChunks[chunkIds[i]] = 1;
+/******/ 		
+/******/ 		};
+/******/ 		
+/******/ 		// require() chunk loading for javascript
+/******/ 		__nccwpck_require__.f.require = (chunkId, promises) => {
+/******/ 			// "1" is the signal for "already loaded"
+/******/ 			if(!installedChunks[chunkId]) {
+/******/ 				if(true) { // all chunks have JS
+/******/ 					installChunk(require("./" + __nccwpck_require__.u(chunkId)));
+/******/ 				} else installedChunks[chunkId] = 1;
+/******/ 			}
+/******/ 		};
+/******/ 		
+/******/ 		// no external install chunk
+/******/ 		
+/******/ 		// no HMR
+/******/ 		
+/******/ 		// no HMR manifest
+/******/ 	})();
+/******/ 	
+/************************************************************************/
+var __webpack_exports__ = {};
+// ESM COMPAT FLAG
+__nccwpck_require__.r(__webpack_exports__);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  action: () => (/* reexport */ action),
+  cli: () => (/* reexport */ cli),
+  post: () => (/* reexport */ post)
+});
+
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/cleaned.js
+/** The same plain value with every text in it cleaned: the one way a report leaves the engine. */
+function cleaned(value, clean) {
+    if (typeof value === 'string')
+        return clean(value);
+    if (Array.isArray(value))
+        return value.map((item) => cleaned(item, clean));
+    if (typeof value !== 'object' || value === null)
+        return value;
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cleaned(item, clean)]));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/outputs.js
+/** Every output and what it says; action.yml says the same (a test compares them). */
+const OUTPUT_SAYS = {
+    outcome: 'success, failure, rolled-back, rollback-failed, cancelled, unknown or skipped (a newer run is live already).',
+    'failed-phase': 'The phase that failed first; empty after success.',
+    'failed-step': 'The step that failed first; empty after success.',
+    pending: 'Versions that were pending at the start (JSON array).',
+    applied: 'Versions that this run applied and committed (JSON array).',
+    deferred: 'Versions that wait until health has passed (JSON array).',
+    skipped: 'Versions that were not reached or not applied on purpose (JSON array).',
+    reverted: 'Versions that the rollback took back (JSON array).',
+    'schema-ahead': 'Versions kept in the database while the code went back (JSON array).',
+    verified: 'true when the schema was verified, else false.',
+    tables: 'Tables with rows, bytes, row level security and policies (JSON array).',
+    'previous-sha': 'Commit that was live before.',
+    'deployed-sha': 'Commit that is live now.',
+    release: 'Release that is live now.',
+    health: 'Every check: name, ok, status, latency-ms, attempts (JSON array).',
+    healthy: 'true when every health check passed; empty where none was asked.',
+    'rolled-back': 'true when something was put back, else false.',
+    verdict: 'ok, app, edge, database or slow.',
+    'downtime-ms': 'Milliseconds without an answer on loopback during the cutover.',
+    'rollback-ms': 'Milliseconds that putting the code back took.',
+    hosts: 'One entry per host, by position (JSON array).',
+    reversible: 'true when every pending file has a down file.',
+    destructive: 'true when a pending file drops data.',
+    'backup-path': 'Where the backup lies.',
+    'deployment-id': 'Id of the GitHub Deployment.',
+    'duration-ms': 'Milliseconds that the run took.',
+    report: 'Path of a JSON file with every phase and step, its outcome, milliseconds and detail.',
+};
+const OUTPUT_NAMES = Object.keys(OUTPUT_SAYS);
+/** Characters of one output, and of all; GitHub allows a job 1 MB (counted in UTF-16) over all its steps. */
+const OUTPUT_LIMITS = { one: 60_000, all: 200_000 };
+/**
+ * The report as output values. Every output has a value on every path: an empty list is `[]`, what was not found
+ * out is empty. A list that is too long loses entries at its end, so that it stays valid JSON.
+ */
+function outputsOf(report, reportPath, limits = OUTPUT_LIMITS) {
+    const cuts = [];
+    let left = limits.all;
+    const list = (name, items) => {
+        const { text, kept } = jsonArray(items ?? [], Math.min(limits.one, left));
+        if (kept < (items?.length ?? 0))
+            cuts.push(`output ${name} holds ${kept} of ${items.length} entries`);
+        left -= text.length;
+        return text;
+    };
+    const line = (name, text) => {
+        const whole = String(text ?? '');
+        const most = 2_000;
+        if (whole.length > most)
+            cuts.push(`output ${name} holds ${most} of ${whole.length} characters`);
+        return whole.slice(0, most);
+    };
+    const { facts } = report;
+    const values = {
+        outcome: report.outcome,
+        'failed-phase': line('failed-phase', report.failedPhase),
+        'failed-step': line('failed-step', report.failedStep),
+        pending: list('pending', facts.pending),
+        applied: list('applied', facts.applied),
+        deferred: list('deferred', facts.deferred),
+        skipped: list('skipped', facts.skipped),
+        reverted: list('reverted', facts.reverted),
+        'schema-ahead': list('schema-ahead', facts.schemaAhead),
+        verified: String(facts.verified ?? false),
+        'previous-sha': line('previous-sha', facts.previousSha),
+        'deployed-sha': line('deployed-sha', facts.deployedSha),
+        release: line('release', facts.release),
+        health: list('health', facts.health),
+        healthy: line('healthy', facts.healthy),
+        'rolled-back': String(facts.rolledBack ?? false),
+        verdict: line('verdict', facts.verdict),
+        'downtime-ms': line('downtime-ms', facts.downtimeMs),
+        'rollback-ms': line('rollback-ms', facts.rollbackMs),
+        hosts: list('hosts', facts.hosts),
+        // The longest one last: it takes what the others leave.
+        tables: list('tables', facts.tables),
+        reversible: line('reversible', facts.reversible),
+        destructive: line('destructive', facts.destructive),
+        'backup-path': line('backup-path', facts.backupPath),
+        'deployment-id': line('deployment-id', facts.deploymentId),
+        'duration-ms': line('duration-ms', Math.round(report.milliseconds)),
+        report: reportPath,
+    };
+    return { values, cuts };
+}
+function jsonArray(items, most) {
+    const parts = [];
+    let length = 2;
+    for (const item of items) {
+        const part = JSON.stringify(item);
+        length += part.length + 1;
+        if (length > most)
+            break;
+        parts.push(part);
+    }
+    return { text: `[${parts.join(',')}]`, kept: parts.length };
+}
+/** 0 only when everything asked for was done; a newer run being live already is no fault. */
+function exitCodeOf(report) {
+    const asked = report.mode === 'rollback' && report.outcome === 'rolled-back';
+    return asked || report.outcome === 'success' || report.outcome === 'skipped' ? 0 : 1;
+}
+/** The content of the report file: everything, in the words of the outputs. */
+function reportFile(report) {
+    const content = {
+        schema: 1,
+        mode: report.mode,
+        environment: report.environment ?? null,
+        outcome: report.outcome,
+        'failed-phase': report.failedPhase ?? null,
+        'failed-step': report.failedStep ?? null,
+        next: report.next ?? null,
+        'started-at': new Date(report.startedAt).toISOString(),
+        'duration-ms': report.milliseconds,
+        phases: report.phases.map(phaseEntry),
+        problems: report.problems,
+        warnings: report.warnings,
+        facts: factEntries(report.facts),
+    };
+    return JSON.stringify(content, undefined, 2) + '\n';
+}
+function phaseEntry(phase) {
+    return {
+        phase: phase.phase,
+        outcome: phase.outcome,
+        'started-at': new Date(phase.startedAt).toISOString(),
+        'duration-ms': phase.milliseconds,
+        summary: phase.summary ?? null,
+        problems: phase.problems,
+        steps: phase.steps.map((step) => ({
+            name: step.name,
+            outcome: step.outcome,
+            'started-at': new Date(step.startedAt).toISOString(),
+            'duration-ms': step.milliseconds,
+            detail: step.detail ?? null,
+        })),
+    };
+}
+function factEntries(facts) {
+    return Object.fromEntries(Object.entries(facts).map(([name, value]) => [
+        name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+        value,
+    ]));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/report.js
+/**
+ * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
+ * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
+ */
+const PHASES = (/* unused pure expression or super */ null && (['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
+const OUTCOMES = (/* unused pure expression or super */ null && ([
+    'success',
+    'failure',
+    'rolled-back',
+    'rollback-failed',
+    'cancelled',
+    'unknown',
+    'skipped',
+]));
+/** An expected failure: it carries the problems that a person is told, and is never shown with a stack. */
+class Failure extends Error {
+    problems;
+    /** `unknown` where it could not be found out whether the work took effect. */
+    outcome;
+    constructor(problems, outcome = 'failed') {
+        const list = Array.isArray(problems) ? problems : [problems];
+        super(list.map((problem) => problem.message).join('\n'));
+        this.name = 'Failure';
+        this.problems = list;
+        this.outcome = outcome;
+    }
+}
+/** The run was cancelled by a person (SIGINT, SIGTERM); what was under way has been stopped or told. */
+class Cancelled extends Failure {
+    constructor(message = 'cancelled') {
+        super({ message });
+        this.name = 'Cancelled';
+    }
+}
+/** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
+function problemsOf(error) {
+    if (error instanceof Failure)
+        return error.problems;
+    const message = error instanceof Error ? error.message || error.name : String(error);
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    return [code === undefined ? { message } : { message, code }];
+}
+
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/base/secret.js
+var secret = __nccwpck_require__(5326);
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/base/duration.js
+var duration = __nccwpck_require__(4770);
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/inert.js
+
+/**
+ * One line of untrusted text (a program's output, a server's message) with nothing in it that a terminal or the
+ * GitHub runner would obey: no escape sequences or control characters, no `::command::` at its start, and none
+ * of the older `##[command]` that the runner obeys anywhere in a line.
+ */
+function inertLine(line) {
+    // A progress bar rewrites its line with carriage returns; what stood there last is what a person would see.
+    const shown = line.replace(/\r+$/, '');
+    const last = shown.slice(shown.lastIndexOf('\r') + 1);
+    const plain = (0,external_node_util_.stripVTControlCharacters)(last).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, '');
+    return plain.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: ');
+}
+/** Untrusted text as inert lines, without empty lines at its end. */
+function inertLines(text) {
+    const lines = text.split(/\r?\n/).map(inertLine);
+    while (lines.length > 0 && lines.at(-1).trim() === '')
+        lines.pop();
+    return lines;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/voice.js
+
+
+/** Columns before a step's name, and before what belongs to a step. */
+const STEP_INDENT = 10;
+const NAME_WIDTH = 46;
+/**
+ * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
+ * what to do. Output of programs is not worded here: the doors show it as it comes.
+ */
+function voice(entry) {
+    switch (entry.kind) {
+        case 'phase-started':
+            return ['', ...inertLines(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
+        case 'step':
+            return stepLines(entry.step);
+        case 'phase-ended':
+            return [
+                ...entry.report.problems.flatMap((problem) => problemLines(problem, ' '.repeat(STEP_INDENT))),
+                ...inertLines(closingSentence(entry.report)),
+            ];
+        case 'progress':
+            return inertLines(entry.text).map((line) => `  ...     ${line}`);
+        case 'line':
+        case 'debug':
+            return entry.text === '' ? [''] : inertLines(entry.text);
+        case 'notice':
+            return problemLines(entry.problem, '', 'notice: ');
+        case 'warning':
+            return problemLines(entry.problem, '', 'warning: ');
+        case 'problem':
+            return problemLines(entry.problem, '', 'error: ');
+    }
+}
+function stepLines(step) {
+    const [first = '', ...more] = inertLines(step.detail ?? '');
+    const name = inertLines(step.name).join(' ');
+    const time = step.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(step.milliseconds);
+    // A name longer than its column keeps two blanks to what follows.
+    const column = time === '' && first === '' ? name : `${name.padEnd(NAME_WIDTH - 2)}  `;
+    const head = `  ${step.outcome.padEnd(7)} ${column}${time.padStart(time === '' ? 0 : 9)}`;
+    return [
+        first === '' ? head.trimEnd() : `${head}  ${first}`,
+        ...more.map((line) => ' '.repeat(STEP_INDENT) + line),
+    ];
+}
+/** A problem as lines: place and message, the source line with a caret, what to do next. */
+function problemLines(problem, indent, label = '') {
+    const place = problem.at ? `${positionText(problem.at)}  ` : '';
+    const code = problem.code === undefined ? '' : ` (${problem.code})`;
+    const lines = [
+        ...inertLines(`${label}${place}${problem.message}${code}`),
+        ...(problem.at ? caretLines(problem.at) : []),
+        ...(problem.next === undefined ? [] : inertLines(`next: ${problem.next}`)),
+    ];
+    return lines.map((line, index) => `${indent}${index === 0 || label === '' ? '' : '  '}${line}`);
+}
+/** `file:line:column`, which editors and terminals make clickable. */
+function positionText(at) {
+    return `${at.file}:${at.line}:${at.column}`;
+}
+function caretLines(at) {
+    if (at.text === undefined)
+        return [];
+    const [source = ''] = inertLines(at.text);
+    const gutter = `${at.line} | `;
+    const before = [...source].slice(0, at.column - 1);
+    if (before.length < at.column - 1)
+        return [gutter + source];
+    // Tabs stay tabs, so that the caret stands below its character whatever their width.
+    const padding = before.map((character) => (character === '\t' ? '\t' : ' ')).join('');
+    return [gutter + source, `${' '.repeat(gutter.length)}${padding}^`];
+}
+function closingSentence(report) {
+    const { phase, outcome, summary } = report;
+    // A phase that words the whole sentence itself.
+    if (summary?.startsWith(`${phase} `))
+        return summary;
+    const step = report.steps.find((each) => each.outcome === 'failed' || each.outcome === 'unknown')?.name;
+    const at = step === undefined ? '' : ` at ${step}`;
+    const start = {
+        passed: `${phase} passed in ${(0,duration/* formatDuration */.a)(report.milliseconds)}.`,
+        failed: `${phase} failed${at}.`,
+        unknown: `${phase} ended${at} without an answer: whether it took effect is not known.`,
+        skipped: `${phase} skipped.`,
+    }[outcome];
+    return summary === undefined || summary === '' ? start : `${start} ${summary}`;
+}
+const VERDICTS = {
+    success: 'succeeded',
+    failure: 'failed',
+    'rolled-back': 'failed and was rolled back',
+    'rollback-failed': 'failed, and so did the rollback',
+    cancelled: 'was cancelled',
+    unknown: 'ended, and whether it took effect is not known',
+    skipped: 'was skipped: a newer run is live already',
+};
+/** `deploy to staging failed and was rolled back`. */
+function outcomeText(report) {
+    // Only there it is what was asked for.
+    if (report.mode === 'rollback' && report.outcome === 'rolled-back')
+        return 'rollback succeeded';
+    const where = report.environment === undefined ? '' : ` to ${report.environment}`;
+    const what = report.mode === 'deploy' || report.mode === 'redeploy' ? `${report.mode}${where}` : report.mode;
+    return `${what} ${VERDICTS[report.outcome]}`;
+}
+/** The last lines of a run: how it ended, in how long, and what a person does now. */
+function farewell(report) {
+    return [
+        '',
+        ...inertLines(`${outcomeText(report)} (${(0,duration/* formatDuration */.a)(report.milliseconds)}).`),
+        ...(report.next === undefined ? [] : inertLines(`next: ${report.next}`)),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/teller.js
+
+
+
+/** A line at least this often while something runs, so that nobody takes the run for dead. Milliseconds. */
+const HEARTBEAT = 25_000;
+/** Longer lines (minified code in a build's output) are cut with a count. */
+const LONGEST_LINE = 2_000;
+/** Turns entries into lines: cleans them, groups the output of programs, and speaks up in silence. */
+function teller(sink, clean, heartbeat = HEARTBEAT) {
+    let source;
+    let partial = '';
+    let spokeAt = performance.now();
+    let doing;
+    const spoke = () => {
+        spokeAt = performance.now();
+    };
+    const outputLine = (line) => {
+        // Twice: control characters could have split a secret, and making a line inert could split one too.
+        const text = clean(inertLine(clean(line)));
+        if (text.trim() === '')
+            return;
+        const rest = text.length - LONGEST_LINE;
+        sink.outputLine(rest > 0 ? `${text.slice(0, LONGEST_LINE)} ... ${rest} more characters` : text);
+    };
+    const closeOutput = () => {
+        if (source === undefined)
+            return;
+        if (partial !== '')
+            outputLine(partial);
+        partial = '';
+        source = undefined;
+        sink.closeOutput();
+    };
+    const output = (from, text) => {
+        if (source !== from) {
+            closeOutput();
+            source = from;
+            sink.openOutput(clean(inertLine(from)));
+        }
+        const lines = (partial + text).split('\n');
+        // A secret could lie across two chunks, so a line is shown only when it is whole, or longer than any secret.
+        partial = lines.pop();
+        for (const line of lines)
+            outputLine(line);
+        if (partial.length > 16 * LONGEST_LINE) {
+            outputLine(partial);
+            partial = '';
+        }
+    };
+    const timer = setInterval(() => {
+        if (doing === undefined || performance.now() - spokeAt < heartbeat)
+            return;
+        const line = clean(`  ...     still at ${doing.what}, ${(0,duration/* formatDuration */.a)(performance.now() - doing.since)} so far`);
+        if (source === undefined)
+            sink.line(line);
+        else
+            sink.outputLine(line);
+        spoke();
+    }, Math.max(10, Math.round(heartbeat / 5)));
+    timer.unref();
+    return {
+        log(entry) {
+            if (entry.kind === 'debug')
+                return voice(entry).forEach((line) => void sink.debug(clean(line)));
+            doing = activity(entry, doing);
+            spoke();
+            if (entry.kind === 'output')
+                return output(entry.source, entry.text);
+            closeOutput();
+            for (const line of voice(entry))
+                sink.line(clean(line));
+        },
+        end() {
+            clearInterval(timer);
+            closeOutput();
+        },
+    };
+}
+function activity(entry, before) {
+    const since = performance.now();
+    switch (entry.kind) {
+        case 'phase-started':
+            return { what: entry.phase, since };
+        case 'progress':
+            return { what: inertLine(entry.text.split('\n')[0] ?? '').replace(/[.…]+$/, ''), since };
+        case 'step':
+            return { what: entry.phase, since: before?.since ?? since };
+        case 'phase-ended':
+            return undefined;
+        default:
+            return before;
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/phase.js
+
+/**
+ * Runs one phase and always returns a report: an error of any kind becomes a failed (or unknown) report
+ * that keeps every step and fact recorded before it.
+ */
+async function runPhase(phase, log, detail, work) {
+    const startedAt = Date.now();
+    const steps = [];
+    const facts = {};
+    let summary;
+    const add = (step) => {
+        steps.push(step);
+        log({ kind: 'step', phase, step });
+    };
+    const record = {
+        facts,
+        add,
+        async step(name, action, detail) {
+            const from = Date.now();
+            const done = (outcome, said) => add({
+                name,
+                outcome,
+                startedAt: from,
+                milliseconds: Date.now() - from,
+                ...(said ? { detail: said } : {}),
+            });
+            try {
+                const value = await action();
+                done('passed', detail?.(value));
+                return value;
+            }
+            catch (error) {
+                done(error instanceof Failure ? error.outcome : 'failed', undefined);
+                throw error;
+            }
+        },
+        skip(...names) {
+            for (const name of names)
+                add({ name, outcome: 'skipped', startedAt: Date.now(), milliseconds: 0 });
+        },
+        summarise(text) {
+            summary = text;
+        },
+    };
+    log({ kind: 'phase-started', phase, ...(detail === undefined ? {} : { detail }) });
+    let outcome = 'passed';
+    let problems = [];
+    try {
+        await work(record);
+    }
+    catch (error) {
+        outcome = error instanceof Failure ? error.outcome : 'failed';
+        problems = problemsOf(error);
+    }
+    const report = {
+        phase,
+        outcome,
+        startedAt,
+        milliseconds: Date.now() - startedAt,
+        steps,
+        problems,
+        facts,
+        ...(summary === undefined ? {} : { summary }),
+    };
+    log({ kind: 'phase-ended', report });
+    return report;
+}
+/** The report of a phase that was not reached or not asked for. */
+function skippedPhase(phase, why) {
+    return {
+        phase,
+        outcome: 'skipped',
+        startedAt: Date.now(),
+        milliseconds: 0,
+        steps: [],
+        problems: [],
+        facts: {},
+        summary: why,
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/management-api.js
+
+function openManagementApi(_connection, _options) {
+    throw new Failure({ message: 'the Management API is not reachable yet' });
+}
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/retry.js
+
+/** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
+function pause(milliseconds, signal) {
+    return new Promise((resolve, reject) => {
+        if (signal?.aborted)
+            return reject(new Cancelled());
+        const onAbort = () => {
+            clearTimeout(timer);
+            reject(new Cancelled());
+        };
+        const timer = setTimeout(() => {
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+        }, milliseconds);
+        signal?.addEventListener('abort', onAbort, { once: true });
+    });
+}
+/**
+ * Milliseconds before try number `attempt` (from 1): `first` doubled each time, at most `longest`,
+ * with up to a quarter of jitter so that parallel runs do not stay in step.
+ */
+function backoff(attempt, first, longest, random = Math.random) {
+    const base = Math.min(longest, first * 2 ** (attempt - 1));
+    return Math.round(base * (0.75 + random() / 4));
+}
+/** Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out; throws the last error. */
+async function retry(options, work) {
+    const started = performance.now();
+    for (let attempt = 1;; attempt++) {
+        try {
+            return await work(attempt);
+        }
+        catch (error) {
+            const wait = backoff(attempt, options.first, options.longest);
+            const late = performance.now() - started + wait > options.deadline;
+            if (attempt >= options.tries || late || options.signal?.aborted || !options.worthwhile(error))
+                throw error;
+            options.onRetry?.(error, attempt, wait);
+            await pause(wait, options.signal);
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/sql-error.js
+/** What PostgreSQL said. Its `detail` is left out on purpose: it holds row data ("Failing row contains (...)"). */
+class SqlError extends Error {
+    /** SQLSTATE. */
+    code;
+    /** ERROR, FATAL or PANIC; after the last two the connection is gone. */
+    severity;
+    /** Position in the message sent, from 1, in code points. */
+    position;
+    /** Position in `internalQuery`, from 1, in code points. */
+    internalPosition;
+    /** The statement that PL/pgSQL ran when the error came; never shown, only searched. */
+    internalQuery;
+    /** The call stack as PostgreSQL tells it, innermost first; never shown, only searched. */
+    where;
+    hint;
+    constructor(fields) {
+        super(fields.message);
+        this.name = 'SqlError';
+        this.code = fields.code;
+        this.severity = fields.severity ?? 'ERROR';
+        if (fields.position !== undefined)
+            this.position = fields.position;
+        if (fields.internalPosition !== undefined)
+            this.internalPosition = fields.internalPosition;
+        if (fields.internalQuery !== undefined)
+            this.internalQuery = fields.internalQuery;
+        if (fields.where !== undefined)
+            this.where = fields.where;
+        if (fields.hint !== undefined)
+            this.hint = fields.hint;
+    }
+}
+/** No answer came to a message that was sent: whether it took effect is not known. */
+class LostConnection extends Error {
+    /** A system error code, or DEADLINE. */
+    code;
+    constructor(message, code) {
+        super(message);
+        this.name = 'LostConnection';
+        this.code = code;
+    }
+}
+const RETRY = new Set(['55P03', '40P01', '40001', '53300', '57P03']);
+const RESOLVE = new Set(['57P01', '57P02', '57P05']);
+/** Sorts the error of a message that was sent. */
+function errorMeaning(error) {
+    if (error instanceof LostConnection)
+        return 'resolve';
+    if (!(error instanceof SqlError))
+        return 'stop';
+    if (RETRY.has(error.code))
+        return 'retry';
+    // A server that goes down, or a pooler that lost it, may have committed before the answer was cut.
+    if (RESOLVE.has(error.code) || error.code.startsWith('08'))
+        return 'resolve';
+    return 'stop';
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/connect-problem.js
+
+const POOLER = 'Use the session pooler URL (Supabase dashboard: Connect, Session pooler); the direct host is reachable over IPv6 only.';
+const CERTIFICATE = 'Give the certificate authority as database-ca-cert (PEM). Supabase projects need none: their roots are known here.';
+/** Why a connection could not be made, in words for a person. Holds no host name: it is often part of a secret. */
+function connectProblem(error) {
+    const code = codeOf(error);
+    const said = error instanceof Error ? error.message : String(error);
+    if (error instanceof SqlError)
+        return refusedByServer(error);
+    const known = BY_CODE[code];
+    if (known)
+        return { ...known, code };
+    if (said.includes('does not support SSL')) {
+        return {
+            message: 'the server does not speak TLS, and nothing is sent in plaintext off this machine',
+            next: 'Turn TLS on at the server, or use a URL that points to it through a TLS pooler.',
+            retry: false,
+        };
+    }
+    if (CERTIFICATE_CODES.has(code)) {
+        return {
+            message: 'the certificate of the database is not signed by a known authority',
+            code,
+            next: CERTIFICATE,
+            retry: false,
+        };
+    }
+    if (/timeout/i.test(said) || said.includes('terminated')) {
+        return {
+            message: 'the database did not finish the connection in time',
+            next: 'Is the server up, and reachable from here?',
+            retry: true,
+        };
+    }
+    return {
+        message: `cannot connect to the database: ${code === '' ? (error instanceof Error ? error.name : 'error') : code}`,
+        ...(code === '' ? {} : { code }),
+        next: 'Check database-url.',
+        retry: false,
+    };
+}
+const BY_CODE = {
+    ENOTFOUND: {
+        message: 'the host name in database-url does not exist',
+        next: 'Copy the URL again from the Supabase dashboard (Connect). A paused or deleted project has no host name.',
+        retry: false,
+    },
+    EAI_AGAIN: {
+        message: 'the name server did not answer for the host in database-url',
+        next: 'Run again in a moment.',
+        retry: true,
+    },
+    ENETUNREACH: {
+        message: 'the database cannot be reached over the network of this machine',
+        next: POOLER,
+        retry: false,
+    },
+    EHOSTUNREACH: {
+        message: 'the database cannot be reached over the network of this machine',
+        next: POOLER,
+        retry: false,
+    },
+    EADDRNOTAVAIL: {
+        message: 'the database cannot be reached over the network of this machine',
+        next: POOLER,
+        retry: false,
+    },
+    ECONNREFUSED: {
+        message: 'nothing listens at the address in database-url',
+        next: 'Is the server up? Check host and port.',
+        retry: true,
+    },
+    ECONNRESET: {
+        message: 'the connection to the database was cut while it was made',
+        next: 'Run again; where it stays so, check the network and the port.',
+        retry: true,
+    },
+    EPIPE: {
+        message: 'the connection to the database was cut while it was made',
+        next: 'Run again; where it stays so, check the network and the port.',
+        retry: true,
+    },
+    ETIMEDOUT: {
+        message: 'the database did not answer: a firewall, or a wrong host or port',
+        next: `Check host and port, and that this machine may reach them. ${POOLER}`,
+        retry: true,
+    },
+    ERR_TLS_CERT_ALTNAME_INVALID: {
+        message: 'the certificate of the database is for another host name: this may not be your server',
+        next: 'Use the host name that the certificate was made for.',
+        retry: false,
+    },
+    CERT_HAS_EXPIRED: {
+        message: 'the certificate of the database has expired',
+        next: 'Renew the certificate at the server.',
+        retry: false,
+    },
+};
+const CERTIFICATE_CODES = new Set([
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'CERT_SIGNATURE_FAILURE',
+]);
+function refusedByServer(error) {
+    const { code, message } = error;
+    if (/tenant or user not found/i.test(message)) {
+        return {
+            message: 'the pooler does not know this project: it is paused or deleted, or host, region or user is wrong',
+            code,
+            next: 'Look at https://supabase.com/dashboard/projects: restore a paused project. The user is postgres.<project-ref>.',
+            retry: false,
+        };
+    }
+    if (code.startsWith('28')) {
+        return {
+            message: `the database refused the login: ${message}`,
+            code,
+            next: 'Check user and password in database-url. Not tried again, because repeated failures get the address blocked.',
+            retry: false,
+        };
+    }
+    if (code === '3D000')
+        return { message, code, next: 'Check the database name at the end of the URL.', retry: false };
+    if (code === '53300') {
+        return {
+            message: 'the database has no free connection',
+            code,
+            next: 'Close idle clients, or use the pooler URL.',
+            retry: true,
+        };
+    }
+    if (code === '57P03')
+        return {
+            message: `the database is not ready: ${message}`,
+            code,
+            next: 'Run again in a moment.',
+            retry: true,
+        };
+    if (code === '57P01' || code === '57P02')
+        return { message: 'the database is going down', code, next: 'Run again in a moment.', retry: true };
+    return {
+        message: `the database refused the connection: ${message}`,
+        code,
+        next: 'Check database-url.',
+        retry: false,
+    };
+}
+/** The code of an error; with several addresses tried, the first that says more than a time-out. */
+function codeOf(error) {
+    if (error instanceof AggregateError) {
+        const codes = error.errors.map(codeOf).filter((code) => code !== '');
+        return codes.find((code) => code === 'ECONNREFUSED') ?? codes[0] ?? '';
+    }
+    if (error instanceof Error && 'code' in error && typeof error.code === 'string')
+        return error.code;
+    return '';
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/postgres-connection.js
+
+
+
+
+
+/** One attempt to connect; a far database on a loaded network needs a few seconds. */
+const CONNECT_TIMEOUT = 15_000;
+const CONNECT_FOR = 60_000;
+/** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
+const CANCEL_WITHIN = 6_000;
+/** A database over the Postgres protocol: direct, or through a pooler. */
+function openPostgres(address, caCertificate, options = {}) {
+    let transport = transportOf(address);
+    let client;
+    let turn = Promise.resolve();
+    const connected = async (signal) => {
+        if (client)
+            return client;
+        const opened = await connectPatiently(address, caCertificate, options, signal);
+        const forget = () => {
+            if (client === opened)
+                client = undefined;
+        };
+        // Without a listener an idle disconnect would end the whole process.
+        opened.on('error', forget);
+        opened.on('end', forget);
+        client = opened;
+        return opened;
+    };
+    const send = async (message, sending) => {
+        if (sending.signal?.aborted)
+            throw new Cancelled();
+        const nonce = (0,external_node_crypto_.randomBytes)(6).toString('hex');
+        const prefix = `/*muva-deploy ${nonce} ${printable(options.label ?? '')}*/ `;
+        const current = await connected(sending.signal);
+        const cancel = () => cancelMessage(address, caCertificate, nonce);
+        try {
+            return await exchange(current, prefix, message, sending, cancel);
+        }
+        catch (error) {
+            if (error instanceof LostConnection && client === current)
+                client = undefined;
+            throw error;
+        }
+    };
+    return {
+        get transport() {
+            return transport;
+        },
+        confirmBackend(pid) {
+            const announced = client?.processID;
+            // A pooler announces a process id of its own: what looked like a direct connection goes through one.
+            if (transport === 'direct' && announced !== undefined && announced !== pid)
+                transport = 'transaction-pooler';
+        },
+        send(message, sending) {
+            const result = turn.then(() => send(message, sending));
+            turn = result.catch(() => undefined);
+            return result;
+        },
+        async close() {
+            const open = client;
+            client = undefined;
+            if (open)
+                await postgres_connection_farewell(open);
+        },
+    };
+}
+/** What the address alone tells; Supabase's poolers are known by port and name. */
+function transportOf(address) {
+    if (address.port === 6543)
+        return 'transaction-pooler';
+    return address.host.endsWith('.pooler.supabase.com') ? 'session-pooler' : 'direct';
+}
+/** The label is shown to other users of the server inside a comment: it must not be able to end it. */
+function printable(label) {
+    return label
+        .replaceAll(/[^\p{L}\p{N} ._:/#@-]/gu, '')
+        .slice(0, 200)
+        .replaceAll('*/', '');
+}
+async function connectPatiently(address, caCertificate, options, signal) {
+    try {
+        return await retry({
+            tries: 20,
+            deadline: options.connectFor ?? CONNECT_FOR,
+            first: 250,
+            longest: 5_000,
+            ...(signal ? { signal } : {}),
+            worthwhile: (error) => connectProblem(error).retry,
+            onRetry: (error, attempt) => {
+                if (attempt === 1)
+                    options.log?.({ kind: 'progress', text: `${connectProblem(error).message}; trying again` });
+            },
+        }, () => connectOnce(address, caCertificate));
+    }
+    catch (error) {
+        if (error instanceof Failure)
+            throw error;
+        const { retry: _, ...problem } = connectProblem(error);
+        throw new Failure(problem);
+    }
+}
+async function connectOnce(address, caCertificate) {
+    const [{ default: driver }, { tlsOptions }, net] = await Promise.all([
+        __nccwpck_require__.e(/* import() */ 849).then(__nccwpck_require__.bind(__nccwpck_require__, 3849)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.bind(__nccwpck_require__, 8449)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7030, 23)),
+    ]);
+    // Node gives each address of a dual-stack host 250 ms, which a far database does not answer in.
+    net.setDefaultAutoSelectFamilyAttemptTimeout(3_000);
+    const tls = tlsOptions(address, caCertificate);
+    // The parts, never the URL: an sslmode in a URL overrides the ssl object. No time-outs here: they would be
+    // start-up parameters, and poolers refuse them.
+    const client = new driver.Client({
+        host: address.host,
+        port: address.port,
+        user: address.user,
+        password: address.password.reveal(),
+        database: address.database,
+        ssl: tls ?? false,
+        connectionTimeoutMillis: CONNECT_TIMEOUT,
+        keepAlive: true,
+    });
+    client.on('error', () => undefined);
+    try {
+        await client.connect();
+        return client;
+    }
+    catch (error) {
+        streamOf(client).destroy();
+        throw sqlErrorOf(error, 0) ?? error;
+    }
+}
+function exchange(client, prefix, message, sending, cancel) {
+    return new Promise((resolve, reject) => {
+        const giveUp = (why, code) => {
+            finish();
+            reject(new LostConnection(why, code));
+            streamOf(client).destroy();
+        };
+        const onNotice = (notice) => {
+            timers[0]?.refresh();
+            sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
+        };
+        const onAbort = () => {
+            void cancel().catch(() => undefined);
+            timers.push(setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN));
+        };
+        const timers = [
+            setTimeout(() => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'), sending.deadline),
+        ];
+        const finish = () => {
+            for (const timer of timers)
+                clearTimeout(timer);
+            client.removeListener('notice', onNotice);
+            sending.signal?.removeEventListener('abort', onAbort);
+        };
+        client.on('notice', onNotice);
+        sending.signal?.addEventListener('abort', onAbort, { once: true });
+        client.query(prefix + message).then((result) => {
+            finish();
+            const results = Array.isArray(result) ? result : [result];
+            resolve(results.map(({ command, rows }) => ({ command: command ?? '', rows })));
+        }, (error) => {
+            finish();
+            const said = sqlErrorOf(error, prefix.length);
+            reject(said ?? new LostConnection('the connection to the database was lost', codeOf(error) || 'ENDED'));
+            if (!said)
+                streamOf(client).destroy();
+        });
+    });
+}
+/** The message runs in some backend, behind a pooler not always the announced one: it is found by its comment. */
+async function cancelMessage(address, caCertificate, nonce) {
+    const client = await connectOnce(address, caCertificate);
+    try {
+        await client.query(`select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
+       where pid <> pg_catalog.pg_backend_pid() and query like '/*muva-deploy ${nonce} %'`);
+    }
+    finally {
+        await postgres_connection_farewell(client);
+    }
+}
+/** Says goodbye, but does not wait long for a peer that is gone. */
+async function postgres_connection_farewell(client) {
+    let timer;
+    const patience = new Promise((resolve) => {
+        timer = setTimeout(resolve, 1_000);
+    });
+    await Promise.race([client.end().catch(() => undefined), patience]);
+    clearTimeout(timer);
+    streamOf(client).destroy();
+}
+function streamOf(client) {
+    return client.connection.stream;
+}
+/** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
+function sqlErrorOf(error, shift) {
+    if (!(error instanceof Error) || !('severity' in error))
+        return undefined;
+    const fields = error;
+    if (typeof fields.code !== 'string')
+        return undefined;
+    const number = (value) => (value === undefined ? undefined : Number(value));
+    const position = number(fields.position);
+    const internalPosition = number(fields.internalPosition);
+    return new SqlError({
+        message: fields.message,
+        code: fields.code,
+        ...(fields.severity === undefined ? {} : { severity: fields.severity }),
+        ...(position === undefined ? {} : { position: position - shift }),
+        ...(internalPosition === undefined ? {} : { internalPosition }),
+        ...(fields.internalQuery === undefined ? {} : { internalQuery: fields.internalQuery }),
+        ...(fields.where === undefined ? {} : { where: fields.where }),
+        ...(fields.hint === undefined ? {} : { hint: fields.hint }),
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/open.js
+
+
+/** Opens nothing yet: the connection is made with the first message. Close it when done. */
+function openDatabase(connection, options = {}) {
+    return connection.kind === 'url'
+        ? openPostgres(connection.address, connection.caCertificate, options)
+        : openManagementApi(connection, options);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/decide.js
+/**
+ * The decisions of the corridor, as pure functions of the phase reports: what must be undone, and what the
+ * whole run is called. Nothing here touches the world.
+ */
+/** The facts of all phases as one: later phases win, lists of migrations grow. */
+function mergeFacts(phases) {
+    const merged = {};
+    for (const { facts } of phases) {
+        const applied = union(merged.applied, facts.applied);
+        const reverted = union(merged.reverted, facts.reverted);
+        const hosts = mergeHosts(merged.hosts, facts.hosts);
+        Object.assign(merged, facts);
+        if (applied)
+            merged.applied = applied;
+        if (reverted)
+            merged.reverted = reverted;
+        if (hosts)
+            merged.hosts = hosts;
+    }
+    return merged;
+}
+function union(before, more) {
+    if (!before)
+        return more;
+    return [...new Set([...before, ...(more ?? [])])];
+}
+function mergeHosts(before, more) {
+    if (!before || !more)
+        return more ?? before;
+    const known = new Map(before.map((fact) => [fact.host, fact]));
+    for (const fact of more) {
+        const earlier = known.get(fact.host);
+        // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
+        known.set(fact.host, fact.outcome === 'unchanged' && earlier ? earlier : { ...earlier, ...fact });
+    }
+    return [...known.values()].sort((a, b) => a.host - b.host);
+}
+function changesOf(phases) {
+    const facts = mergeFacts(phases);
+    const reverted = new Set(facts.reverted ?? []);
+    return {
+        database: (facts.applied ?? []).some((version) => !reverted.has(version)),
+        code: (facts.hosts ?? []).some((host) => host.outcome === 'deployed' || host.outcome === 'unknown'),
+    };
+}
+/**
+ * Whether a deploy that did not succeed is undone. Only a failure that this run can have caused counts: an edge
+ * fault leaves good code in place, and what was changed decides what there is to undo.
+ */
+function decideRollback(phases, before, rollbackOnFailure) {
+    const failed = firstFailure(phases);
+    if (!failed)
+        return { rollback: false, why: 'Nothing failed.' };
+    const changes = changesOf(phases);
+    if (!changes.database && !changes.code)
+        return { rollback: false, why: 'This run changed nothing that could be undone.' };
+    if (failed.phase === 'health' && failed.facts.verdict === 'edge') {
+        return {
+            rollback: false,
+            why: 'The application is good on the server and bad through the public URL: DNS, TLS or the proxy. The new version stays.',
+        };
+    }
+    if (failed.phase === 'health' && newlyFailing(before, failed.facts.health ?? []).length === 0) {
+        return {
+            rollback: false,
+            why: 'What fails now failed before this deploy too, so it is no reason to take the new version back.',
+        };
+    }
+    const served = phases.some((phase) => phase.phase === 'health' && phase.outcome === 'passed');
+    if (served && failed.phase === 'migrate') {
+        return {
+            rollback: false,
+            why: 'The new version is healthy; only the migrations that wait for that (after-health) failed.',
+        };
+    }
+    if (!rollbackOnFailure)
+        return { rollback: false, why: 'rollback-on-failure is false: the changes of this run stay.' };
+    return { rollback: true, why: `Phase ${failed.phase} failed.` };
+}
+/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
+function newlyFailing(before, now) {
+    const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
+    return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
+}
+/** The phase that the run failed in: the first that failed or ended unknown. */
+function firstFailure(phases) {
+    return phases.find((phase) => phase.phase !== 'rollback' && (phase.outcome === 'failed' || phase.outcome === 'unknown'));
+}
+/** What the whole run is called in the output `outcome`. */
+function outcomeOf(phases, mode, cancelled) {
+    const rollback = phases.find((phase) => phase.phase === 'rollback' && phase.outcome !== 'skipped');
+    const failed = firstFailure(phases);
+    if (rollback) {
+        if (rollback.outcome === 'unknown')
+            return 'unknown';
+        if (rollback.outcome === 'failed')
+            return 'rollback-failed';
+        // Where a rollback is what was asked for, it is a success; the output rolled-back says whether it had to do anything.
+        if (mode === 'rollback')
+            return 'success';
+        if (rollback.facts.rolledBack !== false)
+            return 'rolled-back';
+    }
+    if (cancelled)
+        return 'cancelled';
+    if (!failed)
+        return phases.some((phase) => phase.facts.hosts?.some((host) => host.outcome === 'skipped'))
+            ? 'skipped'
+            : 'success';
+    if (failed.outcome === 'unknown')
+        return 'unknown';
+    const hosts = failed.facts.hosts ?? [];
+    if (hosts.some((host) => host.outcome === 'rollback-failed'))
+        return 'rollback-failed';
+    // The worker on the VPS put the old version back by itself, and nothing else stands changed.
+    const changes = changesOf(phases);
+    if (hosts.some((host) => host.outcome === 'rolled-back') && !changes.database && !changes.code)
+        return 'rolled-back';
+    return 'failure';
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+;// CONCATENATED MODULE: external "node:stream/promises"
+const promises_namespaceObject = require("node:stream/promises");
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/database/tls.js
+var database_tls = __nccwpck_require__(8449);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/pg-dump.js
+
+
+
+
+
+
+
+/** The major version in `pg_dump (PostgreSQL) 17.2 (Debian 17.2-1)`; undefined for anything else. */
+function majorOf(said) {
+    const match = /^pg_dump \(PostgreSQL\) (\d+)/.exec(said.trim());
+    return match ? Number(match[1]) : undefined;
+}
+/** The pg_dump that fits best: an older one than the server refuses, and the nearest newer one knows it best. */
+function choosePgDump(found, serverMajor) {
+    const fitting = found.filter(({ major }) => major >= serverMajor).sort((a, b) => a.major - b.major);
+    if (fitting[0])
+        return fitting[0];
+    const newest = Math.max(...found.map(({ major }) => major));
+    return {
+        message: found.length === 0
+            ? 'pg_dump is not installed on this machine, so there is no backup'
+            : `pg_dump ${newest} is older than the server (PostgreSQL ${serverMajor}), so there is no backup`,
+        code: 'PG_DUMP',
+        next: `Install postgresql-client-${serverMajor} in a step before this one (from apt.postgresql.org: sudo apt-get install -y postgresql-common && sudo /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y && sudo apt-get install -y postgresql-client-${serverMajor}), or say backup: off.`,
+    };
+}
+/** Every pg_dump in PATH and where Debian's packages put the versions beside each other. */
+async function findPgDumps(path = process.env.PATH ?? '') {
+    const beside = '/usr/lib/postgresql';
+    const versions = (0,external_node_fs_.existsSync)(beside) ? (0,external_node_fs_.readdirSync)(beside).map((name) => (0,external_node_path_.join)(beside, name, 'bin')) : [];
+    const folders = new Set([...path.split(':').filter((folder) => folder.startsWith('/')), ...versions]);
+    const candidates = [...folders].map((folder) => (0,external_node_path_.join)(folder, 'pg_dump')).filter((file) => (0,external_node_fs_.existsSync)(file));
+    const asked = await Promise.all(candidates.map(async (file) => ({ path: file, major: await askVersion(file) })));
+    return asked.filter((found) => found.major !== undefined);
+}
+async function askVersion(file) {
+    const child = (0,external_node_child_process_namespaceObject.spawn)(file, ['--version'], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk) => {
+        said += chunk;
+    });
+    await (0,external_node_events_.once)(child, 'close').catch(() => undefined);
+    return majorOf(said);
+}
+/** The words of the command line; no secret is among them, because any user of the machine can read them. */
+function dumpArguments({ address, what, lockTimeout }) {
+    return [
+        '--format=custom',
+        '--no-password',
+        `--lock-wait-timeout=${lockTimeout}`,
+        ...(what === 'schema' ? ['--schema-only'] : []),
+        `--host=${address.host}`,
+        `--port=${address.port}`,
+        `--username=${address.user}`,
+        `--dbname=${libpqWord(address.database)}`,
+    ];
+}
+/** A database name that libpq could take for a connection string is written as one. */
+function libpqWord(database) {
+    return /[=:/\s]/.test(database)
+        ? `dbname='${database.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+        : database;
+}
+/**
+ * Runs pg_dump and hands its output to `consume`. Whatever consumed it must keep it only when this resolves: the
+ * exit code comes after the last byte. The password goes through the environment of that one process.
+ */
+async function withDump(order, consume) {
+    const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-dump-'));
+    try {
+        const child = (0,external_node_child_process_namespaceObject.spawn)(order.pgDump.path, dumpArguments(order), {
+            stdio: ['ignore', 'pipe', 'pipe'],
+            env: dumpEnvironment(order, folder),
+        });
+        const onAbort = () => void child.kill('SIGTERM');
+        order.signal.addEventListener('abort', onAbort, { once: true });
+        try {
+            const [value] = await Promise.all([consume(child.stdout), ended(child, order.signal)]);
+            return value;
+        }
+        finally {
+            order.signal.removeEventListener('abort', onAbort);
+            child.kill('SIGKILL');
+        }
+    }
+    finally {
+        (0,external_node_fs_.rmSync)(folder, { recursive: true, force: true });
+    }
+}
+function dumpEnvironment({ address, caCertificate }, folder) {
+    const tls = (0,database_tls.tlsOptions)(address, caCertificate);
+    const roots = (0,external_node_path_.join)(folder, 'roots.pem');
+    if (tls)
+        (0,external_node_fs_.writeFileSync)(roots, [tls.ca].flat().join('\n'), { mode: 0o600 });
+    return {
+        PATH: process.env.PATH ?? '',
+        HOME: folder,
+        PGPASSWORD: address.password.reveal(),
+        PGCONNECT_TIMEOUT: '15',
+        PGGSSENCMODE: 'disable',
+        ...(tls ? { PGSSLMODE: 'verify-full', PGSSLROOTCERT: roots } : { PGSSLMODE: 'disable' }),
+    };
+}
+async function ended(child, signal) {
+    let said = '';
+    child.stderr?.setEncoding('utf8').on('data', (chunk) => {
+        said = (said + chunk).slice(-4_000);
+    });
+    const [code, killedBy] = (await (0,external_node_events_.once)(child, 'close'));
+    if (signal.aborted)
+        throw new Cancelled('the backup was cancelled');
+    if (code === 0)
+        return;
+    // Of the queries that it repeats only the one for a lock is told: it names the table that somebody holds.
+    const lines = said.split('\n').filter((line) => /error:|Query was: LOCK TABLE/.test(line));
+    throw new Failure({
+        message: `pg_dump failed: ${(lines.length > 0 ? lines : [said.trim() || `it was ended by ${killedBy}`]).slice(0, 3).join('; ')}`,
+        code: code === null ? (killedBy ?? 'killed') : `exit ${code}`,
+        next: 'Nothing was changed. Correct what pg_dump complains about, or say backup: off.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/restore-point.js
+
+
+/** Milliseconds that a restore point may take to become available. */
+const WAIT = 10 * 60_000;
+/** The API takes at most 20 characters. */
+function restorePointName(runId) {
+    return `deploy-${runId.replace(/[^A-Za-z0-9-]/g, '')}`.slice(0, 20);
+}
+/** Makes a named restore point through the Management API and waits until it is available. */
+async function makeRestorePoint(project, name, signal, onWait) {
+    const url = `${project.apiUrl}/v1/projects/${project.projectRef}/database/backups/restore-point`;
+    const until = performance.now() + WAIT;
+    let point = await ask(project, url, signal, { name });
+    while (point.status === 'PENDING') {
+        if (performance.now() > until)
+            throw new Failure({
+                message: `the restore point ${name} was not available after ${WAIT / 60_000} minutes`,
+                next: 'Nothing was changed. Look at the project: Database, Backups.',
+            });
+        onWait();
+        await pause(2_000, signal);
+        point = await ask(project, `${url}?name=${encodeURIComponent(name)}`, signal);
+    }
+    if (point.status !== 'AVAILABLE')
+        throw new Failure({
+            message: `the restore point ${name} is ${point.status}`,
+            next: 'Nothing was changed. Look at the project: Database, Backups.',
+        });
+    return name;
+}
+async function ask(project, url, signal, body) {
+    for (let attempt = 1;; attempt++) {
+        const response = await fetch(url, {
+            method: body ? 'POST' : 'GET',
+            headers: {
+                authorization: `Bearer ${project.accessToken.reveal()}`,
+                'content-type': 'application/json',
+            },
+            ...(body ? { body: JSON.stringify(body) } : {}),
+            signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
+        }).catch((error) => {
+            throw new Failure({
+                message: `the Management API did not answer: ${error instanceof Error ? error.message : 'no answer'}`,
+                next: 'Nothing was changed. Run again.',
+            });
+        });
+        if (response.status === 429 && attempt <= 5) {
+            await pause(Math.min(60, Number(response.headers.get('retry-after')) || 5) * 1_000, signal);
+            continue;
+        }
+        const answer = await response.json().catch(() => undefined);
+        if (response.ok && isRestorePoint(answer))
+            return answer;
+        throw new Failure({
+            message: `the Management API refused the restore point`,
+            code: `HTTP ${response.status}`,
+            next: response.status === 401 || response.status === 403
+                ? 'The access token needs the scope database:write, and the project a plan with point-in-time recovery. Or say backup: off.'
+                : 'Nothing was changed. Run again, or say backup: off.',
+        });
+    }
+}
+function isRestorePoint(answer) {
+    return typeof answer === 'object' && answer !== null && 'status' in answer && 'name' in answer;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/fingerprint-sql.js
+/**
+ * One catalogue query that describes every object of a schema that people make: what the comparison of two
+ * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
+ */
+/**
+ * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
+ * two exceptions that projects do write there: policies, and triggers that call a function of the project.
+ */
+const PLATFORM_SCHEMAS = [
+    'information_schema',
+    'auth',
+    'storage',
+    'realtime',
+    '_realtime',
+    '_analytics',
+    '_supavisor',
+    'vault',
+    'extensions',
+    'graphql',
+    'graphql_public',
+    'pgbouncer',
+    'pgsodium',
+    'pgsodium_masks',
+    'pgmq',
+    'net',
+    'cron',
+    'supabase_functions',
+    'supabase_migrations',
+];
+/**
+ * Settings under which the server writes definitions the same way for every role and session: the search path
+ * decides which names are qualified, the others how constants in defaults and expressions are written.
+ */
+const DETERMINISTIC_SETTINGS = {
+    search_path: 'pg_catalog',
+    quote_all_identifiers: 'off',
+    timezone: 'UTC',
+    datestyle: 'ISO, YMD',
+    intervalstyle: 'postgres',
+    extra_float_digits: '1',
+    bytea_output: 'hex',
+    standard_conforming_strings: 'on',
+};
+const platform = PLATFORM_SCHEMAS.map((schema) => `'${schema}'`).join(', ');
+/** Privileges as sorted words; `acl` may be null, then the default of the kind of object is meant. */
+const privileges = (acl, kind, owner) => `
+  (select coalesce(string_agg(
+      case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end
+        || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end,
+      ',' order by case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end collate "C",
+        a.privilege_type collate "C", a.is_grantable), '')
+   from aclexplode(coalesce(${acl}, acldefault(${kind}, ${owner}))) a)`;
+const sorted = (array) => `(select coalesce(string_agg(o, ',' order by o collate "C"), '') from unnest(${array}) o)`;
+const notOfExtension = (catalogue, oid) => `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
+const relationKind = (kind) => `case ${kind} when 'r' then 'table' when 'p' then 'table'
+  when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
+  when 'c' then 'type' else 'relation' end`;
+/** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
+const PARTS = [
+    `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
+    `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
+    `select ${relationKind('c.relkind')}, c.nspname, c.relname,
+     concat_ws('|', pg_get_userbyid(c.relowner), c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+       case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
+       case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
+       case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
+       pg_get_expr(c.relpartbound, c.oid), (select amname from pg_am where pg_am.oid = c.relam),
+       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
+       (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
+          from pg_sequence q where q.seqrelid = c.oid),
+       (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
+          from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+         where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refobjsubid > 0
+           and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')),
+       (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
+         where f.ftrelid = c.oid))
+   from relations c`,
+    `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
+     ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
+   from relations c where c.relkind <> 'c'`,
+    `select 'column', c.nspname, c.relname || '.' || a.attname,
+     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+       pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, t.typcollation)::regcollation,
+       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted('a.attoptions')})
+   from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     join pg_type t on t.oid = a.atttypid
+     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+   where c.relkind in ('r', 'p', 'f', 'c')`,
+    // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
+    `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
+     concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
+   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')`,
+    `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
+   from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
+    `select 'index', c.nspname, x.relname,
+     concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
+   from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
+   where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,
+    `select 'policy', n.nspname, p.polname || ' on ' || c.relname,
+     concat_ws('|', p.polcmd, p.polpermissive, (select string_agg(case r when 0 then 'public' else pg_get_userbyid(r)::text end, ','
+         order by case r when 0 then 'public' else pg_get_userbyid(r)::text end collate "C") from unnest(p.polroles) r),
+       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+   from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
+   where ${notOfExtension('pg_policy', 'p.oid')}`,
+    `select 'trigger', n.nspname, t.tgname || ' on ' || c.relname, concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)
+   from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+     join pg_proc f on f.oid = t.tgfoid
+   where not t.tgisinternal and ${notOfExtension('pg_class', 'c.oid')}
+     and (c.relnamespace in (select oid from schemas) or f.pronamespace in (select oid from schemas))`,
+    `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
+   from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
+    `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
+     concat_ws('|', pg_get_userbyid(p.proowner), case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
+       (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
+          p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
+   from functions p`,
+    `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
+    `select 'type', s.nspname, t.typname,
+     concat_ws('|', pg_get_userbyid(t.typowner), t.typtype,
+       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
+       case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
+         t.typcollation::regcollation) end,
+       (select concat_ws(',', r.rngsubtype::regtype, r.rngsubdiff, r.rngcanonical) from pg_range r where r.rngtypid = t.oid))
+   from pg_type t join schemas s on s.oid = t.typnamespace
+   where t.typtype in ('e', 'd', 'r', 'b') and t.typcategory <> 'A' and ${notOfExtension('pg_type', 't.oid')}`,
+    `select 'grants on type', s.nspname, t.typname, ${privileges('t.typacl', `'T'`, 't.typowner')}
+   from pg_type t join schemas s on s.oid = t.typnamespace where t.typacl is not null
+     and ${notOfExtension('pg_type', 't.oid')}`,
+    `select 'statistics', s.nspname, x.stxname, pg_get_statisticsobjdef(x.oid)
+   from pg_statistic_ext x join schemas s on s.oid = x.stxnamespace`,
+    `select 'operator', s.nspname, o.oid::regoperator::text, o.oprcode::text
+   from pg_operator o join schemas s on s.oid = o.oprnamespace where ${notOfExtension('pg_operator', 'o.oid')}`,
+    `select 'collation', s.nspname, c.collname, '' from pg_collation c join schemas s on s.oid = c.collnamespace
+   where ${notOfExtension('pg_collation', 'c.oid')}`,
+    `select 'text search configuration', s.nspname, c.cfgname, '' from pg_ts_config c
+     join schemas s on s.oid = c.cfgnamespace where ${notOfExtension('pg_ts_config', 'c.oid')}`,
+    `select 'text search dictionary', s.nspname, d.dictname, d.dictinitoption from pg_ts_dict d
+     join schemas s on s.oid = d.dictnamespace where ${notOfExtension('pg_ts_dict', 'd.oid')}`,
+    `select 'operator class', s.nspname, o.opcname, '' from pg_opclass o join schemas s on s.oid = o.opcnamespace
+   where ${notOfExtension('pg_opclass', 'o.oid')}`,
+    `select 'cast', '', format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null),
+     concat_ws('|', c.castfunc::regprocedure, c.castcontext)
+   from pg_cast c where c.oid >= 16384 and ${notOfExtension('pg_cast', 'c.oid')}`,
+    `select 'extension', n.nspname, e.extname, '' from pg_extension e join pg_namespace n on n.oid = e.extnamespace`,
+    `select 'foreign server', '', v.srvname, concat_ws('|', w.fdwname, v.srvtype, v.srvversion, ${sorted('v.srvoptions')})
+   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
+    `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
+   from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
+    `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
+   from pg_publication p`,
+    `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
+     concat_ws('|', to_jsonb(t) ->> 'rowfilter',
+       (select string_agg(a.attname, ',' order by a.attname collate "C") from pg_attribute a where a.attrelid = r.prrelid
+          and a.attnum = any (string_to_array(translate(to_jsonb(r) ->> 'prattrs', '[],', ''), ' ')::int2[])))
+   from pg_publication_tables t join pg_publication p on p.pubname = t.pubname
+     join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
+     left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+   where not p.puballtables`,
+    `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
+     ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
+   from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
+   where d.defaclnamespace = 0 or d.defaclnamespace in (select oid from schemas)`,
+    `select 'comment', coalesce(i.schema, ''), i.type || ' ' || i.identity, d.description
+   from (select * from pg_description where objoid >= 16384 or classoid = 'pg_namespace'::regclass) d,
+     pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+   where case when i.type = 'schema' then i.name in (select nspname from schemas)
+       else i.schema is null or i.schema in (select nspname from schemas) end
+     and i.type not in ('extension', 'event trigger')
+     and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
+    // Another major version writes definitions differently: told as such, not as a thousand changed objects.
+    `select 'server', '', 'major version', (current_setting('server_version_num')::int / 10000)::text`,
+];
+/**
+ * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
+ * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
+ */
+const OBJECTS_QUERY = `
+with schemas as materialized (
+  select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
+  where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
+), relations as materialized (
+  select c.*, s.nspname from pg_class c join schemas s on s.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${notOfExtension('pg_class', 'c.oid')}
+), functions as materialized (
+  select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
+  from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
+), described(kind, schema, name, definition) as (
+${PARTS.join('\nunion all\n')}
+)
+select kind::text, schema::text, name::text,
+  left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
+from described`;
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/sql-text.js
+
+/** A text literal, right whatever standard_conforming_strings says. */
+function sql_text_literal(text) {
+    if (text === null || text === undefined)
+        return 'null';
+    if (text.includes('\0'))
+        throw new Error('a NUL character cannot be part of SQL');
+    const quoted = text.replaceAll("'", "''");
+    return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
+}
+/** An identifier, always quoted. */
+function identifier(...parts) {
+    return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
+}
+/** A dollar-quoted text whose tag does not occur in it. */
+function dollarQuote(text) {
+    const tag = freeTag(text);
+    return `${tag}${text}${tag}`;
+}
+/** A dollar-quote tag that does not occur in `text`; random, so that no file can be written to end its own quote. */
+function freeTag(text) {
+    for (;;) {
+        const tag = `$m${(0,external_node_crypto_.randomBytes)(8).toString('hex')}$`;
+        if (!text.includes(tag))
+            return tag;
+    }
+}
+/** An array of texts. */
+function textArray(items) {
+    return items.length === 0 ? "'{}'::text[]" : `array[${items.map(sql_text_literal).join(',')}]::text[]`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/schema-facts-sql.js
+
+
+const unnested = (names) => `unnest(${textArray(names.map(({ schema }) => schema))}, ${textArray(names.map(({ name }) => name))})
+  with ordinality as w(schema, name, position)`;
+/**
+ * The tables in question with what the catalogue knows of them: those required and all of `public`, without the
+ * tables that extensions brought.
+ */
+function tablesSql(settings) {
+    return `
+wanted_tables as materialized (select * from ${unnested(settings.requiredTables)}),
+tables as materialized (
+  select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind, c.relrowsecurity as rls,
+    c.relforcerowsecurity as forced, c.reltuples, c.relpages, w.position, coalesce(p.policies, 0) as policies,
+    format('%I.%I', n.nspname, c.relname) as qualified
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    left join wanted_tables w on w.schema = n.nspname and w.name = c.relname
+    left join (select polrelid, count(*)::int as policies from pg_policy group by polrelid) p on p.polrelid = c.oid
+  where c.relkind in ('r', 'p', 'f', 'v', 'm') and (n.nspname = 'public' or w.position is not null)
+    and not exists (select from pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'))`;
+}
+/** Rows (fact, outcome, detail, problem, next), in the order in which they are told; outcome passed, failed or warned. */
+function factsSql(scope) {
+    const { settings } = scope;
+    const parts = [
+        tableFacts,
+        functionFacts(settings),
+        ...(settings.rls === 'off'
+            ? []
+            : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired, idlePolicies(settings)]),
+        invalidIndexes(scope.invalidIndexFails),
+        notValid(scope.notValid),
+        sequences,
+    ];
+    return `with ${tablesSql(settings)}
+select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
+order by part, position`;
+}
+const tableFacts = `
+  select w.position, 'table ' || format('%I.%I', w.schema, w.name) as fact,
+    case when t.relkind in ('r', 'p', 'f') then 'passed' else 'failed' end as outcome, null::text as detail,
+    case when t.oid is null then 'table ' || format('%I.%I', w.schema, w.name) || ' does not exist'
+      when t.relkind in ('v', 'm') then format('%I.%I', w.schema, w.name) || ' is a view, not a table' end as problem,
+    'Add the migration that creates it, or correct required-tables.' as next
+  from wanted_tables w left join tables t on t.schema = w.schema and t.name = w.name`;
+const functionFacts = (settings) => `
+  select w.position, 'function ' || format('%I.%I', w.schema, w.name) as fact,
+    case when count(p.oid) > 0 then 'passed' else 'failed' end as outcome,
+    case when count(p.oid) > 1 then count(p.oid) || ' with this name' end as detail,
+    case when count(p.oid) = 0 then 'function ' || format('%I.%I', w.schema, w.name) || ' does not exist' end as problem,
+    'Add the migration that creates it, or correct required-functions.' as next
+  from ${unnested(settings.requiredFunctions)}
+    left join pg_namespace n on n.nspname = w.schema left join pg_proc p on p.pronamespace = n.oid and p.proname = w.name
+  group by w.position, w.schema, w.name`;
+const rlsProblem = `case when not t.rls then 'row level security is off on ' || t.qualified
+      when t.policies = 0 then t.qualified || ' has row level security on but no policy: nobody it applies to can read it' end`;
+const rlsNext = `'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.'`;
+const rlsOfRequired = `
+  select t.position, 'row level security of ' || t.qualified as fact,
+    case when t.rls and t.policies > 0 then 'passed' else 'failed' end as outcome,
+    concat_ws(', ', case when t.rls then 'on' else 'off' end, case when t.forced then 'forced' end,
+      t.policies || case t.policies when 1 then ' policy' else ' policies' end) as detail,
+    ${rlsProblem} as problem, ${rlsNext} as next
+  from tables t where t.position is not null and t.relkind in ('r', 'p')`;
+const rlsOfAll = `
+  select 1 as position, 'row level security of every table in public' as fact,
+    case when count(*) filter (where ${rlsProblem} is not null) = 0 then 'passed' else 'failed' end as outcome,
+    count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
+    string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
+  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p')`;
+/** Policies on a table whose row level security is off protect nothing, and look as if they did. */
+const idlePolicies = (settings) => `
+  select 1 as position, 'no policy without row level security' as fact,
+    case when count(*) = 0 then 'passed' else 'failed' end as outcome, null::text as detail,
+    string_agg('the policies of ' || t.qualified || ' have no effect: its row level security is off', E'\\n' order by t.qualified) as problem,
+    'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
+  from tables t where t.policies > 0 and not t.rls
+    and ${settings.rls === 'all' ? `t.schema <> 'public' and t.position is null` : 't.position is null'}`;
+const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(sql_text_literal).join(', ')})`;
+/** An index on a partitioned table is invalid until its parts are attached, and one being built until it is done. */
+const invalidIndexes = (fails) => `
+  select 1 as position, 'no invalid index' as fact,
+    case when count(*) = 0 then 'passed' else '${fails ? 'failed' : 'warned'}' end as outcome, null::text as detail,
+    string_agg('index ' || format('%I.%I', n.nspname, x.relname) || ' is invalid: no query uses it', E'\\n' order by x.relname) as problem,
+    'Drop it with drop index concurrently, then create it again.' as next
+  from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
+  where not i.indisvalid and x.relkind = 'i' and ${userSchemas}
+    and not exists (select from pg_stat_progress_create_index b where b.index_relid = i.indexrelid)`;
+/**
+ * "Left by this transaction" means: the row's version was written by a transaction that is still in progress and yet
+ * visible, so it is this one or a part of it. The status is asked only for ids of this epoch that exist already.
+ */
+const leftByThisTransaction = `case
+    when k.xmin::text::bigint >= (pg_current_xact_id()::text::bigint & 4294967295)
+      and k.xmin::text::bigint <= ((pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000000) & 4294967295)
+    then pg_xact_status(((pg_current_xact_id()::text::bigint >> 32 << 32) + k.xmin::text::bigint)::text::xid8) = 'in progress'
+    else false end`;
+const notValid = (how) => `
+  select 1 as position, 'no constraint left NOT VALID' as fact,
+    case when count(*) = 0 then 'passed' else '${how === 'own-fail' ? 'failed' : 'warned'}' end as outcome, null::text as detail,
+    string_agg('constraint ' || quote_ident(k.conname) || ' on ' || format('%I.%I', n.nspname, c.relname)
+      || ' is NOT VALID: existing rows were never checked', E'\\n' order by c.relname, k.conname) as problem,
+    'Validate it in a migration of its own: alter table ... validate constraint ...; in a file marked -- deploy: after-health it does not block the application.' as next
+  from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
+  where not k.convalidated and ${userSchemas}${how === 'any-warn' ? '' : ` and ${leftByThisTransaction}`}`;
+/** A sequence that has used four fifths of what it, or the column it fills, can hold. */
+const sequences = `
+  select 1 as position, 'no sequence near its end' as fact,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
+    string_agg(format('sequence %s has used %s %% of its numbers', s.qualified, round(100 * s.used)), E'\\n' order by s.qualified) as problem,
+    'Change the column (and the sequence) to bigint before it is full.' as next
+  from (
+    select format('%I.%I', n.nspname, c.relname) as qualified,
+      case when has_sequence_privilege(c.oid, 'SELECT, USAGE') then pg_sequence_last_value(c.oid)::numeric end
+        / least(q.seqmax, case a.atttypid when 'int2'::regtype then 32767 when 'int4'::regtype then 2147483647 else q.seqmax end) as used
+    from pg_sequence q join pg_class c on c.oid = q.seqrelid join pg_namespace n on n.oid = c.relnamespace
+      left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass
+        and d.refobjsubid > 0 and d.deptype in ('a', 'i')
+      left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    where q.seqincrement > 0 and not q.seqcycle and ${userSchemas}) s
+  where s.used >= 0.8`;
+/**
+ * A DO block that asks every table with row level security, as role anon, whether it gives a row; all inside a
+ * sub-transaction that is rolled back. Leaves {"schema.table": answer} in `muva.probe`: rows, none, denied, or the
+ * SQLSTATE of another refusal; under "" why the probe could not be made or ended early.
+ */
+function probeSql(settings) {
+    const scope = settings.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
+    return `
+declare answers jsonb := '{}'; answer text; found boolean; item record;
+begin
+  if not exists (select from pg_roles where rolname = 'anon') then
+    perform set_config('muva.probe', '{"": "no role anon"}', true);
+    return;
+  end if;
+  begin
+    set local role anon;
+    set local transaction_read_only = on;
+    for item in with ${tablesSql(settings)} select * from tables
+      where rls and relkind in ('r', 'p') and ${scope} order by relpages, qualified
+    loop
+      begin
+        execute format('select exists (select from %s)', item.qualified) into found;
+        answer := case when not found then 'none' when exists (
+          select from pg_policy p, unnest(p.polroles) r where p.polrelid = item.oid and p.polpermissive and p.polcmd in ('r', '*')
+            and (r = 0 or pg_has_role('anon', r, 'USAGE'))) then 'rows by policy' else 'rows' end;
+      exception when insufficient_privilege then answer := 'denied';
+        when query_canceled then raise;
+        when others then answer := sqlstate;
+      end;
+      answers := answers || jsonb_build_object(item.qualified, answer);
+    end loop;
+    raise exception using errcode = 'MV900';
+  exception when sqlstate 'MV900' then null;
+    when query_canceled then answers := answers || '{"": "time"}';
+    when others then answers := answers || jsonb_build_object('', sqlstate);
+  end;
+  perform set_config('muva.probe', answers::text, true);
+end`;
+}
+/** A DO block that counts rows, smallest tables first, until the statement timeout; leaves {"schema.table": rows} in `muva.counts`. */
+function countsSql(settings) {
+    return `
+declare counts jsonb := '{}'; rows bigint; item record;
+begin
+  begin
+    -- Better no number than one that row level security made smaller.
+    perform set_config('row_security', 'off', true);
+    for item in with ${tablesSql(settings)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
+      begin
+        execute format('select count(*) from %s', item.qualified) into rows;
+        counts := counts || jsonb_build_object(item.qualified, rows);
+      exception when query_canceled then raise; when others then null;
+      end;
+    end loop;
+  exception when query_canceled then null;
+  end;
+  perform set_config('muva.counts', counts::text, true);
+end`;
+}
+/** A DO block that leaves the recorded versions as a JSON array in `muva.history`; empty where there is no history. */
+const HISTORY_SQL = `
+declare versions text;
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select jsonb_agg(version order by version collate "C")::text from supabase_migrations.schema_migrations' into versions;
+  end if;
+  perform set_config('muva.history', coalesce(versions, '[]'), true);
+exception when insufficient_privilege then perform set_config('muva.history', '', true);
+end`;
+/**
+ * The tables with rows and size. A table that somebody holds exclusively is not measured but estimated, because
+ * asking for its size would wait for that lock.
+ */
+function tableListSql(settings) {
+    const scope = settings.requiredTables.length > 0 && settings.rls !== 'all' ? 'where position is not null' : '';
+    return `with ${tablesSql(settings)}, locked as materialized (
+  select distinct relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
+select t.schema, t.name, t.rls, t.forced, t.policies, t.qualified,
+  case when t.relkind = 'p' then (select sum(nullif(c.reltuples, -1)) from pg_partition_tree(t.oid) i join pg_class c on c.oid = i.relid where i.isleaf)
+    when t.oid not in (select relation from locked) and pg_relation_size(t.oid) = 0 and t.relkind = 'r' then 0
+    when t.reltuples > 0 then t.reltuples
+    else nullif(pg_stat_get_live_tuples(t.oid), 0) end::bigint as estimate,
+  case when t.relkind = 'p' then (select coalesce(sum(pg_total_relation_size(i.relid)), 0) from pg_partition_tree(t.oid) i
+        where i.isleaf and i.relid::oid not in (select relation from locked))
+    when t.oid in (select relation from locked) then t.relpages::bigint * 8192
+    else coalesce(pg_total_relation_size(t.oid), 0) end::bigint as bytes
+from (select * from tables where relkind in ('r', 'p', 'f')) t ${scope}
+order by t.schema collate "C", t.name collate "C"`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/schema-facts.js
+
+
+/** SQLSTATE with which the migration's transaction is given up because the schema does not verify. */
+const DOES_NOT_VERIFY = 'MV101';
+/** Milliseconds that asking the tables as role anon, and counting their rows, may take. */
+const PROBE_TIMEOUT = 5_000;
+const COUNT_TIMEOUT = 30_000;
+const FACTS_TIMEOUT = 30_000;
+/**
+ * SQL for the end of a migration's message: raises MV101, one line per failed fact, when the schema does not verify,
+ * so that such a schema is never committed. `deferred`: files for after health are still to come, so a constraint
+ * that this transaction left NOT VALID may yet be validated and is told as a warning of the server.
+ */
+function verificationMessage(settings, deferred = false) {
+    const scope = {
+        settings,
+        // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
+        invalidIndexFails: false,
+        notValid: deferred ? 'own-warn' : 'own-fail',
+    };
+    return `do ${dollarQuote(`
+declare failed text;
+begin
+  select string_agg(problem, E'\\n') into failed from (${factsSql(scope)}) f where outcome = 'failed';
+  if failed is not null then
+    raise exception using errcode = '${DOES_NOT_VERIFY}', message = failed;
+  end if;
+end`)};`;
+}
+/** The message of an MV101 error as problems, one per failed fact. */
+function verificationProblems(message) {
+    return message
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => ({ message: line, code: DOES_NOT_VERIFY }));
+}
+/**
+ * Everything verify wants to know in one message that writes nothing. `strict`: nothing was deployed just now, so an
+ * invalid index fails; in a deploy it is told, because it was there before.
+ */
+function schemaFactsQuery(settings, strict = true) {
+    const scope = { settings, invalidIndexFails: strict, notValid: 'any-warn' };
+    const exact = settings.rowCounts === 'exact';
+    const probed = settings.rls !== 'off';
+    const timed = (milliseconds, body) => `set local statement_timeout = ${milliseconds}; do ${dollarQuote(body)};`;
+    const message = [
+        'set transaction isolation level read committed, read only;',
+        `set local lock_timeout = '1s';`,
+        ...(probed ? [timed(PROBE_TIMEOUT, probeSql(settings))] : []),
+        ...(exact ? [timed(COUNT_TIMEOUT, countsSql(settings))] : []),
+        timed(FACTS_TIMEOUT, HISTORY_SQL),
+        `select (select coalesce(jsonb_agg(f), '[]') from (${factsSql(scope)}) f) as facts,
+      (select coalesce(jsonb_agg(t), '[]') from (${tableListSql(settings)}) t) as tables,
+      current_setting('muva.probe', true) as probe, current_setting('muva.counts', true) as counts,
+      current_setting('muva.history', true) as history;`,
+    ].join('\n');
+    const work = (probed ? PROBE_TIMEOUT : 0) + (exact ? COUNT_TIMEOUT : 0) + 2 * FACTS_TIMEOUT;
+    return { message, deadline: work + 10_000 };
+}
+function readSchemaRows(results) {
+    const row = results[results.length - 1]?.rows[0];
+    if (!row)
+        throw new Error('the verify query gave no row');
+    const parsed = (value) => {
+        if (value === null || value === undefined || value === '')
+            return undefined;
+        return (typeof value === 'string' ? JSON.parse(value) : value);
+    };
+    const probe = parsed(row.probe);
+    const counts = parsed(row.counts);
+    const history = parsed(row.history);
+    return {
+        facts: parsed(row.facts) ?? [],
+        tables: parsed(row.tables) ?? [],
+        ...(probe ? { probe } : {}),
+        ...(counts ? { counts } : {}),
+        ...(history ? { history } : {}),
+    };
+}
+/** Turns what the database answered into one verdict per fact, and the list of tables. */
+function judgeSchema(rows, settings) {
+    const tables = rows.tables.map((row) => tableFact(row, rows.counts, settings.rowCounts));
+    const found = new Map(rows.tables.map((row, index) => [row.qualified, tables[index]]));
+    const facts = rows.facts.map((row) => judgeFact(row, found));
+    if (rows.probe)
+        facts.push(judgeProbe(rows.probe));
+    if (settings.rowCounts === 'exact') {
+        const missing = tables.filter((table) => !table.exact).length;
+        facts.push({
+            name: 'exact row counts',
+            passed: true,
+            detail: `${tables.length - missing} of ${tables.length} tables counted`,
+            problems: [],
+            warnings: missing === 0
+                ? []
+                : [
+                    {
+                        message: `${missing} of ${tables.length} tables could not be counted, for time or a lock: their rows are estimates`,
+                    },
+                ],
+        });
+    }
+    return { facts, tables };
+}
+function tableFact(row, counts, mode) {
+    const counted = counts?.[row.qualified];
+    return {
+        schema: row.schema,
+        name: row.name,
+        rows: mode === 'off' ? null : (counted ?? row.estimate),
+        exact: counted !== undefined,
+        bytes: row.bytes,
+        rls: row.rls,
+        forced: row.forced,
+        policies: row.policies,
+    };
+}
+function judgeFact(row, tables) {
+    const table = row.fact.startsWith('table ') ? tables.get(row.fact.slice('table '.length)) : undefined;
+    const detail = [row.detail, table && describeTable(table)].filter(Boolean).join(', ');
+    const problems = (row.problem ?? '')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((message) => ({ message, next: row.next }));
+    return {
+        name: row.fact,
+        passed: row.outcome !== 'failed',
+        ...(detail === '' ? {} : { detail }),
+        problems: row.outcome === 'failed' ? problems : [],
+        warnings: row.outcome === 'warned' ? problems : [],
+    };
+}
+function describeTable({ rows, exact, bytes }) {
+    const size = formatBytes(bytes);
+    if (rows === null)
+        return size;
+    return `${exact || rows === 0 ? '' : 'about '}${rows} ${rows === 1 ? 'row' : 'rows'}, ${size}`;
+}
+/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows. */
+function formatBytes(bytes) {
+    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+    let unit = 0;
+    let size = bytes;
+    for (; size >= 1_024 && unit < units.length - 1; unit++)
+        size /= 1_024;
+    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+/** What role anon was answered: rows that no policy allows mean that row level security does not bind it. */
+function judgeProbe(probe) {
+    const name = 'row level security binds role anon';
+    const ended = probe[''];
+    const answers = Object.entries(probe).filter(([table]) => table !== '');
+    const problems = answers
+        .filter(([, answer]) => answer === 'rows')
+        .map(([table]) => ({
+        message: `role anon reads rows of ${table} although no policy lets it: row level security does not bind it`,
+        next: 'Look whether anon owns the table, is a superuser or has BYPASSRLS.',
+    }));
+    const count = (...kinds) => answers.filter(([, answer]) => kinds.includes(answer)).length;
+    const failed = answers.filter(([, answer]) => /^[0-9A-Z]{5}$/.test(answer));
+    const told = [
+        answers.length > 0 ? `${count('none', 'denied')} of ${answers.length} tables give it nothing` : '',
+        count('rows by policy') > 0 ? `${count('rows by policy')} give rows by a policy` : '',
+        failed.length > 0 ? `${failed.length} could not be asked (${failed[0][1]})` : '',
+        ended === undefined ? '' : (ENDED[ended] ?? `not asked: ${ended}`),
+    ].filter((text) => text !== '');
+    const warnings = ended === 'time'
+        ? [{ message: `role anon was not asked for every table within ${PROBE_TIMEOUT / 1_000} s` }]
+        : [];
+    return { name, passed: problems.length === 0, detail: told.join(', '), problems, warnings };
+}
+const ENDED = {
+    time: 'ended early for time',
+    'no role anon': 'not asked: there is no role anon',
+    '42501': 'not asked: this login may not become anon',
+};
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/exact-commit.js
+
+/**
+ * The full SHA of a commit, branch or tag, resolved in the checkout of this job: what is deployed is one exact
+ * commit, and never what a branch has become meanwhile. Throws a Failure where the checkout does not have it.
+ */
+async function exactCommit(ref, workingDirectory) {
+    if (/^[0-9a-f]{40}$/.test(ref))
+        return ref;
+    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 260).then(__nccwpck_require__.bind(__nccwpck_require__, 1260));
+    for (const name of [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref]) {
+        const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
+        const { exitCode, stdout } = await getExecOutput('git', words, {
+            cwd: workingDirectory,
+            silent: true,
+            ignoreReturnCode: true,
+        }).catch(() => ({ exitCode: 1, stdout: '' }));
+        const sha = stdout.trim();
+        if (exitCode === 0 && /^[0-9a-f]{40}$/.test(sha))
+            return sha;
+    }
+    throw new Failure({
+        message: `ref ${JSON.stringify(ref)} is not a commit of the checkout in working-directory`,
+        next: 'Give the full commit SHA, or check out with fetch-depth: 0 so that branches and tags are known.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/requests.js
+/** Settings in the words of the worker. Pure: no value is looked up or made up here. */
+/** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
+const GO_LEASE = 60_000;
+function appRequest({ vps, environment, adoptEnvironment }) {
+    return {
+        appPath: vps.appPath,
+        appName: vps.appName,
+        strategy: vps.strategy,
+        ...(environment === undefined ? {} : { environment }),
+        adoptEnvironment,
+        ...(vps.restartCommand === undefined ? {} : { restartCommand: vps.restartCommand }),
+        ...(vps.healthPort === undefined ? {} : { healthPort: vps.healthPort }),
+    };
+}
+function runRequest({ id, attempt, url, actor }, invocation) {
+    return {
+        id,
+        attempt,
+        ...(invocation === undefined ? {} : { invocation }),
+        ...(url === undefined ? {} : { url }),
+        ...(actor === undefined ? {} : { actor }),
+    };
+}
+function healthRequest(health) {
+    const { paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+    return {
+        paths: [...paths],
+        timeout,
+        deadline,
+        successes,
+        checkAssets,
+        ...(expectVersion === undefined ? {} : { expectVersion }),
+        ...(maxLatency === undefined ? {} : { maxLatency }),
+    };
+}
+/** What a server needs to fetch the commit where it has no access of its own. */
+function fetchRequest({ vps, run, githubToken }) {
+    return {
+        ...(vps.repositoryUrl === undefined ? {} : { repositoryUrl: vps.repositoryUrl }),
+        // The token opens this repository alone, and only on the server that issued it.
+        ...(githubToken && run.repository ? { fetchToken: githubToken.reveal() } : {}),
+    };
+}
+function inspectRequest(settings, sha) {
+    return {
+        command: 'inspect',
+        app: appRequest(settings),
+        run: runRequest(settings.run),
+        ...(sha === undefined ? {} : { sha }),
+        ...fetchRequest(settings),
+        explicit: settings.vps.refExplicit,
+    };
+}
+function probeRequest(settings) {
+    return { command: 'probe', app: appRequest(settings), health: healthRequest(settings.health) };
+}
+function deployRequest(settings, details) {
+    const { vps } = settings;
+    const { sha, invocation, cutover, cloneUrl } = details;
+    return {
+        command: 'deploy',
+        app: appRequest(settings),
+        run: runRequest(settings.run, invocation),
+        sha,
+        explicit: vps.refExplicit,
+        ...(cloneUrl === undefined ? {} : { repositoryUrl: cloneUrl }),
+        ...fetchRequest(settings),
+        ...(vps.installCommand === undefined ? {} : { installCommand: vps.installCommand }),
+        ...(vps.buildCommand === undefined ? {} : { buildCommand: vps.buildCommand }),
+        ...(vps.startCommand === undefined ? {} : { startCommand: vps.startCommand }),
+        buildOutput: [...vps.buildOutput],
+        ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
+        envFilePath: vps.envFilePath,
+        sharedPaths: [...vps.sharedPaths],
+        keepReleases: vps.keepReleases,
+        rehearse: vps.rehearse,
+        dirtyCheckout: vps.dirtyCheckout,
+        health: healthRequest(settings.health),
+        lockWait: vps.lockWait,
+        timeout: vps.deployTimeout,
+        cutover,
+        goLease: GO_LEASE,
+    };
+}
+/** `undo`: the run whose change is undone, where no version is asked for by name. */
+function rollbackRequest(settings, invocation, what) {
+    return {
+        command: 'rollback',
+        app: appRequest(settings),
+        run: runRequest(settings.run, invocation),
+        ...('to' in what ? { to: what.to } : { undoRun: what.undo }),
+        health: healthRequest(settings.health),
+        lockWait: settings.vps.lockWait,
+        timeout: settings.vps.deployTimeout,
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/protocol.js
+/** Starts each line that a short command prints for the action. */
+const LINE_MARK = 'muva-worker ';
+/** The answer in one line of stdout; undefined for any other text. */
+function parseWorkerLine(line) {
+    if (!line.startsWith(LINE_MARK))
+        return undefined;
+    try {
+        const value = JSON.parse(line.slice(LINE_MARK.length));
+        return typeof value === 'object' && value !== null && 'kind' in value ? value : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/remote-start.js
+/**
+ * Runs on the server, inside `node -`: its source text is sent, so it uses nothing but its arguments.
+ * Writes the worker and its request into a new folder that only the user can read, starts the worker in a session
+ * of its own, where no lost connection reaches it, and waits until it has taken the request (it removes the file
+ * as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
+ */
+function startDetached(load, bundle, request) {
+    const fs = load('node:fs');
+    const { spawn } = load('node:child_process');
+    const { tmpdir } = load('node:os');
+    const MARK = 'muva-worker ';
+    /** Milliseconds for taking the request, and after that for refusing it. */
+    const PATIENCE = 30_000;
+    const SECOND_THOUGHTS = 300;
+    const refuse = (message, next) => {
+        console.log(`${MARK}${JSON.stringify({ kind: 'refused', problems: [{ message, next }] })}`);
+    };
+    let folder = '';
+    let output = 0;
+    try {
+        folder = fs.mkdtempSync(`${tmpdir()}/muva-deploy-`);
+        fs.writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
+        fs.writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });
+        output = fs.openSync(`${folder}/output`, 'a', 0o600);
+    }
+    catch (error) {
+        refuse(`the worker could not be stored on the server: ${error}`, 'Look at the room there: df -h /tmp; df -i /tmp');
+        if (folder)
+            fs.rmSync(folder, { recursive: true, force: true });
+        return;
+    }
+    const child = spawn(process.execPath, [`${folder}/worker.js`, '--request', `${folder}/request.json`], {
+        cwd: '/',
+        detached: true,
+        stdio: ['ignore', output, output],
+    });
+    let ended;
+    child.once('error', (error) => {
+        ended = String(error);
+    });
+    child.once('exit', (code, signal) => {
+        ended = signal ?? `exit code ${code}`;
+    });
+    const from = Date.now();
+    let takenAt;
+    const timer = setInterval(() => {
+        const now = Date.now();
+        if (!fs.existsSync(`${folder}/request.json`))
+            takenAt ??= now;
+        const said = fs.readFileSync(`${folder}/output`, 'utf8');
+        const answer = said.split('\n').find((line) => line.startsWith(MARK));
+        const settled = takenAt !== undefined && (ended !== undefined || now - takenAt > SECOND_THOUGHTS);
+        const hopeless = ended !== undefined || now - from > PATIENCE;
+        if (answer === undefined && !settled && !hopeless)
+            return;
+        clearInterval(timer);
+        child.unref();
+        if (answer !== undefined) {
+            console.log(answer);
+        }
+        else if (takenAt !== undefined && (ended === undefined || ended === 'exit code 0')) {
+            console.log(`${MARK}${JSON.stringify({ kind: 'started', pid: child.pid })}`);
+        }
+        else {
+            if (ended === undefined && child.pid)
+                process.kill(-child.pid, 'SIGKILL');
+            const why = `${ended ?? `it did nothing for ${PATIENCE / 1_000} s`} ${said.slice(-2_000)}`;
+            refuse(`the worker did not start: ${why.trim()}`, 'Nothing was changed. Check the server, and run the job again.');
+        }
+        fs.rmSync(folder, { recursive: true, force: true });
+    }, 10);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/remote-command.js
+
+/**
+ * What is sent to a server: one fixed shell text that finds Node, and over its stdin a program. Pure text, so that
+ * tests can compare it and feed it to real shells. No value of a run is ever part of a command line.
+ */
+/** Exit code of the shell text where the server has no Node that could run the worker. */
+const NO_NODE = 97;
+/** The worker's bundle is written for this version and newer ones. */
+const OLDEST_NODE = 18;
+/**
+ * Without a terminal PATH is only /usr/local/bin:/usr/bin:/bin: what nvm, fnm, volta, asdf and their like install
+ * is missing, pm2 and pnpm too. The text adds those places to PATH, and takes the first Node that is new enough:
+ * that of PATH, that which PM2's daemon runs on, one with pm2 beside it, any. Later folders win over earlier ones,
+ * so that the newest version of a version manager comes first.
+ *
+ * It holds no single quote and no backslash, because it travels inside single quotes through whatever login shell
+ * the user has (bash, zsh, dash, fish). Everything stands in functions called by the last line, so that a text
+ * that arrives cut runs nothing.
+ */
+const FIND_NODE = `main() {
+  cd / || exit 1
+  own=$(command -v node)
+  home=\${HOME:-/nonexistent}
+  data=\${XDG_DATA_HOME:-$home/.local/share}
+  daemon=$(cat "\${PM2_HOME:-$home/.pm2}/pm2.pid" 2>/dev/null)
+  daemon=$(readlink "/proc/\${daemon:-none}/exe" 2>/dev/null)
+  found=
+  add /opt/*/bin /snap/bin /usr/local/nodejs/bin /usr/local/lib/nodejs/*/bin /home/linuxbrew/.linuxbrew/bin
+  add "$home/bin" "$home/.local/bin" "$home/.npm-global/bin" "$home/.yarn/bin" "$home/.bun/bin"
+  add "\${PNPM_HOME:-$data/pnpm}" "$data/pnpm/bin" "\${N_PREFIX:-$home/n}/bin"
+  add "$home"/.nodenv/versions/*/bin "$data"/mise/installs/node/*/bin
+  add "\${ASDF_DATA_DIR:-$home/.asdf}"/installs/nodejs/*/bin
+  add "$home"/.volta/tools/image/node/*/bin "\${VOLTA_HOME:-$home/.volta}/bin"
+  add "$home"/.fnm/node-versions/*/installation/bin "$data"/fnm/node-versions/*/installation/bin
+  add "\${FNM_DIR:-$data/fnm}"/node-versions/*/installation/bin "\${FNM_DIR:-$data/fnm}/aliases/default/bin"
+  add "\${NVM_DIR:-$home/.nvm}"/versions/node/*/bin
+  PATH=$PATH:$found
+  export PATH
+  recent "$own" || first "$daemon" || search pm2 || search node || exit ${NO_NODE}
+  echo
+  exec "$node" -
+}
+add() {
+  for folder; do
+    if [ -d "$folder" ]; then found=$folder:$found; fi
+  done
+}
+recent() {
+  node=$1
+  [ -x "$node" ] || return 1
+  version=$("$node" -p process.versions.node 2>/dev/null </dev/null)
+  case \${version%%.*} in "" | *[!0-9]*) return 1 ;; esac
+  [ "\${version%%.*}" -ge ${OLDEST_NODE} ]
+}
+first() {
+  recent "$1" && PATH=\${1%/*}:$PATH
+}
+search() {
+  rest=$found
+  while [ -n "$rest" ]; do
+    folder=\${rest%%:*}
+    rest=\${rest#*:}
+    if [ -x "$folder/$1" ] && first "$folder/node"; then return 0; fi
+  done
+  return 1
+}
+main "$@"`;
+/** The command line for every call: it runs the program that comes over stdin in the server's Node. */
+const RUN_NODE = `sh -c '${FIND_NODE}'`;
+/**
+ * The worker with its request, for `node -`. All of it stands inside one function: a text that was cut on the way
+ * is a syntax error and runs nothing.
+ */
+function streamedWorker(bundle, request) {
+    return `(function () {\nglobalThis.MUVA_REQUEST = ${JSON.stringify(request)};\n${bundle}\n})();\n`;
+}
+/** A program for `node -` that leaves the worker on the server, running on its own. */
+function detachedWorker(bundle, request) {
+    const words = [bundle, JSON.stringify(request)].map((text) => JSON.stringify(text));
+    return `(${startDetached.toString()})(require, ${words.join(', ')});\n`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/exit-status.js
+
+/** Why the program on a server did not do its work, from the way it ended; each way has another remedy. Names no host. */
+function exitProblem(server, { code, signal, stderr }) {
+    const killed = signal === 'KILL' || code === 137;
+    const said = lastLines(stderr);
+    const quoted = said ? `: ${said}` : '';
+    if (code === NO_NODE) {
+        return {
+            message: `${server} has no Node ${OLDEST_NODE} or newer that could be found`,
+            code: String(code),
+            next: 'Install Node for the deploy user (nvm, fnm, volta, asdf, n, or the system package), or link it: ln -s "$(command -v node)" ~/.local/bin/node',
+        };
+    }
+    if (killed) {
+        return {
+            message: `the program on ${server} was killed (SIGKILL)${quoted}`,
+            code: 'SIGKILL',
+            next: 'Mostly the server ran out of memory: look with journalctl -k | grep -i oom, and add memory or swap, or use build-on: runner.',
+        };
+    }
+    if (signal !== null) {
+        return { message: `the program on ${server} was ended by SIG${signal}${quoted}`, code: `SIG${signal}` };
+    }
+    if (code === 127 || code === 126) {
+        const what = code === 127 ? 'was not found' : 'may not be run';
+        return {
+            message: `a program on ${server} ${what}${quoted}`,
+            code: String(code),
+            next: 'Without a terminal PATH is short: check with  ssh <server> env  and install the program for the deploy user.',
+        };
+    }
+    return { message: `the program on ${server} ended with exit code ${code}${quoted}`, code: String(code) };
+}
+function lastLines(text) {
+    const lines = text.split('\n').map((line) => line.trim());
+    return lines
+        .filter((line) => line !== '')
+        .slice(-3)
+        .join(' / ')
+        .slice(-500);
+}
+
+;// CONCATENATED MODULE: external "node:fs/promises"
+const external_node_fs_promises_namespaceObject = require("node:fs/promises");
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(7030);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/ssh-error.js
+class SshError extends Error {
+    kind;
+    problem;
+    constructor(kind, problem) {
+        super(problem.message);
+        this.name = 'SshError';
+        this.kind = kind;
+        this.problem = problem;
+    }
+}
+/** True where a new connection may do better, and nothing can have run twice. */
+function isWorthRetrying(error) {
+    const kinds = [
+        'refused',
+        'unreachable',
+        'name-later',
+        'busy',
+        'lost',
+        'no-session',
+    ];
+    return error instanceof SshError && kinds.includes(error.kind);
+}
+/** The error of one kind in words. `server` is `host 1` or `the jump host`: names are often secrets. */
+function sshError(kind, server, detail) {
+    const more = detail ? ` (${detail})` : '';
+    return new SshError(kind, { ...TEXTS[kind](server, more), ...(detail ? { code: detail } : {}) });
+}
+const TEXTS = {
+    refused: (server, more) => ({
+        message: `${server} refused the connection${more}: nothing listens on that port`,
+        next: 'Check ssh-port, and on the server: systemctl status ssh',
+    }),
+    unreachable: (server, more) => ({
+        message: `${server} could not be reached${more}`,
+        next: 'Check ssh-host, that the server runs, and that its firewall lets GitHub runners in.',
+    }),
+    name: (server) => ({
+        message: `the name of ${server} is not in DNS`,
+        next: 'Check ssh-host for a typing error.',
+    }),
+    'name-later': (server) => ({
+        message: `DNS gave no answer for the name of ${server}`,
+        next: 'Run the job again; where it stays so, give the IP address in ssh-host.',
+    }),
+    silent: (server, more) => ({
+        message: `${server} took the connection and then did not finish the SSH handshake${more}`,
+        next: 'Check ssh-port: a tarpit or a firewall that holds connections looks like this. On a loaded server, run the job again.',
+    }),
+    'not-ssh': (server, more) => ({
+        message: `what answers on the port of ${server} is not SSH${more}`,
+        next: 'Check ssh-host and ssh-port: SSH is usually on port 22, and a web proxy in front of the server does not carry it.',
+    }),
+    busy: (server, more) => ({
+        message: `${server} closed the connection before the SSH handshake was done${more}`,
+        next: 'The server has too many connections open (MaxStartups), or has banned this address (fail2ban-client status sshd).',
+    }),
+    auth: (server, more) => ({
+        message: `${server} did not accept the private key${more}`,
+        next: 'Check ssh-user, and that the public half of ssh-private-key stands in ~/.ssh/authorized_keys of that user; the reason is in the server log: journalctl -u ssh',
+    }),
+    'host-key': (server) => ({ message: `the host key of ${server} is not the pinned one` }),
+    'no-common': (server, more) => ({
+        message: `${server} and this client have no method in common${more}`,
+        next: 'Update the SSH server, or allow a current method there (ssh-ed25519 or rsa-sha2-512, curve25519, aes-gcm).',
+    }),
+    lost: (server, more) => ({
+        message: `the connection to ${server} was lost${more}`,
+        next: 'Run the job again: what runs on the server goes on there, and the next run looks at what it left.',
+    }),
+    'no-session': (server, more) => ({
+        message: `${server} opened no further session${more}`,
+        next: 'Raise MaxSessions in sshd_config, or run fewer jobs against the server at once.',
+    }),
+    deadline: (server, more) => ({ message: `a command on ${server} took longer than it was given${more}` }),
+};
+/** Classes what Node says when a TCP connection fails; its text holds the host's name and is not used. */
+function classifySocketError(server, error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+    if (code === 'ECONNREFUSED')
+        return sshError('refused', server, code);
+    if (code === 'ENOTFOUND')
+        return sshError('name', server);
+    if (code === 'EAI_AGAIN')
+        return sshError('name-later', server);
+    if (code === 'ECONNRESET' || code === 'EPIPE')
+        return sshError('busy', server, code);
+    return sshError('unreachable', server, code);
+}
+/**
+ * Classes what the client says when a handshake fails. `first` is the beginning of what the server sent: from it
+ * a web server, a tarpit and a full SSH server can be told apart.
+ */
+function classifyHandshakeError(server, error, first) {
+    if (error instanceof SshError)
+        return error;
+    const message = error instanceof Error ? error.message : String(error);
+    const level = error instanceof Error && 'level' in error ? String(error.level) : '';
+    const speaksSsh = /(^|\n)SSH-/.test(first);
+    if (level === 'client-authentication')
+        return sshError('auth', server);
+    if (/no matching/i.test(message))
+        return sshError('no-common', server, /no matching ([a-z0-9 -]+)/i.exec(message)?.[0]);
+    if (/^(Not allowed at this time|Exceeded MaxStartups)/.test(first))
+        return sshError('busy', server);
+    if (level === 'client-timeout')
+        return speaksSsh || first === ''
+            ? sshError('silent', server)
+            : sshError('not-ssh', server, 'it sends other text, slowly');
+    if (!speaksSsh && first !== '')
+        return sshError('not-ssh', server, /^HTTP\//.test(first) ? 'it speaks HTTP' : 'it sends other text');
+    return sshError('busy', server);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/exec.js
+
+
+/** Bytes kept of each stream's beginning, and of its end. */
+const KEPT = 128 * 1024;
+/** A text of any length in bounded memory: its head and its tail, with a line between that says what is missing. */
+function boundedText(keep = KEPT) {
+    const head = [];
+    let headBytes = 0;
+    let tail = [];
+    let tailBytes = 0;
+    let dropped = 0;
+    return {
+        add(chunk) {
+            const room = keep - headBytes;
+            if (room > 0) {
+                head.push(chunk.subarray(0, room));
+                headBytes += Math.min(room, chunk.length);
+            }
+            const rest = room > 0 ? chunk.subarray(room) : chunk;
+            if (rest.length === 0)
+                return;
+            tail.push(rest);
+            tailBytes += rest.length;
+            // Twice the size before it is cut, so that many small chunks are not copied again and again.
+            if (tailBytes <= 2 * keep)
+                return;
+            const all = Buffer.concat(tail);
+            dropped += all.length - keep;
+            tail = [Buffer.from(all.subarray(all.length - keep))];
+            tailBytes = keep;
+        },
+        text() {
+            const start = Buffer.concat(head).toString('utf8');
+            const end = Buffer.concat(tail);
+            const cut = Math.max(0, end.length - keep);
+            const missing = dropped + cut;
+            const gap = missing > 0 ? `\n... ${missing} bytes left out ...\n` : '';
+            return start + gap + end.subarray(cut).toString('utf8');
+        },
+    };
+}
+/**
+ * Runs one command in a session of its own and resolves with however it ended; a nonzero code is no error here.
+ * Rejects with SshError: `no-session` (nothing was run), `lost` or `deadline` (not known how it ended), or with
+ * Cancelled.
+ */
+function exec(client, server, command, options = {}) {
+    return new Promise((resolve, reject) => {
+        let session;
+        let settled = false;
+        let silence;
+        const settle = (outcome) => {
+            if (settled)
+                return;
+            settled = true;
+            clearTimeout(deadline);
+            clearTimeout(silence);
+            options.signal?.removeEventListener('abort', onAbort);
+            client.removeListener('close', onClose);
+            if (outcome instanceof Error) {
+                reject(outcome);
+                session?.close();
+            }
+            else {
+                resolve(outcome);
+            }
+        };
+        const onAbort = () => settle(new Cancelled());
+        // How a command ended may be known already when the connection closes right behind it.
+        const onClose = () => settle(session?.ended() ?? sshError('lost', server));
+        const heard = () => {
+            if (options.silence === undefined)
+                return;
+            clearTimeout(silence);
+            silence = setTimeout(() => settle(sshError('lost', server, 'it went silent')), options.silence);
+        };
+        const deadline = options.deadline === undefined
+            ? undefined
+            : setTimeout(() => settle(sshError('deadline', server)), options.deadline);
+        options.signal?.addEventListener('abort', onAbort, { once: true });
+        client.once('close', onClose);
+        if (options.signal?.aborted)
+            return onAbort();
+        const opened = (error, channel) => {
+            if (error) {
+                settle(openError(server, error));
+            }
+            else if (settled) {
+                channel.close();
+            }
+            else {
+                session = listen(channel, options, heard);
+                heard();
+                channel.on('close', onClose);
+                send(channel, options.stdin);
+            }
+        };
+        try {
+            client.exec(command, opened);
+        }
+        catch {
+            // ssh2 throws where the socket is gone already.
+            settle(sshError('lost', server));
+        }
+    });
+}
+function openError(server, error) {
+    // `reason` stands only in an answer of the server; without one the connection is gone.
+    return 'reason' in error && error.reason !== '' ? sshError('no-session', server) : sshError('lost', server);
+}
+function listen(channel, options, heard) {
+    const stdout = boundedText();
+    const stderr = boundedText();
+    let exit;
+    channel.on('data', (chunk) => {
+        heard();
+        if (options.onStdout)
+            options.onStdout(chunk);
+        else
+            stdout.add(chunk);
+    });
+    channel.stderr.on('data', (chunk) => {
+        options.onStderr?.(chunk);
+        stderr.add(chunk);
+    });
+    channel.on('exit', (code, signal) => {
+        exit = { code, signal: signal?.replace(/^SIG/, '') ?? null };
+    });
+    // A broken pipe tells nothing that the exit status does not tell better.
+    channel.on('error', () => { });
+    return {
+        ended: () => exit && { ...exit, stdout: stdout.text(), stderr: stderr.text() },
+        close: () => channel.close(),
+    };
+}
+function send(session, stdin) {
+    if (stdin === undefined || typeof stdin === 'string' || Buffer.isBuffer(stdin)) {
+        session.end(stdin ?? '');
+        return;
+    }
+    stdin.on('error', () => session.close());
+    stdin.pipe(session);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/host-key.js
+
+/** The lines of a known_hosts file as OpenSSH reads them; comments and broken lines are left out. */
+function parseKnownHosts(text) {
+    const lines = [];
+    for (const line of text.split(/\r?\n/)) {
+        const words = line.trim().split(/\s+/);
+        if (words[0] === '' || words[0].startsWith('#'))
+            continue;
+        const marker = words[0] === '@revoked' ? 'revoked' : words[0] === '@cert-authority' ? 'cert-authority' : undefined;
+        const [names, type, blob] = marker ? words.slice(1) : words;
+        if (names === undefined || type === undefined || blob === undefined)
+            continue;
+        if (!/^[A-Za-z0-9+/]+={0,2}$/.test(blob) || keyType(Buffer.from(blob, 'base64')) !== type)
+            continue;
+        lines.push({ ...(marker ? { marker } : {}), names, type, blob });
+    }
+    return lines;
+}
+/** True where the first field of a known_hosts line means this name: hashed, or patterns with `*`, `?` and `!`. */
+function namesMatch(names, name) {
+    if (names.startsWith('|1|')) {
+        const [, , salt, hash] = names.split('|');
+        if (salt === undefined || hash === undefined)
+            return false;
+        const digest = (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64');
+        return digest === hash;
+    }
+    let found = false;
+    for (const pattern of names.toLowerCase().split(',')) {
+        const negated = pattern.startsWith('!');
+        if (!wildcardMatch(negated ? pattern.slice(1) : pattern, name))
+            continue;
+        if (negated)
+            return false;
+        found = true;
+    }
+    return found;
+}
+/** `*` and `?` as OpenSSH has them, without backtracking over the whole (a pattern comes from outside). */
+function wildcardMatch(pattern, text) {
+    let p = 0;
+    let t = 0;
+    let star = -1;
+    let mark = 0;
+    while (t < text.length) {
+        if (pattern[p] === '*') {
+            star = p++;
+            mark = t;
+        }
+        else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === text[t])) {
+            p++;
+            t++;
+        }
+        else if (star >= 0) {
+            p = star + 1;
+            t = ++mark;
+        }
+        else {
+            return false;
+        }
+    }
+    while (pattern[p] === '*')
+        p++;
+    return p === pattern.length;
+}
+/** Gathers what is trusted for one address. `only`: there is one server in all, so a fingerprint needs no name. */
+function trustFor(address, given, only) {
+    const host = address.host.toLowerCase();
+    const exact = address.port === 22 ? host : `[${host}]:${address.port}`;
+    const lines = parseKnownHosts(given.knownHosts ?? '');
+    const matching = lines.filter((line) => namesMatch(line.names, exact));
+    // As OpenSSH does, an entry without a port counts for another port too where there is none with it.
+    const used = matching.length > 0 ? matching : lines.filter((line) => namesMatch(line.names, host));
+    const keys = used.filter((line) => line.marker === undefined).map(({ type, blob }) => ({ type, blob }));
+    return {
+        keys,
+        fingerprints: fingerprintsFor(address, given.fingerprints, only),
+        revoked: used.filter((line) => line.marker === 'revoked').map((line) => line.blob),
+        authorityOnly: keys.length === 0 && used.some((line) => line.marker === 'cert-authority'),
+    };
+}
+function fingerprintsFor(address, lines, only) {
+    const host = address.host.toLowerCase();
+    const labels = [host, `${host}:${address.port}`, `[${host}]:${address.port}`];
+    const found = [];
+    for (const line of lines) {
+        const [first, second] = line.trim().split(/\s+/);
+        const print = (second ?? first ?? '').replace(/=+$/, '');
+        if (second === undefined ? only : labels.includes(first.toLowerCase()))
+            found.push(print);
+    }
+    return found;
+}
+/** `SHA256:` and base64 without padding, as ssh-keygen -l prints it. */
+function fingerprint(blob) {
+    return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
+}
+/** The type named inside a public key blob, such as ssh-ed25519. */
+function keyType(blob) {
+    const length = blob.length >= 4 ? blob.readUInt32BE(0) : 0;
+    return length > 0 && length <= 64 ? blob.subarray(4, 4 + length).toString('latin1') : '';
+}
+/** Judges the key that a server showed. Synchronous on purpose: the client takes a promise for a yes. */
+function judge(trust, blob) {
+    const text = blob.toString('base64');
+    if (trust.revoked.includes(text))
+        return 'revoked';
+    if (trust.keys.some((key) => key.blob === text))
+        return 'trusted';
+    if (trust.fingerprints.includes(fingerprint(blob)))
+        return 'trusted';
+    return trust.keys.length + trust.fingerprints.length === 0 ? 'unknown' : 'changed';
+}
+const ALGORITHMS = {
+    'ssh-ed25519': ['ssh-ed25519'],
+    'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+    'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+    'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+    'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
+};
+/**
+ * The key types to ask the server for, one try after the other. A server with several keys shows only one per
+ * connection, so without pinning the types a right fingerprint of another type looks like a changed key.
+ */
+function hostKeyTries(trust) {
+    const known = [...new Set(trust.keys.map((key) => key.type))].flatMap((type) => ALGORITHMS[type] ?? []);
+    if (trust.fingerprints.length === 0 && known.length > 0)
+        return [known];
+    const rest = [
+        ALGORITHMS['ssh-ed25519'],
+        ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
+        ALGORITHMS['ssh-rsa'],
+    ].map((types) => types.filter((type) => !known.includes(type)));
+    return [known, ...rest].filter((types) => types.length > 0);
+}
+/** Why no connection was made, with what was seen, what was pinned and how to check. Names no host. */
+function hostKeyProblem(server, trust, seen) {
+    const got = seen.map((key) => `${key.fingerprint} (${key.type})`).join(', ') || 'no key of these types';
+    const pinned = [
+        ...trust.fingerprints,
+        ...trust.keys.map((key) => `${fingerprint(Buffer.from(key.blob, 'base64'))} (${key.type})`),
+    ];
+    const check = `Run on ${server} itself: for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf "$key"; done`;
+    if (seen.some((key) => key.judgement === 'revoked')) {
+        return {
+            message: `${server} showed a host key that ssh-known-hosts marks as revoked: ${got}`,
+            next: `Do not connect with it. Give the server a new host key, and put that one into ssh-fingerprint. ${check}`,
+        };
+    }
+    if (pinned.length === 0) {
+        return {
+            message: `${server} is not pinned: ${trust.authorityOnly ? 'ssh-known-hosts has only @cert-authority lines for it, which are not supported' : 'neither ssh-known-hosts nor ssh-fingerprint has a key for it'}. It showed ${got}`,
+            next: `${check} - and where it prints the same, add that SHA256:... to ssh-fingerprint (with several servers: the host name, a space, and the fingerprint).`,
+        };
+    }
+    return {
+        message: `${server} is not the one that was pinned: got ${got}, pinned ${pinned.join(', ')}`,
+        next: `${check} - where it prints what we got, the server has a new key: change the pin. Where it does not, somebody stands between: do not connect.`,
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/connection.js
+
+
+
+
+
+
+const READY_TIMEOUT = 20_000;
+const PATIENCE = 30_000;
+/** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
+const KEEPALIVE = { interval: 5_000, count: 3 };
+/** Connects, authenticates and checks the host key; repeats what a new attempt can mend. Rejects with SshError. */
+async function connect(target, options) {
+    return retry({
+        tries: 6,
+        deadline: options.patience ?? PATIENCE,
+        first: 500,
+        longest: 8_000,
+        ...(options.signal ? { signal: options.signal } : {}),
+        worthwhile: isWorthRetrying,
+        onRetry: (error, _attempt, waitMs) => {
+            if (error instanceof SshError)
+                options.onRetry?.(error, waitMs);
+        },
+    }, () => connectWithAnyKeyType(target, options));
+}
+/** One connection per kind of host key until the server shows one that is trusted. */
+async function connectWithAnyKeyType(target, options) {
+    const seen = [];
+    for (const algorithms of hostKeyTries(target.trust)) {
+        const before = seen.length;
+        try {
+            return await connection_connectOnce(target, options, algorithms, seen);
+        }
+        catch (error) {
+            const otherType = error instanceof SshError && error.kind === 'no-common' && /host key/.test(error.message);
+            if (!otherType && seen.length === before)
+                throw error;
+            if (seen.some((key) => key.judgement === 'trusted'))
+                throw error;
+        }
+    }
+    throw new SshError('host-key', hostKeyProblem(target.server, target.trust, seen));
+}
+async function connection_connectOnce(target, options, algorithms, seen) {
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    const timeout = options.readyTimeout ?? READY_TIMEOUT;
+    const stream = await (options.open ?? ((to) => openSocket(to, timeout)))(target);
+    const { NodeSSH } = await Promise.all(/* import() */[__nccwpck_require__.e(472), __nccwpck_require__.e(487)]).then(__nccwpck_require__.bind(__nccwpck_require__, 9487));
+    const ssh = new NodeSSH();
+    let first = '';
+    const ready = ssh.connect({
+        host: 'unused',
+        sock: stream,
+        username: target.user,
+        privateKey: options.key.pem,
+        ...(options.key.passphrase === undefined ? {} : { passphrase: options.key.passphrase }),
+        readyTimeout: timeout,
+        keepaliveInterval: KEEPALIVE.interval,
+        keepaliveCountMax: KEEPALIVE.count,
+        algorithms: { serverHostKey: algorithms },
+        // Must answer at once: the client takes a promise for a yes.
+        hostVerifier: (blob) => {
+            const judgement = judge(target.trust, blob);
+            seen.push({ judgement, fingerprint: fingerprint(blob), type: keyType(blob) });
+            return judgement === 'trusted';
+        },
+    });
+    // NodeSSH takes its own listener away once connected; from then on an error without ours would end the program.
+    const client = ssh.connection;
+    client.on('error', () => { });
+    stream.on('data', (chunk) => {
+        if (first.length < 256)
+            first += chunk.subarray(0, 256).toString('latin1');
+    });
+    const onAbort = () => void stream.destroy();
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+        await ready;
+    }
+    catch (error) {
+        stream.destroy();
+        if (options.signal?.aborted)
+            throw new Cancelled();
+        throw classifyHandshakeError(target.server, error, first);
+    }
+    finally {
+        options.signal?.removeEventListener('abort', onAbort);
+    }
+    return connectionOf(client, target.server, stream);
+}
+/** A TCP connection; ssh2 itself never sets TCP_NODELAY, which costs 40 ms for every short command. */
+function openSocket({ server, address }, timeout) {
+    return new Promise((resolve, reject) => {
+        const socket = (0,external_node_net_.connect)({ host: address.host, port: address.port, noDelay: true });
+        const timer = setTimeout(() => socket.destroy(Object.assign(new Error('late'), { code: 'ETIMEDOUT' })), timeout);
+        const onError = (error) => {
+            clearTimeout(timer);
+            reject(classifySocketError(server, error));
+        };
+        socket.once('error', onError);
+        socket.once('connect', () => {
+            clearTimeout(timer);
+            socket.removeListener('error', onError);
+            resolve(socket);
+        });
+    });
+}
+function connectionOf(client, server, stream) {
+    let lost = false;
+    client.once('close', () => {
+        lost = true;
+    });
+    return {
+        get lost() {
+            return lost || stream.destroyed;
+        },
+        exec: (command, options) => exec(client, server, command, options),
+        forward: ({ host, port }) => new Promise((resolve, reject) => {
+            client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+                if (!error)
+                    return resolve(channel);
+                const answered = 'reason' in error && error.reason !== '';
+                reject(sshError(answered ? 'unreachable' : 'lost', server, answered ? 'from the jump host' : undefined));
+            });
+        }),
+        close() {
+            client.end();
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/private-key.js
+
+
+const PASTE = 'Put the whole private key file into the secret, from -----BEGIN to -----END, for example with: gh secret set VPS_SSH_KEY < ~/.ssh/id_ed25519';
+/** Repairs and reads the key; throws a Failure that says what it is instead. The key itself is in no message. */
+async function readPrivateKey(text, passphrase) {
+    const framed = repairKeyText(text);
+    if ('wrong' in framed)
+        throw refusal(framed);
+    const read = OWN_FORMS.test(framed.label) ? asItIs : fromPkcs8;
+    // A secret store may have added a newline to the passphrase, so it is tried without one too.
+    const given = await read(framed.pem, passphrase);
+    if (!('wrong' in given))
+        return given;
+    const trimmed = passphrase === undefined ? given : await read(framed.pem, passphrase.trim());
+    if ('wrong' in trimmed)
+        throw refusal(given);
+    return trimmed;
+}
+const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
+/** A form that the client reads itself. */
+async function asItIs(pem, passphrase) {
+    const { utils } = (await __nccwpck_require__.e(/* import() */ 472).then(__nccwpck_require__.t.bind(__nccwpck_require__, 5472, 23))).default;
+    const parsed = utils.parseKey(pem, passphrase);
+    // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
+    const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
+    if (parsed instanceof Error)
+        return explainParseError(legacy ? 'bad passphrase' : parsed.message);
+    return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
+}
+/** What the client's key parser says, in words for the person who set the secret. */
+function explainParseError(message) {
+    if (/no passphrase given/i.test(message)) {
+        return {
+            wrong: 'is encrypted, and ssh-passphrase is empty',
+            right: 'Set ssh-passphrase, or use a key of its own without a passphrase for deploys.',
+        };
+    }
+    if (/bad passphrase|integrity check|bad decrypt|decrypt/i.test(message)) {
+        return {
+            wrong: 'is encrypted, and ssh-passphrase does not open it',
+            right: 'Try it where the key was made: ssh-keygen -y -f <key file>',
+        };
+    }
+    if (/unsupported/i.test(message)) {
+        return {
+            wrong: 'is of a type or cipher that cannot be used',
+            right: "Make a new one: ssh-keygen -t ed25519 -N '' -f deploy_key",
+        };
+    }
+    return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
+}
+/** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
+const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
+const FRAME = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/;
+/** The PEM text and its label, with the damage of copying undone; pure. */
+function repairKeyText(text) {
+    const plain = unpack(text);
+    const foreign = otherFormat(plain);
+    if (foreign)
+        return foreign;
+    const framed = FRAME.exec(plain);
+    if (!framed) {
+        return plain.includes('-----BEGIN')
+            ? { wrong: 'is cut off: it has no matching -----END line', right: PASTE }
+            : { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
+    }
+    const label = framed[1];
+    if (label.endsWith('PUBLIC KEY'))
+        return { wrong: 'is a public key', right: PASTE };
+    if (!label.endsWith('PRIVATE KEY'))
+        return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
+    // The old encrypted PEM has two header lines in front of its base64.
+    const body = framed[2];
+    const info = DEK_INFO.exec(body);
+    const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
+        return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
+    const headers = info ? ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info[1]}`, ''] : [];
+    const lines = [...headers, ...(base64.match(/.{1,64}/g) ?? [])];
+    return { pem: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`, label };
+}
+/** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
+function unpack(text) {
+    let plain = text.replace(/^\uFEFF/, '').trim();
+    const quoted = /^(["'`])([\s\S]*)\1$/.exec(plain);
+    if (quoted)
+        plain = quoted[2];
+    plain = plain
+        .replace(/\\r\\n|\\n|\\r/g, '\n')
+        .replace(/\r\n?/g, '\n')
+        .trim();
+    const compact = plain.replace(/\s+/g, '');
+    if (plain.includes('-----') || !/^[A-Za-z0-9+/]{40,}={0,2}$/.test(compact))
+        return plain;
+    const decoded = Buffer.from(compact, 'base64');
+    if (decoded.subarray(0, 14).toString('latin1') === 'openssh-key-v1')
+        return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
+    const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
+    return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
+}
+function otherFormat(text) {
+    if (text.startsWith('PuTTY-User-Key-File')) {
+        return {
+            wrong: "is in PuTTY's own format (PPK)",
+            right: 'Convert it: puttygen key.ppk -O private-openssh -o key   and put the content of the new file here.',
+        };
+    }
+    if (/^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) AAAA/.test(text) ||
+        /^---- BEGIN SSH2 PUBLIC/.test(text))
+        return { wrong: 'is a public key', right: PASTE };
+    if (/^SHA256:/.test(text))
+        return { wrong: 'is a fingerprint, which belongs into ssh-fingerprint', right: PASTE };
+    if (/^(~|\.{0,2}\/)[^\n]*$/.test(text))
+        return { wrong: 'is the path of a file', right: PASTE };
+    return undefined;
+}
+/** PKCS#8 (openssl genpkey, cloud consoles) in a form that the client reads. */
+async function fromPkcs8(pem, passphrase) {
+    const encrypted = pem.includes('-----BEGIN ENCRYPTED');
+    if (encrypted && passphrase === undefined)
+        return explainParseError('no passphrase given');
+    let key;
+    try {
+        key = (0,external_node_crypto_.createPrivateKey)({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
+    }
+    catch {
+        return explainParseError(encrypted ? 'bad passphrase' : '');
+    }
+    switch (key.asymmetricKeyType) {
+        case 'rsa':
+            return { pem: key.export({ type: 'pkcs1', format: 'pem' }).toString() };
+        case 'ec':
+            return { pem: key.export({ type: 'sec1', format: 'pem' }).toString() };
+        case 'ed25519':
+            return { pem: opensshEd25519(key) };
+        default:
+            return explainParseError('unsupported');
+    }
+}
+/** The OpenSSH form of an ed25519 key (PROTOCOL.key of OpenSSH), which Node cannot export. */
+function opensshEd25519(key) {
+    const jwk = key.export({ format: 'jwk' });
+    const seed = Buffer.from(jwk.d, 'base64url');
+    const open = Buffer.from(jwk.x, 'base64url');
+    const type = field('ssh-ed25519');
+    const check = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1]);
+    const inner = Buffer.concat([check, type, field(open), field(Buffer.concat([seed, open])), field('')]);
+    const padding = Buffer.from(Array.from({ length: (8 - (inner.length % 8)) % 8 }, (_, index) => index + 1));
+    const blob = Buffer.concat([
+        Buffer.from('openssh-key-v1\0', 'latin1'),
+        field('none'),
+        field('none'),
+        field(''),
+        Buffer.from([0, 0, 0, 1]),
+        field(Buffer.concat([type, field(open)])),
+        field(Buffer.concat([inner, padding])),
+    ]);
+    const lines = blob.toString('base64').match(/.{1,70}/g) ?? [];
+    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join('\n')}\n-----END OPENSSH PRIVATE KEY-----\n`;
+}
+function field(value) {
+    const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return Buffer.concat([length, bytes]);
+}
+function refusal({ wrong, right }) {
+    return new Failure({ message: `ssh-private-key ${wrong}`, next: right });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/fleet.js
+
+
+
+
+
+
+
+
+const RECONNECT_FOR = 180_000;
+function openFleet({ ssh }, options) {
+    const closing = new AbortController();
+    let key;
+    let worker;
+    const open = (target, via) => {
+        key ??= readPrivateKey(ssh.privateKey.reveal(), ssh.passphrase?.reveal());
+        return openConnection(target, via, key, options, closing.signal);
+    };
+    const targets = targetsOf(ssh);
+    const jump = targets.jump && line(targets.jump, undefined, open);
+    const lines = targets.hosts.map((target) => line(target, jump, open));
+    return {
+        hosts: lines.map((own, index) => hostOf(own, index + 1, lines.length > 1)),
+        worker: () => {
+            worker ??= (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(options.dist, 'worker.js'), 'utf8');
+            return worker;
+        },
+        reconnectFor: options.reconnectFor ?? RECONNECT_FOR,
+        async close() {
+            closing.abort();
+            for (const own of [...lines, ...(jump ? [jump] : [])])
+                own.close();
+        },
+    };
+}
+/** What to connect to, with what each server is trusted by. */
+function targetsOf(ssh) {
+    const several = ssh.hosts.length > 1;
+    const only = !several && ssh.jump === undefined;
+    const target = (server, { host, port, user }) => ({
+        server,
+        address: { host, port },
+        user,
+        trust: trustFor({ host, port }, ssh, only),
+    });
+    return {
+        hosts: ssh.hosts.map((host, index) => target(several ? `host ${index + 1}` : 'the server', host)),
+        ...(ssh.jump ? { jump: target('the jump host', ssh.jump) } : {}),
+    };
+}
+function line(target, via, open) {
+    let current;
+    let live;
+    return {
+        target,
+        connection() {
+            if (live?.lost) {
+                live = undefined;
+                current = undefined;
+            }
+            current ??= open(target, via).then((connection) => {
+                live = connection;
+                return connection;
+            }, (error) => {
+                current = undefined;
+                throw error;
+            });
+            return current;
+        },
+        drop(connection) {
+            connection.close();
+            if (live !== connection)
+                return;
+            live = undefined;
+            current = undefined;
+        },
+        close() {
+            live?.close();
+        },
+    };
+}
+async function openConnection(target, via, key, options, signal) {
+    return connect(target, {
+        key: await key,
+        signal,
+        ...(options.readyTimeout === undefined ? {} : { readyTimeout: options.readyTimeout }),
+        ...(options.patience === undefined ? {} : { patience: options.patience }),
+        ...(via ? { open: async ({ address }) => (await via.connection()).forward(address) } : {}),
+        onRetry: (error, waitMs) => options.log({
+            kind: 'progress',
+            text: `${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`,
+        }),
+    });
+}
+function hostOf(own, position, several) {
+    return {
+        position,
+        name: own.target.server,
+        prefix: several ? `host ${position}: ` : '',
+        exec: (command, options = {}) => 
+        // A server at its limit of sessions has run nothing, so this alone may be repeated.
+        retry({
+            tries: 5,
+            deadline: 20_000,
+            first: 200,
+            longest: 3_000,
+            ...(options.signal ? { signal: options.signal } : {}),
+            worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
+        }, async () => {
+            const connection = await abortable(own.connection(), options.signal);
+            try {
+                return await connection.exec(command, options);
+            }
+            catch (error) {
+                if (error instanceof SshError && error.kind === 'lost')
+                    own.drop(connection);
+                throw error;
+            }
+        }),
+    };
+}
+/** The connection is shared, so a person who cancels leaves it to the others and only stops waiting. */
+function abortable(work, signal) {
+    if (!signal)
+        return work;
+    return new Promise((resolve, reject) => {
+        const onAbort = () => reject(new Cancelled());
+        if (signal.aborted)
+            onAbort();
+        signal.addEventListener('abort', onAbort, { once: true });
+        work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    });
+}
+/** The same error as one that a phase reports. */
+function asFailure(error, outcome = 'failed') {
+    return error instanceof SshError ? new Failure(error.problem, outcome) : error;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/lines.js
+/** Longer lines are dropped: no answer of the worker is that long, and what a server sends must not fill our memory. */
+const lines_LONGEST_LINE = 4 * 1024 * 1024;
+/** Cuts chunks of bytes into lines of text, whatever the chunks' borders; invalid UTF-8 becomes U+FFFD. */
+function lineReader(onLine, longest = lines_LONGEST_LINE) {
+    const decoder = new TextDecoder('utf-8');
+    let parts = [];
+    let length = 0;
+    return (chunk) => {
+        const pieces = decoder.decode(chunk, { stream: true }).split('\n');
+        pieces.forEach((piece, index) => {
+            length += piece.length;
+            if (length <= longest)
+                parts.push(piece);
+            else
+                parts = [];
+            if (index === pieces.length - 1)
+                return;
+            if (length <= longest)
+                onLine(parts.join('').replace(/\r$/, ''));
+            parts = [];
+            length = 0;
+        });
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/worker-client.js
+
+
+
+
+
+
+
+
+/** `follow` sends a heartbeat every 5 seconds; a connection that is silent for four of them is dead. */
+const SILENCE = 20_000;
+/** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
+const SHORT = 60_000;
+/** Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. */
+async function converse(host, program, options, onLine = () => false) {
+    let answer;
+    const result = await host.exec(RUN_NODE, {
+        ...options,
+        stdin: program,
+        onStdout: lineReader((text) => {
+            const said = parseWorkerLine(text);
+            if (said && !onLine(said))
+                answer = said;
+        }),
+    });
+    if (answer?.kind === 'refused')
+        throw new Failure(answer.problems.map((problem) => onHost(host, problem)));
+    if (result.code !== 0 && answer === undefined)
+        throw new Failure(exitProblem(host.name, result));
+    return answer;
+}
+/** A problem that happened on a server, with the server's position in front where there are several. */
+function onHost(host, problem) {
+    return { ...problem, message: host.prefix + problem.message };
+}
+/**
+ * One question, one answer; nothing is left on the server. All of them may be asked again, so a lost connection
+ * is repaired by asking again. Throws a Failure with the host's position.
+ */
+async function worker_client_ask(fleet, host, request, options) {
+    const program = streamedWorker(await fleet.worker(), request);
+    try {
+        const answer = await repeated(options.signal, () => converse(host, program, options));
+        if (answer)
+            return answer;
+    }
+    catch (error) {
+        throw asFailure(error);
+    }
+    throw new Failure({ message: `${host.prefix}the worker ended without an answer` });
+}
+function repeated(signal, work) {
+    return retry({
+        tries: 3,
+        deadline: SHORT,
+        first: 500,
+        longest: 2_000,
+        ...(signal ? { signal } : {}),
+        // Connecting has been repeated already; what is left is a connection that broke meanwhile.
+        worthwhile: (error) => error instanceof SshError && error.kind === 'lost',
+    }, work);
+}
+/** Starts a run that goes on by itself. Starting it twice is safe: the second worker leaves the first alone. */
+async function start(fleet, host, request) {
+    const program = detachedWorker(await fleet.worker(), request);
+    try {
+        const answer = await repeated(undefined, () => converse(host, program, { deadline: SHORT }));
+        if (answer?.kind === 'started')
+            return;
+    }
+    catch (error) {
+        throw asFailure(error);
+    }
+    throw new Failure({ message: `${host.prefix}the server did not say whether the worker was started` }, 'unknown');
+}
+/** Lets a prepared deploy cut over, or stops one that has not cut over yet. */
+async function worker_client_send(fleet, host, command, request) {
+    const { app, run, command: task } = request;
+    const answer = await worker_client_ask(fleet, host, { command, app, run, task }, { deadline: SHORT });
+    if (answer.kind !== 'signalled' || (command === 'go' && !answer.accepted)) {
+        const why = answer.kind === 'signalled' ? answer.detail : 'no answer';
+        throw new Failure({ message: `${host.prefix}the worker did not take "${command}": ${why}` });
+    }
+}
+/**
+ * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
+ * Throws a Failure with the outcome `unknown` where the server stays away or the worker ended without a result.
+ */
+async function follow(fleet, host, request, options) {
+    const bundle = await fleet.worker();
+    const started = performance.now();
+    let heard = performance.now();
+    let offset = 0;
+    let result;
+    const onLine = (said) => {
+        heard = performance.now();
+        if (said.kind === 'heartbeat')
+            return true;
+        if (said.kind !== 'event')
+            return false;
+        offset = said.offset;
+        if (said.event.kind === 'ended')
+            result = said.event.result;
+        options.onEvent(said.event);
+        return true;
+    };
+    const { app, run, command: task } = request;
+    for (;;) {
+        const left = options.deadline - (performance.now() - started);
+        if (left <= 0)
+            throw overdue(host);
+        try {
+            const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
+            const last = await converse(host, program, { silence: SILENCE, deadline: left }, onLine);
+            if (result)
+                return result;
+            if (last?.kind === 'died')
+                throw new Failure(onHost(host, last.problem), 'unknown');
+        }
+        catch (error) {
+            // The result came before the connection went: nothing is unknown.
+            if (result)
+                return result;
+            if (!(error instanceof SshError) || !isWorthRetrying(error))
+                throw asFailure(error, 'unknown');
+            if (performance.now() - heard > fleet.reconnectFor)
+                throw asFailure(error, 'unknown');
+            options.onLost(error);
+        }
+        await pause(250);
+    }
+}
+function overdue(host) {
+    return new Failure({
+        message: `${host.prefix}the run did not end within its time`,
+        next: 'It may still go on there. Run the job again: it waits for the other run, and looks at what it left.',
+    }, 'unknown');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/inspect-fleet.js
+
+
+
+
+/** Milliseconds; the look asks the git remote too. */
+const LOOK_DEADLINE = 120_000;
+/** Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. */
+async function inspectFleet(tools, settings) {
+    const { fleet } = tools;
+    if (!fleet || !settings.vps)
+        return [];
+    const vpsRun = settings;
+    const sha = settings.vps.ref === undefined
+        ? undefined
+        : await exactCommit(settings.vps.ref, settings.workingDirectory);
+    const look = async (host) => {
+        try {
+            const request = inspectRequest(vpsRun, sha);
+            const answer = await worker_client_ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
+            if (answer.kind === 'host')
+                return { host: host.position, facts: answer.facts };
+            throw new Failure({ message: `${host.prefix}the worker answered something else` });
+        }
+        catch (error) {
+            if (tools.signal.aborted)
+                throw error;
+            return { host: host.position, problem: problemsOf(error)[0] };
+        }
+    };
+    return Promise.all(fleet.hosts.map(look));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/shell.js
+/** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
+function quote(word) {
+    if (word.includes('\0'))
+        throw new Error('a NUL byte cannot be part of a shell word');
+    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
+        return word;
+    return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+/** A command line from its words, each quoted. */
+function commandLine(...words) {
+    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/store.js
+
+
+
+
+/**
+ * A file on a server, written from a stream: folder 0700, file 0600, under another name until it is complete.
+ * Names must sort by time, because the oldest are removed.
+ */
+function openStore(host, folder, name, { keep, signal }) {
+    const path = `${folder}/${name}`;
+    const part = quote(`${path}.part`);
+    const run = async (script, stdin) => {
+        const command = `sh -c ${quote(script)}`;
+        const result = await host
+            .exec(command, { signal, ...(stdin ? { stdin } : {}) })
+            .catch((error) => {
+            throw asFailure(error);
+        });
+        if (result.code !== 0)
+            throw new Failure(exitProblem(host.name, result));
+    };
+    return {
+        path,
+        async write(content) {
+            let bytes = 0;
+            content.on('data', (chunk) => {
+                bytes += chunk.length;
+            });
+            content.pause();
+            await run(`umask 077 && mkdir -p -- ${quote(folder)} && cat > ${part}`, content);
+            return bytes;
+        },
+        keep: () => run(`cd -- ${quote(folder)} && mv -- ${part} ${quote(path)} && ls -1 | grep -E '^[0-9]{8}T[0-9]{6}Z-.*\\.dump$' | sort -r | tail -n +${keep + 1} | while IFS= read -r old; do rm -f -- "$old"; done`),
+        discard: () => run(`rm -f -- ${part}`),
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/backup.js
+
+
+
+
+
+
+
+
+
+
+
+/** Makes a backup before the first write. Any failure here stops the deploy with nothing changed. */
+async function backup(tools, settings) {
+    const wanted = settings.database;
+    return runPhase('backup', tools.log, wanted?.backup, async (record) => {
+        if (!tools.database || !wanted)
+            throw new Failure({ message: 'there is no database to back up' });
+        if (wanted.connection.kind === 'management-api') {
+            const { connection } = wanted;
+            const name = restorePointName(settings.run.id);
+            await record.step('restore point', () => makeRestorePoint(connection, name, tools.signal, () => tools.log({ kind: 'progress', text: `waiting for the restore point ${name}` })));
+            record.facts.backupPath = `restore-point:${name}`;
+            record.summarise(`The project can be restored to the point ${name}.`);
+            return;
+        }
+        const order = await record.step('find a pg_dump that fits the server', () => prepareDump(tools, wanted), ({ pgDump }) => `${pgDump.path}, version ${pgDump.major}`);
+        const store = await openBackupStore(tools, settings, wanted);
+        const bytes = await dump(record, order, store);
+        record.facts.backupPath = store.path;
+        record.summarise(`Backup of ${formatBytes(bytes)} in ${store.path}.`);
+        if (wanted.backupTo === 'runner')
+            tools.log({
+                kind: 'notice',
+                problem: {
+                    message: 'the backup lies on the runner and is lost with the job',
+                    next: 'Keep it with actions/upload-artifact (path: the output backup-path), or use backup-to: vps.',
+                },
+            });
+    });
+}
+async function prepareDump(tools, wanted) {
+    const { database, signal } = tools;
+    if (!database || wanted.connection.kind !== 'url')
+        throw new Error('a dump needs a database URL');
+    const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major`, {
+        deadline: 30_000,
+        signal,
+    });
+    if (database.transport === 'transaction-pooler')
+        throw new Failure({
+            message: 'a backup cannot be made through a transaction pooler: pg_dump needs one session',
+            next: 'Give the session pooler or direct URL in database-url (port 5432), or say backup: off.',
+        });
+    const chosen = choosePgDump(await findPgDumps(), Number(results.at(-1)?.rows[0]?.major));
+    if ('message' in chosen)
+        throw new Failure(chosen);
+    const { address, caCertificate } = wanted.connection;
+    const what = wanted.backup === 'full' ? 'full' : 'schema';
+    return { pgDump: chosen, address, caCertificate, what, lockTimeout: wanted.lockTimeout, signal };
+}
+async function openBackupStore(tools, settings, wanted) {
+    const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+    const name = `${time}-${settings.run.id.replace(/[^\w-]/g, '')}-${wanted.backup}.dump`;
+    if (wanted.backupTo === 'runner')
+        return runnerStore((0,external_node_path_.join)(process.env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(), 'muva-backups'), name);
+    const [host] = tools.fleet?.hosts ?? [];
+    if (!host || !settings.vps)
+        throw new Failure({ message: 'backup-to is vps, but there is no server' });
+    const [look] = await inspectFleet(tools, settings);
+    if (look?.problem)
+        throw new Failure(look.problem);
+    const folder = look?.facts?.stateFolder;
+    if (folder === undefined)
+        throw new Failure({
+            message: 'the server has no state folder that a backup could be put into',
+            next: 'Make it writable for the login, or use backup-to: runner.',
+        });
+    return openStore(host, `${folder}/backups`, name, {
+        keep: settings.vps.keepReleases,
+        signal: tools.signal,
+    });
+}
+function runnerStore(folder, name) {
+    (0,external_node_fs_.mkdirSync)(folder, { recursive: true, mode: 0o700 });
+    const path = (0,external_node_path_.join)(folder, name);
+    const part = `${path}.part`;
+    return {
+        path,
+        async write(content) {
+            await (0,promises_namespaceObject.pipeline)(content, (0,external_node_fs_.createWriteStream)(part, { mode: 0o600, flags: 'wx' }));
+            return (0,external_node_fs_.statSync)(part).size;
+        },
+        async keep() {
+            (0,external_node_fs_.renameSync)(part, path);
+        },
+        async discard() {
+            (0,external_node_fs_.rmSync)(part, { force: true });
+        },
+    };
+}
+async function dump(record, order, store) {
+    try {
+        return await record.step(order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only', async () => {
+            const bytes = await withDump(order, (output) => store.write(output));
+            await store.keep();
+            return bytes;
+        }, (bytes) => formatBytes(bytes));
+    }
+    catch (error) {
+        await store.discard().catch(() => undefined);
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/probe-fleet.js
+
+
+
+/** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
+const AROUND = 30_000;
+/**
+ * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
+ * With several servers the checks carry the server's position. Writes nothing.
+ */
+async function probeFleet(tools, settings) {
+    const { fleet, signal } = tools;
+    if (!fleet || !settings.vps)
+        return [];
+    const request = probeRequest(settings);
+    const deadline = settings.health.deadline + AROUND;
+    const facts = await Promise.all(fleet.hosts.map(async (host) => {
+        const answer = await worker_client_ask(fleet, host, request, { deadline, signal });
+        if (answer.kind !== 'probed')
+            throw new Failure({ message: `${host.prefix}the worker answered something else` });
+        return answer.health.map((fact) => ({ ...fact, from: 'vps', name: host.prefix + fact.name }));
+    }));
+    return facts.flat();
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/verdict.js
+
+/** Checks that say how the database is, not the application. */
+const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' };
+/** Days before the end of a certificate from which on it is warned of; renewal is due at 30. */
+const CERTIFICATE_WARNING_DAYS = 14;
+/**
+ * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
+ * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
+ */
+function verdict_judge(facts, before, options) {
+    const failing = facts.filter((fact) => !fact.ok);
+    const warnings = certificateWarnings(facts);
+    if (failing.length === 0) {
+        const slow = slowest(facts, options.maxLatency);
+        if (slow === undefined)
+            return { verdict: 'ok', healthy: true, problems: [], warnings };
+        return { verdict: 'slow', healthy: true, problems: [], warnings: [slow, ...warnings] };
+    }
+    const fresh = verdict_newlyFailing(before, failing);
+    const blamed = fresh.length > 0 ? fresh : failing;
+    const verdict = blame(facts, blamed);
+    const rest = failing.filter((fact) => !blamed.includes(fact));
+    const problems = [...causeFirst(blamed, verdict), ...rest].map((fact) => problemOf(fact, !fresh.includes(fact)));
+    problems[0] = { ...problems[0], next: nextAction(verdict, options) };
+    return { verdict, healthy: false, problems, warnings };
+}
+function blame(facts, blamed) {
+    // An application that reports its database's trouble is not at fault itself.
+    if (blamed.some(isDatabase))
+        return 'database';
+    const inside = facts.filter((fact) => fact.from === 'vps' && !isDatabase(fact));
+    if (inside.length > 0 && inside.every((fact) => fact.ok))
+        return 'edge';
+    // Where the server was not asked, such faults still lie outside of the application for certain.
+    const outside = blamed.every((fact) => fact.from === 'runner' && fact.fault !== undefined && NEVER_THE_APP.has(fact.fault));
+    return outside ? 'edge' : 'app';
+}
+/** A name that does not resolve, a network without a way there, a certificate that is refused. */
+const NEVER_THE_APP = new Set(['dns', 'route', 'tls']);
+function isDatabase(fact) {
+    return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
+}
+/** With several servers the name carries the server's position. */
+function isAssets(fact) {
+    return fact.name === 'assets' || fact.name.endsWith(' assets');
+}
+function verdict_newlyFailing(before, failing) {
+    const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
+    return failing.filter((fact) => !wasBad.has(keyOf(fact)));
+}
+function keyOf(fact) {
+    return `${fact.from} ${fact.name}`;
+}
+/** The facts that fit the verdict before the others, so that the first problem told is the cause. */
+function causeFirst(facts, verdict) {
+    const fits = (fact) => verdict === 'database'
+        ? isDatabase(fact)
+        : verdict === 'app'
+            ? fact.from === 'vps' && !isAssets(fact)
+            : fact.name === 'certificate';
+    return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
+}
+function problemOf(fact, failedBefore) {
+    const since = failedBefore ? ' (it failed before this run too)' : '';
+    return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
+}
+/** A check's name with the place it was asked from, as steps and problems have it. */
+function placeOf(fact) {
+    return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
+}
+function nextAction(verdict, options) {
+    if (verdict === 'edge')
+        return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
+    if (verdict === 'database')
+        return 'Check that the database is up and reachable, and that the migrations left what the application needs.';
+    return options.appName === undefined
+        ? "Look at the application's own log."
+        : `Look at the application's own log: pm2 logs ${options.appName}`;
+}
+function slowest(facts, maxLatency) {
+    if (maxLatency === undefined)
+        return undefined;
+    const late = facts
+        .filter((fact) => !isAssets(fact) && (fact['latency-ms'] ?? 0) > maxLatency)
+        .sort((a, b) => b['latency-ms'] - a['latency-ms'])[0];
+    if (late === undefined)
+        return undefined;
+    return {
+        message: `${placeOf(late)} is healthy but slow: ${(0,duration/* formatDuration */.a)(late['latency-ms'])}, more than health-max-latency (${(0,duration/* formatDuration */.a)(maxLatency)})`,
+        next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
+    };
+}
+function certificateWarnings(facts) {
+    return facts
+        .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
+        .map((fact) => ({
+        message: `the TLS certificate is ${fact.detail}`,
+        next: 'Renew it, and check that automatic renewal works.',
+    }));
+}
+function daysOf(fact) {
+    return fact['days-left'] ?? Number.POSITIVE_INFINITY;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/poll.js
+
+
+
+/** Milliseconds: the first wait after a bad answer, the longest, between good ones, and once there are enough. */
+const FIRST_WAIT = 100;
+const LONGEST_WAIT = 200;
+const BETWEEN_GOOD = 50;
+const WHILE_OTHERS_FAIL = 1_000;
+/** Tries after which a lasting fault is believed. */
+const LASTING_TRIES = 3;
+/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
+const SHORTEST_TRY = 20;
+/**
+ * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
+ * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
+ * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
+ */
+async function poll(checks, options) {
+    const started = performance.now();
+    const remaining = () => options.deadline - (performance.now() - started);
+    const settled = poll_followingController(options.signal);
+    const courses = checks.map(({ name }) => ({
+        name,
+        ok: false,
+        attempts: 0,
+        good: 0,
+        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
+        milliseconds: 0,
+        streak: 0,
+        lasting: 0,
+    }));
+    const enough = (course) => course.streak >= options.successes;
+    const isSettled = (course) => enough(course) || course.lasting >= LASTING_TRIES;
+    async function follow(check, course) {
+        while (remaining() >= SHORTEST_TRY && course.lasting < LASTING_TRIES) {
+            const shortened = remaining() < options.timeout;
+            const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
+            const look = await check.ask({ timeout, signal: settled.signal });
+            note(course, look, shortened);
+            course.milliseconds = performance.now() - started;
+            options.onAttempt?.(course.name, course.attempts, look);
+            if (courses.every(isSettled))
+                return settled.abort();
+            const bad = course.attempts - course.good;
+            const wait = look.ok
+                ? enough(course)
+                    ? WHILE_OTHERS_FAIL
+                    : BETWEEN_GOOD
+                : backoff(bad, FIRST_WAIT, LONGEST_WAIT);
+            await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
+        }
+    }
+    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
+        if (!(error instanceof Cancelled && settled.signal.aborted))
+            throw error;
+    }))).finally(() => settled.abort());
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    return courses.map((course) => finding(course, options.successes));
+}
+/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
+function poll_followingController(signal) {
+    const controller = new AbortController();
+    (0,external_node_events_.setMaxListeners)(0, controller.signal);
+    const follow = () => controller.abort();
+    if (signal?.aborted)
+        follow();
+    signal?.addEventListener('abort', follow, { once: true });
+    controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
+        once: true,
+    });
+    return controller;
+}
+function note(course, look, shortened) {
+    course.attempts += 1;
+    course.good += look.ok ? 1 : 0;
+    course.streak = look.ok ? course.streak + 1 : 0;
+    course.lasting =
+        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
+    // A last try that the deadline cut short says less than the one before it.
+    const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
+    if (!saysLess)
+        course.look = look;
+}
+function finding(course, successes) {
+    const { name, attempts, good, look, milliseconds, streak } = course;
+    const ok = streak >= successes;
+    const base = { name, ok, attempts, good, milliseconds };
+    if (ok || good === 0)
+        return { ...base, look: { ...look, ok } };
+    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
+    const fault = look.fault ?? 'timeout';
+    return {
+        ...base,
+        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
+    };
+}
+
+// EXTERNAL MODULE: external "node:http"
+var external_node_http_ = __nccwpck_require__(7067);
+;// CONCATENATED MODULE: external "node:https"
+const external_node_https_namespaceObject = require("node:https");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/html.js
+/** Elements whose content is text up to their own end tag, whatever it looks like. */
+const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
+const SPACE = new Set([' ', '\t', '\n', '\r', '\f']);
+/**
+ * The start tags of a page in order, found as the HTML standard's tokenizer finds them: comments, declarations and
+ * the text of scripts are stepped over, quotes may hold `>`. Never throws, and takes linear time.
+ */
+function* startTags(html) {
+    let at = 0;
+    for (;;) {
+        at = html.indexOf('<', at);
+        if (at < 0)
+            return;
+        const next = html[at + 1] ?? '';
+        if (html.startsWith('<!--', at))
+            at = after(html, '-->', at + 4);
+        else if (next === '!' || next === '?' || next === '/')
+            at = after(html, '>', at + 2);
+        else if (isLetter(next)) {
+            const { tag, end } = readTag(html, at + 1);
+            at = end;
+            if (RAW_TEXT.has(tag.name)) {
+                const close = endOfRawText(html, tag.name, end);
+                tag.text = html.slice(end, close);
+                at = close;
+            }
+            yield tag;
+        }
+        else
+            at += 1;
+    }
+}
+function after(html, mark, from) {
+    const found = html.indexOf(mark, from);
+    return found < 0 ? html.length : found + mark.length;
+}
+function readTag(html, start) {
+    let at = start;
+    while (at < html.length && !SPACE.has(html[at]) && html[at] !== '>' && html[at] !== '/')
+        at += 1;
+    const name = html.slice(start, at).toLowerCase();
+    const attributes = new Map();
+    for (;;) {
+        while (at < html.length && (SPACE.has(html[at]) || html[at] === '/'))
+            at += 1;
+        if (at >= html.length)
+            break;
+        if (html[at] === '>') {
+            at += 1;
+            break;
+        }
+        const attribute = readAttribute(html, at);
+        // The first of two attributes of one name counts, as in browsers.
+        if (!attributes.has(attribute.name))
+            attributes.set(attribute.name, attribute.value);
+        at = attribute.end;
+    }
+    return { tag: { name, attributes }, end: at };
+}
+function readAttribute(html, start) {
+    let at = start;
+    // A `=` at the very start belongs to the name, so at least one character is always taken.
+    do
+        at += 1;
+    while (at < html.length && !SPACE.has(html[at]) && !'=/>'.includes(html[at]));
+    const name = html.slice(start, at).toLowerCase();
+    let next = at;
+    while (SPACE.has(html[next] ?? ''))
+        next += 1;
+    if (html[next] !== '=')
+        return { name, value: '', end: at };
+    next += 1;
+    while (SPACE.has(html[next] ?? ''))
+        next += 1;
+    const quote = html[next];
+    if (quote === '"' || quote === "'") {
+        const close = html.indexOf(quote, next + 1);
+        const end = close < 0 ? html.length : close;
+        return { name, value: decode(html.slice(next + 1, end)), end: Math.min(html.length, end + 1) };
+    }
+    let end = next;
+    while (end < html.length && !SPACE.has(html[end]) && html[end] !== '>')
+        end += 1;
+    return { name, value: decode(html.slice(next, end)), end };
+}
+/** The place of the end tag `</name` that closes raw text, or the end of the page. */
+function endOfRawText(html, name, from) {
+    let at = from;
+    for (;;) {
+        at = html.indexOf('</', at);
+        if (at < 0)
+            return html.length;
+        const end = at + 2 + name.length;
+        const follows = html[end];
+        const closes = follows === undefined || SPACE.has(follows) || follows === '>' || follows === '/';
+        if (closes && html.slice(at + 2, end).toLowerCase() === name)
+            return at;
+        at += 2;
+    }
+}
+const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+/** The character references that turn up in URLs; anything else stays as it is. */
+function decode(text) {
+    if (!text.includes('&'))
+        return text;
+    return text.replace(/&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));/g, (whole, ...found) => {
+        const [decimal, hex, name] = found;
+        if (name !== undefined)
+            return ENTITIES[name] ?? whole;
+        const point = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+        return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
+    });
+}
+function isLetter(character) {
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/judge-body.js
+
+/** Words of a status field (or of a short text) that mean trouble; compared in lower case, dashes as blanks. */
+const SICK = new Set(('error|errors|err|fail|failed|failing|failure|fatal|critical|crit|unhealthy|not healthy|sick|bad|broken|' +
+    'down|dead|offline|unavailable|not available|outage|major outage|out of service|not ok|nok|ko|' +
+    'not ready|unready|disconnected|timeout|shutting down|stopped|stopping|starting|maintenance|red').split('|'));
+/** Fields of a JSON answer that say how the application is. */
+const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive', 'result'];
+/** Fields of a JSON answer, and headers, in which applications name their commit. */
+const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|githash|revision|deploysha|buildsha'.split('|'));
+const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-revision', 'x-deploy-sha'];
+/** Titles and first lines of error pages that some proxies and frameworks send with status 200. */
+const ERROR_PAGES = [
+    'internal server error',
+    'bad gateway',
+    'service unavailable',
+    'gateway timeout',
+    'gateway time-out',
+    'application error',
+    'not found',
+    'forbidden',
+    'unauthorized',
+];
+/**
+ * Judges an answer that is no redirect. Nothing of its text is repeated in the detail except words from the
+ * lists above.
+ */
+function judgeAnswer(answer, expected) {
+    const { status, headers } = answer;
+    if (status < 200 || status > 299)
+        return bad('status', `answers ${status}`);
+    const text = answer.body.toString('utf8');
+    const html = isHtml(headers['content-type'], text);
+    // A page is what `/` is for; it says nothing about health in the place of an endpoint.
+    const endpoint = (expected.last && expected.path !== '/') || isApiPath(expected.path);
+    if (html && endpoint)
+        return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
+    const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
+    if (!opinion.ok)
+        return opinion;
+    return expected.last ? judgeVersion(answer, text, expected, opinion) : opinion;
+}
+function bad(fault, detail) {
+    return { ok: false, fault, detail };
+}
+function isApiPath(path) {
+    return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
+}
+/** True for an HTML answer, by its declared type or by how it begins. */
+function isHtml(contentType, text) {
+    const type = (contentType ?? '').split(';')[0].trim().toLowerCase();
+    if (type === 'text/html' || type === 'application/xhtml+xml')
+        return true;
+    const start = text
+        .slice(0, 200)
+        .replace(/^\uFEFF/, '')
+        .trimStart()
+        .toLowerCase();
+    return start.startsWith('<!doctype html') || start.startsWith('<html');
+}
+function judgePage(text, status, path) {
+    for (const tag of startTags(text)) {
+        if (tag.name === 'title' && isErrorTitle(tag.text ?? ''))
+            return bad('body', `answers ${status} with an error page`);
+        // A login form may well be an application's front page, but not what stands behind any other path.
+        if (path !== '/' && tag.name === 'input' && tag.attributes.get('type')?.toLowerCase() === 'password')
+            return bad('body', `answers ${status} with a login page`);
+    }
+    return { ok: true };
+}
+function isErrorTitle(title) {
+    const line = title.trim().toLowerCase();
+    const words = line.replace(/^(error\s*)?[45]\d\d[\s:|,.-]*/, '');
+    return ERROR_PAGES.some((page) => words.startsWith(page)) || (words === '' && line !== '');
+}
+function judgeText(answer, text, status) {
+    const type = (answer.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
+    const declared = type === 'application/json' || type.endsWith('+json');
+    const start = text.trimStart()[0];
+    if (declared || start === '{' || start === '[') {
+        const parsed = parseJson(text);
+        if (parsed !== undefined) {
+            const complaint = judgeJson(parsed.value);
+            return complaint === undefined ? { ok: true } : bad('body', `answers ${status}, but ${complaint}`);
+        }
+        if (declared)
+            return bad('body', answer.whole
+                ? `answers ${status} with JSON that cannot be read`
+                : `answers ${status} with JSON longer than ${answer.body.length} bytes`);
+    }
+    const line = text.trim().slice(0, 80).split(/\r?\n/)[0];
+    const word = normal(line.split(/[:.,;!]/)[0]);
+    if (SICK.has(word) || isErrorTitle(line))
+        return bad('body', `answers ${status} with an error text`);
+    return { ok: true };
+}
+function parseJson(text) {
+    try {
+        return { value: JSON.parse(text.replace(/^\uFEFF/, '')) };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What a JSON health answer complains of, or undefined. Its own overall word counts; without one, its parts do. */
+function judgeJson(value) {
+    if (!isRecord(value))
+        return undefined;
+    const own = fieldsComplaint(value);
+    if (own.complaint !== undefined || own.decided)
+        return own.complaint;
+    for (const part of Object.values(value)) {
+        if (!isRecord(part))
+            continue;
+        for (const inner of [part, ...Object.values(part).filter(isRecord)]) {
+            const { complaint } = fieldsComplaint(inner);
+            if (complaint !== undefined)
+                return `a part of it says so: ${complaint}`;
+        }
+    }
+    return undefined;
+}
+function fieldsComplaint(record) {
+    let decided = false;
+    for (const [key, value] of Object.entries(record)) {
+        const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
+        if (field !== undefined) {
+            if (value === false)
+                return { complaint: `its field "${field}" is false`, decided: true };
+            if (typeof value === 'number' && value >= 400)
+                return { complaint: `its field "${field}" is ${value}`, decided: true };
+            if (typeof value === 'string') {
+                const word = normal(value);
+                if (SICK.has(word))
+                    return { complaint: `its field "${field}" says "${word}"`, decided: true };
+            }
+            if (typeof value !== 'object')
+                decided = true;
+        }
+        if (/^(error|errors)$/i.test(key) && isTold(value))
+            return { complaint: `it holds an "${key.toLowerCase()}"`, decided: true };
+        if (/^status_?code$/i.test(key) && typeof value === 'number' && value >= 400)
+            return { complaint: `its status code is ${value}`, decided: true };
+    }
+    return { decided };
+}
+/** True for an error field that tells of an error: not null, false, 0, '', [] or {}. */
+function isTold(value) {
+    if (Array.isArray(value))
+        return value.length > 0;
+    if (isRecord(value))
+        return Object.keys(value).length > 0;
+    return typeof value === 'string' ? !['', 'none', 'null', 'no'].includes(normal(value)) : Boolean(value);
+}
+function judgeVersion(answer, text, expected, opinion) {
+    const headers = Object.values(answer.headers).flat();
+    const holds = (wanted) => text.includes(wanted) || headers.some((value) => value?.includes(wanted));
+    if (expected.expectVersion !== undefined && !holds(expected.expectVersion))
+        return bad('version', `answers ${answer.status}, but not as the expected version`);
+    if (expected.expectSha !== undefined) {
+        const named = namedCommits(answer, text);
+        const wanted = expected.expectSha.toLowerCase();
+        if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha) || sha.startsWith(wanted)))
+            return bad('version', `answers ${answer.status}, but as commit ${named[0].slice(0, 7)} instead of ${wanted.slice(0, 7)}`);
+    }
+    return opinion;
+}
+/** Commits (7 to 40 hex digits, lower case) that an answer names as its own. */
+function namedCommits(answer, text) {
+    const candidates = COMMIT_HEADERS.map((name) => answer.headers[name]);
+    const parsed = parseJson(text);
+    if (parsed !== undefined && isRecord(parsed.value)) {
+        for (const [key, value] of Object.entries(parsed.value)) {
+            if (COMMIT_FIELDS.has(key.toLowerCase().replace(/[_-]/g, '')))
+                candidates.push(value);
+        }
+    }
+    return candidates
+        .filter((value) => typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value))
+        .map((sha) => sha.toLowerCase());
+}
+function normal(text) {
+    return text
+        .trim()
+        .toLowerCase()
+        .replace(/[-_\s]+/g, ' ');
+}
+function isRecord(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/loopback.js
+/** True for names and addresses of the machine itself, also bracketed as in a URL. */
+function isLoopback(host) {
+    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+    return (name === 'localhost' ||
+        name.endsWith('.localhost') ||
+        name === '::1' ||
+        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/assets.js
+
+
+
+/** Scripts and styles of one page that are asked for at most. */
+const MOST_ASSETS = 200;
+/**
+ * The scripts and styles that a page links to on its own origin, once each, in order: `<script src>`, style sheets,
+ * module preloads and preloaded scripts and styles. Those of other origins (a CDN) are not ours to judge.
+ * `knownAs` is the public origin of an application that is asked on loopback.
+ */
+function assetUrls(html, page, knownAs) {
+    const found = new Map();
+    let base = page;
+    let baseSeen = false;
+    for (const { name, attributes } of startTags(html)) {
+        if (name === 'base' && !baseSeen && attributes.has('href')) {
+            base = resolve(attributes.get('href'), page) ?? page;
+            baseSeen = true;
+        }
+        const link = name === 'script' ? scriptSource(attributes) : name === 'link' ? linkTarget(attributes) : '';
+        const url = link.trim() === '' ? undefined : resolve(link.trim(), base);
+        if (url === undefined || !isSameOrigin(url, page, knownAs))
+            continue;
+        url.hash = '';
+        found.set(url.href, url);
+    }
+    return [...found.values()];
+}
+function scriptSource(attributes) {
+    return attributes.get('src') ?? '';
+}
+function linkTarget(attributes) {
+    const rel = (attributes.get('rel') ?? '').toLowerCase().split(/\s+/);
+    const as = (attributes.get('as') ?? '').toLowerCase();
+    const wanted = rel.includes('stylesheet') ||
+        rel.includes('modulepreload') ||
+        (rel.includes('preload') && (as === 'script' || as === 'style'));
+    return wanted ? (attributes.get('href') ?? '') : '';
+}
+function resolve(link, base) {
+    try {
+        return new URL(link, base);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isSameOrigin(url, page, knownAs) {
+    if (url.origin === page.origin)
+        return true;
+    // On loopback an application may name itself by another name; it is asked at the address of the page.
+    const ownName = isLoopback(page.hostname) && isLoopback(url.hostname) && url.port === page.port;
+    if (!ownName && url.origin !== knownAs)
+        return false;
+    url.protocol = page.protocol;
+    url.host = page.host;
+    return true;
+}
+/** Why an asset is bad, or undefined: anything but 200 is, and so is a page in the place of a script. */
+function judgeAsset(answer) {
+    if (answer.status !== 200)
+        return `answers ${answer.status}`;
+    if (isHtml(answer.headers['content-type'], ''))
+        return 'answers with an HTML page';
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/redirects.js
+
+/** Redirects of the root page that are followed at most. */
+const MOST_REDIRECTS = 3;
+/** Path segments behind which an application asks who you are, instead of showing that it works. */
+const LOGIN_SEGMENTS = new Set([
+    'login',
+    'log-in',
+    'log_in',
+    'signin',
+    'sign-in',
+    'sign_in',
+    'auth',
+    'sso',
+    'oauth',
+    'oauth2',
+    'saml',
+    'wp-login',
+]);
+/** True where a path leads to a login page: `/login`, `/en/sign-in`, `/wp-login.php`, `/api/auth/signin`. */
+function isLoginPath(path) {
+    return path
+        .toLowerCase()
+        .split('/')
+        .some((segment) => LOGIN_SEGMENTS.has(segment.split('.')[0]));
+}
+/**
+ * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
+ * most three, never to a login page and never in a circle. On loopback the application may name itself by another
+ * loopback name, by https, or by its public origin (`known as`): such a redirect is followed on the address asked.
+ */
+function decideRedirect(from, location, visited, root, knownAs) {
+    if (location === undefined)
+        return { refuse: 'redirects without saying where to' };
+    const to = redirects_resolve(location, from);
+    if (to === undefined)
+        return { refuse: 'redirects to something that is not a URL' };
+    if (to.origin === knownAs || isLoopbackItself(from, to)) {
+        to.protocol = from.protocol;
+        to.host = from.host;
+    }
+    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
+    if (to.origin !== from.origin) {
+        return {
+            refuse: to.hostname === from.hostname && to.protocol !== from.protocol
+                ? `redirects to ${to.protocol}//; give health-url so`
+                : 'redirects to another origin',
+        };
+    }
+    if (!root)
+        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
+    if (isLoginPath(to.pathname))
+        return { refuse: `redirects to a login page, ${to.pathname}` };
+    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
+        return { refuse: 'redirects in a circle' };
+    if (visited.length >= MOST_REDIRECTS)
+        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
+    return { follow: to };
+}
+/**
+ * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
+ * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
+ */
+function publicOrigin(from, location) {
+    if (location === undefined || !isLoopback(from.hostname))
+        return undefined;
+    const to = redirects_resolve(location, from);
+    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
+        return undefined;
+    const samePath = to.pathname === from.pathname && to.search === from.search;
+    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
+}
+function redirects_resolve(location, from) {
+    try {
+        return new URL(location, from);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isLoopbackItself(from, to) {
+    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
+}
+function withoutFragment(url) {
+    return url.origin + url.pathname + url.search;
+}
+
+// EXTERNAL MODULE: external "node:tls"
+var external_node_tls_ = __nccwpck_require__(1692);
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/request-words.js
+
+/** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
+function certificateWords(code, days) {
+    if (days !== undefined && days < 0) {
+        const ago = -days === 1 ? 'less than a day ago' : `${-days - 1} ${-days === 2 ? 'day' : 'days'} ago`;
+        return `the TLS certificate expired ${ago}`;
+    }
+    if (code === 'CERT_NOT_YET_VALID')
+        return 'the TLS certificate is not valid yet';
+    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+        return 'the TLS certificate is for another name';
+    return `the TLS certificate is not trusted (${code})`;
+}
+/** What had been reached when the time was over. */
+function timeoutWords(part, timeout) {
+    const within = `within ${(0,duration/* formatDuration */.a)(timeout)}`;
+    const words = {
+        dns: `the name was not resolved ${within}`,
+        connect: `no connection ${within}`,
+        tls: `connected, but the TLS handshake did not end ${within}`,
+        'first-byte': `connected, but no answer ${within}`,
+        body: `the answer began, but was not complete ${within}`,
+    };
+    return words[part];
+}
+/** What a system error code means on that part of the way. */
+function connectionWords(code, part) {
+    const told = code === undefined ? '' : ` (${code})`;
+    if (code === 'ENOTFOUND' || code === 'ENODATA')
+        return { fault: 'dns', words: `the name does not resolve${told}` };
+    if (code?.startsWith('EAI_'))
+        return { fault: 'dns', words: `the name server did not answer${told}` };
+    if (code === 'ECONNREFUSED')
+        return { fault: 'connect', words: `connection refused${told}` };
+    if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL')
+        return { fault: 'route', words: `no route to the address from this machine${told}` };
+    if (part === 'dns' || part === 'connect')
+        return { fault: 'connect', words: `no connection${told}` };
+    if (part === 'tls')
+        return { fault: 'tls', words: `the TLS handshake failed${told}` };
+    if (code?.startsWith('HPE_'))
+        return { fault: 'cut', words: `the answer is not HTTP${told}` };
+    return part === 'body'
+        ? { fault: 'cut', words: `the answer was cut off${told}` }
+        : { fault: 'cut', words: `the connection was closed without an answer${told}` };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/request.js
+
+
+
+
+
+
+const DAY = 86_400_000;
+/** No usable answer: the message says why in words for a person, without any text from the server. */
+class NoAnswer extends Error {
+    fault;
+    timings;
+    code;
+    certificateDays;
+    constructor(message, about) {
+        super(message);
+        this.name = 'NoAnswer';
+        this.fault = about.fault;
+        this.timings = about.timings;
+        this.code = about.code;
+        this.certificateDays = about.days;
+    }
+}
+function startJourney() {
+    const started = performance.now();
+    const order = ['dns', 'connect', 'tls', 'first-byte', 'body'];
+    let last = started;
+    const journey = {
+        part: 'dns',
+        timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
+        reached(part) {
+            const now = performance.now();
+            journey.timings[part] = round(now - last);
+            last = now;
+            journey.part = order[order.indexOf(part) + 1];
+        },
+        elapsed: () => round(performance.now() - started),
+    };
+    return journey;
+}
+/**
+ * One GET over a connection of its own, so that every part of the way is measured and nothing is reused.
+ * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
+ * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
+ */
+async function get(url, options) {
+    const journey = startJourney();
+    // An address needs no name server.
+    if (isAddress(bareHost(url)))
+        journey.part = 'connect';
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    const socket = request_open(url);
+    let stop = () => { };
+    const stopped = new Promise((_, reject) => {
+        stop = reject;
+    });
+    stopped.catch(() => { });
+    socket.on('error', stop);
+    const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
+    const onAbort = () => stop(new Cancelled());
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+        const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
+        const response = await Promise.race([stopped, request_ask(socket, url, options.headers ?? {})]);
+        journey.reached('first-byte');
+        const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
+        const { body, whole } = request_unpack(read, response.headers['content-encoding'], options.bodyLimit);
+        journey.timings.total = journey.elapsed();
+        return {
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body,
+            whole,
+            timings: journey.timings,
+            ...(certificateDays === undefined ? {} : { certificateDays }),
+        };
+    }
+    catch (error) {
+        journey.timings.total = journey.elapsed();
+        throw explain(error, journey);
+    }
+    finally {
+        clearTimeout(timer);
+        options.signal?.removeEventListener('abort', onAbort);
+        socket.destroy();
+    }
+}
+function request_open(url) {
+    const host = bareHost(url);
+    const secure = url.protocol === 'https:';
+    const target = {
+        host,
+        port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+        autoSelectFamily: true,
+        autoSelectFamilyAttemptTimeout: 500,
+    };
+    if (!secure)
+        return (0,external_node_net_.connect)(target);
+    // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
+    // anything is sent. This also holds where the environment switches verification off.
+    return (0,external_node_tls_.connect)({
+        ...target,
+        rejectUnauthorized: false,
+        ALPNProtocols: ['http/1.1'],
+        ...(isAddress(host) ? {} : { servername: host }),
+    });
+}
+/** Resolves to the certificate's remaining days (undefined without TLS) once the connection may be used. */
+function connected(socket, url, journey) {
+    return new Promise((resolve, reject) => {
+        socket.once('lookup', () => {
+            if (journey.part === 'dns')
+                journey.reached('dns');
+        });
+        socket.once('connect', () => {
+            journey.reached('connect');
+            if (url.protocol !== 'https:') {
+                journey.part = 'first-byte';
+                resolve(undefined);
+            }
+        });
+        socket.once('secureConnect', () => {
+            journey.reached('tls');
+            const days = certificateDays(socket);
+            if (socket.authorized)
+                resolve(days);
+            else
+                reject(certificateError(socket, days, journey));
+        });
+        socket.once('close', () => reject(new Error('closed')));
+    });
+}
+function certificateDays(socket) {
+    const until = Date.parse(socket.getPeerCertificate().valid_to ?? '');
+    return Number.isNaN(until) ? undefined : Math.floor((until - Date.now()) / DAY);
+}
+function certificateError(socket, days, journey) {
+    const reason = socket.authorizationError;
+    const code = typeof reason === 'string' ? reason : (reason?.code ?? 'unverified');
+    return new NoAnswer(certificateWords(code, days), {
+        fault: 'tls',
+        timings: journey.timings,
+        code,
+        days,
+    });
+}
+function request_ask(socket, url, headers) {
+    return new Promise((resolve, reject) => {
+        const request = (0,external_node_http_.request)({
+            method: 'GET',
+            host: url.hostname,
+            path: url.pathname + url.search,
+            headers: {
+                host: url.host,
+                'user-agent': 'muva-deploy-action',
+                accept: '*/*',
+                'accept-encoding': 'identity',
+                'cache-control': 'no-cache',
+                connection: 'close',
+                ...headers,
+            },
+            createConnection: () => socket,
+        });
+        request.once('response', resolve);
+        request.on('error', reject);
+        request.end();
+    });
+}
+function readBody(response, limit) {
+    return new Promise((resolve, reject) => {
+        const chunks = [];
+        let size = 0;
+        const done = (whole) => resolve({ body: Buffer.concat(chunks).subarray(0, limit), whole });
+        response.on('error', reject);
+        if (limit === 0)
+            return done(false);
+        response.on('data', (chunk) => {
+            chunks.push(chunk);
+            size += chunk.length;
+            if (size > limit)
+                done(false);
+        });
+        response.once('end', () => done(true));
+        response.once('close', () => reject(new Error('closed')));
+    });
+}
+/** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
+function request_unpack(read, encoding, limit) {
+    const unpackers = {
+        gzip: external_node_zlib_.gunzipSync,
+        'x-gzip': external_node_zlib_.gunzipSync,
+        deflate: external_node_zlib_.inflateSync,
+        br: external_node_zlib_.brotliDecompressSync,
+    };
+    const unpacker = unpackers[(encoding ?? '').trim().toLowerCase()];
+    if (unpacker === undefined || read.body.length === 0)
+        return read;
+    try {
+        return { body: unpacker(read.body, { maxOutputLength: limit }), whole: read.whole };
+    }
+    catch {
+        return { body: read.body, whole: false };
+    }
+}
+function timeoutError(journey, timeout) {
+    return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
+}
+/** Any error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
+function explain(error, journey) {
+    if (error instanceof NoAnswer || error instanceof Cancelled)
+        return error;
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    const { fault, words } = connectionWords(code, journey.part);
+    return new NoAnswer(words, { fault, timings: journey.timings, code });
+}
+/** The host without the brackets of an IPv6 address. */
+function bareHost(url) {
+    return url.hostname.replace(/^\[|\]$/g, '');
+}
+function isAddress(host) {
+    return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}
+function round(milliseconds) {
+    return Math.round(milliseconds * 10) / 10;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/checks.js
+
+
+
+
+/** Bytes of a page or health answer that are read. */
+const BODY_LIMIT = 1_048_576;
+/** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
+const PACE = { tooMany: 2_000, assets: 1_000 };
+/** Assets asked for at a time. */
+const ASSETS_AT_A_TIME = 8;
+/** The checks of one vantage point: each path by its name, and the assets of the root page. */
+function checks_checksOf(target, health) {
+    const last = health.paths[health.paths.length - 1];
+    const checks = health.paths.map((path) => ({
+        name: path,
+        ask: (ask) => askPath(target, path, path === last, health, ask),
+    }));
+    if (health.checkAssets && health.paths.includes('/'))
+        checks.push({ name: 'assets', ask: (ask) => askAssets(target, ask) });
+    return checks;
+}
+async function askPath(target, path, last, health, ask) {
+    return looking(async () => {
+        const page = await getPage(target, path, ask);
+        const { answer } = page;
+        const seen = {
+            status: answer.status,
+            timings: answer.timings,
+            ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
+            ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
+        };
+        if (page.refused !== undefined)
+            return { ok: false, fault: 'redirect', detail: page.refused, ...seen };
+        return { ...judgeAnswer(answer, { ...health, path, last }), ...seen };
+    });
+}
+/** Runs one try; no answer becomes a look that says why. */
+async function looking(work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
+                ? { lasting: 'likely' }
+                : {}),
+            ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
+        };
+    }
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked once more as its proxy would ask.
+ */
+async function getPage(target, path, ask) {
+    let url = new URL(target.baseUrl + path);
+    let behindProxy;
+    const visited = [];
+    for (;;) {
+        const answer = await get(url, {
+            timeout: ask.timeout(),
+            bodyLimit: BODY_LIMIT,
+            signal: ask.signal,
+            headers: proxyHeaders(behindProxy),
+        });
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
+        if ('refuse' in decision)
+            return { url, answer, refused: `answers ${answer.status} and ${decision.refuse}` };
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
+}
+async function askAssets(target, ask) {
+    return looking(async () => {
+        const started = performance.now();
+        const page = await getPage(target, '/', ask);
+        const text = page.answer.body.toString('utf8');
+        if (page.refused !== undefined || page.answer.status !== 200)
+            return { ok: false, status: null, fault: 'assets', detail: 'the root page did not answer 200' };
+        if (!isHtml(page.answer.headers['content-type'], text))
+            return { ok: true, status: null, detail: 'the root page is no HTML page' };
+        const all = assetUrls(text, page.url, page.behindProxy?.origin);
+        const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
+        const timings = { ...page.answer.timings, total: performance.now() - started };
+        const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
+        if (bad.length === 0)
+            return {
+                ok: true,
+                status: 200,
+                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${more}`,
+                timings,
+            };
+        const first = bad[0];
+        return {
+            ok: false,
+            status: first.status,
+            fault: 'assets',
+            pace: PACE.assets,
+            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${more}`,
+            timings,
+        };
+    });
+}
+async function badAssets(urls, headers, ask) {
+    const bad = [];
+    let next = 0;
+    async function work() {
+        for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
+            try {
+                const answer = await get(url, {
+                    timeout: ask.timeout(),
+                    bodyLimit: 0,
+                    headers,
+                    signal: ask.signal,
+                });
+                const why = judgeAsset(answer);
+                if (why !== undefined)
+                    bad.push({ url, status: answer.status, why });
+            }
+            catch (error) {
+                if (!(error instanceof NoAnswer))
+                    throw error;
+                bad.push({ url, status: null, why: error.message });
+            }
+        }
+    }
+    await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
+    return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/probe.js
+
+
+
+
+/**
+ * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
+ * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
+ * @throws Cancelled when the signal fires; an application that is not healthy is no error.
+ */
+async function checkHealth(target, health, options = {}) {
+    const findings = await poll(checks_checksOf(target, health), {
+        timeout: health.timeout,
+        deadline: health.deadline,
+        successes: health.successes,
+        ...(options.signal ? { signal: options.signal } : {}),
+        ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
+    });
+    return factsOf(target, findings);
+}
+/** One try of every check, in parallel; takes at most `health.timeout` for each request and `health.deadline` in all. */
+async function probeOnce(target, health, options = {}) {
+    const started = performance.now();
+    const controller = followingController(options.signal);
+    const { signal } = controller;
+    const timeout = () => Math.max(1, Math.min(health.timeout, health.deadline - (performance.now() - started)));
+    const findings = await Promise.all(checksOf(target, health).map(async (check) => {
+        const look = await check.ask({ timeout, signal });
+        const milliseconds = performance.now() - started;
+        return { name: check.name, ok: look.ok, attempts: 1, good: look.ok ? 1 : 0, look, milliseconds };
+    })).finally(() => controller.abort());
+    return factsOf(target, findings);
+}
+/** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
+const LIGHT = {
+    agent: false,
+    autoSelectFamily: true,
+    headers: { 'user-agent': 'muva-deploy-action' },
+};
+/**
+ * True where the URL answers at all (any status below 500) within `timeout` milliseconds. Very light: nothing is
+ * judged and no body is read, so that it can be asked many times a second during a cutover. Never rejects.
+ */
+function answers(url, timeout) {
+    return new Promise((resolve) => {
+        const send = url.startsWith('https:') ? httpsRequest : httpRequest;
+        const request = send(url, LIGHT);
+        const done = (answer) => {
+            clearTimeout(timer);
+            request.destroy();
+            resolve(answer);
+        };
+        const timer = setTimeout(() => done(false), timeout);
+        request.on('error', () => done(false));
+        request.once('response', (response) => done((response.statusCode ?? 500) < 500));
+        request.end();
+    });
+}
+function factsOf(target, findings) {
+    const facts = findings.map((finding) => factOf(target.from, finding));
+    const seen = findings.find(({ look }) => look.certificateDays !== undefined);
+    if (seen === undefined || !target.baseUrl.startsWith('https:'))
+        return facts;
+    const days = seen.look.certificateDays;
+    const ok = seen.look.fault !== 'tls';
+    return [
+        ...facts,
+        {
+            name: 'certificate',
+            from: target.from,
+            ok,
+            status: null,
+            'latency-ms': null,
+            attempts: seen.attempts,
+            'days-left': days,
+            detail: ok ? `valid for ${days} more ${days === 1 ? 'day' : 'days'}` : (seen.look.detail ?? 'refused'),
+            ...(ok ? {} : { fault: 'tls' }),
+        },
+    ];
+}
+/** One check's outcome as a fact of the report. */
+function factOf(from, { name, ok, attempts, look }) {
+    return {
+        name,
+        from,
+        ok,
+        status: look.status,
+        'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
+        attempts,
+        ...(look.detail === undefined ? {} : { detail: look.detail }),
+        ...(look.timings === undefined ? {} : { timings: look.timings }),
+        ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/health-checks.js
+
+
+
+
+
+
+
+/** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
+function vantagePoints(tools, settings, probeFleet) {
+    const { url, from, rest } = settings.health;
+    return {
+        ...(tools.database ? { database: tools.database } : {}),
+        ...(rest ? { rest } : {}),
+        ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
+        ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
+    };
+}
+/** Milliseconds between two words about what is still being waited for. */
+const PROGRESS_EVERY = 10_000;
+/**
+ * Polls everything there is to ask in parallel. Facts come in a fixed order: database, public URL, servers.
+ * Where the servers cannot be reached over SSH, the others still count and a warning says so.
+ */
+async function askEverything(tools, settings, points, expectSha) {
+    const started = performance.now();
+    const { health } = settings;
+    const settledAfter = new Map();
+    const waiting = new Map();
+    const told = (from) => (name, attempt, look) => {
+        const place = placeOf({ name, from });
+        if (!look.ok || waiting.has(place) || attempt === 1)
+            settledAfter.set(place, performance.now() - started);
+        if (look.ok)
+            waiting.delete(place);
+        else
+            waiting.set(place, `${place} ${look.detail ?? 'is not healthy'} (try ${attempt})`);
+    };
+    const timer = setInterval(() => {
+        const after = (0,duration/* formatDuration */.a)(performance.now() - started);
+        for (const text of waiting.values())
+            tools.log({ kind: 'progress', text: `waiting for health, ${after}: ${text}` });
+    }, PROGRESS_EVERY);
+    timer.unref();
+    const onAttempt = told('runner');
+    const { signal } = tools;
+    try {
+        const [data, outside, inside] = await Promise.all([
+            poll(dataChecks(points), { ...health, signal, onAttempt }),
+            points.outside === undefined
+                ? []
+                : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...(expectSha === undefined ? {} : { expectSha }) }, { signal, onAttempt }),
+            points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
+        ]);
+        const now = performance.now() - started;
+        for (const fact of inside)
+            settledAfter.set(placeOf(fact), now);
+        return {
+            facts: [...data.map((finding) => factOf('runner', finding)), ...outside, ...inside],
+            settledAfter,
+        };
+    }
+    finally {
+        clearInterval(timer);
+    }
+}
+async function askInside(tools, settings, probeFleet, points) {
+    try {
+        return await probeFleet(tools, settings);
+    }
+    catch (error) {
+        if (error instanceof Cancelled || points.outside === undefined)
+            throw error;
+        const [problem] = problemsOf(error);
+        tools.log({
+            kind: 'warning',
+            problem: {
+                ...problem,
+                message: `the application could not be asked on the server: ${problem.message}`,
+            },
+        });
+        return [];
+    }
+}
+function dataChecks(points) {
+    const { database, rest } = points;
+    return [
+        ...(database ? [{ name: DATABASE_CHECKS.database, ask: (ask) => askDatabase(database, ask) }] : []),
+        ...(rest ? [{ name: DATABASE_CHECKS.rest, ask: (ask) => askRest(rest, ask) }] : []),
+    ];
+}
+async function askDatabase(database, ask) {
+    const started = performance.now();
+    const look = (rest) => ({
+        ok: false,
+        status: null,
+        timings: { ...NOT_MEASURED, total: performance.now() - started },
+        ...rest,
+    });
+    const timeout = ask.timeout();
+    // A connection is made with patience, longer than one try here may take.
+    const own = poll_followingController(ask.signal);
+    const timer = setTimeout(() => own.abort(), timeout);
+    try {
+        const sending = database.send('select 1', { deadline: timeout, signal: own.signal });
+        await Promise.race([sending, aborted(own.signal)]);
+        return look({ ok: true });
+    }
+    catch (error) {
+        if (ask.signal.aborted)
+            throw new Cancelled();
+        if (own.signal.aborted)
+            return look({ fault: 'timeout', detail: `no answer within ${(0,duration/* formatDuration */.a)(timeout)}` });
+        const [problem] = problemsOf(error);
+        return look({
+            fault: 'query',
+            detail: problem.message,
+            // A wrong password must not be tried again and again: poolers lock the door after a few.
+            ...(isHopeless(error, problem.code) ? { lasting: 'certain' } : {}),
+        });
+    }
+    finally {
+        clearTimeout(timer);
+        own.abort();
+    }
+}
+const NOT_MEASURED = { dns: null, connect: null, tls: null, 'first-byte': null };
+function aborted(signal) {
+    return new Promise((_, reject) => {
+        if (signal.aborted)
+            reject(new Cancelled());
+        signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+    });
+}
+/** True where the server itself refused, and not for a reason that passes. */
+function isHopeless(error, code) {
+    if (code === '401' || code === '403')
+        return true;
+    const fromServer = code !== undefined && /^[0-9FHPX][0-9A-Z]{4}$/.test(code);
+    return fromServer && !PASSING.has(code) && errorMeaning(error) === 'stop';
+}
+/** SQLSTATEs of a server that is starting, stopping or full. */
+const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
+/** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
+async function askRest(rest, ask) {
+    const key = rest.key.reveal();
+    try {
+        const answer = await get(new URL(rest.url), {
+            timeout: ask.timeout(),
+            bodyLimit: 0,
+            headers: { apikey: key, authorization: `Bearer ${key}` },
+            signal: ask.signal,
+        });
+        const { status, timings } = answer;
+        if (status >= 200 && status <= 299)
+            return { ok: true, status, timings };
+        const refused = status === 401 || status === 403;
+        return {
+            ok: false,
+            status,
+            timings,
+            fault: 'status',
+            detail: refused ? `answers ${status}: the service key is not accepted` : `answers ${status}`,
+            ...(refused ? { lasting: 'likely' } : {}),
+        };
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(error.code === 'ENOTFOUND' ? { lasting: 'likely' } : {}),
+        };
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/health.js
+
+
+
+
+
+
+/**
+ * Asks the database, the public URL and the servers in parallel until all are healthy or the deadline is reached,
+ * and says whose fault it is if not. Writes nothing.
+ */
+async function health(tools, settings, options = {}) {
+    const points = vantagePoints(tools, settings, probeFleet);
+    return runPhase('health', tools.log, describePoints(points, settings.health), async (record) => {
+        if (Object.keys(points).length === 0)
+            throw nothingToAsk(settings.health);
+        const startedAt = Date.now();
+        const { facts, settledAfter } = await askEverything(tools, settings, points, commit(options.expectSha));
+        const judgement = verdict_judge(facts, options.before ?? [], {
+            ...settings.health,
+            ...(settings.vps ? { appName: settings.vps.appName } : {}),
+        });
+        record.facts.health = facts;
+        record.facts.healthy = judgement.healthy;
+        record.facts.verdict = judgement.verdict;
+        const took = Date.now() - startedAt;
+        for (const fact of facts) {
+            record.add({
+                name: placeOf(fact),
+                outcome: fact.ok ? 'passed' : 'failed',
+                startedAt,
+                milliseconds: Math.round(settledAfter.get(placeOf(fact)) ?? took),
+                detail: describeFact(fact),
+            });
+        }
+        for (const problem of judgement.warnings)
+            tools.log({ kind: 'warning', problem });
+        const { verdict } = judgement;
+        if (!judgement.healthy) {
+            record.summarise(`health failed after ${(0,duration/* formatDuration */.a)(took)}, verdict ${verdict}.`);
+            throw new Failure(judgement.problems);
+        }
+        const checks = `${facts.length} ${facts.length === 1 ? 'check' : 'checks'}`;
+        record.summarise(`healthy after ${(0,duration/* formatDuration */.a)(took)}: ${checks} passed, verdict ${verdict}, ${settings.health.successes} good answers in a row each.`);
+    });
+}
+/** Milliseconds that the look before a deploy may take: for the checks, and for reaching the servers as well. */
+const BASELINE = { checks: 3_000, servers: 8_000 };
+/**
+ * One quick look before anything is changed, so that what is broken already is not blamed on this run. One good
+ * answer within three seconds is enough, so that a hiccup now does not excuse a fault later. The expected version
+ * is not asked for, because the old one still serves. Servers that give no answer in time count as not asked.
+ * Never fails.
+ */
+async function healthBaseline(tools, settings) {
+    const { expectVersion: _notYet, ...health } = settings.health;
+    const quick = {
+        ...settings,
+        health: {
+            ...health,
+            successes: 1,
+            timeout: Math.min(health.timeout, BASELINE.checks),
+            deadline: Math.min(health.deadline, BASELINE.checks),
+        },
+    };
+    const quiet = { ...tools, log: () => { } };
+    const { inside, ...near } = vantagePoints(tools, quick, probeFleet);
+    const [here, servers] = await Promise.all([
+        askEverything(quiet, quick, near).then(({ facts }) => facts),
+        inside === undefined ? [] : inTime(inside(quiet, quick)),
+    ]).catch(() => [[], []]);
+    return [...here, ...servers];
+}
+/** The facts, or none where they do not come in time or the servers cannot be asked. */
+async function inTime(asking) {
+    let timer;
+    const late = new Promise((resolve) => {
+        timer = setTimeout(() => resolve([]), BASELINE.servers);
+    });
+    try {
+        return await Promise.race([asking.catch(() => []), late]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+function commit(ref) {
+    return ref !== undefined && /^[0-9a-f]{7,40}$/i.test(ref) ? ref : undefined;
+}
+function nothingToAsk(health) {
+    return new Failure({
+        message: health.from === 'vps'
+            ? 'there is nothing to ask: health-from is vps, and no server is given'
+            : 'there is nothing to ask: no database, no health-url and no server is given',
+        next: 'Set health-url, or list health in skip.',
+    });
+}
+function describePoints(points, health) {
+    const places = [
+        ...(points.database ? ['the database'] : []),
+        ...(points.rest ? ["Supabase's REST endpoint"] : []),
+        ...(points.outside === undefined ? [] : ['the public URL']),
+        ...(points.inside ? ['the server'] : []),
+    ];
+    return `asking ${places.join(', ') || 'nothing'} for at most ${(0,duration/* formatDuration */.a)(health.deadline)}`;
+}
+/** `200 in 38 ms (dns 2, connect 3, tls 12, first byte 20), 2 tries`, with the reason where it is not ok. */
+function describeFact(fact) {
+    const latency = fact['latency-ms'];
+    const answer = [
+        ...(fact.status === null || fact.detail !== undefined ? [] : [String(fact.status)]),
+        ...(latency === null ? [] : [`in ${(0,duration/* formatDuration */.a)(latency)}${partsOf(fact.timings)}`]),
+    ].join(' ');
+    const tries = `${fact.attempts} ${fact.attempts === 1 ? 'try' : 'tries'}`;
+    return [fact.detail, answer, fact.name === 'certificate' ? '' : tries].filter(Boolean).join(', ');
+}
+function partsOf(timings) {
+    if (timings === undefined)
+        return '';
+    const parts = ['dns', 'connect', 'tls', 'first-byte']
+        .filter((part) => timings[part] !== null)
+        .map((part) => `${part.replace('-', ' ')} ${Math.round(timings[part])}`);
+    return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/bookmark.js
+
+/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
+const HISTORY_SCHEMA = 'supabase_migrations';
+const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
+/** One row per workflow run that changed the database. */
+const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
+/** One row per migration that this action applied. */
+const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
+/**
+ * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
+ * lock; where the session is known, its end frees the lease at once.
+ */
+const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
+/** How far a file got whose statements cannot all run in one transaction. */
+const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
+/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
+const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
+    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
+/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
+const LOCK_KEY = 1836414561;
+/**
+ * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
+ * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
+ * is there already nothing is written, so that a role which may not create anything gets by.
+ */
+const BOOTSTRAP = `
+  if to_regnamespace('${HISTORY_SCHEMA}') is null then
+    create schema ${HISTORY_SCHEMA};
+  end if;
+  if to_regclass('${HISTORY_TABLE}') is null then
+    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
+  end if;
+  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
+      and attname in ('statements', 'name') and not attisdropped) < 2 then
+    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
+  end if;
+  if to_regclass('${RUNS_TABLE}') is null then
+    create table ${RUNS_TABLE} (
+      run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
+      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
+      outcome text,
+      started_at timestamptz not null default now(), finished_at timestamptz);
+    alter table ${RUNS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${MIGRATIONS_TABLE}') is null then
+    create table ${MIGRATIONS_TABLE} (
+      version text primary key, run_id text not null, position int not null, name text, checksum text,
+      down text, created_objects jsonb, applied_at timestamptz not null default clock_timestamp());
+    alter table ${MIGRATIONS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${LEASE_TABLE}') is null then
+    create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
+      until timestamptz not null, pid int, backend_start timestamptz);
+    alter table ${LEASE_TABLE} enable row level security;
+  end if;
+  if to_regclass('${PARTIAL_TABLE}') is null then
+    create table ${PARTIAL_TABLE} (version text primary key, run_id text not null, done int not null,
+      prefix text not null, building jsonb, updated_at timestamptz not null default now());
+    alter table ${PARTIAL_TABLE} enable row level security;
+  end if;`;
+/** The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state. */
+function runRow(run, environment, previousVersion) {
+    const values = [
+        sql_text_literal(run.id),
+        String(run.attempt),
+        sql_text_literal(environment),
+        sql_text_literal(run.sha),
+        sql_text_literal(run.repository),
+        sql_text_literal(run.actor),
+        sql_text_literal(previousVersion),
+    ];
+    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version)
+    values (${values.join(', ')})
+    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
+      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha;`;
+}
+/** Our row about an applied migration, for the same transaction. */
+function migrationRow(run, migration) {
+    const { version, name, checksum, down, position } = migration;
+    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
+    values (${sql_text_literal(version)}, ${sql_text_literal(run.id)}, ${position}, ${sql_text_literal(name)}, ${sql_text_literal(checksum)}, ${sql_text_literal(down)})
+    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
+      checksum = excluded.checksum, down = excluded.down, created_objects = null, applied_at = clock_timestamp();`;
+}
+
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/readers.js
+var readers = __nccwpck_require__(5680);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/source-text.js
+/** Longest line shown to a person; a longer one is cut around the column. */
+const SHOWN = 160;
+/** Line and column (from 1, in code points) of a place in a file, with its line. `index` counts UTF-16 units. */
+function positionIn(file, source, index) {
+    const end = Math.max(0, Math.min(index, source.length));
+    const lineStart = end === 0 ? 0 : source.lastIndexOf('\n', end - 1) + 1;
+    let line = 1;
+    for (let at = source.indexOf('\n'); at !== -1 && at < lineStart; at = source.indexOf('\n', at + 1))
+        line++;
+    const newline = source.indexOf('\n', lineStart);
+    const lineEnd = newline === -1 ? source.length : newline;
+    const text = source.slice(lineStart, Math.min(lineEnd, lineStart + 100_000)).replace(/\r$/, '');
+    const column = codePoints(source.slice(lineStart, end)) + 1;
+    // A line too long to show is left out: cut, its caret would point at the wrong place.
+    return { file, line, column, ...(text.length <= SHOWN ? { text } : {}) };
+}
+/** UTF-16 index of the code point number `position` (from 1), as PostgreSQL counts. */
+function indexOfCodePoint(source, position) {
+    let index = 0;
+    for (let count = 1; count < position && index < source.length; count++)
+        index += source.codePointAt(index) > 0xffff ? 2 : 1;
+    return index;
+}
+/** Turns UTF-8 byte offsets (as the parser library gives them) into UTF-16 indexes; ascending calls are cheap. */
+function byteToIndex(source) {
+    let index = 0;
+    let bytes = 0;
+    return (byteOffset) => {
+        if (byteOffset < bytes) {
+            index = 0;
+            bytes = 0;
+        }
+        while (bytes < byteOffset && index < source.length) {
+            const code = source.codePointAt(index);
+            bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+            index += code > 0xffff ? 2 : 1;
+        }
+        return index;
+    };
+}
+/** The same text with a range blanked, so that every offset and line stays where it was. */
+function blank(source, from, to) {
+    return source.slice(0, from) + source.slice(from, to).replaceAll(/[^\r\n]/g, ' ') + source.slice(to);
+}
+/** White space and comments left off the start: the index where the first word begins. */
+function skipBlanks(source, from) {
+    let index = from;
+    for (;;) {
+        const rest = source.slice(index, index + 2);
+        if (/^\s/.test(rest))
+            index++;
+        else if (rest === '--') {
+            const end = source.indexOf('\n', index);
+            index = end === -1 ? source.length : end + 1;
+        }
+        else if (rest === '/*')
+            index = endOfBlockComment(source, index);
+        else
+            return index;
+    }
+}
+function endOfBlockComment(source, from) {
+    let depth = 0;
+    for (let index = from; index < source.length; index++) {
+        const two = source.slice(index, index + 2);
+        if (two === '/*') {
+            depth++;
+            index++;
+        }
+        else if (two === '*/') {
+            depth--;
+            index++;
+            if (depth === 0)
+                return index + 1;
+        }
+    }
+    return source.length;
+}
+/** A statement in one short line, for a message. */
+function oneLine(text, longest = 80) {
+    const short = text.replaceAll(/\s+/g, ' ').trim();
+    return short.length > longest ? `${short.slice(0, longest - 1)}…` : short;
+}
+function codePoints(text) {
+    let count = 0;
+    for (let index = 0; index < text.length; index += text.codePointAt(index) > 0xffff ? 2 : 1)
+        count++;
+    return count;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/migration-files.js
+
+
+
+
+
+
+const UP = /^(\d+)_(.*)\.sql$/su;
+const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
+/** Reads every migration of the folder; all problems of all files at once. */
+async function readMigrationFiles(workingDirectory, migrationsDir) {
+    const folder = (0,external_node_path_.join)(workingDirectory, migrationsDir);
+    const names = await listFolder(folder, migrationsDir);
+    const tree = (await (0,external_node_fs_promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
+    const found = { files: [], ignored: [], problems: [], warnings: [] };
+    const downs = new Map();
+    for (const name of names) {
+        const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
+        if (!UP.test(name)) {
+            if (name.endsWith('.sql') || name.toLowerCase().includes('.sql'))
+                found.ignored.push(name);
+            continue;
+        }
+        const read = await readOne((0,external_node_path_.join)(folder, name), file, name, tree, found);
+        if (!read)
+            continue;
+        if (DOWN.test(name))
+            downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
+        else
+            found.files.push({ ...splitName(name), file, ...read, afterHealth: isAfterHealth(read.source) });
+    }
+    for (const migration of found.files) {
+        const down = downs.get((0,external_node_path_.basename)(migration.file));
+        if (down)
+            migration.down = down;
+        downs.delete((0,external_node_path_.basename)(migration.file));
+    }
+    for (const orphan of downs.values())
+        found.warnings.push({
+            message: `${orphan.file} is a down file without the migration that it undoes`,
+            next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
+        });
+    complainAboutNames(found);
+    return found;
+}
+async function listFolder(folder, shown) {
+    try {
+        const entries = await (0,external_node_fs_promises_namespaceObject.readdir)(folder, { withFileTypes: true });
+        return entries
+            .filter((entry) => !entry.isDirectory())
+            .map((entry) => entry.name)
+            .sort(byBytes);
+    }
+    catch {
+        throw new Failure({
+            message: `migrations-dir: ${shown} is not a folder that can be read`,
+            next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
+        });
+    }
+}
+/** Byte order of UTF-8, in which `10_` comes before `9_`. */
+function byBytes(a, b) {
+    return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+function splitName(name) {
+    const match = UP.exec(name);
+    return { version: match[1], name: match[2] };
+}
+async function readOne(path, file, name, tree, found) {
+    const invisible = (0,readers/* invisibleCharacter */.Dy)(name);
+    if (invisible) {
+        found.problems.push({
+            message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
+            next: 'Rename the file without it.',
+        });
+        return undefined;
+    }
+    try {
+        const target = await (0,external_node_fs_promises_namespaceObject.realpath)(path);
+        if (!target.startsWith(tree)) {
+            found.problems.push({
+                message: `${file} is a link that leads out of the project`,
+                next: 'Put the file itself into the folder.',
+            });
+            return undefined;
+        }
+        if (!(await (0,external_node_fs_promises_namespaceObject.stat)(target)).isFile()) {
+            found.ignored.push(name);
+            return undefined;
+        }
+        const bytes = await (0,external_node_fs_promises_namespaceObject.readFile)(target);
+        const source = migration_files_decode(bytes, file, found);
+        return source === undefined
+            ? undefined
+            : { source, checksum: (0,external_node_crypto_.createHash)('sha256').update(bytes).digest('hex') };
+    }
+    catch (error) {
+        found.problems.push({
+            message: `${file} cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'error'}`,
+            next: 'Check the file and its permissions.',
+        });
+        return undefined;
+    }
+}
+/** The text of a file that is UTF-8 without NUL; anything else is a problem with its place. */
+function migration_files_decode(bytes, file, found) {
+    const complain = (message, offset) => {
+        const before = bytes.subarray(0, offset).toString('utf8');
+        const at = positionIn(file, before, before.length);
+        found.problems.push({
+            message: `${file} ${message} at byte ${offset}`,
+            at: { file, line: at.line, column: at.column },
+            next: 'Save the file as UTF-8.',
+        });
+        return undefined;
+    };
+    if (bytes.length >= 2 && (bytes.readUInt16LE(0) === 0xfeff || bytes.readUInt16BE(0) === 0xfeff))
+        return complain('is UTF-16, not UTF-8', 0);
+    const nul = bytes.indexOf(0);
+    if (nul !== -1)
+        return complain('holds a NUL byte', nul);
+    const text = bytes.toString('utf8');
+    const again = Buffer.from(text, 'utf8');
+    if (!again.equals(bytes)) {
+        let offset = 0;
+        while (again[offset] === bytes[offset])
+            offset++;
+        return complain('is not valid UTF-8', offset);
+    }
+    if (!text.startsWith('\ufeff'))
+        return text;
+    found.warnings.push({
+        message: `${file} starts with a byte order mark, which is left out`,
+        at: { file, line: 1, column: 1 },
+        next: 'Save the file as UTF-8 without BOM.',
+    });
+    return text.slice(1);
+}
+const MARKER = /^--\s*deploy:\s*after-health\s*$/i;
+/** True where the comment lines at the very top hold `-- deploy: after-health`. */
+function isAfterHealth(source) {
+    for (const line of source.split('\n', 200)) {
+        const text = line.trim();
+        if (text !== '' && !text.startsWith('--'))
+            return false;
+        if (MARKER.test(text))
+            return true;
+    }
+    return false;
+}
+function complainAboutNames(found) {
+    const byVersion = new Map();
+    for (const migration of found.files) {
+        const other = byVersion.get(migration.version);
+        if (other)
+            found.problems.push({
+                message: `${(0,external_node_path_.basename)(other.file)} and ${(0,external_node_path_.basename)(migration.file)} have the same version ${migration.version}`,
+                at: { file: migration.file, line: 1, column: 1 },
+                next: 'Give one of them a later version; where one is applied already, rename the other.',
+            });
+        byVersion.set(migration.version, migration);
+    }
+    const widths = new Set(found.files.map((migration) => migration.version.length));
+    if (widths.size > 1)
+        found.warnings.push({
+            message: `versions of ${[...widths].sort((a, b) => a - b).join(', ')} digits are mixed: they sort as text, so 10_ comes before 9_`,
+            next: 'Give all versions the same number of digits.',
+        });
+    if (found.ignored.length > 0)
+        found.warnings.push({
+            message: `not migrations, and skipped: ${found.ignored.slice(0, 20).join(', ')}${found.ignored.length > 20 ? ` and ${found.ignored.length - 20} more` : ''}`,
+            next: 'A migration is named <digits>_<name>.sql.',
+        });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/migration-history.js
+
+
+
+/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
+const IGNORED = /[ \t\r\n\f\v;]+/g;
+/** The hash under which a file's text is compared with what any tool has recorded for it. */
+function textHash(source) {
+    return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
+}
+/** The hash of a set of versions: tells whether the history is still the one that was planned from. */
+function historyHash(versions) {
+    return (0,external_node_crypto_.createHash)('md5')
+        .update([...versions].sort(byBytes).join(','))
+        .digest('hex');
+}
+/** The same hash in SQL, over the table as it is now. */
+const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
+/**
+ * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
+ * handed out through a setting, because that is the only way that works over every transport.
+ */
+function lookMessage(locked) {
+    const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+      raise exception using errcode = 'MV003', message = 'another deploy is at work in this database';
+    end if;`;
+    return `do $muva$
+declare
+  look jsonb;
+  part jsonb;
+begin
+  ${locked ? lock : ''}
+  look := pg_catalog.jsonb_build_object(
+    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
+    'backendPid', pg_catalog.pg_backend_pid(),
+    'readOnly', pg_catalog.pg_is_in_recovery(),
+    'initialised', pg_catalog.to_regclass('${HISTORY_TABLE}') is not null,
+    'recorded', '[]'::jsonb, 'environment', null, 'partial', '[]'::jsonb,
+    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
+  ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
+       case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
+         md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
+     from ${HISTORY_TABLE} h`)}
+  ${readTable(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`)}
+  ${readTable(RUNS_TABLE, 'environment', `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`)}
+  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix, 'runId', run_id,
+       'building', building)), '[]') from ${PARTIAL_TABLE}`)}
+  perform pg_catalog.set_config('muva.look', look::text, true);
+end
+$muva$;
+select pg_catalog.current_setting('muva.look') as look`;
+}
+/** Reads a table that may not exist or not be readable into one field of the look. */
+function readTable(table, field, select) {
+    return `if pg_catalog.to_regclass('${table}') is not null and pg_catalog.has_table_privilege('${table}', 'select') then
+    execute $q$${select}$q$ into part;
+    look := look || pg_catalog.jsonb_build_object('${field}', part);
+  end if;`;
+}
+const MISSING_RIGHTS = `
+  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
+    and not has_database_privilege(current_database(), 'create')
+  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
+  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and (to_regclass('${RUNS_TABLE}') is null or to_regclass('${MIGRATIONS_TABLE}') is null or to_regclass('${HISTORY_TABLE}') is null)
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
+  union all select r || ' on ' || t from unnest(array['${HISTORY_TABLE}', '${RUNS_TABLE}', '${MIGRATIONS_TABLE}', '${PARTIAL_TABLE}']) t,
+    unnest(array['select', 'insert', 'update', 'delete']) r
+    where to_regclass(t) is not null and not has_table_privilege(t, r)`;
+/** Looks at history and bookmark in one message. */
+async function lookAtHistory(database, options, locked = false) {
+    const results = await database.send(lookMessage(locked), options);
+    const raw = JSON.parse(String(lastRow(results).look));
+    const { ours = {}, recorded, ...rest } = raw;
+    database.confirmBackend?.(rest.backendPid);
+    return {
+        ...rest,
+        recorded: recorded
+            .map(([version, name, hash]) => ({
+            version,
+            name,
+            textHash: hash,
+            checksum: ours[version]?.[0] ?? null,
+            runId: ours[version]?.[1] ?? null,
+        }))
+            .sort((a, b) => byBytes(a.version, b.version)),
+    };
+}
+/** The row that the last statement with rows gave; the only one that every transport hands out. */
+function lastRow(results) {
+    for (let index = results.length - 1; index >= 0; index--) {
+        const row = results[index].rows[0];
+        if (row)
+            return row;
+    }
+    return {};
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/blockers.js
+
+
+/**
+ * Who holds a table that `text` names, longest transaction first, for the message after a lock time-out; empty where
+ * nobody is seen any more. The server no longer knows whom we waited for, so the names in the text decide.
+ */
+async function nameBlockers(database, text) {
+    const message = `select coalesce(json_agg(b), '[]')::text as blockers from (
+    select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
+      round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
+      string_agg(distinct c.oid::regclass::text, ', ') as tables
+    from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
+    where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm')
+      and l.database = (select oid from pg_database where datname = current_database())
+      and strpos(${sql_text_literal(text)}, c.relname) > 0
+    group by a.pid, 2, a.state, a.xact_start order by a.xact_start limit 3) b`;
+    try {
+        const results = await database.send(message, { deadline: 10_000 });
+        const rows = JSON.parse(String(lastRow(results).blockers));
+        return rows
+            .map(({ pid, who, state, seconds, tables }) => `${who} (pid ${pid}, ${state} for ${seconds} s, holds ${tables})`)
+            .join('; ');
+    }
+    catch {
+        // Only words for a message: the lock time-out itself is told either way.
+        return '';
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/split.js
+/**
+ * Splits a migration as the Supabase CLI does when it fills `schema_migrations.statements`, quirk for quirk, so that
+ * `supabase migration list`, `db push --dry-run` and `migration fetch` see rows they would have written themselves.
+ * It is no parser and nothing is run from it: what runs is decided by PostgreSQL's own grammar.
+ */
+function splitAsCli(source) {
+    const statements = [];
+    let start = 0;
+    let state = READY;
+    for (let end = 0; end < source.length;) {
+        const character = String.fromCodePoint(source.codePointAt(end));
+        end += character.length;
+        state = next(state, character, { source, start, end });
+        if (state === undefined) {
+            keep(statements, source.slice(start, end));
+            start = end;
+            state = READY;
+        }
+    }
+    keep(statements, source.slice(start));
+    return statements;
+}
+function keep(statements, token) {
+    const statement = token.replace(/;+$/, '').trim();
+    if (statement !== '')
+        statements.push(statement);
+}
+const READY = { in: 'ready' };
+/** The state after one more character; undefined at the end of a statement. */
+function next(state, character, token) {
+    switch (state.in) {
+        case 'ready':
+            return fromReady(character, token);
+        case 'dash':
+            return character === '-' ? { in: 'dollar', delimiter: '\n' } : fromReady(character, token);
+        case 'escape':
+            return READY;
+        case 'block':
+            return inBlock(state.depth, character, token);
+        case 'quote':
+            if (character === state.delimiter)
+                return { ...state, closing: !state.closing };
+            return state.closing ? fromReady(character, token) : state;
+        case 'tag':
+            if (character === '$')
+                return { in: 'dollar', delimiter: token.source.slice(state.from, token.end) };
+            return /[\p{L}\p{Nd}_]/u.test(character) ? state : fromReady(character, token);
+        case 'dollar':
+            return endsWith(token, state.delimiter) ? READY : state;
+        case 'atomic': {
+            // A semicolon inside ends nothing, so the inner state stays as it was.
+            const inner = next(state.inner, character, token) ?? state.inner;
+            const closed = inner.in === 'ready' && endsWith(token, state.delimiter);
+            return closed ? READY : { ...state, inner };
+        }
+    }
+}
+function fromReady(character, token) {
+    switch (character) {
+        case '$':
+            return { in: 'tag', from: token.end - 1 };
+        case "'":
+        case '"':
+            return { in: 'quote', delimiter: character, closing: false };
+        case '-':
+            return { in: 'dash' };
+        case '/':
+            return { in: 'block', depth: 0 };
+        case '\\':
+            return { in: 'escape' };
+        case ';':
+            return undefined;
+        case '(':
+            return { in: 'atomic', inner: READY, delimiter: ')' };
+        case 'c':
+        case 'C': {
+            const before = token.end - 'atomic'.length - 1;
+            const atomic = endsWith(token, 'ATOMIC') && before >= token.start && /\s/.test(token.source.charAt(before));
+            return atomic ? { in: 'atomic', inner: READY, delimiter: 'END' } : READY;
+        }
+        default:
+            return READY;
+    }
+}
+function inBlock(depth, character, token) {
+    if (endsWith(token, '/*'))
+        return { in: 'block', depth: depth + 1 };
+    if (depth === 0)
+        return fromReady(character, token);
+    if (!endsWith(token, '*/'))
+        return { in: 'block', depth };
+    return depth === 1 ? READY : { in: 'block', depth: depth - 1 };
+}
+function endsWith({ source, start, end }, text) {
+    const from = end - text.length;
+    return from >= start && source.slice(from, end).toUpperCase() === text.toUpperCase();
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/unit.js
+
+
+
+
+/** Own error codes; class MV is used by nobody else. Verification raises MV1xx. */
+const CODES = {
+    /** The version is recorded already. */
+    recorded: 'MV001',
+    /** The history is not the one that was planned from. */
+    changed: 'MV002',
+    /** Another run holds the lock. */
+    locked: 'MV003',
+    /** A file changed the migration history itself. */
+    tampered: 'MV004',
+    /** The transaction that this message belongs to is gone. */
+    lostTransaction: 'MV006',
+};
+/** Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. */
+function localSettings({ lockTimeout, statementTimeout }) {
+    return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
+  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true),
+  case when pg_catalog.current_setting('server_version_num')::int >= 140000
+    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end;`;
+}
+/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
+function opening(context) {
+    const { run, environment, recorded, baseline } = context;
+    const expected = sql_text_literal(historyHash(recorded));
+    const newest = recorded[recorded.length - 1];
+    return `set transaction isolation level read committed, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(`begin
+  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${sql_text_literal(context.holder ?? '')}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  if ${HISTORY_HASH_SQL} <> ${expected} then
+    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
+  end if;
+  ${runRow(run, environment, newest)}
+  ${baseline.map((file) => historyRow(file)).join('\n  ')}
+end`)};
+${context.before ?? ''}`;
+}
+/** Supabase's own row about a migration. */
+function historyRow(file) {
+    return `insert into ${HISTORY_TABLE} (version, name, statements)
+    values (${sql_text_literal(file.version)}, ${sql_text_literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
+}
+/** Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client. */
+const LEAVE_NOTHING = `
+  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
+  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
+  execute 'discard temp'; execute 'discard sequences';
+  perform case when objsubid = 1
+      then pg_catalog.pg_advisory_unlock((classid::bigint << 32) | objid::bigint)
+      else pg_catalog.pg_advisory_unlock(classid::int, objid::int) end
+    from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()
+      and not (classid = 0 and objid = ${LOCK_KEY});`;
+/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
+const CHECK_DEFERRED = `
+  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
+    begin
+      execute 'set constraints all immediate';
+      raise exception using errcode = 'MV000';
+    exception when sqlstate 'MV000' then null;
+    end;
+  end if;`;
+/** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
+function fileUnit(file, index, recorded, context) {
+    const { source, statements } = file.shape;
+    let body = 'declare started timestamptz := clock_timestamp(); begin\n';
+    body += `raise info '${context.marker} start ${index}';\n`;
+    body += `if exists (select from ${HISTORY_TABLE} where version = ${sql_text_literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
+    const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
+    const { text, lines } = statementLines(source, pieces, 4);
+    body += text;
+    body += `${finishFile(file, index, recorded, context)}
+  raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
+end`;
+    return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
+}
+/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
+function statementLines(source, pieces, firstLine) {
+    const lines = [];
+    let text = '';
+    let line = firstLine;
+    for (const { from, to } of pieces) {
+        const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
+        lines.push({ line, from, to });
+        text += one;
+        line += one.split('\n').length - 1;
+    }
+    return { text, lines };
+}
+/** What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables. */
+function finishFile(file, index, recorded, context) {
+    const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
+    return `${LEAVE_NOTHING}${CHECK_DEFERRED}
+  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
+  if ${HISTORY_HASH_SQL} <> ${sql_text_literal(historyHash(recorded))} then ${tampered} end if;
+  ${historyRow(file)}
+  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
+}
+/** A batch in one message: all of it is committed together, or nothing. */
+function batchMessage(files, context) {
+    const recorded = [...context.recorded, ...context.baseline.map((file) => file.version)];
+    const units = files.map((file, index) => {
+        const unit = fileUnit(file, index, recorded, context);
+        recorded.push(file.version);
+        return unit;
+    });
+    const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
+    const message = [opening({ ...context }), ...units.map((unit) => unit.sql), closing].join('\n');
+    return { message, units };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/file-error.js
+
+
+/** An error that came while a file ran, as a problem with its place in the file. */
+function fileProblem(file, lines, error) {
+    return worded(file, error, file_error_placeOf(file, lines, error));
+}
+/** The same for a file whose statements stood in the message themselves. */
+function placedProblem(file, error, place) {
+    if (!place)
+        return worded(file, error, undefined);
+    const { statement, message = '', position, start = 0 } = place;
+    const inside = position === undefined ? 0 : indexOfCodePoint(message, position) - start;
+    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
+    return worded(file, error, positionIn(file.file, file.source, index));
+}
+function worded(file, error, at) {
+    const next = file_error_nextAction(error);
+    return {
+        message: withoutRowData(error, file.source),
+        code: error.code,
+        ...(at ? { at } : {}),
+        ...(next === undefined ? {} : { next }),
+    };
+}
+/**
+ * The server tells a position for some errors only. For the others the outermost line of its call stack names the
+ * line of our PL/pgSQL body, and with it the statement.
+ */
+function file_error_placeOf(file, lines, error) {
+    const { source } = file.shape;
+    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
+    if (!statement)
+        return undefined;
+    const text = source.slice(statement.from, statement.to);
+    const inside = error.internalQuery === text && error.internalPosition !== undefined
+        ? indexOfCodePoint(text, error.internalPosition)
+        : 0;
+    return positionIn(file.file, file.source, statement.from + inside);
+}
+function statementAt(lines, where) {
+    const calls = [...(where ?? '').matchAll(/inline_code_block\D+(\d+)/g)];
+    const line = Number(calls[calls.length - 1]?.[1] ?? Number.NaN);
+    return lines.find((each) => each.line === line);
+}
+/** Syntax errors come without a call stack, but with the statement. */
+function statementWith(source, lines, query) {
+    return query === undefined
+        ? undefined
+        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
+}
+/**
+ * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
+ * holds that value.
+ */
+function withoutRowData(error, source) {
+    if (!error.code.startsWith('22'))
+        return error.message;
+    const quote = error.message.indexOf('"');
+    const end = error.message.lastIndexOf('"');
+    if (quote === -1 || end <= quote)
+        return error.message;
+    const value = error.message.slice(quote + 1, end);
+    return source.includes(value)
+        ? error.message
+        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
+}
+const NEXT = {
+    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
+    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
+    '57014': 'Where it was the time-out: raise statement-timeout, or make the statement smaller.',
+    '53100': 'The disk of the database is full: make room, then run again.',
+    '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
+    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
+};
+function file_error_nextAction(error) {
+    const own = NEXT[error.code];
+    if (own !== undefined)
+        return own;
+    if (error.code.startsWith('58'))
+        return 'This is a fault of the server (a missing library or file), not of the migration.';
+    if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
+        return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
+    return error.hint;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/batches.js
+/** Together all text of one batch stays far below the largest message that the protocol can carry. */
+const LARGEST_BATCH = 64 * 1024 * 1024;
+/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
+function makeBatches(files, transaction) {
+    const batches = [];
+    let size = 0;
+    let ended;
+    for (const file of files) {
+        const { mode, why, endsBatch } = file.shape;
+        const previous = batches[batches.length - 1];
+        const bytes = Buffer.byteLength(file.source);
+        const reason = !previous
+            ? undefined
+            : transaction === 'each'
+                ? 'one transaction per file was asked for'
+                : ended !== undefined
+                    ? ended
+                    : mode !== 'together'
+                        ? `${batches_name(file)}: ${why ?? mode}`
+                        : previous.mode !== 'together'
+                            ? `${batches_name(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
+                            : size + bytes > LARGEST_BATCH
+                                ? 'the files before it fill one message'
+                                : undefined;
+        if (previous && reason === undefined) {
+            previous.files.push(file);
+            size += bytes;
+        }
+        else {
+            batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
+            size = bytes;
+        }
+        ended = endsBatch === undefined ? undefined : `${batches_name(file)} before it: ${endsBatch}`;
+    }
+    return batches;
+}
+/** What a file is called in steps and messages. */
+function batches_name(file) {
+    return `${file.version}_${file.name}`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/sent.js
+
+
+/** For an answer that is due: longer than the server gives a statement. */
+const GRACE = 30_000;
+function newMarker() {
+    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
+}
+/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
+function markerReader(tools, marker, batch, sent) {
+    return ({ message }) => {
+        if (!message.startsWith(marker))
+            return;
+        const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
+        const file = Number(index);
+        if (event === 'start') {
+            sent.current = file;
+            sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
+        }
+        else if (event === 'done') {
+            sent.times[file].milliseconds = Number(milliseconds);
+            // Run, not applied: that is said after the commit only.
+            tools.log({ kind: 'progress', text: `ran ${batches_name(batch.files[file])}` });
+        }
+    };
+}
+function serverProblem(error) {
+    return {
+        message: error.message,
+        code: error.code,
+        ...(error.hint === undefined ? {} : { next: error.hint }),
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/explicit.js
+
+
+
+
+
+/**
+ * Stands before every message but the first: where the connection was lost and made again in between, this message
+ * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
+ */
+const STILL_INSIDE = `do ${dollarQuote(`begin
+  if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
+      and classid = 0 and objid = ${LOCK_KEY}) then
+    raise exception using errcode = '${CODES.lostTransaction}', message = 'the transaction is gone';
+  end if;
+end`)};\n`;
+/**
+ * One file in an explicit transaction over three messages: for what the one-statement form cannot hold (savepoints,
+ * SELECT INTO, very large files). As safe as that form, with more round trips.
+ */
+async function sendExplicit(tools, batch, context) {
+    const marker = newMarker();
+    const file = batch.files[0];
+    let stage = 'opening';
+    const body = fileMessage(file, marker);
+    const sent = {
+        times: [],
+        current: undefined,
+        explain: (error) => stage === 'file'
+            ? placedProblem(file, error, body.place(error.position, current))
+            : serverProblem(error),
+    };
+    let current;
+    const read = markerReader(tools, marker, batch, sent);
+    const sending = {
+        deadline: context.rules.statementTimeout + GRACE,
+        signal: tools.signal,
+        onNotice: (notice) => {
+            if (notice.message.startsWith(`${marker} at `))
+                current = Number(notice.message.slice(marker.length + 4));
+            else
+                read(notice);
+        },
+    };
+    const { database } = tools;
+    const unit = { ...context, marker };
+    try {
+        await database.send(`begin;\n${opening(unit)}`, sending);
+        stage = 'file';
+        await database.send(body.message, sending);
+        stage = 'closing';
+        const results = await database.send(closing(file, unit), sending);
+        // Committing a transaction that has failed "succeeds": only the answer tells.
+        if (results[results.length - 1]?.command === 'ROLLBACK')
+            throw new Error('the commit was answered with a rollback');
+    }
+    catch (error) {
+        sent.error = error;
+        await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
+    }
+    return sent;
+}
+/** The file's statements one after the other, each announced, so that an error without a position has a place too. */
+function fileMessage(file, marker) {
+    const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
+    const starts = [];
+    let message = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
+    statements.forEach(({ from, to }, index) => {
+        message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
+        starts.push(message.length);
+        message += `${source.slice(from, to)};\n`;
+    });
+    return {
+        message,
+        place(position, current) {
+            const statement = statements[current ?? -1];
+            const start = starts[current ?? -1];
+            if (!statement || start === undefined)
+                return undefined;
+            return { statement, ...(position === undefined ? {} : { message, position, start }) };
+        },
+    };
+}
+function closing(file, context) {
+    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
+    return `${STILL_INSIDE}${localSettings(context.rules)}
+do ${dollarQuote(`begin ${finishFile(file, 0, recorded, context)} end`)};
+${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
+commit`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/resolve.js
+
+
+
+
+
+/** Between two looks at a lock that another holds. */
+const POLL = 500;
+const resolve_LOOK_DEADLINE = 15_000;
+/**
+ * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
+ * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out in time.
+ */
+async function lookUnderLock(database, within) {
+    const until = performance.now() + within;
+    while (performance.now() < until) {
+        try {
+            return await lookAtHistory(database, { deadline: resolve_LOOK_DEADLINE }, true);
+        }
+        catch (error) {
+            const waitable = error instanceof Failure ||
+                errorMeaning(error) !== 'stop' ||
+                (error instanceof SqlError && error.code === CODES.locked);
+            if (!waitable)
+                throw error;
+        }
+        await pause(POLL);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/wait-for-lock.js
+
+
+
+
+/** What one run waits for another one's lock, in milliseconds. */
+const LOCK_WAIT = 10 * 60_000;
+/** Who a session is: what it says in the comment at the head of its message. */
+const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
+/**
+ * Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. The lease's
+ * table may not exist yet, so the answer is made at run time.
+ */
+const LOOK = `do $muva$
+declare
+  free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
+  held jsonb;
+begin
+  if not free then
+    select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
+      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into held
+    from pg_locks l join pg_stat_activity a using (pid)
+    where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
+      and l.database = (select oid from pg_database where datname = current_database()) limit 1;
+  elsif to_regclass('${LEASE_TABLE}') is not null then
+    execute $q$select jsonb_build_object('pid', l.pid, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
+        'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
+      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
+    free := held is null;
+  end if;
+  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', held)::text, true);
+end
+$muva$;
+select current_setting('muva.look') as look`;
+/** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
+async function waitForLock({ database, log, signal }, within) {
+    const until = performance.now() + within;
+    let told = '';
+    for (;;) {
+        const row = lastRow(await database.send(LOOK, { deadline: 15_000, signal }));
+        const look = JSON.parse(String(row.look));
+        if (look.free)
+            return;
+        const who = look.holder ? describe(look.holder) : 'another run';
+        if (performance.now() > until)
+            throw new Failure({
+                message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
+                next: look.holder?.pid
+                    ? `Wait for that run. Where it is dead: select pg_terminate_backend(${look.holder.pid});`
+                    : 'Wait for that run, then run again.',
+            });
+        if (who !== told)
+            log({ kind: 'progress', text: `waiting for ${who}` });
+        told = who;
+        await pause(400 + Math.random() * 200, signal);
+    }
+}
+function describe({ pid, label, user, state, seconds }) {
+    const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
+    const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
+    return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/apply.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** A cut connection is noticed by the server within a second; a lost network takes longer. */
+const RESOLVE_WITHIN = 120_000;
+const TRIES = 6;
+/** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
+async function applyBatch(tools, batch, context) {
+    let cuts = 0;
+    for (let attempt = 1;; attempt++) {
+        const sent = await (batch.mode === 'explicit' ? sendExplicit : sendTogether)(tools, batch, context);
+        if (sent.error === undefined)
+            return { kind: 'done', times: sent.times };
+        const { error } = sent;
+        if (error instanceof SqlError && error.code === CODES.locked) {
+            await waitForLock(tools, LOCK_WAIT);
+            continue;
+        }
+        const verdict = apply_judge(error, batch, sent, tools.signal);
+        if (verdict.kind === 'retry' && verdict.problem.code === '55P03')
+            verdict.problem = await withBlockers(tools, batch, verdict);
+        if (verdict.kind === 'retry' && attempt < TRIES) {
+            const wait = backoff(attempt, 500, 8_000);
+            tools.log({
+                kind: 'progress',
+                text: `${verdict.problem.message}; trying again in ${Math.round(wait / 100) / 10} s`,
+            });
+            await pause(wait, tools.signal);
+        }
+        else if (verdict.kind === 'retry')
+            return { kind: 'failed', problem: verdict.problem, at: verdict.at, times: sent.times };
+        else if (verdict.kind === 'resolve') {
+            const outcome = await resolveBatch(tools, batch, context, sent.times);
+            // Not applied, and nobody is at work any more: once more, but not for ever.
+            if (outcome === 'again' && ++cuts <= 2 && !tools.signal.aborted)
+                continue;
+            if (outcome !== 'again')
+                return outcome;
+            return tools.signal.aborted
+                ? { kind: 'cancelled' }
+                : { kind: 'failed', problem: lost(error), at: undefined, times: sent.times };
+        }
+        else
+            return verdict;
+    }
+}
+async function sendTogether(tools, batch, context) {
+    const marker = newMarker();
+    const { message, units } = batchMessage(batch.files, { ...context, marker });
+    const sent = {
+        times: [],
+        current: undefined,
+        explain: (error) => {
+            const index = sent.current ?? -1;
+            const [file, unit] = [batch.files[index], units[index]];
+            return file && unit ? fileProblem(file, unit.lines, error) : serverProblem(error);
+        },
+    };
+    try {
+        await tools.database.send(message, {
+            deadline: context.rules.statementTimeout + GRACE,
+            signal: tools.signal,
+            onNotice: markerReader(tools, marker, batch, sent),
+        });
+    }
+    catch (error) {
+        sent.error = error;
+    }
+    return sent;
+}
+function apply_judge(error, batch, sent, signal) {
+    if (error instanceof Cancelled)
+        return { kind: 'cancelled' };
+    if (error instanceof Failure)
+        return { kind: 'failed', problem: error.problems[0], at: undefined, times: sent.times };
+    const meaning = errorMeaning(error);
+    if (meaning === 'resolve')
+        return { kind: 'resolve' };
+    if (!(error instanceof SqlError))
+        throw error;
+    if (error.code === CODES.changed || error.code === CODES.recorded)
+        return { kind: 'changed' };
+    if (error.code === DOES_NOT_VERIFY)
+        return { kind: 'not-verified', problems: verificationProblems(error.message) };
+    if (error.code === '57014' && signal.aborted)
+        return { kind: 'cancelled' };
+    const at = sent.current;
+    const together = batch.files.length > 1 && at !== undefined && at > 0;
+    if (together && error.code === '55006')
+        return { kind: 'split', before: at, why: 'deferred checks of the files before it are still to be made' };
+    if (together && error.code === '53200')
+        return { kind: 'split', before: at, why: 'the lock table of the server is full' };
+    const problem = sent.explain(error);
+    return meaning === 'retry'
+        ? { kind: 'retry', problem, at }
+        : { kind: 'failed', problem, at, times: sent.times };
+}
+/** Adds whom we waited for. */
+async function withBlockers({ database }, batch, { problem, at }) {
+    const blockers = await nameBlockers(database, batch.files[at ?? -1]?.source ?? HISTORY_TABLE);
+    return blockers === ''
+        ? problem
+        : {
+            ...problem,
+            message: `${problem.message}, blocked by ${blockers}`,
+            next: 'Run again at a quieter time, raise lock-timeout, or end the session that holds it: select pg_terminate_backend(<pid>);',
+        };
+}
+function lost(error) {
+    return {
+        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
+        next: 'Nothing of this batch was applied. Run again.',
+    };
+}
+/** Takes the lock, then looks: applied by us, applied by another run, or not at all. */
+async function resolveBatch(tools, batch, context, times) {
+    tools.log({
+        kind: 'progress',
+        text: 'no answer came: looking at the history, under the lock, whether it was applied',
+    });
+    const look = await lookUnderLock(tools.database, RESOLVE_WITHIN);
+    if (!look)
+        return {
+            kind: 'unknown',
+            problem: {
+                message: 'the answer to the commit was lost, and the database could not be asked since',
+                next: 'Run again when the database can be reached: it finds out by itself what was applied.',
+            },
+        };
+    const ours = new Map(look.recorded.map((row) => [row.version, row.runId]));
+    const wanted = [...batch.files, ...context.baseline];
+    const present = wanted.filter((file) => ours.has(file.version));
+    if (present.length === 0)
+        return 'again';
+    const byUs = batch.files.every((file) => ours.get(file.version) === context.run.id);
+    return byUs && present.length === wanted.length ? { kind: 'done', times } : { kind: 'changed' };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/index-build.js
+
+
+
+
+const DEADLINE = 30_000;
+/** How long a killed build of ours may take to be gone from the server. */
+const BUILDER_GONE_WITHIN = 60_000;
+/** What a CREATE INDEX CONCURRENTLY builds; undefined for other statements. */
+function buildOf({ kind, node }) {
+    const relation = node.relation;
+    if (kind !== 'IndexStmt' || !relation?.relname)
+        return undefined;
+    const schema = relation.schemaname === undefined ? [] : [relation.schemaname];
+    return {
+        relation: identifier(...schema, relation.relname),
+        ...(typeof node.idxname === 'string' ? { index: identifier(...schema, node.idxname) } : {}),
+    };
+}
+/** The names of a table's invalid indexes: what a failed or killed concurrent build leaves behind. */
+async function index_build_invalidIndexes({ database, signal }, relation) {
+    const results = await database.send(`select coalesce(json_agg(i.indexrelid::regclass::text), '[]')::text as names from pg_index i
+     where i.indrelid = to_regclass(${sql_text_literal(relation)}) and not i.indisvalid`, { deadline: DEADLINE, signal });
+    return JSON.parse(String(lastRow(results).names));
+}
+/**
+ * Drops the invalid indexes that our own try left on a table; those that were there before are not ours. Waits until
+ * nobody builds on that table any more. Does its work even when the run was cancelled.
+ */
+async function dropLeftovers(tools, build) {
+    const { database, log } = tools;
+    const patient = { ...tools, signal: new AbortController().signal };
+    const until = performance.now() + BUILDER_GONE_WITHIN;
+    for (;;) {
+        const results = await database.send(`select count(*)::int as builders from pg_stat_progress_create_index where relid = to_regclass(${sql_text_literal(build.relation)})`, { deadline: DEADLINE });
+        if (Number(lastRow(results).builders) === 0 || performance.now() > until)
+            break;
+        await pause(500);
+    }
+    for (const index of await index_build_invalidIndexes(patient, build.relation)) {
+        if (build.before.includes(index))
+            continue;
+        log({ kind: 'progress', text: `dropping ${index}, which an unfinished build of ours left invalid` });
+        await database.send(`drop index concurrently if exists ${index}`, { deadline: DEADLINE });
+    }
+}
+/**
+ * CREATE INDEX CONCURRENTLY IF NOT EXISTS reports success over an invalid index of the same name. A Failure for that
+ * trap; undefined where the index is as it should be.
+ */
+async function trappedIndex(tools, wanted) {
+    if (wanted.index === undefined)
+        return undefined;
+    const invalid = await index_build_invalidIndexes(tools, wanted.relation);
+    const results = await tools.database.send(`select to_regclass(${sql_text_literal(wanted.index)})::text as name`, {
+        deadline: DEADLINE,
+        signal: tools.signal,
+    });
+    const name = String(lastRow(results).name);
+    if (!invalid.includes(name))
+        return undefined;
+    return new Failure({
+        message: `the index ${name} is invalid: a build that failed earlier left it, and IF NOT EXISTS takes it for good`,
+        next: `It is not ours to drop. Run: drop index concurrently ${name};  and then deploy again.`,
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/outside.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+const outside_TRIES = 6;
+/** The lease outlives the longest statement by this much. */
+const LEASE_GRACE = 60_000;
+const outside_RESOLVE_WITHIN = 120_000;
+/**
+ * Applies one file some of whose statements cannot run in a transaction: those alone, the others between them
+ * together. How far it got is recorded with each part, so that the next run goes on behind the last committed part
+ * instead of failing on what exists already. The file is in the history only when all of it is done.
+ */
+async function applyOutside(tools, batch, context, partial) {
+    const file = batch.files[0];
+    const run = {
+        tools,
+        file,
+        context,
+        holder: `${context.run.id}#${(0,external_node_crypto_.randomBytes)(6).toString('hex')}`,
+        startedAt: Date.now(),
+    };
+    const begun = await begin(run);
+    if (begun)
+        return begun;
+    let done = partial?.done ?? 0;
+    try {
+        const { segments } = file.shape;
+        for (; done < segments.length; done++) {
+            const segment = segments[done];
+            const building = done === partial?.done ? partial.building : null;
+            const failed = segment.alone ? await runAlone(run, done, building) : await runTogether(run, done);
+            if (failed)
+                return tellWhatStands(run, done, failed);
+        }
+        return { kind: 'done', times: [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }] };
+    }
+    finally {
+        await release(run);
+    }
+}
+/** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
+async function begin(run) {
+    const { tools, context, holder } = run;
+    const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
+    for (let attempt = 1;; attempt++) {
+        try {
+            await tools.database.send(text, { deadline: GRACE + context.rules.lockTimeout, signal: tools.signal });
+            return undefined;
+        }
+        catch (error) {
+            if (error instanceof Cancelled || tools.signal.aborted)
+                return { kind: 'cancelled' };
+            if (error instanceof Failure)
+                return { kind: 'failed', problem: error.problems[0], at: 0, times: [] };
+            if (error instanceof SqlError && error.code === CODES.locked)
+                await waitForLock(tools, LOCK_WAIT);
+            else if (error instanceof SqlError && error.code === CODES.changed)
+                return { kind: 'changed' };
+            else if (errorMeaning(error) === 'stop' || attempt === outside_TRIES)
+                return { kind: 'failed', problem: asProblem(error), at: 0, times: [] };
+            // Taking the lease twice is harmless, so an answer that was lost needs no look.
+            else
+                await pause(backoff(attempt, 500, 8_000), tools.signal);
+        }
+    }
+}
+const leaseUntil = ({ context }) => `clock_timestamp() + interval '${context.rules.statementTimeout + LEASE_GRACE} milliseconds'`;
+/** The session stands in the lease where it lasts: its end then frees the lease at once. */
+function session({ tools }) {
+    return tools.database.transport === 'transaction-pooler'
+        ? { pid: 'null::int', start: 'null::timestamptz' }
+        : {
+            pid: 'pg_catalog.pg_backend_pid()',
+            start: '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
+        };
+}
+function takeLease(run) {
+    const { pid, start } = session(run);
+    return `insert into ${LEASE_TABLE} (holder, until, pid, backend_start) values (${sql_text_literal(run.holder)}, ${leaseUntil(run)}, ${pid}, ${start})
+    on conflict (single) do update set holder = excluded.holder, until = excluded.until, pid = excluded.pid,
+      backend_start = excluded.backend_start;`;
+}
+/** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
+function renewLease(run) {
+    const { pid, start } = session(run);
+    return `update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
+    where holder = ${sql_text_literal(run.holder)};
+  if not found then
+    raise exception using errcode = '${CODES.changed}', message = 'another run has taken over this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  if exists (select from ${HISTORY_TABLE} where version = ${sql_text_literal(run.file.version)}) then
+    raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already';
+  end if;`;
+}
+async function release({ tools, holder }) {
+    const message = `delete from ${LEASE_TABLE} where holder = ${sql_text_literal(holder)}`;
+    await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
+}
+/** PL/pgSQL that ends part number `index`: progress where more follows, both history rows after the last. */
+function recordPart(run, index) {
+    const { file, context } = run;
+    const last = index === file.shape.segments.length - 1;
+    if (!last)
+        return `${LEAVE_NOTHING}${CHECK_DEFERRED}
+  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix) values (${sql_text_literal(file.version)}, ${sql_text_literal(context.run.id)}, ${index + 1}, ${sql_text_literal(prefixOf(file, index + 1))})
+    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
+      building = null, updated_at = now();`;
+    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
+    return `${finishFile(file, 0, recorded, { ...context, marker: '' })}
+  delete from ${PARTIAL_TABLE} where version = ${sql_text_literal(file.version)};`;
+}
+/** SHA-256 of the text that the first `parts` parts were made from: editing it later would be a lie. */
+function prefixOf(file, parts) {
+    const statements = file.shape.segments.slice(0, parts).flatMap((segment) => segment.statements);
+    const end = statements[statements.length - 1]?.to ?? 0;
+    return (0,external_node_crypto_.createHash)('sha256').update(file.source.slice(0, end)).digest('hex');
+}
+/** A part that is one transaction. */
+async function runTogether(run, index) {
+    const { file, context } = run;
+    const segment = file.shape.segments[index];
+    const { body, lines } = partBody(run, segment, index);
+    const last = index === file.shape.segments.length - 1;
+    const message = `set transaction isolation level read committed, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(body)};
+${last ? (context.after ?? '') : ''}`;
+    return sendPart(run, index, message, (error) => fileProblem(file, lines, error));
+}
+function partBody(run, segment, index) {
+    const guard = renewLease(run);
+    const { text, lines } = statementLines(run.file.shape.source, segment.statements, guard.split('\n').length + 2);
+    return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
+}
+/** Sends a part that is one transaction; retried, and looked after where no answer came. */
+async function sendPart(run, index, message, explain) {
+    const { tools, context } = run;
+    for (let attempt = 1;; attempt++) {
+        try {
+            await tools.database.send(message, {
+                deadline: context.rules.statementTimeout + GRACE,
+                signal: tools.signal,
+            });
+            return undefined;
+        }
+        catch (error) {
+            if (error instanceof Cancelled)
+                return 'cancelled';
+            if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
+                return 'changed';
+            if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted)
+                return 'cancelled';
+            const meaning = errorMeaning(error);
+            if (meaning === 'resolve') {
+                const state = await partState(run, index);
+                if (state === 'done')
+                    return undefined;
+                if (state === 'unknown')
+                    return { problem: unknownProblem(), outcome: 'unknown' };
+                if (tools.signal.aborted)
+                    return 'cancelled';
+            }
+            if (meaning === 'stop' || attempt === outside_TRIES)
+                return {
+                    problem: error instanceof SqlError ? explain(error) : asProblem(error),
+                    outcome: 'failed',
+                };
+            await pause(backoff(attempt, 500, 8_000), tools.signal);
+        }
+    }
+}
+/** Looks, under the lock, whether part number `index` is committed. */
+async function partState({ tools, file }, index) {
+    const look = await lookUnderLock(tools.database, outside_RESOLVE_WITHIN);
+    if (!look)
+        return 'unknown';
+    if (look.recorded.some((row) => row.version === file.version))
+        return 'done';
+    const partial = look.partial.find((row) => row.version === file.version);
+    return (partial?.done ?? 0) > index ? 'done' : 'not done';
+}
+/** A statement that PostgreSQL runs outside a transaction only: alone in its message, its traces looked after. */
+async function runAlone(run, index, unfinished) {
+    const { tools, file } = run;
+    const statement = file.shape.segments[index].statements[0];
+    const text = file.shape.source.slice(statement.from, statement.to);
+    const build = buildOf(statement);
+    // A killed try of ours may have left an invalid index, or may still be building.
+    if (unfinished)
+        await dropLeftovers(tools, unfinished);
+    const before = build ? await index_build_invalidIndexes(tools, build.relation) : [];
+    const building = build ? { relation: build.relation, before } : null;
+    const noted = await notePart(run, index, building);
+    if (noted)
+        return noted;
+    for (let attempt = 1;; attempt++) {
+        let error = await sendAlone(run, text);
+        if (error === undefined && build) {
+            const trapped = await trappedIndex(tools, build);
+            if (trapped !== undefined)
+                error = trapped;
+        }
+        if (error === undefined)
+            break;
+        if (building)
+            await dropLeftovers(tools, building);
+        if (error instanceof Cancelled || tools.signal.aborted)
+            return 'cancelled';
+        if (error instanceof Failure)
+            return { problem: error.problems[0], outcome: 'failed' };
+        // Index builds are safe to try again, since what they left was dropped; of the others a lost answer tells nothing.
+        const again = errorMeaning(error) === 'retry' || (errorMeaning(error) === 'resolve' && building !== null);
+        if (!again && error instanceof LostConnection)
+            return { problem: unknownAlone(text), outcome: 'unknown' };
+        if (!again || attempt === outside_TRIES)
+            return {
+                problem: error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error),
+                outcome: 'failed',
+            };
+        await pause(backoff(attempt, 500, 8_000), tools.signal);
+    }
+    const message = `set transaction isolation level read committed, read write;
+${localSettings(run.context.rules)}
+do ${dollarQuote(`begin ${renewLease(run)} ${recordPart(run, index)} end`)};
+${index === file.shape.segments.length - 1 ? (run.context.after ?? '') : ''}`;
+    return sendPart(run, index, message, serverProblem);
+}
+/** Records what is about to be tried, so that a later run knows whose invalid index it finds. */
+async function notePart(run, index, building) {
+    const { file, context } = run;
+    const message = `set transaction isolation level read committed, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(`begin ${renewLease(run)}
+  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix, building) values (${sql_text_literal(file.version)}, ${sql_text_literal(context.run.id)},
+    ${index}, ${sql_text_literal(prefixOf(file, index))}, ${building ? `${sql_text_literal(JSON.stringify(building))}::jsonb` : 'null'})
+    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
+      building = excluded.building, updated_at = now();
+end`)};`;
+    return sendPart(run, index - 1, message, serverProblem);
+}
+/**
+ * The time-outs cannot stand in the same message, because that would make it a transaction. A session of our own can
+ * be given them before; behind a transaction pooler they would reach another client, so the role's own hold there.
+ */
+async function sendAlone({ tools, context }, text) {
+    const { database, signal } = tools;
+    const own = database.transport !== 'transaction-pooler';
+    const sending = { deadline: context.rules.statementTimeout + GRACE, signal };
+    try {
+        // These statements wait for other transactions without blocking them: their wait is bounded by the whole time.
+        if (own)
+            await database.send(`set statement_timeout = '${context.rules.statementTimeout}ms'; set lock_timeout = 0;
+         do $m$begin if current_setting('server_version_num')::int >= 140000 then
+           perform set_config('client_connection_check_interval', '500ms', false); end if; end$m$`, sending);
+        await database.send(text, sending);
+        return undefined;
+    }
+    catch (error) {
+        return error;
+    }
+    finally {
+        if (own)
+            await database.send('reset all', { deadline: 5_000 }).catch(() => undefined);
+    }
+}
+/** Says exactly which statements stand, and how to go on. */
+function tellWhatStands(run, done, failure) {
+    const { file } = run;
+    if (failure === 'changed')
+        return { kind: 'changed' };
+    const standing = file.shape.segments.slice(0, done).flatMap((segment) => segment.statements);
+    const next = file.shape.segments[done].statements[0];
+    const line = positionIn(file.file, file.source, next.from).line;
+    const stands = standing.length === 0
+        ? undefined
+        : `Applied and kept: ${standing.length} ${standing.length === 1 ? 'statement' : 'statements'} before line ${line} (${standing
+            .map(({ from, to }) => oneLine(file.source.slice(from, to), 50))
+            .join('; ')}). The file is not recorded; correct it from line ${line} on, and the next run goes on there.`;
+    if (failure === 'cancelled')
+        return { kind: 'cancelled', ...(stands === undefined ? {} : { stands }) };
+    const problem = {
+        ...failure.problem,
+        ...(stands === undefined
+            ? {}
+            : { next: failure.problem.next === undefined ? stands : `${failure.problem.next} ${stands}` }),
+    };
+    if (failure.outcome === 'unknown')
+        return { kind: 'unknown', problem };
+    const times = [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }];
+    return { kind: 'failed', problem, at: 0, times, ...(stands === undefined ? {} : { stands }) };
+}
+function asProblem(error) {
+    if (error instanceof SqlError)
+        return serverProblem(error);
+    if (error instanceof Failure)
+        return error.problems[0];
+    return {
+        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
+        next: 'Run again: it goes on where it stopped.',
+    };
+}
+function unknownProblem() {
+    return {
+        message: 'the answer to the commit was lost, and the database could not be asked since',
+        next: 'Run again when the database can be reached: it finds out by itself what was applied.',
+    };
+}
+function unknownAlone(text) {
+    return {
+        message: `the answer to ${oneLine(text, 60)} was lost: it may have been done`,
+        next: 'Look whether it was done; the next run does it again.',
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/psql-commands.js
+/** Finds psql's commands in a file. Only SQL's lexical rules are needed for it: quotes, dollar quotes, comments. */
+function psqlCommands(source) {
+    if (!source.includes('\\'))
+        return [];
+    const commands = [];
+    for (let index = 0; index < source.length;) {
+        if (source[index] === '\\') {
+            const newline = source.indexOf('\n', index);
+            const to = newline === -1 ? source.length : newline;
+            const name = /^\\\S*/.exec(source.slice(index, Math.min(to, index + 40)))[0];
+            commands.push({ name, from: index, to, harmless: /^\\(un)?restrict$/.test(name) });
+            index = to;
+        }
+        else
+            index = afterToken(source, index);
+    }
+    return commands;
+}
+const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
+const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+/** The index after the token that starts at `index`: a quoted text, a comment, a word, or one character. */
+function afterToken(source, index) {
+    const character = source[index];
+    if (character === "'" || character === '"')
+        return afterQuote(source, index, character, false);
+    const two = source.slice(index, index + 2);
+    if (two === '--')
+        return endOr(source, source.indexOf('\n', index));
+    if (two === '/*')
+        return afterComment(source, index);
+    if (character === '$') {
+        const tag = match(DOLLAR_TAG, source, index);
+        if (tag === undefined)
+            return index + 1;
+        const end = source.indexOf(tag, index + tag.length);
+        return end === -1 ? source.length : end + tag.length;
+    }
+    const word = match(WORD, source, index);
+    if (word === undefined)
+        return index + 1;
+    const after = index + word.length;
+    // E'...' is the only quote in which a backslash hides the next character.
+    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
+}
+function match(pattern, source, index) {
+    pattern.lastIndex = index;
+    return pattern.exec(source)?.[0];
+}
+function endOr(source, index) {
+    return index === -1 ? source.length : index;
+}
+function afterQuote(source, from, quote, escapes) {
+    let index = from + 1;
+    while (index < source.length) {
+        if (escapes && source[index] === '\\')
+            index += 2;
+        else if (source[index] === quote) {
+            if (source[index + 1] !== quote)
+                return index + 1;
+            index += 2;
+        }
+        else
+            index++;
+    }
+    return source.length;
+}
+function afterComment(source, from) {
+    let depth = 0;
+    let index = from;
+    while (index < source.length) {
+        const two = source.slice(index, index + 2);
+        if (two === '/*')
+            depth++;
+        else if (two === '*/')
+            depth--;
+        else {
+            index++;
+            continue;
+        }
+        index += 2;
+        if (depth === 0)
+            return index;
+    }
+    return source.length;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/classify.js
+
+
+/** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
+const LARGEST_TOGETHER = 8 * 1024 * 1024;
+/** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
+function classify(file, text, parse) {
+    const shape = { mode: 'together', source: text, segments: [], notices: [], problems: [] };
+    const at = (index) => positionIn(file, text, index);
+    for (const command of psqlCommands(text)) {
+        if (command.harmless)
+            shape.source = blank(shape.source, command.from, command.to);
+        else
+            shape.problems.push({
+                message: `${command.name} is a command of psql, not SQL`,
+                at: at(command.from),
+                next: 'Remove the line; a migration is run by the server, not by psql.',
+            });
+    }
+    const parsed = parse(shape.source);
+    if (parsed.wrong) {
+        const copy = copyFromStdin(shape.source, parsed, parse);
+        if (copy !== undefined) {
+            // What follows is data: a backslash in it is no command.
+            const line = at(copy).line;
+            shape.problems = shape.problems.filter((problem) => (problem.at?.line ?? 0) < line);
+            refuseCopy(shape, at(copy));
+        }
+        else if (shape.problems.length === 0)
+            shape.doubt = { message: parsed.wrong.message, code: '42601', at: at(parsed.wrong.index) };
+        return withSize(shape);
+    }
+    shape.statements = parsed.statements;
+    for (const statement of parsed.statements)
+        if (statement.kind === 'CopyStmt')
+            checkCopy(shape, statement, at(statement.from));
+    takeOutTransactions(shape, at);
+    chooseMode(shape, at);
+    if (shape.statements.length === 0)
+        shape.notices.push({
+            message: `${file} holds no statement: it is recorded, and nothing is run`,
+            at: { file, line: 1, column: 1 },
+        });
+    return withSize(shape);
+}
+function withSize(shape) {
+    if (shape.mode === 'together' && Buffer.byteLength(shape.source) > LARGEST_TOGETHER) {
+        shape.mode = 'explicit';
+        shape.why = 'it is larger than 8 MiB';
+    }
+    return shape;
+}
+/** The data lines after COPY FROM STDIN are no SQL, so the parser stops right behind it. */
+function copyFromStdin(source, parsed, parse) {
+    if (!parsed.wrong)
+        return undefined;
+    const before = source.lastIndexOf(';', parsed.wrong.index);
+    if (before === -1)
+        return undefined;
+    const statements = parse(source.slice(0, before + 1)).statements;
+    const last = statements?.[statements.length - 1];
+    return last?.kind === 'CopyStmt' && isStandardStream(last.node) ? last.from : undefined;
+}
+function isStandardStream(copy) {
+    return copy.filename === undefined && copy.is_program !== true;
+}
+function refuseCopy(shape, at) {
+    shape.problems.push({
+        message: 'COPY FROM STDIN needs a client that sends the data',
+        at,
+        next: 'Write the rows as INSERT (pg_dump --inserts does).',
+    });
+}
+function checkCopy(shape, statement, at) {
+    if (!isStandardStream(statement.node))
+        return;
+    if (statement.node.is_from === true)
+        refuseCopy(shape, at);
+    else
+        shape.problems.push({
+            message: 'COPY TO STDOUT would print rows into the log',
+            at,
+            next: 'Remove the statement.',
+        });
+}
+const SAVEPOINTS = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO']);
+/**
+ * A file's own BEGIN and COMMIT are blanked where they come in pairs: the whole file is one transaction anyway.
+ * Any other transaction control would commit or undo a part behind our back, and is refused.
+ */
+function takeOutTransactions(shape, at) {
+    const kept = [];
+    let open;
+    let pairs = 0;
+    const refuse = (statement, message, next) => {
+        shape.problems.push({ message, at: at(statement.from), next });
+    };
+    const drop = (statement) => {
+        shape.source = blank(shape.source, statement.from, statement.to);
+    };
+    for (const statement of shape.statements ?? []) {
+        if (statement.kind !== 'TransactionStmt') {
+            kept.push(statement);
+            continue;
+        }
+        const kind = String(statement.node.kind);
+        if (SAVEPOINTS.has(kind))
+            kept.push(statement);
+        else if (kind === 'TRANS_STMT_BEGIN' || kind === 'TRANS_STMT_START') {
+            if (open)
+                refuse(statement, 'BEGIN inside a transaction', 'Remove it: each file is one transaction anyway.');
+            open = statement;
+            drop(statement);
+        }
+        else if (kind === 'TRANS_STMT_COMMIT' && statement.node.chain !== true && open) {
+            open = undefined;
+            pairs++;
+            drop(statement);
+        }
+        else
+            refuse(statement, `${oneLine(shape.source.slice(statement.from, statement.to)).toUpperCase()} would end the transaction in the middle of the file`, 'Remove it: each file is one transaction, and is applied fully or not at all.');
+    }
+    if (open)
+        refuse(open, 'BEGIN without COMMIT', 'Remove it, or add COMMIT at the end: each file is one transaction anyway.');
+    if (pairs > 0 && shape.problems.length === 0)
+        shape.notices.push({
+            message: `its own BEGIN and COMMIT ${pairs > 1 ? `(${pairs} pairs) ` : ''}are left out: the file is one transaction anyway`,
+            at: at(shape.statements?.[0]?.from ?? 0),
+        });
+    shape.statements = kept;
+}
+function chooseMode(shape, at) {
+    const statements = shape.statements ?? [];
+    const lone = statements.filter((statement) => whyAlone(statement) !== undefined);
+    if (lone.length > 0) {
+        shape.mode = 'outside';
+        shape.why = `${whyAlone(lone[0])} cannot run in a transaction`;
+        for (const statement of statements) {
+            const last = shape.segments[shape.segments.length - 1];
+            if (whyAlone(statement) !== undefined)
+                shape.segments.push({ alone: true, statements: [statement] });
+            else if (last && !last.alone)
+                last.statements.push(statement);
+            else
+                shape.segments.push({ alone: false, statements: [statement] });
+        }
+        if (shape.segments.length > 1)
+            shape.notices.push({
+                message: `${shape.why}: what stands before and after it in the file is committed on its own`,
+                at: at(lone[0].from),
+                next: 'A file of its own for this statement keeps the rest of the file all or nothing.',
+            });
+        return;
+    }
+    if (statements.some((statement) => statement.kind === 'TransactionStmt')) {
+        shape.mode = 'explicit';
+        shape.why = 'it uses SAVEPOINT';
+    }
+    else if (statements.some((statement) => statement.node.intoClause !== undefined)) {
+        shape.mode = 'explicit';
+        shape.why = 'it uses SELECT INTO';
+    }
+    if (statements.some((statement) => statement.kind === 'AlterEnumStmt' &&
+        statement.node.newVal !== undefined &&
+        statement.node.oldVal === undefined))
+        shape.endsBatch = 'a value added to an enum can be used only after the commit';
+}
+/** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
+function whyAlone({ kind, node }) {
+    switch (kind) {
+        case 'IndexStmt':
+            return node.concurrent === true ? 'CREATE INDEX CONCURRENTLY' : undefined;
+        case 'DropStmt':
+            return node.concurrent === true ? 'DROP INDEX CONCURRENTLY' : undefined;
+        case 'ReindexStmt':
+            return hasOption(node.params, 'concurrently') || /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))
+                ? 'REINDEX'
+                : undefined;
+        case 'VacuumStmt':
+            return node.is_vacuumcmd === true ? 'VACUUM' : undefined;
+        case 'ClusterStmt':
+            return node.relation === undefined ? 'CLUSTER' : undefined;
+        case 'AlterSystemStmt':
+            return 'ALTER SYSTEM';
+        case 'CreatedbStmt':
+            return 'CREATE DATABASE';
+        case 'DropdbStmt':
+            return 'DROP DATABASE';
+        case 'CreateTableSpaceStmt':
+        case 'DropTableSpaceStmt':
+            return 'a tablespace';
+        case 'CreateSubscriptionStmt':
+        case 'DropSubscriptionStmt':
+            return 'a subscription';
+        case 'AlterTableStmt':
+            return detachesConcurrently(node.cmds) ? 'DETACH PARTITION CONCURRENTLY' : undefined;
+        default:
+            return undefined;
+    }
+}
+function hasOption(params, name) {
+    return (Array.isArray(params) &&
+        params.some((item) => item.DefElem?.defname === name));
+}
+function detachesConcurrently(commands) {
+    return (Array.isArray(commands) &&
+        commands.some(({ AlterTableCmd: command, }) => command?.subtype === 'AT_DetachPartition' && command.def?.PartitionCmd?.concurrent === true));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/findings.js
+
+const EXCLUSIVE = 'ACCESS EXCLUSIVE';
+const LATER = 'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
+const rule = (name, lock, destructive, instead) => ({
+    rule: name,
+    lock,
+    destructive,
+    instead,
+});
+/**
+ * Finds destructive and locking statements in files that are to be applied. What the same files create first holds no
+ * data and nobody waits for it, so it is left out. Statements inside functions and DO blocks are not looked into.
+ */
+function findRisks(files) {
+    const created = new Set();
+    const findings = [];
+    for (const file of files) {
+        for (const statement of file.shape.statements ?? []) {
+            for (const found of rulesFor(statement, created)) {
+                findings.push({
+                    ...found,
+                    at: positionIn(file.file, file.source, statement.from),
+                    statement: oneLine(file.shape.source.slice(statement.from, statement.to)),
+                });
+            }
+            const made = createdTable(statement);
+            if (made !== undefined)
+                created.add(made);
+        }
+    }
+    return findings;
+}
+function createdTable({ kind, node }) {
+    if (kind === 'CreateStmt')
+        return tableName(node.relation);
+    if (kind === 'CreateTableAsStmt')
+        return tableName(node.into?.rel);
+    return undefined;
+}
+/** `schema.table`; a name without schema counts as public, the usual search path. */
+function tableName(relation) {
+    const { schemaname, relname } = (relation ?? {});
+    return relname === undefined ? undefined : `${schemaname ?? 'public'}.${relname}`;
+}
+function rulesFor(statement, created) {
+    const { kind, node } = statement;
+    const isNew = (relation) => created.has(tableName(relation) ?? '');
+    switch (kind) {
+        case 'DropStmt':
+            return dropRules(node, created);
+        case 'DropdbStmt':
+            return [rule('ban-drop-database', EXCLUSIVE, true, 'Drop databases by hand.')];
+        case 'TruncateStmt': {
+            const relations = node.relations ?? [];
+            if (relations.every(({ RangeVar }) => isNew(RangeVar)))
+                return [];
+            const cascade = node.behavior === 'DROP_CASCADE';
+            return [
+                rule(cascade ? 'ban-truncate-cascade' : 'truncate', EXCLUSIVE, true, 'DELETE with a WHERE, where only some rows have to go.'),
+            ];
+        }
+        case 'DeleteStmt':
+        case 'UpdateStmt': {
+            if (node.whereClause !== undefined || isNew(node.relation))
+                return [];
+            const word = kind === 'DeleteStmt' ? 'delete' : 'update';
+            return [
+                rule(`${word}-without-where`, 'ROW EXCLUSIVE', true, 'Say with WHERE which rows are meant, in batches where there are many.'),
+            ];
+        }
+        case 'IndexStmt':
+            if (node.concurrent === true || isNew(node.relation))
+                return [];
+            return [
+                rule('require-concurrent-index-creation', 'SHARE', false, 'CREATE INDEX CONCURRENTLY in a file of its own: writes go on meanwhile.'),
+            ];
+        case 'RenameStmt':
+            return isNew(node.relation) ? [] : renameRules(String(node.renameType));
+        case 'AlterTableStmt':
+            return isNew(node.relation) ? [] : alterRules(node);
+        case 'VacuumStmt':
+            return options(node.options).includes('full')
+                ? [rule('vacuum-full', EXCLUSIVE, false, 'Plain VACUUM: it locks nobody out.')]
+                : [];
+        case 'ClusterStmt':
+            return [
+                rule('cluster', EXCLUSIVE, false, 'It rewrites the table under a full lock: run it by hand at a quiet time.'),
+            ];
+        case 'ReindexStmt':
+            return options(node.params).includes('concurrently')
+                ? []
+                : [rule('reindex', EXCLUSIVE, false, 'REINDEX ... CONCURRENTLY.')];
+        default:
+            return [];
+    }
+}
+function options(list) {
+    return Array.isArray(list)
+        ? list.map((item) => item.DefElem?.defname ?? '')
+        : [];
+}
+function dropRules(node, created) {
+    switch (node.removeType) {
+        case 'OBJECT_TABLE':
+            return droppedNames(node).every((name) => created.has(name))
+                ? []
+                : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
+        case 'OBJECT_SCHEMA':
+            return [rule('drop-schema', EXCLUSIVE, true, LATER)];
+        case 'OBJECT_TYPE':
+        case 'OBJECT_DOMAIN':
+            return node.behavior === 'DROP_CASCADE'
+                ? [
+                    rule('drop-type-cascade', EXCLUSIVE, true, 'Without CASCADE it fails where a column still has the type.'),
+                ]
+                : [];
+        case 'OBJECT_EXTENSION':
+            return node.behavior === 'DROP_CASCADE'
+                ? [
+                    rule('drop-extension-cascade', EXCLUSIVE, true, 'Without CASCADE it fails where something still depends on it.'),
+                ]
+                : [];
+        case 'OBJECT_INDEX':
+            return node.concurrent === true
+                ? []
+                : [
+                    rule('require-concurrent-index-deletion', EXCLUSIVE, false, 'DROP INDEX CONCURRENTLY in a file of its own.'),
+                ];
+        default:
+            return [];
+    }
+}
+function droppedNames(node) {
+    const objects = node.objects ?? [];
+    return objects.map(({ List }) => {
+        const parts = (List?.items ?? []).map((item) => item.String?.sval ?? '');
+        return parts.length === 1 ? `public.${parts[0]}` : parts.slice(-2).join('.');
+    });
+}
+function renameRules(type) {
+    if (type === 'OBJECT_COLUMN')
+        return [
+            rule('renaming-column', EXCLUSIVE, false, 'Add the new column, fill it, move the code over, drop the old one after health.'),
+        ];
+    if (type === 'OBJECT_TABLE')
+        return [
+            rule('renaming-table', EXCLUSIVE, false, 'Keep a view under the old name until no code uses it.'),
+        ];
+    return [];
+}
+function alterRules(node) {
+    // ALTER INDEX, ALTER VIEW and the like come as the same node, and lock no table.
+    if (node.objtype !== 'OBJECT_TABLE')
+        return [];
+    const commands = node.cmds ?? [];
+    return commands.flatMap(({ AlterTableCmd: command = {} }) => commandRules(command));
+}
+function commandRules({ subtype, def }) {
+    switch (subtype) {
+        case 'AT_DropColumn':
+            return [rule('ban-drop-column', EXCLUSIVE, true, LATER)];
+        case 'AT_AlterColumnType':
+            return [
+                rule('changing-column-type', EXCLUSIVE, false, 'Most changes rewrite the table: add a new column, fill it, switch, drop the old one after health.'),
+            ];
+        case 'AT_SetNotNull':
+            return [
+                rule('adding-not-nullable-field', EXCLUSIVE, false, 'Add CHECK (column IS NOT NULL) NOT VALID, VALIDATE it in a later file, then SET NOT NULL.'),
+            ];
+        case 'AT_AddConstraint':
+            return constraintRules(def?.Constraint ?? {});
+        case 'AT_AddColumn':
+            return columnRules((def?.ColumnDef?.constraints ?? []).map(({ Constraint: constraint = {} }) => constraint));
+        default:
+            return [];
+    }
+}
+function constraintRules({ contype, skip_validation, indexname }) {
+    if (contype === 'CONSTR_FOREIGN' && skip_validation !== true)
+        return [
+            rule('adding-foreign-key-constraint', 'SHARE ROW EXCLUSIVE', false, 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
+        ];
+    if (contype === 'CONSTR_CHECK' && skip_validation !== true)
+        return [
+            rule('constraint-missing-not-valid', EXCLUSIVE, false, 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
+        ];
+    if ((contype === 'CONSTR_UNIQUE' || contype === 'CONSTR_PRIMARY') && indexname === undefined)
+        return [
+            rule('disallowed-unique-constraint', EXCLUSIVE, false, 'CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT ... USING INDEX.'),
+        ];
+    return [];
+}
+function columnRules(constraints) {
+    const types = constraints.map(({ contype }) => contype);
+    const found = [];
+    const fallback = constraints.find(({ contype }) => contype === 'CONSTR_DEFAULT');
+    if (types.includes('CONSTR_NOTNULL') &&
+        !fallback &&
+        !types.includes('CONSTR_IDENTITY') &&
+        !types.includes('CONSTR_GENERATED'))
+        found.push(rule('adding-required-field', EXCLUSIVE, false, 'Without a DEFAULT it fails on a table with rows, and on the inserts of the old code.'));
+    if (fallback?.raw_expr && 'FuncCall' in fallback.raw_expr && !isStable(fallback.raw_expr.FuncCall))
+        found.push(rule('adding-field-with-default', EXCLUSIVE, false, 'A default that differs for each row rewrites the table: add the column, fill it in batches, then set the default.'));
+    if (types.includes('CONSTR_PRIMARY') || types.includes('CONSTR_UNIQUE'))
+        found.push(rule('disallowed-unique-constraint', EXCLUSIVE, false, 'Add the column, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX.'));
+    return found;
+}
+/** Calls that give one value for the whole statement: the table is not rewritten for them. */
+const STABLE = new Set([
+    'now',
+    'current_timestamp',
+    'statement_timestamp',
+    'transaction_timestamp',
+    'timezone',
+]);
+function isStable(call) {
+    const names = call?.funcname ?? [];
+    return STABLE.has(names[names.length - 1]?.String?.sval ?? '');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/parser.js
+
+/**
+ * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
+ * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
+ */
+async function loadParser() {
+    const { setFlagsFromString } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8877, 23));
+    setFlagsFromString('--wasm-tiering-budget=2000000000');
+    const library = await __nccwpck_require__.e(/* import() */ 627).then(__nccwpck_require__.t.bind(__nccwpck_require__, 2627, 23));
+    await library.loadModule();
+    return (source) => {
+        // The library takes no empty text, and none that holds a NUL.
+        if (source.trim() === '')
+            return { statements: [] };
+        try {
+            const tree = library.parseSync(source);
+            return { statements: placed(source, tree.stmts ?? []) };
+        }
+        catch (error) {
+            const details = error.sqlDetails;
+            if (!details)
+                throw error;
+            return {
+                wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
+            };
+        }
+    };
+}
+function placed(source, raw) {
+    const toIndex = byteToIndex(source);
+    return raw.map(({ stmt = {}, stmt_location = 0, stmt_len = 0 }) => {
+        const [kind = '', node = {}] = Object.entries(stmt)[0] ?? [];
+        const start = toIndex(stmt_location);
+        // No length means: to the end of the text.
+        const to = stmt_len === 0 ? source.length : toIndex(stmt_location + stmt_len);
+        return { kind, node, from: skipBlanks(source, start), to };
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/pending.js
+
+
+
+/** Compares files and history. `contract` is true once health has passed: then nothing is deferred. */
+function choosePending(files, look, rules, identity, contract) {
+    const result = { pending: [], deferred: [], baseline: [], edited: [], warnings: [], refusals: [] };
+    const recorded = new Map(look.recorded.map((row) => [row.version, row]));
+    for (const file of files) {
+        const row = recorded.get(file.version);
+        if (row) {
+            if (isEdited(file, row))
+                result.edited.push(file);
+        }
+        else if (rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0)
+            result.baseline.push(file);
+        else if (result.deferred.length > 0 || (file.afterHealth && !contract && !rules.afterHealth))
+            result.deferred.push(file);
+        else
+            result.pending.push(file);
+    }
+    checkEnvironment(look, identity, result);
+    checkOrder(look, rules, result);
+    checkMissing(files, look, rules, result);
+    checkBaseline(files, rules, result);
+    if (rules.irreversibleMigrations === 'refuse')
+        checkReversible(result);
+    checkRights(look, result);
+    return result;
+}
+function isEdited(file, row) {
+    // The text decides, not the bytes: a checkout with other line endings is no edit.
+    if (row.textHash !== null)
+        return row.textHash !== textHash(file.source);
+    return row.checksum !== null && row.checksum !== file.checksum;
+}
+function checkEnvironment(look, { environment, adoptEnvironment }, result) {
+    if (look.environment === null || environment === undefined || look.environment === environment)
+        return;
+    if (adoptEnvironment)
+        result.warnings.push({
+            message: `this database was deployed to as "${look.environment}" and is now taken over as "${environment}"`,
+        });
+    else
+        result.refusals.push({
+            message: `this database belongs to the environment "${look.environment}", not "${environment}"`,
+            next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
+        });
+}
+function checkOrder(look, rules, result) {
+    const newest = look.recorded[look.recorded.length - 1]?.version;
+    if (newest === undefined || rules.includeAll)
+        return;
+    for (const file of [...result.pending, ...result.deferred]) {
+        if (byBytes(file.version, newest) > 0)
+            continue;
+        result.refusals.push({
+            message: `${(0,external_node_path_.basename)(file.file)} is older than ${newest}, which is applied already`,
+            at: { file: file.file, line: 1, column: 1 },
+            next: 'Rename it to a newer version, or say include-all: true where it does not depend on the order.',
+        });
+    }
+}
+function checkMissing(files, look, rules, result) {
+    const present = new Set(files.map((file) => file.version));
+    const missing = look.recorded.filter((row) => !present.has(row.version));
+    if (missing.length === 0)
+        return;
+    const names = missing.slice(0, 10).map((row) => (row.name ? `${row.version}_${row.name}` : row.version));
+    const more = missing.length > names.length ? ` and ${missing.length - names.length} more` : '';
+    const problem = {
+        message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${names.join(', ')}${more}`,
+        next: 'Get the files: merge the branch that holds them, or run `supabase migration fetch`. Do not delete the rows: what they did is in the database. missing-migrations: warn goes on without them.',
+    };
+    if (rules.missingMigrations === 'refuse')
+        result.refusals.push(problem);
+    else
+        result.warnings.push(problem);
+}
+function checkBaseline(files, rules, result) {
+    const { baseline } = rules;
+    if (baseline === undefined)
+        return;
+    if (!files.some((file) => file.version === baseline))
+        result.refusals.push({
+            message: `baseline: no migration file has the version ${baseline}`,
+            next: 'Give the version of the newest file whose changes are in the database already.',
+        });
+    else if (result.baseline.length > 0)
+        result.warnings.push({
+            message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
+        });
+}
+function checkReversible(result) {
+    for (const file of [...result.pending, ...result.deferred])
+        if (!file.down)
+            result.refusals.push({
+                message: `${(0,external_node_path_.basename)(file.file)} has no down file`,
+                at: { file: file.file, line: 1, column: 1 },
+                next: `Add ${file.file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
+            });
+}
+function checkRights(look, result) {
+    if (result.pending.length + result.deferred.length + result.baseline.length === 0)
+        return;
+    if (look.readOnly)
+        result.refusals.push({
+            message: 'this database is a read replica',
+            code: '25006',
+            next: 'Use the URL of the primary database.',
+        });
+    if (look.missingRights.length > 0)
+        result.refusals.push({
+            message: `the role may not write the migration history: it lacks ${look.missingRights.slice(0, 5).join(', ')}`,
+            code: '42501',
+            next: 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.',
+        });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/reading.js
+
+
+/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
+function reading(signal, work) {
+    return retry({
+        tries: 4,
+        deadline: 60_000,
+        first: 250,
+        longest: 4_000,
+        ...(signal ? { signal } : {}),
+        worthwhile: (error) => errorMeaning(error) !== 'stop',
+    }, work);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/preflight.js
+
+
+
+/** Raised by the first statement of a preflight: the server has parsed everything behind it, and ran nothing. */
+const PARSED = 'MV900';
+const PREFIX = `do $muva$begin raise exception using errcode = '${PARSED}'; end$muva$;\n`;
+const BETWEEN = '\n;\n';
+/**
+ * Lets the server parse every file without running anything: it parses a whole message before it runs the first
+ * statement, and the first statement raises. All files go in one message; only a broken one costs another.
+ */
+async function preflight(database, files, options) {
+    const problems = [];
+    // A file that the local parser doubts may hold an open quote that would swallow its neighbours: it goes alone.
+    for (const file of files.filter((each) => each.shape.doubt)) {
+        const wrong = await parseAtServer(database, [file], options);
+        if (wrong)
+            problems.push(wrong.problem);
+    }
+    let rest = files.filter((file) => !file.shape.doubt);
+    while (rest.length > 0) {
+        const wrong = await parseAtServer(database, rest, options);
+        if (!wrong)
+            break;
+        problems.push(wrong.problem);
+        rest = rest.filter((file) => file !== wrong.file);
+    }
+    return problems;
+}
+async function parseAtServer(database, files, options) {
+    const message = PREFIX + files.map((file) => file.shape.source).join(BETWEEN);
+    try {
+        await reading(options.signal, () => database.send(message, options));
+    }
+    catch (error) {
+        if (!(error instanceof SqlError))
+            throw error;
+        if (error.code === PARSED)
+            return undefined;
+        return preflight_blame(message, files, error);
+    }
+    throw new Error('the preflight message ran: the server did not stop at its first statement');
+}
+function preflight_blame(message, files, error) {
+    const index = indexOfCodePoint(message, error.position ?? 1);
+    let from = PREFIX.length;
+    let found = files[0];
+    let start = from;
+    for (const file of files) {
+        if (index < from)
+            break;
+        found = file;
+        start = from;
+        from += file.shape.source.length + BETWEEN.length;
+    }
+    return {
+        file: found,
+        problem: {
+            message: error.message,
+            code: error.code,
+            at: positionIn(found.file, found.source, index - start),
+            next: error.hint ?? 'Correct the file; nothing was applied.',
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/problem.js
+
+
+/** An error of a message that read only: whatever happened, nothing was changed. */
+function failureOf(error, doing) {
+    if (error instanceof SqlError)
+        return error.code === '57014'
+            ? new Cancelled(`cancelled while ${doing}`)
+            : new Failure(problemOfSql(error, doing));
+    if (error instanceof LostConnection)
+        return new Failure({
+            message: `the database did not answer while ${doing}: ${error.message}`,
+            code: error.code,
+            next: 'Where a pooler stands in front of it, the database behind it may be down. Run again in a moment.',
+        });
+    return error;
+}
+/** A server's error in words; `doing` says what was under way. */
+function problemOfSql(error, doing) {
+    return {
+        message: `${doing}: ${error.message}`,
+        code: error.code,
+        ...(error.hint === undefined ? {} : { next: error.hint }),
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/plan.js
+
+
+
+
+
+
+
+
+
+
+
+/** How long a look may take; it waits for nothing but the network. */
+const plan_LOOK_DEADLINE = 60_000;
+/** Looks at files and database and says what a migrate would do. All refusals at once. */
+async function planDatabase(tools, settings, options = {}) {
+    const rules = needDatabase(settings);
+    const database = tools.database;
+    if (!database)
+        throw new Error('no database was opened');
+    const sending = { deadline: plan_LOOK_DEADLINE, signal: tools.signal };
+    const files = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
+    const look = await reading(tools.signal, () => lookAtHistory(database, sending)).catch((error) => {
+        throw failureOf(error, 'looking at the migration history');
+    });
+    const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);
+    const plan = await planFor(chosen, rules);
+    plan.look = look;
+    plan.warnings.unshift(...files.warnings);
+    plan.refusals.unshift(...files.problems);
+    const all = [...plan.pending, ...plan.deferred];
+    if (all.length > 0)
+        plan.refusals.push(...(await preflight(database, all, sending).catch((error) => {
+            throw failureOf(error, 'letting the server parse the pending files');
+        })));
+    refuseTransport(plan, database);
+    refuseEditedParts(plan, look);
+    return plan;
+}
+/** The plan that the files alone allow, where no database may be asked (a pull request from a fork). */
+async function planFiles(settings) {
+    const rules = settings.database;
+    const migrationsDir = rules?.migrationsDir ?? 'supabase/migrations';
+    const files = await readMigrationFiles(settings.workingDirectory, migrationsDir);
+    const chosen = {
+        pending: files.files,
+        deferred: [],
+        baseline: [],
+        edited: [],
+        warnings: [],
+        refusals: [],
+    };
+    const plan = await planFor(chosen, {
+        transaction: rules?.transaction ?? 'all',
+        destructiveChanges: rules?.destructiveChanges ?? 'warn',
+    });
+    plan.warnings.unshift(...files.warnings);
+    plan.refusals.unshift(...files.problems);
+    // No server was asked, so the parser's word stands.
+    plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
+    return plan;
+}
+function identityOf({ environment, adoptEnvironment }) {
+    return { environment, adoptEnvironment };
+}
+function needDatabase(settings) {
+    if (!settings.database)
+        throw new Error('no database was configured');
+    return settings.database;
+}
+async function planFor(chosen, rules) {
+    const due = [...chosen.pending, ...chosen.deferred];
+    const planned = [];
+    if (due.length > 0) {
+        const parse = await loadParser();
+        for (const file of due)
+            planned.push({ ...file, shape: classify(file.file, file.source, parse) });
+    }
+    const pending = planned.slice(0, chosen.pending.length);
+    const findings = findRisks(planned);
+    const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
+    const refused = findings.filter((finding) => finding.destructive && rules.destructiveChanges === 'refuse');
+    return {
+        pending,
+        deferred: planned.slice(chosen.pending.length),
+        baseline: chosen.baseline,
+        batches: makeBatches(pending, rules.transaction),
+        warnings: [
+            ...chosen.warnings,
+            ...planned.flatMap((file) => file.shape.notices),
+            ...told.map(riskProblem),
+        ],
+        refusals: [
+            ...chosen.refusals,
+            ...planned.flatMap((file) => file.shape.problems),
+            ...refused.map(riskProblem),
+        ],
+        reversible: planned.every((file) => file.down !== undefined),
+        destructive: findings.some((finding) => finding.destructive),
+        findings,
+    };
+}
+function riskProblem({ rule, at, statement, lock, destructive, instead }) {
+    const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
+    return { message: `${statement}: ${what} (${rule})`, at, next: instead };
+}
+/** A file that was applied in part goes on behind that part, so the part must still be what was run. */
+function refuseEditedParts(plan, look) {
+    for (const partial of look.partial) {
+        const file = [...plan.pending, ...plan.deferred].find((each) => each.version === partial.version);
+        if (!file || prefixOf(file, partial.done) === partial.prefix)
+            continue;
+        plan.refusals.push({
+            message: `${file.file} was applied in part (${partial.done} of its parts stand), and that part has been edited since`,
+            at: { file: file.file, line: 1, column: 1 },
+            next: 'Put the applied statements back as they were, and change only what comes after them.',
+        });
+    }
+}
+/** What the query endpoint of the Management API cannot hold is refused before the first file. */
+function refuseTransport(plan, database) {
+    if (database.transport !== 'management-api')
+        return;
+    for (const file of plan.pending)
+        if (file.shape.mode !== 'together')
+            plan.refusals.push({
+                message: `${file.file}: ${file.shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
+                at: { file: file.file, line: 1, column: 1 },
+                next: 'Give database-url (the session pooler URL) for this deploy.',
+            });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/fingerprint.js
+
+
+
+const settings = Object.entries(DETERMINISTIC_SETTINGS);
+/** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
+function fingerprintQuery() {
+    const local = settings.map(([name, value]) => `set local ${name} = ${literal(value)};`).join(' ');
+    return `${local} ${FINGERPRINT_ROW};`;
+}
+/** Sets what the fingerprint needs from inside PL/pgSQL, until the transaction ends or RESET ALL. */
+const DETERMINISTIC_PERFORM = settings
+    .map(([name, value]) => `perform set_config(${sql_text_literal(name)}, ${sql_text_literal(value)}, true);`)
+    .join(' ');
+/** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
+const FINGERPRINT_ROW = `
+select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
+  encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
+from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
+/** Reads the answer to `fingerprintQuery`. */
+function readFingerprint(results) {
+    const row = results[results.length - 1]?.rows[0];
+    if (!row || typeof row.fingerprint !== 'string')
+        throw new Error('the fingerprint query gave no row');
+    return { fingerprint: row.fingerprint, objects: readObjects(row.objects) };
+}
+/** Objects from jsonb, which drivers give parsed and the query endpoint as text or parsed. */
+function readObjects(value) {
+    const list = (typeof value === 'string' ? JSON.parse(value) : (value ?? []));
+    return list.map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
+}
+/** The same text that the server computes over all objects; the order in which they come does not matter. */
+function fingerprintOf(objects) {
+    const lines = objects
+        .map(({ kind, schema, name, hash }) => Buffer.from(`${kind}|${schema}|${name}|${hash}`))
+        .sort(Buffer.compare)
+        .map(String);
+    return createHash('sha256').update(lines.join('\n')).digest('hex');
+}
+/** What was added, removed and altered between two moments, each by kind, schema and name. */
+function compareObjects(before, after) {
+    const old = new Map(before.map((object) => [fingerprint_keyOf(object), object]));
+    const difference = { added: [], removed: [], altered: [] };
+    for (const object of after) {
+        const was = old.get(fingerprint_keyOf(object));
+        if (!was)
+            difference.added.push(object);
+        else if (was.hash !== object.hash)
+            difference.altered.push(object);
+        old.delete(fingerprint_keyOf(object));
+    }
+    difference.removed.push(...old.values());
+    for (const list of Object.values(difference))
+        list.sort(byName);
+    return difference;
+}
+function fingerprint_keyOf(object) {
+    return `${object.kind}\n${object.schema}\n${object.name}`;
+}
+/** True where nothing differs. */
+function isSame(difference) {
+    return difference.added.length + difference.removed.length + difference.altered.length === 0;
+}
+/** `table public.hotels`, `policy public."read on hotels"`, `publication supabase_realtime`. */
+function describeObject({ kind, schema, name }) {
+    if (name === '')
+        return `${kind} ${schema}`;
+    return schema === '' ? `${kind} ${name}` : `${kind} ${schema}.${name}`;
+}
+/**
+ * The difference in words, at most `most` objects. What follows from a table that came or went (its columns,
+ * constraints, grants) is not told again.
+ */
+function describeDifference(difference, most = 10) {
+    const told = [];
+    for (const [word, list] of Object.entries(difference)) {
+        const whole = new Set(list.filter(({ kind }) => OWNERS.has(kind)).map(({ schema, name }) => `${schema}.${name}`));
+        for (const object of list)
+            if (!belongsTo(object, whole))
+                told.push(`${word} ${describeObject(object)}`);
+    }
+    const rest = told.length - most;
+    return told.slice(0, most).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+const OWNERS = new Set([
+    'table',
+    'view',
+    'materialized view',
+    'foreign table',
+    'function',
+    'procedure',
+    'type',
+]);
+function belongsTo({ kind, schema, name }, whole) {
+    if (kind.startsWith('grants on '))
+        return whole.has(`${schema}.${name}`);
+    if (kind === 'column') {
+        // Names may hold dots: every prefix could be the table.
+        for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1))
+            if (whole.has(`${schema}.${name.slice(0, dot)}`))
+                return true;
+        return false;
+    }
+    for (let on = name.indexOf(' on '); on >= 0; on = name.indexOf(' on ', on + 1))
+        if (whole.has(`${schema}.${name.slice(on + 4)}`))
+            return true;
+    return false;
+}
+function byName(a, b) {
+    const [left, right] = [fingerprint_keyOf(a), fingerprint_keyOf(b)];
+    return left < right ? -1 : left > right ? 1 : 0;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/schema-record.js
+
+
+
+
+/**
+ * What is remembered of the schema around a run, in its row of deploy_runs:
+ * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
+ * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
+ */
+/** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
+function deterministic(declarations, work) {
+    const names = Object.keys(DETERMINISTIC_SETTINGS).map(sql_text_literal).join(', ');
+    const set = Object.entries(DETERMINISTIC_SETTINGS)
+        .map(([name, value]) => `perform set_config(${sql_text_literal(name)}, ${sql_text_literal(value)}, true);`)
+        .join(' ');
+    return `
+declare muva_saved jsonb; muva_item record; ${declarations}
+begin
+  select jsonb_object_agg(n, current_setting(n)) into muva_saved from unnest(array[${names}]) n;
+  ${set}
+  ${work}
+  for muva_item in select * from jsonb_each_text(muva_saved) loop
+    perform set_config(muva_item.key, muva_item.value, true);
+  end loop;
+end`;
+}
+/**
+ * A statement for the beginning of each message that changes the schema, after the run's row was written: remembers
+ * the state before. The first state that a run met stays, however many messages it sends.
+ */
+function recordStateBefore(runId) {
+    return statement(`
+  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, f.fingerprint), objects = f.objects
+  from (${FINGERPRINT_ROW}) f where r.run_id = ${sql_text_literal(runId)};`);
+}
+/** A statement for the end of the same message: remembers the state after, and what the run changed so far. */
+function recordStateAfter(runId) {
+    return statement(`
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
+    outcome = 'applied', changes = case when r.objects is null then r.changes else (${mergedChanges}) end
+  from (${FINGERPRINT_ROW}) f where r.run_id = ${sql_text_literal(runId)};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${sql_text_literal(runId)} and objects is not null;`);
+}
+function statement(work) {
+    return `do ${dollarQuote(deterministic('', work))};`;
+}
+/** Stored objects as rows. */
+const objectRows = (objects) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as hash from jsonb_array_elements(${objects}) e)`;
+/** Stored changes as rows; `before` null: the run created it; `after` null: the run dropped it. */
+const changeRows = (changes) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as before, e ->> 4 as after
+    from jsonb_array_elements(${changes}) e)`;
+/** Earlier changes of the run with those of this message: the oldest "before" and the newest "after" of each object. */
+const mergedChanges = `
+  select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, before, after)), '[]') from (
+    select kind, schema, name,
+      case when c.kept then c.before else d.before end as before, case when d.fresh then d.after else c.after end as after
+    from (select *, true as kept from ${changeRows(`coalesce(r.changes, '[]')`)} x) c
+    full join (
+      select kind, schema, name, b.hash as before, a.hash as after, true as fresh
+      from ${objectRows('r.objects')} b full join ${objectRows('f.objects')} a using (kind, schema, name)
+      where b.hash is distinct from a.hash) d using (kind, schema, name)) m
+  where before is distinct from after`;
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/migrate.js
+
+
+
+
+
+
+
+
+/** How often a history may change under us before we give up. */
+const PLANS = 5;
+/** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
+async function migrate(tools, settings, options = {}) {
+    const detail = options.plan ? headline(options.plan) : undefined;
+    return runPhase('migrate', tools.log, detail, async (record) => {
+        let plan = options.plan ?? (await planDatabase(tools, settings, planOptions(options)));
+        if (!options.plan)
+            tools.log({ kind: 'line', text: headline(plan) });
+        for (const warning of plan.warnings)
+            tools.log({ kind: 'warning', problem: warning });
+        record.facts.applied = [];
+        for (let plans = 1;; plans++) {
+            migrate_note(record, plan);
+            if (plan.refusals.length > 0) {
+                record.summarise('Nothing was applied.');
+                throw new Failure(plan.refusals);
+            }
+            if (await applyPlan(tools, settings, plan, record))
+                return;
+            if (plans === PLANS)
+                throw new Failure({
+                    message: 'the migration history keeps changing: another tool is migrating this database',
+                    next: 'Wait for it, then run again.',
+                });
+            tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+            plan = await planDatabase(tools, settings, planOptions(options));
+        }
+    });
+}
+function planOptions({ contract }) {
+    return contract === undefined ? {} : { contract };
+}
+function headline(plan) {
+    const batches = plan.batches.length;
+    const waiting = plan.deferred.length > 0 ? `, ${plan.deferred.length} waiting for health` : '';
+    return `${plan.pending.length} pending${batches > 0 ? ` in ${batches} ${batches === 1 ? 'batch' : 'batches'}` : ''}${waiting}`;
+}
+/** Says at once what is known: a failure later must not lose it. */
+function migrate_note(record, plan) {
+    const { facts } = record;
+    const applied = facts.applied ?? [];
+    facts.pending = [...applied, ...plan.pending.map((file) => file.version)];
+    facts.deferred = plan.deferred.map((file) => file.version);
+    facts.skipped = [];
+    facts.reversible = plan.reversible;
+    facts.destructive = plan.destructive;
+}
+/** True when all of the plan is applied; false when the history changed and a new plan is needed. */
+async function applyPlan(tools, settings, plan, record) {
+    const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
+    const queue = plan.batches.length === 0 && isWorthRecording(settings, plan)
+        ? [{ mode: 'together', files: [] }]
+        : [...plan.batches];
+    let first = true;
+    while (queue.length > 0) {
+        const batch = queue.shift();
+        const context = batchContext(settings, plan, recorded, record, { first, last: queue.length === 0 });
+        const outcome = await runBatch(tools, batch, context, plan);
+        if (outcome.kind === 'changed')
+            return false;
+        if (outcome.kind === 'split') {
+            tools.log({
+                kind: 'notice',
+                problem: {
+                    message: `the batch is split before ${batches_name(batch.files[outcome.before])}: ${outcome.why}`,
+                },
+            });
+            queue.unshift({ ...batch, files: batch.files.slice(0, outcome.before) }, { ...batch, files: batch.files.slice(outcome.before), why: outcome.why });
+            continue;
+        }
+        if (outcome.kind !== 'done')
+            stop(outcome, batch, queue, record);
+        else {
+            recorded.push(...context.baseline.map((file) => file.version), ...batch.files.map((file) => file.version));
+            first = false;
+            tellApplied(batch.files, outcome, record);
+        }
+    }
+    const applied = record.facts.applied ?? [];
+    record.summarise(applied.length === 0
+        ? `Nothing pending${plan.deferred.length > 0 ? `; ${plan.deferred.length} waiting for health` : ''}.`
+        : `${applied.length} applied.`);
+    return true;
+}
+/**
+ * A deploy with nothing to apply still leaves its row: what it found is what later drift is measured against, and a
+ * rollback to the previous deploy must know that this one changed no schema.
+ */
+function isWorthRecording(settings, { baseline, look }) {
+    if (baseline.length > 0)
+        return true;
+    return settings.mode === 'deploy' && look?.missingRights.length === 0 && !look.readOnly;
+}
+function batchContext(settings, plan, recorded, record, place) {
+    const rules = settings.database;
+    // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
+    const verified = place.last && rules.transaction === 'all';
+    const verification = verified ? verificationMessage(rules, plan.deferred.length > 0) : '';
+    return {
+        run: settings.run,
+        environment: settings.environment,
+        rules,
+        recorded: [...recorded],
+        baseline: place.first ? plan.baseline : [],
+        position: (record.facts.applied?.length ?? 0) + 1,
+        ...(place.first ? { before: recordStateBefore(settings.run.id) } : {}),
+        after: `${verification}\n${recordStateAfter(settings.run.id)}`,
+    };
+}
+async function runBatch(tools, batch, context, plan) {
+    const { database, log, signal } = tools;
+    if (!database)
+        throw new Error('no database was opened');
+    const apply = { database, log, signal };
+    if (batch.mode !== 'outside')
+        return applyBatch(apply, batch, context);
+    const partial = plan.look?.partial.find((row) => row.version === batch.files[0].version);
+    return applyOutside(apply, batch, context, partial);
+}
+function tellApplied(files, outcome, record) {
+    files.forEach((file, index) => {
+        const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
+        record.add({ name: batches_name(file), outcome: 'passed', ...time });
+        record.facts.applied?.push(file.version);
+    });
+}
+/** Ends the phase at a batch that was not applied; says what stands and which files were not reached. */
+function stop(outcome, batch, queue, record) {
+    const later = queue.flatMap((next) => next.files);
+    const rest = [...batch.files, ...later];
+    record.facts.skipped = rest.map((file) => file.version);
+    const applied = record.facts.applied?.length ?? 0;
+    const stands = applied === 0 ? '0 applied' : `${applied} applied before it and kept`;
+    switch (outcome.kind) {
+        case 'failed':
+            tellFailed(outcome, rest, record);
+            record.summarise(outcome.stands === undefined
+                ? `The batch was rolled back: ${stands}.`
+                : `${batches_name(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
+            throw new Failure(outcome.problem);
+        case 'not-verified':
+            record.facts.verified = false;
+            record.skip(...rest.map(batches_name));
+            record.add({
+                name: 'verify before the commit',
+                outcome: 'failed',
+                startedAt: Date.now(),
+                milliseconds: 0,
+            });
+            record.summarise(`The schema does not verify, so the batch was rolled back: ${stands}.`);
+            throw new Failure(outcome.problems);
+        case 'cancelled':
+            record.skip(...rest.map(batches_name));
+            record.summarise(outcome.stands === undefined
+                ? `Cancelled; the batch was rolled back: ${stands}.`
+                : `Cancelled; ${stands}. ${outcome.stands}`);
+            throw new Cancelled('the migration was cancelled');
+        case 'unknown':
+            for (const file of batch.files)
+                record.add({ name: batches_name(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
+            record.skip(...later.map(batches_name));
+            record.summarise(`It is not known whether the batch was applied; ${stands}.`);
+            throw new Failure(outcome.problem, 'unknown');
+    }
+}
+function tellFailed(outcome, files, record) {
+    files.forEach((file, index) => {
+        if (index !== outcome.at) {
+            record.skip(batches_name(file));
+            return;
+        }
+        const { startedAt, milliseconds } = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
+        const lasted = milliseconds || Date.now() - startedAt;
+        record.add({ name: batches_name(file), outcome: 'failed', startedAt, milliseconds: lasted });
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/drift.js
+
+
+
+
+/** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
+function driftQuery() {
+    const local = Object.entries(DETERMINISTIC_SETTINGS).map(([name, value]) => `set local ${name} = ${sql_text_literal(value)};`);
+    return `set local statement_timeout = '30s'; do ${dollarQuote(`
+declare recorded text;
+begin
+  if to_regclass('${RUNS_TABLE}') is not null then
+    execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
+      from ${RUNS_TABLE} where objects is not null order by finished_at desc nulls last limit 1' into recorded;
+  end if;
+  perform set_config('muva.recorded', coalesce(recorded, ''), true);
+end`)}; ${local.join(' ')}
+select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
+  'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
+  'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
+from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', true), '')::jsonb as recorded) r;`;
+}
+function readDrift(results) {
+    const value = results[results.length - 1]?.rows[0]?.drift;
+    if (value === undefined || value === null)
+        throw new Error('the drift query gave no row');
+    const row = (typeof value === 'string' ? JSON.parse(value) : value);
+    const difference = compareObjects(readObjects(row.before), readObjects(row.now));
+    return {
+        recorded: row.recorded !== null,
+        ...(row.recorded === null
+            ? {}
+            : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
+        difference,
+        upgraded: difference.altered.some(({ kind }) => kind === 'server'),
+    };
+}
+/** Looks what other hands changed since the last deploy recorded the schema. */
+async function lookDrift(tools) {
+    if (!tools.database)
+        throw new Error('there is no database to look at');
+    return readDrift(await tools.database.send(driftQuery(), { deadline: 40_000, signal: tools.signal }));
+}
+/** What the drift means under the input `drift`. */
+function judgeDrift(drift, policy) {
+    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
+    if (policy === 'off')
+        return calm('not looked at');
+    if (!drift.recorded || !drift.since)
+        return calm('no deploy has recorded the schema yet');
+    const { runId, sha } = drift.since;
+    const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
+    if (drift.upgraded)
+        return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
+    const { added, removed, altered } = drift.difference;
+    if (added.length + removed.length + altered.length === 0)
+        return calm(`unchanged since ${since}`);
+    const problem = {
+        message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
+        code: 'DRIFT',
+        next: policy === 'fail'
+            ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
+            : 'Write the change as a migration, so that other databases get it too.',
+    };
+    const detail = [count(added, 'added'), count(removed, 'removed'), count(altered, 'altered')]
+        .filter((text) => text !== '')
+        .join(', ');
+    return policy === 'fail'
+        ? { detail, refusals: [problem], warnings: [] }
+        : { detail, refusals: [], warnings: [problem] };
+}
+function count(list, word) {
+    return list.length === 0 ? '' : `${list.length} ${word}`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/bytes.js
+/** `512 B`, `1.5 MiB`, `12 GiB`: as short as a person wants to read it. */
+function bytes_formatBytes(bytes) {
+    const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+    let value = bytes;
+    let unit = 0;
+    while (value >= 1_024 && unit < units.length - 1) {
+        value /= 1_024;
+        unit++;
+    }
+    return `${unit === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/plan-hosts.js
+
+/** What a deploy would be refused for on one host, with the host's position in front. */
+function hostRefusals(look) {
+    const problems = look.problem ? [look.problem] : (look.facts?.refusals ?? []);
+    return problems.map((problem) => plan_hosts_onHost(look, problem));
+}
+/** Traps of one host that do not stop a deploy. */
+function hostWarnings(look) {
+    return (look.facts?.warnings ?? []).map((problem) => plan_hosts_onHost(look, problem));
+}
+function plan_hosts_onHost(look, problem) {
+    return problem.message.startsWith(`host ${look.host}`)
+        ? problem
+        : { ...problem, message: `host ${look.host}: ${problem.message}` };
+}
+/** The look at one host as a step; refused or unreachable is failed. */
+function hostStep(look, next, timed) {
+    const detail = look.facts ? describeHost(look.facts, next) : undefined;
+    return {
+        name: `host ${look.host}`,
+        outcome: hostRefusals(look).length > 0 ? 'failed' : 'passed',
+        ...timed,
+        ...(detail === undefined ? {} : { detail }),
+    };
+}
+/** What a deploy would do on a host, in one line: commits, layout, process, room. */
+function describeHost(facts, next) {
+    const short = (sha) => sha?.slice(0, 7);
+    const live = short(facts.liveSha);
+    const move = facts.liveSha !== undefined && facts.liveSha === next
+        ? `${live} is live already`
+        : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
+    const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
+    return [move, facts.strategy, entry, `${bytes_formatBytes(facts.freeBytes)} free`].join(', ');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/plan.js
+
+
+
+
+
+
+
+/**
+ * Says what a deploy would do and writes nothing. All refusals of all parts are told at once, so that one
+ * correction is enough; a plan that a deploy would refuse has failed.
+ */
+async function plan(tools, settings) {
+    const look = {};
+    const report = await runPhase('plan', tools.log, undefined, async (record) => {
+        // Both looks run at once, and what goes wrong in one does not hide what the other found.
+        const [database, hosts] = await Promise.all([
+            caught(() => lookAtDatabase(tools, settings, record, look)),
+            caught(() => lookAtHosts(tools, settings, record, look)),
+        ]);
+        tools.signal.throwIfAborted();
+        const refusals = [...database, ...hosts];
+        if (refusals.length > 0) {
+            record.summarise('Nothing was changed.');
+            throw new Failure(refusals);
+        }
+        record.summarise(plan_closing(look));
+    });
+    return { report, ...look };
+}
+async function caught(work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        return problemsOf(error);
+    }
+}
+async function lookAtDatabase(tools, settings, record, look) {
+    if (!settings.database && settings.mode !== 'plan')
+        return [];
+    if (!settings.database && !settings.skip.includes('database'))
+        return [];
+    const planned = await record.step(settings.database ? 'migrations' : 'migration files', () => (settings.database ? planDatabase(tools, settings) : planFiles(settings)), describePlan);
+    look.database = planned;
+    record.facts.pending = planned.pending.map((file) => file.version);
+    record.facts.deferred = planned.deferred.map((file) => file.version);
+    record.facts.reversible = planned.reversible;
+    record.facts.destructive = planned.destructive;
+    for (const problem of planned.warnings)
+        tools.log({ kind: 'warning', problem });
+    tellBatches(tools, planned);
+    const drifted = settings.database && settings.database.drift !== 'off'
+        ? await lookAtDrift(tools, settings.database.drift, record)
+        : [];
+    return [...planned.refusals, ...drifted];
+}
+async function lookAtDrift(tools, policy, record) {
+    const verdict = await record.step('drift', async () => judgeDrift(await lookDrift(tools), policy), ({ detail }) => detail);
+    for (const problem of verdict.warnings)
+        tools.log({ kind: 'warning', problem });
+    return verdict.refusals;
+}
+async function lookAtHosts(tools, settings, record, look) {
+    if (!tools.fleet || !settings.vps)
+        return [];
+    const startedAt = Date.now();
+    const hosts = await inspectFleet(tools, settings);
+    look.hosts = hosts;
+    const milliseconds = Date.now() - startedAt;
+    for (const host of hosts) {
+        record.add(hostStep(host, settings.vps.ref, { startedAt, milliseconds }));
+        for (const problem of hostWarnings(host))
+            tools.log({ kind: 'warning', problem });
+    }
+    const live = hosts[0]?.facts?.liveSha;
+    if (live !== undefined)
+        record.facts.previousSha = live;
+    return hosts.flatMap(hostRefusals);
+}
+/** `3 pending in 1 batch, 1 waits for health`. */
+function describePlan(planned) {
+    const batches = planned.batches.length === 1 ? '1 batch' : `${planned.batches.length} batches`;
+    const pending = planned.pending.length === 0 ? 'nothing pending' : `${planned.pending.length} pending in ${batches}`;
+    return [
+        pending,
+        planned.deferred.length > 0 ? `${planned.deferred.length} waiting for health` : '',
+        planned.baseline.length > 0 ? `${planned.baseline.length} recorded as baseline` : '',
+        planned.pending.length > 0 && planned.reversible ? 'reversible' : '',
+    ]
+        .filter((part) => part !== '')
+        .join(', ');
+}
+function tellBatches(tools, planned) {
+    const line = (text) => tools.log({ kind: 'line', text: `          ${text}` });
+    planned.batches.forEach((batch, index) => {
+        const why = batch.why === undefined ? '' : ` (apart because ${batch.why})`;
+        if (planned.batches.length > 1)
+            line(`batch ${index + 1}${why}`);
+        for (const file of batch.files)
+            line(`pending   ${batches_name(file)}${file.down ? '' : '  (no down file)'}`);
+    });
+    for (const file of planned.deferred)
+        line(`deferred  ${batches_name(file)}  (after health)`);
+}
+function plan_closing(look) {
+    const files = look.database ? look.database.pending.length + look.database.deferred.length : 0;
+    const changes = look.hosts?.some(({ facts }) => facts !== undefined);
+    if (files === 0 && !changes)
+        return 'There is nothing to change.';
+    return 'Nothing has been changed yet.';
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/pack-build.js
+
+
+
+/** Caches that only speed up the next build, and are often larger than the build. */
+const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
+/** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
+async function packBuild(options) {
+    const { workingDirectory, sha, folder } = options;
+    const head = (await run('git', ['rev-parse', 'HEAD'], workingDirectory)).trim();
+    if (head !== sha) {
+        throw new Failure({
+            message: `build-on: runner packs the build of this job, and the checkout is at ${head.slice(0, 12)}, not at ${sha.slice(0, 12)}`,
+            next: 'Check out the commit that is deployed (actions/checkout with the same ref), build it, then run this step.',
+        });
+    }
+    const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
+    const ignored = (await run('git', words, workingDirectory)).split('\0');
+    const paths = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
+    for (const path of options.buildOutput)
+        await mustExist(workingDirectory, path);
+    if (paths.length === 0) {
+        throw new Failure({
+            message: 'build-on: runner found no build in the checkout: git ignores nothing that is there',
+            next: 'Install and build in a step before this one, or name what the build makes in build-output.',
+        });
+    }
+    const file = (0,external_node_path_.join)(folder, 'build.tgz');
+    const excluded = CACHES.map((path) => `--exclude=${path}`);
+    await run('tar', ['-czf', file, ...excluded, '--', ...paths], workingDirectory);
+    return { file, bytes: (await (0,external_node_fs_promises_namespaceObject.stat)(file)).size, paths };
+}
+/** What of the ignored paths is packed: the named output and node_modules, or all but what belongs to the host. Pure. */
+function pathsToPack(ignored, buildOutput, sharedPaths) {
+    const present = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
+    if (buildOutput.length > 0) {
+        const modules = present.filter((path) => path.split('/').pop() === 'node_modules');
+        return [...new Set([...buildOutput, ...modules])];
+    }
+    const ofTheHost = (path) => /^\.env($|\.)/.test(path.split('/').pop()) ||
+        sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
+        CACHES.includes(path);
+    return present.filter((path) => !ofTheHost(path));
+}
+async function mustExist(workingDirectory, path) {
+    try {
+        await (0,external_node_fs_promises_namespaceObject.stat)((0,external_node_path_.join)(workingDirectory, path));
+    }
+    catch {
+        throw new Failure({
+            message: `build-output names ${path}, which is not in the checkout`,
+            next: 'Build in a step before this one.',
+        });
+    }
+}
+/** Runs a local program and returns its stdout; a failure says what it said. */
+async function run(program, words, cwd) {
+    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 260).then(__nccwpck_require__.bind(__nccwpck_require__, 1260));
+    const ended = await getExecOutput(program, words, { cwd, silent: true, ignoreReturnCode: true });
+    if (ended.exitCode === 0)
+        return ended.stdout;
+    throw new Failure({
+        message: `${program} ${words[0]} failed: ${ended.stderr.trim().split('\n').pop()}`,
+        code: String(ended.exitCode),
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/run-worker.js
+
+/** Milliseconds around a run's own limits, for the start and the last answer. */
+const run_worker_AROUND = 120_000;
+/** Starts a run on one host and tells its events until it has ended. `patience`: more milliseconds of waiting. */
+async function runWorker(fleet, host, request, audience, patience = 0) {
+    await start(fleet, host, request);
+    return follow(fleet, host, request, {
+        deadline: request.lockWait + request.timeout + patience + run_worker_AROUND,
+        onEvent: (event) => tell(host, event, audience),
+        onLost: ({ problem }) => audience.log({
+            kind: 'progress',
+            text: `${problem.message}; the run goes on there, connecting again`,
+        }),
+    });
+}
+function tell(host, event, { log, record, onState }) {
+    switch (event.kind) {
+        case 'progress':
+            log({ kind: 'progress', text: host.prefix + event.text });
+            break;
+        case 'step': {
+            // The server's clock may be off, so the step is dated by when it was told here.
+            const { step } = event;
+            record.add({ ...step, name: host.prefix + step.name, startedAt: Date.now() - step.milliseconds });
+            break;
+        }
+        case 'output':
+            log({ kind: 'output', source: host.prefix + event.source, text: event.text });
+            break;
+        case 'warning':
+            log({ kind: 'warning', problem: onHost(host, event.problem) });
+            break;
+        case 'state':
+            onState?.(event.state);
+            break;
+        case 'started':
+        case 'ended':
+            break;
+    }
+}
+const run_worker_OUTCOMES = {
+    deployed: 'deployed',
+    unchanged: 'unchanged',
+    'rolled-back': 'rolled-back',
+    'put-back': 'rolled-back',
+    failed: 'failed',
+    broken: 'rollback-failed',
+    cancelled: 'unchanged',
+    'newer-is-live': 'skipped',
+};
+/** A run's result as the fact that outputs and the rollback decision read. */
+function hostFact(position, result) {
+    // Where the new version did not stay, what was live before is live now.
+    const live = result.deployedSha ?? (result.outcome === 'broken' ? undefined : result.previousSha);
+    const detail = result.outcome === 'cancelled' ? 'stopped before the cutover' : result.problems[0]?.message;
+    return {
+        host: position,
+        outcome: run_worker_OUTCOMES[result.outcome],
+        ...(result.previousSha === undefined ? {} : { 'previous-sha': result.previousSha }),
+        ...(live === undefined ? {} : { 'deployed-sha': live }),
+        ...(result.release === undefined ? {} : { release: result.release }),
+        ...(result.downtimeMs === undefined ? {} : { 'downtime-ms': result.downtimeMs }),
+        ...(result.rollbackMs === undefined ? {} : { 'rollback-ms': result.rollbackMs }),
+        ...(result.rehearsed === undefined ? {} : { rehearsed: result.rehearsed }),
+        ...(detail === undefined ? {} : { detail }),
+    };
+}
+/** The fact of a host whose end could not be found out. */
+function unknownFact(position, problem) {
+    return { host: position, outcome: 'unknown', ...(problem ? { detail: problem.message } : {}) };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/rollout.js
+
+
+
+/** Good ends let the other hosts go on; after any other, no further host is changed. */
+function isGood(end) {
+    return (end.fact.outcome === 'deployed' ||
+        (end.fact.outcome === 'unchanged' && end.result?.outcome !== 'cancelled'));
+}
+/**
+ * Brings all hosts to one commit or none. Everything that can fail is done on all of them first; then the first
+ * host alone cuts over, and the others after it. Where one fails, those that have cut over are put back.
+ * Resolves with one end per host, in their order; only a programming error rejects.
+ */
+async function rollOut(fleet, plan, audience) {
+    const several = fleet.hosts.length > 1;
+    const request = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
+    const running = fleet.hosts.map((host, index) => {
+        const packedBuild = plan.packed[index];
+        return rollout_begin(fleet, host, packedBuild === undefined ? request : { ...request, packedBuild }, audience);
+    });
+    const stop = (why) => stopAll(fleet, running, request, audience, why);
+    const onAbort = () => void stop('cancelled');
+    if (plan.signal.aborted)
+        onAbort();
+    plan.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+        if (several)
+            await cutOver(fleet, running, request, plan, audience, stop);
+        const ends = superseded(await Promise.all(running.map((run) => run.end)));
+        return ends.every((end) => isGood(end)) ? [...ends] : await putBack(fleet, ends, plan, audience);
+    }
+    finally {
+        plan.signal.removeEventListener('abort', onAbort);
+    }
+}
+/** Where a newer run is live on one host, the others were stopped for that reason and are called so. Pure. */
+function superseded(ends) {
+    if (!ends.some((end) => end.fact.outcome === 'skipped'))
+        return ends;
+    return ends.map((end) => end.result?.outcome === 'cancelled' ? { ...end, fact: { ...end.fact, outcome: 'skipped' } } : end);
+}
+function rollout_begin(fleet, host, request, audience) {
+    let prepared = () => { };
+    const reached = new Promise((resolve) => {
+        prepared = resolve;
+    });
+    const own = {
+        log: audience.log,
+        record: {
+            // What a host was doing when it was told to stop did not fail.
+            add: (step) => audience.record.add(run.stopping && step.outcome === 'failed' ? stopped(step) : step),
+        },
+        onState: (state) => {
+            if (state === 'prepared')
+                prepared();
+        },
+    };
+    const run = { host, gone: false, stopping: false, ready: reached, end: work() };
+    async function work() {
+        const found = await endOf(fleet, host, request, own);
+        // Being stopped on our own word is nothing to complain about.
+        const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
+        run.ended = end;
+        prepared();
+        return end;
+    }
+    return run;
+}
+function stopped(step) {
+    return { ...step, outcome: 'skipped', detail: 'stopped' };
+}
+async function endOf(fleet, host, request, audience) {
+    try {
+        const waiting = request.timeout * fleet.hosts.length;
+        const result = await runWorker(fleet, host, request, audience, waiting);
+        const problems = result.problems.map((problem) => onHost(host, problem));
+        return { host, result, problems, fact: hostFact(host.position, result) };
+    }
+    catch (error) {
+        const problems = problemsOf(error);
+        return { host, problems, fact: unknownFact(host.position, problems[0]) };
+    }
+}
+/** Waits for all hosts to be prepared, then lets one go, then the rest. Stops all that still can at the first bad end. */
+async function cutOver(fleet, running, request, plan, audience, stop) {
+    const halted = () => plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGood(run.ended));
+    let told = false;
+    for (const run of running) {
+        void run.end.then(async (end) => {
+            if (isGood(end) || told)
+                return;
+            told = true;
+            await stop(`${end.host.name} did not succeed`);
+        });
+    }
+    await Promise.all(running.map((run) => run.ready));
+    const waiting = running.filter((run) => run.ended === undefined);
+    const go = async (run) => {
+        if (halted() || run.ended)
+            return;
+        run.gone = true;
+        audience.log({ kind: 'progress', text: `${run.host.name} cuts over` });
+        try {
+            await worker_client_send(fleet, run.host, 'go', request);
+        }
+        catch (error) {
+            // Whether it took the word or gave up meanwhile is told by its end.
+            audience.log({ kind: 'debug', text: problemsOf(error)[0].message });
+        }
+        await run.end;
+    };
+    const [canary, ...rest] = waiting;
+    if (canary)
+        await go(canary);
+    const next = async () => {
+        for (let run = rest.shift(); run; run = rest.shift())
+            await go(run);
+    };
+    await Promise.all(Array.from({ length: plan.maxParallel }, next));
+}
+/** Stops every run that has not been let go; one that cuts over already finishes by itself. */
+async function stopAll(fleet, running, request, { log }, why) {
+    await Promise.all(running.map(async (run) => {
+        if (run.ended || run.gone)
+            return;
+        try {
+            run.stopping = true;
+            await worker_client_send(fleet, run.host, 'cancel', request);
+            log({ kind: 'progress', text: `${run.host.name} was told to stop: ${why}` });
+        }
+        catch (error) {
+            log({
+                kind: 'progress',
+                text: `${run.host.name} could not be told to stop: ${problemsOf(error)[0].message}`,
+            });
+        }
+    }));
+}
+/** Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. */
+async function putBack(fleet, ends, plan, audience) {
+    return Promise.all(ends.map(async (end) => {
+        if (end.fact.outcome !== 'deployed' && end.fact.outcome !== 'unknown')
+            return end;
+        audience.log({ kind: 'progress', text: `${end.host.name} is put back` });
+        const started = Date.now();
+        try {
+            const result = await runWorker(fleet, end.host, plan.undo, audience);
+            return afterUndo(end, result, Date.now() - started);
+        }
+        catch (error) {
+            const problems = problemsOf(error).map((problem) => onHost(end.host, problem));
+            return {
+                ...end,
+                fact: unknownFact(end.host.position, problems[0]),
+                problems: [...end.problems, ...problems],
+            };
+        }
+    }));
+}
+/** What a host's end is called once it was put back. Pure. */
+function afterUndo(end, undone, milliseconds) {
+    const { detail: _first, ...before } = end.fact;
+    const live = undone.deployedSha ?? before['previous-sha'];
+    const fact = {
+        ...before,
+        ...(live === undefined ? {} : { 'deployed-sha': live }),
+        ...(undone.release === undefined ? {} : { release: undone.release }),
+        outcome: outcomeAfterUndo(undone),
+        'rollback-ms': undone.rollbackMs ?? milliseconds,
+    };
+    return {
+        ...end,
+        result: undone,
+        fact,
+        problems: [...end.problems, ...undone.problems.map((p) => onHost(end.host, p))],
+    };
+}
+function outcomeAfterUndo(undone) {
+    // Nothing to undo: the run had died before its cutover, and the old version serves.
+    if (undone.outcome === 'unchanged')
+        return 'failed';
+    return undone.outcome === 'rolled-back' ? 'rolled-back' : 'rollback-failed';
+}
+
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/store-file.js
+
+
+
+
+
+
+/** Fixed texts without quotes in them; folder and name come as words behind them. */
+const RECEIVE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2"';
+const KEEP = '[ "$(wc -c <"$1/$2")" -eq "$4" ] && mv -- "$1/$2" "$1/$3" || { rm -f -- "$1/$2"; exit 65; }';
+const DROP = 'rm -f -- "$1/$2"';
+/**
+ * Streams a file into a folder of a host, readable for its user alone, and resolves with its path. It gets its name
+ * only once it is complete there: what was cut on the way is removed and never taken for the whole.
+ */
+async function storeFile(host, file, signal) {
+    const part = `.${(0,external_node_crypto_.randomUUID)()}.part`;
+    const watched = signal ? { signal } : {};
+    let bytes = 0;
+    const counted = new external_node_stream_.Transform({
+        transform(chunk, _encoding, done) {
+            bytes += chunk.length;
+            done(null, chunk);
+        },
+    });
+    file.content.on('error', (error) => counted.destroy(error));
+    let broken;
+    counted.on('error', (error) => {
+        broken = error;
+    });
+    try {
+        await mustRun(host, RECEIVE, [file.folder, part], { stdin: file.content.pipe(counted), ...watched });
+        if (broken)
+            throw broken;
+        await mustRun(host, KEEP, [file.folder, part, file.name, String(bytes)], watched);
+    }
+    catch (error) {
+        await host.exec(script(DROP, [file.folder, part]), { deadline: 10_000 }).catch(() => { });
+        throw asFailure(broken ?? error);
+    }
+    return `${file.folder}/${file.name}`;
+}
+function script(text, words) {
+    return `${commandLine('sh', '-c')} '${text}' ${['sh', ...words].map(quote).join(' ')}`;
+}
+async function mustRun(host, text, words, options) {
+    const result = await host.exec(script(text, words), options);
+    if (result.code === 0)
+        return;
+    if (result.code === 65)
+        throw new Failure({ message: `${host.prefix}the file did not arrive whole`, next: 'Run the job again.' });
+    throw new Failure({
+        ...exitProblem(host.name, result),
+        next: 'Look at the room and the rights there: df -h; ls -ld of the folder.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/redeploy.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
+ * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
+ * `look` is what a plan found a moment ago; without it the hosts are looked at first.
+ */
+async function redeploy(tools, settings, look) {
+    return runPhase('redeploy', tools.log, settings.vps?.ref, async (record) => {
+        const { fleet } = tools;
+        if (!fleet || !settings.vps)
+            throw new Failure({ message: 'there is no server to deploy to' });
+        const run = settings;
+        if (run.vps.ref === undefined)
+            throw new Failure({ message: 'there is no commit to deploy' });
+        const sha = await exactCommit(run.vps.ref, run.workingDirectory);
+        const looks = look ?? (await record.step('look', () => inspectFleet(tools, settings)));
+        refuse(fleet, looks);
+        const ends = await bring(tools, fleet, run, sha, looks, record);
+        Object.assign(record.facts, redeploy_factsOf(ends));
+        redeploy_judge(ends, sha, tools.signal.aborted, record);
+    });
+}
+/** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
+function refuse(fleet, looks) {
+    const problems = looks.flatMap((look) => {
+        const prefix = fleet.hosts[look.host - 1]?.prefix ?? '';
+        if (look.problem)
+            return [look.problem];
+        return (look.facts?.refusals ?? []).map((problem) => ({ ...problem, message: prefix + problem.message }));
+    });
+    if (problems.length > 0)
+        throw new Failure(problems);
+}
+async function bring({ log, signal }, fleet, run, sha, looks, record) {
+    const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
+    const absent = looks.some((look) => look.facts?.layout === 'absent');
+    const cloneUrl = absent && run.run.repository ? `${run.run.serverUrl}/${run.run.repository}.git` : undefined;
+    const request = deployRequest(run, {
+        sha,
+        invocation: (0,external_node_crypto_.randomUUID)(),
+        cutover: 'at-once',
+        ...(cloneUrl === undefined ? {} : { cloneUrl }),
+    });
+    const undo = rollbackRequest(run, (0,external_node_crypto_.randomUUID)(), { undo: run.run.id });
+    const plan = { request, undo, packed, maxParallel: run.vps.maxParallel, signal };
+    return rollOut(fleet, plan, { log, record });
+}
+/** Packs the build of this job and streams it to every host; resolves with its path on each. */
+async function sendBuild(fleet, run, sha, looks, record, signal) {
+    const folder = await (0,external_node_fs_promises_namespaceObject.mkdtemp)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-build-'));
+    try {
+        const { workingDirectory } = run;
+        const { buildOutput, sharedPaths } = run.vps;
+        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder }), ({ bytes, paths }) => `${bytes_formatBytes(bytes)}: ${paths.join(', ')}`);
+        const send = (host) => {
+            const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
+            if (place === undefined)
+                throw new Failure({ message: `${host.prefix}no folder to store the build in` });
+            const name = `${sha.slice(0, 12)}-${(0,external_node_crypto_.randomUUID)()}.tgz`;
+            return storeFile(host, { folder: `${place}/incoming`, name, content: (0,external_node_fs_.createReadStream)(build.file) }, signal);
+        };
+        return await record.step('send the build', () => Promise.all(fleet.hosts.map(send)));
+    }
+    finally {
+        await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true });
+    }
+}
+/** The outputs of all hosts in one: the first host's commits, the worst downtime. Pure. */
+function redeploy_factsOf(ends) {
+    const hosts = ends.map((end) => end.fact);
+    const first = (key) => hosts.find((host) => host[key] !== undefined)?.[key];
+    const longest = (key) => {
+        const times = hosts.flatMap((host) => host[key] ?? []);
+        return times.length > 0 ? Math.max(...times) : undefined;
+    };
+    const facts = {
+        previousSha: first('previous-sha'),
+        deployedSha: first('deployed-sha'),
+        release: first('release'),
+        downtimeMs: longest('downtime-ms'),
+        rollbackMs: longest('rollback-ms'),
+    };
+    const known = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+    return { ...known, hosts, rolledBack: hosts.some((host) => host.outcome === 'rolled-back') };
+}
+/** Ends the phase by what became of the hosts. */
+function redeploy_judge(ends, sha, cancelled, record) {
+    const bad = ends.filter((end) => !isGood(end) && end.fact.outcome !== 'skipped');
+    record.summarise(redeploy_closing(ends, sha));
+    if (bad.length === 0)
+        return;
+    const problems = bad.flatMap((end) => end.problems);
+    if (cancelled && problems.length === 0)
+        throw new Cancelled();
+    const unknown = bad.some((end) => end.fact.outcome === 'unknown');
+    throw new Failure(problems.length > 0 ? problems : [unnamed(bad)], unknown ? 'unknown' : 'failed');
+}
+function unnamed(bad) {
+    const which = bad.map((end) => `${end.host.name} ${end.fact.detail ?? end.fact.outcome}`);
+    return { message: `the deploy did not succeed: ${which.join(', ')}` };
+}
+/** The closing sentence: what is served now, and what was left alone. Pure. */
+function redeploy_closing(ends, sha) {
+    const short = sha.slice(0, 7);
+    const sentences = [
+        [(hosts) => `${short} is live on ${hosts}${downtime(ends)}.`, (end) => end.fact.outcome === 'deployed'],
+        [
+            (hosts) => `${short} was live on ${hosts} already.`,
+            (end) => end.fact.outcome === 'unchanged' && isGood(end),
+        ],
+        [
+            (hosts) => `On ${hosts} the live version was not touched.`,
+            (end) => !isGood(end) && (end.fact.outcome === 'unchanged' || end.fact.outcome === 'failed'),
+        ],
+        [
+            (hosts) => `On ${hosts} a newer run is live already: nothing was changed.`,
+            (end) => end.fact.outcome === 'skipped',
+        ],
+        [
+            (hosts) => `On ${hosts} the previous version is live again.`,
+            (end) => end.fact.outcome === 'rolled-back',
+        ],
+        [
+            (hosts) => `On ${hosts} the previous version could not be put back.`,
+            (end) => end.fact.outcome === 'rollback-failed',
+        ],
+        [
+            (hosts) => `It is not known which version is live on ${hosts}.`,
+            (end) => end.fact.outcome === 'unknown',
+        ],
+    ];
+    return sentences
+        .map(([words, which]) => {
+        const hosts = ends.filter(which).map((end) => end.host.name);
+        return hosts.length === 0 ? '' : words(hosts.join(', '));
+    })
+        .filter((sentence) => sentence !== '')
+        .join(' ');
+}
+function downtime(ends) {
+    const times = ends.flatMap((end) => end.fact['downtime-ms'] ?? []);
+    return times.length === 0
+        ? ''
+        : `, ${(0,duration/* formatDuration */.a)(Math.max(...times))} without an answer during the cutover`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/down-files.js
+
+
+
+
+/** The down file beside the migration, for a migration that this action did not apply; undefined where there is none. */
+async function readDownFile(workingDirectory, file) {
+    try {
+        const text = new TextDecoder('utf-8', { fatal: true }).decode(await (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(workingDirectory, file)));
+        return text.includes('\0') ? undefined : text;
+    }
+    catch {
+        return undefined;
+    }
+}
+/**
+ * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
+ * blanked too, because what undoes a run is undone as a whole or not at all. All offsets are kept.
+ */
+function prepareDown(down, parse) {
+    const shape = classify(down.file, down.source, parse);
+    if (shape.problems.length > 0)
+        return { source: shape.source, statements: [], notices: [], problems: shape.problems };
+    let source = shape.source;
+    const notices = [...shape.notices];
+    const problems = [];
+    for (const statement of shape.statements ?? []) {
+        const alone = whyAlone(statement);
+        if (statement.kind === 'TransactionStmt')
+            problems.push({
+                message: `${down.file} uses savepoints, which a down file cannot have`,
+                next: 'Remove them: the down file runs in one transaction with its history row.',
+            });
+        if (alone === undefined)
+            continue;
+        const word = alone.endsWith('CONCURRENTLY')
+            ? concurrently(source, statement.from, statement.to)
+            : undefined;
+        if (word === undefined) {
+            problems.push({
+                message: `${down.file} holds ${alone}, which cannot run in a transaction`,
+                next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
+            });
+            continue;
+        }
+        source = blank(source, word, word + 'concurrently'.length);
+        notices.push({
+            message: `${down.file}: CONCURRENTLY is left out, because the rollback is one transaction; the table is locked meanwhile`,
+        });
+    }
+    // Where our parser did not understand the file, the server of another version may: it gets the whole.
+    const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
+    const statements = shape.statements?.map(({ from, to }) => ({ from, to })) ?? whole;
+    return { source, statements, notices, problems };
+}
+/** Where the keyword stands in a statement that has it: outside comments and quotes it can occur only once. */
+function concurrently(source, from, to) {
+    let index = from;
+    while (index < to) {
+        const two = source.slice(index, index + 2);
+        if (two === '--')
+            index = down_files_endOf(source, '\n', index, to);
+        else if (two === '/*')
+            index = down_files_endOf(source, '*/', index + 2, to);
+        else if (source[index] === '"')
+            index = down_files_endOf(source, '"', index + 1, to);
+        else if (source[index] === "'")
+            index = down_files_endOf(source, "'", index + 1, to);
+        else if (source.slice(index, index + 12).toLowerCase() === 'concurrently')
+            return index;
+        else
+            index++;
+    }
+    return undefined;
+}
+function down_files_endOf(source, mark, from, to) {
+    const at = source.indexOf(mark, from);
+    return at === -1 ? to : at + mark.length;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-decision.js
+
+/** The run's outcome in deploy_runs once it was undone. */
+const ROLLED_BACK = 'rolled-back';
+/**
+ * Finds the versions to undo, newest first. `livedSha` is the commit that served before the code went back in this
+ * same rollback: where it is known, `previous` undoes the run that deployed it, and nothing where that run changed
+ * no schema.
+ */
+function chooseTarget(look, wanted, livedSha) {
+    if (wanted.steps !== undefined)
+        return newest(look, wanted.steps);
+    if (wanted.to === 'previous')
+        return previous(look, livedSha);
+    if (wanted.to !== undefined)
+        return since(look, wanted.to);
+    const versions = appliedBy(look, new Set([wanted.runId]));
+    const undone = look.runs.find(({ runId }) => runId === wanted.runId)?.outcome === ROLLED_BACK;
+    if (versions.length > 0)
+        return { kind: 'migrations', versions, why: `run ${wanted.runId} applied them` };
+    return {
+        kind: 'nothing',
+        why: undone
+            ? `what run ${wanted.runId} changed is undone already`
+            : `run ${wanted.runId} applied no migration`,
+    };
+}
+function newest(look, steps) {
+    const versions = [...look.history].sort(byBytes).reverse().slice(0, steps);
+    return versions.length === 0
+        ? { kind: 'nothing', why: 'no migration is applied' }
+        : { kind: 'migrations', versions, why: `they are the newest ${versions.length}` };
+}
+function previous(look, livedSha) {
+    const standing = look.runs.filter(({ outcome }) => outcome !== ROLLED_BACK);
+    const run = livedSha === undefined
+        ? standing[0]
+        : standing.find(({ sha }) => sha !== undefined && same(sha, livedSha));
+    if (!run)
+        return {
+            kind: 'nothing',
+            why: livedSha === undefined
+                ? 'no deploy is recorded in this database'
+                : `the deploy of ${livedSha.slice(0, 7)} changed no schema`,
+        };
+    const versions = appliedBy(look, new Set([run.runId]));
+    if (versions.length === 0)
+        return { kind: 'nothing', why: `the newest deploy, run ${run.runId}, applied no migration` };
+    return { kind: 'migrations', versions, why: `the newest deploy, run ${run.runId}, applied them` };
+}
+function since(look, to) {
+    const at = look.runs.findIndex(({ sha, outcome }) => outcome !== ROLLED_BACK && sha !== undefined && same(sha, to));
+    if (at === -1)
+        return {
+            kind: 'unknown',
+            message: `no deploy of ${to} is recorded in this database, so it is not known which migrations came after it`,
+            next: 'Name the migrations with rollback-steps, or keep the schema with rollback-database: keep.',
+        };
+    const later = new Set(look.runs.slice(0, at).map(({ runId }) => runId));
+    const versions = appliedBy(look, later);
+    return versions.length === 0
+        ? { kind: 'nothing', why: `no migration was applied since the deploy of ${to}` }
+        : { kind: 'migrations', versions, why: `they were applied since the deploy of ${to}` };
+}
+/** A commit and how a person or a release name writes it: a prefix of at least 7 digits, alone or after a dash. */
+function same(sha, named) {
+    const word = named.slice(named.lastIndexOf('-') + 1).toLowerCase();
+    return /^[0-9a-f]{7,64}$/.test(word) && (sha.startsWith(word) || word.startsWith(sha));
+}
+function appliedBy(look, runs) {
+    return look.migrations
+        .filter(({ runId }) => runs.has(runId))
+        .map(({ version }) => version)
+        .sort(byBytes)
+        .reverse();
+}
+/**
+ * Newest first until the first migration without a down file: what is older than a migration that stays cannot go,
+ * because the newer one may rest on it, and the history must not get a gap.
+ */
+function splitAtIrreversible(newestFirst) {
+    const at = newestFirst.findIndex(({ down }) => down === undefined);
+    if (at === -1)
+        return { revert: [...newestFirst], keep: [] };
+    const first = newestFirst[at];
+    const older = newestFirst.length - at - 1;
+    return {
+        revert: newestFirst.slice(0, at),
+        keep: newestFirst.slice(at),
+        why: `${first.version} has no down file${older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : ''}`,
+    };
+}
+/** The runs of which every migration that still stands is undone: only they can be compared with their start. */
+function wholeRuns(look, reverted) {
+    const gone = new Set(reverted);
+    const touched = [
+        ...new Set(look.migrations.filter(({ version }) => gone.has(version)).map(({ runId }) => runId)),
+    ];
+    const complete = (run) => look.migrations.every(({ runId, version }) => runId !== run || gone.has(version));
+    return { whole: touched.filter(complete), partly: touched.filter((run) => !complete(run)) };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-sql.js
+
+
+
+
+
+
+/** SQLSTATEs that the messages of a rollback raise themselves. */
+const HISTORY_CHANGED = 'MV104';
+const DATA_LOSS = 'MV105';
+const NOT_AS_BEFORE = 'MV106';
+/** Rows of a table are counted up to here; more is told as "more than". */
+const COUNT_UP_TO = 1_000_000;
+/** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
+const LOOK_MESSAGE = `
+set local statement_timeout = '30s'; do ${dollarQuote(`
+declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]';
+begin
+  if to_regclass('${HISTORY_TABLE}') is not null then
+    execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
+      from ${HISTORY_TABLE} h' into history, names;
+  end if;
+  if to_regclass('${MIGRATIONS_TABLE}') is not null then
+    execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
+      ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
+    if to_regclass('${PARTIAL_TABLE}') is not null then
+      execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', version, ''runId'', run_id, ''done'', done)), ''[]'')
+        from ${PARTIAL_TABLE}' into partial;
+    end if;
+    execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
+      order by coalesce(finished_at, started_at) desc), ''[]'') from ${RUNS_TABLE}' into runs;
+  end if;
+  perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
+    'partial', partial::jsonb)::text, true);
+end`)}; select current_setting('muva.look')::jsonb as look;`;
+/** The recorded down texts of some versions. */
+function downsQuery(versions) {
+    return `select coalesce(jsonb_object_agg(version, down), '{}') as downs from ${MIGRATIONS_TABLE}
+    where version = any (${textArray(versions)}) and down is not null`;
+}
+/**
+ * Everything in one message, so in one transaction: the lock, the guard, a rehearsal that finds out which data would
+ * go, every down file with its history row, and the comparison with the schema as it was before the run.
+ */
+function revertMessage(order) {
+    const versions = order.downs.map(({ version }) => version);
+    const runs = [...order.whole, ...order.partly];
+    return [
+        rollback_sql_opening(order.settings),
+        block(guard(versions)),
+        localSettings(order.settings),
+        block(rememberObjects(order.whole)),
+        block(rehearsal(order, runs)),
+        ...order.downs.flatMap((down) => [localSettings(order.settings), block(unit(down, order))]),
+        localSettings(order.settings),
+        block(compareWithStart(order)),
+        rollback_sql_closing(order.whole),
+        `select current_setting('muva.losses', true) as losses, current_setting('muva.fingerprint', true) as fingerprint;`,
+    ].join('\n');
+}
+/** One message: history rows go, the schema stays. */
+function deleteRecordsMessage(versions, runs, settings) {
+    return [
+        rollback_sql_opening(settings),
+        block(guard(versions)),
+        block(`
+begin
+  delete from ${HISTORY_TABLE} where version = any (${textArray(versions)});
+  delete from ${MIGRATIONS_TABLE} where version = any (${textArray(versions)});
+  update ${RUNS_TABLE} set outcome = ${sql_text_literal(ROLLED_BACK)}, finished_at = clock_timestamp()
+    where run_id = any (${textArray(runs)});
+end`),
+        'select 1 as done;',
+    ].join('\n');
+}
+const block = (body) => `do ${dollarQuote(body)};`;
+function rollback_sql_opening(settings) {
+    return `set transaction isolation level read committed, read write;\n${localSettings(settings)}`;
+}
+const guard = (versions) => `
+declare missing text;
+begin
+  if not pg_try_advisory_xact_lock(${LOCK_KEY}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  select string_agg(v, ', ') into missing from unnest(${textArray(versions)}) v
+    where not exists (select from ${HISTORY_TABLE} h where h.version = v);
+  if missing is not null then
+    raise exception using errcode = '${HISTORY_CHANGED}', message = missing;
+  end if;
+end`;
+/** The state before the down files, kept in the newest run's row until the comparison at the end. */
+function rememberObjects(whole) {
+    if (whole.length === 0)
+        return 'begin end';
+    return deterministic('', `update ${RUNS_TABLE} r set objects = f.objects from (${FINGERPRINT_ROW}) f where r.run_id = ${sql_text_literal(whole[0])};`);
+}
+/** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
+function execution(down) {
+    return `
+  ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
+  ${LEAVE_NOTHING}
+  begin
+    execute 'set constraints all immediate';
+    raise exception using errcode = 'MV000';
+  exception when sqlstate 'MV000' then null;
+  end;`;
+}
+/**
+ * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
+ * columns, and tables that were emptied. What the run itself created may go and is told; anything else that holds
+ * something is refused. Leaves the list in `muva.losses`.
+ */
+function rehearsal(order, runs) {
+    const created = `exists (select from ${RUNS_TABLE} r, lateral ${changeRows(`coalesce(r.changes, '[]')`)} c
+    where r.run_id = any (${textArray(runs)}) and c.before is null and c.schema = item.schema and`;
+    const count = (where) => `begin
+        execute format('select count(*) from (select from %1$s ${where} limit ${COUNT_UP_TO + 1}) t', item.qualified, item.detail) into rows;
+      exception when insufficient_privilege then rows := null;
+      end;`;
+    return `
+declare
+  tables oid[]; files oid[]; dropped text[]; gone oid[]; emptied oid[] := '{}'; columns text[]; losses jsonb := '[]';
+  rows bigint; own boolean; item record; filled boolean;
+begin
+  select array_agg(c.oid order by c.oid), array_agg(c.relfilenode order by c.oid) into tables, files
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
+  select array_agg(attrelid || '.' || attnum) into dropped from pg_attribute where attisdropped and attrelid = any (tables);
+  begin
+    ${order.downs.map((down) => execution(down)).join('\n')}
+    select array_agg(t) into gone from unnest(tables) t where not exists (select from pg_class c where c.oid = t);
+    select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
+      where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
+    for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
+      join pg_class c on c.oid = t.oid where c.relfilenode <> t.file
+    loop
+      execute format('select exists (select from %s)', item.qualified) into filled;
+      if not filled then emptied := emptied || item.oid; end if;
+    end loop;
+    raise exception using errcode = 'MV900';
+  exception when sqlstate 'MV900' then null;
+  end;
+  -- Better no number than one that row level security made smaller.
+  perform set_config('row_security', 'off', true);
+  for item in
+    select 'table' as kind, n.nspname::text as schema, c.relname::text as name, format('%I.%I', n.nspname, c.relname) as qualified,
+        null::text as detail, c.oid = any (emptied) as kept
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any (gone || emptied)
+    union all
+    select 'column', n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), a.attname, false
+      from unnest(columns) d join pg_attribute a on a.attrelid || '.' || a.attnum = d
+        join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+      where a.attgenerated = '' and c.oid <> all (coalesce(gone, '{}'))
+  loop
+    if item.kind = 'table' then
+      ${count('')}
+      own := ${created} c.kind = 'table' and c.name = item.name);
+    else
+      ${count('where %2$I is not null')}
+      own := ${created} (c.kind = 'table' and c.name = item.name or c.kind = 'column' and c.name = item.name || '.' || item.detail));
+    end if;
+    if rows is null or rows > 0 then
+      losses := losses || jsonb_build_object('kind', case when item.kept then 'emptied' else item.kind end,
+        'name', item.qualified || coalesce('.' || quote_ident(item.detail), ''), 'rows', rows, 'own', own);
+    end if;
+  end loop;
+  perform set_config('row_security', 'on', true);
+  if ${order.settings.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
+    raise exception using errcode = '${DATA_LOSS}', message = losses::text;
+  end if;
+  perform set_config('muva.losses', losses::text, true);
+end`;
+}
+function unit(down, order) {
+    return `
+declare losses text := current_setting('muva.losses', true);
+begin
+  ${execution(down)}
+  delete from ${HISTORY_TABLE} where version = ${sql_text_literal(down.version)};
+  if not found then
+    raise exception using errcode = '${HISTORY_CHANGED}', message = ${sql_text_literal(down.version)};
+  end if;
+  delete from ${MIGRATIONS_TABLE} where version = ${sql_text_literal(down.version)};
+  perform set_config('muva.losses', losses, true);
+  raise info using message = ${sql_text_literal(`${order.marker} ${down.version}`)};
+end`;
+}
+/**
+ * Two things must hold: every object that the runs changed is as it was before the oldest of them, and the down
+ * files changed nothing else. Together they mean that the schema is as before, though other hands may have changed
+ * other objects since. The complaint is a JSON list of [word, kind, schema, name].
+ */
+function compareWithStart(order) {
+    if (order.whole.length === 0)
+        return deterministic('', `update ${RUNS_TABLE} r set objects = f.objects, fingerprint_after = f.fingerprint from (${FINGERPRINT_ROW}) f
+        where r.objects is not null;
+      perform set_config('muva.fingerprint', 'not compared', true);`);
+    const known = `(select count(*) = ${order.whole.length} from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) and changes is not null)`;
+    const changed = (runs) => `
+    select distinct on (kind, schema, name) kind, schema, name, before from ${RUNS_TABLE} r, lateral ${changeRows('r.changes')} c
+    where r.run_id = any (${textArray(runs)}) and r.changes is not null order by kind, schema, name, r.started_at`;
+    return deterministic('now jsonb; was jsonb; print text; start text; wrong jsonb;', `
+  select f.objects, f.fingerprint into now, print from (${FINGERPRINT_ROW}) f;
+  select objects into was from ${RUNS_TABLE} where run_id = ${sql_text_literal(order.whole[0])};
+  select fingerprint_before into start from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) order by started_at limit 1;
+  if ${known} then
+    select jsonb_agg(jsonb_build_array(word, kind, schema, name)) into wrong from (
+      select case when n.hash is null then 'removed' when c.before is null then 'added' else 'altered' end as word, kind, schema, name
+        from (${changed(order.whole)}) c left join ${objectRows('now')} n using (kind, schema, name)
+        where n.hash is distinct from c.before
+      union all
+      select case when n.hash is null then 'removed' when w.hash is null then 'added' else 'altered' end, kind, schema, name
+        from ${objectRows('was')} w full join ${objectRows('now')} n using (kind, schema, name)
+        where w.hash is distinct from n.hash
+          and not exists (select from (${changed([...order.whole, ...order.partly])}) c
+            where (c.kind, c.schema, c.name) = (coalesce(w.kind, n.kind), coalesce(w.schema, n.schema), coalesce(w.name, n.name)))
+    ) d;
+    if wrong is not null then
+      raise exception using errcode = '${NOT_AS_BEFORE}', message = wrong::text;
+    end if;
+  end if;
+  update ${RUNS_TABLE} set objects = now, fingerprint_after = print where run_id = ${sql_text_literal(order.whole[0])};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${sql_text_literal(order.whole[0])} and objects is not null;
+  perform set_config('muva.fingerprint', case when print = start then 'equal' when ${known} then 'own changes undone' else 'not compared' end, true);`);
+}
+/** A run that is undone as a whole starts afresh when it is run again. */
+function rollback_sql_closing(whole) {
+    return block(`begin
+  update ${RUNS_TABLE} set outcome = ${sql_text_literal(ROLLED_BACK)}, fingerprint_before = null, changes = null,
+    finished_at = clock_timestamp() where run_id = any (${textArray(whole)});
+end`);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-failure.js
+
+
+
+
+
+/** `table public.rooms (12 rows, created by what was undone)`. */
+function describeLoss({ kind, name, rows, own }) {
+    const unit = kind === 'column' ? 'value' : 'row';
+    const count = rows === null
+        ? `its ${unit}s cannot be counted`
+        : `${rows > COUNT_UP_TO ? `more than ${COUNT_UP_TO}` : rows} ${unit}${rows === 1 ? '' : 's'}`;
+    const what = kind === 'emptied' ? `all rows of ${name}` : `${kind} ${name}`;
+    return `${what} (${count}${own ? ', created by what is undone' : ''})`;
+}
+/**
+ * Why a rollback did not happen: nothing of it was committed. `index`: which of the down files failed, where one did.
+ */
+function revertFailure(error, downs) {
+    if (error instanceof Failure)
+        return { failure: error };
+    if (!(error instanceof SqlError))
+        throw error;
+    switch (error.code) {
+        case DATA_LOSS:
+            return { failure: new Failure(dataLoss(error.message)) };
+        case NOT_AS_BEFORE:
+            return { failure: new Failure(notAsBefore(error.message)) };
+        case HISTORY_CHANGED:
+            return {
+                failure: new Failure({
+                    message: `the history changed meanwhile: ${error.message} is not recorded any more; nothing was undone`,
+                    code: error.code,
+                    next: 'Run the rollback again: it looks anew.',
+                }),
+            };
+    }
+    for (const [index, { file, source, statements }] of downs.entries()) {
+        for (const { from, to } of statements) {
+            const offset = offsetIn(source.slice(from, to), error);
+            if (offset === undefined)
+                continue;
+            const at = positionIn(file, source, from + offset);
+            return { failure: new Failure({ ...told(error), at, next: rollback_failure_NEXT }), index };
+        }
+    }
+    return { failure: new Failure({ ...told(error), next: rollback_failure_NEXT }) };
+}
+const rollback_failure_NEXT = 'Nothing of the database was undone. Correct the down file, or undo by hand.';
+function told(error) {
+    const hint = error.hint === undefined ? '' : ` (${error.hint})`;
+    return { message: `${error.message}${hint}`, code: error.code };
+}
+/** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */
+function offsetIn(statement, error) {
+    if (error.internalQuery === statement && error.internalPosition !== undefined)
+        return indexOfCodePoint(statement, error.internalPosition);
+    return error.where?.includes(`SQL statement "${statement}"`) ? 0 : undefined;
+}
+function dataLoss(message) {
+    const losses = JSON.parse(message);
+    return losses
+        .filter(({ own }) => !own)
+        .map((loss) => ({
+        message: `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
+        code: DATA_LOSS,
+        next: 'Save the data first, or say allow-data-loss: true.',
+    }));
+}
+function notAsBefore(message) {
+    const difference = { added: [], removed: [], altered: [] };
+    for (const [word, kind, schema, name] of JSON.parse(message))
+        difference[word].push({ kind, schema, name, hash: '' });
+    return {
+        message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
+        code: NOT_AS_BEFORE,
+        next: 'Complete the down files, or undo by hand.',
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-send.js
+
+
+
+
+
+
+/** Milliseconds for a message that only looks. */
+const rollback_send_LOOK_DEADLINE = 40_000;
+/** Milliseconds that a table in use, or a server that restarts, is waited for. */
+const rollback_send_WAIT = 120_000;
+/**
+ * Sends a message that deletes history rows of `versions`, again while the database is busy. Where the answer was
+ * lost it takes the same lock, looks at the history, and sends again only what was certainly not done.
+ * Undefined: it was done, but its answer is gone.
+ */
+async function sendChange(sender, versions, message, statements, onNotice) {
+    const { database, tools, wanted } = sender;
+    for (;;) {
+        try {
+            return await patiently(tools, (error) => errorMeaning(error) === 'retry', () => database.send(message, {
+                deadline: wanted.statementTimeout * statements + 30_000,
+                signal: tools.signal,
+                onNotice: (notice) => onNotice?.(notice.message),
+            }));
+        }
+        catch (error) {
+            if (error instanceof SqlError && error.code === CODES.locked) {
+                await waitForLock({ database, log: tools.log, signal: tools.signal }, LOCK_WAIT);
+                continue;
+            }
+            if (errorMeaning(error) !== 'resolve')
+                throw error;
+            tools.log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
+            const standing = await patiently(tools, maySucceedLater, () => standingVersions(sender, versions));
+            if (standing.length === 0)
+                return undefined;
+            tools.log({ kind: 'progress', text: 'nothing was undone: trying again' });
+        }
+    }
+}
+function patiently(tools, worthwhile, work) {
+    return retry({
+        tries: 100,
+        deadline: rollback_send_WAIT,
+        first: 250,
+        longest: 5_000,
+        signal: tools.signal,
+        worthwhile,
+        onRetry: (error, _attempt, wait) => tools.log({
+            kind: 'progress',
+            text: `waiting ${wait} ms: ${error instanceof Error ? error.message : 'the database is busy'}`,
+        }),
+    }, work);
+}
+function maySucceedLater(error) {
+    return errorMeaning(error) !== 'stop';
+}
+/** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
+async function standingVersions(sender, versions) {
+    const results = await sender.database.send(`set local lock_timeout = '20s'; select pg_advisory_xact_lock(${LOCK_KEY});\n${LOOK_MESSAGE}`, { deadline: rollback_send_LOOK_DEADLINE, signal: sender.tools.signal });
+    const history = new Set(readLook(results).history);
+    return versions.filter((version) => history.has(version));
+}
+function readLook(results) {
+    const value = results[results.length - 1]?.rows[0]?.look;
+    if (value === undefined || value === null)
+        throw new Error('the look at the history gave no row');
+    return (typeof value === 'string' ? JSON.parse(value) : value);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-database.js
+
+
+
+
+
+
+
+
+/**
+ * Undoes what the named run (or steps, or what came after a commit) did to the schema, newest first, in one
+ * transaction that ends with the proof that the schema is as before. Nothing to undo is no failure.
+ */
+async function rollbackDatabase(tools, settings, record) {
+    const { database } = tools;
+    const wanted = settings.database;
+    if (!database || !wanted)
+        throw new Failure({ message: 'there is no database to roll back' });
+    const look = await record.step('database: look what to undo', async () => readLook(await database.send(LOOK_MESSAGE, { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal })));
+    const lived = record.facts.hosts?.find(({ outcome }) => outcome === 'rolled-back')?.['previous-sha'];
+    const target = chooseTarget(look, settings.rollback, lived);
+    if (target.kind === 'unknown')
+        throw new Failure({ message: target.message, next: target.next });
+    for (const { version, done } of look.partial.filter(({ runId }) => runId === settings.rollback.runId))
+        tools.log({
+            kind: 'warning',
+            problem: {
+                message: `${version} was applied in part by this run (${done} of its parts stand) and is not undone: a down file undoes the whole`,
+                next: 'The next deploy goes on behind that part; or undo it by hand.',
+            },
+        });
+    if (target.kind === 'nothing') {
+        rollback_database_tell(record, 'database: nothing to undo', target.why);
+        return { reverted: [], schemaAhead: [], changed: false };
+    }
+    switch (settings.rollback.database) {
+        case 'keep':
+            rollback_database_tell(record, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
+            return { reverted: [], schemaAhead: target.versions, changed: false };
+        case 'records':
+            return deleteRecords({ tools, database, wanted, look, record }, target);
+        case 'down':
+            return revert({ tools, database, wanted, look, record }, settings.workingDirectory, target);
+    }
+}
+function rollback_database_tell(record, name, detail) {
+    record.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
+}
+/** Deletes history rows and nothing else, as rollback scripts without down files do. */
+async function deleteRecords(work, target) {
+    const { tools, wanted, look, record } = work;
+    const { versions } = target;
+    tools.log({
+        kind: 'warning',
+        problem: {
+            message: `rollback-database: records deletes ${versions.length} history rows and leaves their tables: the next deploy applies these files again and fails on objects that exist`,
+            next: 'Undo the objects by hand before the next deploy, or write down files and use rollback-database: down.',
+        },
+    });
+    const { whole } = wholeRuns(look, versions);
+    await record.step('database: delete history rows', () => sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted), 1), () => versions.join(', '));
+    record.facts.reverted = versions;
+    return { reverted: versions, schemaAhead: [], changed: true };
+}
+async function revert(work, workingDirectory, target) {
+    const { tools, wanted, look, record } = work;
+    const { revert: wished, keep, why, } = splitAtIrreversible(await findDowns(work, workingDirectory, target.versions));
+    const schemaAhead = keep.map(({ version }) => version);
+    if (schemaAhead.length > 0) {
+        record.facts.schemaAhead = schemaAhead;
+        tools.log({
+            kind: 'warning',
+            problem: { message: `schema ahead of code: ${schemaAhead.join(', ')}; ${why}`, next: NEXT_AHEAD },
+        });
+        rollback_database_tell(record, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
+    }
+    if (wished.length === 0)
+        return { reverted: [], schemaAhead, changed: false };
+    const downs = await prepare(work, wished);
+    const versions = downs.map(({ version }) => version);
+    const order = {
+        downs,
+        ...wholeRuns(look, versions),
+        settings: wanted,
+        marker: (0,external_node_crypto_.randomBytes)(9).toString('base64url'),
+    };
+    const result = await runDowns(work, order, downs);
+    record.facts.reverted = versions;
+    for (const loss of result.losses)
+        tools.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
+    rollback_database_tell(record, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
+    return { reverted: versions, schemaAhead, changed: true };
+}
+const NEXT_AHEAD = 'The code that is live must work with this schema; a later migration can undo it. History rows stay, so the next deploy goes on from here.';
+const PROOF = {
+    equal: 'the fingerprint equals the one recorded before',
+    'own changes undone': 'all that was changed is as before; other hands changed other objects meanwhile',
+    'not compared': 'not compared: only a part of a run was undone, or its start is not recorded',
+};
+/** The recorded down text of each version, else the file beside the migration. */
+async function findDowns(work, workingDirectory, versions) {
+    const { tools, database, look, wanted } = work;
+    const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
+    const recorded = versions.filter((version) => known.get(version)?.hasDown);
+    let texts = {};
+    if (recorded.length > 0) {
+        const answer = await database.send(downsQuery(recorded), {
+            deadline: rollback_send_LOOK_DEADLINE,
+            signal: tools.signal,
+        });
+        const value = answer[answer.length - 1]?.rows[0]?.downs;
+        texts = (typeof value === 'string' ? JSON.parse(value) : (value ?? {}));
+    }
+    const folder = wanted.migrationsDir.replace(/\/+$/, '');
+    return Promise.all(versions.map(async (version) => {
+        const name = known.get(version)?.name ?? look.names[version] ?? '';
+        const file = `${folder}/${version}_${name}.down.sql`;
+        const source = texts[version] ?? (await readDownFile(workingDirectory, file));
+        return { version, name, file, source: source ?? '', ...(source === undefined ? {} : { down: source }) };
+    }));
+}
+async function prepare(work, found) {
+    const { tools, record } = work;
+    return record.step('database: read the down files', async () => {
+        const parse = await loadParser();
+        const problems = [];
+        const prepared = found.map((down) => {
+            const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
+            for (const problem of notices)
+                tools.log({ kind: 'notice', problem });
+            problems.push(...wrong);
+            return { ...down, source, statements };
+        });
+        if (problems.length > 0)
+            throw new Failure(problems);
+        return prepared;
+    }, (downs) => `${downs.length} to run, newest first`);
+}
+/** Sends the message; a step is told only after the commit, with the time between its announcements. */
+async function runDowns(work, order, downs) {
+    const { record, tools } = work;
+    const started = Date.now();
+    const reached = new Map();
+    const names = new Map(downs.map(({ version, name }) => [version, `database: undo ${version}_${name}`]));
+    try {
+        const results = await sendChange(work, downs.map(({ version }) => version), revertMessage(order), downs.length * 2 + 3, (message) => {
+            if (!message.startsWith(`${order.marker} `))
+                return;
+            const version = message.slice(order.marker.length + 1);
+            reached.set(version, Date.now());
+            tools.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
+        });
+        let from = started;
+        for (const [version, name] of names) {
+            const until = reached.get(version) ?? from;
+            record.add({ name, outcome: 'passed', startedAt: from, milliseconds: until - from });
+            from = until;
+        }
+        const row = results?.[results.length - 1]?.rows[0];
+        return {
+            losses: typeof row?.losses === 'string' && row.losses !== '' ? JSON.parse(row.losses) : [],
+            fingerprint: typeof row?.fingerprint === 'string' ? row.fingerprint : 'not compared',
+        };
+    }
+    catch (error) {
+        const { failure, index } = revertFailure(error, downs);
+        const steps = [...names.values()];
+        record.add({
+            name: index === undefined ? 'database: undo' : steps[index],
+            outcome: failure.outcome,
+            startedAt: started,
+            milliseconds: Date.now() - started,
+        });
+        if (index !== undefined)
+            record.skip(...steps.slice(index + 1));
+        throw failure;
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/rollback-fleet.js
+
+
+
+
+/**
+ * Brings the code on every host back, all at once: to `rollback-to` where it is given, else by undoing what the
+ * named run changed. The worker's steps become steps of `record`. Resolves with one fact per host.
+ */
+async function rollbackFleet(tools, settings, record) {
+    const { fleet, log } = tools;
+    if (!fleet || !settings.vps)
+        return [];
+    const { to, runId } = settings.rollback;
+    const what = to === undefined ? { undo: runId } : { to };
+    const request = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), what);
+    const back = async (host) => {
+        try {
+            return rollbackFact(host.position, await runWorker(fleet, host, request, { log, record }));
+        }
+        catch (error) {
+            return unknownFact(host.position, problemsOf(error)[0]);
+        }
+    };
+    return Promise.all(fleet.hosts.map(back));
+}
+/** A rollback that failed is `rollback-failed`, whatever the deploy before it is called. Pure. */
+function rollbackFact(position, result) {
+    const fact = hostFact(position, result);
+    const failed = result.outcome === 'failed' || result.outcome === 'put-back' || result.outcome === 'broken';
+    return failed ? { ...fact, outcome: 'rollback-failed' } : fact;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/rollback.js
+
+
+
+
+/**
+ * Undoes what one workflow run changed, newest first: the code goes back on every host, then the database by its
+ * down files. Where the code could not be put back the schema is kept: the code that is live may need it.
+ */
+async function rollback(tools, settings) {
+    const what = settings.rollback.to ??
+        (settings.rollback.steps === undefined
+            ? `run ${settings.rollback.runId}`
+            : `the newest ${settings.rollback.steps} migrations`);
+    return runPhase('rollback', tools.log, what, async (record) => {
+        const started = performance.now();
+        const code = await rollbackCode(tools, settings, record);
+        const milliseconds = Math.round(performance.now() - started);
+        if (code.changed)
+            record.facts.rollbackMs = milliseconds;
+        const database = await rollbackSchema(tools, settings, record, code.failed);
+        const changed = code.changed || database.changed;
+        record.facts.rolledBack = changed;
+        const problems = [...code.problems, ...database.problems];
+        if (problems.length > 0)
+            throw new Failure(problems);
+        record.summarise(changed
+            ? rollback_closing(code.changed, database.schemaAhead)
+            : 'There was nothing to undo: nothing was changed.');
+    });
+}
+async function rollbackCode(tools, settings, record) {
+    // Steps count migrations; the code is not asked for.
+    if (!tools.fleet || settings.rollback.steps !== undefined)
+        return { changed: false, failed: false, problems: [] };
+    try {
+        const hosts = await rollbackFleet(tools, settings, record);
+        record.facts.hosts = hosts;
+        const back = hosts.find((host) => host.outcome === 'rolled-back');
+        if (back?.['deployed-sha'])
+            record.facts.deployedSha = back['deployed-sha'];
+        if (back?.release)
+            record.facts.release = back.release;
+        const bad = hosts.filter((host) => host.outcome === 'rollback-failed' || host.outcome === 'unknown' || host.outcome === 'failed');
+        return { changed: back !== undefined, failed: bad.length > 0, problems: bad.map(hostProblem) };
+    }
+    catch (error) {
+        return { changed: false, failed: true, problems: problemsOf(error) };
+    }
+}
+function hostProblem(host) {
+    return { message: `host ${host.host}: ${host.detail ?? 'the previous version could not be put back'}` };
+}
+async function rollbackSchema(tools, settings, record, codeFailed) {
+    const none = { changed: false, schemaAhead: [], problems: [] };
+    if (!tools.database || !settings.database)
+        return none;
+    if (codeFailed) {
+        record.skip('database: kept, because the code could not be put back');
+        return none;
+    }
+    try {
+        const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record);
+        record.facts.reverted = reverted;
+        record.facts.schemaAhead = schemaAhead;
+        return { changed, schemaAhead, problems: [] };
+    }
+    catch (error) {
+        return { ...none, problems: problemsOf(error) };
+    }
+}
+function rollback_closing(code, schemaAhead) {
+    const back = code ? 'The previous version is live again.' : 'The database is back.';
+    return schemaAhead.length === 0
+        ? back
+        : `${back} The schema is ahead of the code: ${schemaAhead.join(', ')} stay applied.`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/compare-history.js
+
+
+
+/** Whether the recorded history and the files in the checkout are the same; `history` undefined: not readable. */
+async function compareHistory(workingDirectory, rules, history) {
+    const name = 'history equals the files';
+    const calm = (detail) => ({ name, passed: true, detail, problems: [], warnings: [] });
+    if (history === undefined)
+        return calm('not compared: this login may not read the history');
+    if (!(0,external_node_fs_.existsSync)((0,external_node_path_.join)(workingDirectory, rules.migrationsDir)))
+        return calm(`not compared: there is no ${rules.migrationsDir} here`);
+    const { files, problems } = await readMigrationFiles(workingDirectory, rules.migrationsDir);
+    if (problems.length > 0)
+        return { name, passed: false, problems, warnings: [] };
+    return judgeHistory(files, history, rules);
+}
+/** A recorded version without a file follows missing-migrations; a file that is not applied yet is told. */
+function judgeHistory(files, history, rules) {
+    const there = new Set(files.map(({ version }) => version));
+    const recorded = new Set(history);
+    const missing = history.filter((version) => !there.has(version));
+    const counted = (version) => rules.baseline !== undefined && byBytes(version, rules.baseline) <= 0;
+    const waiting = files.filter(({ version }) => !recorded.has(version) && !counted(version));
+    // Files from the first one marked `-- deploy: after-health` on are meant to wait.
+    const late = waiting.findIndex(({ afterHealth }) => afterHealth);
+    const due = late === -1 ? waiting : waiting.slice(0, late);
+    const problem = {
+        message: `recorded as applied, but without a file: ${missing.join(', ')}`,
+        next: 'Fetch the files (supabase migration fetch) rather than delete the rows; or say missing-migrations: warn.',
+    };
+    const pending = {
+        message: `not applied yet: ${due.map(({ file }) => file).join(', ')}`,
+        next: 'Run mode migrate or deploy.',
+    };
+    const refused = missing.length > 0 && rules.missingMigrations === 'refuse';
+    return {
+        name: 'history equals the files',
+        passed: !refused,
+        detail: [
+            `${history.length} applied`,
+            missing.length > 0 ? `${missing.length} without a file` : '',
+            waiting.length > 0 ? `${waiting.length} not applied yet` : '',
+        ]
+            .filter((part) => part !== '')
+            .join(', '),
+        problems: refused ? [problem] : [],
+        warnings: [...(missing.length > 0 && !refused ? [problem] : []), ...(due.length > 0 ? [pending] : [])],
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/verify.js
+
+
+
+
+
+/** Checks schema and connectivity in one round trip and writes nothing; one step per fact. */
+async function verify(tools, settings) {
+    return runPhase('verify', tools.log, undefined, async (record) => {
+        const { database } = tools;
+        const wanted = settings.database;
+        if (!database || !wanted)
+            throw new Failure({ message: 'there is no database to verify' });
+        record.facts.verified = false;
+        const question = schemaFactsQuery(wanted, settings.mode === 'verify');
+        const rows = await record.step('ask the database', async () => {
+            const asked = { deadline: question.deadline, signal: tools.signal };
+            const results = await database.send(question.message, asked).catch((error) => {
+                throw failureOf(error, 'verifying the schema');
+            });
+            return readSchemaRows(results);
+        });
+        const { facts, tables } = judgeSchema(rows, wanted);
+        record.facts.tables = tables;
+        const history = await compareHistory(settings.workingDirectory, wanted, rows.history);
+        const problems = [];
+        for (const fact of [...facts, history]) {
+            record.add(stepOf(fact));
+            for (const problem of fact.warnings)
+                tools.log({ kind: 'warning', problem });
+            problems.push(...fact.problems);
+        }
+        if (problems.length > 0)
+            throw new Failure(problems);
+        record.facts.verified = true;
+        record.summarise(`The schema verifies: ${facts.length + 1} facts checked.`);
+    });
+}
+function stepOf({ name, passed, detail }) {
+    return {
+        name,
+        outcome: passed ? 'passed' : 'failed',
+        startedAt: Date.now(),
+        milliseconds: 0,
+        ...(detail === undefined ? {} : { detail }),
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/settle-fleet.js
+
+
+
+
+
+/** Milliseconds; one look at a host. */
+const settle_fleet_LOOK = 30_000;
+/** Milliseconds between looks at a host whose worker is still at work. */
+const AGAIN = 2_000;
+/**
+ * Brings the workers that this run left behind to an end: cancels what has not cut over, waits for what has, and
+ * tells what every host serves then. Never throws for one host.
+ */
+async function settleFleet(tools, settings) {
+    const { fleet } = tools;
+    if (!fleet || settings.vps?.ref === undefined)
+        return [];
+    const run = settings;
+    const sha = await exactCommit(settings.vps.ref, run.workingDirectory);
+    const settle = async (host) => {
+        try {
+            return settle_fleet_factOf(host, await afterOurWorker(tools, fleet, host, run), sha);
+        }
+        catch (error) {
+            return { host: host.position, outcome: 'unknown', detail: problemsOf(error)[0].message };
+        }
+    };
+    return Promise.all(fleet.hosts.map(settle));
+}
+async function afterOurWorker(tools, fleet, host, run) {
+    const request = inspectRequest(run, undefined);
+    const deadline = performance.now() + run.vps.deployTimeout;
+    let cancelled = false;
+    for (;;) {
+        const answer = await worker_client_ask(fleet, host, request, { deadline: settle_fleet_LOOK, signal: tools.signal });
+        if (answer.kind !== 'host')
+            throw new Failure({ message: `${host.name}: the worker answered something else` });
+        if (answer.facts.lock?.holder?.runId !== run.run.id)
+            return answer.facts;
+        if (!cancelled) {
+            cancelled = true;
+            tools.log({
+                kind: 'progress',
+                text: `${host.prefix}stopping the deploy of this run, or waiting for its cutover`,
+            });
+            await worker_client_ask(fleet, host, { command: 'cancel', app: request.app, run: request.run }, { deadline: settle_fleet_LOOK });
+        }
+        if (performance.now() > deadline)
+            throw new Failure({ message: `${host.name}: the deploy of this run is still at work` });
+        await pause(AGAIN, tools.signal);
+    }
+}
+/** What a host serves once nothing of this run is at work there any more. Pure. */
+function settle_fleet_factOf(host, facts, sha) {
+    const live = facts.liveSha === undefined ? {} : { 'deployed-sha': facts.liveSha };
+    const release = facts.liveRelease === undefined ? {} : { release: facts.liveRelease };
+    const serves = facts.liveSha === sha && facts.liveVerified;
+    return { host: host.position, outcome: serves ? 'deployed' : 'unchanged', ...live, ...release };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/deploy.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
+async function deploy_run(settings, door) {
+    const startedAt = Date.now();
+    const warnings = [];
+    const log = (entry) => {
+        if (entry.kind === 'warning')
+            warnings.push(entry.problem);
+        door.log(entry);
+    };
+    const phases = [];
+    await withTools(settings, { ...door, log }, (tools) => corridor(tools, settings, phases));
+    return finish(settings, phases, warnings, startedAt, door.signal.aborted);
+}
+/**
+ * Called by the post step when the main step ended without a final report (cancelled, killed): ends what is still at
+ * work, then keeps the new version where it is complete and healthy, and undoes what this run changed where not.
+ * Returns undefined for modes that write nothing.
+ */
+async function settle(settings, door) {
+    if (!WRITING.includes(settings.mode))
+        return undefined;
+    const startedAt = Date.now();
+    const warnings = [];
+    const phases = [];
+    await withTools(settings, door, (tools) => settleWith(tools, settings, phases));
+    return finish(settings, phases, warnings, startedAt, true);
+}
+const WRITING = ['migrate', 'redeploy', 'rollback', 'deploy'];
+async function settleWith(tools, settings, phases) {
+    const walk = walker(tools, phases);
+    const hosts = await settleFleet(tools, settings);
+    if (hosts.length > 0) {
+        const settled = await walk('redeploy', () => runPhase('redeploy', tools.log, 'what this run left behind', async (record) => {
+            record.facts.hosts = hosts;
+            for (const host of hosts)
+                record.add(settledStep(host));
+            if (hosts.some((host) => host.outcome === 'unknown'))
+                throw new Failure({ message: 'It is not known what every host serves.' }, 'unknown');
+        }));
+        if (settled.outcome === 'unknown' && settings.mode === 'redeploy')
+            return;
+    }
+    if (settings.mode !== 'deploy') {
+        // Nothing is undone unasked where a person called the phases one by one; the plan says where things stand.
+        await walk('plan', async () => (await plan(tools, settings)).report);
+        return;
+    }
+    const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
+    if (live &&
+        (settings.skip.includes('health') ||
+            (await walk('health', () => health(tools, settings, {}))).outcome === 'passed'))
+        return;
+    if (settings.rollback.onFailure)
+        await walk('rollback', () => rollback(tools, settings));
+}
+function settledStep(host) {
+    const outcome = host.outcome === 'unknown' ? 'unknown' : 'passed';
+    const serves = host['deployed-sha'] === undefined
+        ? 'serves nothing of ours'
+        : `serves ${host['deployed-sha'].slice(0, 7)}`;
+    return {
+        name: `host ${host.host}`,
+        outcome,
+        startedAt: Date.now(),
+        milliseconds: 0,
+        detail: host.detail ?? serves,
+    };
+}
+async function withTools(settings, door, work) {
+    const database = settings.database && openDatabase(settings.database.connection, { log: door.log });
+    const fleet = settings.vps && openFleet(settings.vps, { dist: door.dist, log: door.log });
+    try {
+        await work({
+            log: door.log,
+            signal: door.signal,
+            ...(database ? { database } : {}),
+            ...(fleet ? { fleet } : {}),
+        });
+    }
+    finally {
+        await Promise.allSettled([database?.close(), fleet?.close()]);
+    }
+}
+/** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
+async function corridor(tools, settings, phases) {
+    const walk = async (phase, work) => {
+        const report = await guarded(phase, work, tools.log);
+        phases.push(report);
+        return report;
+    };
+    switch (settings.mode) {
+        case 'plan':
+            await walk('plan', async () => (await plan(tools, settings)).report);
+            return;
+        case 'verify':
+            await walk('verify', () => verify(tools, settings));
+            return;
+        case 'health':
+            await walk('health', () => health(tools, settings, {}));
+            return;
+        case 'rollback':
+            await walk('rollback', () => rollback(tools, settings));
+            return;
+        case 'redeploy':
+            await walk('redeploy', () => redeploy(tools, settings));
+            return;
+        case 'migrate':
+            if (settings.database.backup !== 'off' &&
+                (await walk('backup', () => backup(tools, settings))).outcome !== 'passed')
+                return;
+            await walk('migrate', () => migrate(tools, settings, { contract: settings.database.afterHealth }));
+            return;
+        case 'deploy':
+            await deploy(tools, settings, walk, phases);
+    }
+}
+function walker(tools, phases) {
+    return async (phase, work) => {
+        const report = await guarded(phase, work, tools.log);
+        phases.push(report);
+        return report;
+    };
+}
+/** Look at everything, then database, code, health and contract steps; on failure undo what this run changed. */
+async function deploy(tools, settings, walk, phases) {
+    let look;
+    let before = [];
+    const planned = await walk('plan', async () => {
+        const [found, baseline] = await Promise.all([
+            plan(tools, settings),
+            settings.skip.includes('health') ? [] : healthBaseline(tools, settings),
+        ]);
+        look = found;
+        before = baseline;
+        return found.report;
+    });
+    if (planned.outcome === 'passed' && look)
+        await change(tools, settings, walk, look, before);
+    if (tools.signal.aborted)
+        return;
+    const decision = decideRollback(phases, before, settings.rollback.onFailure);
+    if (decision.rollback) {
+        tools.log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
+        await walk('rollback', () => rollback(tools, settings));
+    }
+    else if (firstFailure(phases)) {
+        phases.push(skippedPhase('rollback', decision.why));
+        tools.log({ kind: 'line', text: `Not rolled back: ${decision.why}` });
+    }
+}
+/** The part of a deploy that writes, phase after phase, until one does not pass. */
+async function change(tools, settings, walk, look, before) {
+    const passed = async (phase, work) => (await walk(phase, work)).outcome === 'passed';
+    if (settings.database) {
+        if (settings.database.backup !== 'off' && !(await passed('backup', () => backup(tools, settings))))
+            return;
+        const known = look.database ? { plan: look.database } : {};
+        if (!(await passed('migrate', () => migrate(tools, settings, known))))
+            return;
+        if (!(await passed('verify', () => verify(tools, settings))))
+            return;
+    }
+    if (settings.vps) {
+        const redeployed = await walk('redeploy', () => redeploy(tools, settings, look.hosts));
+        if (redeployed.outcome !== 'passed')
+            return;
+        // A newer run is live already: this run's commit is not served, so there is nothing to ask for.
+        if (redeployed.facts.hosts?.every((host) => host.outcome === 'skipped'))
+            return;
+    }
+    if (!settings.skip.includes('health')) {
+        const expect = settings.vps?.ref === undefined ? {} : { expectSha: settings.vps.ref };
+        if (!(await passed('health', () => health(tools, settings, { before, ...expect }))))
+            return;
+    }
+    if (settings.database && (look.database?.deferred.length ?? 0) > 0) {
+        await walk('migrate', () => migrate(tools, settings, { contract: true }));
+    }
+}
+/** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
+async function guarded(phase, work, log) {
+    const startedAt = Date.now();
+    try {
+        return await work();
+    }
+    catch (error) {
+        const problems = problemsOf(error);
+        for (const problem of problems)
+            log({ kind: 'problem', problem });
+        const outcome = error instanceof Cancelled ? 'skipped' : 'failed';
+        return { ...skippedPhase(phase, ''), outcome, startedAt, milliseconds: Date.now() - startedAt, problems };
+    }
+}
+function finish(settings, phases, warnings, startedAt, cancelled) {
+    const failed = firstFailure(phases) ?? phases.find((phase) => phase.outcome === 'failed' || phase.outcome === 'unknown');
+    const failedStep = failed?.steps.find((step) => step.outcome === 'failed' || step.outcome === 'unknown')?.name;
+    const facts = mergeFacts(phases);
+    facts.rolledBack ??= facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
+    const outcome = outcomeOf(phases, settings.mode, cancelled);
+    const changes = changesOf(phases);
+    const next = failed?.problems.find((problem) => problem.next !== undefined)?.next;
+    return {
+        mode: settings.mode,
+        ...(settings.environment === undefined ? {} : { environment: settings.environment }),
+        outcome,
+        phases,
+        ...(failed ? { failedPhase: failed.phase } : {}),
+        ...(failedStep === undefined ? {} : { failedStep }),
+        problems: phases.flatMap((phase) => phase.problems),
+        warnings,
+        facts,
+        ...(next === undefined ? {} : { next }),
+        ...(outcome === 'cancelled' && settings.mode === 'deploy' && changes.database
+            ? { unsettled: true }
+            : {}),
+        startedAt,
+        milliseconds: Date.now() - startedAt,
+    };
+}
+
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/inputs.js
+var inputs = __nccwpck_require__(9387);
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/settings.js + 2 modules
+var settings_settings = __nccwpck_require__(6885);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/door.js
+
+
+
+
+
+
+
+/** What both doors do around the corridor, the same way. */
+/** Reads every input once; later changes of the environment change nothing. */
+function snapshot(read) {
+    const values = new Map(inputs/* INPUT_NAMES */.Qh.map((name) => [name, read(name)]));
+    return (name) => values.get(name);
+}
+/** The report of a run that was refused before it began. */
+function door_refusal(mode, problems, startedAt) {
+    const next = problems.find((problem) => problem.next !== undefined)?.next;
+    return {
+        mode,
+        outcome: 'failure',
+        phases: [],
+        problems,
+        warnings: [],
+        facts: {},
+        ...(next === undefined ? {} : { next }),
+        startedAt,
+        milliseconds: Date.now() - startedAt,
+    };
+}
+const door_WRITING = ['migrate', 'redeploy', 'rollback'];
+function hearing(log) {
+    const ended = [];
+    const warnings = [];
+    const planned = [];
+    let open;
+    return {
+        warnings,
+        planned,
+        log(entry) {
+            if (entry.kind === 'line' && open?.phase === 'plan')
+                planned.push(entry.text.trim());
+            if (entry.kind === 'warning')
+                warnings.push(entry.problem);
+            if (entry.kind === 'phase-started')
+                open = { phase: entry.phase, startedAt: Date.now(), steps: [] };
+            if (entry.kind === 'step' && open?.phase === entry.phase)
+                open.steps.push(entry.step);
+            if (entry.kind === 'phase-ended') {
+                ended.push(entry.report);
+                open = undefined;
+            }
+            log(entry);
+        },
+        report(mode, problems, startedAt) {
+            const milliseconds = Date.now() - startedAt;
+            const unfinished = open === undefined
+                ? []
+                : [
+                    {
+                        ...open,
+                        outcome: door_WRITING.includes(open.phase) ? 'unknown' : 'failed',
+                        milliseconds: Date.now() - open.startedAt,
+                        problems,
+                        facts: {},
+                        summary: 'It was still under way when the time ran out.',
+                    },
+                ];
+            return {
+                mode,
+                outcome: unfinished[0]?.outcome === 'unknown' ? 'unknown' : 'cancelled',
+                phases: [...ended, ...unfinished],
+                ...(open === undefined ? {} : { failedPhase: open.phase }),
+                problems,
+                warnings,
+                facts: Object.assign({}, ...ended.map((phase) => phase.facts)),
+                unsettled: true,
+                startedAt,
+                milliseconds,
+            };
+        },
+    };
+}
+/**
+ * Runs `work` until it ends, is stopped by a signal, or an error turns up that nobody caught (a library's socket
+ * after its owner let go of it). The handlers stay for the rest of the process: a signal while the outputs are
+ * being written must not lose them, and no error may reach the log past our cleaning.
+ */
+async function stoppable(options, work) {
+    const controller = new AbortController();
+    const result = {};
+    let ended = false;
+    let late;
+    let giveUp = () => { };
+    const tooLate = new Promise((resolve) => {
+        giveUp = resolve;
+    });
+    const stop = (stopped, why) => {
+        if (ended || result.stopped !== undefined)
+            return;
+        result.stopped = stopped;
+        options.onStop(why);
+        controller.abort();
+        late = setTimeout(giveUp, options.grace);
+    };
+    const onSignal = (signal) => {
+        if (result.stopped !== undefined && options.impatient)
+            process.exit(130);
+        stop({ signal }, `${signal} received: stopping what is under way`);
+    };
+    const onCrash = (error) => {
+        const problems = problemsOf(error);
+        if (ended)
+            options.onStray(problems);
+        else
+            stop({ problems }, `unexpected error, stopping: ${problems[0]?.message ?? ''}`);
+    };
+    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+    process.on('uncaughtException', onCrash).on('unhandledRejection', onCrash);
+    const finished = work(controller.signal).then((value) => {
+        if (!ended)
+            result.value = value;
+    }, (error) => {
+        if (!ended)
+            result.stopped ??= { problems: problemsOf(error) };
+    });
+    await Promise.race([finished, tooLate]);
+    ended = true;
+    clearTimeout(late);
+    return result;
+}
+/** Writes the report into a new file of the folder, readable by this user only; its path. */
+function writeReport(report, folder) {
+    const mode = settings_settings/* MODES */.FN.find((known) => known === report.mode) ?? 'refused';
+    const path = (0,external_node_path_.join)(folder, `muva-deploy-${mode}-${(0,external_node_crypto_.randomBytes)(4).toString('hex')}.json`);
+    (0,external_node_fs_.writeFileSync)(path, reportFile(report), { mode: 0o600, flag: 'wx' });
+    return path;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/run-identity.js
+
+
+/** Who runs, from the variables that GitHub sets. Outside of Actions the run gets an id of its own. */
+function runIdentity(env) {
+    const payload = readPayload(env.GITHUB_EVENT_PATH);
+    const serverUrl = (env.GITHUB_SERVER_URL || 'https://github.com').replace(/\/+$/, '');
+    const repository = env.GITHUB_REPOSITORY || undefined;
+    const id = env.GITHUB_RUN_ID || undefined;
+    const attempt = Number(env.GITHUB_RUN_ATTEMPT || '1');
+    const pullRequest = payload.pull_request?.number;
+    return {
+        id: id ?? madeUpId(),
+        attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+        serverUrl,
+        fork: isFork(payload),
+        ...(id && repository ? { url: `${serverUrl}/${repository}/actions/runs/${id}` } : {}),
+        ...(repository ? { repository } : {}),
+        ...(env.GITHUB_SHA ? { sha: env.GITHUB_SHA } : {}),
+        ...(env.GITHUB_ACTOR ? { actor: env.GITHUB_ACTOR } : {}),
+        ...(env.GITHUB_EVENT_NAME ? { event: env.GITHUB_EVENT_NAME } : {}),
+        ...(typeof pullRequest === 'number' ? { pullRequest } : {}),
+    };
+}
+/** A pull request whose head is in another repository, or in one that has been deleted. */
+function isFork(payload) {
+    const pull = payload.pull_request;
+    if (pull === undefined)
+        return false;
+    const head = pull.head?.repo?.full_name;
+    return head === undefined || head !== pull.base?.repo?.full_name;
+}
+function readPayload(path) {
+    if (!path)
+        return {};
+    try {
+        const payload = JSON.parse((0,external_node_fs_.readFileSync)(path, 'utf8'));
+        return typeof payload === 'object' && payload !== null ? payload : {};
+    }
+    catch {
+        // A runner without an event file, or a step that changed the variable: there is just no pull request then.
+        return {};
+    }
+}
+/** `local-20250102T030405-9f3a`: sorts by time and does not look like GitHub's numbers. */
+function madeUpId() {
+    const time = new Date().toISOString().slice(0, 19).replace(/[-:]/g, '');
+    return `local-${time}-${(0,external_node_crypto_.randomBytes)(2).toString('hex')}`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/surroundings.js
+
+
+/** Looks up what the settings parser needs to know of the world. */
+function surroundings(run, workspace, terminal) {
+    return {
+        run,
+        workspace,
+        terminal,
+        holdsMigrations: (folder) => holdsMigrations((0,external_node_path_.resolve)(workspace, folder)),
+    };
+}
+function holdsMigrations(folder) {
+    try {
+        return (0,external_node_fs_.readdirSync)(folder).some((name) => name.endsWith('.sql'));
+    }
+    catch {
+        // No such folder: nothing points to a database. A folder that cannot be read is complained about by migrate.
+        return false;
+    }
+}
+
+// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/terminal/flags.js
+var terminal_flags = __nccwpck_require__(6314);
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/descriptions.js
+/** One line on each input: action.yml says the same (a test compares them), and so does `muva-deploy --help`. */
+const INPUT_SAYS = {
+    mode: 'What to do: plan, migrate, verify, redeploy, health, rollback, or deploy (all of them, with rollback on failure).',
+    skip: 'Parts left out on purpose: database, vps, health.',
+    'run-id': "The workflow run whose changes rollback undoes; this run's by default. From a terminal, this or rollback-to is required.",
+    environment: 'The name, such as staging or production, used in locks, the summary and the GitHub Deployment.',
+    'adopt-environment': 'A database or host remembers the environment that deployed to it; another name is refused unless this is true.',
+    'working-directory': 'Where the project is checked out.',
+    'github-token': 'For GitHub Deployments, the plan comment, and the one fetch of a private repository.',
+    'database-url': 'Postgres URL: direct, session pooler or transaction pooler.',
+    'database-ca-cert': 'PEM certificate of the authority that signs the database server; TLS is always verified off loopback.',
+    'supabase-project-ref': 'With supabase-access-token: all SQL goes through the Management API when no database-url is given.',
+    'supabase-access-token': 'Personal access token for the Management API.',
+    'supabase-service-role-key': "With it, health also asks the project's REST endpoint.",
+    'supabase-api-url': 'The Management API; https://api.supabase.com unless self-hosted.',
+    'migrations-dir': 'Folder with the migration files, <version>_<name>.sql.',
+    transaction: 'all: every pending file and the verification commit together, split only where Postgres forces it; each: one transaction per file.',
+    'include-all': 'Also apply files that are older than the newest applied one.',
+    'missing-migrations': 'A version recorded in the database that has no file: refuse or warn.',
+    'edited-migrations': 'An applied file that has changed since: warn, refuse or allow.',
+    'destructive-changes': 'Statements that drop data in pending files: allow, warn or refuse.',
+    baseline: 'Version up to which an existing database counts as applied.',
+    'lock-timeout': 'How long one try waits for a database lock; retried with backoff.',
+    'statement-timeout': 'How long one statement may run.',
+    backup: 'pg_dump before the first write: off, schema or full. Not through a transaction pooler.',
+    'backup-to': "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
+    'after-health': 'In migrate: also apply the files marked "-- deploy: after-health".',
+    'required-tables': 'Tables that must exist; public unless qualified.',
+    'required-functions': 'Functions that must exist; public unless qualified.',
+    rls: 'required: each required table has row level security and a policy; all: every table in public; off.',
+    'row-counts': 'Rows told per table: estimate, exact or off.',
+    drift: 'The schema changed since the last deploy by other hands: warn, fail or off.',
+    'ssh-host': 'One or more servers, one per line; user@host:port allowed.',
+    'ssh-port': 'Port of the servers that name none; 22 by default.',
+    'ssh-user': 'Login name on the servers that name none.',
+    'ssh-private-key': 'Private key of the login, PEM or OpenSSH.',
+    'ssh-passphrase': 'Passphrase of the private key.',
+    'ssh-known-hosts': 'known_hosts lines. This or ssh-fingerprint is required, for the jump host too.',
+    'ssh-jump': 'user@host:port to go through, with the same key.',
+    'ssh-fingerprint': 'SHA256:... of the host key, one or more; with several hosts or a jump host "host SHA256:..." per line.',
+    'app-path': 'Folder of the application on the server, absolute.',
+    'app-name': 'PM2 process name.',
+    strategy: 'auto, in-place (staged outside, swapped in by rename), releases (releases/ and a current symlink) or adopt (turns a checkout into releases, once).',
+    'build-on': 'vps, or runner: the build made in this job is packed and streamed, nothing is installed or built on the server.',
+    rehearse: 'Start the new build on a spare port and check it before the cutover.',
+    'dirty-checkout': "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log).",
+    'lock-wait': "How long to wait for another run's deploy of the same app.",
+    ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
+    'build-output': 'What the build makes, such as .next or dist; found by default as the ignored paths that the build created.',
+    'repository-url': 'Where the server fetches from; the origin that it already has by default.',
+    'install-command': 'Replaces the install command found from the lock file.',
+    'build-command': 'Replaces the build command found in package.json.',
+    'start-command': "How PM2 starts the app where it has no entry yet; the repository's ecosystem file or package.json's start by default.",
+    'restart-command': 'Replaces PM2 where another supervisor runs the app.',
+    'env-file': 'Content written to env-file-path (0600) before the build; a rollback puts the previous one back.',
+    'env-file-path': 'Where env-file is written, inside the application.',
+    'shared-paths': 'Files and folders kept across releases.',
+    'keep-releases': 'Releases kept on the server, at least 2.',
+    'max-parallel': 'Hosts deployed at a time.',
+    'deploy-timeout': 'How long the deploy may take on each host.',
+    'health-url': 'Public base URL of the application.',
+    'health-paths': 'Paths that must answer 200.',
+    'health-from': 'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
+    'health-port': "Port on the server for health-from vps; PM2's by default.",
+    'health-timeout': 'Per request.',
+    'health-deadline': 'Keep trying until then.',
+    'health-max-latency': 'Slower than this is the verdict slow: a warning, no rollback.',
+    'health-successes': 'Consecutive good answers required of every check.',
+    'check-assets': 'Scripts and styles that the root page links to must answer 200.',
+    'expect-version': 'Text that must be in the answer of the last health path, such as a commit or a build id.',
+    'irreversible-migrations': 'allow, or refuse: every pending file must have a down file.',
+    'shadow-database-url': 'An empty scratch database: plan proves there that up and down files fit.',
+    'allow-data-loss': 'A down file may always drop what the same run created; anything else that holds data is refused unless this is true.',
+    'rollback-on-failure': 'In deploy: undo what this run changed when it fails.',
+    'rollback-database': 'down: run the down file where there is one; records: only delete the history rows; keep: leave the schema.',
+    'rollback-steps': "The newest N applied migrations instead of this run's.",
+    'rollback-to': 'previous, a commit or a release: what a person asks for later.',
+    'github-deployment': 'on: create a GitHub Deployment and its statuses; leave it off where the job has environment:, which makes one itself.',
+    comment: 'auto: plan on a pull request keeps one comment up to date; off.',
+};
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/terminal/help.js
+
+
+
+const MODE_SAYS = {
+    plan: 'says what a deploy would do; writes nothing',
+    migrate: 'applies the pending migrations',
+    verify: 'checks schema and connectivity; writes nothing',
+    redeploy: 'brings the server to one exact commit',
+    health: 'database, application root and health path, with latencies; writes nothing',
+    rollback: 'undoes what one run changed, or goes to a named commit',
+    deploy: 'migrate, verify, redeploy, health; on failure the rollback, by itself',
+};
+/** What `muva-deploy --help` prints. */
+function helpText() {
+    const lines = ['Usage: muva-deploy <mode> [--input value ...]', '', 'Modes:'];
+    for (const mode of settings_settings/* MODES */.FN)
+        lines.push(`  ${mode.padEnd(9)} ${MODE_SAYS[mode]}`);
+    lines.push('  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do');
+    lines.push('', 'Inputs (a flag wins over the environment variable, and that over the default):');
+    for (const name of inputs/* INPUT_NAMES */.Qh) {
+        if (name === 'mode')
+            continue;
+        const { env, fallback } = (0,inputs/* inputRule */.zH)(name);
+        const from = env.length > 0 ? [`or ${env.join(', ')}`] : [];
+        const otherwise = fallback === '' ? [] : [`default ${fallback}`];
+        const more = [...from, ...otherwise].join('; ');
+        lines.push(`  --${name}`, `      ${INPUT_SAYS[name]}${more === '' ? '' : ` (${more})`}`);
+    }
+    lines.push('', 'Exit code: 0 when everything asked for was done, else 1.', '');
+    return lines.join('\n');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/terminal/sink.js
+
+const COLOURS = [
+    [/^ {2}passed /, 32],
+    [/^ {2}failed /, 31],
+    [/^ {2}unknown /, 35],
+    [/^ {2}(skipped|\.\.\.) /, 2],
+    [/^(error|[a-z]+ failed)\b/, 31],
+    [/^warning\b/, 33],
+    [/^next\b/, 36],
+];
+/** A terminal, or a file that its output goes to. */
+function terminalSink(screen) {
+    const paint = (text, colour) => screen.write(screen.colour && colour !== undefined ? `\x1b[${colour}m${text}\x1b[0m\n` : `${text}\n`);
+    return {
+        line: (text) => paint(text, COLOURS.find(([pattern]) => pattern.test(text))?.[1]),
+        debug: (text) => (screen.debug ? paint(text, 2) : undefined),
+        openOutput: (source) => paint(`          ${source}`, 2),
+        outputLine: (text) => paint(`          | ${text}`, 2),
+        closeOutput: () => { },
+    };
+}
+/** The phases of a run as a table, for its end. */
+function phaseTable(report) {
+    if (report.phases.length === 0)
+        return [];
+    const rows = report.phases.map((phase) => [
+        phase.phase,
+        phase.outcome,
+        phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
+        phase.outcome === 'skipped' ? '' : `${phase.steps.length} steps`,
+    ]);
+    const width = (column) => Math.max(...rows.map((row) => row[column].length));
+    return [
+        '',
+        ...rows.map((row) => row
+            .map((cell, column) => cell.padEnd(width(column)))
+            .join('  ')
+            .trimEnd()),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/cli.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** From a terminal nobody kills us after ten seconds; a second Ctrl-C does. Milliseconds. */
+const cli_GRACE = 60_000;
+/** The terminal door: flags and environment in, lines and an exit code out. Never throws. */
+async function cli(door) {
+    const startedAt = Date.now();
+    const { argv, env, stdout } = process;
+    // A reader that went away, such as `| head`, must not stop a deploy half-way.
+    stdout.on('error', () => { });
+    if (argv[2] === 'init') {
+        const { initFromTerminal } = await __nccwpck_require__.e(/* import() */ 243).then(__nccwpck_require__.bind(__nccwpck_require__, 6243));
+        process.exitCode = await initFromTerminal(argv.slice(3));
+        return;
+    }
+    const flags = (0,terminal_flags/* parseFlags */.b)(argv.slice(2));
+    if (flags.help)
+        return void stdout.write(helpText());
+    const read = snapshot((0,inputs/* withEnvironment */.Ec)((name) => flags.values.get(name) ?? '', env));
+    const clean = (0,secret/* sanitiser */.DW)((0,settings_settings/* secretInputs */._y)(read).filter((value) => !(0,secret/* isUnmaskable */.YO)(value.trim())));
+    const screen = {
+        write: (text) => void stdout.write(text),
+        colour: stdout.isTTY === true && !env.NO_COLOR,
+        debug: Boolean(env.MUVA_DEPLOY_DEBUG),
+    };
+    const told = teller(terminalSink(screen), clean);
+    const mode = flags.values.get('mode') ?? '';
+    try {
+        const parsed = (0,settings_settings/* parseSettings */.P$)(read, surroundings(runIdentity(env), process.cwd(), true));
+        const problems = [...flags.problems, ...parsed.problems];
+        for (const problem of (0,terminal_flags/* visibleSecrets */.C)(flags.values))
+            told.log({ kind: 'warning', problem });
+        if (parsed.settings && problems.length === 0) {
+            end(await work(parsed.settings, told, door.dist, startedAt), told, clean);
+        }
+        else {
+            for (const problem of problems)
+                told.log({ kind: 'problem', problem });
+            end(door_refusal(mode, problems, startedAt), told, clean);
+        }
+    }
+    catch (error) {
+        const problems = problemsOf(error);
+        for (const problem of problems)
+            told.log({ kind: 'problem', problem });
+        end(door_refusal(mode, problems, startedAt), told, clean);
+    }
+    finally {
+        told.end();
+        // An idle socket of a library must not keep the terminal waiting.
+        setTimeout(() => process.exit(), 2_000).unref();
+    }
+}
+async function work(settings, told, dist, startedAt) {
+    const heard = hearing(told.log);
+    const say = (problems) => {
+        for (const { message } of problems)
+            told.log({ kind: 'line', text: `after the end: ${message}` });
+    };
+    const ended = await stoppable({
+        grace: cli_GRACE,
+        impatient: true,
+        onStop: (why) => told.log({ kind: 'line', text: `${why}; once more ends at once` }),
+        onStray: say,
+    }, (signal) => deploy_run(settings, { log: heard.log, signal, dist }));
+    if (ended.value !== undefined)
+        return ended.value;
+    const problems = ended.stopped && 'problems' in ended.stopped
+        ? ended.stopped.problems
+        : [{ message: 'The run was cancelled.' }];
+    return heard.report(settings.mode, problems, startedAt);
+}
+/** The last lines, the report file and the exit code. */
+function end(report, told, clean) {
+    const said = cleaned(report, clean);
+    process.exitCode = exitCodeOf(said);
+    for (const text of [...phaseTable(said), ...farewell(said)])
+        told.log({ kind: 'line', text });
+    try {
+        told.log({ kind: 'line', text: `report: ${writeReport(said, (0,external_node_os_namespaceObject.tmpdir)())}` });
+    }
+    catch (error) {
+        told.log({
+            kind: 'warning',
+            problem: { message: `The report file was not written: ${problemsOf(error)[0].message}` },
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/api.js
+
+const api_DEADLINE = 15_000;
+/**
+ * Works on GitHub's API. Nothing here may fail a good deploy: every fault (no permission, rate limit, an outage, a
+ * slow answer) becomes a warning and the result undefined.
+ */
+async function withApi(options, errand, work) {
+    const { run, token, log } = options;
+    const [owner, repo] = run.repository?.split('/') ?? [];
+    if (token === undefined || !owner || !repo) {
+        const message = `${errand.what}: ${token === undefined ? 'github-token is empty' : 'GITHUB_REPOSITORY is not set'}`;
+        log({ kind: 'warning', problem: { message } });
+        return undefined;
+    }
+    const deadline = options.deadline ?? api_DEADLINE;
+    const signal = AbortSignal.timeout(deadline);
+    try {
+        const { getOctokit } = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(413)]).then(__nccwpck_require__.bind(__nccwpck_require__, 2413));
+        const quiet = () => { };
+        const octokit = getOctokit(token.reveal(), {
+            request: { signal },
+            ...(process.env.GITHUB_API_URL ? { baseUrl: process.env.GITHUB_API_URL } : {}),
+            // Its own messages would go to the console past our log.
+            log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+        });
+        const api = { rest: octokit.rest, paginate: octokit.paginate, owner, repo };
+        return await retry({ tries: 3, deadline: deadline / 2, first: 500, longest: 2_000, worthwhile: isOutage, signal }, () => work(api));
+    }
+    catch (error) {
+        const status = statusOf(error);
+        log({
+            kind: 'warning',
+            problem: {
+                message: `${errand.what}: ${signal.aborted ? `GitHub did not answer within ${deadline / 1_000} s` : reason(error)}`,
+                ...(status === undefined ? {} : { code: String(status) }),
+                ...(status === 403 && !isRateLimit(error)
+                    ? { next: `Give the job the permission "${errand.permission}".` }
+                    : {}),
+            },
+        });
+        return undefined;
+    }
+}
+function statusOf(error) {
+    return error instanceof Error &&
+        'status' in error &&
+        typeof error.status === 'number' &&
+        error.status >= 400
+        ? error.status
+        : undefined;
+}
+/** Worth another try: the server is in trouble, or there was no answer at all. */
+function isOutage(error) {
+    const status = statusOf(error);
+    return status === undefined ? error instanceof Error && 'status' in error : status >= 500;
+}
+function isRateLimit(error) {
+    return error instanceof Error && /rate limit/i.test(error.message);
+}
+/** The message of a failed request, without the link to the documentation at its end. */
+function reason(error) {
+    return (error instanceof Error ? error.message : String(error)).split(' - https://')[0].slice(0, 500);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/comment.js
+
+/** GitHub takes no longer comment. Characters. */
+const COMMENT_LIMIT = 65_000;
+/** The first line of our comment, invisible in the page: how the next run finds it again. */
+function marker(environment) {
+    return `<!-- muva-deploy plan ${(environment ?? '').replace(/[^\w./ -]/g, '')} -->`;
+}
+/** True where this run should keep a comment: a plan on a pull request of the repository itself. */
+function wantsComment(settings) {
+    return settings.mode === 'plan' && settings.comment === 'auto' && settings.run.pullRequest !== undefined;
+}
+/** Writes the plan into the one comment of this pull request and environment. */
+async function updateComment(options, settings, markdown) {
+    const issue_number = settings.run.pullRequest;
+    if (settings.run.fork) {
+        const text = 'The plan is in the job summary only: the token of a fork cannot comment.';
+        options.log({ kind: 'line', text });
+        return;
+    }
+    const mark = marker(settings.environment);
+    const body = `${mark}\n${markdown}`;
+    const errand = { what: 'Plan comment not written', permission: 'pull-requests: write' };
+    await withApi(options, errand, async ({ rest, paginate, owner, repo }) => {
+        const comments = await paginate(rest.issues.listComments, { owner, repo, issue_number, per_page: 100 });
+        // At its very start, so that a person's quote of the comment is never taken for it.
+        const ours = comments.find((comment) => comment.body?.startsWith(mark));
+        if (ours)
+            await rest.issues.updateComment({ owner, repo, comment_id: ours.id, body });
+        else
+            await rest.issues.createComment({ owner, repo, issue_number, body });
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/deployment.js
+
+/** How a run's outcome reads on the deployments page. Only `success` takes the place of the deployment before it. */
+const DEPLOYMENT_STATES = {
+    success: 'success',
+    failure: 'failure',
+    'rolled-back': 'failure',
+    'rollback-failed': 'error',
+    cancelled: 'error',
+    unknown: 'error',
+    skipped: 'inactive',
+};
+const PERMISSION = 'deployments: write';
+/** Creates a deployment that is in progress; its id, or undefined where GitHub would not (a warning says why). */
+async function openDeployment(options, settings) {
+    const ref = settings.vps?.ref ?? settings.run.sha;
+    const errand = { what: 'GitHub Deployment not created', permission: PERMISSION };
+    if (ref === undefined) {
+        options.log({ kind: 'warning', problem: { message: `${errand.what}: there is no commit to name` } });
+        return undefined;
+    }
+    const id = await withApi(options, errand, async ({ rest, owner, repo }) => {
+        const created = await rest.repos.createDeployment({
+            owner,
+            repo,
+            ref,
+            environment: settings.environment ?? 'production',
+            description: `muva-deploy ${settings.mode}`,
+            auto_merge: false,
+            // The job itself is one of the commit's checks and still running: waiting for it would never end.
+            required_contexts: [],
+        });
+        return 'id' in created.data ? String(created.data.id) : undefined;
+    });
+    if (id !== undefined)
+        await setStatus(options, settings, id, 'in_progress', 'deploying');
+    return id;
+}
+/** Ends the deployment with the run's outcome. */
+function closeDeployment(options, settings, id, outcome) {
+    return setStatus(options, settings, id, DEPLOYMENT_STATES[outcome], outcome);
+}
+async function setStatus(options, settings, id, state, description) {
+    const errand = { what: `GitHub Deployment not marked ${state}`, permission: PERMISSION };
+    await withApi(options, errand, ({ rest, owner, repo }) => rest.repos.createDeploymentStatus({
+        owner,
+        repo,
+        deployment_id: Number(id),
+        state,
+        description,
+        ...(settings.run.url === undefined ? {} : { log_url: settings.run.url }),
+        ...(settings.health.url === undefined ? {} : { environment_url: settings.health.url }),
+    }));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/commands.js
+/**
+ * The workflow commands that are said before and while the work runs. The toolkit (@actions/core) says the same,
+ * but loading it takes longer than everything before our first line; it is loaded when the outputs are written.
+ */
+/** Writes one line of the log. Standard output of an action is a pipe, which Node writes at once. */
+function say(line) {
+    process.stdout.write(`${line}\n`);
+}
+/** `::name::text`, with what would end the line or be decoded by the runner encoded. */
+function command(name, text = '') {
+    const encoded = text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+    say(`::${name}::${encoded}`);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/inputs.js
+
+
+/** The step's `with:`, as the runner hands it over: dashes kept, untrimmed (keys and files are kept byte for byte). */
+function actionInputs(env) {
+    return (name) => env[`INPUT_${name.toUpperCase()}`] ?? '';
+}
+/**
+ * Masks every form of every secret and returns how many were too short or too common for it: masking `test`
+ * would blank that word out of the whole log.
+ */
+function maskSecrets(values) {
+    const forms = new Set(values.flatMap(secret/* secretForms */.eo));
+    // The runner shows a line for each; folded, they do not hide the beginning of the run.
+    if (forms.size > 0)
+        command('group', 'Secrets masked');
+    for (const form of forms)
+        command('add-mask', form);
+    if (forms.size > 0)
+        command('endgroup');
+    return values.filter((value) => (0,secret/* isUnmaskable */.YO)(value.trim())).length;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/log.js
+
+
+/**
+ * The runner's log. Output of programs is shown inside a group, with workflow commands stopped under a token
+ * that the program cannot know: otherwise a build could set our outputs or mask words out of the log.
+ */
+function githubSink() {
+    let token = '';
+    return {
+        line: say,
+        debug: (text) => command('debug', text),
+        openOutput(source) {
+            token = (0,external_node_crypto_.randomUUID)();
+            command('group', source);
+            command('stop-commands', token);
+        },
+        outputLine: say,
+        closeOutput() {
+            command(token);
+            command('endgroup');
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/annotations.js
+
+
+
+/** GitHub keeps ten per level and step, and drops the rest without a word. */
+const MOST = 10;
+const LONGEST = 4_000;
+/**
+ * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
+ * then the warnings; ten at most, and the last one tells how many more the log has.
+ */
+function annotationsOf(report, workspace) {
+    const failed = exitCodeOf(report) !== 0;
+    const [cause] = report.problems;
+    const all = [];
+    if (failed) {
+        const why = cause === undefined ? '' : `: ${cause.message}`;
+        all.push({ level: 'failed', message: `${capital(outcomeText(report))}${why}`, properties: {} });
+    }
+    const told = new Set(failed && cause !== undefined && cause.at === undefined ? [annotations_keyOf(cause)] : []);
+    const add = (level, problems) => {
+        for (const problem of problems) {
+            if (told.has(annotations_keyOf(problem)))
+                continue;
+            told.add(annotations_keyOf(problem));
+            all.push(annotation(level, problem, workspace));
+        }
+    };
+    add('error', report.problems);
+    // A place in a file is worth more than a remark without one.
+    const placed = report.warnings.filter((problem) => problem.at !== undefined);
+    add('warning', [...placed, ...report.warnings.filter((problem) => problem.at === undefined)]);
+    if (all.length <= MOST)
+        return all;
+    const rest = all.length - (MOST - 1);
+    return [
+        ...all.slice(0, MOST - 1),
+        { level: 'notice', message: `${rest} more are in the log and in the report file.`, properties: {} },
+    ];
+}
+function annotation(level, problem, workspace) {
+    const code = problem.code === undefined ? '' : ` (${problem.code})`;
+    const next = problem.next === undefined ? '' : `\n${problem.next}`;
+    const message = `${problem.message}${code}${next}`;
+    if (problem.at === undefined)
+        return { level, message: message.slice(0, LONGEST), properties: {} };
+    const { file, line, column } = problem.at;
+    return {
+        level,
+        message: message.slice(0, LONGEST),
+        properties: {
+            file: (0,external_node_path_.isAbsolute)(file) ? (0,external_node_path_.relative)(workspace, file) : file,
+            startLine: line,
+            startColumn: column,
+        },
+    };
+}
+/** Says them; the first one of a failed run also makes the step fail. */
+async function annotate(annotations) {
+    const core = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(260), __nccwpck_require__.e(264)]).then(__nccwpck_require__.bind(__nccwpck_require__, 7264));
+    for (const { level, message, properties } of annotations) {
+        if (level === 'failed')
+            core.setFailed(message);
+        else
+            core[level](message, properties);
+    }
+}
+function annotations_keyOf(problem) {
+    return JSON.stringify([problem.message, problem.at?.file, problem.at?.line]);
+}
+function capital(text) {
+    return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/markdown.js
+
+const STRUCTURE = /[\\`*_{}[\]()<>#+!|~&$]/g;
+/**
+ * Untrusted text as Markdown that shows exactly that text: everything that Markdown or HTML would read as
+ * structure becomes a character reference, and mentions and issue references are kept from linking.
+ */
+function escapeText(text) {
+    return text
+        .split(/\r?\n/)
+        .map((line) => inertLine(line).replace(STRUCTURE, reference))
+        .join('<br>')
+        .replace(/@(?=\w)/g, '@&#8203;')
+        .replace(/&#35;(?=\d)/g, '&#35;&#8203;');
+}
+/** Untrusted text in a fixed-width font, on one line; safe inside a table cell. */
+function code(text) {
+    if (text === '')
+        return '';
+    const shown = text
+        .split(/\r?\n/)
+        .map(inertLine)
+        .join(' ')
+        .replace(STRUCTURE, reference)
+        .replace(/@(?=\w)/g, '@&#8203;');
+    return `<code>${shown}</code>`;
+}
+/** Untrusted text as a preformatted block. */
+function markdown_block(lines) {
+    const text = lines.map((line) => inertLine(line).replace(/[&<>]/g, reference)).join('\n');
+    return `<pre>${text}</pre>`;
+}
+/** A link whose target was made by us; the text is escaped. */
+function markdown_link(text, url) {
+    return url === undefined ? code(text) : `<a href="${url.replace(/[&<>"|]/g, reference)}">${code(text)}</a>`;
+}
+/** A table of cells that are Markdown already; rows above `most` are counted instead of shown. */
+function table(head, rows, most = 200) {
+    if (rows.length === 0)
+        return [];
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    const rest = rows.length - most;
+    return [
+        '',
+        line(head),
+        line(head.map(() => '---')),
+        ...rows.slice(0, most).map(line),
+        ...(rest > 0 ? ['', `${rest} more rows are in the report file.`] : []),
+        '',
+    ];
+}
+/** A part that a reader opens; blank lines around it, because Markdown inside HTML needs them. */
+function folded(title, lines) {
+    return lines.length === 0
+        ? []
+        : ['<details><summary>' + title + '</summary>', '', ...lines, '', '</details>', ''];
+}
+function reference(character) {
+    return `&#${character.codePointAt(0)};`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/timeline.js
+/** More bars than this are unreadable; the longest are kept. */
+const MOST_BARS = 40;
+/** Bars shorter than this part of the whole are left out. */
+const THINNEST = 200;
+/** A Mermaid gantt chart of the phases and their steps, as GitHub draws it in summaries and comments. */
+function timeline(report) {
+    // A bar thinner than a hair tells nothing, unless it is the one that failed.
+    const ran = report.phases
+        .flatMap((phase) => phase.steps)
+        .filter((step) => step.outcome === 'passed'
+        ? step.milliseconds * THINNEST >= report.milliseconds
+        : step.outcome !== 'skipped');
+    if (ran.length === 0)
+        return [];
+    const shown = new Set([...ran].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, MOST_BARS));
+    const lines = [
+        '```mermaid',
+        'gantt',
+        '    dateFormat x',
+        `    axisFormat ${report.milliseconds < 10_000 ? '%S.%L' : '%H:%M:%S'}`,
+    ];
+    for (const phase of report.phases) {
+        const steps = phase.steps.filter((step) => shown.has(step));
+        if (steps.length === 0)
+            continue;
+        lines.push(`    section ${phase.phase}`, ...steps.map(bar));
+    }
+    lines.push('```');
+    return lines;
+}
+function bar(step) {
+    const state = step.outcome === 'passed' ? 'done' : 'crit';
+    const end = Math.round(step.startedAt + Math.max(1, step.milliseconds));
+    return `    ${title(step.name)} :${state}, ${Math.round(step.startedAt)}, ${end}`;
+}
+/** Mermaid has no escapes for a task's name: what would end it is left out. */
+function title(name) {
+    const plain = name
+        .replace(/[^\p{L}\p{N} ._/@-]/gu, ' ')
+        .replace(/\s+/g, ' ')
+        .trim()
+        .slice(0, 60);
+    // A first word such as "click" or "section" would be read as a keyword.
+    return /^(click|section|title|end|excludes|todayMarker|dateFormat|axisFormat)\b/i.test(plain)
+        ? `- ${plain}`
+        : plain || 'step';
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/summary.js
+
+
+
+
+/** Over 1 MiB GitHub shows nothing at all. Bytes. */
+const SUMMARY_LIMIT = 1_000_000;
+const MARKS = {
+    success: '✅',
+    failure: '❌',
+    'rolled-back': '↩️',
+    'rollback-failed': '🆘',
+    cancelled: '⏹️',
+    unknown: '❔',
+    skipped: '⏭️',
+};
+const STEP_MARKS = {
+    passed: '✅ passed',
+    failed: '❌ failed',
+    skipped: '⏭️ skipped',
+    unknown: '❔ unknown',
+};
+/** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
+function summaryOf(report, around, limit = SUMMARY_LIMIT) {
+    const { run } = around;
+    const lines = [
+        `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
+        '',
+        ...summary_headline(report, run),
+        ...problemSection('What went wrong', report.problems, run),
+        ...(report.next === undefined ? [] : [`**Next:** ${escapeText(report.next)}`, '']),
+        ...summary_phaseTable(report.phases),
+        ...planSection(report, around.planned ?? []),
+        ...timeline(report),
+        '',
+        ...rollbackSection(report),
+        ...migrationTable(report),
+        ...hostTable(report.facts.hosts ?? [], run),
+        ...healthTable(report.facts.health ?? []),
+        ...tableTable(report),
+        ...problemSection('Warnings', report.warnings, run),
+        ...stepTables(report.phases),
+    ];
+    return cut(lines.filter((line, index) => line !== '' || lines[index - 1] !== ''), limit);
+}
+/** Cuts at a line's end so that at most `limit` bytes remain, and tells how many lines are missing. */
+function cut(lines, limit) {
+    const note = (count) => `\n\n${count} more lines are in the report file.\n`;
+    let bytes = 0;
+    for (const [index, line] of lines.entries()) {
+        bytes += Buffer.byteLength(line) + 1;
+        if (bytes > limit - 100)
+            return lines.slice(0, index).join('\n') + note(lines.length - index);
+    }
+    return lines.join('\n') + '\n';
+}
+function summary_headline(report, run) {
+    const { facts } = report;
+    const count = (list, word) => list && list.length > 0 ? [`${list.length} ${word}`] : [];
+    const commits = facts.deployedSha === undefined
+        ? []
+        : [
+            `${facts.previousSha ? `${summary_commit(facts.previousSha, run)} → ` : ''}${summary_commit(facts.deployedSha, run)}`,
+        ];
+    const parts = [
+        ...(facts.applied === undefined ? count(facts.pending, 'pending') : count(facts.applied, 'applied')),
+        ...count(facts.reverted, 'reverted'),
+        ...count(facts.deferred, 'waiting until after health'),
+        ...commits,
+        ...(facts.downtimeMs === undefined ? [] : [`${(0,duration/* formatDuration */.a)(facts.downtimeMs)} without an answer`]),
+        (0,duration/* formatDuration */.a)(report.milliseconds),
+    ];
+    return [parts.join(' · '), ''];
+}
+function summary_commit(sha, run) {
+    const known = run.repository !== undefined && /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha);
+    return markdown_link(sha.slice(0, 10), known ? `${run.serverUrl}/${run.repository}/commit/${sha}` : undefined);
+}
+function problemSection(title, problems, run) {
+    if (problems.length === 0)
+        return [];
+    const most = 50;
+    const rest = problems.length - most;
+    return [
+        `### ${title}`,
+        '',
+        ...problems.slice(0, most).flatMap((problem) => problemItem(problem, run)),
+        ...(rest > 0 ? [`${rest} more are in the report file.`] : []),
+        '',
+    ];
+}
+function problemItem(problem, run) {
+    const { at } = problem;
+    const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${code(problem.code)}`}`;
+    const next = problem.next === undefined ? [] : [`  <br>${escapeText(problem.next)}`];
+    if (at === undefined)
+        return [`- ${reason}`, ...next];
+    const path = at.file.split('/').map(encodeURIComponent).join('/');
+    const url = run.repository && run.sha && !at.file.startsWith('/')
+        ? `${run.serverUrl}/${run.repository}/blob/${run.sha}/${path}#L${at.line}`
+        : undefined;
+    const source = at.text === undefined
+        ? []
+        : [`  ${markdown_block(problemLines({ message: '', at }, '').slice(1)).replaceAll('\n', '\n  ')}`];
+    return [`- ${markdown_link(positionText(at), url)} ${reason}`, ...source, ...next];
+}
+function summary_phaseTable(phases) {
+    return table(['phase', 'outcome', 'time', ''], phases.map((phase) => [
+        phase.phase,
+        STEP_MARKS[phase.outcome],
+        phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
+        escapeText(phase.summary ?? ''),
+    ]));
+}
+/** The batches: what a plan is read for, and folded away where they were carried out. */
+function planSection(report, planned) {
+    if (planned.length === 0)
+        return [];
+    return report.mode === 'plan'
+        ? ['### Plan', '', markdown_block(planned), '']
+        : folded('What was planned', [markdown_block(planned)]);
+}
+function stepTables(phases) {
+    return phases.flatMap((phase) => folded(`Steps of ${phase.phase} (${phase.steps.length})`, table(['step', 'outcome', 'time', 'detail'], phase.steps.map((step) => [
+        code(step.name),
+        STEP_MARKS[step.outcome],
+        step.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(step.milliseconds),
+        escapeText(step.detail ?? ''),
+    ]))));
+}
+function rollbackSection(report) {
+    const { facts } = report;
+    if (!report.phases.some((phase) => phase.phase === 'rollback' && phase.outcome !== 'skipped'))
+        return [];
+    const list = (versions) => versions.slice(0, 50).map(code).join(', ');
+    const lines = [
+        ...(facts.rollbackMs === undefined ? [] : [`- Code put back in ${(0,duration/* formatDuration */.a)(facts.rollbackMs)}.`]),
+        ...(facts.reverted?.length ? [`- Migrations taken back: ${list(facts.reverted)}`] : []),
+        ...(facts.schemaAhead?.length
+            ? [`- Kept in the database, ahead of the code: ${list(facts.schemaAhead)}`]
+            : []),
+    ];
+    return ['### Rollback', '', ...(lines.length > 0 ? lines : ['- Nothing had to be put back.']), ''];
+}
+/** The versions with their state and, where a step tells it, their name, batch and time. */
+function migrationTable(report) {
+    const { facts } = report;
+    const states = new Map();
+    const mark = (versions, state) => {
+        for (const version of versions ?? [])
+            states.set(version, state);
+    };
+    mark(facts.pending, 'pending');
+    mark(facts.skipped, 'not applied');
+    mark(facts.applied, 'applied');
+    mark(facts.deferred, 'after health');
+    mark(facts.schemaAhead, 'applied, kept');
+    mark(facts.reverted, 'taken back');
+    // A file deferred at first is applied later in the same run.
+    for (const version of facts.applied ?? []) {
+        if (states.get(version) === 'after health')
+            states.set(version, 'applied after health');
+    }
+    const steps = report.phases.filter((phase) => phase.phase !== 'rollback').flatMap((phase) => phase.steps);
+    const rows = [...states].map(([version, state]) => {
+        const step = steps.findLast((each) => each.name.startsWith(version));
+        const time = step && step.outcome !== 'skipped' ? (0,duration/* formatDuration */.a)(step.milliseconds) : '';
+        return [code(step?.name ?? version), state, time, escapeText(step?.detail ?? '')];
+    });
+    return rows.length === 0 ? [] : ['### Migrations', ...table(['migration', 'state', 'time', ''], rows)];
+}
+function hostTable(hosts, run) {
+    if (hosts.length === 0)
+        return [];
+    const sha = (value) => (value === undefined ? '' : summary_commit(value, run));
+    const time = (value) => (value === undefined ? '' : (0,duration/* formatDuration */.a)(value));
+    return [
+        '### Hosts',
+        ...table(['host', 'outcome', 'previous', 'now', 'rehearsed', 'without an answer', ''], hosts.map((host) => [
+            String(host.host),
+            host.outcome,
+            sha(host['previous-sha']),
+            sha(host['deployed-sha']),
+            host.rehearsed === undefined ? '' : host.rehearsed ? 'yes' : 'no',
+            time(host['downtime-ms']),
+            escapeText(host.detail ?? ''),
+        ])),
+    ];
+}
+function healthTable(checks) {
+    if (checks.length === 0)
+        return [];
+    return [
+        '### Health',
+        ...table(['check', 'from', '', 'status', 'latency', 'tries', ''], checks.map((check) => [
+            code(check.name),
+            check.from,
+            check.ok ? '✅' : '❌',
+            check.status === null ? '' : String(check.status),
+            check['latency-ms'] === null ? '' : (0,duration/* formatDuration */.a)(check['latency-ms']),
+            String(check.attempts),
+            escapeText(check.detail ?? ''),
+        ])),
+    ];
+}
+function tableTable(report) {
+    const tables = report.facts.tables ?? [];
+    if (tables.length === 0)
+        return [];
+    const rows = (count, exact) => count === null ? 'not known' : `${exact ? '' : '~'}${count.toLocaleString('en')}`;
+    return folded(`Tables${report.facts.verified ? ' verified' : ''} (${tables.length})`, table(['table', 'rows', 'bytes', 'RLS', 'policies'], tables.map((each) => [
+        code(each.schema === 'public' ? each.name : `${each.schema}.${each.name}`),
+        rows(each.rows, each.exact),
+        each.bytes.toLocaleString('en'),
+        each.rls ? (each.forced ? 'forced' : 'on') : 'off',
+        String(each.policies),
+    ])));
+}
+/** Adds to the step's summary; a runner without summaries loses nothing else. Returns whether it was written. */
+async function writeSummary(markdown, env) {
+    if (!env.GITHUB_STEP_SUMMARY)
+        return false;
+    const { summary } = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(260), __nccwpck_require__.e(264)]).then(__nccwpck_require__.bind(__nccwpck_require__, 7264));
+    await summary.addRaw(markdown).write();
+    return true;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/publish.js
+
+
+
+
+
+
+
+
+/**
+ * Everything that leaves the run: outputs first (a cancelled job may end us at any moment), then the API, the
+ * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
+ */
+async function publish(report, publication) {
+    const { run, env, clean, folder, planned } = publication;
+    const said = cleaned(report, clean);
+    process.exitCode = exitCodeOf(said);
+    const warnings = [];
+    const { values, cuts } = outputsOf(said, fileReport(said, folder, warnings));
+    const { setOutput } = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(260), __nccwpck_require__.e(264)]).then(__nccwpck_require__.bind(__nccwpck_require__, 7264));
+    // Without the file the toolkit would print the outputs as commands of the old kind.
+    if (env.GITHUB_OUTPUT)
+        for (const [name, value] of Object.entries(values))
+            setOutput(name, value);
+    warnings.push(...((await publication.between?.(said)) ?? []).map((problem) => cleaned(problem, clean)));
+    for (const line of farewell(said))
+        say(line);
+    for (const text of cuts)
+        say(`${text}; the report file has all of them.`);
+    if (values.report !== '')
+        say(`report: ${values.report}`);
+    const whole = { ...said, warnings: [...said.warnings, ...warnings] };
+    try {
+        await writeSummary(summaryOf(whole, { run, planned: planned.map(clean) }), env);
+    }
+    catch (error) {
+        warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0].message)}` });
+    }
+    await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, env.GITHUB_WORKSPACE ?? process.cwd()));
+}
+/** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */
+function fileReport(report, folder, warnings) {
+    try {
+        return writeReport(report, folder);
+    }
+    catch (error) {
+        warnings.push({ message: `The report file was not written: ${problemsOf(error)[0].message}` });
+        return '';
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/main.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** After a cancel the runner sends SIGTERM at 7.5 s; by then the truth has to be written. Milliseconds. */
+const main_GRACE = 4_500;
+const API_AFTER_STOP = 1_500;
+/** Names of the values that the post step reads. */
+const STATE = { begun: 'begun', final: 'final', deployment: 'deployment' };
+/** The main step: inputs, work, outputs. Sets the exit code and never throws. */
+async function action(door) {
+    const session = openSession(process.env);
+    const { read, teller } = session;
+    try {
+        teller.log({ kind: 'line', text: firstLine(read('mode'), session.run) });
+        const parsed = parse(session);
+        if (parsed.settings === undefined)
+            await publish(main_refuse(session, parsed.problems), session.publication);
+        else
+            await main_work(session, parsed.settings, door.dist);
+    }
+    catch (error) {
+        await publish(main_refuse(session, problemsOf(error)), session.publication);
+    }
+    finally {
+        teller.end();
+        leave();
+    }
+}
+/**
+ * The post step: acts only where the main step began to work and ended without a final report (cancelled, killed).
+ * A script of its own, so that it can never do the main work by mistake.
+ */
+async function post(door) {
+    if (stateOf(STATE.begun) === '' || stateOf(STATE.final) !== '')
+        return;
+    const session = openSession(process.env);
+    const { teller, publication } = session;
+    try {
+        teller.log({
+            kind: 'line',
+            text: 'The step ended without a final report: looking at what it left behind.',
+        });
+        const parsed = parse(session);
+        if (parsed.settings === undefined)
+            return void main_refuse(session, parsed.problems);
+        const { settings } = parsed;
+        const { heard } = session;
+        const ended = await main_guarded(session, (signal) => settle(settings, { log: heard.log, signal, dist: door.dist }));
+        const report = ended.value ??
+            (ended.stopped ? heard.report(settings.mode, reasons(ended), session.startedAt) : undefined);
+        const id = stateOf(STATE.deployment);
+        const between = async (final) => id === ''
+            ? []
+            : collect(session, (log) => closeDeployment({ ...api(session, settings), log }, settings, id, final.outcome));
+        if (report)
+            await publish(report, { ...publication, between });
+        else {
+            teller.log({ kind: 'line', text: 'Nothing of this run is left half done.' });
+            if (id !== '')
+                await closeDeployment({ ...api(session, settings), log: teller.log }, settings, id, 'cancelled');
+        }
+    }
+    catch (error) {
+        await publish(main_refuse(session, problemsOf(error)), publication);
+    }
+    finally {
+        teller.end();
+        leave();
+    }
+}
+/** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
+async function main_work(session, settings, dist) {
+    const { teller, heard, publication, startedAt } = session;
+    const { saveState } = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(260), __nccwpck_require__.e(264)]).then(__nccwpck_require__.bind(__nccwpck_require__, 7264));
+    saveState(STATE.begun, settings.mode);
+    const options = { ...api(session, settings), log: heard.log };
+    let deployment;
+    const ended = await main_guarded(session, async (signal) => {
+        if (settings.githubDeployment && (settings.mode === 'deploy' || settings.mode === 'redeploy')) {
+            deployment = await openDeployment(options, settings);
+            if (deployment !== undefined)
+                saveState(STATE.deployment, deployment);
+        }
+        return deploy_run(settings, { log: heard.log, signal, dist });
+    });
+    const report = completed(ended, heard.report(settings.mode, reasons(ended), startedAt), heard.warnings, deployment);
+    if (report.unsettled !== true)
+        saveState(STATE.final, report.outcome);
+    const deadline = ended.stopped ? API_AFTER_STOP : undefined;
+    const between = (said) => collect(session, async (log) => {
+        const planned = heard.planned.map(publication.clean);
+        const to = { ...options, log, ...(deadline === undefined ? {} : { deadline }) };
+        if (deployment !== undefined && report.unsettled !== true)
+            await closeDeployment(to, settings, deployment, said.outcome);
+        if (wantsComment(settings))
+            await updateComment(to, settings, summaryOf(said, { run: settings.run, planned }, COMMENT_LIMIT));
+    });
+    teller.end();
+    await publish(report, { ...publication, between });
+}
+/** The corridor's own report, or what was heard of it; with what the door itself added. */
+function completed(ended, heard, warnings, deployment) {
+    const facts = deployment === undefined ? {} : { deploymentId: deployment };
+    const { value } = ended;
+    if (value === undefined)
+        return { ...heard, facts: { ...heard.facts, ...facts } };
+    const crash = ended.stopped !== undefined && 'problems' in ended.stopped ? ended.stopped.problems : [];
+    return {
+        ...value,
+        // What looks like a cancel from inside was our own stop after an error.
+        ...(crash.length > 0 && value.outcome === 'cancelled' ? { outcome: 'failure' } : {}),
+        problems: [...crash, ...value.problems],
+        warnings: [...warnings.filter((problem) => !value.warnings.includes(problem)), ...value.warnings],
+        facts: { ...value.facts, ...facts },
+    };
+}
+function reasons(ended) {
+    if (ended.stopped === undefined)
+        return [];
+    return 'problems' in ended.stopped ? ended.stopped.problems : [{ message: 'The run was cancelled.' }];
+}
+function openSession(env) {
+    const startedAt = Date.now();
+    const read = snapshot((0,inputs/* withEnvironment */.Ec)(actionInputs(env), env));
+    const secrets = (0,settings_settings/* secretInputs */._y)(read);
+    const unmasked = maskSecrets(secrets);
+    const clean = (0,secret/* sanitiser */.DW)(secrets);
+    const told = teller(githubSink(), clean);
+    const heard = hearing(told.log);
+    if (unmasked > 0) {
+        const message = `${unmasked} secret value(s) are too short or too common to be masked: a mask would blank ordinary words out of the log.`;
+        heard.log({ kind: 'warning', problem: { message, next: 'Use a longer secret.' } });
+    }
+    const identity = runIdentity(env);
+    return {
+        read,
+        run: identity,
+        teller: told,
+        heard,
+        publication: { run: identity, env, clean, folder: env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(), planned: heard.planned },
+        startedAt,
+    };
+}
+function parse(session) {
+    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+    return (0,settings_settings/* parseSettings */.P$)(session.read, surroundings(session.run, workspace, false));
+}
+/** Tells every problem at once; the report of a run that came to nothing. */
+function main_refuse(session, problems) {
+    for (const problem of problems)
+        session.teller.log({ kind: 'problem', problem });
+    return {
+        ...door_refusal(session.read('mode'), problems, session.startedAt),
+        warnings: session.heard.warnings,
+    };
+}
+function main_guarded(session, action) {
+    const { log } = session.teller;
+    return stoppable({
+        grace: main_GRACE,
+        impatient: false,
+        onStop: (text) => log({ kind: 'line', text }),
+        onStray: (problems) => {
+            for (const problem of problems)
+                log({ kind: 'line', text: `after the end: ${problem.message}` });
+        },
+    }, action);
+}
+function api(session, settings) {
+    return { run: session.run, token: settings.githubToken };
+}
+/** Runs work that may warn, and returns its warnings as well, for the annotations. */
+async function collect(session, work) {
+    const problems = [];
+    await work((entry) => {
+        if (entry.kind === 'warning')
+            problems.push(entry.problem);
+        session.teller.log(entry);
+    });
+    return problems;
+}
+function firstLine(mode, run) {
+    const commit = run.sha === undefined ? '' : `, commit ${run.sha.slice(0, 10)}`;
+    return `muva-deploy ${mode}, run ${run.id} attempt ${run.attempt}${commit}`;
+}
+/** What the main step saved for the post step. */
+function stateOf(name) {
+    return process.env[`STATE_${name}`] ?? '';
+}
+/** Ends the process where something (an idle socket of a library) would keep it alive for no reason. */
+function leave() {
+    setTimeout(() => process.exit(), 2_000).unref();
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/engine.js
+/** The one bundle behind the doors: dist/index.js and dist/post.js (GitHub) and dist/cli.js (a terminal) are two lines each. */
+
+
+
+module.exports = __webpack_exports__;
+/******/ })()
+;

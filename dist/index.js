@@ -1,0 +1,1 @@
+require('./engine/index.js').action({ dist: __dirname });

@@ -1,0 +1,1 @@
+require('./engine/index.js').post({ dist: __dirname });

@@ -1,0 +1,5118 @@
+/******/ (() => { // webpackBootstrap
+/******/ 	"use strict";
+var __webpack_exports__ = {};
+
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/report.js
+/**
+ * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
+ * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
+ */
+const PHASES = (/* unused pure expression or super */ null && (['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
+const OUTCOMES = (/* unused pure expression or super */ null && ([
+    'success',
+    'failure',
+    'rolled-back',
+    'rollback-failed',
+    'cancelled',
+    'unknown',
+    'skipped',
+]));
+/** An expected failure: it carries the problems that a person is told, and is never shown with a stack. */
+class Failure extends Error {
+    problems;
+    /** `unknown` where it could not be found out whether the work took effect. */
+    outcome;
+    constructor(problems, outcome = 'failed') {
+        const list = Array.isArray(problems) ? problems : [problems];
+        super(list.map((problem) => problem.message).join('\n'));
+        this.name = 'Failure';
+        this.problems = list;
+        this.outcome = outcome;
+    }
+}
+/** The run was cancelled by a person (SIGINT, SIGTERM); what was under way has been stopped or told. */
+class Cancelled extends Failure {
+    constructor(message = 'cancelled') {
+        super({ message });
+        this.name = 'Cancelled';
+    }
+}
+/** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
+function problemsOf(error) {
+    if (error instanceof Failure)
+        return error.problems;
+    const message = error instanceof Error ? error.message || error.name : String(error);
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    return [code === undefined ? { message } : { message, code }];
+}
+
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/files.js
+
+
+/** Writes a file so that a reader, or a power cut, sees the old content or the new, never a part. */
+function writeAtomically(file, text, mode = 0o600) {
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true });
+    const next = `${file}.${process.pid}.next`;
+    const fd = (0,external_node_fs_namespaceObject.openSync)(next, 'w', mode);
+    try {
+        (0,external_node_fs_namespaceObject.writeSync)(fd, text);
+        (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+    (0,external_node_fs_namespaceObject.renameSync)(next, file);
+    syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+}
+/** Adds one line and waits until it is on the disk. */
+function appendLine(file, line) {
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'a', 0o600);
+    try {
+        (0,external_node_fs_namespaceObject.writeSync)(fd, `${line}\n`);
+        (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+/** Makes renames in a folder durable. */
+function syncFolder(folder) {
+    const fd = (0,external_node_fs_namespaceObject.openSync)(folder, 'r');
+    try {
+        (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+/** The text of a file; undefined where there is none. */
+function readText(file) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            return undefined;
+        throw error;
+    }
+}
+/** A JSON file of our own; undefined where there is none or it is torn. */
+function readJson(file) {
+    const text = readText(file);
+    if (text === undefined)
+        return undefined;
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True where something has that name, also a symlink that leads nowhere. */
+function present(path) {
+    try {
+        (0,external_node_fs_namespaceObject.lstatSync)(path);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+function isFolder(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isDirectory();
+}
+function isSymlink(path) {
+    return present(path) && (0,external_node_fs_namespaceObject.lstatSync)(path).isSymbolicLink();
+}
+function remove(path) {
+    (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true, maxRetries: 3 });
+}
+/** The device of a path, or of the nearest folder above it that exists: renames work only within one. */
+function deviceOf(path) {
+    let at = path;
+    while (!(0,external_node_fs_namespaceObject.existsSync)(at) && (0,external_node_path_namespaceObject.dirname)(at) !== at)
+        at = (0,external_node_path_namespaceObject.dirname)(at);
+    return (0,external_node_fs_namespaceObject.statSync)(at).dev;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/retry.js
+
+/** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
+function pause(milliseconds, signal) {
+    return new Promise((resolve, reject) => {
+        if (signal?.aborted)
+            return reject(new Cancelled());
+        const onAbort = () => {
+            clearTimeout(timer);
+            reject(new Cancelled());
+        };
+        const timer = setTimeout(() => {
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+        }, milliseconds);
+        signal?.addEventListener('abort', onAbort, { once: true });
+    });
+}
+/**
+ * Milliseconds before try number `attempt` (from 1): `first` doubled each time, at most `longest`,
+ * with up to a quarter of jitter so that parallel runs do not stay in step.
+ */
+function backoff(attempt, first, longest, random = Math.random) {
+    const base = Math.min(longest, first * 2 ** (attempt - 1));
+    return Math.round(base * (0.75 + random() / 4));
+}
+/** Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out; throws the last error. */
+async function retry(options, work) {
+    const started = performance.now();
+    for (let attempt = 1;; attempt++) {
+        try {
+            return await work(attempt);
+        }
+        catch (error) {
+            const wait = backoff(attempt, options.first, options.longest);
+            const late = performance.now() - started + wait > options.deadline;
+            if (attempt >= options.tries || late || options.signal?.aborted || !options.worthwhile(error))
+                throw error;
+            options.onRetry?.(error, attempt, wait);
+            await pause(wait, options.signal);
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/proc.js
+
+/** What Linux tells about running programs, from /proc; everything undefined where it cannot be read. */
+/** Identifies a program across the re-use of its id: start time in clock ticks since the host's start. */
+function startTimeOf(pid) {
+    return statFields(pid)?.[19];
+}
+/** The id of the program that started this one. */
+function parentOf(pid) {
+    const parent = Number(statFields(pid)?.[1]);
+    return Number.isInteger(parent) ? parent : undefined;
+}
+/** The fields of /proc/<pid>/stat after the name, which may itself hold spaces and brackets. */
+function statFields(pid) {
+    try {
+        const text = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
+        return text.slice(text.lastIndexOf(')') + 2).split(' ');
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True while the program with this id and start time runs (a zombie does not). */
+function isAlive(pid, startTime) {
+    const fields = statFields(pid);
+    return fields !== undefined && fields[0] !== 'Z' && (startTime === undefined || fields[19] === startTime);
+}
+function environmentOf(pid) {
+    try {
+        const entries = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
+        return Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
+    }
+    catch {
+        return undefined;
+    }
+}
+function commandOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Ids of all programs, newest last. */
+function allProcesses() {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
+    }
+    catch {
+        return [];
+    }
+}
+/** Ids of the programs that work in a folder or below it. */
+function programsIn(folder) {
+    return allProcesses().filter((pid) => {
+        try {
+            const cwd = (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+            return cwd === folder || cwd.startsWith(`${folder}/`);
+        }
+        catch {
+            return false;
+        }
+    });
+}
+/** Ids of the programs that listen on a TCP port and may be looked into; empty where none is found. */
+function listenersOn(port) {
+    const inodes = new Set();
+    for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+        try {
+            for (const inode of listeningInodes((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), port))
+                inodes.add(`socket:[${inode}]`);
+        }
+        catch {
+            // No such table on this host.
+        }
+    }
+    if (inodes.size === 0)
+        return [];
+    return allProcesses().filter((pid) => socketsOf(pid).some((link) => inodes.has(link)));
+}
+/** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
+function listeningInodes(table, port) {
+    const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+    return table
+        .split('\n')
+        .slice(1)
+        .map((line) => line.trim().split(/\s+/))
+        .filter((fields) => fields[1]?.endsWith(wanted) && fields[3] === '0A')
+        .map((fields) => fields[9])
+        .filter((inode) => inode !== undefined);
+}
+function socketsOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).map((fd) => {
+            try {
+                return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${fd}`);
+            }
+            catch {
+                return '';
+            }
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** True where `pid` is one of `ancestors` or was started by one, at any distance. */
+function descendsFrom(pid, ancestors) {
+    for (let at = pid; at !== undefined && at > 1; at = parentOf(at))
+        if (ancestors.has(at))
+            return true;
+    return false;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/run-folder.js
+
+
+
+
+
+function runFolderOf(state, run, task) {
+    for (const part of [run.id, run.invocation ?? ''])
+        if (!/^[A-Za-z0-9_-]*$/.test(part))
+            throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
+    const name = [run.id, String(run.attempt), task, ...(run.invocation ? [run.invocation] : [])].join('.');
+    return runFolderAt((0,external_node_path_namespaceObject.join)(state.runs, name));
+}
+function runFolderAt(path) {
+    return {
+        path,
+        events: (0,external_node_path_namespaceObject.join)(path, 'events.jsonl'),
+        worker: (0,external_node_path_namespaceObject.join)(path, 'worker.json'),
+        cancel: (0,external_node_path_namespaceObject.join)(path, 'cancel'),
+        go: (0,external_node_path_namespaceObject.join)(path, 'go'),
+        heard: (0,external_node_path_namespaceObject.join)(path, 'heard'),
+        log: (0,external_node_path_namespaceObject.join)(path, 'output.log'),
+    };
+}
+/**
+ * Makes the run's folder for this worker. undefined: the run is under way or has ended already, and this worker
+ * must leave it alone. A run whose worker was killed is taken over.
+ */
+function claimRun(state, run, task) {
+    const folder = runFolderOf(state, run, task);
+    (0,external_node_fs_namespaceObject.mkdirSync)(state.runs, { recursive: true, mode: 0o700 });
+    const startTime = startTimeOf(process.pid);
+    const mark = { pid: process.pid, ...(startTime === undefined ? {} : { startTime }) };
+    // Made complete under another name and then renamed, so that it never exists without its worker's mark.
+    const fresh = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(state.runs, '.new-'));
+    (0,external_node_fs_namespaceObject.writeFileSync)((0,external_node_path_namespaceObject.join)(fresh, 'worker.json'), JSON.stringify(mark), { mode: 0o600 });
+    (0,external_node_fs_namespaceObject.writeFileSync)((0,external_node_path_namespaceObject.join)(fresh, 'heard'), '', { mode: 0o600 });
+    (0,external_node_fs_namespaceObject.writeFileSync)((0,external_node_path_namespaceObject.join)(fresh, 'events.jsonl'), '', { mode: 0o600 });
+    try {
+        (0,external_node_fs_namespaceObject.renameSync)(fresh, folder.path);
+        return folder;
+    }
+    catch {
+        remove(fresh);
+    }
+    if (!(0,external_node_fs_namespaceObject.existsSync)(folder.path))
+        throw new Failure({ message: `${folder.path} could not be made.` });
+    if (hasEnded(folder) || workerLives(folder))
+        return undefined;
+    (0,external_node_fs_namespaceObject.writeFileSync)(folder.worker, JSON.stringify(mark), { mode: 0o600 });
+    hear(folder);
+    return folder;
+}
+function workerLives(folder) {
+    const mark = readJson(folder.worker);
+    return mark !== undefined && isAlive(mark.pid, mark.startTime);
+}
+function hasEnded(folder) {
+    return lastEvent(folder)?.kind === 'ended';
+}
+/** The newest event; undefined before the first. */
+function lastEvent(folder) {
+    const lines = (readText(folder.events) ?? '').trimEnd().split('\n');
+    try {
+        return JSON.parse(lines[lines.length - 1]);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Notes that the action is still there. */
+function hear(folder) {
+    const now = new Date();
+    try {
+        (0,external_node_fs_namespaceObject.utimesSync)(folder.heard, now, now);
+    }
+    catch {
+        // The run's folder was pruned meanwhile.
+    }
+}
+/** Milliseconds since the action was last there; both times are of this host's clock. */
+function silence(folder) {
+    return (0,external_node_fs_namespaceObject.existsSync)(folder.heard) ? Math.max(0, Date.now() - (0,external_node_fs_namespaceObject.statSync)(folder.heard).mtimeMs) : 0;
+}
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/shell.js
+/** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
+function quote(word) {
+    if (word.includes('\0'))
+        throw new Error('a NUL byte cannot be part of a shell word');
+    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
+        return word;
+    return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+/** A command line from its words, each quoted. */
+function commandLine(...words) {
+    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/state.js
+
+
+
+
+
+
+/** The two places a state folder may be: beside the application, or in the home of who deploys. */
+function statePlaces(appPath, home) {
+    const name = (0,external_node_path_namespaceObject.basename)(appPath);
+    const mark = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(appPath).digest('hex').slice(0, 8);
+    return {
+        beside: (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(appPath), `.${name}.deploy`),
+        atHome: (0,external_node_path_namespaceObject.join)(home, '.muva-deploy', `${name}-${mark}`),
+    };
+}
+function stateFolderAt(path) {
+    return {
+        path,
+        lock: (0,external_node_path_namespaceObject.join)(path, 'lock'),
+        holder: (0,external_node_path_namespaceObject.join)(path, 'holder.json'),
+        state: (0,external_node_path_namespaceObject.join)(path, 'state.json'),
+        journal: (0,external_node_path_namespaceObject.join)(path, 'journal.jsonl'),
+        plan: (0,external_node_path_namespaceObject.join)(path, 'plan.json'),
+        runs: (0,external_node_path_namespaceObject.join)(path, 'runs'),
+        releases: (0,external_node_path_namespaceObject.join)(path, 'releases'),
+        shared: (0,external_node_path_namespaceObject.join)(path, 'shared'),
+        repository: (0,external_node_path_namespaceObject.join)(path, 'repository.git'),
+    };
+}
+/** The folder that exists already; undefined before the first deploy. */
+function findStateFolder(appPath, home) {
+    const { beside, atHome } = statePlaces(appPath, home);
+    const found = [beside, atHome].find(isFolder);
+    return found === undefined ? undefined : stateFolderAt(found);
+}
+/** Which place to use: beside where that can be written, else home on the same file system, else neither. */
+function choosePlace(facts) {
+    if (facts.besideWritable)
+        return 'beside';
+    return facts.homeWritable && facts.homeOnSameDevice ? 'at-home' : 'nowhere';
+}
+/** Where the state folder is or would be made; a Failure with the command to run where it cannot be. */
+function locateStateFolder(appPath, home) {
+    const found = findStateFolder(appPath, home);
+    if (found && isWritable(found.path))
+        return found;
+    const { beside, atHome } = statePlaces(appPath, home);
+    const place = choosePlace({
+        besideWritable: isWritable((0,external_node_path_namespaceObject.dirname)(appPath)),
+        homeWritable: isWritable(home),
+        homeOnSameDevice: deviceOf(home) === deviceOf(appPath),
+    });
+    if (place === 'beside')
+        return stateFolderAt(beside);
+    if (place === 'at-home')
+        return stateFolderAt(atHome);
+    const user = process.env.USER ?? '$(id -un)';
+    throw new Failure({
+        message: `There is no place for the deploy's own folder: ${(0,external_node_path_namespaceObject.dirname)(appPath)} cannot be written by this user, and the home folder is ${isWritable(home) ? 'on another file system (renames would not be atomic)' : 'not writable'}.`,
+        next: `Run once on the server: sudo install -d -o ${user} -m 0700 ${quote(beside)}`,
+    });
+}
+/** Locates the folder and makes what is missing in it. */
+function openStateFolder(appPath, home) {
+    const folder = locateStateFolder(appPath, home);
+    for (const path of [folder.path, folder.runs, folder.releases])
+        (0,external_node_fs_namespaceObject.mkdirSync)(path, { recursive: true, mode: 0o700 });
+    return folder;
+}
+function readState(folder) {
+    return readJson(folder.state) ?? {};
+}
+function writeState(folder, state) {
+    writeAtomically(folder.state, `${JSON.stringify(state)}\n`);
+}
+function isWritable(path) {
+    try {
+        (0,external_node_fs_namespaceObject.accessSync)(path, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/follow.js
+
+
+
+
+/** Milliseconds between two looks for new events, two heartbeats, and how long a run may take to appear. */
+const BETWEEN_LOOKS = 100;
+const BETWEEN_HEARTBEATS = 5_000;
+const UNTIL_IT_APPEARS = 20_000;
+const CHUNK = 64 * 1_024;
+/** Streams the events of a run from a byte offset until it has ended, or its worker is gone. */
+async function follow(request, home, say) {
+    const folder = await appearing(request, home);
+    if (!folder)
+        return say(died('The run has not begun on the server: no worker has opened its folder.'));
+    let offset = request.offset;
+    let beat = performance.now();
+    for (;;) {
+        hear(folder);
+        // Asked before reading, so that a last event written in between is not missed.
+        const alive = workerLives(folder);
+        const read = readEvents(folder.events, offset);
+        for (const { event, end } of read) {
+            offset = end;
+            say({ kind: 'event', offset, event });
+            if (event.kind === 'ended')
+                return;
+        }
+        if (read.length > 0)
+            continue;
+        if (!alive)
+            return say(died('The worker on the server ended without a result.'));
+        if (performance.now() - beat > BETWEEN_HEARTBEATS) {
+            beat = performance.now();
+            say({ kind: 'heartbeat' });
+        }
+        await pause(BETWEEN_LOOKS);
+    }
+}
+function died(message) {
+    return {
+        kind: 'died',
+        problem: {
+            message,
+            next: 'It was killed, or the server was restarted. The next deploy or rollback repairs what it left half done, and says so.',
+        },
+    };
+}
+/** The run's folder, waited for a moment: the worker may just be starting. */
+async function appearing(request, home) {
+    const end = performance.now() + UNTIL_IT_APPEARS;
+    for (;;) {
+        const folder = findRun(request, request.task, home);
+        if (folder || performance.now() > end)
+            return folder;
+        await pause(BETWEEN_LOOKS);
+    }
+}
+function findRun(request, task, home) {
+    const state = findStateFolder(request.app.appPath, home);
+    const folder = state && runFolderOf(state, request.run, task);
+    return folder && (0,external_node_fs_namespaceObject.existsSync)(folder.worker) ? folder : undefined;
+}
+/** Whole events after `offset`; a line that is still being written is left for the next look. */
+function readEvents(file, offset) {
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    try {
+        let bytes = Buffer.alloc(0);
+        for (;;) {
+            const chunk = Buffer.alloc(CHUNK);
+            const count = (0,external_node_fs_namespaceObject.readSync)(fd, chunk, 0, CHUNK, offset + bytes.length);
+            bytes = Buffer.concat([bytes, chunk.subarray(0, count)]);
+            // A line longer than a chunk is read to its end; otherwise a chunk at a time is enough.
+            if (count < CHUNK || bytes.includes(0x0a))
+                break;
+        }
+        return wholeLines(bytes, offset);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+function wholeLines(bytes, offset) {
+    const events = [];
+    let start = 0;
+    for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
+        const line = bytes.subarray(start, end).toString('utf8');
+        start = end + 1;
+        try {
+            events.push({ event: JSON.parse(line), end: offset + start });
+        }
+        catch {
+            // Torn by a power cut.
+        }
+    }
+    return events;
+}
+/** Leaves the mark for which the worker looks; says whether it can still have an effect. */
+function signal(request, home) {
+    const folder = findRun(request, request.task ?? 'deploy', home);
+    const answer = (accepted, detail) => ({ kind: 'signalled', accepted, detail });
+    if (!folder)
+        return answer(false, 'the run is not known on the server');
+    if (hasEnded(folder))
+        return answer(false, 'the run has ended');
+    if (!workerLives(folder))
+        return answer(false, 'the worker is gone');
+    hear(folder);
+    if (request.command === 'cancel' && isPastCutover(folder))
+        return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
+    (0,external_node_fs_namespaceObject.writeFileSync)(request.command === 'go' ? folder.go : folder.cancel, '', { mode: 0o600 });
+    return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
+}
+function isPastCutover(folder) {
+    return readEvents(folder.events, 0).some(({ event }) => event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state));
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+;// CONCATENATED MODULE: external "node:https"
+const external_node_https_namespaceObject = require("node:https");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/html.js
+/** Elements whose content is text up to their own end tag, whatever it looks like. */
+const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
+const SPACE = new Set([' ', '\t', '\n', '\r', '\f']);
+/**
+ * The start tags of a page in order, found as the HTML standard's tokenizer finds them: comments, declarations and
+ * the text of scripts are stepped over, quotes may hold `>`. Never throws, and takes linear time.
+ */
+function* startTags(html) {
+    let at = 0;
+    for (;;) {
+        at = html.indexOf('<', at);
+        if (at < 0)
+            return;
+        const next = html[at + 1] ?? '';
+        if (html.startsWith('<!--', at))
+            at = after(html, '-->', at + 4);
+        else if (next === '!' || next === '?' || next === '/')
+            at = after(html, '>', at + 2);
+        else if (isLetter(next)) {
+            const { tag, end } = readTag(html, at + 1);
+            at = end;
+            if (RAW_TEXT.has(tag.name)) {
+                const close = endOfRawText(html, tag.name, end);
+                tag.text = html.slice(end, close);
+                at = close;
+            }
+            yield tag;
+        }
+        else
+            at += 1;
+    }
+}
+function after(html, mark, from) {
+    const found = html.indexOf(mark, from);
+    return found < 0 ? html.length : found + mark.length;
+}
+function readTag(html, start) {
+    let at = start;
+    while (at < html.length && !SPACE.has(html[at]) && html[at] !== '>' && html[at] !== '/')
+        at += 1;
+    const name = html.slice(start, at).toLowerCase();
+    const attributes = new Map();
+    for (;;) {
+        while (at < html.length && (SPACE.has(html[at]) || html[at] === '/'))
+            at += 1;
+        if (at >= html.length)
+            break;
+        if (html[at] === '>') {
+            at += 1;
+            break;
+        }
+        const attribute = readAttribute(html, at);
+        // The first of two attributes of one name counts, as in browsers.
+        if (!attributes.has(attribute.name))
+            attributes.set(attribute.name, attribute.value);
+        at = attribute.end;
+    }
+    return { tag: { name, attributes }, end: at };
+}
+function readAttribute(html, start) {
+    let at = start;
+    // A `=` at the very start belongs to the name, so at least one character is always taken.
+    do
+        at += 1;
+    while (at < html.length && !SPACE.has(html[at]) && !'=/>'.includes(html[at]));
+    const name = html.slice(start, at).toLowerCase();
+    let next = at;
+    while (SPACE.has(html[next] ?? ''))
+        next += 1;
+    if (html[next] !== '=')
+        return { name, value: '', end: at };
+    next += 1;
+    while (SPACE.has(html[next] ?? ''))
+        next += 1;
+    const quote = html[next];
+    if (quote === '"' || quote === "'") {
+        const close = html.indexOf(quote, next + 1);
+        const end = close < 0 ? html.length : close;
+        return { name, value: decode(html.slice(next + 1, end)), end: Math.min(html.length, end + 1) };
+    }
+    let end = next;
+    while (end < html.length && !SPACE.has(html[end]) && html[end] !== '>')
+        end += 1;
+    return { name, value: decode(html.slice(next, end)), end };
+}
+/** The place of the end tag `</name` that closes raw text, or the end of the page. */
+function endOfRawText(html, name, from) {
+    let at = from;
+    for (;;) {
+        at = html.indexOf('</', at);
+        if (at < 0)
+            return html.length;
+        const end = at + 2 + name.length;
+        const follows = html[end];
+        const closes = follows === undefined || SPACE.has(follows) || follows === '>' || follows === '/';
+        if (closes && html.slice(at + 2, end).toLowerCase() === name)
+            return at;
+        at += 2;
+    }
+}
+const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+/** The character references that turn up in URLs; anything else stays as it is. */
+function decode(text) {
+    if (!text.includes('&'))
+        return text;
+    return text.replace(/&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));/g, (whole, ...found) => {
+        const [decimal, hex, name] = found;
+        if (name !== undefined)
+            return ENTITIES[name] ?? whole;
+        const point = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+        return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
+    });
+}
+function isLetter(character) {
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/judge-body.js
+
+/** Words of a status field (or of a short text) that mean trouble; compared in lower case, dashes as blanks. */
+const SICK = new Set(('error|errors|err|fail|failed|failing|failure|fatal|critical|crit|unhealthy|not healthy|sick|bad|broken|' +
+    'down|dead|offline|unavailable|not available|outage|major outage|out of service|not ok|nok|ko|' +
+    'not ready|unready|disconnected|timeout|shutting down|stopped|stopping|starting|maintenance|red').split('|'));
+/** Fields of a JSON answer that say how the application is. */
+const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive', 'result'];
+/** Fields of a JSON answer, and headers, in which applications name their commit. */
+const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|githash|revision|deploysha|buildsha'.split('|'));
+const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-revision', 'x-deploy-sha'];
+/** Titles and first lines of error pages that some proxies and frameworks send with status 200. */
+const ERROR_PAGES = [
+    'internal server error',
+    'bad gateway',
+    'service unavailable',
+    'gateway timeout',
+    'gateway time-out',
+    'application error',
+    'not found',
+    'forbidden',
+    'unauthorized',
+];
+/**
+ * Judges an answer that is no redirect. Nothing of its text is repeated in the detail except words from the
+ * lists above.
+ */
+function judgeAnswer(answer, expected) {
+    const { status, headers } = answer;
+    if (status < 200 || status > 299)
+        return bad('status', `answers ${status}`);
+    const text = answer.body.toString('utf8');
+    const html = isHtml(headers['content-type'], text);
+    // A page is what `/` is for; it says nothing about health in the place of an endpoint.
+    const endpoint = (expected.last && expected.path !== '/') || isApiPath(expected.path);
+    if (html && endpoint)
+        return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
+    const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
+    if (!opinion.ok)
+        return opinion;
+    return expected.last ? judgeVersion(answer, text, expected, opinion) : opinion;
+}
+function bad(fault, detail) {
+    return { ok: false, fault, detail };
+}
+function isApiPath(path) {
+    return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
+}
+/** True for an HTML answer, by its declared type or by how it begins. */
+function isHtml(contentType, text) {
+    const type = (contentType ?? '').split(';')[0].trim().toLowerCase();
+    if (type === 'text/html' || type === 'application/xhtml+xml')
+        return true;
+    const start = text
+        .slice(0, 200)
+        .replace(/^\uFEFF/, '')
+        .trimStart()
+        .toLowerCase();
+    return start.startsWith('<!doctype html') || start.startsWith('<html');
+}
+function judgePage(text, status, path) {
+    for (const tag of startTags(text)) {
+        if (tag.name === 'title' && isErrorTitle(tag.text ?? ''))
+            return bad('body', `answers ${status} with an error page`);
+        // A login form may well be an application's front page, but not what stands behind any other path.
+        if (path !== '/' && tag.name === 'input' && tag.attributes.get('type')?.toLowerCase() === 'password')
+            return bad('body', `answers ${status} with a login page`);
+    }
+    return { ok: true };
+}
+function isErrorTitle(title) {
+    const line = title.trim().toLowerCase();
+    const words = line.replace(/^(error\s*)?[45]\d\d[\s:|,.-]*/, '');
+    return ERROR_PAGES.some((page) => words.startsWith(page)) || (words === '' && line !== '');
+}
+function judgeText(answer, text, status) {
+    const type = (answer.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
+    const declared = type === 'application/json' || type.endsWith('+json');
+    const start = text.trimStart()[0];
+    if (declared || start === '{' || start === '[') {
+        const parsed = parseJson(text);
+        if (parsed !== undefined) {
+            const complaint = judgeJson(parsed.value);
+            return complaint === undefined ? { ok: true } : bad('body', `answers ${status}, but ${complaint}`);
+        }
+        if (declared)
+            return bad('body', answer.whole
+                ? `answers ${status} with JSON that cannot be read`
+                : `answers ${status} with JSON longer than ${answer.body.length} bytes`);
+    }
+    const line = text.trim().slice(0, 80).split(/\r?\n/)[0];
+    const word = normal(line.split(/[:.,;!]/)[0]);
+    if (SICK.has(word) || isErrorTitle(line))
+        return bad('body', `answers ${status} with an error text`);
+    return { ok: true };
+}
+function parseJson(text) {
+    try {
+        return { value: JSON.parse(text.replace(/^\uFEFF/, '')) };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What a JSON health answer complains of, or undefined. Its own overall word counts; without one, its parts do. */
+function judgeJson(value) {
+    if (!isRecord(value))
+        return undefined;
+    const own = fieldsComplaint(value);
+    if (own.complaint !== undefined || own.decided)
+        return own.complaint;
+    for (const part of Object.values(value)) {
+        if (!isRecord(part))
+            continue;
+        for (const inner of [part, ...Object.values(part).filter(isRecord)]) {
+            const { complaint } = fieldsComplaint(inner);
+            if (complaint !== undefined)
+                return `a part of it says so: ${complaint}`;
+        }
+    }
+    return undefined;
+}
+function fieldsComplaint(record) {
+    let decided = false;
+    for (const [key, value] of Object.entries(record)) {
+        const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
+        if (field !== undefined) {
+            if (value === false)
+                return { complaint: `its field "${field}" is false`, decided: true };
+            if (typeof value === 'number' && value >= 400)
+                return { complaint: `its field "${field}" is ${value}`, decided: true };
+            if (typeof value === 'string') {
+                const word = normal(value);
+                if (SICK.has(word))
+                    return { complaint: `its field "${field}" says "${word}"`, decided: true };
+            }
+            if (typeof value !== 'object')
+                decided = true;
+        }
+        if (/^(error|errors)$/i.test(key) && isTold(value))
+            return { complaint: `it holds an "${key.toLowerCase()}"`, decided: true };
+        if (/^status_?code$/i.test(key) && typeof value === 'number' && value >= 400)
+            return { complaint: `its status code is ${value}`, decided: true };
+    }
+    return { decided };
+}
+/** True for an error field that tells of an error: not null, false, 0, '', [] or {}. */
+function isTold(value) {
+    if (Array.isArray(value))
+        return value.length > 0;
+    if (isRecord(value))
+        return Object.keys(value).length > 0;
+    return typeof value === 'string' ? !['', 'none', 'null', 'no'].includes(normal(value)) : Boolean(value);
+}
+function judgeVersion(answer, text, expected, opinion) {
+    const headers = Object.values(answer.headers).flat();
+    const holds = (wanted) => text.includes(wanted) || headers.some((value) => value?.includes(wanted));
+    if (expected.expectVersion !== undefined && !holds(expected.expectVersion))
+        return bad('version', `answers ${answer.status}, but not as the expected version`);
+    if (expected.expectSha !== undefined) {
+        const named = namedCommits(answer, text);
+        const wanted = expected.expectSha.toLowerCase();
+        if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha) || sha.startsWith(wanted)))
+            return bad('version', `answers ${answer.status}, but as commit ${named[0].slice(0, 7)} instead of ${wanted.slice(0, 7)}`);
+    }
+    return opinion;
+}
+/** Commits (7 to 40 hex digits, lower case) that an answer names as its own. */
+function namedCommits(answer, text) {
+    const candidates = COMMIT_HEADERS.map((name) => answer.headers[name]);
+    const parsed = parseJson(text);
+    if (parsed !== undefined && isRecord(parsed.value)) {
+        for (const [key, value] of Object.entries(parsed.value)) {
+            if (COMMIT_FIELDS.has(key.toLowerCase().replace(/[_-]/g, '')))
+                candidates.push(value);
+        }
+    }
+    return candidates
+        .filter((value) => typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value))
+        .map((sha) => sha.toLowerCase());
+}
+function normal(text) {
+    return text
+        .trim()
+        .toLowerCase()
+        .replace(/[-_\s]+/g, ' ');
+}
+function isRecord(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/loopback.js
+/** True for names and addresses of the machine itself, also bracketed as in a URL. */
+function isLoopback(host) {
+    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+    return (name === 'localhost' ||
+        name.endsWith('.localhost') ||
+        name === '::1' ||
+        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/assets.js
+
+
+
+/** Scripts and styles of one page that are asked for at most. */
+const MOST_ASSETS = 200;
+/**
+ * The scripts and styles that a page links to on its own origin, once each, in order: `<script src>`, style sheets,
+ * module preloads and preloaded scripts and styles. Those of other origins (a CDN) are not ours to judge.
+ * `knownAs` is the public origin of an application that is asked on loopback.
+ */
+function assetUrls(html, page, knownAs) {
+    const found = new Map();
+    let base = page;
+    let baseSeen = false;
+    for (const { name, attributes } of startTags(html)) {
+        if (name === 'base' && !baseSeen && attributes.has('href')) {
+            base = resolve(attributes.get('href'), page) ?? page;
+            baseSeen = true;
+        }
+        const link = name === 'script' ? scriptSource(attributes) : name === 'link' ? linkTarget(attributes) : '';
+        const url = link.trim() === '' ? undefined : resolve(link.trim(), base);
+        if (url === undefined || !isSameOrigin(url, page, knownAs))
+            continue;
+        url.hash = '';
+        found.set(url.href, url);
+    }
+    return [...found.values()];
+}
+function scriptSource(attributes) {
+    return attributes.get('src') ?? '';
+}
+function linkTarget(attributes) {
+    const rel = (attributes.get('rel') ?? '').toLowerCase().split(/\s+/);
+    const as = (attributes.get('as') ?? '').toLowerCase();
+    const wanted = rel.includes('stylesheet') ||
+        rel.includes('modulepreload') ||
+        (rel.includes('preload') && (as === 'script' || as === 'style'));
+    return wanted ? (attributes.get('href') ?? '') : '';
+}
+function resolve(link, base) {
+    try {
+        return new URL(link, base);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isSameOrigin(url, page, knownAs) {
+    if (url.origin === page.origin)
+        return true;
+    // On loopback an application may name itself by another name; it is asked at the address of the page.
+    const ownName = isLoopback(page.hostname) && isLoopback(url.hostname) && url.port === page.port;
+    if (!ownName && url.origin !== knownAs)
+        return false;
+    url.protocol = page.protocol;
+    url.host = page.host;
+    return true;
+}
+/** Why an asset is bad, or undefined: anything but 200 is, and so is a page in the place of a script. */
+function judgeAsset(answer) {
+    if (answer.status !== 200)
+        return `answers ${answer.status}`;
+    if (isHtml(answer.headers['content-type'], ''))
+        return 'answers with an HTML page';
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/redirects.js
+
+/** Redirects of the root page that are followed at most. */
+const MOST_REDIRECTS = 3;
+/** Path segments behind which an application asks who you are, instead of showing that it works. */
+const LOGIN_SEGMENTS = new Set([
+    'login',
+    'log-in',
+    'log_in',
+    'signin',
+    'sign-in',
+    'sign_in',
+    'auth',
+    'sso',
+    'oauth',
+    'oauth2',
+    'saml',
+    'wp-login',
+]);
+/** True where a path leads to a login page: `/login`, `/en/sign-in`, `/wp-login.php`, `/api/auth/signin`. */
+function isLoginPath(path) {
+    return path
+        .toLowerCase()
+        .split('/')
+        .some((segment) => LOGIN_SEGMENTS.has(segment.split('.')[0]));
+}
+/**
+ * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
+ * most three, never to a login page and never in a circle. On loopback the application may name itself by another
+ * loopback name, by https, or by its public origin (`known as`): such a redirect is followed on the address asked.
+ */
+function decideRedirect(from, location, visited, root, knownAs) {
+    if (location === undefined)
+        return { refuse: 'redirects without saying where to' };
+    const to = redirects_resolve(location, from);
+    if (to === undefined)
+        return { refuse: 'redirects to something that is not a URL' };
+    if (to.origin === knownAs || isLoopbackItself(from, to)) {
+        to.protocol = from.protocol;
+        to.host = from.host;
+    }
+    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
+    if (to.origin !== from.origin) {
+        return {
+            refuse: to.hostname === from.hostname && to.protocol !== from.protocol
+                ? `redirects to ${to.protocol}//; give health-url so`
+                : 'redirects to another origin',
+        };
+    }
+    if (!root)
+        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
+    if (isLoginPath(to.pathname))
+        return { refuse: `redirects to a login page, ${to.pathname}` };
+    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
+        return { refuse: 'redirects in a circle' };
+    if (visited.length >= MOST_REDIRECTS)
+        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
+    return { follow: to };
+}
+/**
+ * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
+ * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
+ */
+function publicOrigin(from, location) {
+    if (location === undefined || !isLoopback(from.hostname))
+        return undefined;
+    const to = redirects_resolve(location, from);
+    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
+        return undefined;
+    const samePath = to.pathname === from.pathname && to.search === from.search;
+    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
+}
+function redirects_resolve(location, from) {
+    try {
+        return new URL(location, from);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isLoopbackItself(from, to) {
+    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
+}
+function withoutFragment(url) {
+    return url.origin + url.pathname + url.search;
+}
+
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: external "node:tls"
+const external_node_tls_namespaceObject = require("node:tls");
+;// CONCATENATED MODULE: external "node:zlib"
+const external_node_zlib_namespaceObject = require("node:zlib");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/duration.js
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+/** Milliseconds of `500ms`, `10s`, `5m`, `1h`; undefined for anything else (no bare numbers, no mixed units). */
+function parseDuration(text) {
+    const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text.trim());
+    if (!match)
+        return undefined;
+    const milliseconds = Number(match[1]) * UNITS[match[2]];
+    return Number.isSafeInteger(milliseconds) ? milliseconds : undefined;
+}
+/** `4 ms`, `1.2 s`, `3 min 5 s`: as short as a person wants to read it. */
+function formatDuration(milliseconds) {
+    const rounded = Math.round(milliseconds);
+    if (rounded < 1_000)
+        return `${rounded} ms`;
+    if (rounded < 10_000)
+        return `${(rounded / 1_000).toFixed(1)} s`;
+    const seconds = Math.round(rounded / 1_000);
+    if (seconds < 60)
+        return `${seconds} s`;
+    return seconds % 60 === 0
+        ? `${Math.floor(seconds / 60)} min`
+        : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/request-words.js
+
+/** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
+function certificateWords(code, days) {
+    if (days !== undefined && days < 0) {
+        const ago = -days === 1 ? 'less than a day ago' : `${-days - 1} ${-days === 2 ? 'day' : 'days'} ago`;
+        return `the TLS certificate expired ${ago}`;
+    }
+    if (code === 'CERT_NOT_YET_VALID')
+        return 'the TLS certificate is not valid yet';
+    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+        return 'the TLS certificate is for another name';
+    return `the TLS certificate is not trusted (${code})`;
+}
+/** What had been reached when the time was over. */
+function timeoutWords(part, timeout) {
+    const within = `within ${formatDuration(timeout)}`;
+    const words = {
+        dns: `the name was not resolved ${within}`,
+        connect: `no connection ${within}`,
+        tls: `connected, but the TLS handshake did not end ${within}`,
+        'first-byte': `connected, but no answer ${within}`,
+        body: `the answer began, but was not complete ${within}`,
+    };
+    return words[part];
+}
+/** What a system error code means on that part of the way. */
+function connectionWords(code, part) {
+    const told = code === undefined ? '' : ` (${code})`;
+    if (code === 'ENOTFOUND' || code === 'ENODATA')
+        return { fault: 'dns', words: `the name does not resolve${told}` };
+    if (code?.startsWith('EAI_'))
+        return { fault: 'dns', words: `the name server did not answer${told}` };
+    if (code === 'ECONNREFUSED')
+        return { fault: 'connect', words: `connection refused${told}` };
+    if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL')
+        return { fault: 'route', words: `no route to the address from this machine${told}` };
+    if (part === 'dns' || part === 'connect')
+        return { fault: 'connect', words: `no connection${told}` };
+    if (part === 'tls')
+        return { fault: 'tls', words: `the TLS handshake failed${told}` };
+    if (code?.startsWith('HPE_'))
+        return { fault: 'cut', words: `the answer is not HTTP${told}` };
+    return part === 'body'
+        ? { fault: 'cut', words: `the answer was cut off${told}` }
+        : { fault: 'cut', words: `the connection was closed without an answer${told}` };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/request.js
+
+
+
+
+
+
+const DAY = 86_400_000;
+/** No usable answer: the message says why in words for a person, without any text from the server. */
+class NoAnswer extends Error {
+    fault;
+    timings;
+    code;
+    certificateDays;
+    constructor(message, about) {
+        super(message);
+        this.name = 'NoAnswer';
+        this.fault = about.fault;
+        this.timings = about.timings;
+        this.code = about.code;
+        this.certificateDays = about.days;
+    }
+}
+function startJourney() {
+    const started = performance.now();
+    const order = ['dns', 'connect', 'tls', 'first-byte', 'body'];
+    let last = started;
+    const journey = {
+        part: 'dns',
+        timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
+        reached(part) {
+            const now = performance.now();
+            journey.timings[part] = round(now - last);
+            last = now;
+            journey.part = order[order.indexOf(part) + 1];
+        },
+        elapsed: () => round(performance.now() - started),
+    };
+    return journey;
+}
+/**
+ * One GET over a connection of its own, so that every part of the way is measured and nothing is reused.
+ * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
+ * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
+ */
+async function get(url, options) {
+    const journey = startJourney();
+    // An address needs no name server.
+    if (isAddress(bareHost(url)))
+        journey.part = 'connect';
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    const socket = request_open(url);
+    let stop = () => { };
+    const stopped = new Promise((_, reject) => {
+        stop = reject;
+    });
+    stopped.catch(() => { });
+    socket.on('error', stop);
+    const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
+    const onAbort = () => stop(new Cancelled());
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+        const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
+        const response = await Promise.race([stopped, ask(socket, url, options.headers ?? {})]);
+        journey.reached('first-byte');
+        const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
+        const { body, whole } = unpack(read, response.headers['content-encoding'], options.bodyLimit);
+        journey.timings.total = journey.elapsed();
+        return {
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body,
+            whole,
+            timings: journey.timings,
+            ...(certificateDays === undefined ? {} : { certificateDays }),
+        };
+    }
+    catch (error) {
+        journey.timings.total = journey.elapsed();
+        throw explain(error, journey);
+    }
+    finally {
+        clearTimeout(timer);
+        options.signal?.removeEventListener('abort', onAbort);
+        socket.destroy();
+    }
+}
+function request_open(url) {
+    const host = bareHost(url);
+    const secure = url.protocol === 'https:';
+    const target = {
+        host,
+        port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+        autoSelectFamily: true,
+        autoSelectFamilyAttemptTimeout: 500,
+    };
+    if (!secure)
+        return (0,external_node_net_namespaceObject.connect)(target);
+    // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
+    // anything is sent. This also holds where the environment switches verification off.
+    return (0,external_node_tls_namespaceObject.connect)({
+        ...target,
+        rejectUnauthorized: false,
+        ALPNProtocols: ['http/1.1'],
+        ...(isAddress(host) ? {} : { servername: host }),
+    });
+}
+/** Resolves to the certificate's remaining days (undefined without TLS) once the connection may be used. */
+function connected(socket, url, journey) {
+    return new Promise((resolve, reject) => {
+        socket.once('lookup', () => {
+            if (journey.part === 'dns')
+                journey.reached('dns');
+        });
+        socket.once('connect', () => {
+            journey.reached('connect');
+            if (url.protocol !== 'https:') {
+                journey.part = 'first-byte';
+                resolve(undefined);
+            }
+        });
+        socket.once('secureConnect', () => {
+            journey.reached('tls');
+            const days = certificateDays(socket);
+            if (socket.authorized)
+                resolve(days);
+            else
+                reject(certificateError(socket, days, journey));
+        });
+        socket.once('close', () => reject(new Error('closed')));
+    });
+}
+function certificateDays(socket) {
+    const until = Date.parse(socket.getPeerCertificate().valid_to ?? '');
+    return Number.isNaN(until) ? undefined : Math.floor((until - Date.now()) / DAY);
+}
+function certificateError(socket, days, journey) {
+    const reason = socket.authorizationError;
+    const code = typeof reason === 'string' ? reason : (reason?.code ?? 'unverified');
+    return new NoAnswer(certificateWords(code, days), {
+        fault: 'tls',
+        timings: journey.timings,
+        code,
+        days,
+    });
+}
+function ask(socket, url, headers) {
+    return new Promise((resolve, reject) => {
+        const request = (0,external_node_http_namespaceObject.request)({
+            method: 'GET',
+            host: url.hostname,
+            path: url.pathname + url.search,
+            headers: {
+                host: url.host,
+                'user-agent': 'muva-deploy-action',
+                accept: '*/*',
+                'accept-encoding': 'identity',
+                'cache-control': 'no-cache',
+                connection: 'close',
+                ...headers,
+            },
+            createConnection: () => socket,
+        });
+        request.once('response', resolve);
+        request.on('error', reject);
+        request.end();
+    });
+}
+function readBody(response, limit) {
+    return new Promise((resolve, reject) => {
+        const chunks = [];
+        let size = 0;
+        const done = (whole) => resolve({ body: Buffer.concat(chunks).subarray(0, limit), whole });
+        response.on('error', reject);
+        if (limit === 0)
+            return done(false);
+        response.on('data', (chunk) => {
+            chunks.push(chunk);
+            size += chunk.length;
+            if (size > limit)
+                done(false);
+        });
+        response.once('end', () => done(true));
+        response.once('close', () => reject(new Error('closed')));
+    });
+}
+/** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
+function unpack(read, encoding, limit) {
+    const unpackers = {
+        gzip: external_node_zlib_namespaceObject.gunzipSync,
+        'x-gzip': external_node_zlib_namespaceObject.gunzipSync,
+        deflate: external_node_zlib_namespaceObject.inflateSync,
+        br: external_node_zlib_namespaceObject.brotliDecompressSync,
+    };
+    const unpacker = unpackers[(encoding ?? '').trim().toLowerCase()];
+    if (unpacker === undefined || read.body.length === 0)
+        return read;
+    try {
+        return { body: unpacker(read.body, { maxOutputLength: limit }), whole: read.whole };
+    }
+    catch {
+        return { body: read.body, whole: false };
+    }
+}
+function timeoutError(journey, timeout) {
+    return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
+}
+/** Any error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
+function explain(error, journey) {
+    if (error instanceof NoAnswer || error instanceof Cancelled)
+        return error;
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    const { fault, words } = connectionWords(code, journey.part);
+    return new NoAnswer(words, { fault, timings: journey.timings, code });
+}
+/** The host without the brackets of an IPv6 address. */
+function bareHost(url) {
+    return url.hostname.replace(/^\[|\]$/g, '');
+}
+function isAddress(host) {
+    return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}
+function round(milliseconds) {
+    return Math.round(milliseconds * 10) / 10;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/checks.js
+
+
+
+
+/** Bytes of a page or health answer that are read. */
+const BODY_LIMIT = 1_048_576;
+/** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
+const PACE = { tooMany: 2_000, assets: 1_000 };
+/** Assets asked for at a time. */
+const ASSETS_AT_A_TIME = 8;
+/** The checks of one vantage point: each path by its name, and the assets of the root page. */
+function checks_checksOf(target, health) {
+    const last = health.paths[health.paths.length - 1];
+    const checks = health.paths.map((path) => ({
+        name: path,
+        ask: (ask) => askPath(target, path, path === last, health, ask),
+    }));
+    if (health.checkAssets && health.paths.includes('/'))
+        checks.push({ name: 'assets', ask: (ask) => askAssets(target, ask) });
+    return checks;
+}
+async function askPath(target, path, last, health, ask) {
+    return looking(async () => {
+        const page = await getPage(target, path, ask);
+        const { answer } = page;
+        const seen = {
+            status: answer.status,
+            timings: answer.timings,
+            ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
+            ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
+        };
+        if (page.refused !== undefined)
+            return { ok: false, fault: 'redirect', detail: page.refused, ...seen };
+        return { ...judgeAnswer(answer, { ...health, path, last }), ...seen };
+    });
+}
+/** Runs one try; no answer becomes a look that says why. */
+async function looking(work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
+                ? { lasting: 'likely' }
+                : {}),
+            ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
+        };
+    }
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked once more as its proxy would ask.
+ */
+async function getPage(target, path, ask) {
+    let url = new URL(target.baseUrl + path);
+    let behindProxy;
+    const visited = [];
+    for (;;) {
+        const answer = await get(url, {
+            timeout: ask.timeout(),
+            bodyLimit: BODY_LIMIT,
+            signal: ask.signal,
+            headers: proxyHeaders(behindProxy),
+        });
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
+        if ('refuse' in decision)
+            return { url, answer, refused: `answers ${answer.status} and ${decision.refuse}` };
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
+}
+async function askAssets(target, ask) {
+    return looking(async () => {
+        const started = performance.now();
+        const page = await getPage(target, '/', ask);
+        const text = page.answer.body.toString('utf8');
+        if (page.refused !== undefined || page.answer.status !== 200)
+            return { ok: false, status: null, fault: 'assets', detail: 'the root page did not answer 200' };
+        if (!isHtml(page.answer.headers['content-type'], text))
+            return { ok: true, status: null, detail: 'the root page is no HTML page' };
+        const all = assetUrls(text, page.url, page.behindProxy?.origin);
+        const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
+        const timings = { ...page.answer.timings, total: performance.now() - started };
+        const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
+        if (bad.length === 0)
+            return {
+                ok: true,
+                status: 200,
+                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${more}`,
+                timings,
+            };
+        const first = bad[0];
+        return {
+            ok: false,
+            status: first.status,
+            fault: 'assets',
+            pace: PACE.assets,
+            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${more}`,
+            timings,
+        };
+    });
+}
+async function badAssets(urls, headers, ask) {
+    const bad = [];
+    let next = 0;
+    async function work() {
+        for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
+            try {
+                const answer = await get(url, {
+                    timeout: ask.timeout(),
+                    bodyLimit: 0,
+                    headers,
+                    signal: ask.signal,
+                });
+                const why = judgeAsset(answer);
+                if (why !== undefined)
+                    bad.push({ url, status: answer.status, why });
+            }
+            catch (error) {
+                if (!(error instanceof NoAnswer))
+                    throw error;
+                bad.push({ url, status: null, why: error.message });
+            }
+        }
+    }
+    await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
+    return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
+}
+
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = require("node:events");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/poll.js
+
+
+
+/** Milliseconds: the first wait after a bad answer, the longest, between good ones, and once there are enough. */
+const FIRST_WAIT = 100;
+const LONGEST_WAIT = 200;
+const BETWEEN_GOOD = 50;
+const WHILE_OTHERS_FAIL = 1_000;
+/** Tries after which a lasting fault is believed. */
+const LASTING_TRIES = 3;
+/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
+const SHORTEST_TRY = 20;
+/**
+ * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
+ * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
+ * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
+ */
+async function poll(checks, options) {
+    const started = performance.now();
+    const remaining = () => options.deadline - (performance.now() - started);
+    const settled = poll_followingController(options.signal);
+    const courses = checks.map(({ name }) => ({
+        name,
+        ok: false,
+        attempts: 0,
+        good: 0,
+        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
+        milliseconds: 0,
+        streak: 0,
+        lasting: 0,
+    }));
+    const enough = (course) => course.streak >= options.successes;
+    const isSettled = (course) => enough(course) || course.lasting >= LASTING_TRIES;
+    async function follow(check, course) {
+        while (remaining() >= SHORTEST_TRY && course.lasting < LASTING_TRIES) {
+            const shortened = remaining() < options.timeout;
+            const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
+            const look = await check.ask({ timeout, signal: settled.signal });
+            note(course, look, shortened);
+            course.milliseconds = performance.now() - started;
+            options.onAttempt?.(course.name, course.attempts, look);
+            if (courses.every(isSettled))
+                return settled.abort();
+            const bad = course.attempts - course.good;
+            const wait = look.ok
+                ? enough(course)
+                    ? WHILE_OTHERS_FAIL
+                    : BETWEEN_GOOD
+                : backoff(bad, FIRST_WAIT, LONGEST_WAIT);
+            await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
+        }
+    }
+    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
+        if (!(error instanceof Cancelled && settled.signal.aborted))
+            throw error;
+    }))).finally(() => settled.abort());
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    return courses.map((course) => finding(course, options.successes));
+}
+/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
+function poll_followingController(signal) {
+    const controller = new AbortController();
+    (0,external_node_events_namespaceObject.setMaxListeners)(0, controller.signal);
+    const follow = () => controller.abort();
+    if (signal?.aborted)
+        follow();
+    signal?.addEventListener('abort', follow, { once: true });
+    controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
+        once: true,
+    });
+    return controller;
+}
+function note(course, look, shortened) {
+    course.attempts += 1;
+    course.good += look.ok ? 1 : 0;
+    course.streak = look.ok ? course.streak + 1 : 0;
+    course.lasting =
+        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
+    // A last try that the deadline cut short says less than the one before it.
+    const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
+    if (!saysLess)
+        course.look = look;
+}
+function finding(course, successes) {
+    const { name, attempts, good, look, milliseconds, streak } = course;
+    const ok = streak >= successes;
+    const base = { name, ok, attempts, good, milliseconds };
+    if (ok || good === 0)
+        return { ...base, look: { ...look, ok } };
+    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
+    const fault = look.fault ?? 'timeout';
+    return {
+        ...base,
+        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/probe.js
+
+
+
+
+/**
+ * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
+ * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
+ * @throws Cancelled when the signal fires; an application that is not healthy is no error.
+ */
+async function checkHealth(target, health, options = {}) {
+    const findings = await poll(checks_checksOf(target, health), {
+        timeout: health.timeout,
+        deadline: health.deadline,
+        successes: health.successes,
+        ...(options.signal ? { signal: options.signal } : {}),
+        ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
+    });
+    return factsOf(target, findings);
+}
+/** One try of every check, in parallel; takes at most `health.timeout` for each request and `health.deadline` in all. */
+async function probeOnce(target, health, options = {}) {
+    const started = performance.now();
+    const controller = followingController(options.signal);
+    const { signal } = controller;
+    const timeout = () => Math.max(1, Math.min(health.timeout, health.deadline - (performance.now() - started)));
+    const findings = await Promise.all(checksOf(target, health).map(async (check) => {
+        const look = await check.ask({ timeout, signal });
+        const milliseconds = performance.now() - started;
+        return { name: check.name, ok: look.ok, attempts: 1, good: look.ok ? 1 : 0, look, milliseconds };
+    })).finally(() => controller.abort());
+    return factsOf(target, findings);
+}
+/** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
+const LIGHT = {
+    agent: false,
+    autoSelectFamily: true,
+    headers: { 'user-agent': 'muva-deploy-action' },
+};
+/**
+ * True where the URL answers at all (any status below 500) within `timeout` milliseconds. Very light: nothing is
+ * judged and no body is read, so that it can be asked many times a second during a cutover. Never rejects.
+ */
+function answers(url, timeout) {
+    return new Promise((resolve) => {
+        const send = url.startsWith('https:') ? external_node_https_namespaceObject.request : external_node_http_namespaceObject.request;
+        const request = send(url, LIGHT);
+        const done = (answer) => {
+            clearTimeout(timer);
+            request.destroy();
+            resolve(answer);
+        };
+        const timer = setTimeout(() => done(false), timeout);
+        request.on('error', () => done(false));
+        request.once('response', (response) => done((response.statusCode ?? 500) < 500));
+        request.end();
+    });
+}
+function factsOf(target, findings) {
+    const facts = findings.map((finding) => factOf(target.from, finding));
+    const seen = findings.find(({ look }) => look.certificateDays !== undefined);
+    if (seen === undefined || !target.baseUrl.startsWith('https:'))
+        return facts;
+    const days = seen.look.certificateDays;
+    const ok = seen.look.fault !== 'tls';
+    return [
+        ...facts,
+        {
+            name: 'certificate',
+            from: target.from,
+            ok,
+            status: null,
+            'latency-ms': null,
+            attempts: seen.attempts,
+            'days-left': days,
+            detail: ok ? `valid for ${days} more ${days === 1 ? 'day' : 'days'}` : (seen.look.detail ?? 'refused'),
+            ...(ok ? {} : { fault: 'tls' }),
+        },
+    ];
+}
+/** One check's outcome as a fact of the report. */
+function factOf(from, { name, ok, attempts, look }) {
+    return {
+        name,
+        from,
+        ok,
+        status: look.status,
+        'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
+        attempts,
+        ...(look.detail === undefined ? {} : { detail: look.detail }),
+        ...(look.timings === undefined ? {} : { timings: look.timings }),
+        ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/health.js
+
+
+/** Asks the application on loopback until every check is good, or the deadline is over. */
+async function askLoopback(check) {
+    const { expectVersion, ...health } = check.health;
+    const facts = await checkHealth({ baseUrl: `http://127.0.0.1:${check.port}`, from: 'vps' }, {
+        ...health,
+        ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
+        ...(check.sha === undefined ? {} : { expectSha: check.sha }),
+    }, { signal: check.signal });
+    return { facts, healthy: facts.every(({ ok }) => ok) };
+}
+/** The first failed check in words. */
+function sickWords(facts) {
+    const sick = facts.find(({ ok }) => !ok);
+    if (!sick)
+        return 'healthy';
+    return `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
+}
+function unhealthy(what, facts, next) {
+    return new Failure({ message: `${what}: ${sickWords(facts)}.`, next });
+}
+/** Milliseconds between two questions of the downtime probe, and how long one may take. */
+const EVERY = 20;
+const LONGEST = 5_000;
+/** Asks the port again and again, and adds up the time from each first refused question to the next good answer. */
+function probeDowntime(port) {
+    let running = true;
+    let down = 0;
+    let downSince;
+    const loop = (async () => {
+        while (running) {
+            const asked = performance.now();
+            const good = await answers(`http://127.0.0.1:${port}/`, LONGEST);
+            if (!good)
+                downSince ??= asked;
+            else if (downSince !== undefined) {
+                down += performance.now() - downSince;
+                downSince = undefined;
+            }
+            await new Promise((resolve) => setTimeout(resolve, EVERY));
+        }
+        if (downSince !== undefined)
+            down += performance.now() - downSince;
+    })();
+    return {
+        async stop() {
+            running = false;
+            await loop;
+            return Math.round(down);
+        },
+    };
+}
+
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/releases.js
+
+
+
+function releaseFolder(releases, release) {
+    return (0,external_node_path_namespaceObject.join)(releases, release);
+}
+/** The releases of our own that lie in a folder, oldest first. */
+function releaseNames(releases) {
+    if (!isFolder(releases))
+        return [];
+    return (0,external_node_fs_namespaceObject.readdirSync)(releases)
+        .filter((name) => /^\d{14}-[0-9a-f]{12}$/.test(name))
+        .sort();
+}
+function noteFile(state, release) {
+    return (0,external_node_path_namespaceObject.join)(state.path, 'notes', `${release}.json`);
+}
+function readNote(state, release) {
+    return readJson(noteFile(state, release));
+}
+function writeNote(state, release, note) {
+    writeAtomically(noteFile(state, release), `${JSON.stringify(note)}\n`);
+}
+function dropNote(state, release) {
+    remove(noteFile(state, release));
+}
+/** True where a release that is not live can be put in place without a build. */
+function isKept(state, releases, release) {
+    return readNote(state, release) !== undefined && isFolder(releaseFolder(releases, release));
+}
+/** The release that a rollback without a name goes to: verified, not bad, and live before the present one. */
+function previousVerified(history, isAvailable) {
+    const at = history.verified.findIndex(({ release }) => release === history.live?.release);
+    const older = at < 0 ? history.verified : history.verified.slice(0, at);
+    return [...older]
+        .reverse()
+        .find(({ release, sha }) => !history.badReleases.has(release) && !history.badShas.has(sha) && isAvailable(release));
+}
+/** Releases that may be deleted: all but the newest `keep`, the live one, the one before it and the only good one. */
+function prunable(releases, history, keep, isAvailable) {
+    const spared = new Set();
+    const live = history.live?.release;
+    if (live !== undefined)
+        spared.add(live);
+    const previous = previousVerified(history, isAvailable);
+    if (previous)
+        spared.add(previous.release);
+    const verifiedNewestFirst = [...history.verified]
+        .reverse()
+        .filter(({ release }) => releases.includes(release));
+    for (const { release } of verifiedNewestFirst)
+        if (spared.size < keep)
+            spared.add(release);
+    return releases.filter((release) => !spared.has(release));
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/decide.js
+
+
+/** Whether a commit may be deployed now, from what is live and what the journal remembers. */
+function decideDeploy(question) {
+    const { sha, explicit, attempt, liveSha, liveVerified, history } = question;
+    if (sha === liveSha)
+        return liveVerified && !question.envChanges ? { kind: 'unchanged' } : { kind: 'go' };
+    if (explicit)
+        return { kind: 'go' };
+    if (history.badShas.has(sha))
+        return {
+            kind: 'refuse',
+            problem: {
+                message: `The commit ${sha} was rolled back on this server and is marked bad.`,
+                next: 'Push a commit that cures it. To deploy this one all the same, name it with ref.',
+            },
+        };
+    if (!question.olderThanLive)
+        return { kind: 'go' };
+    const wasLive = history.verified.some((release) => release.sha === sha);
+    if (attempt === 1 && !wasLive)
+        return { kind: 'newer-is-live' };
+    return {
+        kind: 'refuse',
+        problem: {
+            message: `The commit ${sha} is older than the live commit ${liveSha}: this would be a downgrade.`,
+            next: 'To go back use mode: rollback. To deploy this commit all the same, name it with ref.',
+        },
+    };
+}
+/** Where a rollback goes; a Failure where what was asked for is not there. */
+function decideRollback(question) {
+    const { history, isAvailable, to } = question;
+    if (to !== undefined && to !== 'previous')
+        return namedTarget(to, history, isAvailable);
+    if (to === undefined && question.undoRun !== undefined)
+        return undoTarget(question.undoRun, history, isAvailable);
+    const previous = previousVerified(history, isAvailable);
+    if (!previous)
+        throw new Failure({
+            message: 'There is no verified release before the live one that could be put back.',
+            next: 'Deploy a good commit by naming it with ref.',
+        });
+    return { kind: 'go', to: previous };
+}
+function namedTarget(to, history, isAvailable) {
+    const matches = history.verified.filter(({ release, sha }) => release === to || (to.length >= 7 && sha.startsWith(to)));
+    const live = history.live;
+    if (live && matches.some(({ release }) => release === live.release))
+        return { kind: 'nothing', why: `${to} is live already` };
+    const kept = [...matches].reverse().find(({ release }) => isAvailable(release));
+    if (kept)
+        return { kind: 'go', to: kept };
+    throw new Failure({
+        message: matches.length === 0
+            ? `${to} was never live and verified on this server.`
+            : `The release of ${to} has been pruned, so it cannot be put back without a build.`,
+        next: 'Deploy that commit by naming it with ref.',
+    });
+}
+/** Undoes all deploys of a run that are live now, down to what was live before the first of them. */
+function undoTarget(runId, history, isAvailable) {
+    const made = history.deploys.filter((deploy) => deploy.runId === runId);
+    if (made.length === 0)
+        return { kind: 'nothing', why: `run ${runId} did not change the live version here` };
+    const live = history.live?.release;
+    const ownReleases = new Set(made.map(({ to }) => to.release));
+    if (live === undefined || !ownReleases.has(live))
+        return { kind: 'nothing', why: `what run ${runId} deployed is not live any more: it is undone already` };
+    let from = made.find(({ to }) => to.release === live)?.from;
+    while (from && ownReleases.has(from.release)) {
+        const release = from.release;
+        from = made.find(({ to }) => to.release === release)?.from;
+    }
+    if (from &&
+        isAvailable(from.release) &&
+        !history.badReleases.has(from.release) &&
+        history.verified.some(({ release }) => release === from.release))
+        return { kind: 'go', to: from };
+    const before = previousVerified(history, isAvailable);
+    if (before)
+        return { kind: 'go', to: before };
+    throw new Failure({
+        message: `Run ${runId} deployed here, but there is no verified release before it that could be put back.`,
+        next: 'Deploy a good commit by naming it with ref.',
+    });
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/program.js
+
+
+const MOST_KEPT = 16 * 1_048_576;
+const TAIL = 8_192;
+/** Milliseconds between asking a program to end and ending it. */
+const GRACE = 5_000;
+/**
+ * Runs a program in a process group of its own, so that a cancel reaches what it started, and waits for its end.
+ * @throws Cancelled where the signal fired; a Failure on timeout or where the program does not exist.
+ */
+function run(words, options) {
+    const [file, ...args] = words;
+    return new Promise((resolve, reject) => {
+        if (options.signal?.aborted)
+            return reject(new Cancelled());
+        const child = (0,external_node_child_process_namespaceObject.spawn)(file, args, {
+            cwd: options.cwd,
+            env: options.env,
+            stdio: ['ignore', 'pipe', 'pipe'],
+            detached: true,
+        });
+        let stdout = '';
+        let tail = '';
+        let why;
+        const take = (text) => {
+            tail = (tail + text).slice(-TAIL);
+            options.onOutput?.(text);
+        };
+        child.stdout.setEncoding('utf8').on('data', (text) => {
+            if (stdout.length < MOST_KEPT)
+                stdout += text;
+            take(text);
+        });
+        child.stderr.setEncoding('utf8').on('data', take);
+        const stop = (reason) => {
+            why ??= reason;
+            if (child.pid !== undefined)
+                void endGroup(child.pid, GRACE);
+        };
+        const onAbort = () => stop(new Cancelled());
+        options.signal?.addEventListener('abort', onAbort, { once: true });
+        const timer = options.timeout === undefined
+            ? undefined
+            : setTimeout(() => stop(new Failure({ message: `${file} did not end in ${options.timeout} ms` })), options.timeout);
+        let settled = false;
+        const settle = (code, signal) => {
+            if (settled)
+                return;
+            settled = true;
+            clearTimeout(timer);
+            options.signal?.removeEventListener('abort', onAbort);
+            child.stdout.destroy();
+            child.stderr.destroy();
+            if (why)
+                reject(why);
+            else
+                resolve({ code, signal, stdout, tail });
+        };
+        child.once('error', (error) => {
+            why ??= new Failure({ message: `${file} could not be started: ${error.message}` });
+            settle(null, null);
+        });
+        child.once('close', settle);
+        // A daemon that the program left behind (PM2's) may hold the pipes open: do not wait for it.
+        child.once('exit', (code, signal) => setTimeout(() => settle(code, signal), 300));
+    });
+}
+/** Runs a program whose failure is unexpected; resolves to its stdout. */
+async function mustRun(words, options) {
+    const ended = await run(words, options);
+    if (ended.code === 0)
+        return ended.stdout;
+    throw new Failure({
+        message: `${words.slice(0, 3).join(' ')} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
+        ...(ended.code === null ? {} : { code: String(ended.code) }),
+    });
+}
+/** Why a program ended, in words: a kill by the kernel, a missing program and an ordinary failure differ. */
+function explainEnd({ code, signal }) {
+    if (signal === 'SIGKILL' || code === 137)
+        return 'was killed (SIGKILL): most likely the memory ran out';
+    if (signal !== null)
+        return `was ended by ${signal}`;
+    if (code === 127)
+        return 'ended with 127: a program was not found';
+    return `ended with ${code}`;
+}
+/** The last lines of an output that say something. */
+function lastLines(text, count) {
+    return text
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .filter((line) => line.trim() !== '')
+        .slice(-count)
+        .join('\n');
+}
+/** Asks a process group to end, and ends it after `grace` milliseconds. Resolves when it is gone. */
+async function endGroup(leader, grace, first = 'SIGTERM') {
+    signalGroup(leader, first);
+    const end = performance.now() + grace;
+    while (groupLives(leader)) {
+        if (performance.now() > end)
+            signalGroup(leader, 'SIGKILL');
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        if (performance.now() > end + 2_000)
+            return;
+    }
+}
+function signalGroup(leader, signal) {
+    try {
+        process.kill(-leader, signal);
+    }
+    catch {
+        // Gone already.
+    }
+}
+function groupLives(leader) {
+    try {
+        process.kill(-leader, 0);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/toolbox.js
+
+
+
+
+/**
+ * Folders where version managers keep their programs. A non-interactive SSH session reads no profile, so its PATH
+ * has none of them.
+ */
+function managedFolders(home, list) {
+    const newestFirst = (folder) => list(folder).sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
+    const nvm = (0,external_node_path_namespaceObject.join)(home, '.nvm/versions/node');
+    const fnmRoots = [(0,external_node_path_namespaceObject.join)(home, '.local/share/fnm'), (0,external_node_path_namespaceObject.join)(home, '.fnm')];
+    return [
+        ...newestFirst(nvm).map((version) => (0,external_node_path_namespaceObject.join)(nvm, version, 'bin')),
+        ...fnmRoots.flatMap((root) => [
+            (0,external_node_path_namespaceObject.join)(root, 'aliases/default/bin'),
+            ...newestFirst((0,external_node_path_namespaceObject.join)(root, 'node-versions')).map((version) => (0,external_node_path_namespaceObject.join)(root, 'node-versions', version, 'installation/bin')),
+        ]),
+        (0,external_node_path_namespaceObject.join)(home, '.volta/bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.asdf/shims'),
+        (0,external_node_path_namespaceObject.join)(home, '.local/share/mise/shims'),
+        (0,external_node_path_namespaceObject.join)(home, '.local/share/pnpm'),
+        (0,external_node_path_namespaceObject.join)(home, '.npm-global/bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.local/bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.yarn/bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.bun/bin'),
+        (0,external_node_path_namespaceObject.join)(home, 'bin'),
+    ];
+}
+/** The toolbox of this host: the Node that runs the worker first, then PATH, then the version managers. */
+function openToolbox(env) {
+    const home = env.HOME ?? '/';
+    const managed = managedFolders(home, listFolder).filter(external_node_fs_namespaceObject.existsSync);
+    const folders = [
+        (0,external_node_path_namespaceObject.dirname)(process.execPath),
+        ...(env.PATH ?? '').split(external_node_path_namespaceObject.delimiter),
+        '/usr/local/bin',
+        '/usr/bin',
+        '/bin',
+        ...managed,
+    ];
+    return toolboxOf(home, env, folders);
+}
+function toolboxOf(home, env, folders) {
+    const unique = [...new Set(folders.filter((folder) => folder.startsWith('/')))];
+    return {
+        home,
+        env: { ...env, PATH: unique.join(external_node_path_namespaceObject.delimiter) },
+        find: (name) => unique.map((folder) => (0,external_node_path_namespaceObject.join)(folder, name)).find(isExecutable),
+        withFolders: (first) => toolboxOf(home, env, [...first, ...unique]),
+    };
+}
+function listFolder(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        return [];
+    }
+}
+function isExecutable(file) {
+    try {
+        (0,external_node_fs_namespaceObject.accessSync)(file, external_node_fs_namespaceObject.constants.X_OK);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** Runs a program of the toolbox and returns how it ended. */
+function call(tools, words, rest = {}) {
+    return run(found(tools, words), { cwd: tools.home, env: tools.env, ...rest });
+}
+/** Runs a program of the toolbox that is expected to succeed; resolves to its stdout. */
+function must(tools, words, rest = {}) {
+    return mustRun(found(tools, words), { cwd: tools.home, env: tools.env, ...rest });
+}
+function found(tools, [name, ...args]) {
+    const file = name.startsWith('/') ? name : tools.find(name);
+    if (file === undefined)
+        throw new Failure({
+            message: `${name} is not found on the server.`,
+            next: `Install ${name} for the user of the SSH connection, or put it where PATH of a non-interactive session finds it. Looked in: ${tools.env.PATH}`,
+        });
+    return [file, ...args];
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/git.js
+
+
+const GIT_ENV = {
+    // A host without access must fail, not ask.
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_SSH_COMMAND: 'ssh -o BatchMode=yes -o ConnectTimeout=15',
+    LC_ALL: 'C',
+};
+function words(repository, args) {
+    return ['git', '-C', repository.folder, ...args];
+}
+/** Output of a git command that is expected to succeed, without the last newline. */
+async function git(repository, ...args) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    return (await must(repository.tools, words(repository, args), { env })).replace(/\n$/, '');
+}
+/** True where the git command ends with 0. */
+async function gitSays(repository, ...args) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    return (await call(repository.tools, words(repository, args), { env })).code === 0;
+}
+async function headOf(repository) {
+    return git(repository, 'rev-parse', '--verify', 'HEAD^{commit}');
+}
+function hasCommit(repository, sha) {
+    return gitSays(repository, 'cat-file', '-e', `${sha}^{commit}`);
+}
+/** True where `older` is in the history of `newer`, and not the same commit. */
+async function isAncestor(repository, older, newer) {
+    return older !== newer && (await gitSays(repository, 'merge-base', '--is-ancestor', older, newer));
+}
+/** Tracked files with local changes. REVISION is ours where a repository happens to track it. */
+async function dirtyFiles(repository) {
+    const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no');
+    return porcelainPaths(out).filter((path) => path !== 'REVISION');
+}
+/** The paths in the output of `git status --porcelain=v1 -z`; of a rename the new path. */
+function porcelainPaths(output) {
+    const fields = output.split('\0');
+    const paths = [];
+    for (let index = 0; index < fields.length; index++) {
+        const field = fields[index];
+        if (field.length < 4)
+            continue;
+        paths.push(field.slice(3));
+        if (/^[RC]/.test(field))
+            index++;
+    }
+    return paths;
+}
+/** True where git tracks the path, or files below it. */
+async function isTracked(repository, path) {
+    return (await git(repository, 'ls-files', '-z', '--', path)) !== '';
+}
+/** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
+async function untrackedPaths(repository) {
+    const out = await git(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
+    return out.split('\0').filter(Boolean);
+}
+/** The addresses to try in turn: the host's own access first, then https with the job's token. */
+function fetchAttempts(origin, source) {
+    const own = source.url ?? origin;
+    if (own === undefined)
+        return [];
+    const attempts = [{ url: own }];
+    const https = httpsForm(own);
+    if (source.token !== undefined && https !== undefined)
+        attempts.push({ url: https, token: source.token });
+    return attempts;
+}
+/** `git@host:owner/name.git` and `ssh://git@host/owner/name` as https; undefined for anything that has no such form. */
+function httpsForm(url) {
+    if (url.startsWith('https://'))
+        return url;
+    const scp = /^(?:[\w.-]+@)?([\w.-]+):(?!\/)([^\s]+)$/.exec(url);
+    if (scp && !url.includes('://'))
+        return `https://${scp[1]}/${scp[2]}`;
+    const ssh = /^ssh:\/\/(?:[\w.-]+@)?([\w.-]+)(?::\d+)?\/([^\s]+)$/.exec(url);
+    return ssh ? `https://${ssh[1]}/${ssh[2]}` : undefined;
+}
+/** Git settings in the environment: they live as long as the one call, and are not seen in `ps`. */
+function tokenEnvironment({ url, token }) {
+    if (token === undefined || url === undefined)
+        return {};
+    return {
+        GIT_CONFIG_COUNT: '1',
+        GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraheader`,
+        GIT_CONFIG_VALUE_0: `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
+    };
+}
+/**
+ * Brings one commit into the repository's objects, without touching any branch or file, and keeps it by a ref of
+ * our own. @throws a Failure that tells a missing commit from a missing access.
+ */
+async function fetchCommit(repository, sha, source, signal, options = []) {
+    const origin = (await gitSays(repository, 'remote', 'get-url', 'origin'))
+        ? await git(repository, 'remote', 'get-url', 'origin')
+        : undefined;
+    const attempts = fetchAttempts(origin, source);
+    if (attempts.length === 0)
+        throw new Failure({
+            message: 'The repository on the server has no origin to fetch from.',
+            next: 'Give repository-url.',
+        });
+    let said = '';
+    for (const attempt of attempts) {
+        said = await fetchFrom(repository, sha, attempt, signal, options);
+        if (await hasCommit(repository, sha)) {
+            await git(repository, 'update-ref', `refs/deploys/${sha}`, sha);
+            return;
+        }
+        if (isMissingCommit(said))
+            break;
+    }
+    throw isMissingCommit(said) ? missingCommit(sha) : noAccess(said);
+}
+function missingCommit(sha) {
+    return new Failure({
+        message: `The commit ${sha} is not on the remote.`,
+        next: 'Push it, or name another one with ref. After a force-push the old commit may be gone.',
+    });
+}
+function noAccess(said) {
+    return new Failure({
+        message: `The server cannot fetch from its remote: ${firstFatal(said)}`,
+        next: 'Give the server a deploy key, or repository-url with https and github-token, which is then used for this one fetch.',
+    });
+}
+/** What git said; empty where the fetch succeeded. */
+async function fetchFrom(repository, sha, source, signal, options) {
+    const env = { ...repository.tools.env, ...GIT_ENV, ...tokenEnvironment(source) };
+    const fetch = (...what) => call(repository.tools, words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, ...what]), {
+        env,
+        signal,
+    });
+    const exact = await fetch(sha);
+    if (exact.code === 0)
+        return '';
+    if (!isMissingCommit(exact.tail))
+        return exact.tail;
+    // Some servers hand out only what a branch or tag leads to.
+    const all = await fetch('+refs/heads/*:refs/deploys/heads/*');
+    return all.code === 0 ? exact.tail : all.tail;
+}
+function isMissingCommit(said) {
+    return /not our ref|couldn't find remote ref|unadvertised object|did not send all necessary objects|no such ref/i.test(said);
+}
+function firstFatal(said) {
+    const lines = said.split('\n').map((line) => line.trim());
+    return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/entry-traps.js
+
+const PACKAGE_MANAGERS = new Set([
+    'pnpm',
+    'pnpm.cjs',
+    'npm',
+    'npm-cli.js',
+    'npx',
+    'yarn',
+    'yarn.js',
+    'bun',
+    'bunx',
+]);
+/** True where PM2 runs a package manager or a shell, which in turn runs the application. */
+function runsThroughWrapper(entry) {
+    const name = (0,external_node_path_namespaceObject.basename)(entry.script);
+    return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
+}
+const isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
+/** What makes a deploy through this entry impossible. */
+function entryRefusals(entry, { appName, appPath, layout }) {
+    if (isBelow(entry.cwd, appPath))
+        return [];
+    const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
+    return [
+        {
+            message: pinned
+                ? `The PM2 entry "${appName}" is pinned to one release: its cwd is ${entry.cwd}, not ${appPath}. A reload would go on serving that release.`
+                : `The PM2 entry "${appName}" runs in ${entry.cwd}, which is not below app-path ${appPath}.`,
+            next: pinned
+                ? `Run once on the server: pm2 delete ${appName}, then cd ${appPath} and start it from there (a short gap), then pm2 save.`
+                : 'Correct app-path or app-name.',
+        },
+    ];
+}
+/** What does not stop a deploy but will hurt, each with its fix. Facts measured with PM2 7. */
+function entryTraps(entry, { appName, next }) {
+    const traps = [];
+    const wrapper = runsThroughWrapper(entry);
+    const script = next ? 'script: "node_modules/next/dist/bin/next", args: "start"' : 'the script itself';
+    if (wrapper)
+        traps.push({
+            message: entry.mode === 'cluster'
+                ? `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)} in cluster mode; it cannot share the port that way, and reloads flap for many seconds.`
+                : `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)}, not the application: signals reach only the wrapper, and each reload is a gap.`,
+            next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
+        });
+    if (entry.mode === 'fork' && !wrapper)
+        traps.push({
+            message: 'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
+            next: `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
+        });
+    if (entry.waitReady && next)
+        traps.push({
+            message: 'wait_ready is on, but "next start" never says that it is ready: each reload waits for listen_timeout.',
+            next: 'Remove wait_ready from the ecosystem file.',
+        });
+    if ((entry.killTimeout ?? 1_600) < 5_000)
+        traps.push({
+            message: `kill_timeout is ${entry.killTimeout ?? 1_600} ms: requests that take longer are cut at each reload.`,
+            next: 'Set kill_timeout: 10000 in the ecosystem file.',
+        });
+    if (entry.watch)
+        traps.push({
+            message: 'watch is on: PM2 restarts the application whenever a file changes, also in the middle of a cutover.',
+            next: 'Set watch: false.',
+        });
+    return traps;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/env-files.js
+
+
+
+/** Folders that never hold an environment file of the project, and may be very large. */
+const NEVER_LOOKED_INTO = new Set([
+    'node_modules',
+    '.git',
+    '.next',
+    'dist',
+    'build',
+    'out',
+    '.turbo',
+    'coverage',
+]);
+const DEEPEST = 3;
+/** True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed. */
+function isEnvFile(name) {
+    return /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) && !/\.(example|sample|template|dist)$/.test(name);
+}
+/** Environment files in a checkout, also in the packages of a monorepo; paths relative to it. */
+function findEnvFiles(root, below = '', depth = 0) {
+    const found = [];
+    for (const item of (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) {
+        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
+        if (item.isDirectory()) {
+            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
+                found.push(...findEnvFiles(root, path, depth + 1));
+        }
+        else if (isEnvFile(item.name))
+            found.push(path);
+    }
+    return found.sort();
+}
+/**
+ * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
+ * A file that was only half written must not be built into an application.
+ */
+function judgeEnvText(text) {
+    if (text.trim() === '')
+        return 'is empty';
+    if (text.includes('\0'))
+        return 'holds a NUL byte';
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    for (let index = 0; index < lines.length; index++) {
+        const line = lines[index].trim();
+        if (line === '' || line.startsWith('#'))
+            continue;
+        const match = /^(?:export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*=\s*(.*)$/.exec(line);
+        if (!match)
+            return `line ${index + 1} is not NAME=value`;
+        const opened = index + 1;
+        const quote = /^["'`]/.exec(match[1])?.[0];
+        if (quote === undefined)
+            continue;
+        let rest = match[1].slice(1);
+        while (!endsQuote(rest, quote)) {
+            index++;
+            if (index >= lines.length)
+                return `the quote that line ${opened} opens is never closed`;
+            rest = lines[index];
+        }
+    }
+    return undefined;
+}
+function endsQuote(text, quote) {
+    for (let index = 0; index < text.length; index++) {
+        if (text[index] === '\\' && quote === '"')
+            index++;
+        else if (text[index] === quote)
+            return true;
+    }
+    return false;
+}
+/** Problems of the host's own environment files: those that the last deploy knew and that are gone, or torn ones. */
+function judgeHostEnvFiles(root, found, known) {
+    const problems = [];
+    for (const path of known)
+        if (!found.includes(path))
+            problems.push({
+                message: `${path} was on the server at the last deploy and is missing now.`,
+                next: 'Put it back in the checkout, or give its content with env-file.',
+            });
+    for (const path of found) {
+        const why = judgeEnvText(readText((0,external_node_path_namespaceObject.join)(root, path)) ?? '');
+        if (why !== undefined && why !== 'is empty')
+            problems.push({
+                message: `${path} on the server looks half written: ${why}.`,
+                next: 'Correct the file, or give its content with env-file.',
+            });
+    }
+    return problems;
+}
+/** Copies environment files into a stage, with the permissions they have. */
+function carryEnvFiles(from, to, paths) {
+    for (const path of paths) {
+        const target = (0,external_node_path_namespaceObject.join)(to, path);
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
+        (0,external_node_fs_namespaceObject.copyFileSync)((0,external_node_path_namespaceObject.join)(from, path), target);
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/install-and-build.js
+const LOCK_FILES = [
+    ['pnpm-lock.yaml', 'pnpm'],
+    ['package-lock.json', 'npm'],
+    ['npm-shrinkwrap.json', 'npm'],
+    ['yarn.lock', 'yarn'],
+    ['bun.lock', 'bun'],
+    ['bun.lockb', 'bun'],
+];
+/** The commands that install and build, from the lock file and package.json; given ones win. */
+function recipeOf(project, given) {
+    const { files, packageJson } = project;
+    if (!packageJson) {
+        return {
+            ...(given.install === undefined ? {} : { install: given.install }),
+            ...(given.build === undefined ? {} : { build: given.build }),
+        };
+    }
+    const named = packageJson.packageManager?.split('@')[0];
+    const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
+    const packageManager = locked.find((manager) => manager === named) ?? locked[0];
+    const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
+    const needsInstall = Object.keys(dependencies).length > 0;
+    if (given.install === undefined && packageManager === undefined && needsInstall)
+        return {
+            refusal: {
+                message: 'The commit has dependencies but no lock file, so an install would not give the same tree twice.',
+                next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
+            },
+        };
+    const install = given.install ?? (packageManager && installCommand(packageManager, files));
+    const build = given.build ??
+        (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
+    return {
+        ...(packageManager === undefined ? {} : { packageManager }),
+        ...(install === undefined ? {} : { install }),
+        ...(build === undefined ? {} : { build }),
+    };
+}
+function installCommand(manager, files) {
+    if (manager === 'npm')
+        return 'npm ci --no-audit --no-fund';
+    if (manager === 'yarn' && files.has('.yarnrc.yml'))
+        return 'yarn install --immutable';
+    return `${manager} install --frozen-lockfile`;
+}
+function usesNext({ packageJson }) {
+    return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/journal.js
+
+function readJournal(folder) {
+    return parseJournal(readText(folder.journal) ?? '');
+}
+/** The entries of a journal; a last line that a power cut tore is left out. */
+function parseJournal(text) {
+    const entries = [];
+    for (const line of text.split('\n')) {
+        if (line.trim() === '')
+            continue;
+        try {
+            const entry = JSON.parse(line);
+            if (typeof entry.event === 'string' && typeof entry.sha === 'string')
+                entries.push(entry);
+        }
+        catch {
+            // Torn by a power cut: what it would have said did not finish.
+        }
+    }
+    return entries;
+}
+function writeJournal(folder, run, entry) {
+    const { id, attempt, url } = run;
+    // A line torn by a power cut must not swallow the next one.
+    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
+    const line = {
+        ...entry,
+        at: Date.now(),
+        run: { id, attempt, ...(url === undefined ? {} : { url }) },
+    };
+    appendLine(folder.journal, torn + JSON.stringify(line));
+}
+const isSame = (a, b) => a?.release === b?.release;
+/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
+function historyOf(entries) {
+    const history = {
+        liveVerified: false,
+        verified: [],
+        badShas: new Set(),
+        badReleases: new Set(),
+        pruned: new Set(),
+        deploys: [],
+    };
+    for (const entry of entries)
+        journal_note(history, entry);
+    return history;
+}
+function journal_note(history, entry) {
+    const ref = { release: entry.release, sha: entry.sha };
+    switch (entry.event) {
+        case 'cutover':
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'pruned':
+            history.pruned.add(ref.release);
+            return;
+        case 'broken':
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'put-back':
+            if (entry.from?.release !== ref.release)
+                break;
+            // A first deploy failed: there was nothing to go back to, and nothing is live.
+            delete history.live;
+            history.liveVerified = false;
+            return;
+        case 'rolled-back':
+            markBad(history, ref, entry.from);
+            break;
+        case 'adopted':
+        case 'verified':
+            if (entry.event === 'verified')
+                history.deploys.push({
+                    runId: entry.run.id,
+                    to: ref,
+                    ...(entry.from === undefined ? {} : { from: entry.from }),
+                });
+            if (!history.verified.some((known) => isSame(known, ref)))
+                history.verified.push(ref);
+            break;
+        default:
+            break;
+    }
+    history.badShas.delete(ref.sha);
+    history.badReleases.delete(ref.release);
+    history.live = ref;
+    history.liveVerified = history.verified.some((known) => isSame(known, ref));
+}
+/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
+function markBad(history, to, from) {
+    if (!from || isSame(from, to))
+        return;
+    const index = (ref) => history.verified.findIndex((known) => isSame(known, ref));
+    if (index(from) >= 0 && index(from) < index(to))
+        return;
+    history.badReleases.add(from.release);
+    if (from.sha !== to.sha)
+        history.badShas.add(from.sha);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/layout.js
+
+
+
+/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
+function currentLink(appPath) {
+    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
+    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
+}
+function layoutOf(appPath) {
+    if (isSymlink(currentLink(appPath)))
+        return 'releases';
+    if (!present(appPath))
+        return 'absent';
+    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
+}
+/** What `auto` means for a layout. */
+function strategyFor(layout, asked) {
+    if (asked === 'auto')
+        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
+    if (asked === 'adopt')
+        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
+    if (asked === 'in-place')
+        return layout === 'checkout' ? 'in-place' : undefined;
+    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
+}
+/** The folder that serves now, with symlinks resolved; undefined where there is none. */
+function liveFolder(appPath) {
+    const link = currentLink(appPath);
+    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
+}
+/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
+function releasesFolder(appPath, state) {
+    const link = currentLink(appPath);
+    if (!isSymlink(link))
+        return state.releases;
+    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
+    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
+    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
+}
+/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
+function releaseName(sha, now) {
+    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
+    return `${time}-${sha.slice(0, 12)}`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/lock.js
+
+
+
+
+
+
+
+/** Milliseconds between two tries for the lock. */
+const BETWEEN_TRIES = 250;
+/**
+ * Holds the application's lock while `work` runs. It is a kernel lock on an open file: Node has no flock, so the
+ * program `flock` takes it on our descriptor, and it stays ours for as long as we keep that open. Descriptors of
+ * Node are closed in programs it starts, so neither PM2 nor the application can keep the lock; a worker that is
+ * killed, and a restart of the host, free it at once. Nothing is ever unlocked by hand.
+ */
+async function withLock(folder, run, options, work) {
+    const fd = (0,external_node_fs_namespaceObject.openSync)(folder.lock, 'a', 0o600);
+    try {
+        await acquire(fd, folder, options);
+        const startTime = startTimeOf(process.pid);
+        const holder = {
+            runId: run.id,
+            attempt: run.attempt,
+            ...(run.url === undefined ? {} : { url: run.url }),
+            ...(run.actor === undefined ? {} : { actor: run.actor }),
+            since: Date.now(),
+            pid: process.pid,
+            ...(startTime === undefined ? {} : { startTime }),
+        };
+        writeAtomically(folder.holder, `${JSON.stringify(holder)}\n`);
+        try {
+            return await work();
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.rmSync)(folder.holder, { force: true });
+        }
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+async function acquire(fd, folder, options) {
+    const end = performance.now() + options.wait;
+    let told = false;
+    while (!(await tryFlock(fd))) {
+        const holder = currentHolder(folder);
+        if (!told)
+            options.onWaiting(holder);
+        told = true;
+        if (performance.now() > end)
+            throw lockedOut(holder, options.wait);
+        await pause(BETWEEN_TRIES, options.signal);
+    }
+}
+function lockedOut(holder, waited) {
+    return new Failure({
+        message: `Another run deploys this application: ${holderWords(holder)}. Waited ${formatDuration(waited)} for it.`,
+        next: 'Wait until that run has ended and start this one again, or raise lock-wait. There is nothing to unlock by hand.',
+    });
+}
+/** `run 123 by ana (https://…)`: who holds the lock, as far as it is known. */
+function holderWords(holder) {
+    if (!holder)
+        return 'a run that has not said its name yet';
+    const by = holder.actor === undefined ? '' : ` by ${holder.actor}`;
+    const url = holder.url === undefined ? '' : ` (${holder.url})`;
+    return `run ${holder.runId}${by}${url}`;
+}
+/** The holder as written, if that program still runs. */
+function currentHolder(folder) {
+    const holder = readJson(folder.holder);
+    return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
+}
+/** True where the lock was free and is now held through `fd`. */
+function tryFlock(fd) {
+    return new Promise((resolve, reject) => {
+        const child = (0,external_node_child_process_namespaceObject.spawn)('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+        child.once('error', () => reject(new Failure({
+            message: 'The program flock is missing on the server; it keeps two deploys apart.',
+            next: 'Install it: apt-get install util-linux (Debian, Ubuntu) or the same package of your system.',
+        })));
+        child.once('exit', (code) => resolve(code === 0));
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/pm2.js
+
+
+
+
+
+
+
+
+/** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
+const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
+/** Milliseconds that PM2 keeps its lock for reloads. */
+const RELOAD_LOCK = 35_000;
+/** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
+function entryIn(list, name) {
+    const mine = parseList(list).filter((item) => item.name === name);
+    const first = mine[0];
+    if (!first)
+        return undefined;
+    const env = first.pm2_env;
+    const text = (value) => (typeof value === 'string' ? value : '');
+    const words = (value) => Array.isArray(value)
+        ? value.map(String)
+        : typeof value === 'string'
+            ? value.split(' ').filter(Boolean)
+            : [];
+    return {
+        mode: env.exec_mode === 'cluster_mode' ? 'cluster' : 'fork',
+        cwd: text(env.pm_cwd),
+        script: text(env.pm_exec_path),
+        args: words(env.args),
+        nodeArgs: words(env.node_args),
+        interpreter: text(env.exec_interpreter) || 'node',
+        waitReady: env.wait_ready === true,
+        watch: env.watch === true || Array.isArray(env.watch),
+        ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
+        env: applicationEnvironment(env.env),
+        instances: mine.map((item) => ({
+            id: Number(item.pm_id),
+            pid: Number(item.pid),
+            status: text(item.pm2_env.status),
+            restarts: Number(item.pm2_env.restart_time ?? 0),
+        })),
+    };
+}
+/** PM2 prints notices before the list (a new daemon, a version mismatch): the list is the line that is JSON. */
+function parseList(output) {
+    for (const line of output.split('\n').reverse()) {
+        if (!line.startsWith('['))
+            continue;
+        try {
+            const value = JSON.parse(line);
+            if (Array.isArray(value))
+                return value.filter((item) => typeof item === 'object' && item !== null && 'pm2_env' in item);
+        }
+        catch {
+            // A notice such as "[PM2] Spawning PM2 daemon".
+        }
+    }
+    throw new Failure({
+        message: `pm2 jlist did not answer with a list: ${lastLines(output, 2).slice(0, 200)}`,
+        next: 'Run "pm2 jlist" on the server as the user of the SSH connection; "pm2 update" cures a daemon of another version.',
+    });
+}
+function applicationEnvironment(value) {
+    if (typeof value !== 'object' || value === null)
+        return {};
+    return Object.fromEntries(Object.entries(value)
+        .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
+        .map(([name, item]) => [name, String(item)]));
+}
+/**
+ * How PM2 runs the application; undefined where it does not. Starts no daemon: a look must change nothing, and two
+ * looks at once would start two daemons, of which one client then waits for ever.
+ */
+async function findEntry(tools, name) {
+    if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock')))
+        return undefined;
+    const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
+    if (code !== 0)
+        throw new Failure({
+            message: `pm2 jlist failed: ${lastLines(tail, 2)}`,
+            next: 'Run it by hand on the server.',
+        });
+    return entryIn(stdout, name);
+}
+function pm2Home(tools) {
+    return tools.env.PM2_HOME ?? (0,external_node_path_namespaceObject.join)(tools.home, '.pm2');
+}
+/** The id of this user's PM2 daemon, as PM2 wrote it. */
+function daemonPid(tools) {
+    const pid = Number(readText((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'pm2.pid')));
+    return Number.isInteger(pid) && pid > 1 && isAlive(pid, undefined) ? pid : undefined;
+}
+/** PATH of the daemon: the Node, pnpm and npm that the application is run with. */
+function daemonFolders(tools) {
+    const pid = daemonPid(tools);
+    const path = pid === undefined ? undefined : environmentOf(pid)?.PATH;
+    return (path ?? '').split(':').filter((folder) => folder.startsWith('/') && (0,external_node_fs_namespaceObject.existsSync)(folder));
+}
+/** Homes of PM2 daemons that run on this host but are not this user's own. */
+function otherDaemons(tools) {
+    const own = daemonPid(tools);
+    return allProcesses()
+        .filter((pid) => pid !== own)
+        .map((pid) => /God Daemon \((.*)\)/.exec(commandOf(pid) ?? '')?.[1])
+        .filter((home) => home !== undefined);
+}
+/**
+ * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
+ * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
+ * would import the environment of the worker.
+ */
+async function reload(tools, name) {
+    const end = performance.now() + RELOAD_LOCK;
+    for (;;) {
+        const ended = await call(tools, ['pm2', 'reload', name], { timeout: 120_000 });
+        if (ended.code === 0)
+            return;
+        const busy = /already in progress/i.test(ended.tail);
+        if (!busy || performance.now() > end)
+            throw new Failure({
+                message: `pm2 reload ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
+                next: `Look with "pm2 logs ${name}" on the server.`,
+            });
+        await pause(500);
+    }
+}
+/** Lets PM2 start the application after the next reboot as it runs now. Called only after verification. */
+async function save(tools) {
+    const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
+    if (ended.code !== 0)
+        throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
+}
+/** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
+function portOf(entry) {
+    const fromArguments = portInArguments(entry.args);
+    const text = fromArguments ?? entry.env.PORT;
+    const port = Number(text);
+    return text !== undefined && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+}
+function portInArguments(args) {
+    for (const [index, word] of args.entries()) {
+        const joined = /^(?:--port=|-p=?)(\d+)$/.exec(word);
+        if (joined)
+            return joined[1];
+        if (word === '-p' || word === '--port')
+            return args[index + 1];
+    }
+    return undefined;
+}
+/** The arguments with the port replaced wherever it is given. */
+function withPort(args, port) {
+    return args.map((word, index) => {
+        const joined = /^(--port=|-p=?)\d+$/.exec(word);
+        if (joined)
+            return `${joined[1]}${port}`;
+        const before = args[index - 1];
+        return (before === '-p' || before === '--port') && /^\d+$/.test(word) ? String(port) : word;
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/survey.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** A deploy needs room for a second copy of everything. */
+const LEAST_FREE_BYTES = 512 * 1_048_576;
+const LEAST_FREE_INODES = 20_000;
+const LITTLE_MEMORY = 512 * 1_048_576;
+/** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
+async function survey(app, env) {
+    const refusals = [];
+    const warnings = [];
+    const plain = openToolbox(env);
+    const tools = plain.withFolders(daemonFolders(plain));
+    const layout = layoutOf(app.appPath);
+    const strategy = strategyFor(layout, app.strategy);
+    if (strategy === undefined)
+        refusals.push(wrongStrategy(app, layout));
+    const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
+    if (state === undefined)
+        throw new Failure(refusals);
+    const history = historyOf(readJournal(state));
+    const live = liveFolder(app.appPath);
+    const checkout = live === undefined ? undefined : { tools, folder: live };
+    const releases = releasesFolder(app.appPath, state);
+    const project = live === undefined ? { files: new Set() } : readProject(live);
+    const facts = {
+        layout,
+        strategy: strategy ?? 'in-place',
+        stateFolder: state.path,
+        liveVerified: false,
+        dirtyFiles: [],
+        ...(await versions(tools)),
+        ...room(app.appPath),
+        refusals,
+        warnings,
+    };
+    await lookAtGit(facts, checkout, history);
+    const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
+    lookAtState(facts, { app, state, history, releases });
+    judgeRoom(facts, app.appPath);
+    if (live !== undefined) {
+        const known = history.live ? (readNote(state, history.live.release)?.envFiles ?? []) : [];
+        refusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), known));
+    }
+    return {
+        app,
+        tools,
+        state,
+        strategy: strategy ?? 'in-place',
+        ...(live === undefined ? {} : { live }),
+        ...(checkout === undefined || facts.liveSha === undefined ? {} : { checkout }),
+        releases,
+        history,
+        ...(entry === undefined ? {} : { entry }),
+        project,
+        facts,
+    };
+}
+function gather(refusals, work) {
+    try {
+        return work();
+    }
+    catch (error) {
+        refusals.push(...problemsOf(error));
+        return undefined;
+    }
+}
+function wrongStrategy(app, layout) {
+    const found = {
+        checkout: 'a git checkout',
+        releases: 'a symlink to a release',
+        absent: 'not there',
+        other: 'a folder without git',
+    }[layout];
+    return {
+        message: `strategy "${app.strategy}" does not fit: ${app.appPath} is ${found}.`,
+        next: layout === 'other'
+            ? `Move it away (mv ${quote(app.appPath)} ${quote(`${app.appPath}.old`)}) and deploy with strategy: releases, or clone the repository there.`
+            : 'Use strategy: auto.',
+    };
+}
+async function versions(tools) {
+    const version = async (name) => {
+        if (tools.find(name) === undefined)
+            return undefined;
+        const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
+        return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
+    };
+    const gitVersion = await version('git');
+    const pm2Version = pm2Package(tools.find('pm2')) ?? (await version('pm2'));
+    return {
+        node: process.versions.node,
+        ...(gitVersion === undefined ? {} : { git: gitVersion }),
+        ...(pm2Version === undefined ? {} : { pm2: pm2Version }),
+    };
+}
+/** The version in PM2's own package, which is faster than to start it. */
+function pm2Package(program) {
+    if (program === undefined)
+        return undefined;
+    return readJson((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)((0,external_node_fs_namespaceObject.realpathSync)(program)), '../package.json'))?.version;
+}
+function room(appPath) {
+    let at = appPath;
+    while (!isFolder(at))
+        at = (0,external_node_path_namespaceObject.dirname)(at);
+    const disk = (0,external_node_fs_namespaceObject.statfsSync)(at);
+    return {
+        freeBytes: disk.bavail * disk.bsize,
+        // File systems without a fixed number of inodes (btrfs) say 0 of 0.
+        ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
+        memoryBytes: availableMemory(),
+    };
+}
+function availableMemory() {
+    const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
+    return kilobytes === undefined ? (0,external_node_os_namespaceObject.freemem)() : Number(kilobytes) * 1_024;
+}
+/** Room that is too little for a second copy, or for a build. Pure over the facts. */
+function judgeRoom(facts, appPath) {
+    const megabytes = (bytes) => `${Math.floor(bytes / 1_048_576)} MB`;
+    if (facts.freeBytes < LEAST_FREE_BYTES)
+        facts.refusals.push({
+            message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
+            next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
+        });
+    if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
+        facts.refusals.push({
+            message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
+            next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
+        });
+    if (facts.memoryBytes < LITTLE_MEMORY)
+        facts.warnings.push({
+            message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
+            next: 'Add swap, or build in the job with build-on: runner.',
+        });
+}
+async function lookAtGit(facts, checkout, history) {
+    if (checkout === undefined || facts.layout === 'other' || facts.layout === 'absent')
+        return;
+    if (facts.git === undefined) {
+        facts.refusals.push({
+            message: 'git is not found on the server.',
+            next: 'Install it: apt-get install git.',
+        });
+        return;
+    }
+    const owner = await call(checkout.tools, ['git', '-C', checkout.folder, 'rev-parse', 'HEAD']);
+    if (/dubious ownership/.test(owner.tail)) {
+        facts.refusals.push({
+            message: `git refuses to work in ${checkout.folder}, because another user owns it.`,
+            next: `Connect as its owner, or run once on the server: git config --global --add safe.directory ${quote(checkout.folder)}`,
+        });
+        return;
+    }
+    if (owner.code !== 0) {
+        const revision = readText((0,external_node_path_namespaceObject.join)(checkout.folder, 'REVISION'))?.trim();
+        if (facts.layout === 'releases' && revision && /^[0-9a-f]{40,64}$/.test(revision))
+            facts.liveSha = revision;
+        else
+            facts.refusals.push({
+                message: `The commit of ${checkout.folder} cannot be read.`,
+                next: `Run "git -C ${quote(checkout.folder)} status" on the server.`,
+            });
+        return;
+    }
+    facts.liveSha = await headOf(checkout);
+    facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
+    if (facts.strategy !== 'releases')
+        facts.dirtyFiles = await dirtyFiles(checkout);
+}
+async function lookAtPm2(facts, app, tools, next, strategy) {
+    if (app.restartCommand !== undefined) {
+        if (app.healthPort === undefined)
+            facts.refusals.push({
+                message: 'With restart-command the port of the application is not known, so nothing could be verified.',
+                next: 'Give health-port.',
+            });
+        else
+            facts.port = app.healthPort;
+        return undefined;
+    }
+    if (tools.find('pm2') === undefined) {
+        facts.refusals.push({
+            message: 'pm2 is not found on the server.',
+            next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
+        });
+        return undefined;
+    }
+    let entry;
+    try {
+        entry = await findEntry(tools, app.appName);
+    }
+    catch (error) {
+        facts.refusals.push(...problemsOf(error));
+        return undefined;
+    }
+    if (!entry) {
+        noteMissingEntry(facts, app, tools);
+        return undefined;
+    }
+    const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
+    facts.refusals.push(...entryRefusals(entry, about));
+    facts.warnings.push(...entryTraps(entry, about));
+    const port = app.healthPort ?? portOf(entry);
+    if (port !== undefined)
+        facts.port = port;
+    else
+        facts.refusals.push({
+            message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+            next: 'Give health-port, or set PORT in the ecosystem file.',
+        });
+    const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
+    facts.entry = {
+        mode: entry.mode,
+        instances: entry.instances.length,
+        status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
+        script: entry.script,
+    };
+    return entry;
+}
+function noteMissingEntry(facts, app, tools) {
+    if (facts.layout === 'absent') {
+        if (app.healthPort === undefined)
+            facts.warnings.push({
+                message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
+            });
+        else
+            facts.port = app.healthPort;
+        return;
+    }
+    const others = otherDaemons(tools);
+    facts.refusals.push({
+        message: `PM2 does not know the application "${app.appName}".${others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''}`,
+        next: others.length > 0
+            ? 'Connect as the user that runs it.'
+            : 'Look with "pm2 ls" and correct app-name, or start the application once.',
+    });
+}
+function lookAtState(facts, known) {
+    const { app, state, history, releases } = known;
+    const remembered = readState(state).environment;
+    if (remembered !== undefined) {
+        facts.environment = remembered;
+        if (app.environment !== undefined && app.environment !== remembered && !app.adoptEnvironment)
+            facts.refusals.push({
+                message: `This application was deployed as "${remembered}", and this run says "${app.environment}".`,
+                next: 'Check ssh-host and environment. If the server really changed its role, set adopt-environment: true once.',
+            });
+    }
+    if (history.live && history.live.sha === facts.liveSha)
+        facts.liveRelease = history.live.release;
+    const target = facts.liveVerified
+        ? history.live
+        : previousVerified(history, (release) => isKept(state, releases, release));
+    if (target)
+        facts.rollbackTarget = { sha: target.sha, release: target.release };
+    const holder = currentHolder(state);
+    if (holder)
+        facts.lock = {
+            holder: {
+                runId: holder.runId,
+                since: holder.since,
+                pid: holder.pid,
+                ...(holder.url === undefined ? {} : { url: holder.url }),
+            },
+        };
+}
+/** The root of a checkout, as far as it decides how to install and build. */
+function readProject(folder) {
+    const files = new Set((0,external_node_fs_namespaceObject.readdirSync)(folder));
+    const packageJson = readJson((0,external_node_path_namespaceObject.join)(folder, 'package.json'));
+    return { files, ...(packageJson === undefined ? {} : { packageJson }) };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/inspect.js
+
+
+
+
+
+
+
+
+/** Looks at the host and at the commit on its remote; writes nothing that stays. */
+async function inspect(request, env) {
+    const found = await survey(request.app, env);
+    const { facts } = found;
+    if (request.sha === undefined || facts.git === undefined)
+        return facts;
+    const problem = await lookForCommit(found, { ...request, sha: request.sha });
+    facts.shaOnRemote = problem === undefined;
+    if (problem)
+        facts.refusals.push(problem);
+    const refusal = await judgeCommit(found, { ...request, sha: request.sha });
+    if (refusal)
+        facts.refusals.push(refusal);
+    return facts;
+}
+/** Asks the remote for the commit, in a scratch repository: a fetch into the live one would write there. */
+async function lookForCommit(found, request) {
+    const live = found.checkout;
+    if (live && (await hasCommit(live, request.sha)))
+        return undefined;
+    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-look-'));
+    const scratch = { tools: found.tools, folder };
+    try {
+        await git(scratch, 'init', '-q', '--bare');
+        if (live && (await gitSays(live, 'remote', 'get-url', 'origin')))
+            await git(scratch, 'remote', 'add', 'origin', await git(live, 'remote', 'get-url', 'origin'));
+        await fetchCommit(scratch, request.sha, {
+            ...(request.repositoryUrl === undefined ? {} : { url: request.repositoryUrl }),
+            ...(request.fetchToken === undefined ? {} : { token: request.fetchToken }),
+        }, AbortSignal.timeout(120_000), ['--depth=1', '--filter=tree:0']);
+        return undefined;
+    }
+    catch (error) {
+        return problemsOf(error)[0];
+    }
+    finally {
+        remove(folder);
+    }
+}
+/** What the deploy would say of the commit, as far as it can be judged without fetching its history. */
+async function judgeCommit({ facts, checkout, history }, request) {
+    const known = checkout !== undefined && (await hasCommit(checkout, request.sha));
+    const decision = decideDeploy({
+        sha: request.sha,
+        explicit: request.explicit,
+        attempt: request.run.attempt,
+        ...(facts.liveSha === undefined ? {} : { liveSha: facts.liveSha }),
+        liveVerified: facts.liveVerified,
+        olderThanLive: known && facts.liveSha !== undefined && (await isAncestor(checkout, request.sha, facts.liveSha)),
+        history,
+        envChanges: false,
+    });
+    return decision.kind === 'refuse' ? decision.problem : undefined;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/plan.js
+
+
+
+function readPlan(folder) {
+    return readJson(folder.plan);
+}
+function writePlan(folder, plan) {
+    writeAtomically(folder.plan, `${JSON.stringify(plan)}\n`);
+}
+function dropPlan(folder) {
+    remove(folder.plan);
+    syncFolder(folder.path);
+}
+function swapState(swap, on) {
+    if (!on.incoming)
+        return 'after';
+    if (swap.had && !on.live && on.kept)
+        return 'between';
+    return 'before';
+}
+function look(swap) {
+    return swapState(swap, {
+        live: present(swap.live),
+        incoming: present(swap.incoming),
+        kept: present(swap.kept),
+    });
+}
+/** Moves everything to its new place; goes on where an earlier try was cut. */
+function applySwaps(swaps) {
+    for (const swap of swaps) {
+        let state = look(swap);
+        if (state === 'before' && swap.had) {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
+            if (present(swap.kept))
+                remove(swap.kept);
+            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.kept);
+            state = 'between';
+        }
+        if (state === 'after')
+            continue;
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.live), { recursive: true });
+        (0,external_node_fs_namespaceObject.renameSync)(swap.incoming, swap.live);
+    }
+}
+/** Moves everything back to where it was, last first. */
+function undoSwaps(swaps) {
+    for (const swap of [...swaps].reverse()) {
+        let state = look(swap);
+        if (state === 'after') {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
+            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
+            state = 'between';
+        }
+        if (state === 'between' && swap.had && present(swap.kept) && !present(swap.live))
+            (0,external_node_fs_namespaceObject.renameSync)(swap.kept, swap.live);
+    }
+}
+/** Turns a symlink in one step: readers see the old target or the new one, never none. */
+function turnLink(path, target) {
+    const next = `${path}.next`;
+    remove(next);
+    (0,external_node_fs_namespaceObject.symlinkSync)(target, next);
+    (0,external_node_fs_namespaceObject.renameSync)(next, path);
+    syncFolder((0,external_node_path_namespaceObject.dirname)(path));
+}
+/** Moves shared files out of the release that had them, and leaves a symlink there; undone never, it serves both. */
+function applyShares(shares) {
+    for (const { live, home } of shares) {
+        if (present(live) && !isSymlink(live)) {
+            if (isSymlink(home))
+                remove(home);
+            if (!present(home))
+                (0,external_node_fs_namespaceObject.renameSync)(live, home);
+        }
+        if (!present(live) && present(home))
+            (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
+    }
+}
+/** Moves a checkout into its place among the releases and puts a symlink where it was. */
+function applyAdoption({ folder, release }) {
+    if (!present(release)) {
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(release), { recursive: true });
+        (0,external_node_fs_namespaceObject.renameSync)(folder, release);
+    }
+    if (!present(folder))
+        turnLink(folder, release);
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/restart.js
+
+
+
+
+
+
+/** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
+async function restart({ tools, app, state, start }) {
+    if (app.restartCommand !== undefined)
+        return runRestartCommand(tools, app, app.restartCommand);
+    if ((await findEntry(tools, app.appName)) !== undefined)
+        return reload(tools, app.appName);
+    if (start !== undefined)
+        return startFirst(tools, state, start);
+    await resurrect(tools, app.appName);
+    await reload(tools, app.appName);
+}
+async function runRestartCommand(tools, app, command) {
+    const ended = await call(tools, ['/bin/sh', '-c', command], {
+        cwd: app.appPath,
+        timeout: 120_000,
+    });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `restart-command ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Run it by hand on the server.',
+        });
+}
+/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
+async function resurrect(tools, appName) {
+    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
+    if ((await findEntry(tools, appName)) === undefined)
+        throw new Failure({
+            message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
+            next: 'Start it from its ecosystem file, then "pm2 save".',
+        });
+}
+async function startFirst(tools, state, { config }) {
+    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
+    writeAtomically(file, JSON.stringify({ apps: [config] }));
+    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Check start-command.',
+        });
+}
+/** The words by which a person restarts the application. */
+function restartWords(app) {
+    return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/switch.js
+
+
+
+
+
+/** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
+async function applyPlan(tools, plan) {
+    if (plan.adopt)
+        applyAdoption(plan.adopt);
+    if (plan.shares)
+        applyShares(plan.shares);
+    applySwaps(plan.swaps);
+    if (plan.checkout)
+        await resetCheckout(tools, plan.checkout.folder, plan.checkout.toSha);
+    if (plan.link)
+        turnLink(plan.link.path, plan.link.to);
+}
+/** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
+async function undoPlan(tools, plan) {
+    if (plan.adopt)
+        applyAdoption(plan.adopt);
+    if (plan.shares)
+        applyShares(plan.shares);
+    undoSwaps(plan.swaps);
+    if (plan.checkout)
+        await resetCheckout(tools, plan.checkout.folder, plan.checkout.fromSha);
+    if (!plan.link)
+        return;
+    if (plan.link.from !== undefined)
+        turnLink(plan.link.path, plan.link.from);
+    else
+        remove(plan.link.path);
+}
+async function resetCheckout(tools, folder, sha) {
+    const checkout = { tools, folder };
+    // A git that was killed leaves its lock; we hold the application's lock, so no deploy can be at work here.
+    const lock = (0,external_node_path_namespaceObject.join)(folder, '.git/index.lock');
+    if (present(lock))
+        remove(lock);
+    await git(checkout, 'reset', '-q', '--hard', sha);
+    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${sha}\n`, 0o644);
+}
+/** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
+function manualCommands(plan, to, restart) {
+    const commands = [];
+    for (const swap of plan.swaps) {
+        if (to === 'from' && !swap.had) {
+            commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
+            continue;
+        }
+        const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
+        commands.push(`[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`);
+    }
+    if (plan.checkout) {
+        const sha = to === 'to' ? plan.checkout.toSha : plan.checkout.fromSha;
+        commands.push(`git -C ${quote(plan.checkout.folder)} reset --hard ${sha}`);
+    }
+    const target = to === 'to' ? plan.link?.to : plan.link?.from;
+    if (plan.link && target !== undefined)
+        commands.push(`ln -sfn ${quote(target)} ${quote(plan.link.path)}`);
+    commands.push(restart);
+    return commands;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/verify.js
+
+
+
+
+
+/** Milliseconds between the two samples of PM2's restart counter, and between looks while the answer is awaited. */
+const BETWEEN_SAMPLES = 1_000;
+const verify_BETWEEN_LOOKS = 1_500;
+/** What two samples of the instances say: undefined where all run and none was restarted between them. */
+function judgeInstances(before, first, second) {
+    if (second.length === 0)
+        return 'PM2 does not know the application any more';
+    const down = second.find(({ status }) => status !== 'online');
+    if (down)
+        return `instance ${down.id} is ${down.status}`;
+    const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
+    if (old)
+        return `instance ${old.id} is still the old program (pid ${old.pid})`;
+    for (const instance of second) {
+        const sample = first.find(({ id }) => id === instance.id);
+        if (sample && instance.restarts > sample.restarts)
+            return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
+    }
+    return undefined;
+}
+/**
+ * Proves that the version which should be live is: all instances online, really new and not restarting, every
+ * check good on loopback, the right commit answering, and the port served by this application.
+ */
+async function verify(options) {
+    const { tools, appName, port, sha, health, expectVersion } = options;
+    const sampledAt = performance.now();
+    const first = appName === undefined ? [] : await instancesOf(tools, appName);
+    const stop = new AbortController();
+    const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
+    let asked;
+    try {
+        asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal });
+    }
+    catch (error) {
+        const crash = error instanceof Cancelled ? await watcher : undefined;
+        throw crash === undefined ? error : crashed(appName, crash);
+    }
+    finally {
+        stop.abort();
+        await watcher;
+    }
+    if (!asked.healthy)
+        throw notHealthy(asked.facts, appName);
+    if (appName !== undefined) {
+        await pause(Math.max(0, BETWEEN_SAMPLES - (performance.now() - sampledAt)));
+        const wrong = judgeInstances(options.before, first, await instancesOf(tools, appName));
+        if (wrong !== undefined)
+            throw crashed(appName, wrong);
+        const stranger = foreignListener(tools, port, await instancesOf(tools, appName));
+        if (stranger !== undefined)
+            throw stranger;
+    }
+    return asked.facts;
+}
+async function instancesOf(tools, appName) {
+    return (await findEntry(tools, appName))?.instances ?? [];
+}
+/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
+async function watchForCrash(tools, appName, first, stop) {
+    try {
+        for (;;) {
+            await pause(verify_BETWEEN_LOOKS, stop.signal);
+            const now = await instancesOf(tools, appName);
+            const restarts = now.some(({ id, restarts }) => {
+                const sample = first.find((instance) => instance.id === id);
+                return sample !== undefined && restarts >= sample.restarts + 2;
+            });
+            const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
+            if (!restarts && !gone)
+                continue;
+            stop.abort();
+            return judgeInstances([], first, now) ?? 'it crashes again and again';
+        }
+    }
+    catch {
+        // The answer came, or PM2 could not be asked: the check that is awaited decides.
+        return undefined;
+    }
+}
+function crashed(appName, why) {
+    return new Failure({
+        message: `The restarted application does not stay up: ${why}.`,
+        next: `See "pm2 logs ${appName}" on the server.`,
+    });
+}
+function notHealthy(facts, appName) {
+    return new Failure({
+        message: `The restarted application is not healthy on loopback: ${sickWords(facts)}.`,
+        next: appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`,
+    });
+}
+/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
+function foreignListener(tools, port, instances) {
+    const own = new Set(instances.map(({ pid }) => pid));
+    const daemon = daemonPid(tools);
+    // In cluster mode PM2's daemon itself holds the socket.
+    const foreign = listenersOn(port).filter((pid) => pid !== daemon && !descendsFrom(pid, own));
+    const listeners = listenersOn(port);
+    if (foreign.length === 0 || foreign.length < listeners.length)
+        return undefined;
+    return new Failure({
+        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]) ?? '?').slice(0, 120)}), not by the application.`,
+        next: 'End that program on the server, or correct health-port.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/cutover.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
+async function cutOver(found, stage, context) {
+    const { request, teller } = context;
+    const { state, tools } = found;
+    const plan = planCutover(found, stage, request);
+    if (plan.checkout)
+        await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
+    noteReleases(found, stage, plan);
+    const probe = probeDowntime(stage.port);
+    const before = await instances(found);
+    teller.event({ kind: 'state', state: 'cutting-over' });
+    writePlan(state, plan);
+    writeJournal(state, request.run, {
+        event: 'cutover',
+        ...plan.to,
+        ...(plan.from ? { from: plan.from } : {}),
+    });
+    try {
+        await teller.step('cutover', async () => {
+            await applyPlan(tools, plan);
+            await restart({ tools, app: request.app, state, ...(stage.start ? { start: stage.start } : {}) });
+        });
+        teller.event({ kind: 'state', state: 'verifying' });
+        const health = await teller.step('verification', () => verifyVersion(found, context, stage.port, plan.to.sha, before, true));
+        return await settle(found, context, plan, health, probe);
+    }
+    catch (error) {
+        return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
+    }
+}
+/** Everything the cutover will change, decided before the first change. */
+function planCutover(found, stage, { run, sharedPaths }) {
+    const { strategy, live, releases, facts, app } = found;
+    const from = liveRef(found);
+    const to = { release: stage.release, sha: stage.sha };
+    const base = {
+        task: 'deploy',
+        run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
+        ...(from === undefined ? {} : { from }),
+        to,
+    };
+    if (strategy === 'in-place') {
+        const kept = releaseFolder(releases, from.release);
+        return {
+            ...base,
+            swaps: stage.paths.map((path) => ({
+                live: (0,external_node_path_namespaceObject.join)(live, path),
+                incoming: (0,external_node_path_namespaceObject.join)(stage.folder, path),
+                kept: (0,external_node_path_namespaceObject.join)(kept, path),
+                had: present((0,external_node_path_namespaceObject.join)(live, path)),
+            })),
+            checkout: { folder: live, fromSha: facts.liveSha, toSha: stage.sha },
+        };
+    }
+    const link = currentLink(app.appPath);
+    const home = strategy === 'adopt' ? releaseFolder(releases, from.release) : live;
+    const shares = home === undefined ? [] : sharesOf(found.state, sharedPaths, home);
+    if (strategy === 'adopt') {
+        const release = releaseFolder(releases, from.release);
+        return {
+            ...base,
+            swaps: [],
+            shares,
+            adopt: { folder: app.appPath, release },
+            link: { path: link, from: release, to: stage.folder },
+        };
+    }
+    return {
+        ...base,
+        swaps: [],
+        shares,
+        link: { path: link, ...(live === undefined ? {} : { from: live }), to: stage.folder },
+    };
+}
+/** Shared paths that are reached through the live release until now. */
+function sharesOf(state, paths, release) {
+    return paths
+        .map((path) => ({ live: (0,external_node_path_namespaceObject.join)(release, path), home: (0,external_node_path_namespaceObject.join)(state.shared, path) }))
+        .filter(({ home }) => isSymlink(home));
+}
+/** The release that is live; one is named where a commit is live that our journal does not know. */
+function liveRef({ history, facts }) {
+    if (facts.liveSha === undefined)
+        return undefined;
+    if (history.live?.sha === facts.liveSha)
+        return history.live;
+    return { release: `00000000000000-${facts.liveSha.slice(0, 12)}`, sha: facts.liveSha };
+}
+function noteReleases(found, stage, plan) {
+    const { state } = found;
+    writeNote(state, stage.release, {
+        sha: stage.sha,
+        paths: stage.paths,
+        envFiles: stage.envFiles,
+        carriedChunks: stage.carriedChunks,
+    });
+    if (!plan.from || readNote(state, plan.from.release))
+        return;
+    writeNote(state, plan.from.release, {
+        sha: plan.from.sha,
+        paths: plan.swaps.filter(({ had }) => had).map(({ incoming }) => incoming.slice(stage.folder.length + 1)),
+        envFiles: [],
+        carriedChunks: [],
+    });
+}
+async function instances(found) {
+    if (found.app.restartCommand !== undefined)
+        return [];
+    return (await findEntry(found.tools, found.app.appName))?.instances ?? [];
+}
+async function verifyVersion(found, { request }, port, sha, before, expectVersion) {
+    return verify({
+        tools: found.tools,
+        ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
+        port,
+        sha,
+        health: request.health,
+        expectVersion,
+        before,
+    });
+}
+async function settle(found, { request, teller }, plan, health, probe) {
+    const { state, tools } = found;
+    const downtimeMs = await probe.stop();
+    writeJournal(state, request.run, {
+        event: 'verified',
+        ...plan.to,
+        ...(plan.from ? { from: plan.from } : {}),
+    });
+    writeState(state, { ...readState(state), live: plan.to });
+    dropPlan(state);
+    if (request.app.restartCommand === undefined) {
+        try {
+            await save(tools);
+        }
+        catch (error) {
+            teller.warn({
+                message: problemsOf(error)[0].message,
+                next: 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.',
+            });
+        }
+    }
+    return {
+        outcome: 'deployed',
+        problems: [],
+        deployedSha: plan.to.sha,
+        release: plan.to.release,
+        health,
+        ...(plan.from === undefined ? {} : { downtimeMs }),
+    };
+}
+/** The new version did not prove itself: the old one is brought back, and proves itself in turn. */
+async function putBack(found, context, failed) {
+    const { plan, stage, problems, probe } = failed;
+    const { request, teller } = context;
+    const { state, tools } = found;
+    const started = performance.now();
+    teller.event({ kind: 'state', state: 'putting-back' });
+    const result = { outcome: 'put-back', problems };
+    try {
+        const before = await instances(found);
+        const { from } = plan;
+        const health = await teller.step('put back', async () => {
+            await undoPlan(tools, plan);
+            if (from === undefined)
+                return removeFirstStart(found, stage);
+            await restart({ tools, app: request.app, state });
+            return verifyVersion(found, context, stage.port, from.sha, before, false);
+        });
+        if (health)
+            result.health = health;
+        writeJournal(state, request.run, {
+            event: 'put-back',
+            ...(plan.from ?? plan.to),
+            from: plan.to,
+            detail: problems[0]?.message ?? '',
+        });
+        if (plan.from)
+            writeState(state, { ...readState(state), live: plan.from });
+        dropPlan(state);
+    }
+    catch (error) {
+        result.outcome = 'broken';
+        result.problems = [...problems, ...problemsOf(error), handWork(plan, restartWords(request.app))];
+        writeJournal(state, request.run, {
+            event: 'broken',
+            ...(plan.from ?? plan.to),
+            detail: problemsOf(error)[0].message,
+        });
+    }
+    result.rollbackMs = Math.round(performance.now() - started);
+    result.downtimeMs = await probe.stop();
+    return result;
+}
+/** A first deploy that failed has nothing to go back to: what it started is taken away again. */
+async function removeFirstStart({ tools, app }, stage) {
+    if (stage.start)
+        await call(tools, ['pm2', 'delete', app.appName], { timeout: 30_000 });
+}
+/** What a person must do by hand after the old version could not be verified either. */
+function handWork(plan, restartCommand) {
+    return {
+        message: 'The old version could not be brought back and verified. These commands put it in place by hand:',
+        next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/first-start.js
+
+
+
+
+
+
+const ECOSYSTEM_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
+/** A command as PM2 can run it best: a script of Node in cluster mode where it is one, else through the shell. */
+function startOf(command) {
+    const words = command.trim().split(/\s+/);
+    const plain = !/["'$`\\&|;<>(){}*?!#~]/.test(command) && !/^\w+=/.test(words[0]);
+    const [first, second, ...rest] = words;
+    if (plain && first === 'node' && second !== undefined && !second.startsWith('-'))
+        return { script: second, args: rest, mode: 'cluster', shell: false };
+    if (plain && first === 'next' && second === 'start')
+        return {
+            script: 'node_modules/next/dist/bin/next',
+            args: ['start', ...rest],
+            mode: 'cluster',
+            shell: false,
+        };
+    return { script: '/bin/sh', args: ['-c', `exec ${command}`], mode: 'fork', shell: true };
+}
+/** The command behind `npm start` and the like; any other command stays as it is. */
+function unwrapped(command, scripts) {
+    const script = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(command.trim())?.[1];
+    return (script === undefined ? undefined : scripts?.[script]) ?? command;
+}
+/** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
+async function firstStart(found, request, stage) {
+    const cwd = currentLink(request.app.appPath);
+    const config = request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd) : undefined;
+    if (config)
+        return { config, entry: asEntry(config) };
+    const { packageJson } = readProject(stage);
+    const command = request.startCommand ?? packageJson?.scripts?.start;
+    if (command === undefined)
+        throw new Failure({
+            message: `PM2 does not know "${request.app.appName}", and the commit has no ecosystem file and no start script.`,
+            next: 'Give start-command.',
+        });
+    const start = startOf(unwrapped(command, packageJson?.scripts));
+    const made = {
+        name: request.app.appName,
+        script: (0,external_node_path_namespaceObject.isAbsolute)(start.script) ? start.script : (0,external_node_path_namespaceObject.join)(cwd, start.script),
+        args: start.args,
+        cwd,
+        exec_mode: start.mode,
+        instances: 1,
+        kill_timeout: 10_000,
+        ...(start.shell ? { interpreter: 'none' } : {}),
+        env: request.app.healthPort === undefined ? {} : { PORT: String(request.app.healthPort) },
+    };
+    return { config: made, entry: asEntry(made) };
+}
+/** The application in the repository's ecosystem file, made to run in the live folder whatever the file says. */
+async function ecosystemEntry(found, request, stage, cwd) {
+    const file = ECOSYSTEM_FILES.find((name) => readText((0,external_node_path_namespaceObject.join)(stage, name)) !== undefined);
+    if (file === undefined)
+        return undefined;
+    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
+    const out = await must(found.tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
+    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
+    const list = (Array.isArray(apps) ? apps : [apps]);
+    const app = list.find(({ name }) => name === request.app.appName);
+    if (!app)
+        throw new Failure({
+            message: `${file} has no application named "${request.app.appName}".`,
+            next: 'Correct app-name or the ecosystem file, or give start-command.',
+        });
+    const script = String(app.script ?? '');
+    return { ...app, cwd, script: (0,external_node_path_namespaceObject.isAbsolute)(script) ? script : (0,external_node_path_namespaceObject.join)(cwd, script) };
+}
+function asEntry(config) {
+    const words = (value) => Array.isArray(value)
+        ? value.map(String)
+        : String(value ?? '')
+            .split(/\s+/)
+            .filter(Boolean);
+    const env = Object.entries(config.env ?? {});
+    return {
+        mode: /cluster/.test(String(config.exec_mode ?? '')) ? 'cluster' : 'fork',
+        cwd: String(config.cwd),
+        script: String(config.script),
+        args: words(config.args),
+        nodeArgs: words(config.node_args),
+        interpreter: String(config.interpreter ?? 'node'),
+        waitReady: config.wait_ready === true,
+        watch: Boolean(config.watch),
+        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
+        instances: [],
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/output.js
+
+
+
+
+
+
+
+
+
+/**
+ * Finds what install and build made: everything in the stage that git does not track, without what the host
+ * brought. The stage was fresh, so there is nothing old among it.
+ */
+async function findOutput(found, request, folder) {
+    const stage = { tools: found.tools, folder };
+    const brought = new Set([...findEnvFiles(folder), ...request.sharedPaths, 'REVISION']);
+    const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
+    const shared = (path) => request.sharedPaths.some((kept) => kept === path || kept.startsWith(`${path}${external_node_path_namespaceObject.sep}`));
+    const made = untracked.filter((path) => !brought.has(path) && !shared(path));
+    const named = request.buildOutput.filter((path) => !made.some((known) => known === path || path.startsWith(`${known}/`)));
+    for (const path of named)
+        if (!present((0,external_node_path_namespaceObject.join)(folder, path)))
+            throw new Failure(silentBuild(path));
+    return made;
+}
+/** Exit code 0 is no proof: a build that died silently leaves nothing, or not the thing that the server starts. */
+function silentBuild(missing) {
+    return {
+        message: `The build ended with 0, but ${missing} was not made.`,
+        next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it is another output, name it in build-output.',
+    };
+}
+const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
+/** Finds what was made after a build that ended with 0, and refuses what such a build must have made and has not. */
+async function checkOutput(found, request, folder) {
+    const made = await findOutput(found, request, folder);
+    const stage = { tools: found.tools, folder };
+    const before = liveOutput(found);
+    const missing = [];
+    for (const path of missingOutput(made, before, usesNext(readProject(folder))))
+        if (!(await isTracked(stage, path)))
+            missing.push(path);
+    if (made.includes('.next') && !present((0,external_node_path_namespaceObject.join)(folder, '.next/BUILD_ID')))
+        missing.push('.next/BUILD_ID');
+    if (missing.length > 0)
+        throw new Failure(silentBuild(missing[0]));
+    return made;
+}
+/** What of the usual build output the live version has. */
+function liveOutput(found) {
+    const note = found.history.live ? readNote(found.state, found.history.live.release) : undefined;
+    if (note && note.paths.length > 0)
+        return note.paths;
+    return found.live === undefined ? [] : USUAL_OUTPUT.filter((path) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(found.live, path)));
+}
+/** What a build must have made, from what the live version has. Pure: names in, missing names out. */
+function missingOutput(made, before, next) {
+    const wanted = new Set(before.filter((path) => USUAL_OUTPUT.includes(path)));
+    if (next)
+        wanted.add('.next');
+    return [...wanted].filter((path) => !made.includes(path));
+}
+/** Folders of a build whose file names hold a hash, so that old and new files can lie side by side. */
+const CHUNK_FOLDERS = [
+    '.next/static',
+    'dist/assets',
+    'dist/static',
+    'dist/client/assets',
+    'dist/_astro',
+    'build/static',
+    'build/client/assets',
+    '.output/public/_nuxt',
+    'public/build',
+];
+/**
+ * Links the static files of the live version into the new one, so that pages which were loaded before the cutover
+ * still find theirs. Files that the live version itself took over are left behind: one generation is enough.
+ */
+function carryChunks(live, folder, notOwn) {
+    const skip = new Set(notOwn);
+    const carried = [];
+    for (const root of CHUNK_FOLDERS) {
+        if (!isFolder((0,external_node_path_namespaceObject.join)(live, root)) || !isFolder((0,external_node_path_namespaceObject.join)(folder, root)))
+            continue;
+        for (const file of filesBelow((0,external_node_path_namespaceObject.join)(live, root))) {
+            const path = (0,external_node_path_namespaceObject.join)(root, file);
+            const target = (0,external_node_path_namespaceObject.join)(folder, path);
+            if (skip.has(path) || present(target))
+                continue;
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
+            (0,external_node_fs_namespaceObject.linkSync)((0,external_node_path_namespaceObject.join)(live, path), target);
+            carried.push(path);
+        }
+    }
+    return carried;
+}
+function filesBelow(root, below = '') {
+    return (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true }).flatMap((item) => {
+        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
+        return item.isDirectory() ? filesBelow(root, path) : item.isFile() ? [path] : [];
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/prune.js
+
+
+
+
+
+
+
+/** Runs whose events and output stay on the host. */
+const RUNS_KEPT = 20;
+/** Deletes old releases and runs. Never the live release, the one before it, or the only verified one. */
+async function prune({ state, releases, repository, run, keep }) {
+    const history = historyOf(readJournal(state));
+    const there = releaseNames(releases);
+    const gone = prunable(there, history, keep, (release) => isKept(state, releases, release));
+    for (const release of gone) {
+        const note = readNote(state, release);
+        await dropRelease(repository, releaseFolder(releases, release));
+        dropNote(state, release);
+        if (note)
+            writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
+    }
+    pruneRuns(state, run);
+    return gone;
+}
+/** Deletes a release's folder and what git knows of it as a work tree. */
+async function dropRelease(repository, folder) {
+    if (present(folder))
+        remove(folder);
+    await gitSays(repository, 'worktree', 'prune');
+}
+function pruneRuns(state, run) {
+    const own = runFolderOf(state, run, 'deploy').path;
+    const folders = (0,external_node_fs_namespaceObject.readdirSync)(state.runs)
+        .map((name) => (0,external_node_path_namespaceObject.join)(state.runs, name))
+        .filter((path) => path !== own)
+        .sort((a, b) => (0,external_node_fs_namespaceObject.statSync)(b).mtimeMs - (0,external_node_fs_namespaceObject.statSync)(a).mtimeMs);
+    for (const path of folders.slice(RUNS_KEPT))
+        (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/rehearse.js
+
+
+
+
+
+
+
+/**
+ * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
+ * spare one. undefined where the port cannot be moved: the application would take the live one.
+ */
+function rehearsalCommand(entry, from) {
+    const args = withPort(entry.args, from.port);
+    const moved = args.some((word, index) => word !== entry.args[index]);
+    if (!moved && entry.env.PORT === undefined)
+        return undefined;
+    const place = (text) => {
+        for (const live of from.live)
+            if (text === live || text.startsWith(`${live}/`))
+                return from.stage + text.slice(live.length);
+        return text;
+    };
+    const script = place(entry.script);
+    const interpreter = entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
+    return {
+        words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
+        cwd: place(entry.cwd),
+        env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
+    };
+}
+/** A port that nobody listens on now. */
+function sparePort() {
+    return new Promise((resolve, reject) => {
+        const server = (0,external_node_net_namespaceObject.createServer)();
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', () => {
+            const address = server.address();
+            server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+        });
+    });
+}
+/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
+async function rehearse(options) {
+    const { command, port, sha, health, signal } = options;
+    const fd = (0,external_node_fs_namespaceObject.openSync)(options.log, 'a', 0o600);
+    const before = (0,external_node_fs_namespaceObject.readFileSync)(options.log).length;
+    const said = () => lastLines((0,external_node_fs_namespaceObject.readFileSync)(options.log).subarray(before).toString('utf8'), 12);
+    const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
+        cwd: command.cwd,
+        env: { ...options.tools.env, ...command.env },
+        stdio: ['ignore', fd, fd],
+        detached: true,
+    });
+    const stopAsking = new AbortController();
+    const cancel = () => stopAsking.abort();
+    signal.addEventListener('abort', cancel, { once: true });
+    let ended;
+    const exited = new Promise((resolve) => {
+        const note = (why) => {
+            ended ??= why;
+            stopAsking.abort();
+            resolve();
+        };
+        child.once('error', (error) => note(`could not be started: ${error.message}`));
+        child.once('exit', (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
+    });
+    try {
+        const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
+        if (!asked.healthy)
+            throw unhealthyRehearsal(asked.facts, said());
+        return asked.facts;
+    }
+    catch (error) {
+        if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
+            throw new Failure({
+                message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
+                next: 'The live version was not touched. Start the build on your machine with the same environment.',
+            });
+        throw error;
+    }
+    finally {
+        signal.removeEventListener('abort', cancel);
+        if (child.pid !== undefined && ended === undefined) {
+            await endGroup(child.pid, 3_000, 'SIGINT');
+            await exited;
+        }
+    }
+}
+function unhealthyRehearsal(facts, said) {
+    const failure = unhealthy('The new version is not healthy on its spare port', facts, 'The live version was not touched. See the output of the rehearsal.');
+    const [problem] = failure.problems;
+    return new Failure({
+        ...problem,
+        message: said === '' ? problem.message : `${problem.message}\n${said}`,
+    });
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/stage.js
+
+
+
+
+
+
+
+
+
+/** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
+async function stageRepository(found, request) {
+    if (found.strategy === 'in-place')
+        return found.checkout;
+    const bare = { tools: found.tools, folder: found.state.repository };
+    if (isFolder(bare.folder))
+        return bare;
+    (0,external_node_fs_namespaceObject.mkdirSync)(bare.folder, { recursive: true });
+    await git(bare, 'init', '-q', '--bare');
+    const live = found.checkout;
+    const origin = request.repositoryUrl ??
+        (live && (await gitSays(live, 'remote', 'get-url', 'origin'))
+            ? await git(live, 'remote', 'get-url', 'origin')
+            : undefined);
+    if (origin === undefined)
+        throw new Failure({
+            message: 'The server has no repository to fetch from yet.',
+            next: 'Give repository-url.',
+        });
+    await git(bare, 'remote', 'add', 'origin', origin);
+    // The live history too, so that "older than the live commit" can be judged.
+    if (live)
+        await git(bare, 'fetch', '-q', '--no-tags', live.folder, '+HEAD:refs/deploys/live');
+    return bare;
+}
+async function fetchSha(repository, request, signal) {
+    await fetchCommit(repository, request.sha, {
+        ...(request.repositoryUrl === undefined ? {} : { url: request.repositoryUrl }),
+        ...(request.fetchToken === undefined ? {} : { token: request.fetchToken }),
+    }, signal);
+}
+/** Checks the commit out beside the live application, and brings the host's own files into it. */
+async function checkOutStage(found, repository, request, folder) {
+    await git(repository, 'worktree', 'prune');
+    await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
+    const stage = { tools: found.tools, folder };
+    if ((await headOf(stage)) !== request.sha)
+        throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
+    const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
+    const envFiles = found.live === undefined ? [] : findEnvFiles(found.live).filter((path) => !tracked.has(path));
+    if (found.live !== undefined)
+        carryEnvFiles(found.live, folder, envFiles);
+    if (request.envFile !== undefined) {
+        writeAtomically((0,external_node_path_namespaceObject.join)(folder, request.envFilePath), request.envFile);
+        if (!envFiles.includes(request.envFilePath))
+            envFiles.push(request.envFilePath);
+    }
+    linkShared(found, request.sharedPaths, folder);
+    return envFiles;
+}
+/**
+ * Lets the stage see the files that all releases share. In-place they stay where they are, in the checkout. Among
+ * releases they live in the state folder; what still lies in the live release is reached through a symlink until
+ * the cutover moves it there.
+ */
+function linkShared(found, paths, folder) {
+    for (const path of paths) {
+        const link = (0,external_node_path_namespaceObject.join)(folder, path);
+        const inLive = found.live === undefined ? undefined : (0,external_node_path_namespaceObject.join)(found.live, path);
+        if (found.strategy === 'in-place') {
+            if (present(link) || !present(inLive))
+                continue;
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(link), { recursive: true });
+            (0,external_node_fs_namespaceObject.symlinkSync)(inLive, link);
+            continue;
+        }
+        const home = (0,external_node_path_namespaceObject.join)(found.state.shared, path);
+        if (!present(home)) {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
+            if (inLive !== undefined && present(inLive))
+                (0,external_node_fs_namespaceObject.symlinkSync)(inLive, home);
+            else
+                (0,external_node_fs_namespaceObject.mkdirSync)(home);
+        }
+        remove(link);
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(link), { recursive: true });
+        (0,external_node_fs_namespaceObject.symlinkSync)(home, link);
+    }
+}
+/** Decides how the commit is installed and built, and refuses before anything is run. */
+function decideRecipe({ tools, request, folder }) {
+    const recipe = recipeOf(readProject(folder), {
+        install: request.installCommand,
+        build: request.buildCommand,
+    });
+    if (recipe.refusal)
+        throw new Failure(recipe.refusal);
+    const manager = recipe.packageManager;
+    const needed = request.installCommand === undefined || request.buildCommand === undefined;
+    if (manager !== undefined && needed && tools.find(manager) === undefined)
+        throw new Failure({
+            message: `${manager} is not found on the server, and the commit is locked with it.`,
+            next: tools.find('corepack') === undefined
+                ? `Install it: npm install --global ${manager}`
+                : `Run once on the server: corepack enable ${manager}`,
+        });
+    return recipe;
+}
+/** Runs one command of the project in the stage; its failure names the command and shows its last lines. */
+async function runInStage(what, command, options) {
+    const { tools, request, folder, teller, signal } = options;
+    const env = {
+        ...tools.env,
+        DEPLOY_SHA: request.sha,
+        // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told.
+        ...(what === 'install' ? { CI: 'true' } : {}),
+    };
+    const ended = await run(['/bin/sh', '-c', command], {
+        cwd: folder,
+        env,
+        signal,
+        onOutput: teller.output(what),
+    });
+    if (ended.code === 0)
+        return command;
+    throw new Failure({
+        message: `${command} ${explainEnd(ended)}.\n${lastLines(ended.tail, 12)}`,
+        ...(ended.code === null ? {} : { code: String(ended.code) }),
+        next: failureAdvice(what, ended),
+    });
+}
+function failureAdvice(what, ended) {
+    if (ended.signal === 'SIGKILL' || ended.code === 137)
+        return 'Add swap or memory to the server, or build in the job with build-on: runner.';
+    if (/frozen-lockfile|ERR_PNPM_OUTDATED_LOCKFILE|npm ci.*in sync|lockfile would have been modified/i.test(ended.tail))
+        return 'The lock file does not fit package.json: run the install on your machine and commit the lock file.';
+    return `The live version was not touched. Run the ${what} on your machine at this commit, and see the output above.`;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/prepare.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
+async function prepare(found, repository, context, result) {
+    const { request, teller } = context;
+    teller.event({ kind: 'state', state: 'preparing' });
+    const release = releaseName(request.sha, new Date());
+    const folder = releaseFolder(found.releases, release);
+    try {
+        const stage = await build(found, repository, context, { release, folder });
+        await rehearseStage(found, stage, context, result);
+        return stage;
+    }
+    catch (error) {
+        await dropRelease(repository, folder);
+        throw error;
+    }
+}
+async function build(found, repository, { request, teller, signal }, { release, folder }) {
+    await refuseCollisions(found, repository, request.sha);
+    const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
+    const options = { tools: found.tools, request, folder, teller, signal };
+    const recipe = decideRecipe(options);
+    if (recipe.install !== undefined)
+        await teller.step('install', () => runInStage('install', recipe.install, options), said);
+    const build = recipe.build;
+    const made = build === undefined
+        ? await findOutput(found, request, folder)
+        : await teller.step('build', async () => {
+            await runInStage('build', build, options);
+            return checkOutput(found, request, folder);
+        }, (paths) => `${build}: ${paths.join(', ')}`);
+    const notOwn = found.history.live
+        ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
+        : [];
+    const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
+    const env = request.envFile === undefined ? [] : [request.envFilePath];
+    const start = found.entry === undefined && request.app.restartCommand === undefined
+        ? await firstStart(found, request, folder)
+        : undefined;
+    const port = found.facts.port ?? (start && portOf(start.entry));
+    if (port === undefined)
+        throw new Failure({
+            message: 'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
+            next: 'Give health-port.',
+        });
+    const paths = [...made, ...env];
+    const stage = { release, sha: request.sha, folder, paths, envFiles, carriedChunks, port };
+    return start === undefined ? stage : { ...stage, start };
+}
+const said = (command) => command;
+/** `git reset --hard` would silently overwrite untracked files that the new commit tracks. */
+async function refuseCollisions(found, repository, sha) {
+    const { liveSha } = found.facts;
+    if (found.strategy !== 'in-place' || liveSha === undefined)
+        return;
+    const added = await git(repository, 'diff', '--name-only', '--no-renames', '--diff-filter=A', '-z', liveSha, sha);
+    const inTheWay = added.split('\0').filter((path) => path !== '' && present((0,external_node_path_namespaceObject.join)(found.live, path)));
+    if (inTheWay.length === 0)
+        return;
+    throw new Failure({
+        message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
+        next: 'Move them away on the server, or list them in shared-paths if they belong to the host.',
+    });
+}
+async function rehearseStage(found, stage, { request, teller, folder, signal }, result) {
+    const notRehearsed = (why) => {
+        result.rehearsed = false;
+        result.notRehearsedWhy = why;
+        teller.progress(`not rehearsed: ${why}`);
+    };
+    result.rehearsed = false;
+    if (!request.rehearse)
+        return notRehearsed('rehearse is false');
+    const entry = found.entry ?? stage.start?.entry;
+    if (!entry)
+        return notRehearsed('the application has no PM2 entry to take its command from');
+    const port = await sparePort();
+    const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];
+    const command = rehearsalCommand(entry, {
+        live,
+        stage: stage.folder,
+        port,
+        node: found.tools.find('node'),
+    });
+    if (!command)
+        return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
+    const { tools } = found;
+    await teller.step('rehearsal', () => rehearse({
+        tools,
+        command,
+        port,
+        sha: request.sha,
+        health: request.health,
+        log: folder.log,
+        signal,
+    }), (facts) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
+    result.rehearsed = true;
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/repair.js
+
+
+
+
+
+
+
+
+
+
+/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
+function decideRepair(plan, journal) {
+    const last = journal[journal.length - 1];
+    const reached = last?.event === 'verified' || last?.event === 'rolled-back'
+        ? plan.to
+        : last?.event === 'put-back'
+            ? plan.from
+            : undefined;
+    // The run had settled everything, and was cut before it could delete its plan.
+    if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
+        return 'finished';
+    return plan.task === 'deploy' ? 'undo' : 'finish';
+}
+/** Brings back order after a run that was cut, before anything new begins. Says what it found and did. */
+async function repair(options) {
+    const { state, teller } = options;
+    const plan = readPlan(state);
+    if (!plan)
+        return clearStages(options);
+    const what = decideRepair(plan, readJournal(state));
+    if (what === 'finished')
+        return dropPlan(state);
+    await teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut in its cutover; ${live?.sha ?? 'nothing'} is live again`);
+}
+async function repairPlan(plan, what, options) {
+    const { tools, state, app, run, health, port, teller } = options;
+    const live = what === 'undo' ? plan.from : plan.to;
+    const before = (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
+    if (what === 'undo')
+        await undoPlan(tools, plan);
+    else
+        await applyPlan(tools, plan);
+    const cut = {
+        message: `Run ${plan.run.id} was cut in the middle of its ${plan.task === 'deploy' ? 'cutover' : 'rollback'}; ${what === 'undo' ? 'it was undone' : 'it was finished'} before anything else.`,
+    };
+    teller.warn(cut);
+    if (live) {
+        await restart({ tools, app, state });
+        if (port !== undefined)
+            await verify({
+                tools,
+                ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
+                port,
+                sha: live.sha,
+                health,
+                expectVersion: false,
+                before,
+            });
+        if (app.restartCommand === undefined)
+            await save(tools);
+        if (what === 'undo')
+            writeJournal(state, run, { event: 'repaired', ...live, detail: cut.message });
+        else
+            writeJournal(state, run, {
+                event: 'rolled-back',
+                ...live,
+                ...(plan.from ? { from: plan.from } : {}),
+                detail: cut.message,
+            });
+        writeState(state, { ...readState(state), live });
+    }
+    dropPlan(state);
+    return live;
+}
+/**
+ * Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal).
+ * Only releases that reached their cutover have a note.
+ */
+function clearStages({ state, releases, teller }) {
+    for (const name of releaseNames(releases)) {
+        if (readNote(state, name) !== undefined)
+            continue;
+        const folder = releaseFolder(releases, name);
+        for (const pid of programsIn(folder)) {
+            teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
+            process.kill(pid, 'SIGKILL');
+        }
+        remove(folder);
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/teller.js
+
+
+/** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
+const MOST_TOLD = 256 * 1_024;
+const LONGEST_CHUNK = 16 * 1_024;
+function openTeller(folder) {
+    const events = (0,external_node_fs_namespaceObject.openSync)(folder.events, 'a', 0o600);
+    const log = (0,external_node_fs_namespaceObject.openSync)(folder.log, 'a', 0o600);
+    const warnings = [];
+    const event = (value) => {
+        (0,external_node_fs_namespaceObject.writeSync)(events, `${JSON.stringify(value)}\n`);
+    };
+    return {
+        event,
+        warnings,
+        progress: (text) => event({ kind: 'progress', text }),
+        warn(problem) {
+            warnings.push(problem);
+            event({ kind: 'warning', problem });
+        },
+        step: (name, work, detail) => tellStep(event, name, work, detail),
+        output: (source) => boundedOutput(event, source, (text) => (0,external_node_fs_namespaceObject.writeSync)(log, text)),
+        close() {
+            (0,external_node_fs_namespaceObject.closeSync)(events);
+            (0,external_node_fs_namespaceObject.closeSync)(log);
+        },
+    };
+}
+async function tellStep(event, name, work, detail) {
+    const startedAt = Date.now();
+    const started = performance.now();
+    const done = (outcome, said) => event({
+        kind: 'step',
+        step: {
+            name,
+            outcome,
+            startedAt,
+            milliseconds: Math.round(performance.now() - started),
+            ...(said ? { detail: said } : {}),
+        },
+    });
+    try {
+        const value = await work();
+        done('passed', detail?.(value));
+        return value;
+    }
+    catch (error) {
+        done(error instanceof Failure ? error.outcome : 'failed');
+        throw error;
+    }
+}
+function boundedOutput(event, source, log) {
+    let told = 0;
+    return (text) => {
+        log(text);
+        if (told >= MOST_TOLD)
+            return;
+        for (let at = 0; at < text.length && told < MOST_TOLD; at += LONGEST_CHUNK) {
+            const part = text.slice(at, at + LONGEST_CHUNK);
+            told += part.length;
+            event({ kind: 'output', source, text: part });
+        }
+        if (told >= MOST_TOLD)
+            event({ kind: 'output', source, text: '\n[more output: see output.log of this run on the server]\n' });
+    };
+}
+/** A result with nothing found yet. */
+function emptyResult(outcome, warnings) {
+    return { outcome, problems: [], warnings };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/deploy.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
+async function deploy(context) {
+    const { request, env, teller, signal } = context;
+    const result = emptyResult('failed', teller.warnings);
+    const first = await survey(request.app, env);
+    await repair({ ...first, run: request.run, health: request.health, port: first.facts.port, teller });
+    const found = await teller.step('preflight', async () => checkedSurvey(context), preflightWords);
+    if (found.facts.liveSha !== undefined)
+        result.previousSha = found.facts.liveSha;
+    const repository = await stageRepository(found, request);
+    await teller.step('fetch', () => fetchSha(repository, request, signal), () => request.sha.slice(0, 12));
+    const decided = await decide(found, repository, context);
+    if (decided !== undefined)
+        return { ...result, ...decided };
+    const adopted = await adoptLive(found, context);
+    const stage = await prepare(adopted, repository, context, result);
+    try {
+        await waitForGo(context);
+    }
+    catch (error) {
+        await dropRelease(repository, stage.folder);
+        throw error;
+    }
+    context.commit();
+    const cut = await cutOver(adopted, stage, context);
+    if (cut.outcome === 'deployed')
+        await tidy(adopted, repository, request, teller);
+    if (cut.outcome === 'put-back')
+        await dropStage(adopted, repository, stage);
+    return { ...result, ...cut, warnings: teller.warnings };
+}
+function preflightWords(found) {
+    const { facts } = found;
+    return [
+        found.strategy,
+        facts.liveSha === undefined ? 'first deploy' : `live ${facts.liveSha.slice(0, 12)}`,
+        ...(facts.entry ? [`${facts.entry.mode} x${facts.entry.instances}`] : []),
+    ].join(', ');
+}
+/** Looks again with the lock held: what the action saw may be old by now. */
+async function checkedSurvey({ request, env, folder, teller }) {
+    const found = await survey(request.app, env);
+    const refusals = [...found.facts.refusals];
+    const dirty = found.facts.dirtyFiles;
+    if (dirty.length > 0 && request.dirtyCheckout === 'refuse')
+        refusals.push(dirtyRefusal(dirty));
+    const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
+    if (envFault !== undefined)
+        refusals.push({
+            message: `env-file ${envFault}.`,
+            next: 'Check the secret that env-file comes from: it may be cut, or not set.',
+        });
+    if (refusals.length > 0)
+        throw new Failure(refusals);
+    for (const trap of found.facts.warnings)
+        teller.warn(trap);
+    if (dirty.length > 0) {
+        // Kept as a patch; the reset of the cutover then takes the changes away.
+        const patch = (0,external_node_path_namespaceObject.join)(folder.path, 'local-changes.patch');
+        writeAtomically(patch, `${await git(found.checkout, 'diff', '--binary', 'HEAD')}\n`);
+        teller.warn({
+            message: `${dirty.length} tracked ${dirty.length === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
+            next: `To have them back: git apply ${patch}`,
+        });
+    }
+    return found;
+}
+function dirtyRefusal(dirty) {
+    const more = dirty.length > 5 ? ` and ${dirty.length - 5} more` : '';
+    return {
+        message: `Tracked files were changed on the server: ${dirty.slice(0, 5).join(', ')}${more}.`,
+        next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
+    };
+}
+/** Ends early where nothing is to be done; undefined means: go on. */
+async function decide(found, repository, { request, teller, signal }) {
+    const { liveSha, liveVerified, port } = found.facts;
+    const olderThanLive = liveSha !== undefined &&
+        (await gitSays(repository, 'cat-file', '-e', liveSha)) &&
+        (await isAncestor(repository, request.sha, liveSha));
+    const decision = decideDeploy({
+        sha: request.sha,
+        explicit: request.explicit,
+        attempt: request.run.attempt,
+        ...(liveSha === undefined ? {} : { liveSha }),
+        liveVerified,
+        olderThanLive,
+        history: found.history,
+        envChanges: request.envFile !== undefined &&
+            found.live !== undefined &&
+            readText((0,external_node_path_namespaceObject.join)(found.live, request.envFilePath)) !== request.envFile,
+    });
+    if (decision.kind === 'refuse')
+        throw new Failure(decision.problem);
+    if (decision.kind === 'newer-is-live') {
+        teller.warn({ message: `A newer commit (${liveSha}) is live already; ${request.sha} was not deployed.` });
+        return { outcome: 'newer-is-live' };
+    }
+    if (decision.kind === 'go' || port === undefined)
+        return undefined;
+    const health = { ...request.health, deadline: Math.min(request.health.deadline, 10_000) };
+    const asked = await askLoopback({ port, health, sha: request.sha, expectVersion: true, signal });
+    if (!asked.healthy) {
+        teller.warn({ message: 'The commit is live already but does not answer health; it is deployed again.' });
+        return undefined;
+    }
+    const release = found.history.live?.release;
+    return {
+        outcome: 'unchanged',
+        deployedSha: request.sha,
+        health: asked.facts,
+        ...(release === undefined ? {} : { release }),
+    };
+}
+/**
+ * The live commit becomes a release of the journal where our own deploys did not make it: the first deploy, or
+ * changes by hand. It counts as verified if it answers health.
+ */
+async function adoptLive(found, { request, teller, signal }) {
+    const { liveSha, liveVerified, port } = found.facts;
+    if (liveSha === undefined || liveVerified || found.live === undefined)
+        return found;
+    const release = found.strategy === 'releases'
+        ? found.live.slice(found.live.lastIndexOf('/') + 1)
+        : releaseName(liveSha, new Date());
+    const healthy = port !== undefined &&
+        (await askLoopback({
+            port,
+            health: { ...request.health, deadline: Math.min(request.health.deadline, 10_000) },
+            expectVersion: false,
+            signal,
+        })).healthy;
+    if (!healthy) {
+        teller.warn({
+            message: `The live commit ${liveSha} does not answer health and was not deployed by this action: it is no target for a rollback.`,
+        });
+        return found;
+    }
+    writeJournal(found.state, request.run, { event: 'adopted', release, sha: liveSha });
+    teller.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
+    return { ...found, history: historyOf(readJournal(found.state)) };
+}
+/** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */
+async function waitForGo({ request, folder, teller, signal }) {
+    if (signal.aborted)
+        throw new Cancelled();
+    if (request.cutover === 'at-once')
+        return;
+    teller.event({ kind: 'state', state: 'prepared' });
+    while (!(0,external_node_fs_namespaceObject.existsSync)(folder.go)) {
+        if (silence(folder) > request.goLease)
+            throw new Failure({
+                message: `Everything is prepared, but the action has not been heard of for ${request.goLease} ms: nothing was changed.`,
+                next: 'Start the workflow again.',
+            });
+        await pause(100, signal);
+    }
+}
+/** A version that was put back is of no use any more. */
+async function dropStage({ state }, repository, stage) {
+    await dropRelease(repository, stage.folder);
+    dropNote(state, stage.release);
+}
+/** After the new version is verified; nothing here can make a good deploy fail. */
+async function tidy(found, repository, request, teller) {
+    const { state, releases } = found;
+    if (request.app.environment !== undefined)
+        writeState(state, { ...readState(state), environment: request.app.environment });
+    try {
+        const gone = await prune({ state, releases, repository, run: request.run, keep: request.keepReleases });
+        if (gone.length > 0)
+            teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
+    }
+    catch (error) {
+        teller.warn({
+            message: `Old releases could not be deleted: ${error instanceof Error ? error.message : error}`,
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/rollback.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
+async function rollback(context) {
+    const { request, env, teller } = context;
+    const started = performance.now();
+    const result = emptyResult('failed', teller.warnings);
+    const first = await survey(request.app, env);
+    await repair({ ...first, run: request.run, health: request.health, port: first.facts.port, teller });
+    const found = await survey(request.app, env);
+    const refusals = found.facts.refusals.filter(isInTheWay);
+    if (refusals.length > 0)
+        throw new Failure(refusals);
+    if (found.facts.liveSha !== undefined)
+        result.previousSha = found.facts.liveSha;
+    const decision = decideRollback({
+        ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
+        ...(request.to === undefined ? {} : { to: request.to }),
+        history: found.history,
+        isAvailable: (release) => isKept(found.state, found.releases, release),
+    });
+    if (decision.kind === 'nothing') {
+        teller.progress(`nothing to undo: ${decision.why}`);
+        const live = found.history.live;
+        return {
+            ...result,
+            outcome: 'unchanged',
+            ...(live ? { deployedSha: live.sha, release: live.release } : {}),
+        };
+    }
+    context.commit();
+    const done = await goBack(found, decision.to, context);
+    return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
+}
+/** Little room or memory does not hinder a rollback: nothing is installed or built. */
+function isInTheWay(problem) {
+    return !/^Only \d+ /.test(problem.message) && !/half written|is missing now/.test(problem.message);
+}
+async function goBack(found, to, context) {
+    const { request, teller } = context;
+    const { state, tools, app } = found;
+    const plan = planRollback(found, to, request.run);
+    if (plan.checkout)
+        await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
+    const port = found.facts.port;
+    const named = app.restartCommand === undefined;
+    const before = named ? ((await findEntry(tools, app.appName))?.instances ?? []) : [];
+    const probe = probeDowntime(port);
+    teller.event({ kind: 'state', state: 'putting-back' });
+    writePlan(state, plan);
+    try {
+        await teller.step('put back', async () => {
+            await applyPlan(tools, plan);
+            await restart({ tools, app, state });
+        }, () => to.sha.slice(0, 12));
+        const health = await teller.step('verification', () => verify({
+            tools,
+            ...(named ? { appName: app.appName } : {}),
+            port,
+            sha: to.sha,
+            health: request.health,
+            expectVersion: false,
+            before,
+        }));
+        writeJournal(state, request.run, {
+            event: 'rolled-back',
+            ...to,
+            ...(plan.from ? { from: plan.from } : {}),
+        });
+        writeState(state, { ...readState(state), live: to });
+        dropPlan(state);
+        if (named)
+            await saveOrWarn(found, teller);
+        return {
+            outcome: 'rolled-back',
+            deployedSha: to.sha,
+            release: to.release,
+            health,
+            downtimeMs: await probe.stop(),
+        };
+    }
+    catch (error) {
+        writeJournal(state, request.run, { event: 'broken', ...to, detail: problemsOf(error)[0].message });
+        return {
+            outcome: 'broken',
+            problems: [...problemsOf(error), handWork(plan, restartWords(app))],
+            downtimeMs: await probe.stop(),
+        };
+    }
+}
+async function saveOrWarn(found, teller) {
+    try {
+        await save(found.tools);
+    }
+    catch (error) {
+        teller.warn({ message: problemsOf(error)[0].message, next: 'Run "pm2 save" on the server.' });
+    }
+}
+/** Everything the rollback will change: the kept files of the target take the places of the live ones. */
+function planRollback(found, to, run) {
+    const { strategy, live, releases, facts, app, state } = found;
+    const from = found.history.live;
+    const base = {
+        task: 'rollback',
+        run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
+        ...(from === undefined ? {} : { from }),
+        to,
+    };
+    const target = releaseFolder(releases, to.release);
+    if (strategy !== 'in-place')
+        return {
+            ...base,
+            swaps: [],
+            link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
+        };
+    const away = releaseFolder(releases, from?.release ?? 'unknown');
+    const paths = (readNote(state, to.release)?.paths ?? []).filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
+    return {
+        ...base,
+        swaps: paths.map((path) => ({
+            live: (0,external_node_path_namespaceObject.join)(live, path),
+            incoming: (0,external_node_path_namespaceObject.join)(target, path),
+            kept: (0,external_node_path_namespaceObject.join)(away, path),
+            had: present((0,external_node_path_namespaceObject.join)(live, path)),
+        })),
+        checkout: { folder: live, fromSha: facts.liveSha, toSha: to.sha },
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/long-run.js
+
+
+
+
+
+
+
+
+/** Milliseconds between two looks for a cancel. */
+const long_run_BETWEEN_LOOKS = 200;
+/**
+ * A deploy or rollback from its beginning to its result. It runs detached: its only reader is `follow`, and it
+ * always ends with an `ended` event, whatever happens.
+ */
+async function longRun(request, env) {
+    const state = openStateFolder(request.app.appPath, env.HOME ?? '/');
+    const folder = claimRun(state, request.run, request.command);
+    if (!folder)
+        return;
+    const teller = openTeller(folder);
+    teller.event({ kind: 'started', pid: process.pid, at: Date.now() });
+    let result;
+    try {
+        result = await lockedRun(request, env, state, folder, teller);
+    }
+    catch (error) {
+        const outcome = error instanceof Cancelled ? 'cancelled' : 'failed';
+        result = { ...emptyResult(outcome, teller.warnings), problems: problemsOf(error) };
+    }
+    teller.event({ kind: 'ended', result });
+    teller.close();
+}
+async function lockedRun(request, env, state, folder, teller) {
+    const stop = stopper(folder, request.timeout);
+    try {
+        return await withLock(state, request.run, {
+            wait: request.lockWait,
+            signal: stop.signal,
+            onWaiting(holder) {
+                teller.event({ kind: 'state', state: 'waiting-for-lock' });
+                teller.progress(`waiting for ${holderWords(holder)} to finish`);
+            },
+        }, () => {
+            stop.startClock();
+            const shared = { env, teller, signal: stop.signal, commit: stop.commit };
+            return request.command === 'deploy'
+                ? deploy({ ...shared, request, folder })
+                : rollback({ ...shared, request });
+        });
+    }
+    catch (error) {
+        throw error instanceof Cancelled && stop.late() ? lateFailure(request.timeout) : error;
+    }
+    finally {
+        stop.close();
+    }
+}
+function lateFailure(timeout) {
+    return new Failure({
+        message: `The deploy was not prepared within ${Math.round(timeout / 1_000)} s and was stopped. The live version was not touched.`,
+        next: 'Raise deploy-timeout, or see in the output what takes so long.',
+    });
+}
+/** Ends the run on a cancel, on SIGTERM and when its time is over; none of them once the cutover has begun. */
+function stopper(folder, timeout) {
+    const controller = new AbortController();
+    let committed = false;
+    let late = false;
+    const stop = () => {
+        if (!committed)
+            controller.abort();
+    };
+    const watch = setInterval(() => {
+        if ((0,external_node_fs_namespaceObject.existsSync)(folder.cancel))
+            stop();
+    }, long_run_BETWEEN_LOOKS);
+    let clock;
+    // The connection that started the worker may go: that is no reason to stop.
+    process.on('SIGHUP', () => { });
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+    return {
+        signal: controller.signal,
+        startClock() {
+            clock = setTimeout(() => {
+                late = !committed && !controller.signal.aborted;
+                stop();
+            }, timeout);
+        },
+        commit() {
+            if (controller.signal.aborted)
+                throw new Cancelled();
+            committed = true;
+        },
+        late: () => late,
+        close() {
+            clearInterval(watch);
+            clearTimeout(clock);
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/protocol.js
+/** Starts each line that a short command prints for the action. */
+const LINE_MARK = 'muva-worker ';
+/** The answer in one line of stdout; undefined for any other text. */
+function parseWorkerLine(line) {
+    if (!line.startsWith(LINE_MARK))
+        return undefined;
+    try {
+        const value = JSON.parse(line.slice(LINE_MARK.length));
+        return typeof value === 'object' && value !== null && 'kind' in value ? value : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/main.js
+
+
+
+
+
+
+
+
+
+/** Exit code where the request could not be carried out and a line of kind `refused` says why. */
+const REFUSED = 3;
+function say(line) {
+    process.stdout.write(`${LINE_MARK}${JSON.stringify(line)}\n`);
+}
+/** The request: put before the bundle by the action, or in the file named after `--request`, which is deleted. */
+function readRequest() {
+    const given = globalThis.MUVA_REQUEST;
+    if (given !== undefined)
+        return given;
+    const at = process.argv.indexOf('--request');
+    const file = at < 0 ? undefined : process.argv[at + 1];
+    const text = file === undefined ? undefined : readText(file);
+    if (file === undefined || text === undefined)
+        throw new Error('no request was given');
+    (0,external_node_fs_namespaceObject.rmSync)(file);
+    return JSON.parse(text);
+}
+async function main() {
+    const request = readRequest();
+    const env = process.env;
+    const home = env.HOME ?? '/';
+    switch (request.command) {
+        case 'inspect':
+            return say({ kind: 'host', facts: await inspect(request, env) });
+        case 'probe':
+            return probe(request, env);
+        case 'follow':
+            return follow(request, home, say);
+        case 'go':
+        case 'cancel':
+            return say(signal(request, home));
+        default:
+            return longRun(request, env);
+    }
+}
+async function probe(request, env) {
+    const { facts } = await survey(request.app, env);
+    if (facts.port === undefined)
+        return refuse(facts.refusals);
+    const asked = await askLoopback({
+        port: facts.port,
+        health: request.health,
+        expectVersion: true,
+        signal: new AbortController().signal,
+    });
+    say({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
+}
+function refuse(problems) {
+    say({ kind: 'refused', problems });
+    process.exitCode = REFUSED;
+}
+// A reader that has gone away must not crash the answer half-way with a stack.
+process.stdout.on('error', () => process.exit(0));
+main().catch((error) => refuse(problemsOf(error)));
+
+module.exports = __webpack_exports__;
+/******/ })()
+;
