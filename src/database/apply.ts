@@ -1,6 +1,8 @@
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { backoff, pause } from '../base/retry.js';
 import type { Batch } from './batches.js';
+import { nameBlockers } from './blockers.js';
+import { HISTORY_TABLE } from './bookmark.js';
 import { sendExplicit } from './explicit.js';
 import { fileProblem } from './file-error.js';
 import { lookUnderLock } from './resolve.js';
@@ -53,6 +55,8 @@ export async function applyBatch(
       continue;
     }
     const verdict = judge(error, batch, sent, tools.signal);
+    if (verdict.kind === 'retry' && verdict.problem.code === '55P03')
+      verdict.problem = await withBlockers(tools, batch, verdict);
     if (verdict.kind === 'retry' && attempt < TRIES) {
       const wait = backoff(attempt, 500, 8_000);
       tools.log({
@@ -124,6 +128,22 @@ function judge(error: unknown, batch: Batch, sent: Sent, signal: AbortSignal): V
   return meaning === 'retry'
     ? { kind: 'retry', problem, at }
     : { kind: 'failed', problem, at, times: sent.times };
+}
+
+/** Adds whom we waited for. */
+async function withBlockers(
+  { database }: ApplyTools,
+  batch: Batch,
+  { problem, at }: { problem: Problem; at: number | undefined },
+): Promise<Problem> {
+  const blockers = await nameBlockers(database, batch.files[at ?? -1]?.source ?? HISTORY_TABLE);
+  return blockers === ''
+    ? problem
+    : {
+        ...problem,
+        message: `${problem.message}, blocked by ${blockers}`,
+        next: 'Run again at a quieter time, raise lock-timeout, or end the session that holds it: select pg_terminate_backend(<pid>);',
+      };
 }
 
 function lost(error: unknown): Problem {

@@ -12,6 +12,7 @@ import { loadParser } from './parser.js';
 import { choosePending, type Identity, type Pending } from './pending.js';
 import { preflight } from './preflight.js';
 import { failureOf } from './problem.js';
+import { reading } from './reading.js';
 
 /** What a migrate would do; made without writing anything. */
 export interface DatabasePlan {
@@ -55,7 +56,7 @@ export async function planDatabase(
   if (!database) throw new Error('no database was opened');
   const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
   const files = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
-  const look = await lookAtHistory(database, sending).catch((error) => {
+  const look = await reading(tools.signal, () => lookAtHistory(database, sending)).catch((error) => {
     throw failureOf(error, 'looking at the migration history');
   });
   const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);

@@ -1,6 +1,7 @@
 import type { Problem } from '../base/report.js';
 import type { PlannedFile } from './batches.js';
 import type { Database, SendOptions } from './connection.js';
+import { reading } from './reading.js';
 import { indexOfCodePoint, positionIn } from './source-text.js';
 import { SqlError } from './sql-error.js';
 
@@ -41,7 +42,7 @@ async function parseAtServer(
 ): Promise<{ file: PlannedFile; problem: Problem } | undefined> {
   const message = PREFIX + files.map((file) => file.shape.source).join(BETWEEN);
   try {
-    await database.send(message, options);
+    await reading(options.signal, () => database.send(message, options));
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     if (error.code === PARSED) return undefined;

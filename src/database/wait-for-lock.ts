@@ -33,21 +33,21 @@ interface Holder {
 const LOOK = `do $muva$
 declare
   free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
-  by jsonb;
+  held jsonb;
 begin
   if not free then
     select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
-      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into by
+      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into held
     from pg_locks l join pg_stat_activity a using (pid)
     where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
       and l.database = (select oid from pg_database where datname = current_database()) limit 1;
   elsif to_regclass('${LEASE_TABLE}') is not null then
     execute $q$select jsonb_build_object('pid', l.pid, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
         'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
-      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into by;
-    free := by is null;
+      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
+    free := held is null;
   end if;
-  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', by)::text, true);
+  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', held)::text, true);
 end
 $muva$;
 select current_setting('muva.look') as look`;

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import pg from 'pg';
+import { LOCK_KEY } from '../../src/database/bookmark.js';
+import { type FaultProxy, startFaultProxy } from '../servers/fault-proxy.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { createProject, history, objects, type Project, runMigrate } from '../servers/project.js';
+
+let server: PostgresServer;
+let proxy: FaultProxy;
+before(async () => {
+  server = await startPostgres();
+  proxy = await startFaultProxy({ target: server.port });
+});
+after(async () => {
+  await proxy.stop();
+  await server.stop();
+});
+
+const files = {
+  '1_a.sql': 'create table public.a (id int);',
+  '2_b.sql': 'create table public.b (id int);\nselect pg_sleep(0.2);',
+};
+
+async function withProject(
+  content: Record<string, string>,
+  work: (url: string, project: Project) => Promise<void>,
+): Promise<void> {
+  const project = createProject(content);
+  try {
+    await work(await server.createDatabase(), project);
+  } finally {
+    project.delete();
+  }
+}
+
+/** Nobody of ours holds a lock any more. */
+async function assertNoLock(): Promise<void> {
+  const rows = await query(
+    server.adminUrl,
+    `select 1 from pg_locks where locktype = 'advisory' and objid = ${LOCK_KEY}`,
+  );
+  assert.deepEqual(rows, []);
+}
+
+for (const how of ['reset', 'end'] as const) {
+  test(`row 44: the answer to the commit is cut (${how}): found out under the lock, and not applied again`, async () => {
+    await withProject(files, async (url, project) => {
+      // The last notice before the commit tells when: its packet, and the commit's answer behind it, are lost.
+      proxy.breakOnAnswer(' done 1 ', how);
+      const { report } = await runMigrate(project, proxy.through(url));
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.deepEqual(report.facts.applied, ['1', '2']);
+      assert.deepEqual(await history(url), ['1', '2']);
+      await assertNoLock();
+    });
+  });
+}
+
+for (const how of ['reset', 'end'] as const) {
+  test(`row 44: the connection is cut while the message runs (${how}): nothing is lost or applied twice`, async () => {
+    await withProject(files, async (url, project) => {
+      proxy.breakAfterRequest(' start 1', how);
+      const { report } = await runMigrate(project, proxy.through(url));
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.deepEqual(await history(url), ['1', '2']);
+      assert.deepEqual(await objects(url), ['a', 'b']);
+      await assertNoLock();
+    });
+  });
+}
+
+/** Waits until a backend sleeps inside a migration, then calls a function with its pid; true once that was done. */
+async function strike(call: 'pg_terminate_backend' | 'pg_cancel_backend'): Promise<void> {
+  for (const until = Date.now() + 20_000; Date.now() < until; await setTimeout(10)) {
+    const rows = await query(
+      server.adminUrl,
+      `select ${call}(pid) from pg_stat_activity where wait_event = 'PgSleep' and pid <> pg_backend_pid()`,
+    );
+    if (rows.length > 0) return;
+  }
+  throw new Error('no migration was seen running');
+}
+
+test('row 42: a terminated backend is tried again, a cancelled one is not', async () => {
+  await withProject(
+    { '1_a.sql': 'create table public.a (id int); select pg_sleep(1);' },
+    async (url, project) => {
+      const [first] = await Promise.all([runMigrate(project, url), strike('pg_terminate_backend')]);
+      assert.equal(first.report.outcome, 'passed', JSON.stringify(first.report.problems));
+      assert.deepEqual(await history(url), ['1']);
+
+      project.write({ '2_b.sql': 'create table public.b (id int); select pg_sleep(1);' });
+      const [second] = await Promise.all([runMigrate(project, url), strike('pg_cancel_backend')]);
+      assert.equal(second.report.outcome, 'failed');
+      assert.equal(second.report.problems[0]?.code, '57014');
+      assert.deepEqual(await history(url), ['1']);
+    },
+  );
+});
+
+test('row 43: a server that crashes and restarts in the middle is waited for', async () => {
+  await withProject(
+    { '1_a.sql': 'create table public.a (id int); select pg_sleep(1);' },
+    async (url, project) => {
+      const crash = async (): Promise<void> => {
+        for (let seen = false; !seen; await setTimeout(10))
+          seen =
+            (await query(server.adminUrl, "select 1 from pg_stat_activity where wait_event = 'PgSleep'"))
+              .length > 0;
+        await server.restart('immediate');
+      };
+      const [{ report }] = await Promise.all([runMigrate(project, url), crash()]);
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.deepEqual(await history(url), ['1']);
+      assert.deepEqual(await objects(url), ['a']);
+    },
+  );
+});
+
+test('row 49: a table that the application holds is tried again, and the blocker is named', async () => {
+  await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '2_b.sql': 'alter table public.a add column b int;' });
+    const app = new pg.Client({ connectionString: url, application_name: 'shop' });
+    await app.connect();
+    await app.query('begin; lock table public.a in access share mode');
+    const told: string[] = [];
+    const running = runMigrate(project, url, {
+      inputs: { 'lock-timeout': '200ms' },
+      onLog: (entry) => {
+        if (entry.kind !== 'progress') return;
+        told.push(entry.text);
+        if (entry.text.includes('trying again')) void app.query('commit').catch(() => undefined);
+      },
+    });
+    const { report } = await running;
+    await app.end();
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.match(told.join('\n'), /lock timeout.*blocked by .*shop/);
+  });
+});
+
+test('row 50: a lock that another run holds is waited for, and the holder is named', async () => {
+  await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url, project) => {
+    const other = new pg.Client({ connectionString: url });
+    await other.connect();
+    await other.query(
+      `/*muva-deploy 0123456789ab run 77 https://github.com/muva/demo/actions/runs/77*/ begin; select pg_advisory_xact_lock(${LOCK_KEY})`,
+    );
+    const told: string[] = [];
+    const { report } = await runMigrate(project, url, {
+      onLog: (entry) => {
+        if (entry.kind !== 'progress') return;
+        told.push(entry.text);
+        if (entry.text.startsWith('waiting for')) void other.end();
+      },
+    });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.match(
+      told.join('\n'),
+      /waiting for run 77 https:\/\/github\.com\/muva\/demo\/actions\/runs\/77 \(pid \d+, idle in transaction/,
+    );
+  });
+});
+
+test('row 47, row 56: 20 parallel runs on an empty database apply each file exactly once', async () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 10 }, (_, index) => [
+      `${100 + index}_t.sql`,
+      `create table public.t${index} (id int); insert into public.t${index} values (1);`,
+    ]),
+  );
+  await withProject(many, async (url, project) => {
+    const runs = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => runMigrate(project, url, { runId: `run-${index}` })),
+    );
+    for (const { report } of runs) assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    const applied = runs.flatMap(({ report }) => report.facts.applied ?? []);
+    assert.deepEqual(
+      applied.sort(),
+      Object.keys(many).map((file) => file.slice(0, 3)),
+    );
+    assert.deepEqual(await query(url, 'select count(*)::int as rows from public.t3'), [{ rows: 1 }]);
+    await assertNoLock();
+  });
+});
+
+test('row 114: a cancel while a file runs rolls the batch back and stops the server', async () => {
+  await withProject(
+    { '1_a.sql': 'create table public.a (id int);', '2_b.sql': 'select pg_sleep(60);' },
+    async (url, project) => {
+      const stop = new AbortController();
+      const started = Date.now();
+      const { report } = await runMigrate(project, url, {
+        signal: stop.signal,
+        onLog: (entry) => {
+          if (entry.kind === 'progress' && entry.text === 'ran 1_a') stop.abort();
+        },
+      });
+      assert.ok(Date.now() - started < 6_000);
+      assert.equal(report.outcome, 'failed');
+      assert.match(report.problems[0]?.message ?? '', /cancelled/);
+      assert.deepEqual(report.facts.applied, []);
+      assert.deepEqual(await objects(url), []);
+      await assertNoLock();
+    },
+  );
+});
