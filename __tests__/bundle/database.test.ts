@@ -198,7 +198,7 @@ describe('cancel', () => {
       assert.notEqual(states?.[1], 'success');
     });
 
-    test('row 115: killed during health without a post step, the next run says what it found', async () => {
+    test('row 115: killed during health without a post step, a rollback of that run takes the migrations back', async () => {
       const killed = await deploy({ force: true });
       assert.deepEqual([killed.signal, killed.outputs], ['SIGKILL', {}]);
       assert.deepEqual(await tables(), [{ name: 'rooms' }]);
