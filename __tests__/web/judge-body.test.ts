@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { type Expectation, judgeAnswer, judgeJson } from '../../src/web/judge-body.js';
 import type { Answer } from '../../src/web/request.js';
 
@@ -130,4 +131,41 @@ describe('judgeAnswer', () => {
       else assert.match(opinion.ok ? 'ok' : opinion.detail, words);
     });
   }
+});
+
+test('whatever the answer holds: an opinion, and none of its text in it', () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000);
+  console.log(`seed ${seed}`);
+  const canary = 'canary-0ff1ce';
+  const leaf = fc.constantFrom<unknown>(canary, `error: ${canary}`, 'down', false, 503, null, [canary]);
+  const key = fc.constantFrom('status', 'ok', 'error', 'errors', 'statusCode', 'commit', 'checks', canary);
+  const json = fc.dictionary(key, fc.oneof(leaf, fc.dictionary(key, leaf, { maxKeys: 3 })), { maxKeys: 4 });
+  const text = fc.oneof(
+    json.map((value) => JSON.stringify(value)),
+    fc.constantFrom(
+      `error: ${canary}`,
+      `<title>500 ${canary}</title>`,
+      `<input type=password value=${canary}>`,
+      canary,
+      '{',
+      '',
+    ),
+    fc.string({ unit: 'binary' }),
+  );
+  const type = fc.constantFrom('application/json', 'text/html', 'text/plain', `text/${canary}`, '');
+  const expected = fc.constantFrom<Expectation>(
+    HEALTH,
+    ROOT,
+    { path: '/x', last: false },
+    { ...HEALTH, expectVersion: 'v1' },
+    { ...HEALTH, expectSha: 'a'.repeat(40) },
+  );
+  fc.assert(
+    fc.property(type, text, expected, fc.constantFrom(200, 404), (contentType, body, wanted, status) => {
+      const headers = { 'content-type': contentType, 'x-key': canary };
+      const opinion = judgeAnswer(answer(contentType, body, { status, headers }), wanted);
+      assert.ok(!JSON.stringify(opinion).includes(canary), JSON.stringify(opinion));
+    }),
+    { seed, numRuns: 2_000 },
+  );
 });
