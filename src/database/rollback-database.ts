@@ -6,6 +6,7 @@ import type { Tools } from '../tools.js';
 import type { Database } from './connection.js';
 import { type DownText, type PreparedDown, prepareDown, readDownFile } from './down-files.js';
 import { loadParser } from './parser.js';
+import { failureOf } from './problem.js';
 import {
   chooseTarget,
   type RollbackLook,
@@ -18,10 +19,12 @@ import { LOOK_DEADLINE, readLook, sendChange } from './rollback-send.js';
 import {
   deleteRecordsMessage,
   downsQuery,
+  HISTORY_CHANGED,
   LOOK_MESSAGE,
   type RevertOrder,
   revertMessage,
 } from './rollback-sql.js';
+import { SqlError } from './sql-error.js';
 
 export interface DatabaseRollback {
   /** Newest first. */
@@ -43,12 +46,45 @@ export async function rollbackDatabase(
   const { database } = tools;
   const wanted = settings.database;
   if (!database || !wanted) throw new Failure({ message: 'there is no database to roll back' });
-  const look = await record.step('database: look what to undo', async () =>
-    readLook(await database.send(LOOK_MESSAGE, { deadline: LOOK_DEADLINE, signal: tools.signal })),
-  );
+  for (let attempt = 1; ; attempt++) {
+    const look = await record.step('database: look what to undo', async () => {
+      const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
+      return readLook(
+        await database.send(LOOK_MESSAGE, sending).catch((error: unknown) => {
+          throw failureOf(error, 'looking what to undo');
+        }),
+      );
+    });
+    try {
+      return await undo({ tools, database, wanted, look, record }, settings);
+    } catch (error) {
+      if (!(error instanceof SqlError && error.code === HISTORY_CHANGED)) throw error;
+      if (attempt === LOOKS)
+        throw new Failure({
+          message: 'the migration history keeps changing: another tool is at work; nothing was undone',
+          next: 'Wait for it, then run the rollback again.',
+        });
+      tools.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
+    }
+  }
+}
+
+/** How often the history may change between the look and the change. */
+const LOOKS = 3;
+
+async function undo(work: Work, settings: Settings): Promise<DatabaseRollback> {
+  const { tools, look, record } = work;
   const lived = record.facts.hosts?.find(({ outcome }) => outcome === 'rolled-back')?.['previous-sha'];
   const target = chooseTarget(look, settings.rollback, lived);
   if (target.kind === 'unknown') throw new Failure({ message: target.message, next: target.next });
+  for (const { version, done } of look.partial.filter(({ runId }) => runId === settings.rollback.runId))
+    tools.log({
+      kind: 'warning',
+      problem: {
+        message: `${version} was applied in part by this run (${done} of its parts stand) and is not undone: a down file undoes the whole`,
+        next: 'The next deploy goes on behind that part; or undo it by hand.',
+      },
+    });
   if (target.kind === 'nothing') {
     tell(record, 'database: nothing to undo', target.why);
     return { reverted: [], schemaAhead: [], changed: false };
@@ -58,9 +94,9 @@ export async function rollbackDatabase(
       tell(record, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
       return { reverted: [], schemaAhead: target.versions, changed: false };
     case 'records':
-      return deleteRecords({ tools, database, wanted, look, record }, target);
+      return deleteRecords(work, target);
     case 'down':
-      return revert({ tools, database, wanted, look, record }, settings.workingDirectory, target);
+      return revert(work, settings.workingDirectory, target);
   }
 }
 
@@ -90,11 +126,12 @@ async function deleteRecords(work: Work, target: Migrations): Promise<DatabaseRo
     },
   });
   const { whole } = wholeRuns(look, versions);
-  await record.step(
-    'database: delete history rows',
-    () => sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted), 1),
-    () => versions.join(', '),
+  await sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted), 1).catch(
+    (error: unknown) => {
+      throw revertFailure(error, []).failure;
+    },
   );
+  tell(record, 'database: delete history rows', versions.join(', '));
   record.facts.reverted = versions;
   return { reverted: versions, schemaAhead: [], changed: true };
 }

@@ -25,6 +25,8 @@ export interface RollbackLook {
   migrations: RecordedMigration[];
   /** Newest first. */
   runs: RecordedRun[];
+  /** Files of which only a part is applied, because some of their statements cannot run in a transaction. */
+  partial: { version: string; runId: string; done: number }[];
 }
 
 /** What is to be undone, before it is known whether it can be. */

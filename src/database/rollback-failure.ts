@@ -42,13 +42,8 @@ export function revertFailure(
     case NOT_AS_BEFORE:
       return { failure: new Failure(notAsBefore(error.message)) };
     case HISTORY_CHANGED:
-      return {
-        failure: new Failure({
-          message: `the history changed meanwhile: ${error.message} is not recorded any more; nothing was undone`,
-          code: error.code,
-          next: 'Run the rollback again: it looks anew.',
-        }),
-      };
+      // Not a failure yet: whoever asked looks again.
+      throw error;
   }
   for (const [index, { file, source, statements }] of downs.entries()) {
     for (const { from, to } of statements) {

@@ -1,17 +1,25 @@
+import { Cancelled, Failure } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import type { DatabaseSettings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import { LOCK_KEY } from './bookmark.js';
 import type { Database, StatementResult } from './connection.js';
+import { lookUnderLock } from './resolve.js';
 import type { RollbackLook } from './rollback-decision.js';
-import { BUSY, LOOK_MESSAGE } from './rollback-sql.js';
 import { errorMeaning, SqlError } from './sql-error.js';
+import { CODES } from './unit.js';
+import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
 
 /** Milliseconds for a message that only looks. */
 export const LOOK_DEADLINE = 40_000;
 
-/** Milliseconds that another run's work, a table in use, or a server that restarts is waited for. */
+/** Milliseconds that a table in use is waited for. */
 const WAIT = 120_000;
+
+/** Milliseconds in which it must be found out what became of a message whose answer was lost. */
+const RESOLVE_WITHIN = 120_000;
+
+/** How often an answer may be lost before the network is blamed. */
+const CUTS = 3;
 
 export interface Sender {
   tools: Tools;
@@ -32,9 +40,9 @@ export async function sendChange(
   onNotice?: (message: string) => void,
 ): Promise<StatementResult[] | undefined> {
   const { database, tools, wanted } = sender;
-  for (;;) {
+  for (let cuts = 0; ; ) {
     try {
-      return await patiently(tools, isBusy, () =>
+      return await patiently(tools, () =>
         database.send(message, {
           deadline: wanted.statementTimeout * statements + 30_000,
           signal: tools.signal,
@@ -42,20 +50,29 @@ export async function sendChange(
         }),
       );
     } catch (error) {
-      if (errorMeaning(error) !== 'resolve') throw error;
+      if (error instanceof SqlError && error.code === CODES.locked) {
+        await waitForLock({ database, log: tools.log, signal: tools.signal }, LOCK_WAIT);
+        continue;
+      }
+      if (errorMeaning(error) !== 'resolve')
+        throw tools.signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
       tools.log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
-      const standing = await patiently(tools, maySucceedLater, () => standingVersions(sender, versions));
-      if (standing.length === 0) return undefined;
+      if ((await standingVersions(database, versions)).length === 0) return undefined;
+      if (tools.signal.aborted) throw new Cancelled(NOTHING_UNDONE);
+      if (++cuts === CUTS)
+        throw new Failure({
+          message: `the connection to the database was lost ${CUTS} times; nothing was undone`,
+          next: 'Run the rollback again when the network is steady.',
+        });
       tools.log({ kind: 'progress', text: 'nothing was undone: trying again' });
     }
   }
 }
 
-function patiently<T>(
-  tools: Tools,
-  worthwhile: (error: unknown) => boolean,
-  work: () => Promise<T>,
-): Promise<T> {
+const NOTHING_UNDONE = 'the rollback of the database was cancelled; nothing was undone';
+
+/** Repeats what was not done because the database was busy. */
+function patiently<T>(tools: Tools, work: () => Promise<T>): Promise<T> {
   return retry(
     {
       tries: 100,
@@ -63,7 +80,7 @@ function patiently<T>(
       first: 250,
       longest: 5_000,
       signal: tools.signal,
-      worthwhile,
+      worthwhile: (error) => errorMeaning(error) === 'retry',
       onRetry: (error, _attempt, wait) =>
         tools.log({
           kind: 'progress',
@@ -74,21 +91,18 @@ function patiently<T>(
   );
 }
 
-function isBusy(error: unknown): boolean {
-  return (error instanceof SqlError && error.code === BUSY) || errorMeaning(error) === 'retry';
-}
-
-function maySucceedLater(error: unknown): boolean {
-  return errorMeaning(error) !== 'stop';
-}
-
 /** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
-async function standingVersions(sender: Sender, versions: readonly string[]): Promise<string[]> {
-  const results = await sender.database.send(
-    `set local lock_timeout = '20s'; select pg_advisory_xact_lock(${LOCK_KEY});\n${LOOK_MESSAGE}`,
-    { deadline: LOOK_DEADLINE, signal: sender.tools.signal },
-  );
-  const history = new Set(readLook(results).history);
+async function standingVersions(database: Database, versions: readonly string[]): Promise<string[]> {
+  const look = await lookUnderLock(database, RESOLVE_WITHIN);
+  if (!look)
+    throw new Failure(
+      {
+        message: 'the answer to the rollback was lost, and the database could not be asked since',
+        next: 'Run the rollback again when the database can be reached: what is undone already is left alone.',
+      },
+      'unknown',
+    );
+  const history = new Set(look.recorded.map(({ version }) => version));
   return versions.filter((version) => history.has(version));
 }
 

@@ -1,13 +1,21 @@
 import type { DatabaseSettings } from '../settings/settings.js';
-import { BOOTSTRAP, HISTORY_TABLE, LOCK_KEY, MIGRATIONS_TABLE, RUNS_TABLE } from './bookmark.js';
+import {
+  BOOTSTRAP,
+  HISTORY_TABLE,
+  LEASE_HELD,
+  LEASE_TABLE,
+  LOCK_KEY,
+  MIGRATIONS_TABLE,
+  PARTIAL_TABLE,
+  RUNS_TABLE,
+} from './bookmark.js';
 import { FINGERPRINT_ROW } from './fingerprint.js';
 import { ROLLED_BACK } from './rollback-decision.js';
 import { changeRows, deterministic, objectRows } from './schema-record.js';
 import { dollarQuote, literal, textArray } from './sql-text.js';
-import { LEAVE_NOTHING, localSettings } from './unit.js';
+import { CODES, LEAVE_NOTHING, localSettings } from './unit.js';
 
 /** SQLSTATEs that the messages of a rollback raise themselves. */
-export const BUSY = 'MV103';
 export const HISTORY_CHANGED = 'MV104';
 export const DATA_LOSS = 'MV105';
 export const NOT_AS_BEFORE = 'MV106';
@@ -37,7 +45,7 @@ export interface RevertOrder {
 /** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
 export const LOOK_MESSAGE = `
 set local statement_timeout = '30s'; do ${dollarQuote(`
-declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]';
+declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]';
 begin
   if to_regclass('${HISTORY_TABLE}') is not null then
     execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
@@ -46,10 +54,15 @@ begin
   if to_regclass('${MIGRATIONS_TABLE}') is not null then
     execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
       ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
+    if to_regclass('${PARTIAL_TABLE}') is not null then
+      execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', version, ''runId'', run_id, ''done'', done)), ''[]'')
+        from ${PARTIAL_TABLE}' into partial;
+    end if;
     execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
       order by coalesce(finished_at, started_at) desc), ''[]'') from ${RUNS_TABLE}' into runs;
   end if;
-  perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb)::text, true);
+  perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
+    'partial', partial::jsonb)::text, true);
 end`)}; select current_setting('muva.look')::jsonb as look;`;
 
 /** The recorded down texts of some versions. */
@@ -109,9 +122,12 @@ const guard = (versions: readonly string[]): string => `
 declare missing text;
 begin
   if not pg_try_advisory_xact_lock(${LOCK_KEY}) then
-    raise exception using errcode = '${BUSY}', message = 'another run is at work in this database';
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
   end if;
   ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
   lock table ${HISTORY_TABLE} in share row exclusive mode;
   select string_agg(v, ', ') into missing from unnest(${textArray(versions)}) v
     where not exists (select from ${HISTORY_TABLE} h where h.version = v);
@@ -130,8 +146,9 @@ function rememberObjects(whole: readonly string[]): string {
 }
 
 /** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
-function execution(down: Down): string {
+function execution(down: Down, { lockTimeout }: RevertOrder['settings']): string {
   return `
+  perform set_config('lock_timeout', '${lockTimeout}ms', true);
   ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
   ${LEAVE_NOTHING}
   begin
@@ -164,7 +181,7 @@ begin
     where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
   select array_agg(attrelid || '.' || attnum) into dropped from pg_attribute where attisdropped and attrelid = any (tables);
   begin
-    ${order.downs.map((down) => execution(down)).join('\n')}
+    ${order.downs.map((down) => execution(down, order.settings)).join('\n')}
     select array_agg(t) into gone from unnest(tables) t where not exists (select from pg_class c where c.oid = t);
     select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
       where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
@@ -213,7 +230,7 @@ function unit(down: Down, order: RevertOrder): string {
   return `
 declare losses text := current_setting('muva.losses', true);
 begin
-  ${execution(down)}
+  ${execution(down, order.settings)}
   delete from ${HISTORY_TABLE} where version = ${literal(down.version)};
   if not found then
     raise exception using errcode = '${HISTORY_CHANGED}', message = ${literal(down.version)};
@@ -231,7 +248,12 @@ end`;
  */
 function compareWithStart(order: RevertOrder): string {
   if (order.whole.length === 0)
-    return `begin perform set_config('muva.fingerprint', 'not compared', true); end`;
+    return deterministic(
+      '',
+      `update ${RUNS_TABLE} r set objects = f.objects, fingerprint_after = f.fingerprint from (${FINGERPRINT_ROW}) f
+        where r.objects is not null;
+      perform set_config('muva.fingerprint', 'not compared', true);`,
+    );
   const known = `(select count(*) = ${order.whole.length} from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) and changes is not null)`;
   const changed = (runs: readonly string[]): string => `
     select distinct on (kind, schema, name) kind, schema, name, before from ${RUNS_TABLE} r, lateral ${changeRows('r.changes')} c
