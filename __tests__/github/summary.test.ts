@@ -107,7 +107,7 @@ describe('summaryOf', () => {
     for (const expected of [
       '| migrate | ✅ passed | 20 ms | 1 applied. |',
       'section health',
-      '| <code>20250102000000&#95;rooms</code> | taken back | 5 ms |  |',
+      '| <code>20250102000000&#95;rooms</code> | taken back | 5 ms |\n',
       `https://github.com/octocat/hotel/commit/${'a'.repeat(40)}`,
       '| 1 | rolled-back |',
       'Internal &#124; Error',

@@ -38,10 +38,14 @@ export function link(text: string, url: string | undefined): string {
   return url === undefined ? code(text) : `<a href="${url.replace(/[&<>"|]/g, reference)}">${code(text)}</a>`;
 }
 
-/** A table of cells that are Markdown already; rows above `most` are counted instead of shown. */
+/**
+ * A table of cells that are Markdown already; rows above `most` are counted instead of shown, and a last column
+ * with nothing in it is left out.
+ */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], most = 200): string[] {
   if (rows.length === 0) return [];
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const columns = rows.some((row) => row.at(-1) !== '') ? head.length : head.length - 1;
+  const line = (cells: readonly string[]): string => `| ${cells.slice(0, columns).join(' | ')} |`;
   const rest = rows.length - most;
   return [
     '',

@@ -46,7 +46,7 @@ export function summaryOf(report: Report, around: Around, limit = SUMMARY_LIMIT)
     `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
     '',
     ...headline(report, run),
-    ...problemSection('What went wrong', report.problems, run),
+    ...problemSection('What went wrong', withoutNext(report), run),
     ...(report.next === undefined ? [] : [`**Next:** ${escapeText(report.next)}`, '']),
     ...phaseTable(report.phases),
     ...planSection(report, around.planned ?? []),
@@ -81,12 +81,10 @@ function headline(report: Report, run: Run): string[] {
   const { facts } = report;
   const count = (list: readonly string[] | undefined, word: string): string[] =>
     list && list.length > 0 ? [`${list.length} ${word}`] : [];
+  const { previousSha: before, deployedSha: now } = facts;
+  const from = before === undefined || before === now ? '' : `${commit(before, run)} → `;
   const commits =
-    facts.deployedSha === undefined
-      ? []
-      : [
-          `${facts.previousSha ? `${commit(facts.previousSha, run)} → ` : ''}${commit(facts.deployedSha, run)}`,
-        ];
+    now === undefined ? [] : [`${from}${commit(now, run)}${before === now ? ' stays live' : ''}`];
   const parts = [
     ...(facts.applied === undefined ? count(facts.pending, 'pending') : count(facts.applied, 'applied')),
     ...count(facts.reverted, 'reverted'),
@@ -114,6 +112,13 @@ function problemSection(title: string, problems: readonly Problem[], run: Run): 
     ...(rest > 0 ? [`${rest} more are in the report file.`] : []),
     '',
   ];
+}
+
+/** The problems, without the next action that the summary names on a line of its own. */
+function withoutNext(report: Report): Problem[] {
+  return report.problems.map(({ next, ...problem }) =>
+    next === undefined || next === report.next ? problem : { ...problem, next },
+  );
 }
 
 function problemItem(problem: Problem, run: Run): string[] {

@@ -16,7 +16,7 @@ export function timeline(report: Report): string[] {
         ? step.milliseconds * THINNEST >= report.milliseconds
         : step.outcome !== 'skipped',
     );
-  if (ran.length === 0) return [];
+  if (!report.phases.some((phase) => phase.steps.length > 0)) return [];
   const shown = new Set([...ran].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, MOST_BARS));
   const lines = [
     '```mermaid',
@@ -25,15 +25,17 @@ export function timeline(report: Report): string[] {
     `    axisFormat ${report.milliseconds < 10_000 ? '%S.%L' : '%H:%M:%S'}`,
   ];
   for (const phase of report.phases) {
-    const steps = phase.steps.filter((step) => shown.has(step));
-    if (steps.length === 0) continue;
+    if (phase.outcome === 'skipped') continue;
+    const own = phase.steps.filter((step) => shown.has(step));
+    // A phase whose steps are all too short is one bar itself.
+    const steps = own.length > 0 ? own : [{ ...phase, name: phase.phase }];
     lines.push(`    section ${phase.phase}`, ...steps.map(bar));
   }
   lines.push('```');
   return lines;
 }
 
-function bar(step: Step): string {
+function bar(step: Pick<Step, 'name' | 'outcome' | 'startedAt' | 'milliseconds'>): string {
   const state = step.outcome === 'passed' ? 'done' : 'crit';
   const end = Math.round(step.startedAt + Math.max(1, step.milliseconds));
   return `    ${title(step.name)} :${state}, ${Math.round(step.startedAt)}, ${end}`;
