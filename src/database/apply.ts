@@ -4,7 +4,7 @@ import type { Batch } from './batches.js';
 import { nameBlockers } from './blockers.js';
 import { HISTORY_TABLE } from './bookmark.js';
 import { sendExplicit } from './explicit.js';
-import { fileProblem } from './file-error.js';
+import { fileProblem, unitOf } from './file-error.js';
 import { lookUnderLock } from './resolve.js';
 import { DOES_NOT_VERIFY, verificationProblems } from './schema-facts.js';
 import {
@@ -16,6 +16,8 @@ import {
   newMarker,
   type Sent,
   serverProblem,
+  timesMessage,
+  timesOf,
 } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { batchMessage, CODES } from './unit.js';
@@ -80,7 +82,8 @@ export async function applyBatch(
 
 async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchContext): Promise<Sent> {
   const marker = newMarker();
-  const { message, units } = batchMessage(batch.files, { ...context, marker });
+  const blind = tools.database.transport === 'management-api';
+  const { message, units } = batchMessage(batch.files, { ...context, marker, distinctLines: blind });
   const sent: Sent = {
     times: [],
     current: undefined,
@@ -91,13 +94,15 @@ async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchConte
     },
   };
   try {
-    await tools.database.send(message, {
+    const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
       deadline: context.rules.statementTimeout + GRACE,
       signal: tools.signal,
       onNotice: markerReader(tools, marker, batch, sent),
     });
+    if (blind) sent.times = timesOf(results);
   } catch (error) {
     sent.error = error;
+    if (blind && error instanceof SqlError) sent.current = unitOf(units, error);
   }
   return sent;
 }

@@ -24,6 +24,8 @@ export interface SendOptions {
  */
 export interface Database {
   readonly transport: Transport;
+  /** The role that a session of a temporary login works as; it has to be taken again after a RESET ROLE. */
+  readonly role?: string | undefined;
   /**
    * Told the pid that the server's own `pg_backend_pid()` gave: where another one was announced at connecting,
    * a pooler stands in between, and `transport` says so from then on.

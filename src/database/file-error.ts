@@ -58,9 +58,25 @@ function placeOf(
 }
 
 function statementAt(lines: readonly StatementLine[], where: string | undefined): StatementLine | undefined {
-  const calls = [...(where ?? '').matchAll(/inline_code_block\D+(\d+)/g)];
-  const line = Number(calls[calls.length - 1]?.[1] ?? Number.NaN);
+  const line = outermostLine(where);
   return lines.find((each) => each.line === line);
+}
+
+/** The line of our own body, the last one in the call stack. */
+function outermostLine(where: string | undefined): number | undefined {
+  const calls = [...(where ?? '').matchAll(/inline_code_block\D+(\d+)/g)];
+  const line = calls[calls.length - 1]?.[1];
+  return line === undefined ? undefined : Number(line);
+}
+
+/** Which of several units an error came from, where no notice told: their lines are distinct then. */
+export function unitOf(
+  units: readonly { lines: readonly StatementLine[] }[],
+  error: SqlError,
+): number | undefined {
+  const line = outermostLine(error.where);
+  const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
+  return found === -1 ? undefined : found;
 }
 
 /** Syntax errors come without a call stack, but with the statement. */

@@ -17,7 +17,7 @@ import {
   CHECK_DEFERRED,
   CODES,
   finishFile,
-  LEAVE_NOTHING,
+  leaveNothing,
   localSettings,
   opening,
   type StatementLine,
@@ -145,7 +145,7 @@ function recordPart(run: Run, index: number): string {
   const { file, context } = run;
   const last = index === file.shape.segments.length - 1;
   if (!last)
-    return `${LEAVE_NOTHING}${CHECK_DEFERRED}
+    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
   insert into ${PARTIAL_TABLE} (version, run_id, done, prefix) values (${literal(file.version)}, ${literal(context.run.id)}, ${index + 1}, ${literal(prefixOf(file, index + 1))})
     on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
       building = null, updated_at = now();`;

@@ -7,6 +7,7 @@ import type { DatabaseAddress } from '../settings/database-url.js';
 import { codeOf, connectProblem } from './connect-problem.js';
 import type { Database, SendOptions, StatementResult, Transport } from './connection.js';
 import { LostConnection, SqlError } from './sql-error.js';
+import { identifier } from './sql-text.js';
 
 export interface OpenOptions {
   /** Told of retries. */
@@ -18,6 +19,8 @@ export interface OpenOptions {
   label?: string;
   /** Milliseconds to keep trying to connect. */
   connectFor?: number;
+  /** Taken with SET ROLE after connecting, so that what is made belongs to it and not to a temporary login. */
+  role?: string;
 }
 
 /** One attempt to connect; a far database on a loaded network needs a few seconds. */
@@ -45,6 +48,7 @@ export function openPostgres(
     // Without a listener an idle disconnect would end the whole process.
     opened.on('error', forget);
     opened.on('end', forget);
+    if (options.role !== undefined) await opened.query(`set role ${identifier(options.role)}`);
     client = opened;
     return opened;
   };
@@ -65,6 +69,7 @@ export function openPostgres(
     get transport() {
       return transport;
     },
+    role: options.role,
     confirmBackend(pid) {
       const announced = (client as { processID?: number } | undefined)?.processID;
       // A pooler announces a process id of its own: what looked like a direct connection goes through one.

@@ -2,8 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { Log } from '../base/log.js';
 import type { Problem } from '../base/report.js';
 import { type Batch, name } from './batches.js';
-import type { Database, SendOptions } from './connection.js';
+import { MIGRATIONS_TABLE } from './bookmark.js';
+import type { Database, SendOptions, StatementResult } from './connection.js';
+import { lastRow } from './migration-history.js';
 import type { SqlError } from './sql-error.js';
+import { textArray } from './sql-text.js';
 import type { UnitContext } from './unit.js';
 
 export interface ApplyTools {
@@ -64,4 +67,23 @@ export function serverProblem(error: SqlError): Problem {
     code: error.code,
     ...(error.hint === undefined ? {} : { next: error.hint }),
   };
+}
+
+/** For a transport without notices: asks, at the end of the message, when each file was done. */
+export function timesMessage(files: Batch['files']): string {
+  const versions = textArray(files.map((file) => file.version));
+  return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
+    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
+}
+
+export function timesOf(results: readonly StatementResult[]): FileTime[] {
+  const { times } = lastRow(results);
+  if (typeof times !== 'string') return [];
+  const { start, ends } = JSON.parse(times) as { start: number; ends: number[] | null };
+  // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
+  const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
+  return (ends ?? []).map((end, index) => {
+    const begin = ends?.[index - 1] ?? start;
+    return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
+  });
 }

@@ -12,7 +12,7 @@ import {
 import type { MigrationFile } from './migration-files.js';
 import { HISTORY_HASH_SQL, historyHash } from './migration-history.js';
 import { splitAsCli } from './split.js';
-import { dollarQuote, literal, textArray } from './sql-text.js';
+import { dollarQuote, identifier, literal, textArray } from './sql-text.js';
 
 /** Own error codes; class MV is used by nobody else. Verification raises MV1xx. */
 export const CODES = {
@@ -40,6 +40,10 @@ export interface UnitContext {
   position: number;
   /** Told apart from anything that a file prints. */
   marker: string;
+  /** As `Database.role`. */
+  role?: string | undefined;
+  /** Where no notice tells which file is under way, line numbers do: no two units then share any. */
+  distinctLines?: boolean;
   /** Under which name the lease is ours, where one is taken. */
   holder?: string;
   /** SQL for the same transaction: before the first file, and after the last (the verification, the fingerprint). */
@@ -88,8 +92,13 @@ export function historyRow(file: Pick<MigrationFile, 'version' | 'name' | 'sourc
 }
 
 /** Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client. */
-export const LEAVE_NOTHING = `
+export const LEAVE_NOTHING = leaveNothing(undefined);
+
+/** The same, for a session that works as a role which a RESET ROLE would leave. */
+export function leaveNothing(role: string | undefined): string {
+  return `
   execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
+  ${role === undefined ? '' : `execute ${literal(`set role ${identifier(role)}`)};`}
   execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
   execute 'discard temp'; execute 'discard sequences';
   perform case when objsubid = 1
@@ -97,6 +106,7 @@ export const LEAVE_NOTHING = `
       else pg_catalog.pg_advisory_unlock(classid::int, objid::int) end
     from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()
       and not (classid = 0 and objid = ${LOCK_KEY});`;
+}
 
 /** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
 export const CHECK_DEFERRED = `
@@ -126,13 +136,14 @@ export function fileUnit(
   index: number,
   recorded: readonly string[],
   context: UnitContext,
+  padding = 0,
 ): Unit {
   const { source, statements } = file.shape;
-  let body = 'declare started timestamptz := clock_timestamp(); begin\n';
+  let body = `declare started timestamptz := clock_timestamp(); begin\n${'\n'.repeat(padding)}`;
   body += `raise info '${context.marker} start ${index}';\n`;
   body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
   const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-  const { text, lines } = statementLines(source, pieces, 4);
+  const { text, lines } = statementLines(source, pieces, 4 + padding);
   body += text;
   body += `${finishFile(file, index, recorded, context)}
   raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
@@ -166,7 +177,7 @@ export function finishFile(
   context: UnitContext,
 ): string {
   const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
-  return `${LEAVE_NOTHING}${CHECK_DEFERRED}
+  return `${leaveNothing(context.role)}${CHECK_DEFERRED}
   if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
   if ${HISTORY_HASH_SQL} <> ${literal(historyHash(recorded))} then ${tampered} end if;
   ${historyRow(file)}
@@ -179,12 +190,14 @@ export function batchMessage(
   context: UnitContext,
 ): { message: string; units: Unit[] } {
   const recorded = [...context.recorded, ...context.baseline.map((file) => file.version)];
+  let lines = 0;
   const units = files.map((file, index) => {
-    const unit = fileUnit(file, index, recorded, context);
+    const unit = fileUnit(file, index, recorded, context, context.distinctLines ? lines : 0);
+    lines += file.source.split('\n').length + 100;
     recorded.push(file.version);
     return unit;
   });
   const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
-  const message = [opening({ ...context }), ...units.map((unit) => unit.sql), closing].join('\n');
+  const message = [opening(context), ...units.map((unit) => unit.sql), closing].join('\n');
   return { message, units };
 }

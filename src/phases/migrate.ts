@@ -157,11 +157,12 @@ function batchContext(
 async function runBatch(
   tools: Tools,
   batch: Batch,
-  context: BatchContext,
+  planned: BatchContext,
   plan: DatabasePlan,
 ): Promise<BatchOutcome> {
   const { database, log, signal } = tools;
   if (!database) throw new Error('no database was opened');
+  const context = { ...planned, role: database.role };
   const apply = { database, log, signal };
   if (batch.mode !== 'outside') return applyBatch(apply, batch, context);
   const partial = plan.look?.partial.find((row) => row.version === batch.files[0]!.version);

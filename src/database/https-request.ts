@@ -1,0 +1,87 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+
+export interface Answer {
+  status: number;
+  contentType: string;
+  /** Seconds that the server asks to wait; undefined where it does not say. */
+  retryAfter: number | undefined;
+  body: string;
+}
+
+export interface Request {
+  url: string;
+  method: 'GET' | 'POST';
+  headers: OutgoingHttpHeaders;
+  body?: string;
+  caCertificate?: string;
+  /** Milliseconds for the whole exchange. */
+  deadline: number;
+  signal?: AbortSignal;
+}
+
+/** No connection was made, so nothing was asked of the server. */
+export class NotSent extends Error {
+  readonly code: string;
+  constructor(code: string) {
+    super(`no connection was made: ${code}`);
+    this.name = 'NotSent';
+    this.code = code;
+  }
+}
+
+/** One HTTP exchange; node:https and not fetch, because fetch cannot be given a certificate authority. */
+export async function exchangeHttp(request: Request): Promise<Answer> {
+  const secure = request.url.startsWith('https:');
+  const [{ request: start }, tls] = await Promise.all([
+    secure ? import('node:https') : import('node:http'),
+    import('node:tls'),
+  ]);
+  return new Promise((resolve, reject) => {
+    let connected = false;
+    const outgoing = start(
+      request.url,
+      {
+        method: request.method,
+        headers: {
+          ...request.headers,
+          ...(request.body === undefined ? {} : { 'content-length': Buffer.byteLength(request.body) }),
+        },
+        // An agent would keep the connection, and a kept connection may be dead by the next message.
+        agent: false,
+        ...(request.signal ? { signal: request.signal } : {}),
+        ...(secure && request.caCertificate !== undefined
+          ? { ca: [...tls.rootCertificates, request.caCertificate] }
+          : {}),
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', fail);
+        response.on('end', () => {
+          clearTimeout(timer);
+          resolve({
+            status: response.statusCode ?? 0,
+            contentType: response.headers['content-type'] ?? '',
+            retryAfter: Number(response.headers['retry-after']) || undefined,
+            body: Buffer.concat(chunks).toString('utf8'),
+          });
+        });
+      },
+    );
+    const timer = setTimeout(
+      () => outgoing.destroy(Object.assign(new Error('no answer in time'), { code: 'DEADLINE' })),
+      request.deadline,
+    );
+    const fail = (error: Error & { code?: string }): void => {
+      clearTimeout(timer);
+      reject(connected ? error : new NotSent(error.code ?? 'ENDED'));
+    };
+    outgoing.on('socket', (socket) => {
+      socket.once(secure ? 'secureConnect' : 'connect', () => {
+        connected = true;
+      });
+    });
+    outgoing.on('error', fail);
+    outgoing.end(request.body);
+  });
+}
