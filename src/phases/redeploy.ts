@@ -1,14 +1,21 @@
 import { randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { formatBytes } from '../base/bytes.js';
 import { formatDuration } from '../base/duration.js';
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Cancelled, type Facts, Failure, type PhaseReport, type Problem } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { exactCommit } from '../vps/exact-commit.js';
-import type { Fleet } from '../vps/fleet.js';
+import type { Fleet, Host } from '../vps/fleet.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
+import { packBuild } from '../vps/pack-build.js';
 import { deployRequest, rollbackRequest, type VpsRun } from '../vps/requests.js';
 import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
+import { storeFile } from '../vps/store-file.js';
 
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
@@ -48,6 +55,7 @@ async function bring(
   looks: readonly HostLook[],
   record: PhaseRecord,
 ): Promise<HostEnd[]> {
+  const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
   const absent = looks.some((look) => look.facts?.layout === 'absent');
   const cloneUrl =
     absent && run.run.repository ? `${run.run.serverUrl}/${run.run.repository}.git` : undefined;
@@ -58,7 +66,43 @@ async function bring(
     ...(cloneUrl === undefined ? {} : { cloneUrl }),
   });
   const undo = rollbackRequest(run, randomUUID(), { undo: run.run.id });
-  return rollOut(fleet, { request, undo, maxParallel: run.vps.maxParallel, signal }, { log, record });
+  const plan = { request, undo, packed, maxParallel: run.vps.maxParallel, signal };
+  return rollOut(fleet, plan, { log, record });
+}
+
+/** Packs the build of this job and streams it to every host; resolves with its path on each. */
+async function sendBuild(
+  fleet: Fleet,
+  run: VpsRun,
+  sha: string,
+  looks: readonly HostLook[],
+  record: PhaseRecord,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'muva-build-'));
+  try {
+    const { workingDirectory } = run;
+    const { buildOutput, sharedPaths } = run.vps;
+    const build = await record.step(
+      'pack the build',
+      () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder }),
+      ({ bytes, paths }) => `${formatBytes(bytes)}: ${paths.join(', ')}`,
+    );
+    const send = (host: Host): Promise<string> => {
+      const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
+      if (place === undefined)
+        throw new Failure({ message: `${host.prefix}no folder to store the build in` });
+      const name = `${sha.slice(0, 12)}-${randomUUID()}.tgz`;
+      return storeFile(
+        host,
+        { folder: `${place}/incoming`, name, content: createReadStream(build.file) },
+        signal,
+      );
+    };
+    return await record.step('send the build', () => Promise.all(fleet.hosts.map(send)));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** The outputs of all hosts in one: the first host's commits, the worst downtime. Pure. */

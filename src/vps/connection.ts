@@ -37,7 +37,7 @@ export interface Connection {
   readonly lost: boolean;
   exec(command: string, options?: ExecOptions): Promise<ExecResult>;
   /** A stream to another server, as seen from this one. */
-  forward(address: Address): Promise<Duplex>;
+  forward(target: Target): Promise<Duplex>;
   close(): void;
 }
 
@@ -173,14 +173,13 @@ function connectionOf(client: Client, server: string, stream: Duplex): Connectio
       return lost || stream.destroyed;
     },
     exec: (command, options) => exec(client, server, command, options),
-    forward: ({ host, port }) =>
+    forward: ({ server: other, address: { host, port } }) =>
       new Promise((resolve, reject) => {
         client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
           if (!error) return resolve(channel);
+          // `reason` stands only in an answer of the jump host; without one the connection to it is gone.
           const answered = 'reason' in error && error.reason !== '';
-          reject(
-            sshError(answered ? 'unreachable' : 'lost', server, answered ? 'from the jump host' : undefined),
-          );
+          reject(answered ? sshError('unreachable', other, 'from the jump host') : sshError('lost', server));
         });
       }),
     close() {

@@ -168,6 +168,12 @@ function send(session: ClientChannel, stdin: ExecOptions['stdin']): void {
     session.end(stdin ?? '');
     return;
   }
-  stdin.on('error', () => session.close());
-  stdin.pipe(session);
+  // A source that breaks must not look like its end: the session is closed, and the command counts as lost.
+  const stop = (): void => {
+    if (!stdin.readableEnded) session.close();
+  };
+  stdin.on('error', stop);
+  stdin.on('close', stop);
+  if (stdin.destroyed) stop();
+  else stdin.pipe(session);
 }

@@ -147,7 +147,7 @@ async function openConnection(
     signal,
     ...(options.readyTimeout === undefined ? {} : { readyTimeout: options.readyTimeout }),
     ...(options.patience === undefined ? {} : { patience: options.patience }),
-    ...(via ? { open: async ({ address }) => (await via.connection()).forward(address) } : {}),
+    ...(via ? { open: async (to) => (await via.connection()).forward(to) } : {}),
     onRetry: (error, waitMs) =>
       options.log({
         kind: 'progress',

@@ -82,15 +82,13 @@ export interface DeployDetails {
   /** The same for all hosts of one phase. */
   invocation: string;
   cutover: 'at-once' | 'on-go';
-  /** Path of the packed build on the host. */
-  packedBuild?: string;
   /** Where a host without a checkout gets one from, when no repository-url is given. */
   cloneUrl?: string;
 }
 
 export function deployRequest(settings: VpsRun, details: DeployDetails): DeployRequest {
   const { vps } = settings;
-  const { sha, invocation, cutover, packedBuild, cloneUrl } = details;
+  const { sha, invocation, cutover, cloneUrl } = details;
   return {
     command: 'deploy',
     app: appRequest(settings),
@@ -114,7 +112,6 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
     timeout: vps.deployTimeout,
     cutover,
     goLease: GO_LEASE,
-    ...(packedBuild === undefined ? {} : { packedBuild }),
   };
 }
 

@@ -16,6 +16,8 @@ export interface RolloutPlan {
   request: DeployRequest;
   /** Undoes on one host what the deploy did there. */
   undo: RollbackRequest;
+  /** Path of the packed build on each host, in their order; empty where the hosts build themselves. */
+  packed: readonly string[];
   /** Hosts that cut over at the same time, after the first alone. */
   maxParallel: number;
   signal: AbortSignal;
@@ -50,7 +52,10 @@ export function isGood(end: HostEnd): boolean {
 export async function rollOut(fleet: Fleet, plan: RolloutPlan, audience: Audience): Promise<HostEnd[]> {
   const several = fleet.hosts.length > 1;
   const request: DeployRequest = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
-  const running = fleet.hosts.map((host) => begin(fleet, host, request, audience));
+  const running = fleet.hosts.map((host, index) => {
+    const packedBuild = plan.packed[index];
+    return begin(fleet, host, packedBuild === undefined ? request : { ...request, packedBuild }, audience);
+  });
   const stop = (why: string): Promise<void> => stopAll(fleet, running, request, audience, why);
   const onAbort = (): void => void stop('cancelled');
   if (plan.signal.aborted) onAbort();

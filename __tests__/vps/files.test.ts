@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { after, before, describe, test } from 'node:test';
+import { Failure } from '../../src/base/report.js';
+import { exactCommit } from '../../src/vps/exact-commit.js';
+import { type Fleet, openFleet } from '../../src/vps/fleet.js';
+import { packBuild, pathsToPack } from '../../src/vps/pack-build.js';
+import { storeFile } from '../../src/vps/store-file.js';
+import { type Origin, startOrigin } from '../servers/origin.js';
+import { type Sshd, startSshd } from '../servers/sshd.js';
+import { startWire, type Wire } from '../servers/wire.js';
+import { sshSettings } from './fleet-settings.js';
+
+describe('storing a file on a server', () => {
+  let server: Sshd;
+  let wire: Wire;
+  let fleet: Fleet;
+  before(async () => {
+    server = await startSshd();
+    wire = await startWire(server);
+    fleet = openFleet({ ssh: sshSettings([server], { ports: [wire.port] }) }, { dist: '', log: () => {} });
+  });
+  after(async () => {
+    await fleet.close();
+    await wire.stop();
+    await server.stop();
+  });
+
+  test('it arrives whole, 0600, in a folder 0700, whatever the names hold', async () => {
+    const folder = join(server.home, 'it\'s a $(folder) with `all` "of" it\\');
+    const bytes = randomBytes(3_000_000);
+    const content = Readable.from([bytes.subarray(0, 10), bytes.subarray(10)]);
+    const path = await storeFile(fleet.hosts[0]!, { folder, name: 'a b;c.dump', content });
+    assert.equal(path, `${folder}/a b;c.dump`);
+    assert.ok(readFileSync(path).equals(bytes));
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.equal(statSync(folder).mode & 0o777, 0o700);
+    assert.deepEqual(readdirSync(folder), ['a b;c.dump']);
+  });
+
+  test('cut on the way, it is never taken for the whole', async () => {
+    const folder = join(server.home, 'cut');
+    const content = Readable.from(
+      (async function* () {
+        yield Buffer.alloc(100_000);
+        while (!existsSync(folder)) await new Promise((resolve) => setTimeout(resolve, 10));
+        wire.cut('reset');
+        yield Buffer.alloc(100_000);
+      })(),
+    );
+    await assert.rejects(storeFile(fleet.hosts[0]!, { folder, name: 'x', content }), Failure);
+    assert.ok(!readdirSync(folder).includes('x'));
+  });
+
+  test('a source that breaks is told, and leaves nothing', async () => {
+    const folder = join(server.home, 'broken');
+    const content = new Readable({
+      read() {
+        this.push('half');
+        this.destroy(new Error('pg_dump ended with 1'));
+      },
+    });
+    await assert.rejects(storeFile(fleet.hosts[0]!, { folder, name: 'x', content }), /pg_dump ended with 1/);
+    assert.deepEqual(readdirSync(folder), []);
+  });
+
+  test('a folder that cannot be made is told with what the server said', async () => {
+    const file = join(server.home, 'file');
+    writeFileSync(file, '');
+    chmodSync(file, 0o400);
+    const stored = storeFile(fleet.hosts[0]!, {
+      folder: `${file}/below`,
+      name: 'x',
+      content: Readable.from(['1']),
+    });
+    await assert.rejects(stored, /Not a directory|File exists/);
+  });
+});
+
+describe('the build of this job', () => {
+  let origin: Origin;
+  let checkout: string;
+  let work: string;
+  before(() => {
+    work = mkdtempSync(join(tmpdir(), 'muva-pack-'));
+    origin = startOrigin({
+      'package.json': '{}',
+      '.gitignore': 'node_modules\ndist\n.env*\nuploads\n.next\n',
+    });
+    checkout = join(work, 'checkout');
+    origin.git('clone', '-q', origin.url, checkout);
+    for (const [path, text] of Object.entries({
+      'dist/index.js': 'built',
+      'node_modules/a/index.js': 'module',
+      'node_modules/.cache/x': 'cache',
+      '.next/BUILD_ID': 'id',
+      '.next/cache/big': 'cache',
+      '.env.local': 'SECRET=1',
+      'uploads/photo': 'photo',
+    })) {
+      mkdirSync(dirname(join(checkout, path)), { recursive: true });
+      writeFileSync(join(checkout, path), text);
+    }
+  });
+  after(() => {
+    origin.stop();
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  const pack = (change: { buildOutput?: string[]; sha?: string; workingDirectory?: string } = {}) =>
+    packBuild({
+      workingDirectory: checkout,
+      sha: origin.head(),
+      buildOutput: [],
+      sharedPaths: ['uploads'],
+      folder: work,
+      ...change,
+    });
+  const listed = (file: string): string[] =>
+    execFileSync('tar', ['-tzf', file], { encoding: 'utf8' })
+      .split('\n')
+      .filter((path) => path !== '' && !path.endsWith('/'))
+      .sort();
+
+  test('everything that git ignores is packed, without caches, env files and shared paths', async () => {
+    const { file, bytes } = await pack();
+    assert.deepEqual(listed(file), ['.next/BUILD_ID', 'dist/index.js', 'node_modules/a/index.js']);
+    assert.equal(statSync(file).size, bytes);
+  });
+
+  test('build-output names what is packed beside node_modules, and must be there', async () => {
+    assert.deepEqual(listed((await pack({ buildOutput: ['dist'] })).file), [
+      'dist/index.js',
+      'node_modules/a/index.js',
+    ]);
+    await assert.rejects(pack({ buildOutput: ['out'] }), /build-output names out/);
+  });
+
+  test('a checkout at another commit is refused', async () => {
+    await assert.rejects(pack({ sha: 'f'.repeat(40) }), /the checkout is at .*, not at ffffffffffff/);
+  });
+
+  test('without a build it is refused', async () => {
+    const bare = join(work, 'bare');
+    origin.git('clone', '-q', origin.url, bare);
+    await assert.rejects(pack({ workingDirectory: bare }), /found no build/);
+  });
+
+  test('paths: env files and shared paths below folders are left out too', () => {
+    const ignored = [
+      'apps/web/.env',
+      'apps/web/dist/',
+      'uploads/old/',
+      '.env.production',
+      'apps/web/node_modules/',
+      '',
+    ];
+    assert.deepEqual(pathsToPack(ignored, [], ['uploads']), ['apps/web/dist', 'apps/web/node_modules']);
+    assert.deepEqual(pathsToPack(ignored, ['out'], []), ['out', 'apps/web/node_modules']);
+  });
+});
+
+describe('the exact commit', () => {
+  test('a full SHA is taken as it is; branches and tags are resolved in the checkout; the rest is refused', async () => {
+    const origin = startOrigin({ a: '1' });
+    const work = mkdtempSync(join(tmpdir(), 'muva-ref-'));
+    try {
+      const first = origin.head();
+      origin.git('tag', 'v1.0');
+      const second = origin.commit({ a: '2' });
+      origin.git('push', '-q', 'origin', 'v1.0');
+      origin.git('clone', '-q', origin.url, work);
+      assert.equal(await exactCommit('f'.repeat(40), work), 'f'.repeat(40));
+      assert.equal(await exactCommit('main', work), second);
+      assert.equal(await exactCommit('v1.0', work), first);
+      assert.equal(await exactCommit(first.slice(0, 10), work), first);
+      // The branch as the job checked it out, not as it has moved meanwhile.
+      origin.commit({ a: '3' });
+      assert.equal(await exactCommit('main', work), second);
+      await assert.rejects(exactCommit('nothing', work), /is not a commit of the checkout/);
+      await assert.rejects(exactCommit('main', join(work, 'missing')), /is not a commit of the checkout/);
+    } finally {
+      origin.stop();
+      rmSync(work, { recursive: true, force: true });
+    }
+  });
+});
+
+test('the digest of a packed build does not change on the way', async () => {
+  const server = await startSshd({ kind: 'embedded' });
+  const fleet = openFleet({ ssh: sshSettings([server]) }, { dist: '', log: () => {} });
+  try {
+    const bytes = randomBytes(1_000_000);
+    const digest = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
+    const path = await storeFile(fleet.hosts[0]!, {
+      folder: server.home,
+      name: 'b.tgz',
+      content: Readable.from([bytes]),
+    });
+    assert.equal(digest(readFileSync(path)), digest(bytes));
+  } finally {
+    await fleet.close();
+    await server.stop();
+  }
+});

@@ -1,0 +1,65 @@
+import { randomUUID } from 'node:crypto';
+import { type Readable, Transform } from 'node:stream';
+import { Failure } from '../base/report.js';
+import { commandLine, quote } from '../base/shell.js';
+import { exitProblem } from './exit-status.js';
+import { asFailure, type Host } from './fleet.js';
+
+/** Fixed texts without quotes in them; folder and name come as words behind them. */
+const RECEIVE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2"';
+const KEEP = '[ "$(wc -c <"$1/$2")" -eq "$4" ] && mv -- "$1/$2" "$1/$3" || { rm -f -- "$1/$2"; exit 65; }';
+const DROP = 'rm -f -- "$1/$2"';
+
+/**
+ * Streams a file into a folder of a host, readable for its user alone, and resolves with its path. It gets its name
+ * only once it is complete there: what was cut on the way is removed and never taken for the whole.
+ */
+export async function storeFile(
+  host: Host,
+  file: { folder: string; name: string; content: Readable },
+  signal?: AbortSignal,
+): Promise<string> {
+  const part = `.${randomUUID()}.part`;
+  const watched = signal ? { signal } : {};
+  let bytes = 0;
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      done(null, chunk);
+    },
+  });
+  file.content.on('error', (error) => counted.destroy(error));
+  let broken: Error | undefined;
+  counted.on('error', (error) => {
+    broken = error;
+  });
+  try {
+    await mustRun(host, RECEIVE, [file.folder, part], { stdin: file.content.pipe(counted), ...watched });
+    if (broken) throw broken;
+    await mustRun(host, KEEP, [file.folder, part, file.name, String(bytes)], watched);
+  } catch (error) {
+    await host.exec(script(DROP, [file.folder, part]), { deadline: 10_000 }).catch(() => {});
+    throw asFailure(broken ?? error);
+  }
+  return `${file.folder}/${file.name}`;
+}
+
+function script(text: string, words: readonly string[]): string {
+  return `${commandLine('sh', '-c')} '${text}' ${['sh', ...words].map(quote).join(' ')}`;
+}
+
+async function mustRun(
+  host: Host,
+  text: string,
+  words: readonly string[],
+  options: Parameters<Host['exec']>[1],
+): Promise<void> {
+  const result = await host.exec(script(text, words), options);
+  if (result.code === 0) return;
+  if (result.code === 65)
+    throw new Failure({ message: `${host.prefix}the file did not arrive whole`, next: 'Run the job again.' });
+  throw new Failure({
+    ...exitProblem(host.name, result),
+    next: 'Look at the room and the rights there: df -h; ls -ld of the folder.',
+  });
+}
