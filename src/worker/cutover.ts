@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type HealthFact, type Problem, problemsOf } from '../base/report.js';
 import type { DeployContext } from './deploy.js';
+import { carryEnvFiles } from './env-files.js';
 import { isSymlink, present } from './files.js';
 import { git } from './git.js';
 import { type DowntimeProbe, probeDowntime } from './health.js';
@@ -130,12 +131,24 @@ function noteReleases(found: Survey, stage: Stage, plan: Plan): void {
     envFiles: stage.envFiles,
     carriedChunks: stage.carriedChunks,
   });
-  if (!plan.from || readNote(state, plan.from.release)) return;
-  writeNote(state, plan.from.release, {
-    sha: plan.from.sha,
-    paths: plan.swaps.filter(({ had }) => had).map(({ incoming }) => incoming.slice(stage.folder.length + 1)),
-    envFiles: [],
-    carriedChunks: [],
+  if (plan.from && found.live !== undefined) noteLeaving(found, plan.from, stage, plan);
+}
+
+/** What moves away from the live release now, and its env files as they are now, is what a rollback brings back. */
+function noteLeaving(found: Survey, from: ReleaseRef, stage: Stage, plan: Plan): void {
+  const { state, releases } = found;
+  const note = readNote(state, from.release);
+  const moved = plan.swaps
+    .filter(({ had }) => had)
+    .map(({ incoming }) => incoming.slice(stage.folder.length + 1));
+  const envFiles = stage.envFiles.filter((path) => present(join(found.live!, path)));
+  if (found.strategy === 'in-place')
+    carryEnvFiles(found.live!, releaseFolder(releases, from.release), envFiles);
+  writeNote(state, from.release, {
+    sha: from.sha,
+    paths: [...new Set([...(note?.paths ?? []), ...moved])],
+    envFiles,
+    carriedChunks: note?.carriedChunks ?? [],
   });
 }
 

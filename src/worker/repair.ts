@@ -1,8 +1,8 @@
-import type { Problem } from '../base/report.js';
+import { type Problem, problemsOf } from '../base/report.js';
 import { remove } from './files.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from './journal.js';
 import { dropPlan, type Plan, readPlan } from './plan.js';
-import { findEntry, save } from './pm2.js';
+import { findEntry, type Instance, save } from './pm2.js';
 import { commandOf, programsIn } from './proc.js';
 import type { AppRequest, HealthRequest, RunRequest } from './protocol.js';
 import { readNote, releaseFolder, releaseNames } from './releases.js';
@@ -49,7 +49,7 @@ export async function repair(options: RepairOptions): Promise<void> {
   await teller.step(
     'repair',
     () => repairPlan(plan, what, options),
-    (live) => `run ${plan.run.id} was cut in its cutover; ${live?.sha ?? 'nothing'} is live again`,
+    (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`,
   );
 }
 
@@ -58,7 +58,7 @@ async function repairPlan(
   what: 'undo' | 'finish',
   options: RepairOptions,
 ): Promise<ReleaseRef | undefined> {
-  const { tools, state, app, run, health, port, teller } = options;
+  const { tools, state, app, teller } = options;
   const live = what === 'undo' ? plan.from : plan.to;
   const before =
     (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
@@ -70,31 +70,44 @@ async function repairPlan(
     } before anything else.`,
   };
   teller.warn(cut);
-  if (live) {
+  if (live) await revive(plan, live, before, options);
+  dropPlan(state);
+  return live;
+}
+
+/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
+async function revive(
+  plan: Plan,
+  live: ReleaseRef,
+  before: readonly Instance[],
+  { tools, state, app, run, health, port, teller }: RepairOptions,
+): Promise<void> {
+  const appName = app.restartCommand === undefined ? app.appName : undefined;
+  const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
+  try {
     await restart({ tools, app, state });
     if (port !== undefined)
       await verify({
         tools,
-        ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
+        ...(appName === undefined ? {} : { appName }),
         port,
         sha: live.sha,
         health,
         expectVersion: false,
         before,
       });
-    if (app.restartCommand === undefined) await save(tools);
-    if (what === 'undo') writeJournal(state, run, { event: 'repaired', ...live, detail: cut.message });
-    else
-      writeJournal(state, run, {
-        event: 'rolled-back',
-        ...live,
-        ...(plan.from ? { from: plan.from } : {}),
-        detail: cut.message,
-      });
-    writeState(state, { ...readState(state), live });
+    if (appName !== undefined) await save(tools);
+    writeJournal(state, run, {
+      event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
+      ...live,
+      ...from,
+    });
+  } catch (error) {
+    const [problem] = problemsOf(error);
+    teller.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });
+    writeJournal(state, run, { event: 'broken', ...live, detail: problem!.message });
   }
-  dropPlan(state);
-  return live;
+  writeState(state, { ...readState(state), live });
 }
 
 /**

@@ -150,7 +150,10 @@ export function planRollback(
       link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
     };
   const away = releaseFolder(releases, from?.release ?? 'unknown');
-  const paths = (readNote(state, to.release)?.paths ?? []).filter((path) => present(join(target, path)));
+  const note = readNote(state, to.release);
+  const paths = [...new Set([...(note?.paths ?? []), ...(note?.envFiles ?? [])])].filter((path) =>
+    present(join(target, path)),
+  );
   return {
     ...base,
     swaps: paths.map((path) => ({

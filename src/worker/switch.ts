@@ -38,6 +38,10 @@ async function resetCheckout(tools: Toolbox, folder: string, sha: string): Promi
 export function manualCommands(plan: Plan, to: 'from' | 'to', restart: string): string[] {
   const commands: string[] = [];
   for (const swap of plan.swaps) {
+    if (to === 'from' && !swap.had) {
+      commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
+      continue;
+    }
     const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
     commands.push(
       `[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`,

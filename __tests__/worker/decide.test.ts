@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { decideDeploy, decideRollback } from '../../src/worker/decide.js';
+import { type History, historyOf, type JournalEntry, parseJournal } from '../../src/worker/journal.js';
+import { previousVerified, prunable } from '../../src/worker/releases.js';
+
+const sha = (letter: string): string => letter.repeat(40);
+const ref = (name: string) => ({ release: `r${name}`, sha: sha(name) });
+
+/** `a` adopted, `+b:7` deployed by run 7 over what was live, `-a` rolled back to, `!c` cut over and put back. */
+function historyFrom(...words: string[]): History {
+  const entries: JournalEntry[] = [];
+  let live: string | undefined;
+  for (const word of words) {
+    const [what, run = '0'] = word.replace(/^[+!-]/, '').split(':') as [string, string?];
+    const base = { at: 0, run: { id: run, attempt: 1 } };
+    const from = live === undefined ? {} : { from: ref(live) };
+    if (word.startsWith('+')) {
+      entries.push({ ...base, event: 'cutover', ...ref(what), ...from });
+      entries.push({ ...base, event: 'verified', ...ref(what), ...from });
+    } else if (word.startsWith('!')) {
+      entries.push({ ...base, event: 'cutover', ...ref(what), ...from });
+      entries.push({ ...base, event: 'put-back', ...ref(live!), from: ref(what) });
+      continue;
+    } else if (word.startsWith('-')) entries.push({ ...base, event: 'rolled-back', ...ref(what), ...from });
+    else entries.push({ ...base, event: 'adopted', ...ref(what) });
+    live = what;
+  }
+  return historyOf(entries);
+}
+
+const all = (_release: string): boolean => true;
+
+describe('historyOf', () => {
+  test('reads what is live, verified and bad', () => {
+    const history = historyFrom('a', '+b:1', '!c:2', '+d:3', '-b:4');
+    assert.deepEqual(history.live, ref('b'));
+    assert.equal(history.liveVerified, true);
+    assert.deepEqual(
+      history.verified.map(({ release }) => release),
+      ['ra', 'rb', 'rd'],
+    );
+    assert.deepEqual([...history.badShas], [sha('d')]);
+  });
+
+  test('a release that only began to cut over is live but not verified', () => {
+    const history = historyOf([{ event: 'cutover', at: 0, run: { id: '1', attempt: 1 }, ...ref('a') }]);
+    assert.deepEqual([history.live, history.liveVerified], [ref('a'), false]);
+  });
+
+  test('a bad commit that is deployed and verified again is good again', () => {
+    assert.equal(historyFrom('a', '+b', '-a', '+b').badShas.size, 0);
+  });
+
+  test('row 103: a last line that a power cut tore is left out, and the rest stands', () => {
+    const whole = JSON.stringify({ event: 'adopted', at: 0, run: { id: '1', attempt: 1 }, ...ref('a') });
+    assert.equal(parseJournal(`${whole}\n${whole.slice(0, 40)}`).length, 1);
+    assert.equal(parseJournal(`${whole}\n${whole.slice(0, 40)}\n${whole}\n`).length, 2);
+  });
+});
+
+describe('decideDeploy', () => {
+  const question = {
+    sha: sha('b'),
+    explicit: false,
+    attempt: 1,
+    liveSha: sha('a'),
+    liveVerified: true,
+    olderThanLive: false,
+    history: historyFrom('a'),
+    envChanges: false,
+  };
+  const kinds: [string, Partial<typeof question>, string][] = [
+    ['a newer commit', {}, 'go'],
+    ['row 116: the live, verified commit', { sha: sha('a') }, 'unchanged'],
+    ['the live commit with another env file', { sha: sha('a'), envChanges: true }, 'go'],
+    ['the live commit that nobody verified', { sha: sha('a'), liveVerified: false }, 'go'],
+    ['row 118: an older commit that a newer run overtook', { olderThanLive: true }, 'newer-is-live'],
+    ['row 117: an old run started again', { olderThanLive: true, attempt: 2 }, 'refuse'],
+    [
+      'row 117: a commit that was live before',
+      { olderThanLive: true, history: historyFrom('b', '+a') },
+      'refuse',
+    ],
+    ['an older commit that a person named', { olderThanLive: true, explicit: true }, 'go'],
+    ['a commit marked bad', { history: historyFrom('a', '+b', '-a') }, 'refuse'],
+    [
+      'a commit marked bad that a person named',
+      { history: historyFrom('a', '+b', '-a'), explicit: true },
+      'go',
+    ],
+  ];
+  for (const [name, more, kind] of kinds)
+    test(`${name}: ${kind}`, () => assert.equal(decideDeploy({ ...question, ...more }).kind, kind));
+});
+
+describe('decideRollback', () => {
+  const to = (history: History, more: { undoRun?: string; to?: string }, isAvailable = all): string => {
+    const decision = decideRollback({ history, isAvailable, ...more });
+    return decision.kind === 'go' ? decision.to.release : 'nothing';
+  };
+  test('undoes what the named run deployed', () => {
+    assert.equal(to(historyFrom('a', '+b:1', '+c:2'), { undoRun: '2' }), 'rb');
+  });
+  test('undoes all deploys of the run, down to what was live before the first', () => {
+    assert.equal(to(historyFrom('a', '+b:1', '+c:2', '+d:2'), { undoRun: '2' }), 'rb');
+  });
+  test('a run that did not cut over, was put back, is undone or overtaken: nothing', () => {
+    assert.equal(to(historyFrom('a', '+b:1'), { undoRun: '9' }), 'nothing');
+    assert.equal(to(historyFrom('a', '+b:1', '!c:2'), { undoRun: '2' }), 'nothing');
+    assert.equal(to(historyFrom('a', '+b:1', '-a'), { undoRun: '1' }), 'nothing');
+    assert.equal(to(historyFrom('a', '+b:1', '+c:2'), { undoRun: '1' }), 'nothing');
+  });
+  test('lands on what really was live, not on the commit before: failures in between do not count', () => {
+    assert.equal(to(historyFrom('a', '!b:1', '!c:2', '+d:3'), { undoRun: '3' }), 'ra');
+  });
+  test('previous goes further back each time it is asked, and never toggles', () => {
+    assert.equal(to(historyFrom('a', '+b', '+c'), { to: 'previous' }), 'rb');
+    assert.equal(to(historyFrom('a', '+b', '+c', '-b'), { to: 'previous' }), 'ra');
+    assert.throws(
+      () => to(historyFrom('a', '+b', '+c', '-b', '-a'), { to: 'previous' }),
+      /no verified release/,
+    );
+  });
+  test('previous passes over releases that are bad or were pruned', () => {
+    assert.equal(to(historyFrom('a', '+b', '+c', '-b', '+d'), { to: 'previous' }), 'rb');
+    assert.equal(
+      to(historyFrom('a', '+b', '+c'), { to: 'previous' }, (release) => release !== 'rb'),
+      'ra',
+    );
+  });
+  test('a commit by its first letters, or a release by its name', () => {
+    assert.equal(to(historyFrom('a', '+b', '+c'), { to: sha('a').slice(0, 7) }), 'ra');
+    assert.equal(to(historyFrom('a', '+b', '+c'), { to: 'rb' }), 'rb');
+    assert.equal(to(historyFrom('a', '+b', '+c'), { to: 'rc' }), 'nothing');
+  });
+  test('row 104: a target that was pruned, or never was live, is refused', () => {
+    const history = historyFrom('a', '+b', '+c');
+    assert.throws(() => to(history, { to: sha('a') }, () => false), /has been pruned/);
+    assert.throws(() => to(history, { to: sha('e') }), /was never live/);
+  });
+});
+
+describe('pruning', () => {
+  const names = ['ra', 'rb', 'rc', 'rd', 're'];
+  const kept = (history: History, keep: number): string[] => {
+    const gone = prunable(names, history, keep, all);
+    return names.filter((name) => !gone.includes(name));
+  };
+  test('keeps the newest verified releases', () => {
+    assert.deepEqual(kept(historyFrom('a', '+b', '+c', '+d', '+e'), 2), ['rd', 're']);
+    assert.deepEqual(kept(historyFrom('a', '+b', '+c', '+d', '+e'), 4), ['rb', 'rc', 'rd', 're']);
+  });
+  test('never deletes the live one or the one a rollback would go to', () => {
+    const history = historyFrom('a', '+b', '+c', '+d', '+e', '-b');
+    assert.deepEqual(kept(history, 2), ['ra', 'rb']);
+    assert.deepEqual(previousVerified(history, all), ref('a'));
+  });
+  test('never deletes the only verified release', () => {
+    const history = historyOf([
+      ...['a'].map((name) => ({
+        event: 'adopted' as const,
+        at: 0,
+        run: { id: '0', attempt: 1 },
+        ...ref(name),
+      })),
+      { event: 'broken', at: 0, run: { id: '1', attempt: 1 }, ...ref('e') },
+    ]);
+    assert.ok(kept(history, 2).includes('ra'));
+  });
+});

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import {
+  applyAdoption,
+  applyShares,
+  applySwaps,
+  type Swap,
+  turnLink,
+  undoSwaps,
+} from '../../src/worker/plan.js';
+import { manualCommands } from '../../src/worker/switch.js';
+
+describe('a plan of renames', () => {
+  let root: string;
+  let swaps: Swap[];
+  const at = (...names: string[]): string => join(root, ...names);
+  const put = (path: string, text: string): void => {
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, text);
+  };
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'muva-plan-'));
+    for (const name of ['a', 'b', 'c']) {
+      put(at('live', name), 'old');
+      put(at('stage', name), 'new');
+    }
+    put(at('stage', 'added'), 'new');
+    swaps = ['a', 'b', 'c', 'added'].map((name) => ({
+      live: at('live', name),
+      incoming: at('stage', name),
+      kept: at('kept', name),
+      had: name !== 'added',
+    }));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const live = (): Record<string, string> =>
+    Object.fromEntries(readdirSync(at('live')).map((name) => [name, readFileSync(at('live', name), 'utf8')]));
+  const OLD = { a: 'old', b: 'old', c: 'old' };
+  const NEW = { a: 'new', added: 'new', b: 'new', c: 'new' };
+
+  /** The first `count` renames of a plan, and then nothing: as if the worker had been killed. */
+  const cutAfter = (count: number): void => {
+    const renames = swaps.flatMap(({ live, incoming, kept, had }) => [
+      ...(had ? [[live, kept] as const] : []),
+      [incoming, live] as const,
+    ]);
+    mkdirSync(at('kept'), { recursive: true });
+    for (const [from, to] of renames.slice(0, count)) renameSync(from, to);
+  };
+
+  test('is undone from every point at which it can be cut', () => {
+    for (let count = 0; count <= 7; count++) {
+      cutAfter(count);
+      undoSwaps(swaps);
+      assert.deepEqual(live(), OLD, `cut after ${count}`);
+      assert.equal(readFileSync(at('stage/added'), 'utf8'), 'new');
+      undoSwaps(swaps);
+      assert.deepEqual(live(), OLD, 'undone twice');
+    }
+  });
+
+  test('is finished from every point at which it can be cut, and can be undone after', () => {
+    for (let count = 0; count <= 7; count++) {
+      cutAfter(count);
+      applySwaps(swaps);
+      assert.deepEqual(live(), NEW, `cut after ${count}`);
+      applySwaps(swaps);
+      assert.deepEqual(live(), NEW, 'applied twice');
+      undoSwaps(swaps);
+      assert.deepEqual(live(), OLD);
+    }
+  });
+
+  test('can be carried out by hand with the commands that are printed', async () => {
+    const { execFileSync } = await import('node:child_process');
+    const plan = {
+      task: 'deploy' as const,
+      run: { id: '1', attempt: 1 },
+      to: { release: 'x', sha: 'x' },
+      swaps,
+    };
+    for (const count of [0, 1, 2, 3, 6, 7]) {
+      cutAfter(count);
+      for (const command of manualCommands(plan, 'from', 'true')) execFileSync('/bin/sh', ['-c', command]);
+      assert.deepEqual(live(), OLD, `cut after ${count}`);
+      undoSwaps(swaps);
+    }
+  });
+
+  test('a link is turned in one step, and an adoption that was cut is finished', () => {
+    turnLink(at('current'), at('stage'));
+    turnLink(at('current'), at('live'));
+    assert.equal(readFileSync(at('current/a'), 'utf8'), 'old');
+    assert.ok(!existsSync(at('current.next')));
+    const adoption = { folder: at('live'), release: at('releases/one') };
+    mkdirSync(at('releases'));
+    renameSync(at('live'), at('releases/one'));
+    applyAdoption(adoption);
+    applyAdoption(adoption);
+    assert.equal(readFileSync(at('live/a'), 'utf8'), 'old');
+  });
+
+  test('shared files move out of the release and stay reachable through it', () => {
+    put(at('live/uploads/photo'), 'mine');
+    mkdirSync(at('shared'));
+    const share = [{ live: at('live/uploads'), home: at('shared/uploads') }];
+    turnLink(at('shared/uploads'), at('live/uploads'));
+    for (let times = 0; times < 2; times++) {
+      applyShares(share);
+      assert.equal(readFileSync(at('live/uploads/photo'), 'utf8'), 'mine');
+      assert.equal(readFileSync(at('shared/uploads/photo'), 'utf8'), 'mine');
+    }
+    rmSync(at('live/uploads'));
+    applyShares(share);
+    assert.equal(
+      readFileSync(at('live/uploads/photo'), 'utf8'),
+      'mine',
+      'cut between the rename and the link',
+    );
+  });
+});
