@@ -69,8 +69,8 @@ export const EVERY_KIND: readonly (readonly [name: string, up: string, down: str
   ],
   [
     'grants',
-    'grant select, insert on public.hotels to anon with grant option; grant update (name) on public.hotels to authenticated; revoke execute on function public.near(int, int) from public; grant usage on sequence public.hotels_id_seq to anon;',
-    'revoke usage on sequence public.hotels_id_seq from anon; grant execute on function public.near(int, int) to public; revoke update (name) on public.hotels from authenticated; revoke grant option for select, insert on public.hotels from anon cascade;',
+    'grant select, insert on public.hotels to anon with grant option; grant update (name) on public.hotels to authenticated; revoke execute on function public.near(int, int) from public; grant usage on sequence public.hotels_id_seq to pg_monitor;',
+    'revoke usage on sequence public.hotels_id_seq from pg_monitor; grant execute on function public.near(int, int) to public; revoke update (name) on public.hotels from authenticated; revoke grant option for select, insert on public.hotels from anon cascade;',
   ],
   [
     'publication',

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '../base/report.js';
-import { classify, whyAlone } from './classify.js';
+import { classify, type FileShape, whyAlone } from './classify.js';
 import type { Parse } from './parser.js';
 import { blank } from './source-text.js';
 
@@ -42,36 +42,53 @@ export function prepareDown(down: DownText, parse: Parse): PreparedDown {
   const shape = classify(down.file, down.source, parse);
   if (shape.problems.length > 0)
     return { source: shape.source, statements: [], notices: [], problems: shape.problems };
-  let source = shape.source;
+  const { source, plain, never } = forOneTransaction(shape);
   const notices = [...shape.notices];
   const problems: Problem[] = [];
-  for (const statement of shape.statements ?? []) {
-    const alone = whyAlone(statement);
-    if (statement.kind === 'TransactionStmt')
-      problems.push({
-        message: `${down.file} uses savepoints, which a down file cannot have`,
-        next: 'Remove them: the down file runs in one transaction with its history row.',
-      });
-    if (alone === undefined) continue;
-    const word = alone.endsWith('CONCURRENTLY')
-      ? concurrently(source, statement.from, statement.to)
-      : undefined;
-    if (word === undefined) {
-      problems.push({
-        message: `${down.file} holds ${alone}, which cannot run in a transaction`,
-        next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
-      });
-      continue;
-    }
-    source = blank(source, word, word + 'concurrently'.length);
+  if (shape.statements?.some(({ kind }) => kind === 'TransactionStmt'))
+    problems.push({
+      message: `${down.file} uses savepoints, which a down file cannot have`,
+      next: 'Remove them: the down file runs in one transaction with its history row.',
+    });
+  for (const { what } of never)
+    problems.push({
+      message: `${down.file} holds ${what}, which cannot run in a transaction`,
+      next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
+    });
+  if (plain > 0)
     notices.push({
       message: `${down.file}: CONCURRENTLY is left out, because the rollback is one transaction; the table is locked meanwhile`,
     });
-  }
   // Where our parser did not understand the file, the server of another version may: it gets the whole.
   const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
   const statements = shape.statements?.map(({ from, to }) => ({ from, to })) ?? whole;
   return { source, statements, notices, problems };
+}
+
+/**
+ * A file's text with CONCURRENTLY blanked: `plain` counts how often. `never`: the statements that no transaction can
+ * hold in any form, such as VACUUM.
+ */
+export function forOneTransaction(shape: Pick<FileShape, 'source' | 'statements'>): {
+  source: string;
+  plain: number;
+  never: { what: string; from: number; to: number }[];
+} {
+  let { source } = shape;
+  let plain = 0;
+  const never: { what: string; from: number; to: number }[] = [];
+  for (const statement of shape.statements ?? []) {
+    const what = whyAlone(statement);
+    if (what === undefined) continue;
+    const { from, to } = statement;
+    const word = what.endsWith('CONCURRENTLY') ? concurrently(source, from, to) : undefined;
+    if (word === undefined) never.push({ what, from, to });
+    else {
+      source = blank(source, word, word + 'concurrently'.length);
+      plain++;
+    }
+  }
+  return { source, plain, never };
 }
 
 /** Where the keyword stands in a statement that has it: outside comments and quotes it can occur only once. */

@@ -17,7 +17,7 @@ import { CODES, finishFile, localSettings, opening } from './unit.js';
  * Stands before every message but the first: where the connection was lost and made again in between, this message
  * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
  */
-const STILL_INSIDE = `do ${dollarQuote(`begin
+export const STILL_INSIDE = `do ${dollarQuote(`begin
   if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
       and classid = 0 and objid = ${LOCK_KEY}) then
     raise exception using errcode = '${CODES.lostTransaction}', message = 'the transaction is gone';

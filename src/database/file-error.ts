@@ -94,7 +94,7 @@ function statementWith(
  * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
  * holds that value.
  */
-function withoutRowData(error: SqlError, source: string): string {
+export function withoutRowData(error: SqlError, source: string): string {
   if (!error.code.startsWith('22')) return error.message;
   const quote = error.message.indexOf('"');
   const end = error.message.lastIndexOf('"');

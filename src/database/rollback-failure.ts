@@ -1,5 +1,6 @@
 import { Failure, type Problem } from '../base/report.js';
 import type { DownText, PreparedDown } from './down-files.js';
+import { withoutRowData } from './file-error.js';
 import { describeDifference, type SchemaDifference } from './fingerprint.js';
 import { COUNT_UP_TO, DATA_LOSS, HISTORY_CHANGED, NOT_AS_BEFORE } from './rollback-sql.js';
 import { indexOfCodePoint, positionIn } from './source-text.js';
@@ -50,17 +51,17 @@ export function revertFailure(
       const offset = offsetIn(source.slice(from, to), error);
       if (offset === undefined) continue;
       const at = positionIn(file, source, from + offset);
-      return { failure: new Failure({ ...told(error), at, next: NEXT }), index };
+      return { failure: new Failure({ ...told(error, source), at, next: NEXT }), index };
     }
   }
-  return { failure: new Failure({ ...told(error), next: NEXT }) };
+  return { failure: new Failure({ ...told(error, ''), next: NEXT }) };
 }
 
 const NEXT = 'Nothing of the database was undone. Correct the down file, or undo by hand.';
 
-function told(error: SqlError): Problem {
+function told(error: SqlError, source: string): Problem {
   const hint = error.hint === undefined ? '' : ` (${error.hint})`;
-  return { message: `${error.message}${hint}`, code: error.code };
+  return { message: `${withoutRowData(error, source)}${hint}`, code: error.code };
 }
 
 /** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */

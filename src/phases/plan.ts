@@ -3,6 +3,7 @@ import { Failure, type PhaseReport, type Problem, problemsOf } from '../base/rep
 import { name as fileName } from '../database/batches.js';
 import { judgeDrift, lookDrift } from '../database/drift.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
+import { proveReversible } from '../database/shadow.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
@@ -70,7 +71,26 @@ async function lookAtDatabase(
     settings.database && settings.database.drift !== 'off'
       ? await lookAtDrift(tools, settings.database.drift, record)
       : [];
-  return [...planned.refusals, ...drifted];
+  const unproven =
+    settings.database?.shadow && planned.refusals.length === 0
+      ? await proveDownFiles(tools, settings, planned, record)
+      : [];
+  return [...planned.refusals, ...drifted, ...unproven];
+}
+
+/** Where a scratch database is given it is not enough that down files exist: they must fit. */
+async function proveDownFiles(
+  tools: Tools,
+  settings: Settings,
+  planned: DatabasePlan,
+  record: PhaseRecord,
+): Promise<Problem[]> {
+  const proof = await record.step(
+    'down files on the scratch database',
+    () => proveReversible(tools, settings, planned),
+    ({ detail }) => detail,
+  );
+  return proof.problems;
 }
 
 async function lookAtDrift(tools: Tools, policy: 'warn' | 'fail', record: PhaseRecord): Promise<Problem[]> {

@@ -1,0 +1,220 @@
+import { Failure, type Problem } from '../base/report.js';
+import type { DatabaseSettings, Settings } from '../settings/settings.js';
+import type { Tools } from '../tools.js';
+import { name } from './batches.js';
+import { classify } from './classify.js';
+import type { Database } from './connection.js';
+import { forOneTransaction } from './down-files.js';
+import { STILL_INSIDE } from './explicit.js';
+import { placedProblem } from './file-error.js';
+import {
+  compareObjects,
+  describeDifference,
+  type Fingerprint,
+  fingerprintQuery,
+  isSame,
+  readFingerprint,
+} from './fingerprint.js';
+import { type MigrationFile, readMigrationFiles } from './migration-files.js';
+import { openDatabase } from './open.js';
+import { loadParser, type Parse } from './parser.js';
+import type { DatabasePlan } from './plan.js';
+import { failureOf } from './problem.js';
+import { blank } from './source-text.js';
+import { SqlError } from './sql-error.js';
+import { dollarQuote } from './sql-text.js';
+import { CODES, LEAVE_NOTHING, opening } from './unit.js';
+
+/** What is proven, and on top of what. */
+export interface ProofOrder<T> {
+  /** Applied already, or of no use without a down file: they only make the ground. */
+  base: T[];
+  /** Each with a down file, in order. */
+  proven: T[];
+}
+
+/** Only what comes after the last pending file without a down file can be undone, and is proven. */
+export function orderProof<T extends Pick<MigrationFile, 'down'>>(
+  applied: readonly T[],
+  pending: readonly T[],
+): ProofOrder<T> {
+  const last = pending.map(({ down }) => down === undefined).lastIndexOf(true);
+  return { base: [...applied, ...pending.slice(0, last + 1)], proven: pending.slice(last + 1) };
+}
+
+export interface Proof {
+  /** One line for the step. */
+  detail: string;
+  /** Why the down files do not fit; empty when they do. */
+  problems: Problem[];
+}
+
+/** Milliseconds for one file on the scratch database. */
+const FILE_DEADLINE = 10 * 60_000;
+
+/**
+ * Proves on a scratch database that each pending down file undoes its migration: up, down and up again, with the
+ * schema compared after every file. All of it happens in one transaction that is rolled back, so the scratch
+ * database stays as it was.
+ */
+export async function proveReversible(tools: Tools, settings: Settings, plan: DatabasePlan): Promise<Proof> {
+  const rules = settings.database;
+  if (!rules?.shadow) return { detail: 'no scratch database', problems: [] };
+  refuseSameDatabase(rules);
+  const { files } = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
+  const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
+  const { base, proven } = orderProof(
+    files.filter(({ version }) => !due.has(version)),
+    files.filter(({ version }) => due.has(version)),
+  );
+  if (proven.length === 0)
+    return {
+      detail: due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file',
+      problems: [],
+    };
+  const { connection } = rules;
+  const certificate =
+    connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
+  const database = openDatabase({ kind: 'url', address: rules.shadow, ...certificate }, { log: tools.log });
+  try {
+    if (database.transport === 'transaction-pooler')
+      throw new Failure({
+        message: 'shadow-database-url leads through a transaction pooler',
+        next: 'Give a direct URL: the proof is one long transaction.',
+      });
+    const problems = await prove(
+      { database, signal: tools.signal, parse: await loadParser() },
+      settings,
+      base,
+      proven,
+    );
+    return { detail: detailOf(proven.length, due.size, problems), problems };
+  } finally {
+    await database.close();
+  }
+}
+
+function detailOf(proven: number, due: number, problems: readonly Problem[]): string {
+  if (problems.length > 0) return 'it does not fit';
+  const rest = due - proven;
+  return `${proven} proven: up, down and up again${rest > 0 ? `; ${rest} have no down file, or lie below one that has none` : ''}`;
+}
+
+function refuseSameDatabase({ connection, shadow }: DatabaseSettings): void {
+  if (connection.kind !== 'url' || !shadow) return;
+  const { host, port, database } = connection.address;
+  if (host === shadow.host && port === shadow.port && database === shadow.database)
+    throw new Failure({
+      message: 'shadow-database-url is the same database as database-url',
+      next: 'Give an empty scratch database, such as a postgres service container.',
+    });
+}
+
+interface Stage {
+  database: Database;
+  signal: AbortSignal;
+  parse: Parse;
+}
+
+async function prove(
+  stage: Stage,
+  settings: Settings,
+  base: readonly MigrationFile[],
+  proven: readonly MigrationFile[],
+): Promise<Problem[]> {
+  const sending = { deadline: FILE_DEADLINE, signal: stage.signal };
+  try {
+    await stage.database.send(`begin;\n${opening(contextOf(settings))}`, sending);
+    for (const file of base) await run(stage, file, file.source);
+    const states = [await look(stage)];
+    for (const file of proven) {
+      await run(stage, file, file.source);
+      states.push(await look(stage));
+    }
+    const problems: Problem[] = [];
+    for (let index = proven.length - 1; index >= 0 && problems.length === 0; index--) {
+      const file = proven[index]!;
+      await run(stage, { ...file, file: file.down!.file }, file.down!.source);
+      problems.push(...leftBehind(file, states[index]!, await look(stage)));
+    }
+    if (problems.length > 0) return problems;
+    for (const file of proven) await run(stage, file, file.source);
+    return leftBehind(proven.at(-1)!, states.at(-1)!, await look(stage), 'a second up');
+  } catch (error) {
+    if (error instanceof Failure) return error.problems;
+    if (error instanceof SqlError && error.code === CODES.changed)
+      return [
+        {
+          message: 'the scratch database is not empty: it has a migration history',
+          next: 'Give an empty one in shadow-database-url.',
+        },
+      ];
+    const failure = failureOf(error, 'proving the down files on the scratch database');
+    if (failure instanceof Failure) return failure.problems;
+    throw failure;
+  } finally {
+    await stage.database.send('rollback', sending).catch(() => undefined);
+  }
+}
+
+/** The scratch database has a history of its own kind: none, so nothing is expected in it. */
+function contextOf(settings: Settings): Parameters<typeof opening>[0] {
+  const { lockTimeout, statementTimeout } = settings.database!;
+  return {
+    run: settings.run,
+    environment: undefined,
+    rules: { lockTimeout, statementTimeout },
+    recorded: [],
+    baseline: [],
+    position: 1,
+    marker: 'shadow',
+  };
+}
+
+/** Runs a file as it stands inside the open transaction; what no transaction can hold is left out. */
+async function run(stage: Stage, file: MigrationFile, text: string): Promise<void> {
+  const shape = classify(file.file, text, stage.parse);
+  if (shape.problems.length > 0) throw new Failure(shape.problems);
+  const prepared = forOneTransaction(shape);
+  const source = prepared.never.reduce((left, { from, to }) => blank(left, from, to), prepared.source);
+  const message = `${STILL_INSIDE}${source}\n;do ${dollarQuote(`begin ${LEAVE_NOTHING} end`)};`;
+  try {
+    await stage.database.send(message, { deadline: FILE_DEADLINE, signal: stage.signal });
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    const place = {
+      statement: { from: 0, to: source.length },
+      message,
+      start: STILL_INSIDE.length,
+      ...(error.position === undefined ? {} : { position: error.position }),
+    };
+    const problem = placedProblem({ ...file, source: text, shape }, error, place);
+    throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
+  }
+}
+
+async function look(stage: Stage): Promise<Fingerprint> {
+  const results = await stage.database.send(`${STILL_INSIDE}${fingerprintQuery()} reset all;`, {
+    deadline: FILE_DEADLINE,
+    signal: stage.signal,
+  });
+  return readFingerprint(results.slice(0, -1));
+}
+
+function leftBehind(
+  file: MigrationFile,
+  wanted: Fingerprint,
+  found: Fingerprint,
+  what = 'its down file',
+): Problem[] {
+  const difference = compareObjects(wanted.objects, found.objects);
+  if (isSame(difference)) return [];
+  const down = file.down?.file ?? file.file;
+  return [
+    {
+      message: `${name(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
+      at: { file: down, line: 1, column: 1 },
+      next: `Complete ${down}.`,
+    },
+  ];
+}
