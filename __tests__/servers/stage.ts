@@ -5,6 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import ssh2 from 'ssh2';
 import { type Files, type Origin, startOrigin } from './origin.js';
 import { type PostgresServer, type PostgresVersion, startPostgres } from './postgres.js';
 import { type Sshd, startSshd } from './sshd.js';
@@ -48,9 +49,7 @@ export async function withStage(options: StageOptions, work: (stage: Stage) => P
     const vps = await open(() => startVps(nothing, { installed: false }));
     // The ecosystem file names the port, so the server comes before the first commit.
     const origin = await open(() => startOrigin(application(vps.port)));
-    const sshd = await open(() =>
-      startSshd({ home: vps.home, environment: vps.env, ...(options.ssh ? { kind: options.ssh } : {}) }),
-    );
+    const sshd = await open(() => startSshServer(vps, options.ssh));
     await work({ postgres, databaseUrl, origin, vps, sshd });
   } catch (error) {
     failures.push(error);
@@ -63,6 +62,29 @@ export async function withStage(options: StageOptions, work: (stage: Stage) => P
     }
   }
   if (failures.length > 0) throw failures[0];
+}
+
+/** OpenSSH's sshd where it is installed and lets this user in (an account without a shell is not), else the embedded one. */
+async function startSshServer(vps: Vps, kind: Sshd['kind'] | undefined): Promise<Sshd> {
+  const options = { home: vps.home, environment: vps.env };
+  const sshd = await startSshd(kind ? { ...options, kind } : options);
+  if (kind !== undefined || sshd.kind === 'embedded' || (await letsIn(sshd))) return sshd;
+  await sshd.stop();
+  return startSshd({ ...options, kind: 'embedded' });
+}
+
+function letsIn({ host, port, user, privateKey }: Sshd): Promise<boolean> {
+  const client = new ssh2.Client();
+  return new Promise((resolve) => {
+    client.on('ready', () =>
+      client.exec('true', (error, channel) => {
+        if (error) return resolve(false);
+        channel.on('exit', (code: number | null) => resolve(code === 0)).resume();
+      }),
+    );
+    client.on('error', () => resolve(false));
+    client.connect({ host, port, username: user, privateKey, readyTimeout: 10_000 });
+  }).finally(() => client.end()) as Promise<boolean>;
 }
 
 /** Gives a fresh checkout of one commit, as actions/checkout makes it, and removes it afterwards. */
