@@ -1,5 +1,4 @@
-import { request as httpRequest, type RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { RequestOptions } from 'node:http';
 import type { HealthFact } from '../base/report.js';
 import { checksOf, type HealthOptions, type Target } from './checks.js';
 import { type Finding, followingController, type Look, poll } from './poll.js';
@@ -64,10 +63,10 @@ const LIGHT: RequestOptions & { autoSelectFamily: boolean } = {
  * True where the URL answers at all (any status below 500) within `timeout` milliseconds. Very light: nothing is
  * judged and no body is read, so that it can be asked many times a second during a cutover. Never rejects.
  */
-export function answers(url: string, timeout: number): Promise<boolean> {
+export async function answers(url: string, timeout: number): Promise<boolean> {
+  const protocol = url.startsWith('https:') ? await import('node:https') : await import('node:http');
   return new Promise((resolve) => {
-    const send = url.startsWith('https:') ? httpsRequest : httpRequest;
-    const request = send(url, LIGHT);
+    const request = protocol.request(url, LIGHT);
     const done = (answer: boolean): void => {
       clearTimeout(timer);
       request.destroy();

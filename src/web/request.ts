@@ -1,7 +1,6 @@
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
 import { certificateWords, connectionWords, type Part, timeoutWords } from './request-words.js';
 
@@ -48,6 +47,19 @@ export class NoAnswer extends Error {
   }
 }
 
+type Protocols = Awaited<ReturnType<typeof loadProtocols>>;
+
+/** Loaded with the first request: together they take as long to load as all of the action. */
+async function loadProtocols() {
+  const [http, net, tls, zlib] = await Promise.all([
+    import('node:http'),
+    import('node:net'),
+    import('node:tls'),
+    import('node:zlib'),
+  ]);
+  return { http, net, tls, zlib };
+}
+
 /** Where a request stands, and how long each part took until there. */
 interface Journey {
   part: Part;
@@ -81,11 +93,12 @@ function startJourney(): Journey {
  * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
  */
 export async function get(url: URL, options: GetOptions): Promise<Answer> {
+  const protocols = await loadProtocols();
   const journey = startJourney();
   // An address needs no name server.
   if (isAddress(bareHost(url))) journey.part = 'connect';
   if (options.signal?.aborted) throw new Cancelled();
-  const socket = open(url);
+  const socket = open(protocols, url);
   let stop: (reason: Error) => void = () => {};
   const stopped = new Promise<never>((_, reject) => {
     stop = reject;
@@ -97,10 +110,10 @@ export async function get(url: URL, options: GetOptions): Promise<Answer> {
   options.signal?.addEventListener('abort', onAbort, { once: true });
   try {
     const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
-    const response = await Promise.race([stopped, ask(socket, url, options.headers ?? {})]);
+    const response = await Promise.race([stopped, ask(protocols, socket, url, options.headers ?? {})]);
     journey.reached('first-byte');
     const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
-    const { body, whole } = unpack(read, response.headers['content-encoding'], options.bodyLimit);
+    const { body, whole } = unpack(protocols, read, response.headers['content-encoding'], options.bodyLimit);
     journey.timings.total = journey.elapsed();
     return {
       status: response.statusCode ?? 0,
@@ -120,7 +133,7 @@ export async function get(url: URL, options: GetOptions): Promise<Answer> {
   }
 }
 
-function open(url: URL): Socket {
+function open({ net, tls }: Protocols, url: URL): Socket {
   const host = bareHost(url);
   const secure = url.protocol === 'https:';
   const target = {
@@ -129,10 +142,10 @@ function open(url: URL): Socket {
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: 500,
   };
-  if (!secure) return connectTcp(target);
+  if (!secure) return net.connect(target);
   // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
   // anything is sent. This also holds where the environment switches verification off.
-  return connectTls({
+  return tls.connect({
     ...target,
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
@@ -159,7 +172,7 @@ function connected(socket: Socket, url: URL, journey: Journey): Promise<number |
       if ((socket as TLSSocket).authorized) resolve(days);
       else reject(certificateError(socket as TLSSocket, days, journey));
     });
-    socket.once('close', () => reject(new Error('closed')));
+    socket.once('close', () => reject(new Closed()));
   });
 }
 
@@ -180,9 +193,14 @@ function certificateError(socket: TLSSocket, days: number | undefined, journey: 
   });
 }
 
-function ask(socket: Socket, url: URL, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
+function ask(
+  { http }: Protocols,
+  socket: Socket,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest({
+    const request = http.request({
       method: 'GET',
       host: url.hostname,
       path: url.pathname + url.search,
@@ -216,21 +234,22 @@ function readBody(response: IncomingMessage, limit: number): Promise<{ body: Buf
       if (size > limit) done(false);
     });
     response.once('end', () => done(true));
-    response.once('close', () => reject(new Error('closed')));
+    response.once('close', () => reject(new Closed()));
   });
 }
 
 /** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
 function unpack(
+  { zlib }: Protocols,
   read: { body: Buffer; whole: boolean },
   encoding: string | undefined,
   limit: number,
 ): { body: Buffer; whole: boolean } {
   const unpackers = {
-    gzip: gunzipSync,
-    'x-gzip': gunzipSync,
-    deflate: inflateSync,
-    br: brotliDecompressSync,
+    gzip: zlib.gunzipSync,
+    'x-gzip': zlib.gunzipSync,
+    deflate: zlib.inflateSync,
+    br: zlib.brotliDecompressSync,
   };
   const unpacker = unpackers[(encoding ?? '').trim().toLowerCase() as keyof typeof unpackers];
   if (unpacker === undefined || read.body.length === 0) return read;
@@ -245,11 +264,16 @@ function timeoutError(journey: Journey, timeout: number): NoAnswer {
   return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
 }
 
-/** Any error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
-function explain(error: unknown, journey: Journey): Error {
+/** The other side closed the connection before its part was done. */
+class Closed extends Error {}
+
+/** An error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
+function explain(error: unknown, journey: Journey): unknown {
   if (error instanceof NoAnswer || error instanceof Cancelled) return error;
   const code =
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  // Anything else is a mistake in here, and must not pass for a fault of the server.
+  if (code === undefined && !(error instanceof Closed)) return error;
   const { fault, words } = connectionWords(code, journey.part);
   return new NoAnswer(words, { fault, timings: journey.timings, code });
 }
