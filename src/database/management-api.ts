@@ -185,7 +185,7 @@ function jsonOf(answer: Answer): unknown {
 }
 
 /** Asks for a JSON object; `optional`: where the API does not have it, undefined and no failure. */
-async function askJson(
+export async function askJson(
   connection: Connection,
   method: 'GET' | 'POST',
   path: string,

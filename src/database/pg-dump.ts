@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import type { DatabaseAddress } from '../settings/database-url.js';
 import { tlsOptions } from './tls.js';
@@ -90,26 +90,48 @@ function libpqWord(database: string): string {
 }
 
 /**
- * Runs pg_dump and hands its output to `consume`. Whatever consumed it must keep it only when this resolves: the
- * exit code comes after the last byte. The password goes through the environment of that one process.
+ * Runs pg_dump and hands its output to `consume`. The stream ends only when pg_dump has said that all went well, and
+ * breaks otherwise: an exit code comes after the last byte. The password goes through the environment of that one
+ * process. Resolves with the number of bytes.
  */
-export async function withDump<T>(order: DumpOrder, consume: (output: Readable) => Promise<T>): Promise<T> {
+export async function withDump(
+  order: DumpOrder,
+  consume: (output: Readable) => Promise<unknown>,
+): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'muva-dump-'));
+  let child: ChildProcess | undefined;
+  const onAbort = (): void => void child?.kill('SIGTERM');
   try {
-    const child = spawn(order.pgDump.path, dumpArguments(order), {
+    const started = spawn(order.pgDump.path, dumpArguments(order), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: dumpEnvironment(order, folder),
     });
-    const onAbort = (): void => void child.kill('SIGTERM');
+    child = started;
     order.signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      const [value] = await Promise.all([consume(child.stdout), ended(child, order.signal)]);
-      return value;
-    } finally {
-      order.signal.removeEventListener('abort', onAbort);
-      child.kill('SIGKILL');
-    }
+    let bytes = 0;
+    const output = new PassThrough();
+    started.stdout.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    started.stdout.pipe(output, { end: false });
+    const exit = ended(started, order.signal).then(
+      () => output.end(),
+      (error: Error) => {
+        output.destroy(error);
+        throw error;
+      },
+    );
+    // The exit comes first: what it says is the cause of whatever the other side then complains about.
+    const consumed = consume(output);
+    consumed.catch(() => started.kill('SIGKILL'));
+    const [left, kept] = await Promise.allSettled([exit, consumed]);
+    if (kept.status === 'rejected')
+      throw left.status === 'rejected' && !started.killed ? left.reason : kept.reason;
+    if (left.status === 'rejected') throw left.reason;
+    return bytes;
   } finally {
+    order.signal.removeEventListener('abort', onAbort);
+    child?.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -1,9 +1,9 @@
-import { createWriteStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { createWriteStream, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type PhaseRecord, runPhase } from '../base/phase.js';
+import { runPhase } from '../base/phase.js';
 import { Failure, type PhaseReport } from '../base/report.js';
 import { choosePgDump, type DumpOrder, findPgDumps, withDump } from '../database/pg-dump.js';
 import { makeRestorePoint, restorePointName } from '../database/restore-point.js';
@@ -11,19 +11,11 @@ import { formatBytes } from '../database/schema-facts.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { inspectFleet } from '../vps/inspect-fleet.js';
-import { openStore } from '../vps/store.js';
+import { keepNewest } from '../vps/keep-newest.js';
+import { storeFile } from '../vps/store-file.js';
 
-/** Where a backup goes while pg_dump still runs, and what makes it a finished one. */
-export interface BackupStore {
-  /** Shown to a person, and the output backup-path. */
-  path: string;
-  /** Takes everything; resolves with the number of bytes. */
-  write(content: Readable): Promise<number>;
-  /** The dump is complete: gives it its name. */
-  keep(): Promise<void>;
-  /** The dump failed: leaves nothing behind. */
-  discard(): Promise<void>;
-}
+/** Takes a backup's bytes and resolves with where they lie; leaves nothing where they break off. */
+type Store = (name: string, content: Readable) => Promise<string>;
 
 /** Makes a backup before the first write. Any failure here stops the deploy with nothing changed. */
 export async function backup(tools: Tools, settings: Settings): Promise<PhaseReport> {
@@ -33,11 +25,8 @@ export async function backup(tools: Tools, settings: Settings): Promise<PhaseRep
     if (wanted.connection.kind === 'management-api') {
       const { connection } = wanted;
       const name = restorePointName(settings.run.id);
-      await record.step('restore point', () =>
-        makeRestorePoint(connection, name, tools.signal, () =>
-          tools.log({ kind: 'progress', text: `waiting for the restore point ${name}` }),
-        ),
-      );
+      tools.log({ kind: 'progress', text: `making the restore point ${name}` });
+      await record.step('restore point', () => makeRestorePoint(connection, name, tools.signal));
       record.facts.backupPath = `restore-point:${name}`;
       record.summarise(`The project can be restored to the point ${name}.`);
       return;
@@ -47,10 +36,18 @@ export async function backup(tools: Tools, settings: Settings): Promise<PhaseRep
       () => prepareDump(tools, wanted),
       ({ pgDump }) => `${pgDump.path}, version ${pgDump.major}`,
     );
-    const store = await openBackupStore(tools, settings, wanted);
-    const bytes = await dump(record, order, store);
-    record.facts.backupPath = store.path;
-    record.summarise(`Backup of ${formatBytes(bytes)} in ${store.path}.`);
+    const store = await chooseStore(tools, settings, wanted);
+    let path = '';
+    const bytes = await record.step(
+      order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only',
+      () =>
+        withDump(order, async (output) => {
+          path = await store(backupName(settings.run.id, order.what), output);
+        }),
+      formatBytes,
+    );
+    record.facts.backupPath = path;
+    record.summarise(`Backup of ${formatBytes(bytes)} in ${path}.`);
     if (wanted.backupTo === 'runner')
       tools.log({
         kind: 'notice',
@@ -81,63 +78,45 @@ async function prepareDump(tools: Tools, wanted: DatabaseSettings): Promise<Dump
   return { pgDump: chosen, address, caCertificate, what, lockTimeout: wanted.lockTimeout, signal };
 }
 
-async function openBackupStore(
-  tools: Tools,
-  settings: Settings,
-  wanted: DatabaseSettings,
-): Promise<BackupStore> {
-  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-  const name = `${time}-${settings.run.id.replace(/[^\w-]/g, '')}-${wanted.backup}.dump`;
+/** Sorts by time. */
+export function backupName(runId: string, what: 'schema' | 'full', now = new Date()): string {
+  const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
+  return `${time}-${runId.replace(/[^\w-]/g, '')}-${what}.dump`;
+}
+
+async function chooseStore(tools: Tools, settings: Settings, wanted: DatabaseSettings): Promise<Store> {
   if (wanted.backupTo === 'runner')
-    return runnerStore(join(process.env.RUNNER_TEMP || tmpdir(), 'muva-backups'), name);
+    return (name, content) =>
+      keepOnRunner(join(process.env.RUNNER_TEMP || tmpdir(), 'muva-backups'), name, content);
+  const { vps } = settings;
   const [host] = tools.fleet?.hosts ?? [];
-  if (!host || !settings.vps) throw new Failure({ message: 'backup-to is vps, but there is no server' });
+  if (!host || !vps) throw new Failure({ message: 'backup-to is vps, but there is no server' });
   const [look] = await inspectFleet(tools, settings);
   if (look?.problem) throw new Failure(look.problem);
-  const folder = look?.facts?.stateFolder;
-  if (folder === undefined)
+  const state = look?.facts?.stateFolder;
+  if (state === undefined)
     throw new Failure({
       message: 'the server has no state folder that a backup could be put into',
       next: 'Make it writable for the login, or use backup-to: runner.',
     });
-  return openStore(host, `${folder}/backups`, name, {
-    keep: settings.vps.keepReleases,
-    signal: tools.signal,
-  });
-}
-
-function runnerStore(folder: string, name: string): BackupStore {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, name);
-  const part = `${path}.part`;
-  return {
-    path,
-    async write(content) {
-      await pipeline(content, createWriteStream(part, { mode: 0o600, flags: 'wx' }));
-      return statSync(part).size;
-    },
-    async keep() {
-      renameSync(part, path);
-    },
-    async discard() {
-      rmSync(part, { force: true });
-    },
+  const folder = `${state}/backups`;
+  return async (name, content) => {
+    const path = await storeFile(host, { folder, name, content }, tools.signal);
+    await keepNewest(host, folder, '.dump', vps.keepReleases, tools.signal);
+    return path;
   };
 }
 
-async function dump(record: PhaseRecord, order: DumpOrder, store: BackupStore): Promise<number> {
+async function keepOnRunner(folder: string, name: string, content: Readable): Promise<string> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, name);
+  const part = `${path}.part`;
   try {
-    return await record.step(
-      order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only',
-      async () => {
-        const bytes = await withDump(order, (output) => store.write(output));
-        await store.keep();
-        return bytes;
-      },
-      (bytes) => formatBytes(bytes),
-    );
+    await pipeline(content, createWriteStream(part, { mode: 0o600, flags: 'wx' }));
+    renameSync(part, path);
+    return path;
   } catch (error) {
-    await store.discard().catch(() => undefined);
+    rmSync(part, { force: true });
     throw error;
   }
 }
