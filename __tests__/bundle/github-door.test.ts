@@ -226,6 +226,16 @@ describe('cancel', () => {
   });
 });
 
+test('row 120: a step that nobody can cancel ends by its own deadline', async () => {
+  const result = await runBundle({
+    workspace: folder.path,
+    inputs: health({ 'health-paths': '/hang', 'health-deadline': '1s', 'health-timeout': '300ms' }),
+  });
+  assert.equal(result.exitCode, 1);
+  assertOutputs(result, 'failure');
+  assert.ok(result.milliseconds < 5_000, String(result.milliseconds));
+});
+
 describe('plan on a pull request', () => {
   const pull = (head: string): object => ({
     pull_request: {
