@@ -1,5 +1,6 @@
 // Runs the compiled tests with node:test: `node scripts/test.mjs [--slow] [--only <part of a path>]... [--coverage]`.
 // Files named *.slow.test.ts are the slow matrix (chaos, Next.js): .ci/run passes --slow, `npm test` does not.
+// Files named *.timing.test.ts measure time, so they run last and one at a time, with the machine to themselves.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -22,17 +23,30 @@ if (files.length === 0) {
   console.error(`no test file below ${root} matches; run "npm run compile" first?`);
   process.exit(1);
 }
-const child = spawn(
-  process.execPath,
-  [
-    '--enable-source-maps',
-    '--test',
-    `--test-concurrency=${Math.max(1, Math.min(4, availableParallelism()))}`,
-    `--test-reporter=${args.includes('--tap') ? 'tap' : 'spec'}`,
-    ...(args.includes('--coverage') ? ['--experimental-test-coverage'] : []),
-    ...files,
-  ],
-  { stdio: ['ignore', 'inherit', 'inherit'] },
-);
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
-child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
+let child;
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child?.kill(signal));
+
+const timing = files.filter((file) => file.endsWith('.timing.test.js'));
+const others = files.filter((file) => !timing.includes(file));
+const codes = [await run(others, Math.max(1, Math.min(4, availableParallelism()))), await run(timing, 1)];
+process.exit(Math.max(...codes));
+
+/** Runs test files, at most `concurrency` at a time; resolves to the exit code. */
+function run(paths, concurrency) {
+  if (paths.length === 0) return Promise.resolve(0);
+  child = spawn(
+    process.execPath,
+    [
+      '--enable-source-maps',
+      '--test',
+      `--test-concurrency=${concurrency}`,
+      `--test-reporter=${args.includes('--tap') ? 'tap' : 'spec'}`,
+      ...(args.includes('--coverage') ? ['--experimental-test-coverage'] : []),
+      ...paths,
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+  return new Promise((resolve) => {
+    child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
+  });
+}
