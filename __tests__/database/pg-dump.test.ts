@@ -12,7 +12,6 @@ import {
   majorOf,
   withDump,
 } from '../../src/database/pg-dump.js';
-import { restorePointName } from '../../src/database/restore-point.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 
 test('the version is read from what pg_dump says', () => {
@@ -78,9 +77,4 @@ test('an output that is complete counts for nothing when the exit code says othe
     assert.equal(error.problems[0]!.code, 'exit 1');
     return true;
   });
-});
-
-test('a restore point has a name that the API takes', () => {
-  assert.equal(restorePointName('1234567890123'), 'deploy-1234567890123');
-  assert.equal(restorePointName('local run/1 (very long)').length <= 20, true);
 });

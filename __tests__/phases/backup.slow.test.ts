@@ -11,7 +11,11 @@ import { findPgDumps } from '../../src/database/pg-dump.js';
 import { backup } from '../../src/phases/backup.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import type { Settings } from '../../src/settings/settings.js';
+import { makeReachable, settingsFor, withTools } from '../servers/deployment.js';
+import { appFiles } from '../servers/fixture-app.js';
+import { startOrigin } from '../servers/origin.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { startVps } from '../servers/vps.js';
 
 /** Debian's pg_dump 15 against servers of its own and of a newer version. */
 let server: PostgresServer;
@@ -101,5 +105,37 @@ test('a server newer than pg_dump is refused with the package to install', async
     assert.match(report.problems[0]!.next!, /postgresql-client-17/);
   } finally {
     await newer.stop();
+  }
+});
+
+test('a backup to the server streams into the state folder there, and a failed one leaves nothing', async () => {
+  const url = await server.createDatabase();
+  await query(url, `create table public.hotels(name text); insert into public.hotels values ('Ritz')`);
+  const origin = startOrigin(appFiles('v0'));
+  const reachable = await makeReachable(await startVps(origin));
+  const inputs = { mode: 'deploy', 'database-url': url, backup: 'full', 'lock-timeout': '1s' };
+  const settings = settingsFor([reachable], { ...inputs, ref: origin.head() });
+  const database = openDatabase(settings.database!.connection);
+  try {
+    const run = (): Promise<PhaseReport> =>
+      withTools(settings, ({ tools }) => backup({ ...tools, database }, settings));
+    const report = await run();
+    assert.deepEqual(report.problems, []);
+    const path = report.facts.backupPath!;
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    const pgRestore = (await findPgDumps())[0]!.path.replace(/pg_dump$/, 'pg_restore');
+    assert.match(execFileSync(pgRestore, ['--file=-', path], { encoding: 'utf8' }), /Ritz/);
+    const holder = query(
+      url,
+      'begin; lock table public.hotels in access exclusive mode; select pg_sleep(4); commit',
+    );
+    const failed = await run();
+    await holder;
+    assert.match(failed.problems[0]!.message, /pg_dump failed/);
+    assert.deepEqual(readdirSync(join(path, '..')), [path.slice(path.lastIndexOf('/') + 1)]);
+  } finally {
+    await database.close();
+    await reachable.stop();
+    origin.stop();
   }
 });
