@@ -34,11 +34,14 @@ for (const kind of kinds) {
 
     test('a short command takes no Nagle delay', async () => {
       await withHost(server, {}, async (host) => {
-        await host.exec('true');
-        const started = performance.now();
-        for (let count = 0; count < 5; count++) await host.exec('true');
-        const each = (performance.now() - started) / 5;
-        assert.ok(each < 40, `${each} ms for one command`);
+        const times: number[] = [];
+        for (let count = 0; count < 12; count++) {
+          const started = performance.now();
+          await host.exec('true');
+          times.push(performance.now() - started);
+        }
+        // The quickest one: a busy machine slows some of them, a delayed acknowledgement (40 ms) slows all.
+        assert.ok(Math.min(...times) < 35, `${times.map(Math.round).join(', ')} ms`);
       });
     });
 
