@@ -4,6 +4,7 @@ import type { Tools } from '../tools.js';
 import { type Batch, makeBatches, type PlannedFile } from './batches.js';
 import { classify } from './classify.js';
 import type { Database } from './connection.js';
+import { editedProblems } from './edited.js';
 import { type Finding, findRisks } from './findings.js';
 import { readMigrationFiles } from './migration-files.js';
 import { type HistoryLook, lookAtHistory } from './migration-history.js';
@@ -64,6 +65,12 @@ export async function planDatabase(
   plan.look = look;
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
+  const edited = await editedProblems(database, chosen.edited, rules.editedMigrations, sending).catch(
+    (error) => {
+      throw failureOf(error, 'comparing applied files');
+    },
+  );
+  (rules.editedMigrations === 'refuse' ? plan.refusals : plan.warnings).push(...edited);
   const all = [...plan.pending, ...plan.deferred];
   if (all.length > 0)
     plan.refusals.push(

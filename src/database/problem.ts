@@ -16,8 +16,18 @@ export function failureOf(error: unknown, doing: string): unknown {
   return error;
 }
 
+/** Class 08: a pooler answered, and the server behind it did not. */
+function behindPooler(error: SqlError, doing: string): Problem {
+  return {
+    message: `the database behind the pooler could not be reached while ${doing}: ${error.message}`,
+    code: error.code,
+    next: 'The pooler is up and the database is down, starting or full. Run again in a moment.',
+  };
+}
+
 /** A server's error in words; `doing` says what was under way. */
 export function problemOfSql(error: SqlError, doing: string): Problem {
+  if (error.code.startsWith('08')) return behindPooler(error, doing);
   return {
     message: `${doing}: ${error.message}`,
     code: error.code,

@@ -6,15 +6,17 @@
 export function splitAsCli(source: string): string[] {
   const statements: string[] = [];
   let start = 0;
-  let state: State | undefined = READY;
+  let state: State = READY;
   for (let end = 0; end < source.length; ) {
+    end = nextOfInterest(state, { source, start, end });
+    if (end === source.length) break;
     const character = String.fromCodePoint(source.codePointAt(end)!);
     end += character.length;
-    state = next(state, character, { source, start, end });
-    if (state === undefined) {
+    const after = next(state, character, { source, start, end });
+    state = after ?? READY;
+    if (after === undefined) {
       keep(statements, source.slice(start, end));
       start = end;
-      state = READY;
     }
   }
   keep(statements, source.slice(start));
@@ -24,6 +26,23 @@ export function splitAsCli(source: string): string[] {
 function keep(statements: string[], token: string): void {
   const statement = token.replace(/;+$/, '').trim();
   if (statement !== '') statements.push(statement);
+}
+
+/** Long literals are jumped over: inside them nothing matters but their end. */
+function nextOfInterest(state: State, token: Token): number {
+  const { source, start, end } = token;
+  let inner = state;
+  while (inner.in === 'atomic') inner = inner.inner;
+  if (inner.in === 'quote' && !inner.closing) {
+    const found = source.indexOf(inner.delimiter, end);
+    return found === -1 ? source.length : found;
+  }
+  if (inner.in === 'dollar') {
+    const { length } = inner.delimiter;
+    const found = source.indexOf(inner.delimiter, Math.max(start, end - length + 1));
+    return found === -1 ? source.length : found + length - 1;
+  }
+  return end;
 }
 
 /** What has been read of the current statement: `source` from `start` to `end`. */
@@ -67,7 +86,8 @@ function next(state: State, character: string, token: Token): State | undefined 
       // A semicolon inside ends nothing, so the inner state stays as it was.
       const inner = next(state.inner, character, token) ?? state.inner;
       const closed = inner.in === 'ready' && endsWith(token, state.delimiter);
-      return closed ? READY : { ...state, inner };
+      if (closed) return READY;
+      return inner === state.inner ? state : { ...state, inner };
     }
   }
 }

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import pg from 'pg';
+import { type PgBouncer, startPgBouncer } from '../servers/pgbouncer.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { createProject, history, objects, runMigrate } from '../servers/project.js';
+
+let server: PostgresServer;
+let pooler: PgBouncer;
+before(async () => {
+  server = await startPostgres({ version: 15 });
+  pooler = await startPgBouncer(server, 1);
+});
+after(async () => {
+  await pooler.stop();
+  await server.stop();
+});
+
+test('row 63, row 35: the same results through a transaction pooler, and nothing leaks to its other clients', async () => {
+  const url = await server.createDatabase();
+  const project = createProject({
+    '1_a.sql':
+      "set search_path = ''; set role anon; reset role; set statement_timeout = '1ms'; create table public.a (id int);",
+    '2_b.sql':
+      'listen x; prepare q as select 1; create temp table t (id int); select pg_advisory_lock(7); create table b (id int);',
+    '3_c.sql': 'create index concurrently b_i on public.b (id);',
+    '4_d.sql': 'savepoint s; create table public.d (id int); rollback to s; create table public.e (id int);',
+  });
+  const { report } = await runMigrate(project, pooler.through(url));
+  assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+  assert.deepEqual(await history(url), ['1', '2', '3', '4']);
+  assert.deepEqual(await objects(url), ['a', 'b', 'b_i', 'e']);
+  // With one server connection, the next client gets the very session that the files ran in.
+  const [victim] = await query(
+    pooler.through(url),
+    `select current_setting('search_path') as path, current_user as role, current_setting('statement_timeout') as timeout,
+       current_setting('lock_timeout') as lock, (select count(*)::int from pg_listening_channels()) as listens,
+       (select count(*)::int from pg_prepared_statements) as prepared, to_regclass('pg_temp.t') as temp,
+       (select count(*)::int from pg_locks where locktype = 'advisory') as locks`,
+  );
+  assert.deepEqual(victim, {
+    path: '"$user", public',
+    role: 'postgres',
+    timeout: '0',
+    lock: '0',
+    listens: 0,
+    prepared: 0,
+    temp: null,
+    locks: 0,
+  });
+  project.delete();
+});
+
+test('row 33: through a transaction pooler a file goes on behind what stands', async () => {
+  const url = await server.createDatabase();
+  const name = '1_a.sql';
+  const head = 'create table public.a (id int);\ncreate index concurrently a_i on public.a (id);\n';
+  const project = createProject({ [name]: `${head}select 1/0;` });
+  const first = await runMigrate(project, pooler.through(url));
+  assert.match(first.report.summary ?? '', /applied in part.*2 statements before line 3/);
+  project.write({ [name]: `${head}insert into public.a values (1);` });
+  const second = await runMigrate(project, pooler.through(url), { runId: '1002' });
+  assert.equal(second.report.outcome, 'passed', JSON.stringify(second.report.problems));
+  assert.deepEqual(await history(url), ['1']);
+  assert.deepEqual(await query(url, 'select count(*)::int as rows from public.a'), [{ rows: 1 }]);
+  project.delete();
+});
+
+test('row 64: a pooler that is up while the database is down ends with a clear text', async () => {
+  const url = await server.createDatabase();
+  const project = createProject({ '1_a.sql': 'create table public.a (id int);' });
+  const client = new pg.Client({ connectionString: pooler.through(url) });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.end();
+  await server.halt('fast');
+  try {
+    const { report } = await runMigrate(project, pooler.through(url));
+    assert.equal(report.outcome, 'failed');
+    assert.match(JSON.stringify(report.problems), /database/);
+  } finally {
+    await server.start();
+  }
+  project.delete();
+});

@@ -1,0 +1,367 @@
+import assert from 'node:assert/strict';
+import { symlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { DatabasePlan } from '../../src/database/plan.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import {
+  createProject,
+  type Files,
+  history,
+  objects,
+  type Project,
+  runMigrate,
+  runPlan,
+} from '../servers/project.js';
+
+let server: PostgresServer;
+before(async () => {
+  server = await startPostgres();
+});
+after(() => server.stop());
+
+async function withProject(
+  files: Files,
+  work: (url: string, project: Project) => Promise<void>,
+): Promise<void> {
+  const project = createProject(files);
+  try {
+    await work(await server.createDatabase(), project);
+  } finally {
+    project.delete();
+  }
+}
+
+const refused = (plan: DatabasePlan): string => plan.refusals.map(({ message }) => message).join('\n');
+const warned = (plan: DatabasePlan): string => plan.warnings.map(({ message }) => message).join('\n');
+const table = (name: string): string => `create table public.${name} (id int);`;
+
+test('row 14: an empty folder is nothing pending, a missing one is refused', async () => {
+  await withProject({}, async (url, project) => {
+    const { report } = await runMigrate(project, url);
+    assert.equal(report.outcome, 'passed');
+    assert.deepEqual(report.facts.pending, []);
+    const missing = await runMigrate(project, url, { inputs: { 'migrations-dir': 'db/migrations' } });
+    assert.match(missing.report.problems[0]?.message ?? '', /migrations-dir: db\/migrations is not a folder/);
+  });
+});
+
+test('row 17: UTF-16, row 13: an invisible character, row 24: a link out of the tree; all at once', async () => {
+  await withProject(
+    { '1_a.sql': Buffer.from('\ufeffselect 1', 'utf16le'), '2_b\u202e.sql': 'select 1;' },
+    async (url, project) => {
+      symlinkSync('/etc/hostname', join(project.folder, 'supabase/migrations/3_c.sql'));
+      const plan = await runPlan(project, url);
+      assert.match(refused(plan), /1_a\.sql is UTF-16/);
+      assert.match(refused(plan), /U\+202E/);
+      assert.match(refused(plan), /3_c\.sql is a link that leads out of the project/);
+    },
+  );
+});
+
+test('row 21: an older file after a newer applied one is refused unless include-all', async () => {
+  await withProject({ '2_b.sql': table('b') }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '1_a.sql': table('a') });
+    assert.match(refused(await runPlan(project, url)), /1_a\.sql is older than 2/);
+    const { report } = await runMigrate(project, url, { inputs: { 'include-all': 'true' } });
+    assert.deepEqual(report.facts.applied, ['1']);
+  });
+});
+
+test('row 22: an applied version without a file is refused, and told to be fetched', async () => {
+  await withProject({ '1_a.sql': table('a'), '2_b.sql': table('b') }, async (url, project) => {
+    await runMigrate(project, url);
+    project.remove('2_b.sql');
+    const plan = await runPlan(project, url);
+    assert.match(refused(plan), /1 applied version has no file here: 2_b/);
+    assert.match(plan.refusals[0]?.next ?? '', /supabase migration fetch.*Do not delete the rows/);
+    assert.equal(refused(await runPlan(project, url, { inputs: { 'missing-migrations': 'warn' } })), '');
+  });
+});
+
+test('row 23: an edited file is named with its first difference; other line ends are no edit', async () => {
+  await withProject({ '1_a.sql': `${table('a')}\n${table('b')}\n` }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '1_a.sql': `${table('a')}\r\n${table('b')}\r\n` });
+    assert.equal(warned(await runPlan(project, url)), '');
+    project.write({ '1_a.sql': `${table('a')}\n${table('c')}\n` });
+    const plan = await runPlan(project, url);
+    assert.match(
+      warned(plan),
+      /1_a\.sql was edited after it was applied: recorded was create table public\.b/,
+    );
+    assert.equal(plan.warnings.at(-1)?.at?.line, 2);
+    assert.match(
+      refused(await runPlan(project, url, { inputs: { 'edited-migrations': 'refuse' } })),
+      /was edited/,
+    );
+    assert.equal(warned(await runPlan(project, url, { inputs: { 'edited-migrations': 'allow' } })), '');
+  });
+});
+
+test('row 26: broken files are all refused by the server, each with its place, before the first one runs', async () => {
+  await withProject(
+    {
+      '1_a.sql': table('a'),
+      '2_b.sql': "select 'open",
+      '3_c.sql': 'select (;\n',
+      '4_d.sql': 'do $x$ begin end',
+    },
+    async (url, project) => {
+      const { report } = await runMigrate(project, url);
+      assert.deepEqual(
+        report.problems.map(
+          ({ code, at }) => `${code} ${basename(at?.file ?? '')}:${at?.line}:${at?.column}`,
+        ),
+        ['42601 2_b.sql:1:8', '42601 3_c.sql:1:9', '42601 4_d.sql:1:4'],
+      );
+      assert.deepEqual(await objects(url), []);
+    },
+  );
+});
+
+test('row 30: savepoints run in one explicit transaction, and an error in it has its place', async () => {
+  await withProject(
+    {
+      '1_a.sql':
+        'savepoint s; create table public.x (id int); rollback to savepoint s; create table public.a (id int);',
+    },
+    async (url, project) => {
+      const { report } = await runMigrate(project, url);
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.deepEqual(await objects(url), ['a']);
+      project.write({
+        '2_b.sql': 'create table public.b (id int);\nsavepoint s;\nalter table nowhere add x int;',
+      });
+      const failed = await runMigrate(project, url);
+      assert.equal(failed.report.problems[0]?.at?.line, 3);
+      assert.deepEqual(await objects(url), ['a']);
+      assert.deepEqual(await history(url), ['1']);
+    },
+  );
+});
+
+test('row 25: a file over 8 MiB is applied in an explicit transaction', async () => {
+  const rows = Array.from(
+    { length: 90 },
+    (_, index) => `insert into public.a values ('${index}${'x'.repeat(100_000)}');`,
+  );
+  await withProject(
+    { '1_a.sql': `create table public.a (t text);\n${rows.join('\n')}` },
+    async (url, project) => {
+      const plan = await runPlan(project, url);
+      assert.equal(plan.batches[0]?.mode, 'explicit');
+      const { report } = await runMigrate(project, url);
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.deepEqual(await query(url, 'select count(*)::int as rows from public.a'), [{ rows: 90 }]);
+    },
+  );
+});
+
+test('row 33: a file that failed behind a concurrent index goes on where it stopped', async () => {
+  const head = 'create table public.a (id int);\ncreate index concurrently a_i on public.a (id);\n';
+  await withProject({ '1_a.sql': `${head}select 1/0;` }, async (url, project) => {
+    const first = await runMigrate(project, url);
+    assert.match(first.report.summary ?? '', /1_a is applied in part.*goes on there/);
+    assert.match(
+      first.report.problems[0]?.next ?? '',
+      /2 statements before line 3 \(create table public\.a.*create index/,
+    );
+    project.write({
+      '1_a.sql': 'create table public.z (id int);\ncreate index concurrently a_i on public.a (id);\n',
+    });
+    assert.match(
+      refused(await runPlan(project, url)),
+      /applied in part \(2 of its parts stand\).*edited since/,
+    );
+    project.write({ '1_a.sql': `${head}insert into public.a values (1);` });
+    const second = await runMigrate(project, url, { runId: '1002' });
+    assert.equal(second.report.outcome, 'passed', JSON.stringify(second.report.problems));
+    assert.deepEqual(await query(url, 'select count(*)::int as rows from public.a'), [{ rows: 1 }]);
+    assert.deepEqual(await query(url, 'select 1 from supabase_migrations.deploy_partial'), []);
+    assert.deepEqual(await query(url, 'select 1 from supabase_migrations.deploy_lease'), []);
+  });
+});
+
+test('row 59: an invalid index of somebody else is reported and kept; IF NOT EXISTS does not pass over it', async () => {
+  await withProject(
+    { '1_a.sql': 'create table public.a (id int); insert into public.a values (1), (1);' },
+    async (url, project) => {
+      await runMigrate(project, url);
+      await assert.rejects(query(url, 'create unique index concurrently a_u on public.a (id)'));
+      project.write({ '2_b.sql': 'create unique index concurrently if not exists a_u on public.a (id);' });
+      const { report } = await runMigrate(project, url);
+      assert.match(report.problems[0]?.message ?? '', /a_u is invalid/);
+      assert.match(report.problems[0]?.next ?? '', /drop index concurrently a_u/);
+      assert.deepEqual(await objects(url), ['a', 'a_u']);
+      assert.deepEqual(await history(url), ['1']);
+    },
+  );
+});
+
+test('row 40: destructive statements are warned of, refused or allowed, as asked', async () => {
+  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '2_b.sql': '\ndrop table public.a;' });
+    const plan = await runPlan(project, url);
+    assert.equal(plan.destructive, true);
+    assert.match(warned(plan), /drop table public\.a: deletes data \(ban-drop-table\)/);
+    assert.equal(plan.warnings[0]?.at?.line, 2);
+    assert.match(
+      refused(await runPlan(project, url, { inputs: { 'destructive-changes': 'refuse' } })),
+      /ban-drop-table/,
+    );
+    assert.equal(warned(await runPlan(project, url, { inputs: { 'destructive-changes': 'allow' } })), '');
+  });
+});
+
+test('row 8: a database remembers its environment', async () => {
+  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+    await runMigrate(project, url, { inputs: { environment: 'staging' } });
+    project.write({ '2_b.sql': table('b') });
+    const wrong = await runMigrate(project, url, { inputs: { environment: 'production' } });
+    assert.match(
+      wrong.report.problems[0]?.message ?? '',
+      /belongs to the environment "staging", not "production"/,
+    );
+    assert.deepEqual(await history(url), ['1']);
+    const adopted = await runMigrate(project, url, {
+      inputs: { environment: 'production', 'adopt-environment': 'true' },
+    });
+    assert.equal(adopted.report.outcome, 'passed');
+  });
+});
+
+test('an existing database is taken over from a baseline', async () => {
+  await withProject(
+    { '1_a.sql': table('a'), '2_b.sql': table('b'), '3_c.sql': table('c') },
+    async (url, project) => {
+      await query(url, `${table('a')} ${table('b')}`);
+      assert.match(
+        refused(await runPlan(project, url, { inputs: { baseline: '7' } })),
+        /no migration file has the version 7/,
+      );
+      const { report } = await runMigrate(project, url, { inputs: { baseline: '2' } });
+      assert.deepEqual(report.facts.applied, ['3']);
+      assert.deepEqual(await history(url), ['1', '2', '3']);
+      assert.deepEqual((await runPlan(project, url)).pending, []);
+    },
+  );
+});
+
+test('files from "-- deploy: after-health" on wait until health has passed', async () => {
+  const files = {
+    '1_a.sql': table('a'),
+    '2_b.sql': '-- deploy: after-health\ndrop table public.a;',
+    '3_c.sql': table('c'),
+  };
+  await withProject(files, async (url, project) => {
+    const first = await runMigrate(project, url);
+    assert.deepEqual(first.report.facts.applied, ['1']);
+    assert.deepEqual(first.report.facts.deferred, ['2', '3']);
+    const second = await runMigrate(project, url, { contract: true });
+    assert.deepEqual(second.report.facts.applied, ['2', '3']);
+    assert.deepEqual(await objects(url), ['c']);
+  });
+});
+
+test('a batch ends where a value is added to an enum, and the plan says so', async () => {
+  await withProject(
+    { '1_a.sql': "create type public.e as enum ('a'); create table public.t (e public.e);" },
+    async (url, project) => {
+      await runMigrate(project, url);
+      project.write({
+        '2_b.sql': "alter type public.e add value 'b';",
+        '3_c.sql': "insert into public.t values ('b');",
+      });
+      const plan = await runPlan(project, url);
+      assert.equal(plan.batches.length, 2);
+      assert.match(plan.batches[1]?.why ?? '', /2_b before it: a value added to an enum/);
+      assert.equal((await runMigrate(project, url)).report.outcome, 'passed');
+    },
+  );
+});
+
+test('a batch is split where deferred checks of one file stand in the way of the next', async () => {
+  const files = {
+    '1_a.sql':
+      'create table public.p (id int primary key); create table public.c (id int references public.p deferrable initially deferred);',
+    '2_b.sql': 'insert into public.c values (1); insert into public.p values (1);',
+    '3_c.sql': 'alter table public.c add column x int;',
+  };
+  await withProject(files, async (url, project) => {
+    const { report, log } = await runMigrate(project, url);
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.ok(
+      log.some((entry) => entry.kind === 'notice' && entry.problem.message.includes('split before 3_c')),
+    );
+    assert.deepEqual(await history(url), ['1', '2', '3']);
+  });
+});
+
+test('row 48, row 52: defaults of the role do not change the outcome', async () => {
+  await withProject({ '1_a.sql': `select pg_sleep(0.4); ${table('a')}` }, async (url, project) => {
+    const name = new URL(url).pathname.slice(1);
+    for (const setting of [
+      "default_transaction_isolation = 'repeatable read'",
+      "statement_timeout = '200ms'",
+      'default_transaction_read_only = on',
+    ])
+      await query(server.adminUrl, `alter role postgres in database ${name} set ${setting}`);
+    const { report } = await runMigrate(project, url);
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+  });
+});
+
+test('row 55: an older history table is completed', async () => {
+  await withProject({ '1_a.sql': table('a'), '2_b.sql': table('b') }, async (url, project) => {
+    await query(
+      url,
+      "create schema supabase_migrations; create table supabase_migrations.schema_migrations (version text primary key); insert into supabase_migrations.schema_migrations values ('1')",
+    );
+    const { report } = await runMigrate(project, url);
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.deepEqual(
+      await query(
+        url,
+        "select name, statements from supabase_migrations.schema_migrations where version = '2'",
+      ),
+      [{ name: 'b', statements: ['create table public.b (id int)'] }],
+    );
+  });
+});
+
+test('row 57: a role that may not write the history is refused before the first file', async () => {
+  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+    await query(
+      server.adminUrl.replace(/\/postgres$/, new URL(url).pathname),
+      'create schema supabase_migrations; create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text)',
+    );
+    const { report } = await runMigrate(project, url);
+    assert.equal(report.problems[0]?.code, '42501');
+    assert.match(report.problems[0]?.message ?? '', /may not write the migration history/);
+    assert.deepEqual(await objects(url), []);
+  });
+});
+
+test('row 60: a missing library is a fault of the server', async () => {
+  await withProject(
+    { '1_a.sql': "create function public.f() returns int language c as '/nowhere/missing', 'f';" },
+    async (url, project) => {
+      const admin = server.adminUrl.replace(/\/postgres$/, new URL(url).pathname);
+      const { report } = await runMigrate(project, admin);
+      assert.equal(report.problems[0]?.code?.slice(0, 2), '58');
+      assert.match(report.problems[0]?.next ?? '', /fault of the server/);
+      assert.deepEqual(await history(url), []);
+    },
+  );
+});
+
+test('irreversible-migrations: refuse asks for a down file', async () => {
+  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+    const plan = await runPlan(project, url, { inputs: { 'irreversible-migrations': 'refuse' } });
+    assert.match(refused(plan), /1_a\.sql has no down file/);
+    assert.equal(plan.reversible, false);
+  });
+});
