@@ -12,6 +12,9 @@ import {
   type SchemaObject,
 } from './fingerprint.js';
 import { DETERMINISTIC_SETTINGS } from './fingerprint-sql.js';
+import { failureOf } from './problem.js';
+import { reading } from './reading.js';
+import { SqlError } from './sql-error.js';
 import { dollarQuote, literal } from './sql-text.js';
 
 /** What other hands changed since the last deploy. */
@@ -30,7 +33,7 @@ export function driftQuery(): string {
   const local = Object.entries(DETERMINISTIC_SETTINGS).map(
     ([name, value]) => `set local ${name} = ${literal(value)};`,
   );
-  return `set local statement_timeout = '30s'; do ${dollarQuote(`
+  return `set local statement_timeout = '30s'; set local lock_timeout = '5s'; do ${dollarQuote(`
 declare recorded text;
 begin
   if to_regclass('${RUNS_TABLE}') is not null then
@@ -66,10 +69,21 @@ export function readDrift(results: readonly StatementResult[]): Drift {
   };
 }
 
-/** Looks what other hands changed since the last deploy recorded the schema. */
-export async function lookDrift(tools: Tools): Promise<Drift> {
-  if (!tools.database) throw new Error('there is no database to look at');
-  return readDrift(await tools.database.send(driftQuery(), { deadline: 40_000, signal: tools.signal }));
+/**
+ * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
+ * out in time, because somebody holds a table that must be looked at.
+ */
+export async function lookDrift(tools: Tools): Promise<Drift | undefined> {
+  const { database, signal } = tools;
+  if (!database) throw new Error('there is no database to look at');
+  try {
+    const sending = { deadline: 45_000, signal };
+    return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
+  } catch (error) {
+    const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
+    if (late && !signal.aborted) return undefined;
+    throw failureOf(error, 'looking what other hands changed');
+  }
 }
 
 export interface DriftVerdict {
@@ -80,9 +94,17 @@ export interface DriftVerdict {
 }
 
 /** What the drift means under the input `drift`. */
-export function judgeDrift(drift: Drift, policy: DatabaseSettings['drift']): DriftVerdict {
+export function judgeDrift(drift: Drift | undefined, policy: DatabaseSettings['drift']): DriftVerdict {
   const calm = (detail: string): DriftVerdict => ({ detail, refusals: [], warnings: [] });
   if (policy === 'off') return calm('not looked at');
+  if (!drift) {
+    const problem = {
+      message: 'it could not be found out in time whether other hands changed the schema: a table is locked',
+      next: 'Run again; or say drift: off.',
+    };
+    const late = { detail: 'not found out in time', refusals: [], warnings: [] };
+    return policy === 'fail' ? { ...late, refusals: [problem] } : { ...late, warnings: [problem] };
+  }
   if (!drift.recorded || !drift.since) return calm('no deploy has recorded the schema yet');
   const { runId, sha } = drift.since;
   const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;

@@ -7,6 +7,7 @@ import type { Database } from './connection.js';
 import { type DownText, type PreparedDown, prepareDown, readDownFile } from './down-files.js';
 import { loadParser } from './parser.js';
 import { failureOf } from './problem.js';
+import { reading } from './reading.js';
 import {
   chooseTarget,
   type RollbackLook,
@@ -49,8 +50,9 @@ export async function rollbackDatabase(
   for (let attempt = 1; ; attempt++) {
     const look = await record.step('database: look what to undo', async () => {
       const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
+      const asked = reading(tools.signal, () => database.send(LOOK_MESSAGE, sending));
       return readLook(
-        await database.send(LOOK_MESSAGE, sending).catch((error: unknown) => {
+        await asked.catch((error: unknown) => {
           throw failureOf(error, 'looking what to undo');
         }),
       );
@@ -159,6 +161,7 @@ async function revert(work: Work, workingDirectory: string, target: Migrations):
     downs,
     ...wholeRuns(look, versions),
     settings: wanted,
+    role: work.database.role,
     marker: randomBytes(9).toString('base64url'),
   };
   const result = await runDowns(work, order, downs);
@@ -195,10 +198,8 @@ async function findDowns(
   const recorded = versions.filter((version) => known.get(version)?.hasDown);
   let texts: Record<string, string> = {};
   if (recorded.length > 0) {
-    const answer = await database.send(downsQuery(recorded), {
-      deadline: LOOK_DEADLINE,
-      signal: tools.signal,
-    });
+    const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
+    const answer = await reading(tools.signal, () => database.send(downsQuery(recorded), sending));
     const value = answer[answer.length - 1]?.rows[0]?.downs;
     texts = (typeof value === 'string' ? JSON.parse(value) : (value ?? {})) as Record<string, string>;
   }

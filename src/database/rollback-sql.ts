@@ -13,7 +13,7 @@ import { FINGERPRINT_ROW } from './fingerprint.js';
 import { ROLLED_BACK } from './rollback-decision.js';
 import { changeRows, deterministic, objectRows } from './schema-record.js';
 import { dollarQuote, literal, textArray } from './sql-text.js';
-import { CODES, LEAVE_NOTHING, localSettings } from './unit.js';
+import { CODES, leaveNothing, localSettings } from './unit.js';
 
 /** SQLSTATEs that the messages of a rollback raise themselves. */
 export const HISTORY_CHANGED = 'MV104';
@@ -38,6 +38,8 @@ export interface RevertOrder {
   /** Runs of which something stays. */
   partly: readonly string[];
   settings: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout' | 'allowDataLoss'>;
+  /** As `Database.role`. */
+  role: string | undefined;
   /** Announces each reverted version while the message runs: RAISE INFO '<marker> <version>'. */
   marker: string;
 }
@@ -146,11 +148,11 @@ function rememberObjects(whole: readonly string[]): string {
 }
 
 /** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
-function execution(down: Down, { lockTimeout }: RevertOrder['settings']): string {
+function execution(down: Down, { settings, role }: RevertOrder): string {
   return `
-  perform set_config('lock_timeout', '${lockTimeout}ms', true);
+  perform set_config('lock_timeout', '${settings.lockTimeout}ms', true);
   ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
-  ${LEAVE_NOTHING}
+  ${leaveNothing(role)}
   begin
     execute 'set constraints all immediate';
     raise exception using errcode = 'MV000';
@@ -181,7 +183,7 @@ begin
     where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
   select array_agg(attrelid || '.' || attnum) into dropped from pg_attribute where attisdropped and attrelid = any (tables);
   begin
-    ${order.downs.map((down) => execution(down, order.settings)).join('\n')}
+    ${order.downs.map((down) => execution(down, order)).join('\n')}
     select array_agg(t) into gone from unnest(tables) t where not exists (select from pg_class c where c.oid = t);
     select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
       where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
@@ -230,7 +232,7 @@ function unit(down: Down, order: RevertOrder): string {
   return `
 declare losses text := current_setting('muva.losses', true);
 begin
-  ${execution(down, order.settings)}
+  ${execution(down, order)}
   delete from ${HISTORY_TABLE} where version = ${literal(down.version)};
   if not found then
     raise exception using errcode = '${HISTORY_CHANGED}', message = ${literal(down.version)};

@@ -2,6 +2,7 @@ import { runPhase } from '../base/phase.js';
 import { Failure, type PhaseReport, type Problem, type Step } from '../base/report.js';
 import { compareHistory } from '../database/compare-history.js';
 import { failureOf } from '../database/problem.js';
+import { reading } from '../database/reading.js';
 import { type JudgedFact, judgeSchema, readSchemaRows, schemaFactsQuery } from '../database/schema-facts.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
@@ -16,10 +17,12 @@ export async function verify(tools: Tools, settings: Settings): Promise<PhaseRep
     const question = schemaFactsQuery(wanted, settings.mode === 'verify');
     const rows = await record.step('ask the database', async () => {
       const asked = { deadline: question.deadline, signal: tools.signal };
-      const results = await database.send(question.message, asked).catch((error: unknown) => {
-        throw failureOf(error, 'verifying the schema');
-      });
-      return readSchemaRows(results);
+      const results = reading(tools.signal, () => database.send(question.message, asked));
+      return readSchemaRows(
+        await results.catch((error: unknown) => {
+          throw failureOf(error, 'verifying the schema');
+        }),
+      );
     });
     const { facts, tables } = judgeSchema(rows, wanted);
     record.facts.tables = tables;
