@@ -11,8 +11,10 @@ import { githubSink } from './github/log.js';
 import { type Publication, publish } from './github/publish.js';
 import { summaryOf } from './github/summary.js';
 import { type ReadInput, withEnvironment } from './settings/inputs.js';
+import { parseSettings } from './settings/parse.js';
 import { runIdentity } from './settings/run-identity.js';
-import { parseSettings, type Run, type Settings, secretInputs } from './settings/settings.js';
+import { secretInputs } from './settings/secret-inputs.js';
+import type { Run, Settings } from './settings/settings.js';
 import { surroundings } from './settings/surroundings.js';
 
 /** After a cancel the runner sends SIGTERM at 7.5 s; by then the truth has to be written. Milliseconds. */

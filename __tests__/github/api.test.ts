@@ -6,8 +6,8 @@ import { Secret } from '../../src/base/secret.js';
 import { updateComment, wantsComment } from '../../src/github/comment.js';
 import { closeDeployment, openDeployment } from '../../src/github/deployment.js';
 import { type InputName, inputRule } from '../../src/settings/inputs.js';
+import { parseSettings } from '../../src/settings/parse.js';
 import type { Run, Settings } from '../../src/settings/settings.js';
-import { parseSettings } from '../../src/settings/settings.js';
 import { type Fault, type GitHubApi, startGitHubApi } from '../servers/github-api.js';
 
 const TOKEN = 'ghs_test0123456789';

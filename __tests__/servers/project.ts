@@ -9,7 +9,8 @@ import { openDatabase } from '../../src/database/open.js';
 import { type DatabasePlan, planDatabase } from '../../src/database/plan.js';
 import { type MigrateOptions, migrate } from '../../src/phases/migrate.js';
 import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
-import { parseSettings, type Settings } from '../../src/settings/settings.js';
+import { parseSettings } from '../../src/settings/parse.js';
+import type { Settings } from '../../src/settings/settings.js';
 import type { Tools } from '../../src/tools.js';
 import { query } from './postgres.js';
 

@@ -13,8 +13,10 @@ import {
   parseHostAddress,
   parseQualifiedName,
 } from '../../src/settings/names.js';
+import { parseSettings } from '../../src/settings/parse.js';
 import { invisibleCharacter, nearest, splitList } from '../../src/settings/readers.js';
-import { MODES, parseSettings, secretInputs } from '../../src/settings/settings.js';
+import { secretInputs } from '../../src/settings/secret-inputs.js';
+import { MODES } from '../../src/settings/settings.js';
 
 /** A failing run is repeated with SEED=<number>. */
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000);

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Problem } from '../../src/base/report.js';
 import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
-import { parseSettings, type Run, type Settings, secretInputs } from '../../src/settings/settings.js';
+import { parseSettings } from '../../src/settings/parse.js';
+import { secretInputs } from '../../src/settings/secret-inputs.js';
+import type { Run, Settings } from '../../src/settings/settings.js';
 
 const RUN: Run = { id: '1', attempt: 1, serverUrl: 'https://github.com', fork: false, sha: 'a'.repeat(40) };
 const URL_OK = 'postgresql://deploy:s3cr3t-w0rd@db.example.com:5432/postgres';

@@ -1,3 +1,4 @@
+import { isLoopback } from './database-url.js';
 import { invisibleCharacter } from './readers.js';
 
 /** A complaint about a name, and what would be right; undefined when the name is fine. */
@@ -144,4 +145,36 @@ export function checkUserName(user: string): Complaint {
   return /^[A-Za-z_][A-Za-z0-9._-]{0,63}\$?$/.test(user)
     ? undefined
     : { wrong: 'is not a user name', right: 'Use the login name on the server, such as deploy.' };
+}
+
+/** A web address without credentials; `secure`: http is for this machine only. */
+export function checkWebUrl(text: string, secure: boolean): Complaint {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return { wrong: 'is not a URL', right: 'It starts with https://.' };
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    return { wrong: 'is not an http or https URL', right: 'It starts with https://.' };
+  if (url.username !== '' || url.password !== '')
+    return { wrong: 'holds a user or password', right: 'Give the URL without credentials.' };
+  if (secure && url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
+    return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
+  return undefined;
+}
+
+/** One path from a folder and a path inside it. */
+export function joinPath(folder: string, path: string): string {
+  if (folder === '.' || folder === '') return path;
+  return path === '.' || path === '' ? folder : `${folder.replace(/\/+$/, '')}/${path}`;
+}
+
+export function checkProjectRef(text: string): Complaint {
+  return /^[a-z0-9]{20}$/.test(text)
+    ? undefined
+    : {
+        wrong: 'is not a project reference',
+        right: 'It is the 20 letters in your project URL: https://<project-ref>.supabase.co.',
+      };
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Problem } from '../base/report.js';
 import { type InputName, inputRule } from '../settings/inputs.js';
-import { parseSettings } from '../settings/settings.js';
+import { parseSettings } from '../settings/parse.js';
 import { parseFlags } from './flags.js';
 
 /** The commit of actions/checkout that the written workflow uses. */

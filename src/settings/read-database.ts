@@ -1,0 +1,125 @@
+import { Secret } from '../base/secret.js';
+import { complainAbout } from './complain.js';
+import { type DatabaseAddress, parseDatabaseUrl } from './database-url.js';
+import type { ReadInput } from './inputs.js';
+import {
+  type Complaint,
+  checkProjectRef,
+  checkRelativePath,
+  checkWebUrl,
+  parseQualifiedName,
+  type QualifiedName,
+} from './names.js';
+import type { InputReader } from './readers.js';
+import type { DatabaseConnection, DatabaseSettings, FileSettings, Part } from './settings.js';
+
+export function readFiles(reader: InputReader): FileSettings {
+  const migrationsDir = reader.text('migrations-dir');
+  complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
+  return {
+    migrationsDir,
+    transaction: reader.choice('transaction', ['all', 'each']),
+    destructiveChanges: reader.choice('destructive-changes', ['allow', 'warn', 'refuse']),
+    irreversibleMigrations: reader.choice('irreversible-migrations', ['allow', 'refuse']),
+  };
+}
+
+export function readDatabase(
+  reader: InputReader,
+  read: ReadInput,
+  skip: readonly Part[],
+  files: FileSettings,
+): DatabaseSettings | undefined {
+  const connection = readConnection(reader, read);
+  const baseline = reader.optional('baseline');
+  if (baseline !== undefined && !/^\d+$/.test(baseline)) {
+    reader.complain(
+      'baseline',
+      'is not a version',
+      'Use the digits at the start of a migration file name, such as 20250101000000.',
+    );
+  }
+  const shadow = readShadow(reader, read);
+  const backupTo = read('backup-to') === '' ? undefined : reader.choice('backup-to', ['vps', 'runner']);
+  const hasVps = !skip.includes('vps') && read('ssh-host') !== '';
+  const rest = {
+    ...files,
+    includeAll: reader.boolean('include-all'),
+    missingMigrations: reader.choice('missing-migrations', ['refuse', 'warn']),
+    editedMigrations: reader.choice('edited-migrations', ['warn', 'refuse', 'allow']),
+    ...(baseline === undefined ? {} : { baseline }),
+    lockTimeout: reader.duration('lock-timeout'),
+    statementTimeout: reader.duration('statement-timeout'),
+    backup: reader.choice('backup', ['off', 'schema', 'full']),
+    backupTo: backupTo ?? (hasVps ? 'vps' : 'runner'),
+    afterHealth: reader.boolean('after-health'),
+    requiredTables: readNames(reader, 'required-tables'),
+    requiredFunctions: readNames(reader, 'required-functions'),
+    rls: reader.choice('rls', ['required', 'all', 'off']),
+    rowCounts: reader.choice('row-counts', ['estimate', 'exact', 'off']),
+    drift: reader.choice('drift', ['warn', 'fail', 'off']),
+    ...(shadow === undefined ? {} : { shadow }),
+    allowDataLoss: reader.boolean('allow-data-loss'),
+  } as const;
+  if (backupTo === 'vps' && !hasVps)
+    reader.complain(
+      'backup-to',
+      '"vps" needs a server, and ssh-host is empty',
+      'Give ssh-host, or use backup-to: runner.',
+    );
+  return connection === undefined ? undefined : { connection, ...rest };
+}
+
+function readConnection(reader: InputReader, read: ReadInput): DatabaseConnection | undefined {
+  const ca = read('database-ca-cert').trim();
+  if (ca !== '' && !ca.includes('-----BEGIN CERTIFICATE-----')) {
+    reader.complain(
+      'database-ca-cert',
+      'is not a PEM certificate',
+      'It starts with -----BEGIN CERTIFICATE-----.',
+    );
+  }
+  const certificate = ca === '' ? {} : { caCertificate: ca };
+  const url = read('database-url');
+  if (url !== '') {
+    const parsed = parseDatabaseUrl(url);
+    if ('wrong' in parsed) {
+      reader.complain('database-url', parsed.wrong, parsed.right);
+      return undefined;
+    }
+    if (parsed.address.plaintext && !parsed.address.loopback) {
+      reader.complain(
+        'database-url',
+        'asks for sslmode=disable',
+        'Remove sslmode: TLS is always verified off this machine.',
+      );
+    }
+    return { kind: 'url', address: parsed.address, ...certificate };
+  }
+  const projectRef = reader.text('supabase-project-ref');
+  const accessToken = read('supabase-access-token');
+  if (projectRef === '' || accessToken === '') return undefined;
+  complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
+  const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
+  complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
+  return { kind: 'management-api', projectRef, accessToken: new Secret(accessToken), apiUrl, ...certificate };
+}
+
+function readShadow(reader: InputReader, read: ReadInput): DatabaseAddress | undefined {
+  const url = read('shadow-database-url');
+  if (url === '') return undefined;
+  const parsed = parseDatabaseUrl(url);
+  if ('address' in parsed) return parsed.address;
+  reader.complain('shadow-database-url', parsed.wrong, parsed.right);
+  return undefined;
+}
+
+function readNames(reader: InputReader, input: 'required-tables' | 'required-functions'): QualifiedName[] {
+  const names: QualifiedName[] = [];
+  for (const item of reader.list(input)) {
+    const parsed = parseQualifiedName(item);
+    if ('wrong' in parsed) reader.complain(input, parsed.wrong, parsed.right);
+    else names.push(parsed);
+  }
+  return names;
+}
