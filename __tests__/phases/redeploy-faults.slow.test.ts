@@ -5,6 +5,8 @@ import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport } from '../../src/base/report.js';
 import { redeploy } from '../../src/phases/redeploy.js';
 import { rollbackFleet } from '../../src/vps/rollback-fleet.js';
+import { settleFleet } from '../../src/vps/settle-fleet.js';
+import { SshError } from '../../src/vps/ssh-error.js';
 import {
   type Inputs,
   makeReachable,
@@ -94,6 +96,41 @@ describe('redeploy to one server, with worse luck', () => {
     const facts = await withTools(settings, ({ tools }) => rollbackFleet(tools, settings, plainRecord()));
     assert.equal(facts[0]?.outcome, 'rolled-back', JSON.stringify(facts));
     assert.equal((await server.vps.served())?.version, 'v1');
+  });
+
+  test('an action that is gone: settling stops its worker, which alone knew the invocation', async () => {
+    const sha = origin.commit(appVersion('v7', { build: 'slow' }));
+    const settings = settingsFor([server], { ref: sha });
+    let building = (): void => {};
+    const seen = new Promise<void>((resolve) => {
+      building = resolve;
+    });
+    // The phase is left alone in the middle of the build, and its connection is closed.
+    await withTools(settings, ({ tools }) => Promise.race([redeploy(tools, settings), seen]), {
+      onEntry: (entry) => {
+        if (entry.kind === 'output' && entry.source === 'build') building();
+      },
+      patience: 1,
+      reconnectFor: 1,
+    });
+    const started = performance.now();
+    const facts = await withTools(settings, ({ tools }) => settleFleet(tools, settings));
+    assert.equal(facts[0]?.outcome, 'unchanged', JSON.stringify(facts));
+    assert.ok(performance.now() - started < 30_000, 'it was stopped, not waited for');
+    assert.equal((await server.vps.served())?.version, 'v1');
+  });
+
+  test('a connection that nobody answers any more is noticed without a word from the command', async () => {
+    const settings = settingsFor([server], { ref: origin.head() });
+    await withTools(settings, async ({ tools }) => {
+      const started = performance.now();
+      const running = tools.fleet!.hosts[0]!.exec('echo; exec sleep 120', {
+        onStdout: () => server.wire.freeze(),
+      });
+      await assert.rejects(running, (error) => error instanceof SshError && error.kind === 'lost');
+      assert.ok(performance.now() - started < 40_000);
+      server.wire.thaw();
+    });
   });
 
   test('a worker that is killed is told, what it left is repaired, and the old version serves', async () => {

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { pause } from '../base/retry.js';
 import type { FollowRequest, SignalRequest, WorkerEvent, WorkerLine } from './protocol.js';
-import { hasEnded, hear, type RunFolder, runFolderOf, workerLives } from './run-folder.js';
+import { hasEnded, hear, type RunFolder, runFolderOf, runFoldersOf, workerLives } from './run-folder.js';
 import { findStateFolder } from './state.js';
 
 type Say = (line: WorkerLine) => void;
@@ -58,14 +58,19 @@ async function appearing(request: FollowRequest, home: string): Promise<RunFolde
   }
 }
 
+/** Without an invocation (after the action was killed, which alone knew it) the one that is at work is meant. */
 function findRun(
   request: Pick<FollowRequest, 'app' | 'run'>,
   task: 'deploy' | 'rollback',
   home: string,
 ): RunFolder | undefined {
   const state = findStateFolder(request.app.appPath, home);
-  const folder = state && runFolderOf(state, request.run, task);
-  return folder && existsSync(folder.worker) ? folder : undefined;
+  if (!state) return undefined;
+  const folder = runFolderOf(state, request.run, task);
+  if (existsSync(folder.worker)) return folder;
+  return request.run.invocation === undefined
+    ? runFoldersOf(state, request.run, task).find(workerLives)
+    : undefined;
 }
 
 /** Whole events after `offset`; a line that is still being written is left for the next look. */

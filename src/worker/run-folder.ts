@@ -1,5 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { Failure } from '../base/report.js';
 import { readJson, readText, remove } from './files.js';
 import { isAlive, startTimeOf } from './proc.js';
@@ -30,6 +39,15 @@ export function runFolderOf(state: StateFolder, run: RunRequest, task: Task): Ru
       throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
   const name = [run.id, String(run.attempt), task, ...(run.invocation ? [run.invocation] : [])].join('.');
   return runFolderAt(join(state.runs, name));
+}
+
+/** The folders of all invocations of one run, attempt and task. */
+export function runFoldersOf(state: StateFolder, run: RunRequest, task: Task): RunFolder[] {
+  const first = basename(runFolderOf(state, run, task).path);
+  const names = existsSync(state.runs) ? readdirSync(state.runs) : [];
+  return names
+    .filter((name) => name === first || name.startsWith(`${first}.`))
+    .map((name) => runFolderAt(join(state.runs, name)));
 }
 
 function runFolderAt(path: string): RunFolder {
