@@ -8,7 +8,7 @@ export interface FaultProxy {
   through(url: string): string;
   /** Connections made so far. */
   connections(): number;
-  /** Turns of a client that had to wait for the server, the connection itself included. */
+  /** Turns in which a client had to wait for the server: logging in takes three (SCRAM), each message one. */
   flights(): number;
   /** Bytes from clients so far, over all connections. */
   sent(): number;
@@ -71,8 +71,6 @@ export async function startFaultProxy({ target, latency = 0 }: FaultProxyOptions
       return;
     }
     connections++;
-    // The TCP handshake is a turn of its own.
-    flights++;
     const server = connect({ port: target, host: '127.0.0.1', noDelay: true });
     const pair: Pair = { client, server, silent: false };
     pairs.add(pair);
@@ -80,7 +78,6 @@ export async function startFaultProxy({ target, latency = 0 }: FaultProxyOptions
     client.on('data', (chunk) => {
       if (pair.silent) return;
       sent += chunk.length;
-      if (!waiting) flights++;
       waiting = true;
       later(() => {
         server.write(chunk, () => {
@@ -96,6 +93,7 @@ export async function startFaultProxy({ target, latency = 0 }: FaultProxyOptions
       });
     });
     server.on('data', (chunk) => {
+      if (waiting) flights++;
       waiting = false;
       if (pair.silent) return;
       if (onAnswer && chunk.includes(onAnswer.text)) {

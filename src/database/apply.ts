@@ -32,7 +32,7 @@ export type BatchOutcome =
   | { kind: 'split'; before: number; why: string }
   | { kind: 'failed'; problem: Problem; at: number | undefined; times: FileTime[]; stands?: string }
   /** Every file ran, and the schema was not as required at the end: one problem per failed fact. */
-  | { kind: 'not-verified'; problems: Problem[] }
+  | { kind: 'not-verified'; problems: Problem[]; stands?: string }
   /** `stands`: what of the file is committed all the same, because it cannot run in a transaction. */
   | { kind: 'cancelled'; stands?: string }
   | { kind: 'unknown'; problem: Problem };

@@ -9,6 +9,7 @@ import { fileProblem, placedProblem } from './file-error.js';
 import { buildOf, dropLeftovers, invalidIndexes, trappedIndex } from './index-build.js';
 import type { IndexBuild, PartialMigration } from './migration-history.js';
 import { lookUnderLock } from './resolve.js';
+import { DOES_NOT_VERIFY, verificationProblems } from './schema-facts.js';
 import { type ApplyTools, type BatchContext, GRACE, serverProblem } from './sent.js';
 import { oneLine, positionIn } from './source-text.js';
 import { errorMeaning, LostConnection, SqlError } from './sql-error.js';
@@ -70,6 +71,9 @@ export async function applyOutside(
       const failed = segment.alone ? await runAlone(run, done, building) : await runTogether(run, done);
       if (failed) return tellWhatStands(run, done, failed);
     }
+    // A statement alone in its message cannot bring the rows along, as a transaction at the end of the file does.
+    const failed = segments[done - 1]?.alone ? await finish(run, done) : undefined;
+    if (failed) return tellWhatStands(run, done, failed);
     return { kind: 'done', times: [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }] };
   } finally {
     await release(run);
@@ -77,7 +81,11 @@ export async function applyOutside(
 }
 
 /** What ended a part: nothing of that part stands, unless it is unknown. */
-type PartFailure = { problem: Problem; outcome: 'failed' | 'unknown' } | 'cancelled' | 'changed';
+type PartFailure =
+  | { problem: Problem; outcome: 'failed' | 'unknown' }
+  | { notVerified: Problem[] }
+  | 'cancelled'
+  | 'changed';
 
 /** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
 async function begin(run: Run): Promise<BatchOutcome | undefined> {
@@ -140,18 +148,43 @@ async function release({ tools, holder }: Run): Promise<void> {
   await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
 }
 
-/** PL/pgSQL that ends part number `index`: progress where more follows, both history rows after the last. */
+/** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
+function isEnd({ file }: Run, index: number): boolean {
+  const { segments } = file.shape;
+  return index === segments.length - 1 && !segments[index]!.alone;
+}
+
+/** PL/pgSQL that ends part number `index`: how far we are, or at the end both history rows. */
 function recordPart(run: Run, index: number): string {
+  if (isEnd(run, index)) return recordAll(run);
   const { file, context } = run;
-  const last = index === file.shape.segments.length - 1;
-  if (!last)
-    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
+  return `${leaveNothing(context.role)}${CHECK_DEFERRED}
   insert into ${PARTIAL_TABLE} (version, run_id, done, prefix) values (${literal(file.version)}, ${literal(context.run.id)}, ${index + 1}, ${literal(prefixOf(file, index + 1))})
     on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
       building = null, updated_at = now();`;
+}
+
+function recordAll({ file, context }: Run): string {
   const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
   return `${finishFile(file, 0, recorded, { ...context, marker: '' })}
   delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`;
+}
+
+/** All parts stand: the file goes into the history, in one transaction with the verification. */
+function finish(run: Run, parts: number): Promise<PartFailure | undefined> {
+  return sendPart(
+    run,
+    parts,
+    partMessage(run, `begin ${renewLease(run)} ${recordAll(run)} end`, true),
+    serverProblem,
+  );
+}
+
+function partMessage({ context }: Run, body: string, end: boolean): string {
+  return `set transaction isolation level read committed, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(body)};
+${end && context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}`;
 }
 
 /** SHA-256 of the text that the first `parts` parts were made from: editing it later would be a lie. */
@@ -163,15 +196,9 @@ export function prefixOf(file: PlannedFile, parts: number): string {
 
 /** A part that is one transaction. */
 async function runTogether(run: Run, index: number): Promise<PartFailure | undefined> {
-  const { file, context } = run;
-  const segment = file.shape.segments[index]!;
-  const { body, lines } = partBody(run, segment, index);
-  const last = index === file.shape.segments.length - 1;
-  const message = `set transaction isolation level read committed, read write;
-${localSettings(context.rules)}
-do ${dollarQuote(body)};
-${last ? (context.after ?? '') : ''}`;
-  return sendPart(run, index, message, (error) => fileProblem(file, lines, error));
+  const { body, lines } = partBody(run, run.file.shape.segments[index]!, index);
+  const message = partMessage(run, body, isEnd(run, index));
+  return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error));
 }
 
 function partBody(run: Run, segment: Segment, index: number): { body: string; lines: StatementLine[] } {
@@ -204,6 +231,8 @@ async function sendPart(
       if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
         return 'changed';
       if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted) return 'cancelled';
+      if (error instanceof SqlError && error.code === DOES_NOT_VERIFY)
+        return { notVerified: verificationProblems(error.message) };
       const meaning = errorMeaning(error);
       if (meaning === 'resolve') {
         const state = await partState(run, index);
@@ -266,11 +295,8 @@ async function runAlone(
       };
     await pause(backoff(attempt, 500, 8_000), tools.signal);
   }
-  const message = `set transaction isolation level read committed, read write;
-${localSettings(run.context.rules)}
-do ${dollarQuote(`begin ${renewLease(run)} ${recordPart(run, index)} end`)};
-${index === file.shape.segments.length - 1 ? (run.context.after ?? '') : ''}`;
-  return sendPart(run, index, message, serverProblem);
+  const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
+  return sendPart(run, index, partMessage(run, recorded, false), serverProblem);
 }
 
 /** Records what is about to be tried, so that a later run knows whose invalid index it finds. */
@@ -280,15 +306,14 @@ async function notePart(
   building: IndexBuild | null,
 ): Promise<PartFailure | undefined> {
   const { file, context } = run;
-  const message = `set transaction isolation level read committed, read write;
-${localSettings(context.rules)}
-do ${dollarQuote(`begin ${renewLease(run)}
+  const body = `begin ${renewLease(run)}
   insert into ${PARTIAL_TABLE} (version, run_id, done, prefix, building) values (${literal(file.version)}, ${literal(context.run.id)},
     ${index}, ${literal(prefixOf(file, index))}, ${building ? `${literal(JSON.stringify(building))}::jsonb` : 'null'})
     on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
       building = excluded.building, updated_at = now();
-end`)};`;
-  return sendPart(run, index - 1, message, serverProblem);
+end`;
+  // Written twice it says the same, so where no answer came it is simply written again.
+  return sendPart(run, Number.POSITIVE_INFINITY, partMessage(run, body, false), serverProblem);
 }
 
 /**
@@ -322,8 +347,8 @@ function tellWhatStands(run: Run, done: number, failure: PartFailure): BatchOutc
   const { file } = run;
   if (failure === 'changed') return { kind: 'changed' };
   const standing = file.shape.segments.slice(0, done).flatMap((segment) => segment.statements);
-  const next = file.shape.segments[done]!.statements[0]!;
-  const line = positionIn(file.file, file.source, next.from).line;
+  const next = file.shape.segments[done]?.statements[0];
+  const line = positionIn(file.file, file.source, next?.from ?? file.source.length).line;
   const stands =
     standing.length === 0
       ? undefined
@@ -332,6 +357,12 @@ function tellWhatStands(run: Run, done: number, failure: PartFailure): BatchOutc
           .join(
             '; ',
           )}). The file is not recorded; correct it from line ${line} on, and the next run goes on there.`;
+  if (typeof failure === 'object' && 'notVerified' in failure)
+    return {
+      kind: 'not-verified',
+      problems: failure.notVerified,
+      ...(stands === undefined ? {} : { stands }),
+    };
   if (failure === 'cancelled') return { kind: 'cancelled', ...(stands === undefined ? {} : { stands }) };
   const problem: Problem = {
     ...failure.problem,

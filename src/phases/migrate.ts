@@ -208,7 +208,11 @@ function stop(outcome: Stopped, batch: Batch, queue: readonly Batch[], record: P
         startedAt: Date.now(),
         milliseconds: 0,
       });
-      record.summarise(`The schema does not verify, so the batch was rolled back: ${stands}.`);
+      record.summarise(
+        outcome.stands === undefined
+          ? `The schema does not verify, so the batch was rolled back: ${stands}.`
+          : `The schema does not verify: ${stands}. ${outcome.stands}`,
+      );
       throw new Failure(outcome.problems);
     case 'cancelled':
       record.skip(...rest.map(name));

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { LOCK_KEY } from '../../src/database/bookmark.js';
+import { type FaultProxy, startFaultProxy } from '../servers/fault-proxy.js';
+import { type PgBouncer, startPgBouncer } from '../servers/pgbouncer.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { createProject, history, type Project, runMigrate } from '../servers/project.js';
+
+const FILES = 60;
+const versions = Array.from({ length: FILES }, (_, index) => String(1000 + index));
+/** Each file leaves a row: applied twice it would leave two, out of order its id would tell. */
+const files = {
+  '0999_log.sql': 'create table public.log (id serial, file text);',
+  ...Object.fromEntries(
+    versions.map((version) => [
+      `${version}_t.sql`,
+      `create table public.t${version} (id int); insert into public.log (file) values ('${version}'); select pg_sleep(0.005);`,
+    ]),
+  ),
+};
+
+let server: PostgresServer;
+let pooler: PgBouncer;
+let project: Project;
+before(async () => {
+  server = await startPostgres({ version: 15 });
+  pooler = await startPgBouncer(server);
+  project = createProject(files);
+});
+after(async () => {
+  project.delete();
+  await pooler.stop();
+  await server.stop();
+});
+
+function start(url: string, runId: string, ...inputs: string[]): ChildProcess {
+  const script = fileURLToPath(new URL('../servers/migrate-process.js', import.meta.url));
+  return spawn(process.execPath, [script, project.folder, url, runId, ...inputs], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
+/** Nobody works in the database any more; row 41 asks for it within a second, a loaded machine gets five. */
+async function quiet(name: string): Promise<void> {
+  for (const until = Date.now() + 5_000; ; await setTimeout(20)) {
+    const rows = await query(
+      server.adminUrl,
+      `select 1 from pg_stat_activity where datname = '${name}' and state <> 'idle'
+       union all select 1 from pg_locks where locktype = 'advisory' and objid = ${LOCK_KEY}`,
+    );
+    if (rows.length === 0) return;
+    assert.ok(Date.now() < until, 'a backend or a lock is left');
+  }
+}
+
+async function assertExactlyOnce(url: string): Promise<void> {
+  assert.deepEqual(await history(url), ['0999', ...versions]);
+  const rows = await query<{ file: string }>(url, 'select file from public.log order by id');
+  assert.deepEqual(
+    rows.map(({ file }) => file),
+    versions,
+  );
+}
+
+type Strike = (child: ChildProcess, proxy: FaultProxy, name: string) => void;
+
+const terminate: Strike = (_child, _proxy, name) =>
+  void query(
+    server.adminUrl,
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and pid <> pg_backend_pid()`,
+  ).catch(() => undefined);
+const STRIKES: Record<string, Strike> = {
+  'a kill': (child) => void child.kill('SIGKILL'),
+  'the cancel sequence': (child) => {
+    child.kill('SIGINT');
+    void setTimeout(7_500).then(() => child.kill('SIGTERM'));
+  },
+  'a terminated backend': terminate,
+  'a reset': (_child, proxy) => proxy.breakNow('reset'),
+  'an end': (_child, proxy) => proxy.breakNow('end'),
+  'a lost answer': (_child, proxy) => proxy.breakOnAnswer('SELECT', 'reset'),
+};
+
+/** Waits until the run is at work in the database, so that the blow falls into it and not into the start of Node. */
+async function atWork(name: string): Promise<void> {
+  for (const until = Date.now() + 20_000; Date.now() < until; await setTimeout(5)) {
+    const rows = await query(server.adminUrl, `select 1 from pg_stat_activity where datname = '${name}'`);
+    if (rows.length > 0) return;
+  }
+}
+
+for (const way of ['direct', 'through pgbouncer'] as const) {
+  for (const [name, strike] of Object.entries(STRIKES)) {
+    test(`row 41, row 44, row 114: ${name} at random moments of a 60-file run, ${way}: all of it or nothing`, async () => {
+      for (let round = 0; round < 5; round++) {
+        const url = await server.createDatabase();
+        const database = new URL(url).pathname.slice(1);
+        const proxy = await startFaultProxy({ target: way === 'direct' ? server.port : pooler.port });
+        const child = start(proxy.through(url), `round-${round}`);
+        await atWork(database);
+        await setTimeout(Math.random() * 600);
+        strike(child, proxy, database);
+        await ended(child);
+        await quiet(database);
+        const found = await history(url);
+        assert.ok(found.length === 0 || found.length === FILES + 1, `${found.length} files recorded`);
+        const { report } = await runMigrate(project, url, { runId: 'after' });
+        assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+        await assertExactlyOnce(url);
+        await proxy.stop();
+      }
+    });
+  }
+}
+
+for (const way of ['direct', 'through pgbouncer'] as const) {
+  test(`row 62: 8 processes at once and 40 faults, ${way}: every file exactly once, in order`, async () => {
+    const url = await server.createDatabase();
+    const name = new URL(url).pathname.slice(1);
+    const proxy = await startFaultProxy({ target: way === 'direct' ? server.port : pooler.port });
+    const running = new Map<number, ChildProcess>();
+    const blows = Object.values(STRIKES).filter((strike) => strike !== STRIKES['the cancel sequence']);
+    let started = 0;
+    for (let faults = 0; faults < 40; ) {
+      for (let slot = 0; slot < 8; slot++) {
+        const child = running.get(slot);
+        if (child && child.exitCode === null && child.signalCode === null) continue;
+        running.set(slot, start(proxy.through(url), `run-${started++}`, 'transaction=each'));
+      }
+      await setTimeout(50 + Math.random() * 250);
+      const victim = running.get(Math.floor(Math.random() * 8))!;
+      blows[faults % blows.length]!(victim, proxy, name);
+      faults++;
+      const found = await history(url);
+      assert.deepEqual(
+        found,
+        ['0999', ...versions].slice(0, found.length),
+        'the history is a prefix of the files',
+      );
+    }
+    await Promise.all([...running.values()].map(ended));
+    await quiet(name);
+    const { report } = await runMigrate(project, url, { runId: 'last' });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    await assertExactlyOnce(url);
+    await proxy.stop();
+  });
+}
