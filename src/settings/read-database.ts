@@ -3,7 +3,6 @@ import { complainAbout } from './complain.js';
 import { type DatabaseAddress, parseDatabaseUrl } from './database-url.js';
 import type { ReadInput } from './inputs.js';
 import {
-  type Complaint,
   checkProjectRef,
   checkRelativePath,
   checkWebUrl,

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { runBundle, runTerminal } from '../servers/doors.js';
+import { query } from '../servers/postgres.js';
+import type { RunResult } from '../servers/runner.js';
+import { pushVersion, type Stage, withCheckout, withStage } from '../servers/stage.js';
+
+/** Every mode through the bundle, one after the other, as a workflow with separate steps would call them. */
+describe(`the bundle on Node ${process.versions.node}`, () => {
+  let stage: Stage;
+  let leave: () => void = () => {};
+  let left: Promise<void>;
+  let v2 = '';
+
+  before(async () => {
+    await new Promise<void>((ready, failed) => {
+      left = withStage({}, async (opened) => {
+        stage = opened;
+        ready();
+        await new Promise<void>((done) => {
+          leave = done;
+        });
+      });
+      left.catch(failed);
+    });
+  });
+  after(async () => {
+    leave();
+    await left;
+  });
+
+  function inputs(): Record<string, string> {
+    const { databaseUrl, origin, vps, sshd } = stage;
+    return {
+      environment: 'staging',
+      'database-url': databaseUrl,
+      'required-tables': 'rooms',
+      'ssh-host': sshd.host,
+      'ssh-port': String(sshd.port),
+      'ssh-user': sshd.user,
+      'ssh-private-key': sshd.privateKey,
+      'ssh-fingerprint': sshd.fingerprint,
+      'repository-url': origin.url,
+      'app-path': vps.appPath,
+      'app-name': 'guesthouse',
+      'health-url': `http://127.0.0.1:${vps.port}`,
+      'health-deadline': '15s',
+    };
+  }
+
+  function start(
+    mode: string,
+    sha: string,
+    runId: number,
+    more: Record<string, string> = {},
+  ): Promise<RunResult> {
+    return withCheckout(stage.origin, sha, (workspace) =>
+      runBundle({
+        workspace,
+        secrets: [stage.databaseUrl, stage.sshd.privateKey],
+        env: { GITHUB_RUN_ID: String(runId), GITHUB_SHA: sha, GITHUB_REPOSITORY: 'octocat/guesthouse' },
+        inputs: { ...inputs(), mode, ...more },
+      }),
+    );
+  }
+
+  async function succeeds(
+    mode: string,
+    sha: string,
+    runId: number,
+    more?: Record<string, string>,
+  ): Promise<RunResult> {
+    const run = await start(mode, sha, runId, more);
+    assert.equal(run.exitCode, 0, run.log);
+    return run;
+  }
+
+  const served = async (): Promise<string | undefined> => (await stage.vps.served())?.version;
+  const tables = async (): Promise<string[]> =>
+    (
+      await query<{ name: string }>(
+        stage.databaseUrl,
+        "select table_name as name from information_schema.tables where table_schema = 'public' order by 1",
+      )
+    ).map((row) => row.name);
+
+  test('plan says what would be done and writes nothing', async () => {
+    const run = await succeeds('plan', stage.origin.head(), 1);
+    assert.deepEqual(JSON.parse(run.outputs.pending!), ['20250101000000', '20250108000000']);
+    assert.deepEqual(await tables(), []);
+    assert.equal(await served(), undefined);
+  });
+
+  test('deploy brings database and code', async () => {
+    const run = await succeeds('deploy', stage.origin.head(), 2);
+    assert.equal(run.outputs.outcome, 'success');
+    assert.deepEqual(JSON.parse(run.outputs.applied!), ['20250101000000', '20250108000000']);
+    assert.equal(run.outputs['deployed-sha'], stage.origin.head());
+    assert.equal(run.outputs.healthy, 'true');
+    assert.equal(await served(), 'v1');
+  });
+
+  test('verify and health look and write nothing', async () => {
+    const verified = await succeeds('verify', stage.origin.head(), 3);
+    assert.equal(verified.outputs.verified, 'true');
+    const healthy = await succeeds('health', stage.origin.head(), 3);
+    assert.equal(healthy.outputs.verdict, 'ok');
+    assert.ok(
+      (JSON.parse(healthy.outputs.health!) as { 'latency-ms': number }[]).every(
+        (check) => check['latency-ms'] >= 0,
+      ),
+    );
+  });
+
+  test('migrate, redeploy and rollback as separate steps of one run', async () => {
+    const v1 = stage.origin.head();
+    v2 = pushVersion(stage.origin, 'v2', 'examples/changes/v2');
+    const migrated = await succeeds('migrate', v2, 4);
+    assert.deepEqual(JSON.parse(migrated.outputs.applied!), ['20250201000000']);
+    assert.equal(await served(), 'v1');
+    const deployed = await succeeds('redeploy', v2, 4);
+    assert.deepEqual([deployed.outputs['previous-sha'], deployed.outputs['deployed-sha']], [v1, v2]);
+    assert.equal(await served(), 'v2');
+
+    const back = await succeeds('rollback', v2, 4);
+    assert.deepEqual([back.outputs.outcome, back.outputs['rolled-back']], ['success', 'true']);
+    assert.deepEqual(JSON.parse(back.outputs.reverted!), ['20250201000000']);
+    assert.equal(await served(), 'v1');
+
+    const again = await succeeds('rollback', v2, 4);
+    assert.deepEqual([again.outputs.outcome, again.outputs['rolled-back']], ['success', 'false']);
+    assert.equal(await served(), 'v1');
+  });
+
+  test('a rerun of the same run changes nothing', async () => {
+    const rerun = await succeeds('deploy', stage.origin.git('rev-parse', 'HEAD~1').trim(), 2, {});
+    assert.equal(rerun.outputs.outcome, 'success');
+    assert.deepEqual(JSON.parse(rerun.outputs.applied!), []);
+    assert.equal(await served(), 'v1');
+  });
+
+  test('the terminal door answers the same', async () => {
+    await withCheckout(stage.origin, stage.origin.head(), async (cwd) => {
+      const flags = Object.entries(inputs()).filter(
+        ([name]) => !['database-url', 'ssh-private-key'].includes(name),
+      );
+      const env = { DATABASE_URL: stage.databaseUrl, VPS_SSH_KEY: stage.sshd.privateKey };
+      const looked = await runTerminal(['health', ...flags.map(([name, value]) => `--${name}=${value}`)], {
+        cwd,
+        env,
+      });
+      assert.equal(looked.exitCode, 0, looked.text);
+      assert.match(looked.text, /verdict ok/);
+    });
+  });
+});
