@@ -1,16 +1,18 @@
 import { formatDuration } from '../base/duration.js';
-import type {
-  HealthFact,
-  HostFact,
-  Outcome,
-  PhaseReport,
-  Problem,
-  Report,
-  StepOutcome,
-} from '../base/report.js';
+import type { Outcome, Problem, Report } from '../base/report.js';
 import { outcomeText, positionText, problemLines } from '../base/voice.js';
 import type { Run } from '../settings/settings.js';
-import { block, code, escapeText, folded, link, table } from './markdown.js';
+import { block, code, escapeText, folded, link } from './markdown.js';
+import {
+  commit,
+  healthTable,
+  hostTable,
+  migrationTable,
+  onePhase,
+  phaseTable,
+  stepTables,
+  tableTable,
+} from './summary-tables.js';
 import { timeline } from './timeline.js';
 
 /** Over 1 MiB GitHub shows nothing at all. Bytes. */
@@ -25,12 +27,6 @@ const MARKS: Readonly<Record<Outcome, string>> = {
   unknown: '❔',
   skipped: '⏭️',
 };
-const STEP_MARKS: Readonly<Record<StepOutcome, string>> = {
-  passed: '✅ passed',
-  failed: '❌ failed',
-  skipped: '⏭️ skipped',
-  unknown: '❔ unknown',
-};
 
 /** What the summary needs beside the report. */
 export interface Around {
@@ -42,23 +38,24 @@ export interface Around {
 /** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
 export function summaryOf(report: Report, around: Around, limit = SUMMARY_LIMIT): string {
   const { run } = around;
+  const only = report.phases.length === 1 ? report.phases[0] : undefined;
   const lines = [
     `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
     '',
     ...headline(report, run),
     ...problemSection('What went wrong', withoutNext(report), run),
     ...(report.next === undefined ? [] : [`**Next:** ${escapeText(report.next)}`, '']),
-    ...phaseTable(report.phases),
+    ...(only === undefined ? phaseTable(report.phases) : onePhase(only)),
     ...planSection(report, around.planned ?? []),
-    ...timeline(report),
+    ...(report.mode === 'plan' ? [] : timeline(report)),
     '',
     ...rollbackSection(report),
-    ...migrationTable(report),
+    ...(report.mode === 'plan' && around.planned?.length ? [] : migrationTable(report)),
     ...hostTable(report.facts.hosts ?? [], run),
     ...healthTable(report.facts.health ?? []),
     ...tableTable(report),
     ...problemSection('Warnings', report.warnings, run),
-    ...stepTables(report.phases),
+    ...(only === undefined ? stepTables(report.phases) : []),
   ];
   return cut(
     lines.filter((line, index) => line !== '' || lines[index - 1] !== ''),
@@ -96,11 +93,6 @@ function headline(report: Report, run: Run): string[] {
   return [parts.join(' · '), ''];
 }
 
-function commit(sha: string, run: Run): string {
-  const known = run.repository !== undefined && /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha);
-  return link(sha.slice(0, 10), known ? `${run.serverUrl}/${run.repository}/commit/${sha}` : undefined);
-}
-
 function problemSection(title: string, problems: readonly Problem[], run: Run): string[] {
   if (problems.length === 0) return [];
   const most = 50;
@@ -124,8 +116,8 @@ function withoutNext(report: Report): Problem[] {
 function problemItem(problem: Problem, run: Run): string[] {
   const { at } = problem;
   const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${code(problem.code)}`}`;
-  const next = problem.next === undefined ? [] : [`  <br>${escapeText(problem.next)}`];
-  if (at === undefined) return [`- ${reason}`, ...next];
+  const next = problem.next === undefined ? [] : [escapeText(problem.next)];
+  if (at === undefined) return [`- ${reason}`, ...next.map((line) => `  <br>${line}`)];
   const path = at.file.split('/').map(encodeURIComponent).join('/');
   const url =
     run.repository && run.sha && !at.file.startsWith('/')
@@ -135,19 +127,9 @@ function problemItem(problem: Problem, run: Run): string[] {
     at.text === undefined
       ? []
       : [`  ${block(problemLines({ message: '', at }, '').slice(1)).replaceAll('\n', '\n  ')}`];
-  return [`- ${link(positionText(at), url)} ${reason}`, ...source, ...next];
-}
-
-function phaseTable(phases: readonly PhaseReport[]): string[] {
-  return table(
-    ['phase', 'outcome', 'time', ''],
-    phases.map((phase) => [
-      phase.phase,
-      STEP_MARKS[phase.outcome],
-      phase.outcome === 'skipped' ? '' : formatDuration(phase.milliseconds),
-      escapeText(phase.summary ?? ''),
-    ]),
-  );
+  // After a preformatted block the text stands on a line of its own anyway.
+  const gap = source.length > 0 ? '  ' : '  <br>';
+  return [`- ${link(positionText(at), url)} ${reason}`, ...source, ...next.map((line) => gap + line)];
 }
 
 /** The batches: what a plan is read for, and folded away where they were carried out. */
@@ -156,23 +138,6 @@ function planSection(report: Report, planned: readonly string[]): string[] {
   return report.mode === 'plan'
     ? ['### Plan', '', block(planned), '']
     : folded('What was planned', [block(planned)]);
-}
-
-function stepTables(phases: readonly PhaseReport[]): string[] {
-  return phases.flatMap((phase) =>
-    folded(
-      `Steps of ${phase.phase} (${phase.steps.length})`,
-      table(
-        ['step', 'outcome', 'time', 'detail'],
-        phase.steps.map((step) => [
-          code(step.name),
-          STEP_MARKS[step.outcome],
-          step.outcome === 'skipped' ? '' : formatDuration(step.milliseconds),
-          escapeText(step.detail ?? ''),
-        ]),
-      ),
-    ),
-  );
 }
 
 function rollbackSection(report: Report): string[] {
@@ -187,92 +152,6 @@ function rollbackSection(report: Report): string[] {
       : []),
   ];
   return ['### Rollback', '', ...(lines.length > 0 ? lines : ['- Nothing had to be put back.']), ''];
-}
-
-/** The versions with their state and, where a step tells it, their name, batch and time. */
-function migrationTable(report: Report): string[] {
-  const { facts } = report;
-  const states = new Map<string, string>();
-  const mark = (versions: readonly string[] | undefined, state: string): void => {
-    for (const version of versions ?? []) states.set(version, state);
-  };
-  mark(facts.pending, 'pending');
-  mark(facts.skipped, 'not applied');
-  mark(facts.applied, 'applied');
-  mark(facts.deferred, 'after health');
-  mark(facts.schemaAhead, 'applied, kept');
-  mark(facts.reverted, 'taken back');
-  // A file deferred at first is applied later in the same run.
-  for (const version of facts.applied ?? []) {
-    if (states.get(version) === 'after health') states.set(version, 'applied after health');
-  }
-  const steps = report.phases.filter((phase) => phase.phase !== 'rollback').flatMap((phase) => phase.steps);
-  const rows = [...states].map(([version, state]) => {
-    const step = steps.findLast((each) => each.name.startsWith(version));
-    const time = step && step.outcome !== 'skipped' ? formatDuration(step.milliseconds) : '';
-    return [code(step?.name ?? version), state, time, escapeText(step?.detail ?? '')];
-  });
-  return rows.length === 0 ? [] : ['### Migrations', ...table(['migration', 'state', 'time', ''], rows)];
-}
-
-function hostTable(hosts: readonly HostFact[], run: Run): string[] {
-  if (hosts.length === 0) return [];
-  const sha = (value: string | undefined): string => (value === undefined ? '' : commit(value, run));
-  const time = (value: number | undefined): string => (value === undefined ? '' : formatDuration(value));
-  return [
-    '### Hosts',
-    ...table(
-      ['host', 'outcome', 'previous', 'now', 'rehearsed', 'without an answer', ''],
-      hosts.map((host) => [
-        String(host.host),
-        host.outcome,
-        sha(host['previous-sha']),
-        sha(host['deployed-sha']),
-        host.rehearsed === undefined ? '' : host.rehearsed ? 'yes' : 'no',
-        time(host['downtime-ms']),
-        escapeText(host.detail ?? ''),
-      ]),
-    ),
-  ];
-}
-
-function healthTable(checks: readonly HealthFact[]): string[] {
-  if (checks.length === 0) return [];
-  return [
-    '### Health',
-    ...table(
-      ['check', 'from', '', 'status', 'latency', 'tries', ''],
-      checks.map((check) => [
-        code(check.name),
-        check.from,
-        check.ok ? '✅' : '❌',
-        check.status === null ? '' : String(check.status),
-        check['latency-ms'] === null ? '' : formatDuration(check['latency-ms']),
-        String(check.attempts),
-        escapeText(check.detail ?? ''),
-      ]),
-    ),
-  ];
-}
-
-function tableTable(report: Report): string[] {
-  const tables = report.facts.tables ?? [];
-  if (tables.length === 0) return [];
-  const rows = (count: number | null, exact: boolean): string =>
-    count === null ? 'not known' : `${exact ? '' : '~'}${count.toLocaleString('en')}`;
-  return folded(
-    `Tables${report.facts.verified ? ' verified' : ''} (${tables.length})`,
-    table(
-      ['table', 'rows', 'bytes', 'RLS', 'policies'],
-      tables.map((each) => [
-        code(each.schema === 'public' ? each.name : `${each.schema}.${each.name}`),
-        rows(each.rows, each.exact),
-        each.bytes.toLocaleString('en'),
-        each.rls ? (each.forced ? 'forced' : 'on') : 'off',
-        String(each.policies),
-      ]),
-    ),
-  );
 }
 
 /** Adds to the step's summary; a runner without summaries loses nothing else. Returns whether it was written. */

@@ -18,12 +18,7 @@ export function timeline(report: Report): string[] {
     );
   if (!report.phases.some((phase) => phase.steps.length > 0)) return [];
   const shown = new Set([...ran].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, MOST_BARS));
-  const lines = [
-    '```mermaid',
-    'gantt',
-    '    dateFormat x',
-    `    axisFormat ${report.milliseconds < 10_000 ? '%S.%L' : '%H:%M:%S'}`,
-  ];
+  const lines = ['```mermaid', 'gantt', '    dateFormat x', ...axis(report.milliseconds)];
   for (const phase of report.phases) {
     if (phase.outcome === 'skipped') continue;
     const own = phase.steps.filter((step) => shown.has(step));
@@ -33,6 +28,13 @@ export function timeline(report: Report): string[] {
   }
   lines.push('```');
   return lines;
+}
+
+/** Marks of the time axis: at most about a dozen, or their labels run into each other. */
+function axis(milliseconds: number): string[] {
+  if (milliseconds < 10_000) return ['    axisFormat %S.%L'];
+  const ticks = [2, 5, 10, 30, 60, 120, 300, 600, 1_800].find((seconds) => milliseconds / seconds < 12_000);
+  return ['    axisFormat %H:%M:%S', `    tickInterval ${ticks ?? 3_600}second`];
 }
 
 function bar(step: Pick<Step, 'name' | 'outcome' | 'startedAt' | 'milliseconds'>): string {

@@ -1,0 +1,137 @@
+import { formatDuration } from '../base/duration.js';
+import type { HealthFact, HostFact, PhaseReport, Report, StepOutcome } from '../base/report.js';
+import type { Run } from '../settings/settings.js';
+import { code, escapeText, folded, link, table } from './markdown.js';
+
+const STEP_MARKS: Readonly<Record<StepOutcome, string>> = {
+  passed: '✅ passed',
+  failed: '❌ failed',
+  skipped: '⏭️ skipped',
+  unknown: '❔ unknown',
+};
+
+export function phaseTable(phases: readonly PhaseReport[]): string[] {
+  return table(
+    ['phase', 'outcome', 'time', ''],
+    phases.map((phase) => [
+      phase.phase,
+      STEP_MARKS[phase.outcome],
+      phase.outcome === 'skipped' ? '' : formatDuration(phase.milliseconds),
+      escapeText(phase.summary ?? ''),
+    ]),
+  );
+}
+
+export function stepTables(phases: readonly PhaseReport[]): string[] {
+  return phases.flatMap((phase) =>
+    folded(`Steps of ${phase.phase} (${phase.steps.length})`, stepTable(phase)),
+  );
+}
+
+function stepTable(phase: PhaseReport): string[] {
+  return table(
+    ['step', 'outcome', 'time', ''],
+    phase.steps.map((step) => [
+      code(step.name),
+      STEP_MARKS[step.outcome],
+      step.outcome === 'skipped' ? '' : formatDuration(step.milliseconds),
+      escapeText(step.detail ?? ''),
+    ]),
+  );
+}
+
+/** A run of one phase needs no table of phases: its steps say it all. */
+export function onePhase(phase: PhaseReport): string[] {
+  return [...(phase.summary ? [escapeText(phase.summary)] : []), ...stepTable(phase)];
+}
+
+/** The versions with their state and, where a step tells it, their name, batch and time. */
+export function migrationTable(report: Report): string[] {
+  const { facts } = report;
+  const states = new Map<string, string>();
+  const mark = (versions: readonly string[] | undefined, state: string): void => {
+    for (const version of versions ?? []) states.set(version, state);
+  };
+  mark(facts.pending, 'pending');
+  mark(facts.skipped, 'not applied');
+  mark(facts.applied, 'applied');
+  mark(facts.deferred, 'after health');
+  mark(facts.schemaAhead, 'applied, kept');
+  mark(facts.reverted, 'taken back');
+  // A file deferred at first is applied later in the same run.
+  for (const version of facts.applied ?? []) {
+    if (states.get(version) === 'after health') states.set(version, 'applied after health');
+  }
+  const steps = report.phases.filter((phase) => phase.phase !== 'rollback').flatMap((phase) => phase.steps);
+  const rows = [...states].map(([version, state]) => {
+    const step = steps.findLast((each) => each.name === version || each.name.startsWith(`${version}_`));
+    const time = step && step.outcome !== 'skipped' ? formatDuration(step.milliseconds) : '';
+    return [code(step?.name ?? version), state, time, escapeText(step?.detail ?? '')];
+  });
+  return rows.length === 0 ? [] : ['### Migrations', ...table(['migration', 'state', 'time', ''], rows)];
+}
+
+export function hostTable(hosts: readonly HostFact[], run: Run): string[] {
+  if (hosts.length === 0) return [];
+  const sha = (value: string | undefined): string => (value === undefined ? '' : commit(value, run));
+  const time = (value: number | undefined): string => (value === undefined ? '' : formatDuration(value));
+  return [
+    '### Hosts',
+    ...table(
+      ['host', 'outcome', 'previous', 'now', 'rehearsed', 'without an answer', ''],
+      hosts.map((host) => [
+        String(host.host),
+        host.outcome,
+        sha(host['previous-sha']),
+        sha(host['deployed-sha']),
+        host.rehearsed === undefined ? '' : host.rehearsed ? 'yes' : 'no',
+        time(host['downtime-ms']),
+        escapeText(host.detail ?? ''),
+      ]),
+    ),
+  ];
+}
+
+export function healthTable(checks: readonly HealthFact[]): string[] {
+  if (checks.length === 0) return [];
+  return [
+    '### Health',
+    ...table(
+      ['check', 'from', '', 'status', 'latency', 'tries', ''],
+      checks.map((check) => [
+        code(check.name),
+        check.from,
+        check.ok ? '✅' : '❌',
+        check.status === null ? '' : String(check.status),
+        check['latency-ms'] === null ? '' : formatDuration(check['latency-ms']),
+        String(check.attempts),
+        escapeText(check.detail ?? ''),
+      ]),
+    ),
+  ];
+}
+
+export function tableTable(report: Report): string[] {
+  const tables = report.facts.tables ?? [];
+  if (tables.length === 0) return [];
+  const rows = (count: number | null, exact: boolean): string =>
+    count === null ? 'not known' : `${exact ? '' : '~'}${count.toLocaleString('en')}`;
+  return folded(
+    `Tables${report.facts.verified ? ' verified' : ''} (${tables.length})`,
+    table(
+      ['table', 'rows', 'bytes', 'RLS', 'policies'],
+      tables.map((each) => [
+        code(each.schema === 'public' ? each.name : `${each.schema}.${each.name}`),
+        rows(each.rows, each.exact),
+        each.bytes.toLocaleString('en'),
+        each.rls ? (each.forced ? 'forced' : 'on') : 'off',
+        String(each.policies),
+      ]),
+    ),
+  );
+}
+
+export function commit(sha: string, run: Run): string {
+  const known = run.repository !== undefined && /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha);
+  return link(sha.slice(0, 10), known ? `${run.serverUrl}/${run.repository}/commit/${sha}` : undefined);
+}
