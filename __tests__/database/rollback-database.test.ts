@@ -258,6 +258,70 @@ describe('rollback of the database', () => {
     });
   });
 
+  test('allow-data-loss lets a down file delete what was there before, and tells what', async () => {
+    await withProject(async (it) => {
+      it.project.write(FIRST);
+      await apply(it, '1');
+      it.project.write({ '2_x.sql': 'select 1', '2_x.down.sql': 'truncate public.hotels' });
+      await apply(it, '2');
+      await query(it.url, 'insert into public.hotels values (1, null)');
+      const refused = await roll(it, { 'run-id': '2' });
+      assert.match(refused.report.problems[0]!.next!, /allow-data-loss: true/);
+      const allowed = await roll(it, { 'run-id': '2', 'allow-data-loss': 'true' });
+      assert.deepEqual(allowed.result?.reverted, ['2']);
+      assert.deepEqual(it.warnings, ['deleted with it: all rows of public.hotels (1 row)']);
+    });
+  });
+
+  test('a run that was applied with one transaction per file is undone in one', async () => {
+    await withProject(async (it) => {
+      it.project.write({ ...FIRST, ...SECOND });
+      const inputs = { rls: 'off', transaction: 'each' };
+      const { report } = await runMigrate(it.project, it.url, { runId: '8', inputs });
+      assert.deepEqual(report.problems, []);
+      const { report: rolled, result } = await roll(it, { 'run-id': '8' });
+      assert.deepEqual(rolled.problems, []);
+      assert.deepEqual(result?.reverted, ['3', '2', '1']);
+      assert.equal(rolled.steps.at(-1)?.detail, 'the fingerprint equals the one recorded before');
+    });
+  });
+
+  test('a run with files that no transaction can hold is undone as a whole', async () => {
+    await withProject(async (it) => {
+      it.project.write({
+        ...FIRST,
+        '2_i.sql': 'create index concurrently hotels_i on public.hotels (name);',
+        '2_i.down.sql': 'drop index concurrently public.hotels_i;',
+        '3_s.sql': 'savepoint s; create table public.t(id int); release s;',
+        '3_s.down.sql': 'begin; drop table public.t; commit;',
+      });
+      await apply(it, '8');
+      const { report, result } = await roll(it, { 'run-id': '8' });
+      assert.deepEqual(report.problems, []);
+      assert.deepEqual(result?.reverted, ['3', '2', '1']);
+      assert.equal(report.steps.at(-1)?.detail, 'the fingerprint equals the one recorded before');
+      assert.ok(it.warnings.some((text) => text.includes('CONCURRENTLY is left out')));
+    });
+  });
+
+  test('a file of the run that is applied in part is told, and left to the next deploy', async () => {
+    await withProject(async (it) => {
+      it.project.write({
+        ...FIRST,
+        '2_i.sql': 'create table public.t(id int); create index concurrently on public.t (id); select 1/0;',
+      });
+      const { report } = await runMigrate(it.project, it.url, { runId: '8', inputs: { rls: 'off' } });
+      assert.equal(report.outcome, 'failed');
+      const rolled = await roll(it, { 'run-id': '8' });
+      assert.deepEqual(rolled.report.problems, []);
+      assert.deepEqual(rolled.result?.reverted, ['1']);
+      assert.match(
+        it.warnings.join('\n'),
+        /2 was applied in part by this run \(\d of its parts stand\) and is not undone/,
+      );
+    });
+  });
+
   test('previous, a commit, steps, records and keep', async () => {
     await withProject(async (it) => {
       it.project.write(FIRST);

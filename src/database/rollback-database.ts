@@ -128,11 +128,9 @@ async function deleteRecords(work: Work, target: Migrations): Promise<DatabaseRo
     },
   });
   const { whole } = wholeRuns(look, versions);
-  await sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted), 1).catch(
-    (error: unknown) => {
-      throw revertFailure(error, []).failure;
-    },
-  );
+  await sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted)).catch((error: unknown) => {
+    throw revertFailure(error, []).failure;
+  });
   tell(record, 'database: delete history rows', versions.join(', '));
   record.facts.reverted = versions;
   return { reverted: versions, schemaAhead: [], changed: true };
@@ -250,7 +248,6 @@ async function runDowns(work: Work, order: RevertOrder, downs: readonly Ready[])
       work,
       downs.map(({ version }) => version),
       revertMessage(order),
-      downs.length * 2 + 3,
       (message) => {
         if (!message.startsWith(`${order.marker} `)) return;
         const version = message.slice(order.marker.length + 1);

@@ -36,7 +36,6 @@ export async function sendChange(
   sender: Sender,
   versions: readonly string[],
   message: string,
-  statements: number,
   onNotice?: (message: string) => void,
 ): Promise<StatementResult[] | undefined> {
   const { database, tools, wanted } = sender;
@@ -44,7 +43,8 @@ export async function sendChange(
     try {
       return await patiently(tools, () =>
         database.send(message, {
-          deadline: wanted.statementTimeout * statements + 30_000,
+          // The server gives each statement its time, and tells after each that it is still at work.
+          deadline: wanted.statementTimeout + 30_000,
           signal: tools.signal,
           onNotice: (notice) => onNotice?.(notice.message),
         }),

@@ -40,7 +40,7 @@ export interface RevertOrder {
   settings: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout' | 'allowDataLoss'>;
   /** As `Database.role`. */
   role: string | undefined;
-  /** Announces each reverted version while the message runs: RAISE INFO '<marker> <version>'. */
+  /** Announces each reverted version while the message runs: RAISE INFO '<marker> <version>'; alone, a sign of life. */
   marker: string;
 }
 
@@ -178,6 +178,7 @@ declare
   tables oid[]; files oid[]; dropped text[]; gone oid[]; emptied oid[] := '{}'; columns text[]; losses jsonb := '[]';
   rows bigint; own boolean; item record; filled boolean;
 begin
+  raise info using message = ${literal(order.marker)};
   select array_agg(c.oid order by c.oid), array_agg(c.relfilenode order by c.oid) into tables, files
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
@@ -263,6 +264,7 @@ function compareWithStart(order: RevertOrder): string {
   return deterministic(
     'now jsonb; was jsonb; print text; start text; wrong jsonb;',
     `
+  raise info using message = ${literal(order.marker)};
   select f.objects, f.fingerprint into now, print from (${FINGERPRINT_ROW}) f;
   select objects into was from ${RUNS_TABLE} where run_id = ${literal(order.whole[0])};
   select fingerprint_before into start from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) order by started_at limit 1;
