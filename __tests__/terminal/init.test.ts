@@ -21,7 +21,13 @@ describe('muva-deploy init', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const run = (words: string[], ask?: (question: string) => Promise<string>): Promise<number> =>
-    init(words, { folder, write: (text) => void (said += text), ...(ask ? { ask } : {}) });
+    init(words, {
+      folder,
+      write: (text) => {
+        said += text;
+      },
+      ...(ask ? { ask } : {}),
+    });
   const written = (environment: string): Workflow =>
     parse(readFileSync(join(folder, `.github/workflows/deploy-${environment}.yml`), 'utf8')) as Workflow;
 
