@@ -75,7 +75,7 @@ type Strike = (child: ChildProcess, proxy: FaultProxy, name: string) => void;
 const terminate: Strike = (_child, _proxy, name) =>
   void query(
     server.adminUrl,
-    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and pid <> pg_backend_pid()`,
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and query like '/*muva-deploy%'`,
   ).catch(() => undefined);
 const STRIKES: Record<string, Strike> = {
   'a kill': (child) => void child.kill('SIGKILL'),

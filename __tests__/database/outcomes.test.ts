@@ -2,10 +2,21 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
+import { Failure } from '../../src/base/report.js';
 import { LOCK_KEY } from '../../src/database/bookmark.js';
+import { openDatabase } from '../../src/database/open.js';
+import { LostConnection } from '../../src/database/sql-error.js';
+import { waitForLock } from '../../src/database/wait-for-lock.js';
 import { type FaultProxy, startFaultProxy } from '../servers/fault-proxy.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import { createProject, history, objects, type Project, runMigrate } from '../servers/project.js';
+import {
+  createProject,
+  history,
+  objects,
+  type Project,
+  runMigrate,
+  settingsFor,
+} from '../servers/project.js';
 
 let server: PostgresServer;
 let proxy: FaultProxy;
@@ -100,15 +111,22 @@ test('row 42: a terminated backend is tried again, a cancelled one is not', asyn
   );
 });
 
+/** Waits until a migration sleeps. */
+async function sleeping(): Promise<void> {
+  for (const until = Date.now() + 20_000; Date.now() < until; await setTimeout(10))
+    if (
+      (await query(server.adminUrl, "select 1 from pg_stat_activity where wait_event = 'PgSleep'")).length > 0
+    )
+      return;
+  throw new Error('no migration was seen running');
+}
+
 test('row 43: a server that crashes and restarts in the middle is waited for', async () => {
   await withProject(
     { '1_a.sql': 'create table public.a (id int); select pg_sleep(1);' },
     async (url, project) => {
       const crash = async (): Promise<void> => {
-        for (let seen = false; !seen; await setTimeout(10))
-          seen =
-            (await query(server.adminUrl, "select 1 from pg_stat_activity where wait_event = 'PgSleep'"))
-              .length > 0;
+        await sleeping();
         await server.restart('immediate');
       };
       const [{ report }] = await Promise.all([runMigrate(project, url), crash()]);
@@ -207,4 +225,102 @@ test('row 114: a cancel while a file runs rolls the batch back and stops the ser
       await assertNoLock();
     },
   );
+});
+
+test('row 44, row 45: the answer is swallowed without a word: noticed, and found out under the lock', async () => {
+  await withProject(files, async (url, project) => {
+    const settings = settingsFor(project, proxy.through(url));
+    const database = openDatabase(settings.database!.connection, { silence: 300 });
+    proxy.breakOnAnswer(' done 1 ', 'silence');
+    const { report } = await runMigrate(project, proxy.through(url), { database });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.deepEqual(report.facts.applied, ['1', '2']);
+    assert.deepEqual(await history(url), ['1', '2']);
+  });
+});
+
+test('row 73: a result that drips in byte by byte is an unknown outcome, not a wait without end', async () => {
+  const dripping = await startFaultProxy({ target: server.port });
+  const settings = settingsFor(createProject(), dripping.through(await server.createDatabase()));
+  const database = openDatabase(settings.database!.connection);
+  await database.send('select 1', { deadline: 5_000 });
+  dripping.drip(50);
+  await assert.rejects(
+    database.send("select repeat('x', 100000)", { deadline: 1_000 }),
+    (error) => error instanceof LostConnection && error.code === 'DEADLINE',
+  );
+  await dripping.stop();
+});
+
+test('row 72: 400 ms there and back', async () => {
+  const far = await startFaultProxy({ target: server.port, latency: 200 });
+  await withProject(files, async (url, project) => {
+    const { report } = await runMigrate(project, far.through(url));
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+  });
+  await far.stop();
+});
+
+test('row 51: a deadlock is tried again', async () => {
+  await withProject(
+    { '1_a.sql': 'create table public.a (id int); create table public.b (id int);' },
+    async (url, project) => {
+      await runMigrate(project, url);
+      project.write({
+        '2_b.sql':
+          'lock table public.a; select pg_sleep(0.5); lock table public.b; alter table public.a add column x int;',
+      });
+      const app = new pg.Client({
+        connectionString: server.adminUrl.replace(/\/postgres$/, new URL(url).pathname),
+      });
+      await app.connect();
+      // The one that waits longer before it looks for a deadlock is not the one that is ended.
+      await app.query("set deadlock_timeout = '60s'");
+      await app.query('begin; lock table public.b');
+      const running = runMigrate(project, url, { inputs: { 'lock-timeout': '10s' } });
+      await sleeping();
+      await app.query('lock table public.a');
+      await app.query('commit');
+      const { report } = await running;
+      await app.end();
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.deepEqual(await history(url), ['1', '2']);
+    },
+  );
+});
+
+test('row 46: an orphan that holds the lock is named, with how long it has been idle', async () => {
+  await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url) => {
+    const orphan = new pg.Client({ connectionString: url });
+    await orphan.connect();
+    await orphan.query(`begin; select pg_advisory_xact_lock(${LOCK_KEY})`);
+    const settings = settingsFor(createProject(), url);
+    const database = openDatabase(settings.database!.connection);
+    const signal = new AbortController().signal;
+    await assert.rejects(waitForLock({ database, log: () => undefined, signal }, 600), (error) => {
+      assert.ok(error instanceof Failure);
+      assert.match(error.message, /held by a session of postgres \(pid \d+, idle in transaction for \d+ s\)/);
+      assert.match(error.problems[0]?.next ?? '', /pg_terminate_backend\(\d+\)/);
+      return true;
+    });
+    await database.close();
+    await orphan.end();
+  });
+});
+
+test('row 54: a server without a free connection is waited for', async () => {
+  await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url, project) => {
+    const name = new URL(url).pathname.slice(1);
+    await query(server.adminUrl, `alter database ${name} connection limit 0`);
+    const told: string[] = [];
+    const { report } = await runMigrate(project, url, {
+      onLog: (entry) => {
+        if (entry.kind !== 'progress') return;
+        told.push(entry.text);
+        void query(server.adminUrl, `alter database ${name} connection limit 10`);
+      },
+    });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.match(told[0] ?? '', /no free connection/);
+  });
 });

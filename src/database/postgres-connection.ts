@@ -19,6 +19,8 @@ export interface OpenOptions {
   label?: string;
   /** Milliseconds to keep trying to connect. */
   connectFor?: number;
+  /** Milliseconds without a word after which the server is asked whether it still works for us. */
+  silence?: number;
   /** Taken with SET ROLE after connecting, so that what is made belongs to it and not to a temporary login. */
   role?: string;
 }
@@ -28,6 +30,8 @@ const CONNECT_TIMEOUT = 15_000;
 const CONNECT_FOR = 60_000;
 /** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
 const CANCEL_WITHIN = 6_000;
+/** After this much silence the server is asked, over a second connection, whether it still works for us. */
+const SILENCE = 15_000;
 
 /** A database over the Postgres protocol: direct, or through a pooler. */
 export function openPostgres(
@@ -57,9 +61,13 @@ export function openPostgres(
     const nonce = randomBytes(6).toString('hex');
     const prefix = `/*muva-deploy ${nonce} ${printable(options.label ?? '')}*/ `;
     const current = await connected(sending.signal);
-    const cancel = (): Promise<void> => cancelMessage(address, caCertificate, nonce);
+    const aside = {
+      cancel: () => cancelMessage(address, caCertificate, nonce),
+      isAtWork: () => isAtWork(address, caCertificate, nonce),
+      silence: options.silence ?? SILENCE,
+    };
     try {
-      return await exchange(current, prefix, message, sending, cancel);
+      return await exchange(current, prefix + message, prefix.length, sending, aside);
     } catch (error) {
       if (error instanceof LostConnection && client === current) client = undefined;
       throw error;
@@ -163,12 +171,19 @@ async function connectOnce(address: DatabaseAddress, caCertificate: string | und
   }
 }
 
+/** What can be done about a message over a second connection. */
+interface Aside {
+  cancel: () => Promise<void>;
+  isAtWork: () => Promise<boolean>;
+  silence: number;
+}
+
 function exchange(
   client: pg.Client,
-  prefix: string,
-  message: string,
+  text: string,
+  shift: number,
   sending: SendOptions,
-  cancel: () => Promise<void>,
+  aside: Aside,
 ): Promise<StatementResult[]> {
   return new Promise((resolve, reject) => {
     const giveUp = (why: string, code: string): void => {
@@ -176,28 +191,33 @@ function exchange(
       reject(new LostConnection(why, code));
       streamOf(client).destroy();
     };
+    const deadline = setTimeout(
+      () => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'),
+      sending.deadline,
+    );
+    const listening = watchSilence(aside, () =>
+      giveUp('the server has finished, and its answer did not arrive', 'SILENCE'),
+    );
+    let patience: NodeJS.Timeout | undefined;
     const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void => {
-      timers[0]?.refresh();
+      deadline.refresh();
+      listening.heard();
       sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
     };
     const onAbort = (): void => {
-      void cancel().catch(() => undefined);
-      timers.push(setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN));
+      void aside.cancel().catch(() => undefined);
+      patience = setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN);
     };
-    const timers = [
-      setTimeout(
-        () => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'),
-        sending.deadline,
-      ),
-    ];
     const finish = (): void => {
-      for (const timer of timers) clearTimeout(timer);
+      clearTimeout(deadline);
+      clearTimeout(patience);
+      listening.stop();
       client.removeListener('notice', onNotice);
       sending.signal?.removeEventListener('abort', onAbort);
     };
     client.on('notice', onNotice);
     sending.signal?.addEventListener('abort', onAbort, { once: true });
-    client.query(prefix + message).then(
+    client.query(text).then(
       (result: pg.QueryResult | pg.QueryResult[]) => {
         finish();
         const results = Array.isArray(result) ? result : [result];
@@ -205,7 +225,7 @@ function exchange(
       },
       (error: unknown) => {
         finish();
-        const said = sqlErrorOf(error, prefix.length);
+        const said = sqlErrorOf(error, shift);
         reject(
           said ?? new LostConnection('the connection to the database was lost', codeOf(error) || 'ENDED'),
         );
@@ -213,6 +233,51 @@ function exchange(
       },
     );
   });
+}
+
+/**
+ * A network that swallows packets looks like a long statement. After each stretch of silence the server is asked
+ * whether it is still at work; twice no means that the answer is lost. Where it cannot be asked, nothing is concluded.
+ */
+function watchSilence({ isAtWork, silence }: Aside, lost: () => void): { heard(): void; stop(): void } {
+  let idle = 0;
+  let stopped = false;
+  const timer = setInterval(() => {
+    isAtWork().then(
+      (atWork) => {
+        idle = atWork ? 0 : idle + 1;
+        if (idle >= 2 && !stopped) lost();
+      },
+      () => undefined,
+    );
+  }, silence);
+  return {
+    heard() {
+      idle = 0;
+      timer.refresh();
+    },
+    stop() {
+      stopped = true;
+      clearInterval(timer);
+    },
+  };
+}
+
+async function isAtWork(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  nonce: string,
+): Promise<boolean> {
+  const client = await connectOnce(address, caCertificate);
+  try {
+    const { rows } = await client.query<{ active: boolean }>(
+      `select exists (select from pg_catalog.pg_stat_activity where pid <> pg_catalog.pg_backend_pid()
+         and state <> 'idle' and query like '/*muva-deploy ${nonce} %') as active`,
+    );
+    return rows[0]?.active === true;
+  } finally {
+    await farewell(client);
+  }
 }
 
 /** The message runs in some backend, behind a pooler not always the announced one: it is found by its comment. */
