@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
 import { deploy } from './deploy.js';
+import { remove } from './files.js';
 import { holderWords, withLock } from './lock.js';
 import type { DeployRequest, RollbackRequest, RunResult } from './protocol.js';
 import { rollback } from './rollback.js';
@@ -31,6 +32,7 @@ export async function longRun(
     const outcome = error instanceof Cancelled ? 'cancelled' : 'failed';
     result = { ...emptyResult(outcome, teller.warnings), problems: problemsOf(error) };
   }
+  if (request.command === 'deploy' && request.packedBuild !== undefined) remove(request.packedBuild);
   teller.event({ kind: 'ended', result });
   teller.close();
 }

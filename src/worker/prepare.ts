@@ -13,6 +13,7 @@ import { rehearsalCommand, rehearse, sparePort } from './rehearse.js';
 import { readNote, releaseFolder } from './releases.js';
 import { checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
 import type { Survey } from './survey.js';
+import { must } from './toolbox.js';
 
 /** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
 export async function prepare(
@@ -38,28 +39,17 @@ export async function prepare(
 async function build(
   found: Survey,
   repository: Repository,
-  { request, teller, signal }: DeployContext,
+  context: DeployContext,
   { release, folder }: { release: string; folder: string },
 ): Promise<Stage> {
+  const { request, teller } = context;
   await refuseCollisions(found, repository, request.sha);
   const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
   writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
-  const options = { tools: found.tools, request, folder, teller, signal };
-  const recipe = decideRecipe(options);
-  if (recipe.install !== undefined)
-    await teller.step('install', () => runInStage('install', recipe.install!, options), said);
-  const build = recipe.build;
   const made =
-    build === undefined
-      ? await findOutput(found, request, folder)
-      : await teller.step(
-          'build',
-          async () => {
-            await runInStage('build', build, options);
-            return checkOutput(found, request, folder);
-          },
-          (paths) => `${build}: ${paths.join(', ')}`,
-        );
+    request.packedBuild === undefined
+      ? await installAndBuild(found, context, folder)
+      : await teller.step('unpack', () => unpack(found, context, request.packedBuild!, folder), listed);
   const notOwn = found.history.live
     ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
     : [];
@@ -82,6 +72,42 @@ async function build(
 }
 
 const said = (command: string): string => command;
+const listed = (paths: string[]): string => paths.join(', ');
+
+/** Installs and builds in the stage; resolves to the paths that this made. */
+async function installAndBuild(
+  found: Survey,
+  { request, teller, signal }: DeployContext,
+  folder: string,
+): Promise<string[]> {
+  const options = { tools: found.tools, request, folder, teller, signal };
+  const { install, build } = decideRecipe(options);
+  if (install !== undefined)
+    await teller.step('install', () => runInStage('install', install, options), said);
+  if (build === undefined) return findOutput(found, request, folder);
+  return teller.step(
+    'build',
+    async () => {
+      await runInStage('build', build, options);
+      return checkOutput(found, request, folder);
+    },
+    (paths) => `${build}: ${listed(paths)}`,
+  );
+}
+
+/** Puts the build that was made in the job into the stage; nothing is installed or built here. */
+async function unpack(
+  found: Survey,
+  { request, teller, signal }: DeployContext,
+  file: string,
+  folder: string,
+): Promise<string[]> {
+  await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
+    signal,
+    onOutput: teller.output('unpack'),
+  });
+  return checkOutput(found, request, folder);
+}
 
 /** `git reset --hard` would silently overwrite untracked files that the new commit tracks. */
 async function refuseCollisions(found: Survey, repository: Repository, sha: string): Promise<void> {

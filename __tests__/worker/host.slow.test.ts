@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { appFiles, appVersion } from '../servers/fixture-app.js';
+import { type Origin, startOrigin } from '../servers/origin.js';
+import { startVps, type Vps, type VpsOptions } from '../servers/vps.js';
+import { deployRequest, inspectHost, runWorker } from '../servers/worker.js';
+
+async function withServer(
+  options: VpsOptions,
+  work: (vps: Vps, origin: Origin) => Promise<void>,
+): Promise<void> {
+  const origin = startOrigin(appFiles('v1'));
+  try {
+    const vps = await startVps(origin, options);
+    try {
+      await work(vps, origin);
+    } finally {
+      await vps.stop();
+    }
+  } finally {
+    origin.stop();
+  }
+}
+
+describe('hosts as they are', () => {
+  test('build-on: runner: the packed build is unpacked, nothing is installed or built', () =>
+    withServer({}, async (vps, origin) => {
+      const sha = origin.commit(appVersion('v2', { build: 'fails' }));
+      const job = join(vps.root, 'job');
+      execFileSync('git', ['clone', '-q', origin.url, job]);
+      mkdirSync(join(job, 'dist/static'), { recursive: true });
+      writeFileSync(join(job, 'dist/build.json'), JSON.stringify({ version: 'v2', commit: sha }));
+      writeFileSync(join(job, 'dist/static/app-v2.js'), '');
+      const packedBuild = join(vps.root, 'build.tgz');
+      execFileSync('tar', ['-czf', packedBuild, 'dist'], { cwd: job });
+      const { result, steps } = await runWorker(vps, deployRequest(vps, sha, { packedBuild }));
+      assert.equal(result.outcome, 'deployed', JSON.stringify(result));
+      assert.ok(steps.includes('passed unpack') && !steps.some((step) => /install|build/.test(step)));
+      assert.equal((await vps.served())?.version, 'v2');
+      assert.ok(!existsSync(packedBuild), 'the archive is removed');
+      const torn = join(vps.root, 'torn.tgz');
+      writeFileSync(torn, 'not an archive');
+      const bad = await runWorker(
+        vps,
+        deployRequest(vps, origin.commit(appVersion('v3')), { packedBuild: torn }),
+      );
+      assert.equal(bad.result.outcome, 'failed');
+      assert.match(bad.result.problems[0]!.message, /tar/);
+      assert.equal((await vps.served())?.version, 'v2');
+    }));
+
+  test('programs that only nvm provides are found without a profile', () =>
+    withServer({}, async (vps, origin) => {
+      const nvm = join(vps.home, '.nvm/versions/node/v20.20.2/bin');
+      cpSync(join(vps.root, 'bin'), nvm, { recursive: true, verbatimSymlinks: true });
+      rmSync(join(vps.root, 'bin'), { recursive: true });
+      vps.env.PATH = '/usr/local/bin:/usr/bin:/bin';
+      const facts = await inspectHost(vps);
+      assert.deepEqual(facts.refusals, []);
+      assert.match(facts.pm2!, /^\d/);
+      const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v2'))));
+      assert.equal(result.outcome, 'deployed', JSON.stringify(result));
+    }));
+
+  test('row 94: a disk that is too small is refused before anything is written', async (t) => {
+    const origin = startOrigin(appFiles('v1'));
+    const vps = await startVps(origin, { installed: false });
+    const www = join(vps.root, 'var/www');
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,nr_inodes=5000', 'tmpfs', www]);
+    try {
+      if (mounted.status !== 0)
+        return t.diagnostic('mount is not allowed here: the limits are tested by table only');
+      await vps.run(`git clone -q ${origin.url} ${vps.appPath}`);
+      const facts = await inspectHost(vps);
+      const said = facts.refusals.map(({ message }) => message).join('\n');
+      assert.match(said, /Only \d+ MB are free/);
+      assert.match(said, /Only \d+ inodes are free/);
+      const { result } = await runWorker(vps, deployRequest(vps, origin.head()));
+      assert.equal(result.outcome, 'failed');
+      assert.deepEqual(readdirSync(join(www, '.app.deploy/releases')), []);
+    } finally {
+      if (mounted.status === 0) spawnSync('umount', ['-l', www]);
+      await vps.stop();
+      origin.stop();
+    }
+  });
+
+  test('row 106: an environment file that was there at the last deploy and is gone', () =>
+    withServer({ envLocal: 'GREETING=one\n' }, async (vps, origin) => {
+      const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v2'))));
+      assert.equal(result.outcome, 'deployed', JSON.stringify(result));
+      rmSync(join(vps.appPath, '.env.local'));
+      const facts = await inspectHost(vps);
+      assert.match(facts.refusals[0]!.message, /\.env\.local was on the server at the last deploy/);
+    }));
+
+  test('a user who owns nothing beside the application: the state folder goes into the home, or the command is told', () =>
+    withServer({}, async (vps, origin) => {
+      // Root may write everywhere, so this one runs as another user, who gets the sandbox for it.
+      const uid = 65_534;
+      await vps.run('pm2 kill');
+      execFileSync('chown', ['-R', `${uid}:${uid}`, vps.home, vps.appPath]);
+      chmodSync(vps.root, 0o755);
+      const as = `setpriv --reuid ${uid} --regid ${uid} --clear-groups`;
+      const canRun = await vps.run(`${as} node ${process.cwd()}/node_modules/pm2/bin/pm2 --version`);
+      if (canRun.code !== 0) return;
+      const inspect = async (): Promise<string> => {
+        const request = JSON.stringify({
+          command: 'inspect',
+          app: { appPath: vps.appPath, appName: 'app', strategy: 'auto', adoptEnvironment: false },
+          run: { id: '1', attempt: 1 },
+          explicit: false,
+        });
+        const file = join(vps.home, 'request.json');
+        writeFileSync(file, request);
+        execFileSync('chown', [`${uid}:${uid}`, file]);
+        const main = new URL('../../src/worker/main.js', import.meta.url).pathname;
+        return (await vps.run(`${as} node ${main} --request ${file}`)).stdout;
+      };
+      assert.match(await inspect(), new RegExp(`"stateFolder":"${vps.home}/.muva-deploy/app-`));
+      execFileSync('chown', ['-R', '0:0', vps.appPath]);
+      rmSync(join(vps.home, '.gitconfig'));
+      assert.match(await inspect(), /git refuses to work in .*another user owns it/);
+      void origin;
+    }));
+});
