@@ -25,6 +25,9 @@ export const HEARTBEAT = 25_000;
 /** Longer lines (minified code in a build's output) are cut with a count. */
 const LONGEST_LINE = 2_000;
 
+/** No line of a secret, in any of its forms, is longer than this. */
+const LONGEST_FORM = 16_000;
+
 /** Turns entries into lines: cleans them, groups the output of programs, and speaks up in silence. */
 export function teller(sink: Sink, clean: (text: string) => string, heartbeat = HEARTBEAT): Teller {
   let source: string | undefined;
@@ -36,15 +39,16 @@ export function teller(sink: Sink, clean: (text: string) => string, heartbeat = 
     spokeAt = performance.now();
   };
   const outputLine = (line: string): void => {
-    // Twice: control characters could have split a secret, and making a line inert could split one too.
-    const text = clean(inertLine(clean(line)));
+    // Cleaned already; once more where control characters that are gone now had split a secret.
+    const inert = inertLine(line);
+    const text = inert === line ? line : clean(inert);
     if (text.trim() === '') return;
     const rest = text.length - LONGEST_LINE;
     sink.outputLine(rest > 0 ? `${text.slice(0, LONGEST_LINE)} ... ${rest} more characters` : text);
   };
   const closeOutput = (): void => {
     if (source === undefined) return;
-    if (partial !== '') outputLine(partial);
+    if (partial !== '') outputLine(clean(partial));
     partial = '';
     source = undefined;
     sink.closeOutput();
@@ -55,13 +59,16 @@ export function teller(sink: Sink, clean: (text: string) => string, heartbeat = 
       source = from;
       sink.openOutput(clean(inertLine(from)));
     }
-    const lines = (partial + text).split('\n');
-    // A secret could lie across two chunks, so a line is shown only when it is whole, or longer than any secret.
-    partial = lines.pop()!;
-    for (const line of lines) outputLine(line);
-    if (partial.length > 16 * LONGEST_LINE) {
-      outputLine(partial);
-      partial = '';
+    // A secret could lie across two chunks, so a line is shown only when it is whole.
+    const all = partial + text;
+    const end = all.lastIndexOf('\n');
+    partial = all.slice(end + 1);
+    if (end >= 0) for (const line of clean(all.slice(0, end)).split('\n')) outputLine(line);
+    if (partial.length > 8 * LONGEST_FORM) {
+      // Too long to wait for its end: all but a tail in which a secret may have begun.
+      partial = clean(partial);
+      outputLine(partial.slice(0, -LONGEST_FORM));
+      partial = partial.slice(-LONGEST_FORM);
     }
   };
   const timer = setInterval(
