@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Problem } from '../base/report.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
@@ -83,11 +85,16 @@ export async function planDatabase(
   return plan;
 }
 
-/** The plan that the files alone allow, where no database may be asked (a pull request from a fork). */
+/**
+ * The plan that the files alone allow, where no database may be asked (a pull request from a fork). A project
+ * without migrations has none to read.
+ */
 export async function planFiles(settings: Settings): Promise<DatabasePlan> {
-  const rules = settings.database;
-  const migrationsDir = rules?.migrationsDir ?? 'supabase/migrations';
-  const files = await readMigrationFiles(settings.workingDirectory, migrationsDir);
+  const rules = settings.files;
+  const absent = !existsSync(join(settings.workingDirectory, rules.migrationsDir));
+  const files = absent
+    ? { files: [], warnings: [], problems: [] }
+    : await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
   const chosen: Pending = {
     pending: files.files,
     deferred: [],
@@ -96,10 +103,7 @@ export async function planFiles(settings: Settings): Promise<DatabasePlan> {
     warnings: [],
     refusals: [],
   };
-  const plan = await planFor(chosen, {
-    transaction: rules?.transaction ?? 'all',
-    destructiveChanges: rules?.destructiveChanges ?? 'warn',
-  });
+  const plan = await planFor(chosen, rules);
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
   // No server was asked, so the parser's word stands.
