@@ -133,6 +133,39 @@ describe('redeploy to one server, with worse luck', () => {
     });
   });
 
+  test('rows 102 and 119: a second deploy to the same server waits for the first, names it, and follows it', async () => {
+    const first = settingsFor([server], { ref: origin.commit(appVersion('v8')), 'run-id': '8001' });
+    const second = settingsFor([server], { ref: origin.commit(appVersion('v9')), 'run-id': '8002' });
+    let next: Promise<PhaseReport> | undefined;
+    let progress: string[] = [];
+    const report = await withTools(first, ({ tools }) => redeploy(tools, first), {
+      onEntry: (entry) => {
+        if (entry.kind !== 'step' || entry.step.name !== 'fetch') return;
+        next = withTools(second, async (session) => {
+          const done = await redeploy(session.tools, second);
+          progress = session.progress();
+          return done;
+        });
+      },
+    });
+    assert.equal(report.outcome, 'passed');
+    const after = await next!;
+    assert.equal(after.outcome, 'passed', JSON.stringify(after.problems));
+    assert.ok(
+      progress.some((text) => /waiting for .*8001/.test(text)),
+      progress.join('\n'),
+    );
+    assert.equal((await server.vps.served())?.version, 'v9');
+    for (const [run, version] of [
+      ['8002', 'v8'],
+      ['8001', 'v1'],
+    ] as const) {
+      const settings = settingsFor([server], { mode: 'rollback', 'run-id': run });
+      await withTools(settings, ({ tools }) => rollbackFleet(tools, settings, plainRecord()));
+      assert.equal((await server.vps.served())?.version, version);
+    }
+  });
+
   test('a worker that is killed is told, what it left is repaired, and the old version serves', async () => {
     const sha = origin.commit(appVersion('v6', { build: 'slow' }));
     const report = await deploy({ ref: sha }, (entry) => {

@@ -15,7 +15,7 @@ import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
 import { packBuild } from '../vps/pack-build.js';
 import { deployRequest, rollbackRequest, type VpsRun } from '../vps/requests.js';
 import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
-import { storeFile } from '../vps/store-file.js';
+import { dropFile, storeFile } from '../vps/store-file.js';
 
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
@@ -88,21 +88,39 @@ async function sendBuild(
       () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder }),
       ({ bytes, paths }) => `${formatBytes(bytes)}: ${paths.join(', ')}`,
     );
-    const send = (host: Host): Promise<string> => {
-      const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
-      if (place === undefined)
-        throw new Failure({ message: `${host.prefix}no folder to store the build in` });
-      const name = `${sha.slice(0, 12)}-${randomUUID()}.tgz`;
-      return storeFile(
-        host,
-        { folder: `${place}/incoming`, name, content: createReadStream(build.file) },
-        signal,
-      );
-    };
-    return await record.step('send the build', () => Promise.all(fleet.hosts.map(send)));
+    return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** All hosts get the file, or none keeps it. */
+async function sendToAll(
+  fleet: Fleet,
+  looks: readonly HostLook[],
+  file: string,
+  sha: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const name = `${sha.slice(0, 12)}-${randomUUID()}.tgz`;
+  const folderOf = (host: Host): string => {
+    const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
+    if (place === undefined)
+      throw new Failure({ message: `${host.prefix}there is no folder to store the build in` });
+    return `${place}/incoming`;
+  };
+  const folders = fleet.hosts.map(folderOf);
+  const sent = await Promise.allSettled(
+    fleet.hosts.map((host, index) =>
+      storeFile(host, { folder: folders[index]!, name, content: createReadStream(file) }, signal),
+    ),
+  );
+  const failed = sent.find((one) => one.status === 'rejected');
+  if (failed) {
+    await Promise.all(fleet.hosts.map((host, index) => dropFile(host, folders[index]!, name)));
+    throw failed.reason;
+  }
+  return folders.map((folder) => `${folder}/${name}`);
 }
 
 /** The outputs of all hosts in one: the first host's commits, the worst downtime. Pure. */

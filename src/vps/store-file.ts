@@ -38,10 +38,15 @@ export async function storeFile(
     if (broken) throw broken;
     await mustRun(host, KEEP, [file.folder, part, file.name, String(bytes)], watched);
   } catch (error) {
-    await host.exec(script(DROP, [file.folder, part]), { deadline: 10_000 }).catch(() => {});
+    await dropFile(host, file.folder, part);
     throw asFailure(broken ?? error);
   }
   return `${file.folder}/${file.name}`;
+}
+
+/** Removes a stored file again; a host that cannot be asked keeps it. */
+export async function dropFile(host: Host, folder: string, name: string): Promise<void> {
+  await host.exec(script(DROP, [folder, name]), { deadline: 10_000 }).catch(() => {});
 }
 
 function script(text: string, words: readonly string[]): string {
