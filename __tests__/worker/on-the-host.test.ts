@@ -1,0 +1,316 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
+import { isEnvFile, judgeEnvText } from '../../src/worker/env-files.js';
+import { startOf, unwrapped } from '../../src/worker/first-start.js';
+import {
+  fetchAttempts,
+  httpsForm,
+  isMissingCommit,
+  porcelainPaths,
+  tokenEnvironment,
+} from '../../src/worker/git.js';
+import { recipeOf } from '../../src/worker/install-and-build.js';
+import { strategyFor } from '../../src/worker/layout.js';
+import { missingOutput } from '../../src/worker/output.js';
+import { type Entry, entryIn, portOf, withPort } from '../../src/worker/pm2.js';
+import { listeningInodes } from '../../src/worker/proc.js';
+import { explainEnd, lastLines } from '../../src/worker/program.js';
+import { rehearsalCommand } from '../../src/worker/rehearse.js';
+import { choosePlace, statePlaces } from '../../src/worker/state.js';
+import { managedFolders } from '../../src/worker/toolbox.js';
+import { judgeInstances } from '../../src/worker/verify.js';
+
+const entry = (more: Partial<Entry> = {}): Entry => ({
+  mode: 'cluster',
+  cwd: '/var/www/app',
+  script: '/var/www/app/server.js',
+  args: [],
+  nodeArgs: [],
+  interpreter: 'node',
+  waitReady: false,
+  watch: false,
+  killTimeout: 10_000,
+  env: { PORT: '3000', DATABASE_URL: 'postgres://secret' },
+  instances: [],
+  ...more,
+});
+
+describe('the PM2 entry', () => {
+  const listed = (name: string, id: number, more: object = {}) => ({
+    name,
+    pm_id: id,
+    pid: 100 + id,
+    pm2_env: {
+      status: 'online',
+      restart_time: id,
+      exec_mode: 'cluster_mode',
+      pm_cwd: '/var/www/app',
+      pm_exec_path: '/var/www/app/server.js',
+      args: ['-p', '3000'],
+      env: { PORT: '3000', pm_id: 1, PM2_HOME: '/x', NODE_APP_INSTANCE: 0, KEY: 'value' },
+      ...more,
+    },
+  });
+
+  test('is read out of noise, with all its instances, and without what PM2 adds to the environment', () => {
+    const list = JSON.stringify([listed('app', 0), listed('app', 1), listed('shop', 2)]);
+    const found = entryIn(`[PM2] Spawning PM2 daemon\n>>>> In-memory PM2 is out-of-date\n${list}\n`, 'app')!;
+    assert.deepEqual(
+      found.instances.map(({ pid, restarts }) => [pid, restarts]),
+      [
+        [100, 0],
+        [101, 1],
+      ],
+    );
+    assert.deepEqual(found.env, { PORT: '3000', KEY: 'value' });
+    assert.equal(found.mode, 'cluster');
+    assert.equal(entryIn(list, 'nobody'), undefined);
+  });
+
+  test('row 99: an answer that is no list is said so', () => {
+    assert.throws(() => entryIn('[PM2][ERROR] permission denied\n', 'app'), /did not answer with a list/);
+  });
+
+  test('its port stands in the arguments or in PORT, and is replaced where it stands', () => {
+    assert.equal(portOf({ env: {}, args: ['start', '-p', '3001'] }), 3_001);
+    assert.equal(portOf({ env: { PORT: '3000' }, args: ['--port=3002'] }), 3_002);
+    assert.equal(portOf({ env: { PORT: '3000' }, args: [] }), 3_000);
+    assert.equal(portOf({ env: { PORT: 'unix' }, args: ['-p'] }), undefined);
+    assert.deepEqual(withPort(['start', '-p', '3000', '-H', '3000'], 4_000), [
+      'start',
+      '-p',
+      '4000',
+      '-H',
+      '3000',
+    ]);
+    assert.deepEqual(withPort(['--port=3000', '-p3000', '--port', '3000'], 4), [
+      '--port=4',
+      '-p4',
+      '--port',
+      '4',
+    ]);
+  });
+
+  const traps = (more: Partial<Entry>, next = false): string =>
+    entryTraps(entry(more), { appName: 'app', appPath: '/var/www/app', next, layout: 'in-place' })
+      .map(({ message, next }) => `${message} ${next}`)
+      .join('\n');
+  test('its traps are named, each with the fix', () => {
+    assert.equal(traps({}), '');
+    assert.match(traps({ mode: 'fork' }), /fork mode.*-i 1/);
+    assert.match(traps({ script: '/usr/bin/pnpm' }), /runs pnpm in cluster mode/);
+    assert.match(
+      traps({ script: '/usr/bin/npm', mode: 'fork' }, true),
+      /runs npm, not the application.*next\/dist\/bin\/next/,
+    );
+    assert.match(traps({ waitReady: true }, true), /wait_ready/);
+    assert.equal(traps({ waitReady: true }), '');
+    assert.match(traps({ killTimeout: 1_600 }), /kill_timeout is 1600 ms/);
+    assert.match(traps({ watch: true }), /watch is on/);
+  });
+
+  test('an entry pinned to one release, or of another application, is refused', () => {
+    const refusals = (cwd: string, layout: 'in-place' | 'releases'): string =>
+      entryRefusals(entry({ cwd }), { appName: 'app', appPath: '/var/www/app', next: false, layout })
+        .map(({ message }) => message)
+        .join();
+    assert.equal(refusals('/var/www/app/packages/web', 'in-place'), '');
+    assert.match(refusals('/var/www/.app.deploy/releases/1', 'releases'), /pinned to one release/);
+    assert.match(refusals('/var/www/application', 'in-place'), /not below app-path/);
+  });
+
+  test('is rehearsed with its own script, arguments and environment on the spare port', () => {
+    const from = { live: ['/var/www/app'], stage: '/stage', port: 4_000, node: '/usr/bin/node' };
+    const next = entry({
+      script: '/var/www/app/node_modules/next/dist/bin/next',
+      args: ['start', '-p', '3000'],
+      nodeArgs: ['--no-warnings'],
+    });
+    assert.deepEqual(rehearsalCommand(next, from), {
+      words: [
+        '/usr/bin/node',
+        '--no-warnings',
+        '/stage/node_modules/next/dist/bin/next',
+        'start',
+        '-p',
+        '4000',
+      ],
+      cwd: '/stage',
+      env: { PORT: '4000', DATABASE_URL: 'postgres://secret', REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
+    });
+    const pnpm = rehearsalCommand(
+      entry({ script: '/usr/bin/pnpm', interpreter: 'none', args: ['start'] }),
+      from,
+    );
+    assert.deepEqual(pnpm?.words, ['/usr/bin/pnpm', 'start']);
+    assert.equal(rehearsalCommand(entry({ env: {} }), from), undefined, 'its port cannot be moved');
+  });
+});
+
+describe('after a restart', () => {
+  const one = (pid: number, restarts = 1, status = 'online') => [{ id: 0, pid, restarts, status }];
+  const rows: [string, ReturnType<typeof one>, ReturnType<typeof one>, RegExp | undefined][] = [
+    ['a new, steady program', one(2), one(2), undefined],
+    ['row 100: a restart between two looks that both say online', one(2), one(3, 2), /it crashes/],
+    ['row 100: PM2 gave it up', one(2), one(2, 1, 'errored'), /is errored/],
+    ['row 101: still the old program', one(1), one(1), /still the old program/],
+    ['PM2 has lost it', one(2), [], /does not know/],
+  ];
+  for (const [name, first, second, wrong] of rows)
+    test(name, () => {
+      const said = judgeInstances(one(1, 0), first, second);
+      if (wrong) assert.match(said ?? '', wrong);
+      else assert.equal(said, undefined);
+    });
+});
+
+describe('install and build', () => {
+  const recipe = (files: string[], packageJson = {}, given = {}): string => {
+    const { install, build, refusal } = recipeOf(
+      { files: new Set(files), packageJson },
+      { install: undefined, build: undefined, ...given },
+    );
+    return refusal ? 'refused' : `${install ?? '-'} / ${build ?? '-'}`;
+  };
+  const scripts = { build: 'x' };
+  const dependencies = { a: '1' };
+  const rows: [string, string, string][] = [
+    ['pnpm', recipe(['pnpm-lock.yaml'], { scripts }), 'pnpm install --frozen-lockfile / pnpm run build'],
+    ['npm', recipe(['package-lock.json'], { scripts }), 'npm ci --no-audit --no-fund / npm run build'],
+    ['yarn 1', recipe(['yarn.lock'], {}), 'yarn install --frozen-lockfile / -'],
+    ['yarn 4', recipe(['yarn.lock', '.yarnrc.yml'], {}), 'yarn install --immutable / -'],
+    ['bun', recipe(['bun.lock'], { scripts }), 'bun install --frozen-lockfile / bun run build'],
+    [
+      'two lock files: packageManager decides',
+      recipe(['pnpm-lock.yaml', 'package-lock.json'], { packageManager: 'npm@10.0.0' }),
+      'npm ci --no-audit --no-fund / -',
+    ],
+    ['dependencies without a lock file', recipe([], { dependencies, scripts }), 'refused'],
+    ['nothing to install', recipe([], { scripts }), '- / npm run build'],
+    [
+      'given commands win',
+      recipe(['pnpm-lock.yaml'], { scripts }, { install: 'make deps', build: 'make' }),
+      'make deps / make',
+    ],
+  ];
+  for (const [name, got, wanted] of rows) test(name, () => assert.equal(got, wanted));
+
+  test('row 95: what a build must have made', () => {
+    assert.deepEqual(missingOutput(['dist', 'node_modules'], ['dist'], false), []);
+    assert.deepEqual(missingOutput(['node_modules'], ['dist', 'uploads'], false), ['dist']);
+    assert.deepEqual(missingOutput(['node_modules'], [], true), ['.next']);
+  });
+
+  test('rows 87, 95: how a program ended, in words', () => {
+    assert.match(explainEnd({ code: null, signal: 'SIGKILL' }), /memory ran out/);
+    assert.match(explainEnd({ code: 137, signal: null }), /memory ran out/);
+    assert.match(explainEnd({ code: 127, signal: null }), /not found/);
+    assert.equal(explainEnd({ code: 2, signal: null }), 'ended with 2');
+    assert.equal(lastLines('a\n\nb  \n\n', 1), 'b');
+  });
+});
+
+describe('the first start', () => {
+  test('runs a Node script in cluster mode, and anything else through the shell', () => {
+    assert.deepEqual(startOf('node dist/main.js --x'), {
+      script: 'dist/main.js',
+      args: ['--x'],
+      mode: 'cluster',
+      shell: false,
+    });
+    assert.deepEqual(startOf('next start -p 3000').args, ['start', '-p', '3000']);
+    assert.deepEqual(startOf('PORT=1 node x.js').args, ['-c', 'exec PORT=1 node x.js']);
+    assert.equal(startOf('node --inspect x.js').shell, true);
+  });
+  test('looks behind npm start', () => {
+    assert.equal(unwrapped('pnpm start', { start: 'next start' }), 'next start');
+    assert.equal(unwrapped('npm run serve', { serve: 'node x' }), 'node x');
+    assert.equal(unwrapped('npm run gone', {}), 'npm run gone');
+  });
+});
+
+describe('git', () => {
+  test('addresses are tried with the own access first, then https with the token', () => {
+    assert.deepEqual(fetchAttempts('git@github.com:o/r.git', { token: 't' }), [
+      { url: 'git@github.com:o/r.git' },
+      { url: 'https://github.com/o/r.git', token: 't' },
+    ]);
+    assert.deepEqual(fetchAttempts('/srv/r.git', { token: 't' }), [{ url: '/srv/r.git' }]);
+    assert.deepEqual(fetchAttempts(undefined, {}), []);
+    assert.equal(httpsForm('ssh://git@host:22/o/r'), 'https://host/o/r');
+  });
+  test('row 131: the token is in the environment of one call, for that host alone', () => {
+    const env = tokenEnvironment({ url: 'https://github.com/o/r.git', token: 'ghs_x' });
+    assert.equal(env.GIT_CONFIG_KEY_0, 'http.https://github.com/.extraheader');
+    assert.deepEqual(tokenEnvironment({ url: 'https://github.com/o/r.git' }), {});
+  });
+  test('row 98: a missing commit is told from a missing access', () => {
+    assert.ok(isMissingCommit('fatal: remote error: upload-pack: not our ref 0123'));
+    assert.ok(!isMissingCommit('fatal: Could not read from remote repository.'));
+  });
+  test('paths of git status, also with spaces and renames', () => {
+    assert.deepEqual(porcelainPaths(' M a b.txt\0R  new.ts\0old.ts\0 D gone\0'), [
+      'a b.txt',
+      'new.ts',
+      'gone',
+    ]);
+  });
+});
+
+describe('the host', () => {
+  test('row 106: environment files that are whole, and those that are not', () => {
+    for (const whole of [
+      'A=1\n# x\n\nexport B="two\nlines"\nC=\'x\'',
+      '\uFEFFA=1\r\nB=2',
+      'A="say \\"hi\\""',
+      'A=',
+      'A.B=1',
+    ])
+      assert.equal(judgeEnvText(whole), undefined, whole);
+    assert.match(judgeEnvText('A=1\nB="x\nC=3')!, /quote that line 2 opens/);
+    assert.match(judgeEnvText('A=1\nHALF')!, /line 2 is not NAME=value/);
+    assert.match(judgeEnvText(' \n')!, /is empty/);
+    assert.match(judgeEnvText('A=\0')!, /NUL/);
+  });
+  test('samples are no environment files', () => {
+    assert.deepEqual(
+      ['.env', '.env.local', '.env.production.local', '.env.example', '.envrc', 'x.env'].map(isEnvFile),
+      [true, true, true, false, false, false],
+    );
+  });
+  test('version managers are looked into, newest first', () => {
+    const folders = managedFolders('/h', (folder) =>
+      folder.endsWith('.nvm/versions/node') ? ['v9.1.0', 'v20.2.0'] : [],
+    );
+    assert.deepEqual(folders.slice(0, 2), [
+      '/h/.nvm/versions/node/v20.2.0/bin',
+      '/h/.nvm/versions/node/v9.1.0/bin',
+    ]);
+  });
+  test('the state folder: beside, else at home on the same file system, else nowhere', () => {
+    const at = (besideWritable: boolean, homeWritable: boolean, homeOnSameDevice: boolean) =>
+      choosePlace({ besideWritable, homeWritable, homeOnSameDevice });
+    assert.equal(at(true, true, false), 'beside');
+    assert.equal(at(false, true, true), 'at-home');
+    assert.equal(at(false, true, false), 'nowhere');
+    assert.equal(at(false, false, true), 'nowhere');
+    assert.equal(statePlaces('/var/www/app', '/h').beside, '/var/www/.app.deploy');
+  });
+  test('strategies that fit a layout, and those that do not', () => {
+    assert.equal(strategyFor('checkout', 'auto'), 'in-place');
+    assert.equal(strategyFor('releases', 'auto'), 'releases');
+    assert.equal(strategyFor('absent', 'auto'), 'releases');
+    assert.equal(strategyFor('other', 'auto'), undefined);
+    assert.equal(strategyFor('releases', 'adopt'), 'releases', 'adopting twice is no fault');
+    assert.equal(strategyFor('absent', 'in-place'), undefined);
+    assert.equal(strategyFor('checkout', 'releases'), undefined);
+  });
+  test('row 101: the sockets that listen on a port', () => {
+    const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1
+   1: 0100007F:0BB8 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 222 1
+   2: 00000000:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 333 1`;
+    assert.deepEqual(listeningInodes(table, 3_000), ['111']);
+  });
+});
