@@ -1,5 +1,5 @@
 import { type PhaseRecord, runPhase } from '../base/phase.js';
-import { Failure, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
+import { Cancelled, Failure, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
 import { name as fileName } from '../database/batches.js';
 import { judgeDrift, lookDrift } from '../database/drift.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
@@ -28,7 +28,7 @@ export async function plan(tools: Tools, settings: Settings): Promise<Look> {
       caught(() => lookAtDatabase(tools, settings, record, look)),
       caught(() => lookAtHosts(tools, settings, record, look)),
     ]);
-    tools.signal.throwIfAborted();
+    if (tools.signal.aborted) throw new Cancelled();
     const refusals = [...database, ...hosts];
     if (refusals.length > 0) {
       record.summarise('Nothing was changed.');
@@ -55,27 +55,37 @@ async function lookAtDatabase(
 ): Promise<Problem[]> {
   if (!settings.database && settings.mode !== 'plan') return [];
   if (!settings.database && !settings.skip.includes('database')) return [];
-  const planned = await record.step(
-    settings.database ? 'migrations' : 'migration files',
-    () => (settings.database ? planDatabase(tools, settings) : planFiles(settings)),
-    describePlan,
+  const refused = await caught(() =>
+    record.step(
+      settings.database ? 'migrations' : 'migration files',
+      async () => {
+        look.database = await (settings.database ? planDatabase(tools, settings) : planFiles(settings));
+        if (look.database.refusals.length > 0) throw new Failure(look.database.refusals);
+        return [];
+      },
+      () => (settings.database ? describePlan(look.database!) : describeFiles(look.database!)),
+    ),
   );
-  look.database = planned;
-  record.facts.pending = planned.pending.map((file) => file.version);
-  record.facts.deferred = planned.deferred.map((file) => file.version);
+  const planned = look.database;
+  if (!planned) return refused;
+  // Without a database it is not known what is pending.
+  if (settings.database) {
+    record.facts.pending = planned.pending.map((file) => file.version);
+    record.facts.deferred = planned.deferred.map((file) => file.version);
+  }
   record.facts.reversible = planned.reversible;
   record.facts.destructive = planned.destructive;
   for (const problem of planned.warnings) tools.log({ kind: 'warning', problem });
-  tellBatches(tools, planned);
+  if (settings.database) tellBatches(tools, planned);
   const drifted =
     settings.database && settings.database.drift !== 'off'
       ? await lookAtDrift(tools, settings.database.drift, record)
       : [];
   const unproven =
-    settings.database?.shadow && planned.refusals.length === 0
+    settings.database?.shadow && refused.length === 0
       ? await proveDownFiles(tools, settings, planned, record)
       : [];
-  return [...planned.refusals, ...drifted, ...unproven];
+  return [...refused, ...drifted, ...unproven];
 }
 
 /** Where a scratch database is given it is not enough that down files exist: they must fit. */
@@ -136,6 +146,13 @@ function describePlan(planned: DatabasePlan): string {
   ]
     .filter((part) => part !== '')
     .join(', ');
+}
+
+/** `3 files in 1 batch`: what may be said where no database was asked. */
+function describeFiles({ pending, batches, reversible }: DatabasePlan): string {
+  const files = pending.length === 1 ? '1 file' : `${pending.length} files`;
+  const grouped = batches.length > 1 ? ` in ${batches.length} batches` : '';
+  return `${files}${grouped}${pending.length > 0 && reversible ? ', reversible' : ''}; no database was asked`;
 }
 
 function tellBatches(tools: Tools, planned: DatabasePlan): void {
