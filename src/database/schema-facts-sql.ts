@@ -5,6 +5,8 @@ import { literal, textArray } from './sql-text.js';
 /** What is checked, and how strictly; the same SQL serves the migration's own transaction and the verify phase. */
 export interface FactsScope {
   settings: DatabaseSettings;
+  /** Also what can only be told, not refused, inside a migration's transaction. */
+  thorough: boolean;
   /** An invalid index fails the check; otherwise it is only told, because this run cannot have left it. */
   invalidIndexFails: boolean;
   /**
@@ -46,9 +48,8 @@ export function factsSql(scope: FactsScope): string {
     ...(settings.rls === 'off'
       ? []
       : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired, idlePolicies(settings)]),
-    invalidIndexes(scope.invalidIndexFails),
     notValid(scope.notValid),
-    sequences,
+    ...(scope.thorough ? [invalidIndexes(scope.invalidIndexFails), sequences] : []),
   ];
   return `with ${tablesSql(settings)}
 select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
@@ -133,7 +134,10 @@ const notValid = (how: FactsScope['notValid']): string => `
   from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
   where not k.convalidated and ${userSchemas}${how === 'any-warn' ? '' : ` and ${leftByThisTransaction}`}`;
 
-/** A sequence that has used four fifths of what it, or the column it fills, can hold. */
+/**
+ * A sequence that has used four fifths of what it, or the column it fills, can hold. Reading one takes a lock that
+ * is kept until the transaction ends, so those of a bigint, which never come near it, are left alone.
+ */
 const sequences = `
   select 1 as position, 'no sequence near its end' as fact,
     case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
@@ -142,12 +146,14 @@ const sequences = `
   from (
     select format('%I.%I', n.nspname, c.relname) as qualified,
       case when has_sequence_privilege(c.oid, 'SELECT, USAGE') then pg_sequence_last_value(c.oid)::numeric end
-        / least(q.seqmax, case a.atttypid when 'int2'::regtype then 32767 when 'int4'::regtype then 2147483647 else q.seqmax end) as used
+        / limits.most as used
     from pg_sequence q join pg_class c on c.oid = q.seqrelid join pg_namespace n on n.oid = c.relnamespace
       left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass
         and d.refobjsubid > 0 and d.deptype in ('a', 'i')
       left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-    where q.seqincrement > 0 and not q.seqcycle and ${userSchemas}) s
+      cross join lateral (select least(q.seqmax, case a.atttypid when 'int2'::regtype then 32767
+        when 'int4'::regtype then 2147483647 else q.seqmax end) as most) limits
+    where limits.most <= 2147483647 and q.seqincrement > 0 and not q.seqcycle and ${userSchemas}) s
   where s.used >= 0.8`;
 
 /**
@@ -159,7 +165,7 @@ export function probeSql(settings: DatabaseSettings): string {
   const scope =
     settings.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
   return `
-declare answers jsonb := '{}'; answer text; found boolean; item record;
+declare answers jsonb := '{}'; answer text; filled boolean; item record;
 begin
   if not exists (select from pg_roles where rolname = 'anon') then
     perform set_config('muva.probe', '{"": "no role anon"}', true);
@@ -172,11 +178,14 @@ begin
       where rls and relkind in ('r', 'p') and ${scope} order by relpages, qualified
     loop
       begin
-        execute format('select exists (select from %s)', item.qualified) into found;
-        answer := case when not found then 'none' when exists (
+        execute format('select exists (select from %s)', item.qualified) into filled;
+        -- Undone at once: its locks go with it, so that a thousand tables do not fill the server's lock table.
+        raise exception using errcode = 'MV900';
+      exception when sqlstate 'MV900' then
+        answer := case when not filled then 'none' when exists (
           select from pg_policy p, unnest(p.polroles) r where p.polrelid = item.oid and p.polpermissive and p.polcmd in ('r', '*')
             and (r = 0 or pg_has_role('anon', r, 'USAGE'))) then 'rows by policy' else 'rows' end;
-      exception when insufficient_privilege then answer := 'denied';
+        when insufficient_privilege then answer := 'denied';
         when query_canceled then raise;
         when others then answer := sqlstate;
       end;
@@ -202,8 +211,10 @@ begin
     for item in with ${tablesSql(settings)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
       begin
         execute format('select count(*) from %s', item.qualified) into rows;
-        counts := counts || jsonb_build_object(item.qualified, rows);
-      exception when query_canceled then raise; when others then null;
+        raise exception using errcode = 'MV900';
+      exception when sqlstate 'MV900' then counts := counts || jsonb_build_object(item.qualified, rows);
+        when query_canceled then raise;
+        when others then null;
       end;
     end loop;
   exception when query_canceled then null;

@@ -28,6 +28,7 @@ export function verificationMessage(settings: DatabaseSettings, deferred = false
   const scope: FactsScope = {
     settings,
     // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
+    thorough: false,
     invalidIndexFails: false,
     notValid: deferred ? 'own-warn' : 'own-fail',
   };
@@ -60,7 +61,12 @@ export interface VerifyQuestion {
  * invalid index fails; in a deploy it is told, because it was there before.
  */
 export function schemaFactsQuery(settings: DatabaseSettings, strict = true): VerifyQuestion {
-  const scope: FactsScope = { settings, invalidIndexFails: strict, notValid: 'any-warn' };
+  const scope: FactsScope = {
+    settings,
+    thorough: true,
+    invalidIndexFails: strict,
+    notValid: 'any-warn',
+  };
   const exact = settings.rowCounts === 'exact';
   const probed = settings.rls !== 'off';
   const timed = (milliseconds: number, body: string): string =>
