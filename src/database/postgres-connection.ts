@@ -4,9 +4,10 @@ import type { Log } from '../base/log.js';
 import { Cancelled, Failure } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import type { DatabaseAddress } from '../settings/database-url.js';
-import { codeOf, connectProblem } from './connect-problem.js';
+import { connectProblem } from './connect-problem.js';
 import type { Database, SendOptions, StatementResult, Transport } from './connection.js';
-import { LostConnection, SqlError } from './sql-error.js';
+import { exchange, sqlErrorOf, streamOf } from './exchange.js';
+import { LostConnection } from './sql-error.js';
 import { identifier } from './sql-text.js';
 
 export interface OpenOptions {
@@ -28,8 +29,6 @@ export interface OpenOptions {
 /** One attempt to connect; a far database on a loaded network needs a few seconds. */
 const CONNECT_TIMEOUT = 15_000;
 const CONNECT_FOR = 60_000;
-/** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
-const CANCEL_WITHIN = 6_000;
 /** After this much silence the server is asked, over a second connection, whether it still works for us. */
 const SILENCE = 15_000;
 
@@ -171,98 +170,6 @@ async function connectOnce(address: DatabaseAddress, caCertificate: string | und
   }
 }
 
-/** What can be done about a message over a second connection. */
-interface Aside {
-  cancel: () => Promise<void>;
-  isAtWork: () => Promise<boolean>;
-  silence: number;
-}
-
-function exchange(
-  client: pg.Client,
-  text: string,
-  shift: number,
-  sending: SendOptions,
-  aside: Aside,
-): Promise<StatementResult[]> {
-  return new Promise((resolve, reject) => {
-    const giveUp = (why: string, code: string): void => {
-      finish();
-      reject(new LostConnection(why, code));
-      streamOf(client).destroy();
-    };
-    const deadline = setTimeout(
-      () => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'),
-      sending.deadline,
-    );
-    const listening = watchSilence(aside, () =>
-      giveUp('the server has finished, and its answer did not arrive', 'SILENCE'),
-    );
-    let patience: NodeJS.Timeout | undefined;
-    const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void => {
-      deadline.refresh();
-      listening.heard();
-      sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
-    };
-    const onAbort = (): void => {
-      void aside.cancel().catch(() => undefined);
-      patience = setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN);
-    };
-    const finish = (): void => {
-      clearTimeout(deadline);
-      clearTimeout(patience);
-      listening.stop();
-      client.removeListener('notice', onNotice);
-      sending.signal?.removeEventListener('abort', onAbort);
-    };
-    client.on('notice', onNotice);
-    sending.signal?.addEventListener('abort', onAbort, { once: true });
-    client.query(text).then(
-      (result: pg.QueryResult | pg.QueryResult[]) => {
-        finish();
-        const results = Array.isArray(result) ? result : [result];
-        resolve(results.map(({ command, rows }) => ({ command: command ?? '', rows })));
-      },
-      (error: unknown) => {
-        finish();
-        const said = sqlErrorOf(error, shift);
-        reject(
-          said ?? new LostConnection('the connection to the database was lost', codeOf(error) || 'ENDED'),
-        );
-        if (!said) streamOf(client).destroy();
-      },
-    );
-  });
-}
-
-/**
- * A network that swallows packets looks like a long statement. After each stretch of silence the server is asked
- * whether it is still at work; twice no means that the answer is lost. Where it cannot be asked, nothing is concluded.
- */
-function watchSilence({ isAtWork, silence }: Aside, lost: () => void): { heard(): void; stop(): void } {
-  let idle = 0;
-  let stopped = false;
-  const timer = setInterval(() => {
-    isAtWork().then(
-      (atWork) => {
-        idle = atWork ? 0 : idle + 1;
-        if (idle >= 2 && !stopped) lost();
-      },
-      () => undefined,
-    );
-  }, silence);
-  return {
-    heard() {
-      idle = 0;
-      timer.refresh();
-    },
-    stop() {
-      stopped = true;
-      clearInterval(timer);
-    },
-  };
-}
-
 async function isAtWork(
   address: DatabaseAddress,
   caCertificate: string | undefined,
@@ -306,28 +213,4 @@ async function farewell(client: pg.Client): Promise<void> {
   await Promise.race([client.end().catch(() => undefined), patience]);
   clearTimeout(timer);
   streamOf(client).destroy();
-}
-
-function streamOf(client: pg.Client): { destroy(): void } {
-  return (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream;
-}
-
-/** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
-function sqlErrorOf(error: unknown, shift: number): SqlError | undefined {
-  if (!(error instanceof Error) || !('severity' in error)) return undefined;
-  const fields = error as Error & Partial<Record<keyof pg.DatabaseError, string>>;
-  if (typeof fields.code !== 'string') return undefined;
-  const number = (value: unknown): number | undefined => (value === undefined ? undefined : Number(value));
-  const position = number(fields.position);
-  const internalPosition = number(fields.internalPosition);
-  return new SqlError({
-    message: fields.message,
-    code: fields.code,
-    ...(fields.severity === undefined ? {} : { severity: fields.severity }),
-    ...(position === undefined ? {} : { position: position - shift }),
-    ...(internalPosition === undefined ? {} : { internalPosition }),
-    ...(fields.internalQuery === undefined ? {} : { internalQuery: fields.internalQuery }),
-    ...(fields.where === undefined ? {} : { where: fields.where }),
-    ...(fields.hint === undefined ? {} : { hint: fields.hint }),
-  });
 }

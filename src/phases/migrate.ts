@@ -30,8 +30,8 @@ export async function migrate(
   const detail = options.plan ? headline(options.plan) : undefined;
   return runPhase('migrate', tools.log, detail, async (record) => {
     let plan = options.plan ?? (await planDatabase(tools, settings, planOptions(options)));
-    if (!options.plan) tools.log({ kind: 'line', text: headline(plan) });
-    for (const warning of plan.warnings) tools.log({ kind: 'warning', problem: warning });
+    // A plan that was handed in has been told already.
+    if (!options.plan) tellPlan(tools, plan);
     record.facts.applied = [];
     for (let plans = 1; ; plans++) {
       note(record, plan);
@@ -49,6 +49,11 @@ export async function migrate(
       plan = await planDatabase(tools, settings, planOptions(options));
     }
   });
+}
+
+function tellPlan(tools: Tools, plan: DatabasePlan): void {
+  tools.log({ kind: 'line', text: headline(plan) });
+  for (const warning of plan.warnings) tools.log({ kind: 'warning', problem: warning });
 }
 
 function planOptions({ contract }: MigrateOptions): { contract?: boolean } {

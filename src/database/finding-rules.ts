@@ -1,0 +1,317 @@
+import type { Statement } from './parser.js';
+
+/** What is said about a kind of statement, wherever it stands. */
+export interface Rule {
+  /** As squawk names it, where squawk has that rule. */
+  rule: string;
+  /** The strongest table lock that it takes. */
+  lock: string;
+  /** Data is gone afterwards. */
+  destructive: boolean;
+  /** What to write instead. */
+  instead: string;
+}
+
+type Node = Record<string, unknown>;
+
+const EXCLUSIVE = 'ACCESS EXCLUSIVE';
+const LATER = 'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
+
+const rule = (name: string, lock: string, destructive: boolean, instead: string): Rule => ({
+  rule: name,
+  lock,
+  destructive,
+  instead,
+});
+
+/** `schema.table`; a name without schema counts as public, the usual search path. */
+export function tableName(relation: unknown): string | undefined {
+  const { schemaname, relname } = (relation ?? {}) as { schemaname?: string; relname?: string };
+  return relname === undefined ? undefined : `${schemaname ?? 'public'}.${relname}`;
+}
+
+/** The rules that a statement breaks; `created` are the tables that the same files made. */
+export function rulesFor(statement: Statement, created: ReadonlySet<string>): Rule[] {
+  const { kind, node } = statement;
+  const isNew = (relation: unknown): boolean => created.has(tableName(relation) ?? '');
+  switch (kind) {
+    case 'DropStmt':
+      return dropRules(node, created);
+    case 'DropdbStmt':
+      return [rule('ban-drop-database', EXCLUSIVE, true, 'Drop databases by hand.')];
+    case 'TruncateStmt': {
+      const relations = (node.relations as { RangeVar?: Node }[] | undefined) ?? [];
+      if (relations.every(({ RangeVar }) => isNew(RangeVar))) return [];
+      const cascade = node.behavior === 'DROP_CASCADE';
+      return [
+        rule(
+          cascade ? 'ban-truncate-cascade' : 'truncate',
+          EXCLUSIVE,
+          true,
+          'DELETE with a WHERE, where only some rows have to go.',
+        ),
+      ];
+    }
+    case 'DeleteStmt':
+    case 'UpdateStmt': {
+      if (node.whereClause !== undefined || isNew(node.relation)) return [];
+      const word = kind === 'DeleteStmt' ? 'delete' : 'update';
+      return [
+        rule(
+          `${word}-without-where`,
+          'ROW EXCLUSIVE',
+          true,
+          'Say with WHERE which rows are meant, in batches where there are many.',
+        ),
+      ];
+    }
+    case 'IndexStmt':
+      if (node.concurrent === true || isNew(node.relation)) return [];
+      return [
+        rule(
+          'require-concurrent-index-creation',
+          'SHARE',
+          false,
+          'CREATE INDEX CONCURRENTLY in a file of its own: writes go on meanwhile.',
+        ),
+      ];
+    case 'RenameStmt':
+      return isNew(node.relation) ? [] : renameRules(String(node.renameType));
+    case 'AlterTableStmt':
+      return isNew(node.relation) ? [] : alterRules(node);
+    case 'VacuumStmt':
+      return options(node.options).includes('full')
+        ? [rule('vacuum-full', EXCLUSIVE, false, 'Plain VACUUM: it locks nobody out.')]
+        : [];
+    case 'ClusterStmt':
+      return [
+        rule(
+          'cluster',
+          EXCLUSIVE,
+          false,
+          'It rewrites the table under a full lock: run it by hand at a quiet time.',
+        ),
+      ];
+    case 'ReindexStmt':
+      return options(node.params).includes('concurrently')
+        ? []
+        : [rule('reindex', EXCLUSIVE, false, 'REINDEX ... CONCURRENTLY.')];
+    default:
+      return [];
+  }
+}
+
+function options(list: unknown): string[] {
+  return Array.isArray(list)
+    ? list.map((item: { DefElem?: { defname?: string } }) => item.DefElem?.defname ?? '')
+    : [];
+}
+
+function dropRules(node: Node, created: ReadonlySet<string>): Rule[] {
+  switch (node.removeType) {
+    case 'OBJECT_TABLE':
+      return droppedNames(node).every((name) => created.has(name))
+        ? []
+        : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
+    case 'OBJECT_SCHEMA':
+      return [rule('drop-schema', EXCLUSIVE, true, LATER)];
+    case 'OBJECT_TYPE':
+    case 'OBJECT_DOMAIN':
+      return node.behavior === 'DROP_CASCADE'
+        ? [
+            rule(
+              'drop-type-cascade',
+              EXCLUSIVE,
+              true,
+              'Without CASCADE it fails where a column still has the type.',
+            ),
+          ]
+        : [];
+    case 'OBJECT_EXTENSION':
+      return node.behavior === 'DROP_CASCADE'
+        ? [
+            rule(
+              'drop-extension-cascade',
+              EXCLUSIVE,
+              true,
+              'Without CASCADE it fails where something still depends on it.',
+            ),
+          ]
+        : [];
+    case 'OBJECT_INDEX':
+      return node.concurrent === true
+        ? []
+        : [
+            rule(
+              'require-concurrent-index-deletion',
+              EXCLUSIVE,
+              false,
+              'DROP INDEX CONCURRENTLY in a file of its own.',
+            ),
+          ];
+    default:
+      return [];
+  }
+}
+
+function droppedNames(node: Node): string[] {
+  const objects =
+    (node.objects as { List?: { items?: { String?: { sval?: string } }[] } }[] | undefined) ?? [];
+  return objects.map(({ List }) => {
+    const parts = (List?.items ?? []).map((item) => item.String?.sval ?? '');
+    return parts.length === 1 ? `public.${parts[0]}` : parts.slice(-2).join('.');
+  });
+}
+
+function renameRules(type: string): Rule[] {
+  if (type === 'OBJECT_COLUMN')
+    return [
+      rule(
+        'renaming-column',
+        EXCLUSIVE,
+        false,
+        'Add the new column, fill it, move the code over, drop the old one after health.',
+      ),
+    ];
+  if (type === 'OBJECT_TABLE')
+    return [
+      rule('renaming-table', EXCLUSIVE, false, 'Keep a view under the old name until no code uses it.'),
+    ];
+  return [];
+}
+
+interface Command {
+  subtype?: string;
+  def?: { Constraint?: Constraint; ColumnDef?: { constraints?: { Constraint?: Constraint }[] } };
+}
+
+interface Constraint {
+  contype?: string;
+  skip_validation?: boolean;
+  indexname?: string;
+  raw_expr?: Record<string, unknown>;
+}
+
+function alterRules(node: Node): Rule[] {
+  // ALTER INDEX, ALTER VIEW and the like come as the same node, and lock no table.
+  if (node.objtype !== 'OBJECT_TABLE') return [];
+  const commands = (node.cmds as { AlterTableCmd?: Command }[] | undefined) ?? [];
+  return commands.flatMap(({ AlterTableCmd: command = {} }) => commandRules(command));
+}
+
+function commandRules({ subtype, def }: Command): Rule[] {
+  switch (subtype) {
+    case 'AT_DropColumn':
+      return [rule('ban-drop-column', EXCLUSIVE, true, LATER)];
+    case 'AT_AlterColumnType':
+      return [
+        rule(
+          'changing-column-type',
+          EXCLUSIVE,
+          false,
+          'Most changes rewrite the table: add a new column, fill it, switch, drop the old one after health.',
+        ),
+      ];
+    case 'AT_SetNotNull':
+      return [
+        rule(
+          'adding-not-nullable-field',
+          EXCLUSIVE,
+          false,
+          'Add CHECK (column IS NOT NULL) NOT VALID, VALIDATE it in a later file, then SET NOT NULL.',
+        ),
+      ];
+    case 'AT_AddConstraint':
+      return constraintRules(def?.Constraint ?? {});
+    case 'AT_AddColumn':
+      return columnRules(
+        (def?.ColumnDef?.constraints ?? []).map(({ Constraint: constraint = {} }) => constraint),
+      );
+    default:
+      return [];
+  }
+}
+
+function constraintRules({ contype, skip_validation, indexname }: Constraint): Rule[] {
+  if (contype === 'CONSTR_FOREIGN' && skip_validation !== true)
+    return [
+      rule(
+        'adding-foreign-key-constraint',
+        'SHARE ROW EXCLUSIVE',
+        false,
+        'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.',
+      ),
+    ];
+  if (contype === 'CONSTR_CHECK' && skip_validation !== true)
+    return [
+      rule(
+        'constraint-missing-not-valid',
+        EXCLUSIVE,
+        false,
+        'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.',
+      ),
+    ];
+  if ((contype === 'CONSTR_UNIQUE' || contype === 'CONSTR_PRIMARY') && indexname === undefined)
+    return [
+      rule(
+        'disallowed-unique-constraint',
+        EXCLUSIVE,
+        false,
+        'CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT ... USING INDEX.',
+      ),
+    ];
+  return [];
+}
+
+function columnRules(constraints: readonly Constraint[]): Rule[] {
+  const types = constraints.map(({ contype }) => contype);
+  const found: Rule[] = [];
+  const fallback = constraints.find(({ contype }) => contype === 'CONSTR_DEFAULT');
+  if (
+    types.includes('CONSTR_NOTNULL') &&
+    !fallback &&
+    !types.includes('CONSTR_IDENTITY') &&
+    !types.includes('CONSTR_GENERATED')
+  )
+    found.push(
+      rule(
+        'adding-required-field',
+        EXCLUSIVE,
+        false,
+        'Without a DEFAULT it fails on a table with rows, and on the inserts of the old code.',
+      ),
+    );
+  if (fallback?.raw_expr && 'FuncCall' in fallback.raw_expr && !isStable(fallback.raw_expr.FuncCall))
+    found.push(
+      rule(
+        'adding-field-with-default',
+        EXCLUSIVE,
+        false,
+        'A default that differs for each row rewrites the table: add the column, fill it in batches, then set the default.',
+      ),
+    );
+  if (types.includes('CONSTR_PRIMARY') || types.includes('CONSTR_UNIQUE'))
+    found.push(
+      rule(
+        'disallowed-unique-constraint',
+        EXCLUSIVE,
+        false,
+        'Add the column, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX.',
+      ),
+    );
+  return found;
+}
+
+/** Calls that give one value for the whole statement: the table is not rewritten for them. */
+const STABLE = new Set([
+  'now',
+  'current_timestamp',
+  'statement_timestamp',
+  'transaction_timestamp',
+  'timezone',
+]);
+
+function isStable(call: unknown): boolean {
+  const names = (call as { funcname?: { String?: { sval?: string } }[] } | undefined)?.funcname ?? [];
+  return STABLE.has(names[names.length - 1]?.String?.sval ?? '');
+}

@@ -1,0 +1,94 @@
+import { Cancelled, Failure, type Problem } from '../base/report.js';
+import { backoff, pause } from '../base/retry.js';
+import type { BatchOutcome } from './apply.js';
+import type { PlannedFile } from './batches.js';
+import { HISTORY_TABLE, LEASE_TABLE } from './bookmark.js';
+import { type ApplyTools, type BatchContext, GRACE, serverProblem } from './sent.js';
+import { errorMeaning, SqlError } from './sql-error.js';
+import { literal } from './sql-text.js';
+import { CODES, opening } from './unit.js';
+import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
+
+export const TRIES = 6;
+/** The lease outlives the longest statement by this much. */
+const LEASE_GRACE = 60_000;
+
+/** Everything that one file with statements outside a transaction is run with. */
+export interface Run {
+  tools: ApplyTools;
+  file: PlannedFile;
+  context: BatchContext;
+  /** Our name in the lease; one for each try, because one workflow run may have several jobs. */
+  holder: string;
+  startedAt: number;
+}
+
+/** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
+export async function begin(run: Run): Promise<BatchOutcome | undefined> {
+  const { tools, context, holder } = run;
+  const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await tools.database.send(text, { deadline: GRACE + context.rules.lockTimeout, signal: tools.signal });
+      return undefined;
+    } catch (error) {
+      if (error instanceof Cancelled || tools.signal.aborted) return { kind: 'cancelled' };
+      if (error instanceof Failure) return { kind: 'failed', problem: error.problems[0]!, at: 0, times: [] };
+      if (error instanceof SqlError && error.code === CODES.locked) await waitForLock(tools, LOCK_WAIT);
+      else if (error instanceof SqlError && error.code === CODES.changed) return { kind: 'changed' };
+      else if (errorMeaning(error) === 'stop' || attempt === TRIES)
+        return { kind: 'failed', problem: asProblem(error), at: 0, times: [] };
+      // Taking the lease twice is harmless, so an answer that was lost needs no look.
+      else await pause(backoff(attempt, 500, 8_000), tools.signal);
+    }
+  }
+}
+
+const leaseUntil = ({ context }: Run): string =>
+  `clock_timestamp() + interval '${context.rules.statementTimeout + LEASE_GRACE} milliseconds'`;
+
+/** The session stands in the lease where it lasts: its end then frees the lease at once. */
+function session({ tools }: Run): { pid: string; start: string } {
+  return tools.database.transport === 'transaction-pooler'
+    ? { pid: 'null::int', start: 'null::timestamptz' }
+    : {
+        pid: 'pg_catalog.pg_backend_pid()',
+        start:
+          '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
+      };
+}
+
+function takeLease(run: Run): string {
+  const { pid, start } = session(run);
+  return `insert into ${LEASE_TABLE} (holder, until, pid, backend_start) values (${literal(run.holder)}, ${leaseUntil(run)}, ${pid}, ${start})
+    on conflict (single) do update set holder = excluded.holder, until = excluded.until, pid = excluded.pid,
+      backend_start = excluded.backend_start;`;
+}
+
+/** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
+export function renewLease(run: Run): string {
+  const { pid, start } = session(run);
+  return `update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
+    where holder = ${literal(run.holder)};
+  if not found then
+    raise exception using errcode = '${CODES.changed}', message = 'another run has taken over this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  if exists (select from ${HISTORY_TABLE} where version = ${literal(run.file.version)}) then
+    raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already';
+  end if;`;
+}
+
+export async function release({ tools, holder }: Run): Promise<void> {
+  const message = `delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
+  await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
+}
+
+export function asProblem(error: unknown): Problem {
+  if (error instanceof SqlError) return serverProblem(error);
+  if (error instanceof Failure) return error.problems[0]!;
+  return {
+    message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
+    next: 'Run again: it goes on where it stopped.',
+  };
+}
