@@ -92,7 +92,7 @@ describe('the shell text', () => {
   });
 
   for (const shell of SHELLS) {
-    test(`runs a program in Node, in the folder /, from the login shell ${shell}`, () => {
+    test(`row 88: runs a program in Node, in the folder / and never in HOME, from the login shell ${shell}`, () => {
       bareServer();
       put('.nvm/versions/node/v20.1.0/bin/node', '20.1.0');
       const { stdout, stderr } = run(WHICH, { shell });

@@ -29,12 +29,18 @@ export async function redeploy(tools: Tools, settings: Settings, look?: HostLook
     const run = settings as VpsRun;
     if (run.vps.ref === undefined) throw new Failure({ message: 'there is no commit to deploy' });
     const sha = await exactCommit(run.vps.ref, run.workingDirectory);
-    const looks = look ?? (await record.step('look', () => inspectFleet(tools, settings)));
+    const looks = look ?? (await record.step('look', () => lookFirst(tools, settings, fleet)));
     refuse(fleet, looks);
     const ends = await bring(tools, fleet, run, sha, looks, record);
     Object.assign(record.facts, factsOf(ends));
     judge(ends, sha, tools.signal.aborted, record);
   });
+}
+
+async function lookFirst(tools: Tools, settings: Settings, fleet: Fleet): Promise<HostLook[]> {
+  const looks = await inspectFleet(tools, settings);
+  refuse(fleet, looks);
+  return looks;
 }
 
 /** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { PhaseRecord } from '../base/phase.js';
-import { type HostFact, problemsOf } from '../base/report.js';
+import type { HostFact } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import type { RunResult } from '../worker/protocol.js';
 import type { Host } from './fleet.js';
 import { rollbackRequest, type VpsRun } from './requests.js';
-import { hostFact, runWorker, unknownFact } from './run-worker.js';
+import { factOfError, hostFact, runWorker } from './run-worker.js';
 
 /**
  * Brings the code on every host back, all at once: to `rollback-to` where it is given, else by undoing what the
@@ -26,7 +26,7 @@ export async function rollbackFleet(
     try {
       return rollbackFact(host.position, await runWorker(fleet, host, request, { log, record }));
     } catch (error) {
-      return unknownFact(host.position, problemsOf(error)[0]);
+      return factOfError(host.position, error, 'rollback-failed');
     }
   };
   return Promise.all(fleet.hosts.map(back));

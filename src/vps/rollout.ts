@@ -1,7 +1,8 @@
-import { type HostFact, type Problem, problemsOf, type Step } from '../base/report.js';
+import { Cancelled, type HostFact, type Problem, problemsOf, type Step } from '../base/report.js';
+import { pause } from '../base/retry.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../worker/protocol.js';
 import type { Fleet, Host } from './fleet.js';
-import { type Audience, hostFact, runWorker, unknownFact } from './run-worker.js';
+import { type Audience, factOfError, hostFact, runWorker } from './run-worker.js';
 import { onHost, send } from './worker-client.js';
 
 /** How a deploy went on one host. */
@@ -47,9 +48,11 @@ export function isGood(end: HostEnd): boolean {
 /**
  * Brings all hosts to one commit or none. Everything that can fail is done on all of them first; then the first
  * host alone cuts over, and the others after it. Where one fails, those that have cut over are put back.
- * Resolves with one end per host, in their order; only a programming error rejects.
+ * Resolves with one end per host, in their order, whatever happened there; rejects with Cancelled only where a
+ * person cancelled before anything was started.
  */
 export async function rollOut(fleet: Fleet, plan: RolloutPlan, audience: Audience): Promise<HostEnd[]> {
+  if (plan.signal.aborted) throw new Cancelled();
   const several = fleet.hosts.length > 1;
   const request: DeployRequest = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
   const running = fleet.hosts.map((host, index) => {
@@ -58,7 +61,6 @@ export async function rollOut(fleet: Fleet, plan: RolloutPlan, audience: Audienc
   });
   const stop = (why: string): Promise<void> => stopAll(fleet, running, request, audience, why);
   const onAbort = (): void => void stop('cancelled');
-  if (plan.signal.aborted) onAbort();
   plan.signal.addEventListener('abort', onAbort, { once: true });
   try {
     if (several) await cutOver(fleet, running, request, plan, audience, stop);
@@ -115,8 +117,7 @@ async function endOf(fleet: Fleet, host: Host, request: DeployRequest, audience:
     const problems = result.problems.map((problem) => onHost(host, problem));
     return { host, result, problems, fact: hostFact(host.position, result) };
   } catch (error) {
-    const problems = problemsOf(error);
-    return { host, problems, fact: unknownFact(host.position, problems[0]) };
+    return { host, problems: problemsOf(error), fact: factOfError(host.position, error) };
   }
 }
 
@@ -146,7 +147,8 @@ async function cutOver(
     run.gone = true;
     audience.log({ kind: 'progress', text: `${run.host.name} cuts over` });
     try {
-      await send(fleet, run.host, 'go', request);
+      const answer = await send(fleet, run.host, 'go', request);
+      if (!answer.accepted) audience.log({ kind: 'debug', text: `${run.host.name}: ${answer.detail}` });
     } catch (error) {
       // Whether it took the word or gave up meanwhile is told by its end.
       audience.log({ kind: 'debug', text: problemsOf(error)[0]!.message });
@@ -169,19 +171,25 @@ async function stopAll(
   { log }: Audience,
   why: string,
 ): Promise<void> {
+  const stopOne = async (run: Running): Promise<string> => {
+    run.stopping = true;
+    let detail = '';
+    // A run that is just being started is not known yet, and must not slip through.
+    for (let tries = 0; tries < 10 && !run.ended; tries++) {
+      const answer = await send(fleet, run.host, 'cancel', request);
+      if (answer.accepted) return `${run.host.name} was told to stop: ${why}`;
+      detail = answer.detail;
+      await pause(1_000);
+    }
+    return run.ended ? `${run.host.name} has ended` : `${run.host.name} was not stopped: ${detail}`;
+  };
   await Promise.all(
     running.map(async (run) => {
       if (run.ended || run.gone) return;
-      try {
-        run.stopping = true;
-        await send(fleet, run.host, 'cancel', request);
-        log({ kind: 'progress', text: `${run.host.name} was told to stop: ${why}` });
-      } catch (error) {
-        log({
-          kind: 'progress',
-          text: `${run.host.name} could not be told to stop: ${problemsOf(error)[0]!.message}`,
-        });
-      }
+      const text = await stopOne(run).catch(
+        (error: unknown) => `${run.host.name} could not be told to stop: ${problemsOf(error)[0]!.message}`,
+      );
+      log({ kind: 'progress', text });
     }),
   );
 }
@@ -202,10 +210,10 @@ async function putBack(
         const result = await runWorker(fleet, end.host, plan.undo, audience);
         return afterUndo(end, result, Date.now() - started);
       } catch (error) {
-        const problems = problemsOf(error).map((problem) => onHost(end.host, problem));
+        const problems = problemsOf(error);
         return {
           ...end,
-          fact: unknownFact(end.host.position, problems[0]),
+          fact: factOfError(end.host.position, error, 'rollback-failed'),
           problems: [...end.problems, ...problems],
         };
       }

@@ -1,6 +1,6 @@
 import type { Log } from '../base/log.js';
 import type { PhaseRecord } from '../base/phase.js';
-import type { HostFact, Problem } from '../base/report.js';
+import { Failure, type HostFact, problemsOf } from '../base/report.js';
 import type { RunResult, WorkerEvent } from '../worker/protocol.js';
 import type { Fleet, Host } from './fleet.js';
 import { follow, type LongRequest, onHost, start } from './worker-client.js';
@@ -28,7 +28,7 @@ export async function runWorker(
   return follow(fleet, host, request, {
     deadline: request.lockWait + request.timeout + patience + AROUND,
     onEvent: (event) => tell(host, event, audience),
-    onLost: ({ problem }) =>
+    onLost: (problem) =>
       audience.log({
         kind: 'progress',
         text: `${problem.message}; the run goes on there, connecting again`,
@@ -91,7 +91,12 @@ export function hostFact(position: number, result: RunResult): HostFact {
   };
 }
 
-/** The fact of a host whose end could not be found out. */
-export function unknownFact(position: number, problem: Problem | undefined): HostFact {
-  return { host: position, outcome: 'unknown', ...(problem ? { detail: problem.message } : {}) };
+/** The fact of a host that gave no result: nothing was started there (`failed`), or it could not be found out. */
+export function factOfError(
+  position: number,
+  error: unknown,
+  failed: 'failed' | 'rollback-failed' = 'failed',
+): HostFact {
+  const outcome = error instanceof Failure && error.outcome === 'failed' ? failed : 'unknown';
+  return { host: position, outcome, detail: problemsOf(error)[0]!.message };
 }

@@ -1,4 +1,4 @@
-import { Failure, type Problem } from '../base/report.js';
+import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause, retry } from '../base/retry.js';
 import {
   type DeployRequest,
@@ -87,47 +87,58 @@ function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): P
   );
 }
 
-/** Starts a run that goes on by itself. Starting it twice is safe: the second worker leaves the first alone. */
+/**
+ * Starts a run that goes on by itself. Starting it twice is safe: the second worker leaves the first alone.
+ * A Failure with the outcome `unknown` means that a worker may be running all the same.
+ */
 export async function start(fleet: Fleet, host: Host, request: LongRequest): Promise<void> {
   const program = detachedWorker(await fleet.worker(), request);
+  let answer: WorkerLine | undefined;
+  let mayRun = false;
   try {
-    const answer = await repeated(undefined, () => converse(host, program, { deadline: SHORT }));
-    if (answer?.kind === 'started') return;
+    answer = await repeated(undefined, async () => {
+      try {
+        return await converse(host, program, { deadline: SHORT });
+      } catch (error) {
+        mayRun ||= error instanceof SshError && (error.kind === 'lost' || error.kind === 'deadline');
+        throw error;
+      }
+    });
   } catch (error) {
-    throw asFailure(error);
+    throw asFailure(error, mayRun ? 'unknown' : 'failed');
   }
-  throw new Failure(
-    { message: `${host.prefix}the server did not say whether the worker was started` },
-    'unknown',
-  );
+  if (answer?.kind !== 'started')
+    throw new Failure(
+      { message: `${host.prefix}the server did not say whether the worker was started` },
+      'unknown',
+    );
 }
 
-/** Lets a prepared deploy cut over, or stops one that has not cut over yet. */
+/** Lets a prepared deploy cut over, or stops one that has not cut over yet; the run may have gone past either. */
 export async function send(
   fleet: Fleet,
   host: Host,
   command: 'go' | 'cancel',
   request: LongRequest,
-): Promise<void> {
+): Promise<{ accepted: boolean; detail: string }> {
   const { app, run, command: task } = request;
   const answer = await ask(fleet, host, { command, app, run, task }, { deadline: SHORT });
-  if (answer.kind !== 'signalled' || (command === 'go' && !answer.accepted)) {
-    const why = answer.kind === 'signalled' ? answer.detail : 'no answer';
-    throw new Failure({ message: `${host.prefix}the worker did not take "${command}": ${why}` });
-  }
+  if (answer.kind === 'signalled') return answer;
+  throw new Failure({ message: `${host.prefix}the worker answered something else` });
 }
 
 export interface FollowOptions {
   onEvent: (event: WorkerEvent) => void;
-  /** Told once for each loss of the connection. */
-  onLost: (error: SshError) => void;
+  /** Told each time that nothing is heard any more, before it is tried again. */
+  onLost: (problem: Problem) => void;
   /** Milliseconds for the whole run, with its waiting. */
   deadline: number;
 }
 
 /**
  * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
- * Throws a Failure with the outcome `unknown` where the server stays away or the worker ended without a result.
+ * Throws a Failure with the outcome `unknown` where the server stays away or the worker ended without a result:
+ * whatever goes wrong with the telling, the run itself goes on.
  */
 export async function follow(
   fleet: Fleet,
@@ -136,7 +147,7 @@ export async function follow(
   options: FollowOptions,
 ): Promise<RunResult> {
   const bundle = await fleet.worker();
-  const started = performance.now();
+  const until = performance.now() + options.deadline;
   let heard = performance.now();
   let offset = 0;
   let result: RunResult | undefined;
@@ -151,22 +162,28 @@ export async function follow(
   };
   const { app, run, command: task } = request;
   for (;;) {
-    const left = options.deadline - (performance.now() - started);
+    const left = until - performance.now();
     if (left <= 0) throw overdue(host);
+    let lost: unknown = new Failure({ message: `${host.prefix}the worker stopped telling` });
     try {
       const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
       const last = await converse(host, program, { silence: SILENCE, deadline: left }, onLine);
-      if (result) return result;
       if (last?.kind === 'died') throw new Failure(onHost(host, last.problem), 'unknown');
     } catch (error) {
-      // The result came before the connection went: nothing is unknown.
-      if (result) return result;
-      if (!(error instanceof SshError) || !isWorthRetrying(error)) throw asFailure(error, 'unknown');
-      if (performance.now() - heard > fleet.reconnectFor) throw asFailure(error, 'unknown');
-      options.onLost(error);
+      lost = error;
     }
+    // The result may have come just before the connection went: nothing is unknown then.
+    if (result) return result;
+    const final = lost instanceof Failure ? lost.outcome === 'unknown' : !isWorthRetrying(lost);
+    if (final || performance.now() - heard > fleet.reconnectFor)
+      throw new Failure(problemsOfLoss(lost), 'unknown');
+    options.onLost(problemsOfLoss(lost)[0]!);
     await pause(250);
   }
+}
+
+function problemsOfLoss(error: unknown): Problem[] {
+  return error instanceof SshError ? [error.problem] : problemsOf(error);
 }
 
 function overdue(host: Host): Failure {
