@@ -6,7 +6,16 @@ import { isUnmaskable, sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
 import { farewell } from './base/voice.js';
 import { run } from './deploy.js';
-import { hearing, refusal, snapshot, stoppable, writeReport } from './door.js';
+import {
+  type Crashes,
+  conclude,
+  hearing,
+  refusal,
+  snapshot,
+  stoppable,
+  watchCrashes,
+  writeReport,
+} from './door.js';
 import { withEnvironment } from './settings/inputs.js';
 import { parseSettings } from './settings/parse.js';
 import { runIdentity } from './settings/run-identity.js';
@@ -31,6 +40,7 @@ export async function cli(door: { dist: string }): Promise<void> {
     process.exitCode = await initFromTerminal(argv.slice(3));
     return;
   }
+  const crashes = watchCrashes();
   const flags = parseFlags(argv.slice(2));
   if (flags.help) return void stdout.write(helpText());
 
@@ -48,7 +58,7 @@ export async function cli(door: { dist: string }): Promise<void> {
     const problems = [...flags.problems, ...parsed.problems];
     for (const problem of visibleSecrets(flags.values)) told.log({ kind: 'warning', problem });
     if (parsed.settings && problems.length === 0) {
-      end(await work(parsed.settings, told, door.dist, startedAt), told, clean);
+      end(await work(parsed.settings, told, crashes, door.dist, startedAt), told, clean);
     } else {
       for (const problem of problems) told.log({ kind: 'problem', problem });
       end(refusal(mode, problems, startedAt), told, clean);
@@ -64,13 +74,20 @@ export async function cli(door: { dist: string }): Promise<void> {
   }
 }
 
-async function work(settings: Settings, told: Teller, dist: string, startedAt: number): Promise<Report> {
+async function work(
+  settings: Settings,
+  told: Teller,
+  crashes: Crashes,
+  dist: string,
+  startedAt: number,
+): Promise<Report> {
   const heard = hearing(told.log);
   const say = (problems: Problem[]): void => {
     for (const { message } of problems) told.log({ kind: 'line', text: `after the end: ${message}` });
   };
   const ended = await stoppable(
     {
+      crashes,
       grace: GRACE,
       impatient: true,
       onStop: (why) => told.log({ kind: 'line', text: `${why}; once more ends at once` }),
@@ -78,12 +95,7 @@ async function work(settings: Settings, told: Teller, dist: string, startedAt: n
     },
     (signal) => run(settings, { log: heard.log, signal, dist }),
   );
-  if (ended.value !== undefined) return ended.value;
-  const problems =
-    ended.stopped && 'problems' in ended.stopped
-      ? ended.stopped.problems
-      : [{ message: 'The run was cancelled.' }];
-  return heard.report(settings.mode, problems, startedAt);
+  return conclude(ended, heard, { mode: settings.mode, startedAt });
 }
 
 /** The last lines, the report file and the exit code. */

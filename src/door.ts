@@ -107,7 +107,27 @@ export interface Stoppable<T> {
   stopped?: { signal: NodeJS.Signals } | { problems: Problem[] };
 }
 
+/** Errors that nobody caught, from the start of the process to its end: none may reach the log past our cleaning. */
+export interface Crashes {
+  /** Told of every error from now on, and of those that came before. */
+  listen(listener: (problems: Problem[]) => void): void;
+}
+
+export function watchCrashes(): Crashes {
+  const early: Problem[][] = [];
+  let tell = (problems: Problem[]): void => void early.push(problems);
+  const onCrash = (error: unknown): void => tell(problemsOf(error));
+  process.on('uncaughtException', onCrash).on('unhandledRejection', onCrash);
+  return {
+    listen(listener) {
+      tell = listener;
+      for (const problems of early.splice(0)) listener(problems);
+    },
+  };
+}
+
 export interface StopOptions {
+  readonly crashes: Crashes;
   /** Milliseconds for the work to come back by itself once it has been told to stop. */
   grace: number;
   /** A second SIGINT ends the process at once, as a person at a terminal expects. */
@@ -120,7 +140,7 @@ export interface StopOptions {
 /**
  * Runs `work` until it ends, is stopped by a signal, or an error turns up that nobody caught (a library's socket
  * after its owner let go of it). The handlers stay for the rest of the process: a signal while the outputs are
- * being written must not lose them, and no error may reach the log past our cleaning.
+ * being written must not lose them.
  */
 export async function stoppable<T>(
   options: StopOptions,
@@ -145,13 +165,11 @@ export async function stoppable<T>(
     if (result.stopped !== undefined && options.impatient) process.exit(130);
     stop({ signal }, `${signal} received: stopping what is under way`);
   };
-  const onCrash = (error: unknown): void => {
-    const problems = problemsOf(error);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  options.crashes.listen((problems) => {
     if (ended) options.onStray(problems);
     else stop({ problems }, `unexpected error, stopping: ${problems[0]?.message ?? ''}`);
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  process.on('uncaughtException', onCrash).on('unhandledRejection', onCrash);
+  });
   const finished = work(controller.signal).then(
     (value) => {
       if (!ended) result.value = value;
@@ -164,6 +182,24 @@ export async function stoppable<T>(
   ended = true;
   clearTimeout(late);
   return result;
+}
+
+/** The corridor's own report, or what was heard of a run that did not come back; with what stopped it. */
+export function conclude(
+  ended: Stoppable<Report>,
+  heard: Hearing,
+  run: { mode: string; startedAt: number },
+): Report {
+  const crash = ended.stopped !== undefined && 'problems' in ended.stopped ? ended.stopped.problems : [];
+  const why = crash.length > 0 ? crash : [{ message: 'The run was cancelled.' }];
+  const report = ended.value ?? heard.report(run.mode, why, run.startedAt);
+  return {
+    ...report,
+    // What looks like a cancel from inside was our own stop after an error.
+    ...(crash.length > 0 && report.outcome === 'cancelled' ? { outcome: 'failure' as const } : {}),
+    problems: ended.value === undefined ? report.problems : [...crash, ...report.problems],
+    warnings: [...new Set([...heard.warnings, ...report.warnings])],
+  };
 }
 
 /** Writes the report into a new file of the folder, readable by this user only; its path. */

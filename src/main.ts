@@ -3,7 +3,17 @@ import { type Problem, problemsOf, type Report } from './base/report.js';
 import { sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
 import { run, settle } from './deploy.js';
-import { type Hearing, hearing, refusal, type Stoppable, snapshot, stoppable } from './door.js';
+import {
+  type Crashes,
+  conclude,
+  type Hearing,
+  hearing,
+  refusal,
+  type Stoppable,
+  snapshot,
+  stoppable,
+  watchCrashes,
+} from './door.js';
 import { COMMENT_LIMIT, updateComment, wantsComment } from './github/comment.js';
 import { closeDeployment, openDeployment } from './github/deployment.js';
 import { actionInputs, maskSecrets } from './github/inputs.js';
@@ -28,6 +38,7 @@ interface Session {
   readonly read: ReadInput;
   readonly run: Run;
   readonly teller: Teller;
+  readonly crashes: Crashes;
   /** Hears everything that is told through its log. */
   readonly heard: Hearing;
   readonly publication: Publication;
@@ -71,9 +82,10 @@ export async function post(door: { dist: string }): Promise<void> {
     const ended = await guarded(session, (signal) =>
       settle(settings, { log: heard.log, signal, dist: door.dist }),
     );
-    const report =
-      ended.value ??
-      (ended.stopped ? heard.report(settings.mode, reasons(ended), session.startedAt) : undefined);
+    const nothing = ended.value === undefined && ended.stopped === undefined;
+    const report = nothing
+      ? undefined
+      : conclude(ended as Stoppable<Report>, heard, { mode: settings.mode, startedAt: session.startedAt });
     const id = stateOf(STATE.deployment);
     const between = async (final: Report): Promise<readonly Problem[]> =>
       id === ''
@@ -109,12 +121,9 @@ async function work(session: Session, settings: Settings, dist: string): Promise
     }
     return run(settings, { log: heard.log, signal, dist });
   });
-  const report = completed(
-    ended,
-    heard.report(settings.mode, reasons(ended), startedAt),
-    heard.warnings,
-    deployment,
-  );
+  const concluded = conclude(ended, heard, { mode: settings.mode, startedAt });
+  const facts = deployment === undefined ? {} : { deploymentId: deployment };
+  const report = { ...concluded, facts: { ...concluded.facts, ...facts } };
   if (report.unsettled !== true) saveState(STATE.final, report.outcome);
   const deadline = ended.stopped ? API_AFTER_STOP : undefined;
   const between = (said: Report): Promise<readonly Problem[]> =>
@@ -130,34 +139,9 @@ async function work(session: Session, settings: Settings, dist: string): Promise
   await publish(report, { ...publication, between });
 }
 
-/** The corridor's own report, or what was heard of it; with what the door itself added. */
-function completed(
-  ended: Stoppable<Report>,
-  heard: Report,
-  warnings: readonly Problem[],
-  deployment: string | undefined,
-): Report {
-  const facts = deployment === undefined ? {} : { deploymentId: deployment };
-  const { value } = ended;
-  if (value === undefined) return { ...heard, facts: { ...heard.facts, ...facts } };
-  const crash = ended.stopped !== undefined && 'problems' in ended.stopped ? ended.stopped.problems : [];
-  return {
-    ...value,
-    // What looks like a cancel from inside was our own stop after an error.
-    ...(crash.length > 0 && value.outcome === 'cancelled' ? { outcome: 'failure' as const } : {}),
-    problems: [...crash, ...value.problems],
-    warnings: [...warnings.filter((problem) => !value.warnings.includes(problem)), ...value.warnings],
-    facts: { ...value.facts, ...facts },
-  };
-}
-
-function reasons(ended: Stoppable<unknown>): Problem[] {
-  if (ended.stopped === undefined) return [];
-  return 'problems' in ended.stopped ? ended.stopped.problems : [{ message: 'The run was cancelled.' }];
-}
-
 function openSession(env: NodeJS.ProcessEnv): Session {
   const startedAt = Date.now();
+  const crashes = watchCrashes();
   const read = snapshot(withEnvironment(actionInputs(env), env));
   const secrets = secretInputs(read);
   const unmasked = maskSecrets(secrets);
@@ -173,6 +157,7 @@ function openSession(env: NodeJS.ProcessEnv): Session {
     read,
     run: identity,
     teller: told,
+    crashes,
     heard,
     publication: { run: identity, env, clean, folder: env.RUNNER_TEMP || tmpdir(), planned: heard.planned },
     startedAt,
@@ -197,6 +182,7 @@ function guarded<T>(session: Session, action: (signal: AbortSignal) => Promise<T
   const { log } = session.teller;
   return stoppable(
     {
+      crashes: session.crashes,
       grace: GRACE,
       impatient: false,
       onStop: (text) => log({ kind: 'line', text }),

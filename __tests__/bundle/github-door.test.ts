@@ -226,25 +226,21 @@ describe('cancel', () => {
   });
 });
 
-test('row 124: outputs, summary and annotations of 4,000 files are cut by us, and the cuts are told', async () => {
+test('row 124: the warnings of 60 files are cut to ten annotations, and the cut is told', async () => {
   const many = temporaryFolder();
   const migrations = join(many.path, 'supabase/migrations');
   mkdirSync(migrations, { recursive: true });
-  for (let version = 10_000; version < 14_000; version++)
+  for (let version = 10_000; version < 10_060; version++)
     writeFileSync(join(migrations, `2025010100${version}_t.sql`), `drop table t_${version};\n`);
   try {
-    const result = await runBundle({ workspace: many.path, inputs: { mode: 'plan', skip: 'database, vps' } });
+    const result = await runBundle({
+      workspace: many.path,
+      inputs: { mode: 'plan', skip: 'database, vps' },
+    });
     assert.equal(result.exitCode, 0, result.log.slice(-2_000));
-    const pending = JSON.parse(result.outputs.pending!) as string[];
-    assert.ok(pending.length > 3_000 && pending.length < 4_000, String(pending.length));
-    assert.match(
-      result.log,
-      new RegExp(`^output pending holds ${pending.length} of 4000 entries; the report file`, 'm'),
-    );
-    assert.ok(result.annotationsSaid <= 10, String(result.annotationsSaid));
-    assert.match(result.annotations.at(-1)!.message, /^3991 more are in the log and in the report file\.$/);
-    assert.ok(result.summary.length > 1_000 && Buffer.byteLength(result.summary) <= 1_000_000);
-    assert.match(result.summary, /3950 more are in the report file\./);
+    assert.equal(result.annotationsSaid, 10);
+    assert.match(result.annotations.at(-1)!.message, /^51 more are in the log and in the report file\.$/);
+    assert.match(result.summary, /10 more are in the report file\./);
   } finally {
     many.remove();
   }
