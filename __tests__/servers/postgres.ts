@@ -60,10 +60,19 @@ const NOBODY = 65_534;
 const asRoot = process.getuid?.() === 0;
 const identity = asRoot ? { uid: NOBODY, gid: NOBODY } : {};
 
-/** Starts a PostgreSQL server; 17 unless told otherwise. */
+/** Starts a PostgreSQL server; 17 unless told otherwise. Leaves nothing behind when it does not start. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const version = options.version ?? 17;
   const home = mkdtempSync(join(tmpdir(), 'muva-postgres-'));
+  try {
+    return await startIn(home, options);
+  } catch (error) {
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+    throw error;
+  }
+}
+
+async function startIn(home: string, options: PostgresOptions): Promise<PostgresServer> {
+  const version = options.version ?? 17;
   chmodSync(home, 0o755);
   const bin = reachableBinaries(version, home);
   const folder = join(home, 'data');
@@ -278,6 +287,8 @@ async function launch(
     cwd: '/',
     env: { PATH: process.env.PATH ?? '', TZ: 'UTC', HOME: home },
     stdio: ['pipe', 'ignore', 'pipe'],
+    // A process group of its own: a Ctrl-C at the terminal is for us, and we stop the server.
+    detached: true,
   });
   child.stdin.on('error', () => undefined);
   await ready(child, onLog);
