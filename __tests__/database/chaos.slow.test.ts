@@ -26,16 +26,27 @@ const files = {
 let server: PostgresServer;
 let pooler: PgBouncer;
 let project: Project;
+const proxies: FaultProxy[] = [];
 before(async () => {
   server = await startPostgres({ version: 15 });
   pooler = await startPgBouncer(server);
   project = createProject(files);
 });
 after(async () => {
+  // A test that failed may have left its proxy.
+  for (const proxy of proxies) await proxy.stop();
   project.delete();
   await pooler.stop();
   await server.stop();
 });
+
+type Way = 'direct' | 'through pgbouncer';
+
+async function openProxy(way: Way): Promise<FaultProxy> {
+  const proxy = await startFaultProxy({ target: way === 'direct' ? server.port : pooler.port });
+  proxies.push(proxy);
+  return proxy;
+}
 
 function start(url: string, runId: string, ...inputs: string[]): ChildProcess {
   const script = fileURLToPath(new URL('../servers/migrate-process.js', import.meta.url));
@@ -103,7 +114,7 @@ for (const way of ['direct', 'through pgbouncer'] as const) {
       for (let round = 0; round < 5; round++) {
         const url = await server.createDatabase();
         const database = new URL(url).pathname.slice(1);
-        const proxy = await startFaultProxy({ target: way === 'direct' ? server.port : pooler.port });
+        const proxy = await openProxy(way);
         const child = start(proxy.through(url), `round-${round}`);
         await atWork(database);
         await setTimeout(Math.random() * 600);
@@ -125,7 +136,7 @@ for (const way of ['direct', 'through pgbouncer'] as const) {
   test(`row 62: 8 processes at once and 40 faults, ${way}: every file exactly once, in order`, async () => {
     const url = await server.createDatabase();
     const name = new URL(url).pathname.slice(1);
-    const proxy = await startFaultProxy({ target: way === 'direct' ? server.port : pooler.port });
+    const proxy = await openProxy(way);
     const running = new Map<number, ChildProcess>();
     const blows = Object.values(STRIKES).filter((strike) => strike !== STRIKES['the cancel sequence']);
     let started = 0;

@@ -266,6 +266,15 @@ test('files from "-- deploy: after-health" on wait until health has passed', asy
   });
 });
 
+test('a misspelt marker at the top of a file is refused, not passed over', async () => {
+  await withProject(
+    { '1_a.sql': `-- the old table\n-- deploy: after-heath\n${table('a')}` },
+    async (url, project) => {
+      assert.match(refused(await runPlan(project, url)), /"-- deploy: after-heath" means nothing/);
+    },
+  );
+});
+
 test('a batch ends where a value is added to an enum, and the plan says so', async () => {
   await withProject(
     { '1_a.sql': "create type public.e as enum ('a'); create table public.t (e public.e);" },

@@ -141,6 +141,7 @@ export async function startFaultProxy({ target, latency = 0 }: FaultProxyOptions
       refusing = on;
     },
     async stop() {
+      if (!listener.listening) return;
       for (const pair of [...pairs]) breakPair(pair, 'reset');
       listener.close();
       await once(listener, 'close');

@@ -66,6 +66,7 @@ export async function readMigrationFiles(
       next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
     });
   complainAboutNames(found);
+  complainAboutMarkers(found);
   return found;
 }
 
@@ -168,16 +169,34 @@ function decode(bytes: Buffer, file: string, found: MigrationFiles): string | un
   return text.slice(1);
 }
 
-const MARKER = /^--\s*deploy:\s*after-health\s*$/i;
+const MARKER = /^--\s*deploy:\s*(.*)$/i;
+
+/** What the comment lines at the very top say to this action, such as `after-health`; undefined where nothing. */
+function markerOf(source: string): string | undefined {
+  for (const line of source.split('\n', 200)) {
+    const text = line.trim();
+    if (text !== '' && !text.startsWith('--')) return undefined;
+    const marker = MARKER.exec(text)?.[1]?.trim();
+    if (marker !== undefined) return marker;
+  }
+  return undefined;
+}
 
 /** True where the comment lines at the very top hold `-- deploy: after-health`. */
 export function isAfterHealth(source: string): boolean {
-  for (const line of source.split('\n', 200)) {
-    const text = line.trim();
-    if (text !== '' && !text.startsWith('--')) return false;
-    if (MARKER.test(text)) return true;
+  return markerOf(source)?.toLowerCase() === 'after-health';
+}
+
+function complainAboutMarkers(found: MigrationFiles): void {
+  for (const { file, source, afterHealth } of found.files) {
+    const marker = afterHealth ? undefined : markerOf(source);
+    if (marker !== undefined)
+      found.problems.push({
+        message: `"-- deploy: ${marker.slice(0, 40)}" means nothing`,
+        at: { file, line: 1, column: 1 },
+        next: 'The only such line is "-- deploy: after-health". Correct it, or word the comment differently.',
+      });
   }
-  return false;
 }
 
 function complainAboutNames(found: MigrationFiles): void {

@@ -57,7 +57,8 @@ export function choosePending(
   checkOrder(look, rules, result);
   checkMissing(files, look, rules, result);
   checkBaseline(files, rules, result);
-  if (rules.irreversibleMigrations === 'refuse') checkReversible(result);
+  if (rules.irreversibleMigrations === 'refuse')
+    result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
   checkRights(look, result);
   return result;
 }
@@ -131,14 +132,15 @@ function checkBaseline(files: readonly MigrationFile[], rules: FileRules, result
     });
 }
 
-function checkReversible(result: Pending): void {
-  for (const file of [...result.pending, ...result.deferred])
-    if (!file.down)
-      result.refusals.push({
-        message: `${basename(file.file)} has no down file`,
-        at: { file: file.file, line: 1, column: 1 },
-        next: `Add ${file.file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
-      });
+/** One problem for each file that has no down file. */
+export function irreversible(files: readonly MigrationFile[]): Problem[] {
+  return files
+    .filter((file) => !file.down)
+    .map(({ file }) => ({
+      message: `${basename(file)} has no down file`,
+      at: { file, line: 1, column: 1 },
+      next: `Add ${file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
+    }));
 }
 
 function checkRights(look: HistoryLook, result: Pending): void {
