@@ -209,6 +209,40 @@ describe('rollback of the database', () => {
     });
   });
 
+  test('a failed rollback names the commands for a person; a corrected file in the checkout is then taken', async () => {
+    await withProject(async (it) => {
+      it.project.write({ ...FIRST, '1_hotels.down.sql': 'drop table public.hotel;' });
+      await apply(it, '7');
+      const { report } = await roll(it, { 'run-id': '7' });
+      assert.equal(
+        report.problems[0]!.next,
+        'Nothing of the database was undone. ' +
+          'Again, after correcting the down file: muva-deploy rollback --run-id 7. ' +
+          "By hand, after undoing the objects: delete from supabase_migrations.schema_migrations where version in ('1'); " +
+          "delete from supabase_migrations.deploy_migrations where version in ('1');",
+      );
+      it.project.write({ '1_hotels.down.sql': 'drop table public.hotels;' });
+      const again = await roll(it, { 'run-id': '7' });
+      assert.deepEqual(again.report.problems, []);
+      assert.deepEqual(again.result?.reverted, ['1']);
+      assert.match(
+        it.warnings.at(-1)!,
+        /the recorded down files do not work: .*; trying those of this checkout/,
+      );
+    });
+  });
+
+  test('the recorded down file is taken, whatever the checkout says now', async () => {
+    await withProject(async (it) => {
+      it.project.write(FIRST);
+      await apply(it, '7');
+      it.project.write({ '1_hotels.down.sql': 'drop schema public cascade;' });
+      const { result } = await roll(it, { 'run-id': '7' });
+      assert.deepEqual(result?.reverted, ['1']);
+      assert.deepEqual(it.warnings, []);
+    });
+  });
+
   test('a file without a down file stays, with all that is older', async () => {
     await withProject(async (it) => {
       it.project.write({ ...FIRST, ...SECOND });

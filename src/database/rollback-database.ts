@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { PhaseRecord } from '../base/phase.js';
-import { Failure, type Problem } from '../base/report.js';
+import { Cancelled, Failure } from '../base/report.js';
+import { commandLine } from '../base/shell.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
+import { HISTORY_TABLE, MIGRATIONS_TABLE } from './bookmark.js';
 import type { Database } from './connection.js';
-import { type DownText, type PreparedDown, prepareDown, readDownFile } from './down-files.js';
-import { loadParser } from './parser.js';
+import { type FoundDown, findDowns, prepareDowns } from './find-downs.js';
 import { failureOf } from './problem.js';
 import { reading } from './reading.js';
+import { DATA_LOSS, HISTORY_CHANGED } from './revert-order.js';
 import {
   chooseTarget,
   type RollbackLook,
@@ -15,16 +17,10 @@ import {
   splitAtIrreversible,
   wholeRuns,
 } from './rollback-decision.js';
-import { describeLoss, type Loss, revertFailure } from './rollback-failure.js';
+import { describeLoss, revertFailure } from './rollback-failure.js';
 import { LOOK_DEADLINE, readLook, sendChange } from './rollback-send.js';
-import {
-  deleteRecordsMessage,
-  downsQuery,
-  HISTORY_CHANGED,
-  LOOK_MESSAGE,
-  type RevertOrder,
-  revertMessage,
-} from './rollback-sql.js';
+import { deleteRecordsMessage, LOOK_MESSAGE } from './rollback-sql.js';
+import { type RevertFailure, type RevertResult, runDowns, tellFailedDowns } from './run-downs.js';
 import { SqlError } from './sql-error.js';
 
 export interface DatabaseRollback {
@@ -98,7 +94,7 @@ async function undo(work: Work, settings: Settings): Promise<DatabaseRollback> {
     case 'records':
       return deleteRecords(work, target);
     case 'down':
-      return revert(work, settings.workingDirectory, target);
+      return revert(work, settings, target);
   }
 }
 
@@ -136,13 +132,10 @@ async function deleteRecords(work: Work, target: Migrations): Promise<DatabaseRo
   return { reverted: versions, schemaAhead: [], changed: true };
 }
 
-async function revert(work: Work, workingDirectory: string, target: Migrations): Promise<DatabaseRollback> {
-  const { tools, wanted, look, record } = work;
-  const {
-    revert: wished,
-    keep,
-    why,
-  } = splitAtIrreversible(await findDowns(work, workingDirectory, target.versions));
+async function revert(work: Work, settings: Settings, target: Migrations): Promise<DatabaseRollback> {
+  const { tools, record } = work;
+  const found = await findDowns(work, settings.workingDirectory, target.versions);
+  const { revert: wished, keep, why } = splitAtIrreversible(found);
   const schemaAhead = keep.map(({ version }) => version);
   if (schemaAhead.length > 0) {
     record.facts.schemaAhead = schemaAhead;
@@ -153,21 +146,13 @@ async function revert(work: Work, workingDirectory: string, target: Migrations):
     tell(record, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
   }
   if (wished.length === 0) return { reverted: [], schemaAhead, changed: false };
-  const downs = await prepare(work, wished as Found[]);
-  const versions = downs.map(({ version }) => version);
-  const order: RevertOrder = {
-    downs,
-    ...wholeRuns(look, versions),
-    settings: wanted,
-    role: work.database.role,
-    marker: randomBytes(9).toString('base64url'),
-  };
-  const result = await runDowns(work, order, downs);
-  record.facts.reverted = versions;
+  const result = await revertOnce(work, settings, wished);
+  const reverted = wished.map(({ version }) => version);
+  record.facts.reverted = reverted;
   for (const loss of result.losses)
     tools.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
   tell(record, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
-  return { reverted: versions, schemaAhead, changed: true };
+  return { reverted, schemaAhead, changed: true };
 }
 
 const NEXT_AHEAD =
@@ -177,105 +162,80 @@ const PROOF: Readonly<Record<string, string>> = {
   equal: 'the fingerprint equals the one recorded before',
   'own changes undone': 'all that was changed is as before; other hands changed other objects meanwhile',
   'not compared': 'not compared: only a part of a run was undone, or its start is not recorded',
+  'answer lost': 'the answer was lost; it would not have been committed unless it was as before',
 };
 
-interface Found extends DownText {
-  down: string;
-}
-
-type Ready = Found & Pick<PreparedDown, 'statements'>;
-
-/** The recorded down text of each version, else the file beside the migration. */
-async function findDowns(
+/**
+ * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
+ * has corrected them since), those are tried.
+ */
+async function revertOnce(
   work: Work,
-  workingDirectory: string,
-  versions: readonly string[],
-): Promise<(DownText & { down?: string })[]> {
-  const { tools, database, look, wanted } = work;
-  const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
-  const recorded = versions.filter((version) => known.get(version)?.hasDown);
-  let texts: Record<string, string> = {};
-  if (recorded.length > 0) {
-    const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
-    const answer = await reading(tools.signal, () => database.send(downsQuery(recorded), sending));
-    const value = answer[answer.length - 1]?.rows[0]?.downs;
-    texts = (typeof value === 'string' ? JSON.parse(value) : (value ?? {})) as Record<string, string>;
-  }
-  const folder = wanted.migrationsDir.replace(/\/+$/, '');
-  return Promise.all(
-    versions.map(async (version) => {
-      const name = known.get(version)?.name ?? look.names[version] ?? '';
-      const file = `${folder}/${version}_${name}.down.sql`;
-      const source = texts[version] ?? (await readDownFile(workingDirectory, file));
-      return { version, name, file, source: source ?? '', ...(source === undefined ? {} : { down: source }) };
-    }),
-  );
-}
-
-async function prepare(work: Work, found: readonly Found[]): Promise<Ready[]> {
+  settings: Settings,
+  wished: readonly FoundDown[],
+): Promise<RevertResult> {
   const { tools, record } = work;
-  return record.step(
-    'database: read the down files',
-    async () => {
-      const parse = await loadParser();
-      const problems: Problem[] = [];
-      const prepared = found.map((down) => {
-        const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
-        for (const problem of notices) tools.log({ kind: 'notice', problem });
-        problems.push(...wrong);
-        return { ...down, source, statements };
-      });
-      if (problems.length > 0) throw new Failure(problems);
-      return prepared;
-    },
-    (downs) => `${downs.length} to run, newest first`,
+  const run = async (downs: readonly FoundDown[]): Promise<RevertResult | RevertFailure> => {
+    const ready = await prepareDowns(tools, record, downs);
+    return runDowns(work, record, {
+      downs: ready,
+      ...wholeRuns(
+        work.look,
+        ready.map(({ version }) => version),
+      ),
+      settings: work.wanted,
+      role: work.database.role,
+      marker: randomBytes(9).toString('base64url'),
+    });
+  };
+  let result = await run(wished);
+  if (
+    'failure' in result &&
+    mayBeCorrected(result.failure) &&
+    wished.some(({ other }) => other !== undefined)
+  ) {
+    const problem = result.failure.problems[0]!;
+    tools.log({
+      kind: 'warning',
+      problem: {
+        ...problem,
+        message: `the recorded down files do not work: ${problem.message}; trying those of this checkout, which differ`,
+      },
+    });
+    result = await run(
+      wished.map(({ other, ...down }) => (other === undefined ? down : { ...down, source: other })),
+    );
+  }
+  if (!('failure' in result)) return result;
+  tellFailedDowns(record, wished, result);
+  const next = byHand(
+    settings,
+    wished.map(({ version }) => version),
+  );
+  const problems = result.failure.problems.map((problem) => ({
+    ...problem,
+    next: [problem.next, next].filter(Boolean).join(' '),
+  }));
+  throw result.failure instanceof Cancelled ? result.failure : new Failure(problems, result.failure.outcome);
+}
+
+function mayBeCorrected(failure: Failure): boolean {
+  return (
+    !(failure instanceof Cancelled) && failure.outcome === 'failed' && failure.problems[0]?.code !== DATA_LOSS
   );
 }
 
-interface RevertResult {
-  losses: Loss[];
-  fingerprint: string;
-}
-
-/** Sends the message; a step is told only after the commit, with the time between its announcements. */
-async function runDowns(work: Work, order: RevertOrder, downs: readonly Ready[]): Promise<RevertResult> {
-  const { record, tools } = work;
-  const started = Date.now();
-  const reached = new Map<string, number>();
-  const names = new Map(downs.map(({ version, name }) => [version, `database: undo ${version}_${name}`]));
-  try {
-    const results = await sendChange(
-      work,
-      downs.map(({ version }) => version),
-      revertMessage(order),
-      (message) => {
-        if (!message.startsWith(`${order.marker} `)) return;
-        const version = message.slice(order.marker.length + 1);
-        reached.set(version, Date.now());
-        tools.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
-      },
-    );
-    let from = started;
-    for (const [version, name] of names) {
-      const until = reached.get(version) ?? from;
-      record.add({ name, outcome: 'passed', startedAt: from, milliseconds: until - from });
-      from = until;
-    }
-    const row = results?.[results.length - 1]?.rows[0];
-    return {
-      losses: typeof row?.losses === 'string' && row.losses !== '' ? (JSON.parse(row.losses) as Loss[]) : [],
-      fingerprint: typeof row?.fingerprint === 'string' ? row.fingerprint : 'not compared',
-    };
-  } catch (error) {
-    const { failure, index } = revertFailure(error, downs);
-    const steps = [...names.values()];
-    record.add({
-      name: index === undefined ? 'database: undo' : steps[index]!,
-      outcome: failure.outcome,
-      startedAt: started,
-      milliseconds: Date.now() - started,
-    });
-    if (index !== undefined) record.skip(...steps.slice(index + 1));
-    throw failure;
-  }
+/** The exact commands for a person, where the down files did not do it. */
+export function byHand({ rollback }: Pick<Settings, 'rollback'>, versions: readonly string[]): string {
+  const which =
+    rollback.steps !== undefined
+      ? ['--rollback-steps', String(rollback.steps)]
+      : rollback.to !== undefined
+        ? ['--rollback-to', rollback.to]
+        : ['--run-id', rollback.runId];
+  const list = versions.map((version) => `'${version}'`).join(', ');
+  return [
+    `Again, after correcting the down file: ${commandLine('muva-deploy', 'rollback', ...which)}`,
+    `By hand, after undoing the objects: ${[HISTORY_TABLE, MIGRATIONS_TABLE].map((table) => `delete from ${table} where version in (${list});`).join(' ')}`,
+  ].join('. ');
 }

@@ -2,7 +2,7 @@ import { Failure, type Problem } from '../base/report.js';
 import type { DownText, PreparedDown } from './down-files.js';
 import { withoutRowData } from './file-error.js';
 import { describeDifference, type SchemaDifference } from './fingerprint.js';
-import { COUNT_UP_TO, DATA_LOSS, HISTORY_CHANGED, NOT_AS_BEFORE } from './rollback-sql.js';
+import { COUNT_UP_TO, DATA_LOSS, HISTORY_CHANGED, NOT_AS_BEFORE } from './revert-order.js';
 import { indexOfCodePoint, positionIn } from './source-text.js';
 import { SqlError } from './sql-error.js';
 
@@ -57,7 +57,7 @@ export function revertFailure(
   return { failure: new Failure({ ...told(error, ''), next: NEXT }) };
 }
 
-const NEXT = 'Nothing of the database was undone. Correct the down file, or undo by hand.';
+const NEXT = 'Nothing of the database was undone.';
 
 function told(error: SqlError, source: string): Problem {
   const hint = error.hint === undefined ? '' : ` (${error.hint})`;
@@ -94,6 +94,6 @@ function notAsBefore(message: string): Problem {
   return {
     message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
     code: NOT_AS_BEFORE,
-    next: 'Complete the down files, or undo by hand.',
+    next: 'Complete the down files.',
   };
 }
