@@ -28,6 +28,10 @@ export function helpText(): string {
     const more = [...from, ...otherwise].join('; ');
     lines.push(`  --${name}`, `      ${INPUT_SAYS[name]}${more === '' ? '' : ` (${more})`}`);
   }
-  lines.push('', 'Exit code: 0 when everything asked for was done, else 1.', '');
+  lines.push(
+    '',
+    'Exit code: 0 when everything asked for was done, else 1. MUVA_DEPLOY_DEBUG=1 shows more.',
+    '',
+  );
   return lines.join('\n');
 }

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import type { PhaseName, Problem, Report } from '../src/base/report.js';
+import { conclude, hearing, refusal, snapshot, stoppable, writeReport } from '../src/door.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'door-test-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const run = { mode: 'deploy', startedAt: Date.now() };
+
+/** Hears a phase begin with one step, and nothing more. */
+function heardOf(phase: PhaseName): ReturnType<typeof hearing> {
+  const heard = hearing(() => {});
+  heard.log({ kind: 'phase-started', phase });
+  heard.log({
+    kind: 'step',
+    phase,
+    step: { name: 'first', outcome: 'passed', startedAt: 0, milliseconds: 1 },
+  });
+  heard.log({ kind: 'warning', problem: { message: 'careful' } });
+  return heard;
+}
+
+describe('a run that does not come back', () => {
+  const stop = (listen: (tell: (problems: Problem[]) => void) => void) =>
+    stoppable<Report>(
+      { crashes: { listen }, grace: 50, impatient: false, onStop: () => {}, onStray: () => {} },
+      () => new Promise(() => {}),
+    );
+
+  test('row 114: is given up after the grace time, and told as unknown where it was writing', async () => {
+    const ended = stop(() => {});
+    process.emit('SIGINT');
+    const report = conclude(await ended, heardOf('migrate'), run);
+    assert.deepEqual([report.outcome, report.failedPhase, report.unsettled], ['unknown', 'migrate', true]);
+    assert.deepEqual(
+      report.phases[0]?.steps.map(({ name }) => name),
+      ['first'],
+    );
+    assert.deepEqual(report.warnings, [{ message: 'careful' }]);
+  });
+
+  test('row 114: is told as cancelled where it only looked', async () => {
+    const ended = stop(() => {});
+    process.emit('SIGTERM');
+    const report = conclude(await ended, heardOf('health'), run);
+    assert.deepEqual(
+      [report.outcome, report.problems],
+      ['cancelled', [{ message: 'The run was cancelled.' }]],
+    );
+  });
+
+  test('row 132: an error that nobody caught is a failure with that error as its cause', async () => {
+    const report = conclude(await stop((tell) => tell([{ message: 'socket lost' }])), heardOf('health'), run);
+    assert.deepEqual([report.outcome, report.problems], ['failure', [{ message: 'socket lost' }]]);
+  });
+});
+
+test('a run that comes back after a stop keeps its own report', async () => {
+  const own: Report = { ...refusal('deploy', [{ message: 'stopped in time' }], 0), outcome: 'cancelled' };
+  const ended = stoppable(
+    { crashes: { listen: () => {} }, grace: 5_000, impatient: false, onStop: () => {}, onStray: () => {} },
+    (signal) => new Promise<Report>((done) => signal.addEventListener('abort', () => done(own))),
+  );
+  process.emit('SIGINT');
+  const report = conclude(await ended, heardOf('migrate'), run);
+  assert.deepEqual([report.outcome, report.problems], ['cancelled', own.problems]);
+});
+
+test('inputs are read once: what changes later changes nothing', () => {
+  const source: Record<string, string> = { mode: 'plan' };
+  const read = snapshot((name) => source[name] ?? '');
+  source.mode = 'deploy';
+  assert.equal(read('mode'), 'plan');
+});
+
+test('the report file belongs to its user alone, also for a mode that is a path', () => {
+  const path = writeReport(refusal('../../x', [{ message: 'no' }], 0), folder);
+  assert.ok(path.startsWith(`${folder}/muva-deploy-refused-`), path);
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(JSON.parse(readFileSync(path, 'utf8')).outcome, 'failure');
+});
