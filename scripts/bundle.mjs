@@ -60,7 +60,13 @@ function run(script, ...args) {
 
 /** Bundles one entry into a folder of its own, and refuses what must never be in dist. */
 function bundle(entry, folder) {
-  run('node_modules/@vercel/ncc/dist/ncc/cli.js', 'build', entry, '-o', folder, '--quiet', '--no-cache');
+  // Module ids are made from paths relative to the working folder: seen from `work`, its own name is not in them.
+  const ncc = join(root, 'node_modules/@vercel/ncc/dist/ncc/cli.js');
+  const options = ['-o', folder, '--quiet', '--no-cache'];
+  execFileSync(process.execPath, [ncc, 'build', entry, ...options], {
+    cwd: work,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   // Shipped by ssh2 for Windows' PuTTY agent; we never talk to an agent.
   rmSync(join(folder, 'pagent.exe'), { force: true });
   for (const leftover of ['package.json', 'lib'])
