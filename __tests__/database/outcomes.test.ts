@@ -324,3 +324,28 @@ test('row 54: a server without a free connection is waited for', async () => {
     assert.match(told[0] ?? '', /no free connection/);
   });
 });
+
+test('another tool that applies a file meanwhile is waited for, and that file is not applied again', async () => {
+  const table = (name: string): string => `create table public.${name} (id int);`;
+  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '2_b.sql': table('b'), '3_c.sql': table('c') });
+    // As `supabase db push` does it: no lock of ours, the statements and the row in one transaction.
+    const tool = new pg.Client({ connectionString: url });
+    await tool.connect();
+    await tool.query(
+      `begin; ${table('b')} insert into supabase_migrations.schema_migrations (version, name) values ('2', 'b')`,
+    );
+    const { report } = await runMigrate(project, url, {
+      inputs: { 'lock-timeout': '200ms' },
+      onLog: (entry) => {
+        if (entry.kind === 'progress' && entry.text.includes('trying again')) void tool.query('commit');
+      },
+    });
+    await tool.end();
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.deepEqual(report.facts.applied, ['3']);
+    assert.deepEqual(await history(url), ['1', '2', '3']);
+    assert.deepEqual(await objects(url), ['a', 'b', 'c']);
+  });
+});

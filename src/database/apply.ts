@@ -169,7 +169,7 @@ async function resolveBatch(
     kind: 'progress',
     text: 'no answer came: looking at the history, under the lock, whether it was applied',
   });
-  const look = await lookUnderLock(tools.database, RESOLVE_WITHIN);
+  const look = await lookUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
   if (!look)
     return {
       kind: 'unknown',

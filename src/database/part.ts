@@ -107,7 +107,7 @@ export async function sendPart(
 
 /** Looks, under the lock, whether part number `index` is committed. */
 async function partState({ tools, file }: Run, index: number): Promise<'done' | 'not done' | 'unknown'> {
-  const look = await lookUnderLock(tools.database, RESOLVE_WITHIN);
+  const look = await lookUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
   if (!look) return 'unknown';
   if (look.recorded.some((row) => row.version === file.version)) return 'done';
   const partial = look.partial.find((row) => row.version === file.version);

@@ -4,26 +4,38 @@ import type { Database } from './connection.js';
 import { type HistoryLook, lookAtHistory } from './migration-history.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { CODES } from './unit.js';
+import { LOCK_WAIT } from './wait-for-lock.js';
 
 /** Between two looks at a lock that another holds. */
 const POLL = 500;
 const LOOK_DEADLINE = 15_000;
+const CANCELLED_WITHIN = 4_000;
 
 /**
  * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
- * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out in time.
+ * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out: the
+ * database could not be asked for `within` milliseconds, or another run kept the lock for `LOCK_WAIT`. A person who
+ * has cancelled gets an answer within seconds, before the runner kills the process.
  */
-export async function lookUnderLock(database: Database, within: number): Promise<HistoryLook | undefined> {
-  const until = performance.now() + within;
-  while (performance.now() < until) {
+export async function lookUnderLock(
+  database: Database,
+  within: number,
+  signal?: AbortSignal,
+): Promise<HistoryLook | undefined> {
+  const started = performance.now();
+  let heard = started;
+  const isLate = (): boolean => {
+    const now = performance.now();
+    if (signal?.aborted) return now - started > CANCELLED_WITHIN;
+    return now - heard > within || now - started > LOCK_WAIT;
+  };
+  while (!isLate()) {
     try {
       return await lookAtHistory(database, { deadline: LOOK_DEADLINE }, true);
     } catch (error) {
-      const waitable =
-        error instanceof Failure ||
-        errorMeaning(error) !== 'stop' ||
-        (error instanceof SqlError && error.code === CODES.locked);
-      if (!waitable) throw error;
+      const locked = error instanceof SqlError && error.code === CODES.locked;
+      if (locked) heard = performance.now();
+      if (!locked && !(error instanceof Failure) && errorMeaning(error) === 'stop') throw error;
     }
     await pause(POLL);
   }
