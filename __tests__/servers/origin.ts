@@ -30,9 +30,18 @@ export const GIT_ENV = {
   GIT_COMMITTER_EMAIL: 'tester@example.com',
 } as const;
 
-/** Makes the remote with one first commit of `files`. */
+/** Makes the remote with one first commit of `files`. Leaves nothing behind when that fails. */
 export function startOrigin(files: Files): Origin {
   const folder = mkdtempSync(join(tmpdir(), 'muva-origin-'));
+  try {
+    return originIn(folder, files);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function originIn(folder: string, files: Files): Origin {
   const bare = join(folder, 'origin.git');
   const tree = join(folder, 'tree');
   const git = (...args: string[]): string =>
