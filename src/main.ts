@@ -16,7 +16,7 @@ import {
 } from './door.js';
 import { COMMENT_LIMIT, updateComment, wantsComment } from './github/comment.js';
 import { closeDeployment, openDeployment } from './github/deployment.js';
-import { actionInputs, maskSecrets } from './github/inputs.js';
+import { actionInputs, forgetSecrets, maskSecrets } from './github/inputs.js';
 import { githubSink } from './github/log.js';
 import { type Publication, publish } from './github/publish.js';
 import { summaryOf } from './github/summary.js';
@@ -143,6 +143,7 @@ function openSession(env: NodeJS.ProcessEnv): Session {
   const startedAt = Date.now();
   const crashes = watchCrashes();
   const read = snapshot(withEnvironment(actionInputs(env), env));
+  forgetSecrets(env);
   const secrets = secretInputs(read);
   const unmasked = maskSecrets(secrets);
   const clean = sanitiser(secrets);

@@ -174,7 +174,7 @@ describe('the GitHub door', () => {
     test(`row 132: ${how} is cleaned, and the outputs are written`, async () => {
       const preload = preloadFlags(
         folder.path,
-        `setTimeout(() => { const error = new Error('socket of ' + process.env['INPUT_DATABASE-URL']); ${code}; }, 400);`,
+        `const error = new Error('socket of ' + process.env['INPUT_DATABASE-URL']); setTimeout(() => { ${code}; }, 400);`,
       );
       const result = await runBundle({
         workspace: folder.path,
