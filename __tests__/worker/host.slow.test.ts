@@ -65,6 +65,18 @@ describe('hosts as they are', () => {
       assert.equal(result.outcome, 'deployed', JSON.stringify(result));
     }));
 
+  test("row 99: the VPS's PM2 is not running: what to do is told, and no empty one is started", () =>
+    withServer({}, async (vps) => {
+      await vps.run('pm2 kill');
+      const facts = await inspectHost(vps);
+      assert.match(
+        facts.refusals[0]!.message,
+        /PM2 does not run "app" now, but it is among what PM2 saved last/,
+      );
+      assert.match(facts.refusals[0]!.next!, /pm2 resurrect/);
+      assert.deepEqual(vps.processes(), []);
+    }));
+
   test('row 94: a disk that is too small is refused before anything is written', async (t) => {
     const origin = startOrigin(appFiles('v1'));
     const vps = await startVps(origin, { installed: false });

@@ -1,19 +1,15 @@
-import { join } from 'node:path';
 import { type HealthFact, type Problem, problemsOf } from '../base/report.js';
+import { noteReleases, planCutover } from './cutover-plan.js';
 import type { DeployContext } from './deploy.js';
-import { carryEnvFiles } from './env-files.js';
-import { isSymlink, present } from './files.js';
 import { git } from './git.js';
 import { type DowntimeProbe, probeDowntime } from './health.js';
-import { type ReleaseRef, writeJournal } from './journal.js';
-import { currentLink } from './layout.js';
+import { writeJournal } from './journal.js';
 import { dropPlan, type Plan, writePlan } from './plan.js';
 import { findEntry, type Instance, save } from './pm2.js';
-import type { DeployRequest, RunResult } from './protocol.js';
-import { readNote, releaseFolder, writeNote } from './releases.js';
+import type { RunResult } from './protocol.js';
 import { restart, restartWords } from './restart.js';
 import type { Stage } from './stage.js';
-import { readState, type StateFolder, writeState } from './state.js';
+import { readState, writeState } from './state.js';
 import type { Survey } from './survey.js';
 import { applyPlan, manualCommands, undoPlan } from './switch.js';
 import { call } from './toolbox.js';
@@ -54,102 +50,6 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   } catch (error) {
     return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
   }
-}
-
-/** Everything the cutover will change, decided before the first change. */
-export function planCutover(
-  found: Pick<Survey, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
-  stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths'>,
-  { run, sharedPaths }: Pick<DeployRequest, 'run' | 'sharedPaths'>,
-): Plan {
-  const { strategy, live, releases, facts, app } = found;
-  const from = liveRef(found);
-  const to: ReleaseRef = { release: stage.release, sha: stage.sha };
-  const base = {
-    task: 'deploy' as const,
-    run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
-    ...(from === undefined ? {} : { from }),
-    to,
-  };
-  if (strategy === 'in-place') {
-    const kept = releaseFolder(releases, from!.release);
-    return {
-      ...base,
-      swaps: stage.paths.map((path) => ({
-        live: join(live!, path),
-        incoming: join(stage.folder, path),
-        kept: join(kept, path),
-        had: present(join(live!, path)),
-      })),
-      checkout: { folder: live!, fromSha: facts.liveSha!, toSha: stage.sha },
-    };
-  }
-  const link = currentLink(app.appPath);
-  const home = strategy === 'adopt' ? releaseFolder(releases, from!.release) : live;
-  const shares = home === undefined ? [] : sharesOf(found.state, sharedPaths, home);
-  if (strategy === 'adopt') {
-    const release = releaseFolder(releases, from!.release);
-    return {
-      ...base,
-      swaps: [],
-      shares,
-      adopt: { folder: app.appPath, release },
-      link: { path: link, from: release, to: stage.folder },
-    };
-  }
-  return {
-    ...base,
-    swaps: [],
-    shares,
-    link: { path: link, ...(live === undefined ? {} : { from: live }), to: stage.folder },
-  };
-}
-
-/** Shared paths that are reached through the live release until now. */
-function sharesOf(
-  state: StateFolder,
-  paths: readonly string[],
-  release: string,
-): { live: string; home: string }[] {
-  return paths
-    .map((path) => ({ live: join(release, path), home: join(state.shared, path) }))
-    .filter(({ home }) => isSymlink(home));
-}
-
-/** The release that is live; one is named where a commit is live that our journal does not know. */
-function liveRef({ history, facts }: Pick<Survey, 'history' | 'facts'>): ReleaseRef | undefined {
-  if (facts.liveSha === undefined) return undefined;
-  if (history.live?.sha === facts.liveSha) return history.live;
-  return { release: `00000000000000-${facts.liveSha.slice(0, 12)}`, sha: facts.liveSha };
-}
-
-function noteReleases(found: Survey, stage: Stage, plan: Plan): void {
-  const { state } = found;
-  writeNote(state, stage.release, {
-    sha: stage.sha,
-    paths: stage.paths,
-    envFiles: stage.envFiles,
-    carriedChunks: stage.carriedChunks,
-  });
-  if (plan.from && found.live !== undefined) noteLeaving(found, plan.from, stage, plan);
-}
-
-/** What moves away from the live release now, and its env files as they are now, is what a rollback brings back. */
-function noteLeaving(found: Survey, from: ReleaseRef, stage: Stage, plan: Plan): void {
-  const { state, releases } = found;
-  const note = readNote(state, from.release);
-  const moved = plan.swaps
-    .filter(({ had }) => had)
-    .map(({ incoming }) => incoming.slice(stage.folder.length + 1));
-  const envFiles = stage.envFiles.filter((path) => present(join(found.live!, path)));
-  if (found.strategy === 'in-place')
-    carryEnvFiles(found.live!, releaseFolder(releases, from.release), envFiles);
-  writeNote(state, from.release, {
-    sha: from.sha,
-    paths: [...new Set([...(note?.paths ?? []), ...moved])],
-    envFiles,
-    carriedChunks: note?.carriedChunks ?? [],
-  });
 }
 
 async function instances(found: Survey): Promise<Instance[]> {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
-import { readText } from './files.js';
+import { readJson, readText } from './files.js';
 import { allProcesses, commandOf, environmentOf, isAlive } from './proc.js';
 import { explainEnd, lastLines } from './program.js';
 import { call, type Toolbox } from './toolbox.js';
@@ -125,6 +125,12 @@ export async function findEntry(tools: Toolbox, name: string): Promise<Entry | u
 
 function pm2Home(tools: Toolbox): string {
   return tools.env.PM2_HOME ?? join(tools.home, '.pm2');
+}
+
+/** True where the application is among what `pm2 save` wrote last. The file also holds every environment value. */
+export function isSaved(tools: Toolbox, name: string): boolean {
+  const saved = readJson<{ name?: unknown }[]>(join(pm2Home(tools), 'dump.pm2'));
+  return Array.isArray(saved) && saved.some((item) => item.name === name);
 }
 
 /** The id of this user's PM2 daemon, as PM2 wrote it. */

@@ -1,20 +1,20 @@
-import { readdirSync, realpathSync, statfsSync } from 'node:fs';
-import { freemem } from 'node:os';
+import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { quote } from '../base/shell.js';
-import { entryRefusals, entryTraps } from './entry-traps.js';
 import { findEnvFiles, judgeHostEnvFiles } from './env-files.js';
-import { isFolder, readJson, readText } from './files.js';
+import { readJson, readText } from './files.js';
 import { dirtyFiles, headOf, type Repository } from './git.js';
 import { type ProjectFiles, usesNext } from './install-and-build.js';
 import { type History, historyOf, readJournal } from './journal.js';
 import { layoutOf, liveFolder, releasesFolder, type Strategy, strategyFor } from './layout.js';
 import { currentHolder } from './lock.js';
-import { daemonFolders, type Entry, findEntry, otherDaemons, portOf } from './pm2.js';
+import { daemonFolders, type Entry } from './pm2.js';
 import type { AppRequest, HostFacts } from './protocol.js';
 import { isKept, previousVerified, readNote } from './releases.js';
+import { judgeRoom, room } from './room.js';
 import { locateStateFolder, readState, type StateFolder } from './state.js';
+import { lookAtPm2 } from './survey-pm2.js';
 import { call, openToolbox, type Toolbox } from './toolbox.js';
 
 /** What a look at the host found, for the decisions of the worker; `facts` is the part that the action is told. */
@@ -33,11 +33,6 @@ export interface Survey {
   readonly project: ProjectFiles;
   readonly facts: HostFacts;
 }
-
-/** A deploy needs room for a second copy of everything. */
-const LEAST_FREE_BYTES = 512 * 1_048_576;
-const LEAST_FREE_INODES = 20_000;
-const LITTLE_MEMORY = 512 * 1_048_576;
 
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
 export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<Survey> {
@@ -137,43 +132,6 @@ function pm2Package(program: string | undefined): string | undefined {
   )?.version;
 }
 
-function room(appPath: string): Pick<HostFacts, 'freeBytes' | 'freeInodes' | 'memoryBytes'> {
-  let at = appPath;
-  while (!isFolder(at)) at = dirname(at);
-  const disk = statfsSync(at);
-  return {
-    freeBytes: disk.bavail * disk.bsize,
-    // File systems without a fixed number of inodes (btrfs) say 0 of 0.
-    ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
-    memoryBytes: availableMemory(),
-  };
-}
-
-function availableMemory(): number {
-  const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
-  return kilobytes === undefined ? freemem() : Number(kilobytes) * 1_024;
-}
-
-/** Room that is too little for a second copy, or for a build. Pure over the facts. */
-export function judgeRoom(facts: HostFacts, appPath: string): void {
-  const megabytes = (bytes: number): string => `${Math.floor(bytes / 1_048_576)} MB`;
-  if (facts.freeBytes < LEAST_FREE_BYTES)
-    facts.refusals.push({
-      message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
-      next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
-    });
-  if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
-    facts.refusals.push({
-      message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
-      next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
-    });
-  if (facts.memoryBytes < LITTLE_MEMORY)
-    facts.warnings.push({
-      message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
-      next: 'Add swap, or build in the job with build-on: runner.',
-    });
-}
-
 async function lookAtGit(
   facts: HostFacts,
   checkout: Repository | undefined,
@@ -209,82 +167,6 @@ async function lookAtGit(
   facts.liveSha = await headOf(checkout);
   facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
   if (facts.strategy !== 'releases') facts.dirtyFiles = await dirtyFiles(checkout);
-}
-
-async function lookAtPm2(
-  facts: HostFacts,
-  app: AppRequest,
-  tools: Toolbox,
-  next: boolean,
-  strategy: Strategy,
-): Promise<Entry | undefined> {
-  if (app.restartCommand !== undefined) {
-    if (app.healthPort === undefined)
-      facts.refusals.push({
-        message:
-          'With restart-command the port of the application is not known, so nothing could be verified.',
-        next: 'Give health-port.',
-      });
-    else facts.port = app.healthPort;
-    return undefined;
-  }
-  if (tools.find('pm2') === undefined) {
-    facts.refusals.push({
-      message: 'pm2 is not found on the server.',
-      next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
-    });
-    return undefined;
-  }
-  let entry: Entry | undefined;
-  try {
-    entry = await findEntry(tools, app.appName);
-  } catch (error) {
-    facts.refusals.push(...problemsOf(error));
-    return undefined;
-  }
-  if (!entry) {
-    noteMissingEntry(facts, app, tools);
-    return undefined;
-  }
-  const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
-  facts.refusals.push(...entryRefusals(entry, about));
-  facts.warnings.push(...entryTraps(entry, about));
-  const port = app.healthPort ?? portOf(entry);
-  if (port !== undefined) facts.port = port;
-  else
-    facts.refusals.push({
-      message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
-      next: 'Give health-port, or set PORT in the ecosystem file.',
-    });
-  const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
-  facts.entry = {
-    mode: entry.mode,
-    instances: entry.instances.length,
-    status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
-    script: entry.script,
-  };
-  return entry;
-}
-
-function noteMissingEntry(facts: HostFacts, app: AppRequest, tools: Toolbox): void {
-  if (facts.layout === 'absent') {
-    if (app.healthPort === undefined)
-      facts.warnings.push({
-        message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
-      });
-    else facts.port = app.healthPort;
-    return;
-  }
-  const others = otherDaemons(tools);
-  facts.refusals.push({
-    message: `PM2 does not know the application "${app.appName}".${
-      others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''
-    }`,
-    next:
-      others.length > 0
-        ? 'Connect as the user that runs it.'
-        : 'Look with "pm2 ls" and correct app-name, or start the application once.',
-  });
 }
 
 function lookAtState(

@@ -1,0 +1,90 @@
+import { problemsOf } from '../base/report.js';
+import { entryRefusals, entryTraps } from './entry-traps.js';
+import type { Strategy } from './layout.js';
+import { type Entry, findEntry, isSaved, otherDaemons, portOf } from './pm2.js';
+import type { AppRequest, HostFacts } from './protocol.js';
+import type { Toolbox } from './toolbox.js';
+
+/** Looks at how the application is run, and adds what was found, refusals and traps to the facts. */
+export async function lookAtPm2(
+  facts: HostFacts,
+  app: AppRequest,
+  tools: Toolbox,
+  next: boolean,
+  strategy: Strategy,
+): Promise<Entry | undefined> {
+  if (app.restartCommand !== undefined) {
+    if (app.healthPort === undefined)
+      facts.refusals.push({
+        message:
+          'With restart-command the port of the application is not known, so nothing could be verified.',
+        next: 'Give health-port.',
+      });
+    else facts.port = app.healthPort;
+    return undefined;
+  }
+  if (tools.find('pm2') === undefined) {
+    facts.refusals.push({
+      message: 'pm2 is not found on the server.',
+      next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
+    });
+    return undefined;
+  }
+  let entry: Entry | undefined;
+  try {
+    entry = await findEntry(tools, app.appName);
+  } catch (error) {
+    facts.refusals.push(...problemsOf(error));
+    return undefined;
+  }
+  if (!entry) {
+    noteMissingEntry(facts, app, tools);
+    return undefined;
+  }
+  const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
+  facts.refusals.push(...entryRefusals(entry, about));
+  facts.warnings.push(...entryTraps(entry, about));
+  const port = app.healthPort ?? portOf(entry);
+  if (port !== undefined) facts.port = port;
+  else
+    facts.refusals.push({
+      message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+      next: 'Give health-port, or set PORT in the ecosystem file.',
+    });
+  const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
+  facts.entry = {
+    mode: entry.mode,
+    instances: entry.instances.length,
+    status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
+    script: entry.script,
+  };
+  return entry;
+}
+
+function noteMissingEntry(facts: HostFacts, app: AppRequest, tools: Toolbox): void {
+  if (facts.layout === 'absent') {
+    if (app.healthPort === undefined)
+      facts.warnings.push({
+        message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
+      });
+    else facts.port = app.healthPort;
+    return;
+  }
+  if (isSaved(tools, app.appName)) {
+    facts.refusals.push({
+      message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
+      next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
+    });
+    return;
+  }
+  const others = otherDaemons(tools);
+  facts.refusals.push({
+    message: `PM2 does not know the application "${app.appName}".${
+      others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''
+    }`,
+    next:
+      others.length > 0
+        ? 'Connect as the user that runs it.'
+        : 'Look with "pm2 ls" and correct app-name, or start the application once.',
+  });
+}
