@@ -9,7 +9,6 @@ import {
   FINGERPRINT_ROW,
   readObjects,
   type SchemaDifference,
-  type SchemaObject,
 } from './fingerprint.js';
 import { DETERMINISTIC_SETTINGS } from './fingerprint-sql.js';
 import { failureOf } from './problem.js';
@@ -113,20 +112,13 @@ export function judgeDrift(drift: Drift | undefined, policy: DatabaseSettings['d
   if (added.length + removed.length + altered.length === 0) return calm(`unchanged since ${since}`);
   const problem: Problem = {
     message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
-    code: 'DRIFT',
     next:
       policy === 'fail'
         ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
         : 'Write the change as a migration, so that other databases get it too.',
   };
-  const detail = [count(added, 'added'), count(removed, 'removed'), count(altered, 'altered')]
-    .filter((text) => text !== '')
-    .join(', ');
+  const detail = describeDifference(drift.difference, 3);
   return policy === 'fail'
     ? { detail, refusals: [problem], warnings: [] }
     : { detail, refusals: [], warnings: [problem] };
-}
-
-function count(list: readonly SchemaObject[], word: string): string {
-  return list.length === 0 ? '' : `${list.length} ${word}`;
 }

@@ -20,7 +20,7 @@ const COUNT_TIMEOUT = 30_000;
 const FACTS_TIMEOUT = 30_000;
 
 /**
- * SQL for the end of a migration's message: raises MV101, one line per failed fact, when the schema does not verify,
+ * SQL for the end of a migration's message: raises MV101, with all problems as JSON, when the schema does not verify,
  * so that such a schema is never committed. `deferred`: files for after health are still to come, so a constraint
  * that this transaction left NOT VALID may yet be validated and is told as a warning of the server.
  */
@@ -35,19 +35,17 @@ export function verificationMessage(settings: DatabaseSettings, deferred = false
   return `do ${dollarQuote(`
 declare failed text;
 begin
-  select string_agg(problem, E'\\n') into failed from (${factsSql(scope)}) f where outcome = 'failed';
+  select jsonb_agg(jsonb_build_object('message', line, 'next', next))::text into failed
+    from (${factsSql(scope)}) f, unnest(string_to_array(problem, E'\\n')) line where outcome = 'failed';
   if failed is not null then
     raise exception using errcode = '${DOES_NOT_VERIFY}', message = failed;
   end if;
 end`)};`;
 }
 
-/** The message of an MV101 error as problems, one per failed fact. */
+/** The message of an MV101 error as problems, one per thing that is wrong. */
 export function verificationProblems(message: string): Problem[] {
-  return message
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => ({ message: line, code: DOES_NOT_VERIFY }));
+  return JSON.parse(message) as Problem[];
 }
 
 export interface VerifyQuestion {
