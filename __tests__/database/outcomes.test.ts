@@ -349,3 +349,25 @@ test('another tool that applies a file meanwhile is waited for, and that file is
     assert.deepEqual(await objects(url), ['a', 'b', 'c']);
   });
 });
+
+test('row 50, row 114: a cancel while another run is waited for ends at once, and nothing was under way', async () => {
+  await withProject(files, async (url, project) => {
+    const other = new pg.Client({ connectionString: url });
+    await other.connect();
+    await other.query(`begin; select pg_advisory_xact_lock(${LOCK_KEY})`);
+    const stop = new AbortController();
+    const { report } = await runMigrate(project, url, {
+      signal: stop.signal,
+      onLog: (entry) => {
+        if (entry.kind === 'progress' && entry.text.startsWith('waiting for')) stop.abort();
+      },
+    });
+    await other.end();
+    assert.match(report.summary ?? '', /^Cancelled/);
+    assert.deepEqual(
+      report.steps.map((step) => step.outcome),
+      ['skipped', 'skipped'],
+    );
+    assert.deepEqual(await objects(url), []);
+  });
+});

@@ -27,14 +27,32 @@ const CASES: [name: string, source: string, statements: string[]][] = [
     ['create rule r as on insert to a do (select 1; select 2)', 'select 3'],
   ],
   [
-    'BEGIN ATOMIC up to the first END',
-    'create function f() returns int begin atomic select 1; end; select 2',
-    ['create function f() returns int begin atomic select 1; end', 'select 2'],
+    'nested parentheses end together, as in the CLI',
+    'create rule r as on insert to a do (insert into b values (1); select 2); select 3',
+    ['create rule r as on insert to a do (insert into b values (1)', 'select 2)', 'select 3'],
   ],
   [
-    'dollar signs in names open a quote, as in the CLI',
+    'BEGIN ATOMIC up to an END that begins a statement',
+    'create function f() returns int begin atomic select case when true then 1 end; select 2; /* ; */ end; select 3',
+    [
+      'create function f() returns int begin atomic select case when true then 1 end; select 2; /* ; */ end',
+      'select 3',
+    ],
+  ],
+  [
+    'names that only begin like END, or end like ATOMIC',
+    'create function f() begin atomic select 1; endless; end; select my_atomic; select 2',
+    ['create function f() begin atomic select 1; endless; end', 'select my_atomic', 'select 2'],
+  ],
+  [
+    'dollar signs in names open no quote',
     'create table a$b$c(i int); select a$b$c; select 2',
-    ['create table a$b$c(i int); select a$b$c', 'select 2'],
+    ['create table a$b$c(i int)', 'select a$b$c', 'select 2'],
+  ],
+  [
+    'a backslash in an E string',
+    "select E'it\\'s;', 'c:\\'; select e'a' -- ;\n '\\';'; select 2",
+    ["select E'it\\'s;', 'c:\\'", "select e'a' -- ;\n '\\';'", 'select 2'],
   ],
   ['a division and a minus are no comments', 'select 4/2-1; select 2', ['select 4/2-1', 'select 2']],
   ['carriage returns', 'select 1;\r\nselect 2;\r\n', ['select 1', 'select 2']],

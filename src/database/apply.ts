@@ -48,7 +48,8 @@ export async function applyBatch(
   context: BatchContext,
 ): Promise<BatchOutcome> {
   let cuts = 0;
-  for (let attempt = 1; ; attempt++) {
+  let tries = 0;
+  for (;;) {
     const sent = await (batch.mode === 'explicit' ? sendExplicit : sendTogether)(tools, batch, context);
     if (sent.error === undefined) return { kind: 'done', times: sent.times };
     const { error } = sent;
@@ -59,8 +60,8 @@ export async function applyBatch(
     const verdict = judge(error, batch, sent, tools.signal);
     if (verdict.kind === 'retry' && verdict.problem.code === '55P03')
       verdict.problem = await withBlockers(tools, batch, verdict);
-    if (verdict.kind === 'retry' && attempt < TRIES) {
-      const wait = backoff(attempt, 500, 8_000);
+    if (verdict.kind === 'retry' && ++tries < TRIES) {
+      const wait = backoff(tries, 500, 8_000);
       tools.log({
         kind: 'progress',
         text: `${verdict.problem.message}; trying again in ${Math.round(wait / 100) / 10} s`,
@@ -117,7 +118,8 @@ function judge(error: unknown, batch: Batch, sent: Sent, signal: AbortSignal): V
   if (error instanceof Failure)
     return { kind: 'failed', problem: error.problems[0]!, at: undefined, times: sent.times };
   const meaning = errorMeaning(error);
-  if (meaning === 'resolve') return { kind: 'resolve' };
+  if (meaning === 'resolve' || (error instanceof SqlError && error.code === CODES.lostTransaction))
+    return { kind: 'resolve' };
   if (!(error instanceof SqlError)) throw error;
   if (error.code === CODES.changed || error.code === CODES.recorded) return { kind: 'changed' };
   if (error.code === DOES_NOT_VERIFY)

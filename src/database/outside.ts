@@ -43,15 +43,26 @@ export async function applyOutside(
     for (; done < segments.length; done++) {
       const segment = segments[done]!;
       const building = done === partial?.done ? partial.building : null;
-      const failed = segment.alone ? await runAlone(run, done, building) : await runTogether(run, done);
+      const failed = await caught(segment.alone ? runAlone(run, done, building) : runTogether(run, done));
       if (failed) return tellWhatStands(run, done, failed);
     }
     // A statement alone in its message cannot bring the rows along, as a transaction at the end of the file does.
-    const failed = segments[done - 1]?.alone ? await finish(run, done) : undefined;
+    const failed = segments[done - 1]?.alone ? await caught(finish(run, done)) : undefined;
     if (failed) return tellWhatStands(run, done, failed);
     return { kind: 'done', times: [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }] };
   } finally {
     await release(run);
+  }
+}
+
+/** A cancel or an unreachable server ends a part like any other failure: what stands is told all the same. */
+async function caught(part: Promise<PartFailure | undefined>): Promise<PartFailure | undefined> {
+  try {
+    return await part;
+  } catch (error) {
+    if (error instanceof Cancelled) return 'cancelled';
+    if (error instanceof Failure) return { problem: error.problems[0]!, outcome: error.outcome };
+    throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { pause } from '../base/retry.js';
 import { LEASE_HELD, LEASE_TABLE, LOCK_KEY } from './bookmark.js';
 import type { Database } from './connection.js';
 import { lastRow } from './migration-history.js';
+import { reading } from './reading.js';
 
 /** What one run waits for another one's lock, in milliseconds. */
 export const LOCK_WAIT = 10 * 60_000;
@@ -57,7 +58,7 @@ export async function waitForLock({ database, log, signal }: Waiting, within: nu
   const until = performance.now() + within;
   let told = '';
   for (;;) {
-    const row = lastRow(await database.send(LOOK, { deadline: 15_000, signal }));
+    const row = lastRow(await reading(signal, () => database.send(LOOK, { deadline: 15_000, signal })));
     const look = JSON.parse(String(row.look)) as { free: boolean; holder: Holder | null };
     if (look.free) return;
     const who = look.holder ? describe(look.holder) : 'another run';

@@ -7,7 +7,7 @@ import { applyOutside } from '../database/outside.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
 import { verificationMessage } from '../database/schema-facts.js';
 import { recordStateAfter, recordStateBefore } from '../database/schema-record.js';
-import type { BatchContext } from '../database/sent.js';
+import type { ApplyTools, BatchContext } from '../database/sent.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 
@@ -168,7 +168,23 @@ async function runBatch(
   const { database, log, signal } = tools;
   if (!database) throw new Error('no database was opened');
   const context = { ...planned, role: database.role };
-  const apply = { database, log, signal };
+  try {
+    return await runMode({ database, log, signal }, batch, context, plan);
+  } catch (error) {
+    // Thrown while waiting for a lock or between two tries: nothing of the batch was under way.
+    if (error instanceof Cancelled) return { kind: 'cancelled' };
+    if (error instanceof Failure && error.outcome === 'failed')
+      return { kind: 'failed', problem: error.problems[0]!, at: undefined, times: [] };
+    throw error;
+  }
+}
+
+function runMode(
+  apply: ApplyTools,
+  batch: Batch,
+  context: BatchContext,
+  plan: DatabasePlan,
+): Promise<BatchOutcome> {
   if (batch.mode !== 'outside') return applyBatch(apply, batch, context);
   const partial = plan.look?.partial.find((row) => row.version === batch.files[0]!.version);
   return applyOutside(apply, batch, context, partial);
