@@ -42,7 +42,7 @@ export function complainAboutEmptyConnections(
         : half !== 'database-url'
           ? 'the other half of the Management API pair is set'
           : checkRelativePath(dir) === undefined && around.holdsMigrations(folder)
-            ? `${dir} holds migrations`
+            ? `the folder ${dir} holds migrations`
             : undefined;
     if (mode === 'migrate' || mode === 'verify') {
       reader.complain(
