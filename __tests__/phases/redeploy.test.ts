@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
@@ -18,6 +18,7 @@ import {
 } from '../servers/deployment.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
+import { kill } from '../servers/pm2.js';
 import { startVps } from '../servers/vps.js';
 
 describe('redeploy to one server', () => {
@@ -60,6 +61,7 @@ describe('redeploy to one server', () => {
       fetch: () => server.wire.cut('reset'),
       install: () => server.wire.cut('close'),
       build: () => server.sshd.dropConnections(),
+      rehearsal: () => killTellers(server),
     };
     const report = await deploy({ ref: sha }, (entry) => {
       if (entry.kind === 'step') cuts[entry.step.name]?.();
@@ -123,3 +125,12 @@ describe('redeploy to one server', () => {
     });
   });
 });
+
+/** Kills what tells the run's events to the action, but not the worker. */
+function killTellers({ vps }: Reachable): void {
+  const tellers = vps
+    .processes()
+    .filter((pid) => /\bnode\0-\0$/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')));
+  assert.equal(tellers.length, 1);
+  for (const pid of tellers) kill(pid);
+}

@@ -80,6 +80,17 @@ for (const kind of kinds) {
       assert.match(refused.message, /marks as revoked/);
     });
 
+    test('row 79: a server that has no key of the pinned type is refused, and says so', async () => {
+      const other = await startSshd({ kind, hostKeys: ['ed25519'] });
+      try {
+        const rsa = makeKeyPair('rsa').public;
+        const error = await failure(other, { knownHosts: `[127.0.0.1]:${other.port} ${rsa}` }, 'host-key');
+        assert.match(error.message, /got no key of these types, pinned SHA256:.* \(ssh-rsa\)/);
+      } finally {
+        await other.stop();
+      }
+    });
+
     test('a key that the server does not know is an authentication error, and is not repeated', async () => {
       const wire = await startWire(server);
       try {

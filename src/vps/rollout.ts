@@ -3,7 +3,7 @@ import { pause } from '../base/retry.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../worker/protocol.js';
 import type { Fleet, Host } from './fleet.js';
 import { type Audience, factOfError, hostFact, runWorker } from './run-worker.js';
-import { onHost, send } from './worker-client.js';
+import { onHost, send, WorkerDied } from './worker-client.js';
 
 /** How a deploy went on one host. */
 export interface HostEnd {
@@ -11,6 +11,8 @@ export interface HostEnd {
   fact: HostFact;
   problems: Problem[];
   result?: RunResult;
+  /** The worker is gone for certain, so nothing of this run is at work there any more. */
+  died?: boolean;
 }
 
 export interface RolloutPlan {
@@ -117,7 +119,8 @@ async function endOf(fleet: Fleet, host: Host, request: DeployRequest, audience:
     const problems = result.problems.map((problem) => onHost(host, problem));
     return { host, result, problems, fact: hostFact(host.position, result) };
   } catch (error) {
-    return { host, problems: problemsOf(error), fact: factOfError(host.position, error) };
+    const died = error instanceof WorkerDied;
+    return { host, died, problems: problemsOf(error), fact: factOfError(host.position, error) };
   }
 }
 
@@ -194,7 +197,10 @@ async function stopAll(
   );
 }
 
-/** Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. */
+/**
+ * Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. A host that is only
+ * out of reach is left alone: its worker may be bringing the deploy to a good end.
+ */
 async function putBack(
   fleet: Fleet,
   ends: readonly HostEnd[],
@@ -203,7 +209,7 @@ async function putBack(
 ): Promise<HostEnd[]> {
   return Promise.all(
     ends.map(async (end) => {
-      if (end.fact.outcome !== 'deployed' && end.fact.outcome !== 'unknown') return end;
+      if (end.fact.outcome !== 'deployed' && !end.died) return end;
       audience.log({ kind: 'progress', text: `${end.host.name} is put back` });
       const started = Date.now();
       try {

@@ -127,6 +127,14 @@ export async function send(
   throw new Failure({ message: `${host.prefix}the worker answered something else` });
 }
 
+/** The worker ended without a result; what it left half done is repaired by the next run on that host. */
+export class WorkerDied extends Failure {
+  constructor(problem: Problem) {
+    super(problem, 'unknown');
+    this.name = 'WorkerDied';
+  }
+}
+
 export interface FollowOptions {
   onEvent: (event: WorkerEvent) => void;
   /** Told each time that nothing is heard any more, before it is tried again. */
@@ -168,13 +176,14 @@ export async function follow(
     try {
       const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
       const last = await converse(host, program, { silence: SILENCE, deadline: left }, onLine);
-      if (last?.kind === 'died') throw new Failure(onHost(host, last.problem), 'unknown');
+      if (last?.kind === 'died') throw new WorkerDied(onHost(host, last.problem));
     } catch (error) {
       lost = error;
     }
     // The result may have come just before the connection went: nothing is unknown then.
     if (result) return result;
-    const final = lost instanceof Failure ? lost.outcome === 'unknown' : !isWorthRetrying(lost);
+    if (lost instanceof WorkerDied) throw lost;
+    const final = !(lost instanceof Failure) && !isWorthRetrying(lost);
     if (final || performance.now() - heard > fleet.reconnectFor)
       throw new Failure(problemsOfLoss(lost), 'unknown');
     options.onLost(problemsOfLoss(lost)[0]!);
