@@ -1,3 +1,4 @@
+import { envSecrets } from '../base/env-secrets.js';
 import { INPUT_NAMES, inputRule, type ReadInput } from './inputs.js';
 
 /** Every secret value as given, for masking; read before anything else happens. */
@@ -8,6 +9,7 @@ export function secretInputs(read: ReadInput): string[] {
     const value = read(name);
     if (value.trim() === '') continue;
     values.push(value);
+    if (name === 'env-file') values.push(...envSecrets(value));
     if (name === 'database-url' || name === 'shadow-database-url') values.push(...urlSecrets(value));
   }
   return values;
