@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,12 +9,12 @@ import { Cancelled, type Facts, Failure, type PhaseReport, type Problem } from '
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { exactCommit } from '../vps/exact-commit.js';
-import type { Fleet, Host } from '../vps/fleet.js';
+import type { Fleet } from '../vps/fleet.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
 import { packBuild } from '../vps/pack-build.js';
 import { deployRequest, rollbackRequest, type VpsRun } from '../vps/requests.js';
 import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
-import { dropFile, storeFile } from '../vps/store-file.js';
+import { sendToAll } from '../vps/send-build.js';
 
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
@@ -98,35 +97,6 @@ async function sendBuild(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** All hosts get the file, or none keeps it. */
-async function sendToAll(
-  fleet: Fleet,
-  looks: readonly HostLook[],
-  file: string,
-  sha: string,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const name = `${sha.slice(0, 12)}-${randomUUID()}.tgz`;
-  const folderOf = (host: Host): string => {
-    const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
-    if (place === undefined)
-      throw new Failure({ message: `${host.prefix}there is no folder to store the build in` });
-    return `${place}/incoming`;
-  };
-  const folders = fleet.hosts.map(folderOf);
-  const sent = await Promise.allSettled(
-    fleet.hosts.map((host, index) =>
-      storeFile(host, { folder: folders[index]!, name, content: createReadStream(file) }, signal),
-    ),
-  );
-  const failed = sent.find((one) => one.status === 'rejected');
-  if (failed) {
-    await Promise.all(fleet.hosts.map((host, index) => dropFile(host, folders[index]!, name)));
-    throw failed.reason;
-  }
-  return folders.map((folder) => `${folder}/${name}`);
 }
 
 /** The outputs of all hosts in one: the first host's commits, the worst downtime. Pure. */
