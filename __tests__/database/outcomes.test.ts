@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { Failure } from '../../src/base/report.js';
 import { LOCK_KEY } from '../../src/database/bookmark.js';
@@ -369,5 +372,34 @@ test('row 50, row 114: a cancel while another run is waited for ends at once, an
       ['skipped', 'skipped'],
     );
     assert.deepEqual(await objects(url), []);
+  });
+});
+
+test('row 59, row 41: an invalid index that a killed run of ours left is found, dropped and built again', async () => {
+  const slow = `create function public.slow(int) returns int language plpgsql immutable as $$
+    begin perform pg_sleep(0.1); return $1; end $$;
+    create table public.a (id int); insert into public.a select generate_series(1, 5);`;
+  await withProject({ '1_a.sql': slow }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '2_b.sql': 'create index concurrently a_i on public.a (public.slow(id));' });
+    const script = fileURLToPath(new URL('../servers/migrate-process.js', import.meta.url));
+    const child = spawn(process.execPath, [script, project.folder, url, '1002'], { stdio: 'ignore' });
+    await sleeping();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const told: string[] = [];
+    const { report } = await runMigrate(project, url, {
+      runId: '1003',
+      onLog: (entry) => {
+        if (entry.kind === 'progress') told.push(entry.text);
+      },
+    });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.match(told.join('\n'), /dropping (public\.)?a_i, which an unfinished build of ours left invalid/);
+    assert.deepEqual(
+      await query(url, "select indisvalid from pg_index where indexrelid = 'public.a_i'::regclass"),
+      [{ indisvalid: true }],
+    );
+    assert.deepEqual(await history(url), ['1', '2']);
   });
 });
