@@ -53,6 +53,20 @@ async function back(url: string, what: 'schema' | 'full'): Promise<{ report: Pha
   }
 }
 
+/** Does the work while somebody holds a table exclusively. */
+async function holding<T>(url: string, table: string, work: () => Promise<T>): Promise<T> {
+  const parsed = parseDatabaseUrl(url);
+  assert.ok('address' in parsed);
+  const holder = openDatabase({ kind: 'url', address: parsed.address });
+  await holder.send(`begin; lock table ${table} in access exclusive mode`, { deadline: 10_000 });
+  try {
+    return await work();
+  } finally {
+    await holder.send('rollback', { deadline: 10_000 });
+    await holder.close();
+  }
+}
+
 function files(): string[] {
   const place = join(folder, 'muva-backups');
   return existsSync(place) ? readdirSync(place) : [];
@@ -82,12 +96,7 @@ test('a dump that fails leaves no file and says why', async () => {
   const url = await server.createDatabase();
   await query(url, 'create table public.locked(id int)');
   const kept = files().length;
-  const holder = query(
-    url,
-    'begin; lock table public.locked in access exclusive mode; select pg_sleep(4); commit',
-  );
-  const { report } = await back(url, 'full');
-  await holder;
+  const { report } = await holding(url, 'public.locked', () => back(url, 'full'));
   assert.equal(report.outcome, 'failed');
   assert.match(report.problems[0]!.message, /pg_dump failed: .*timeout.*LOCK TABLE public\.locked/s);
   assert.equal(report.facts.backupPath, undefined);
@@ -125,12 +134,7 @@ test('a backup to the server streams into the state folder there, and a failed o
     assert.equal(statSync(path).mode & 0o777, 0o600);
     const pgRestore = (await findPgDumps())[0]!.path.replace(/pg_dump$/, 'pg_restore');
     assert.match(execFileSync(pgRestore, ['--file=-', path], { encoding: 'utf8' }), /Ritz/);
-    const holder = query(
-      url,
-      'begin; lock table public.hotels in access exclusive mode; select pg_sleep(4); commit',
-    );
-    const failed = await run();
-    await holder;
+    const failed = await holding(url, 'public.hotels', run);
     assert.match(failed.problems[0]!.message, /pg_dump failed/);
     assert.deepEqual(readdirSync(join(path, '..')), [path.slice(path.lastIndexOf('/') + 1)]);
   } finally {

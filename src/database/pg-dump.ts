@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import type { DatabaseAddress } from '../settings/database-url.js';
-import { tlsOptions } from './tls.js';
 
 /** A pg_dump on this machine. */
 export interface PgDump {
@@ -104,7 +103,7 @@ export async function withDump(
   try {
     const started = spawn(order.pgDump.path, dumpArguments(order), {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: dumpEnvironment(order, folder),
+      env: await dumpEnvironment(order, folder),
     });
     child = started;
     order.signal.addEventListener('abort', onAbort, { once: true });
@@ -136,7 +135,11 @@ export async function withDump(
   }
 }
 
-function dumpEnvironment({ address, caCertificate }: DumpOrder, folder: string): NodeJS.ProcessEnv {
+async function dumpEnvironment(
+  { address, caCertificate }: DumpOrder,
+  folder: string,
+): Promise<NodeJS.ProcessEnv> {
+  const { tlsOptions } = await import('./tls.js');
   const tls = tlsOptions(address, caCertificate);
   const roots = join(folder, 'roots.pem');
   if (tls) writeFileSync(roots, [tls.ca].flat().join('\n'), { mode: 0o600 });
