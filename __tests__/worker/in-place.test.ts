@@ -21,6 +21,12 @@ describe('an existing checkout, cluster mode, 100 requests a second', () => {
     origin?.stop();
   });
 
+  const listingTime = async (): Promise<number> => {
+    const started = performance.now();
+    await vps.run('pm2 jlist');
+    return performance.now() - started;
+  };
+
   test('is looked at without being changed', async () => {
     const facts = await inspectHost(vps, { sha: first });
     assert.deepEqual(facts.refusals, []);
@@ -50,7 +56,10 @@ describe('an existing checkout, cluster mode, 100 requests a second', () => {
     assert.deepEqual([failed, failures], [0, []], `of ${requests}`);
     assert.deepEqual(versions, ['v1', 'v2']);
     assert.equal((await vps.served())?.version, 'v1');
-    assert.ok((back.result.rollbackMs ?? 9e9) < 6_000, `rollback took ${back.result.rollbackMs} ms`);
+    // About 2 seconds on an idle machine. On a busy one it grows with what PM2's own programs take.
+    const budget = 3_000 + 10 * (await listingTime());
+    const { rollbackMs = Number.POSITIVE_INFINITY } = back.result;
+    assert.ok(rollbackMs <= budget, `rollback took ${rollbackMs} of ${budget} ms`);
     console.log(
       `      deploy: down ${result.downtimeMs} ms; rollback: ${back.result.rollbackMs} ms, down ${back.result.downtimeMs} ms; ${requests} requests, ${failed} failed`,
     );

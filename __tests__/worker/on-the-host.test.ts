@@ -13,7 +13,7 @@ import {
 import { recipeOf } from '../../src/worker/install-and-build.js';
 import { strategyFor } from '../../src/worker/layout.js';
 import { missingOutput } from '../../src/worker/output.js';
-import { type Entry, entryIn, portOf, withPort } from '../../src/worker/pm2.js';
+import { type Entry, entryIn, noticesIn, portOf, withPort } from '../../src/worker/pm2.js';
 import { listeningInodes } from '../../src/worker/proc.js';
 import { explainEnd, lastLines } from '../../src/worker/program.js';
 import { rehearsalCommand } from '../../src/worker/rehearse.js';
@@ -70,6 +70,12 @@ describe('the PM2 entry', () => {
 
   test('row 99: an answer that is no list is said so', () => {
     assert.throws(() => entryIn('[PM2][ERROR] permission denied\n', 'app'), /did not answer with a list/);
+  });
+
+  test('row 129: no value of the list gets into a message', () => {
+    const cut =
+      '"KEY":"secret","A":1}}]\n[PM2][ERROR] daemon out of date\n[{"name":"app","pm2_env":{"KEY":"secret"}}';
+    assert.equal(noticesIn(cut), '[PM2][ERROR] daemon out of date');
   });
 
   test('its port stands in the arguments or in PORT, and is replaced where it stands', () => {

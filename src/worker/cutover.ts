@@ -40,7 +40,14 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   try {
     await teller.step('cutover', async () => {
       await applyPlan(tools, plan);
-      await restart({ tools, app: request.app, state, ...(stage.start ? { start: stage.start } : {}) });
+      const known = found.entry !== undefined;
+      await restart({
+        tools,
+        app: request.app,
+        state,
+        known,
+        ...(stage.start ? { start: stage.start } : {}),
+      });
     });
     teller.event({ kind: 'state', state: 'verifying' });
     const health = await teller.step('verification', () =>

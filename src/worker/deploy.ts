@@ -5,11 +5,12 @@ import { pause } from '../base/retry.js';
 import { cutOver } from './cutover.js';
 import { decideDeploy } from './decide.js';
 import { judgeEnvText } from './env-files.js';
-import { readText, writeAtomically } from './files.js';
-import { git, gitSays, isAncestor, type Repository } from './git.js';
+import { readText } from './files.js';
+import { gitSays, isAncestor, type Repository } from './git.js';
 import { askLoopback } from './health.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import { releaseName } from './layout.js';
+import { keepLocalChanges } from './local-changes.js';
 import { prepare } from './prepare.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease, prune } from './prune.js';
@@ -37,8 +38,18 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   const { request, env, teller, signal } = context;
   const result = emptyResult('failed', teller.warnings);
   const first = await survey(request.app, env);
-  await repair({ ...first, run: request.run, health: request.health, port: first.facts.port, teller });
-  const found = await teller.step('preflight', async () => checkedSurvey(context), preflightWords);
+  const repaired = await repair({
+    ...first,
+    run: request.run,
+    health: request.health,
+    port: first.facts.port,
+    teller,
+  });
+  const found = await teller.step(
+    'preflight',
+    async () => checkedSurvey(repaired ? await survey(request.app, env) : first, context),
+    preflightWords,
+  );
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
   const repository = await stageRepository(found, request);
   await teller.step(
@@ -72,9 +83,8 @@ function preflightWords(found: Survey): string {
   ].join(', ');
 }
 
-/** Looks again with the lock held: what the action saw may be old by now. */
-async function checkedSurvey({ request, env, folder, teller }: DeployContext): Promise<Survey> {
-  const found = await survey(request.app, env);
+/** Judges what was found with the lock held: what the action saw before may be old by now. */
+async function checkedSurvey(found: Survey, { request, folder, teller }: DeployContext): Promise<Survey> {
   const refusals: Problem[] = [...found.facts.refusals];
   const dirty = found.facts.dirtyFiles;
   if (dirty.length > 0 && request.dirtyCheckout === 'refuse') refusals.push(dirtyRefusal(dirty));
@@ -86,15 +96,7 @@ async function checkedSurvey({ request, env, folder, teller }: DeployContext): P
     });
   if (refusals.length > 0) throw new Failure(refusals);
   for (const trap of found.facts.warnings) teller.warn(trap);
-  if (dirty.length > 0) {
-    // Kept as a patch; the reset of the cutover then takes the changes away.
-    const patch = join(folder.path, 'local-changes.patch');
-    writeAtomically(patch, `${await git(found.checkout!, 'diff', '--binary', 'HEAD')}\n`);
-    teller.warn({
-      message: `${dirty.length} tracked ${dirty.length === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
-      next: `To have them back: git apply ${patch}`,
-    });
-  }
+  await keepLocalChanges(found, folder, teller);
   return found;
 }
 

@@ -62,7 +62,7 @@ async function lockedRun(
         const shared = { env, teller, signal: stop.signal, commit: stop.commit };
         return request.command === 'deploy'
           ? deploy({ ...shared, request, folder })
-          : rollback({ ...shared, request });
+          : rollback({ ...shared, request, folder });
       },
     );
   } catch (error) {

@@ -94,9 +94,17 @@ function parseList(output: string): Listed[] {
     }
   }
   throw new Failure({
-    message: `pm2 jlist did not answer with a list: ${lastLines(output, 2).slice(0, 200)}`,
+    message: `pm2 jlist did not answer with a list: ${noticesIn(output)}`,
     next: 'Run "pm2 jlist" on the server as the user of the SSH connection; "pm2 update" cures a daemon of another version.',
   });
+}
+
+/** The end of what PM2 said, without any part of its list: that holds every value of the environments. */
+export function noticesIn(output: string): string {
+  const notices = output
+    .split('\n')
+    .filter((line) => line.length < 300 && !/"\s*:|^\s*[[{]\s*[{"]/.test(line));
+  return lastLines(notices.join('\n'), 2);
 }
 
 function applicationEnvironment(value: unknown): Record<string, string> {
@@ -117,7 +125,7 @@ export async function findEntry(tools: Toolbox, name: string): Promise<Entry | u
   const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
   if (code !== 0)
     throw new Failure({
-      message: `pm2 jlist failed: ${lastLines(tail, 2)}`,
+      message: `pm2 jlist failed: ${noticesIn(tail)}`,
       next: 'Run it by hand on the server.',
     });
   return entryIn(stdout, name);

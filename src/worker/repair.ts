@@ -39,18 +39,28 @@ export interface RepairOptions {
   teller: Teller;
 }
 
-/** Brings back order after a run that was cut, before anything new begins. Says what it found and did. */
-export async function repair(options: RepairOptions): Promise<void> {
+/**
+ * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
+ * True where the live application may be another one now than before.
+ */
+export async function repair(options: RepairOptions): Promise<boolean> {
   const { state, teller } = options;
   const plan = readPlan(state);
-  if (!plan) return clearStages(options);
+  if (!plan) {
+    clearStages(options);
+    return false;
+  }
   const what = decideRepair(plan, readJournal(state));
-  if (what === 'finished') return dropPlan(state);
+  if (what === 'finished') {
+    dropPlan(state);
+    return false;
+  }
   await teller.step(
     'repair',
     () => repairPlan(plan, what, options),
     (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`,
   );
+  return true;
 }
 
 async function repairPlan(

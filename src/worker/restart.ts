@@ -12,13 +12,23 @@ export interface RestartOptions {
   tools: Toolbox;
   app: AppRequest;
   state: StateFolder;
+  /** PM2 had the entry a moment ago; saves a question on the way to a reload. */
+  known?: boolean;
   /** How PM2 starts the application where it has no entry. */
   start?: FirstStart;
 }
 
 /** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
-export async function restart({ tools, app, state, start }: RestartOptions): Promise<void> {
+export async function restart({ tools, app, state, known, start }: RestartOptions): Promise<void> {
   if (app.restartCommand !== undefined) return runRestartCommand(tools, app, app.restartCommand);
+  if (known) {
+    try {
+      return await reload(tools, app.appName);
+    } catch (error) {
+      // Its daemon may have been killed meanwhile; then the ways below bring the application back.
+      if ((await findEntry(tools, app.appName)) !== undefined) throw error;
+    }
+  }
   if ((await findEntry(tools, app.appName)) !== undefined) return reload(tools, app.appName);
   if (start !== undefined) return startFirst(tools, state, start);
   await resurrect(tools, app.appName);

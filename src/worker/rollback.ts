@@ -7,12 +7,14 @@ import { git } from './git.js';
 import { probeDowntime } from './health.js';
 import { type ReleaseRef, writeJournal } from './journal.js';
 import { currentLink } from './layout.js';
+import { keepLocalChanges } from './local-changes.js';
 import { dropPlan, type Plan, writePlan } from './plan.js';
-import { findEntry, save } from './pm2.js';
+import { save } from './pm2.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
 import { isKept, readNote, releaseFolder } from './releases.js';
 import { repair } from './repair.js';
 import { restart, restartWords } from './restart.js';
+import type { RunFolder } from './run-folder.js';
 import { readState, writeState } from './state.js';
 import { type Survey, survey } from './survey.js';
 import { applyPlan } from './switch.js';
@@ -22,6 +24,7 @@ import { verify } from './verify.js';
 export interface RollbackContext {
   request: RollbackRequest;
   env: NodeJS.ProcessEnv;
+  folder: RunFolder;
   teller: Teller;
   signal: AbortSignal;
   commit(): void;
@@ -33,8 +36,14 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   const started = performance.now();
   const result = emptyResult('failed', teller.warnings);
   const first = await survey(request.app, env);
-  await repair({ ...first, run: request.run, health: request.health, port: first.facts.port, teller });
-  const found = await survey(request.app, env);
+  const repaired = await repair({
+    ...first,
+    run: request.run,
+    health: request.health,
+    port: first.facts.port,
+    teller,
+  });
+  const found = repaired ? await survey(request.app, env) : first;
   const refusals = found.facts.refusals.filter(isInTheWay);
   if (refusals.length > 0) throw new Failure(refusals);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
@@ -53,6 +62,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
       ...(live ? { deployedSha: live.sha, release: live.release } : {}),
     };
   }
+  await keepLocalChanges(found, context.folder, teller);
   context.commit();
   const done = await goBack(found, decision.to, context);
   return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
@@ -71,7 +81,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   const port = found.facts.port!;
   const named = app.restartCommand === undefined;
-  const before = named ? ((await findEntry(tools, app.appName))?.instances ?? []) : [];
+  const before = found.entry?.instances ?? [];
   const probe = probeDowntime(port);
   teller.event({ kind: 'state', state: 'putting-back' });
   writePlan(state, plan);
@@ -80,7 +90,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       'put back',
       async () => {
         await applyPlan(tools, plan);
-        await restart({ tools, app, state });
+        await restart({ tools, app, state, known: found.entry !== undefined });
       },
       () => to.sha.slice(0, 12),
     );

@@ -1,5 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { cleaned } from '../base/cleaned.js';
 import { Failure, type Problem, type Step } from '../base/report.js';
+import { sanitiser } from '../base/secret.js';
 import type { RunResult, WorkerEvent } from './protocol.js';
 import type { RunFolder } from './run-folder.js';
 
@@ -12,21 +14,33 @@ export interface Teller {
   readonly warnings: Problem[];
   /** A timed step; `detail` words what came of it. A throw marks it failed. */
   step<T>(name: string, work: () => Promise<T>, detail?: (value: T) => string | undefined): Promise<T>;
-  /** Takes the output of one program: all of it into the log, a bounded part to the action. */
+  /** Takes the output of one program, line by line: all of it into the log, a bounded part to the action. */
   output(source: string): (text: string) => void;
+  /** From now on every form of these values is `***` in all that is told or logged. The action cannot know them. */
+  hide(secrets: Iterable<string>): void;
   close(): void;
 }
 
 /** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
 const MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
+/** A line without an end is not waited for longer than this, in characters. */
+const LONGEST_LINE = 64 * 1_024;
 
 export function openTeller(folder: RunFolder): Teller {
   const events = openSync(folder.events, 'a', 0o600);
   const log = openSync(folder.log, 'a', 0o600);
   const warnings: Problem[] = [];
+  const hidden = new Set<string>();
+  let clean = (text: string): string => text;
+  const write = (value: WorkerEvent): void => {
+    writeSync(events, `${JSON.stringify(cleaned(value, clean))}\n`);
+  };
+  // A secret could lie across two chunks, so output is told in whole lines; what is left over comes before the next event.
+  const unfinished = new Set<() => void>();
   const event = (value: WorkerEvent): void => {
-    writeSync(events, `${JSON.stringify(value)}\n`);
+    for (const finish of unfinished) finish();
+    write(value);
   };
   return {
     event,
@@ -37,8 +51,16 @@ export function openTeller(folder: RunFolder): Teller {
       event({ kind: 'warning', problem });
     },
     step: (name, work, detail) => tellStep(event, name, work, detail),
-    output: (source) => boundedOutput(event, source, (text) => writeSync(log, text)),
+    output(source) {
+      const tell = boundedOutput(write, source, (text) => writeSync(log, text));
+      return wholeLines((text) => tell(clean(text)), unfinished);
+    },
+    hide(secrets) {
+      for (const secret of secrets) hidden.add(secret);
+      clean = sanitiser(hidden);
+    },
     close() {
+      for (const finish of unfinished) finish();
       closeSync(events);
       closeSync(log);
     },
@@ -72,6 +94,26 @@ async function tellStep<T>(
     done(error instanceof Failure ? error.outcome : 'failed');
     throw error;
   }
+}
+
+/** Passes on whole lines; what has no end yet is passed on by the call that it leaves in `unfinished`. */
+function wholeLines(tell: (text: string) => void, unfinished: Set<() => void>): (text: string) => void {
+  let rest = '';
+  const finish = (): void => {
+    unfinished.delete(finish);
+    const text = rest;
+    rest = '';
+    if (text !== '') tell(text);
+  };
+  return (text) => {
+    rest += text;
+    const end = rest.length > LONGEST_LINE ? rest.length : rest.lastIndexOf('\n') + 1;
+    const lines = rest.slice(0, end);
+    rest = rest.slice(end);
+    if (rest === '') unfinished.delete(finish);
+    else unfinished.add(finish);
+    if (lines !== '') tell(lines);
+  };
 }
 
 function boundedOutput(

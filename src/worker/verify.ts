@@ -64,9 +64,10 @@ export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
   if (!asked.healthy) throw notHealthy(asked.facts, appName);
   if (appName !== undefined) {
     await pause(Math.max(0, BETWEEN_SAMPLES - (performance.now() - sampledAt)));
-    const wrong = judgeInstances(options.before, first, await instancesOf(tools, appName));
+    const second = await instancesOf(tools, appName);
+    const wrong = judgeInstances(options.before, first, second);
     if (wrong !== undefined) throw crashed(appName, wrong);
-    const stranger = foreignListener(tools, port, await instancesOf(tools, appName));
+    const stranger = foreignListener(tools, port, second);
     if (stranger !== undefined) throw stranger;
   }
   return asked.facts;
