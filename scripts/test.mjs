@@ -6,6 +6,12 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
+// Writes what the fault table is judged by, where FAULT_RESULTS names a file; see faults.mjs --from.
+const FAULTS_REPORTER = [
+  '--test-reporter=./scripts/faults-reporter.mjs',
+  '--test-reporter-destination=stderr',
+];
+
 const build = process.env.BUILD_DIR ?? 'build';
 const args = process.argv.slice(2);
 const slow = args.includes('--slow');
@@ -41,6 +47,8 @@ function run(paths, concurrency) {
       '--test',
       `--test-concurrency=${concurrency}`,
       `--test-reporter=${args.includes('--tap') ? 'tap' : 'spec'}`,
+      '--test-reporter-destination=stdout',
+      ...(process.env.FAULT_RESULTS ? FAULTS_REPORTER : []),
       ...(args.includes('--coverage') ? ['--experimental-test-coverage'] : []),
       ...paths,
     ],
