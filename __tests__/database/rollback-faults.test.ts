@@ -18,7 +18,7 @@ after(() => server.stop());
 
 const FILES = {
   '1_a.sql': 'create table public.a(id int)',
-  '1_a.down.sql': 'select pg_sleep(0.05); drop table public.a;',
+  '1_a.down.sql': 'drop table public.a;',
   '2_b.sql': 'create table public.b(id int)',
   '2_b.down.sql': 'drop table public.b;',
 };
@@ -29,6 +29,15 @@ async function prepared(): Promise<string> {
   const { report } = await runMigrate(project, url, { runId: '9' });
   project.delete();
   assert.deepEqual(report.problems, []);
+  return url;
+}
+
+/** Makes the older of the two down files take a second, so that there is time to break something. */
+async function slowed(url: string): Promise<string> {
+  await query(
+    url,
+    `update supabase_migrations.deploy_migrations set down = 'select pg_sleep(1); drop table public.a;' where version = '1'`,
+  );
   return url;
 }
 
@@ -81,7 +90,7 @@ describe('a rollback whose connection breaks', () => {
   });
 
   test('row 42: a backend that is terminated before the commit undid nothing, and is sent again', async () => {
-    const url = await prepared();
+    const url = await slowed(await prepared());
     let killed = 0;
     const report = await roll(url, {
       around: (database) => ({
@@ -103,9 +112,8 @@ describe('a rollback whose connection breaks', () => {
   });
 
   test('cancelled by a person: nothing is undone, and it is said', async () => {
-    const url = await prepared();
+    const url = await slowed(await prepared());
     const cancel = new AbortController();
-    await query(url, 'alter table public.a add column slow int');
     const report = await roll(url, {
       signal: cancel.signal,
       onLog: (entry) => {
@@ -134,13 +142,20 @@ describe('two rollbacks at once', () => {
   test('row 49: a table that the application holds is waited for', async () => {
     const url = await prepared();
     const waits: string[] = [];
-    const holder = query(url, 'begin; select * from public.a; select pg_sleep(1.5); commit');
+    const project = createProject();
+    const holder = openDatabase(settingsFor(project, url).database!.connection);
+    project.delete();
+    await holder.send('begin; select * from public.a', { deadline: 10_000 });
+    let released: Promise<unknown> | undefined;
     const report = await roll(url, {
       onLog: (entry) => {
-        if (entry.kind === 'progress' && entry.text.startsWith('waiting')) waits.push(entry.text);
+        if (entry.kind !== 'progress' || !entry.text.startsWith('waiting')) return;
+        waits.push(entry.text);
+        released ??= holder.send('commit', { deadline: 10_000 });
       },
     });
-    await holder;
+    await released;
+    await holder.close();
     assert.deepEqual(report.problems, []);
     assert.ok(waits.length > 0);
     assert.deepEqual(await history(url), []);
