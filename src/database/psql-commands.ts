@@ -25,6 +25,8 @@ export function psqlCommands(source: string): PsqlCommand[] {
 
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
+const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
 
 /** The index after the token that starts at `index`: a quoted text, a comment, a word, or one character. */
 function afterToken(source: string, index: number): number {
@@ -60,8 +62,12 @@ function afterQuote(source: string, from: number, quote: string, escapes: boolea
   while (index < source.length) {
     if (escapes && source[index] === '\\') index += 2;
     else if (source[index] === quote) {
-      if (source[index + 1] !== quote) return index + 1;
-      index += 2;
+      if (source[index + 1] === quote) index += 2;
+      else {
+        const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
+        if (more === undefined) return index + 1;
+        index += 1 + more.length;
+      }
     } else index++;
   }
   return source.length;
