@@ -73,6 +73,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 
 async function startIn(home: string, options: PostgresOptions): Promise<PostgresServer> {
   const version = options.version ?? 17;
+  left.add(home);
   chmodSync(home, 0o755);
   const bin = reachableBinaries(version, home);
   const folder = join(home, 'data');
@@ -134,6 +135,7 @@ async function startIn(home: string, options: PostgresOptions): Promise<Postgres
     },
     async stop() {
       await halt('immediate');
+      left.delete(home);
       rmSync(home, { recursive: true, force: true, maxRetries: 5 });
     },
   };

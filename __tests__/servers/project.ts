@@ -24,8 +24,15 @@ export interface Project {
   delete(): void;
 }
 
+/** Folders that a failed test left: removed when its process ends. */
+const left = new Set<string>();
+process.on('exit', () => {
+  for (const folder of left) rmSync(folder, { recursive: true, force: true });
+});
+
 export function createProject(files: Files = {}): Project {
   const folder = mkdtempSync(join(tmpdir(), 'muva-project-'));
+  left.add(folder);
   const migrations = join(folder, 'supabase', 'migrations');
   mkdirSync(migrations, { recursive: true });
   const project: Project = {
@@ -37,7 +44,10 @@ export function createProject(files: Files = {}): Project {
       }
     },
     remove: (name) => rmSync(join(migrations, name)),
-    delete: () => rmSync(folder, { recursive: true, force: true }),
+    delete() {
+      left.delete(folder);
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
   project.write(files);
   return project;
