@@ -59,6 +59,8 @@ export interface StepResult {
   rawLog: string;
   outputs: Record<string, string>;
   summary: string;
+  /** As the action wrote it, before the runner masks it. */
+  rawSummary: string;
   /** At most ten of each level, as GitHub keeps them. */
   annotations: Annotation[];
   /** Annotations said in all, before that limit. */
@@ -219,6 +221,7 @@ async function runScript(
     rawLog: reader.raw.join('\n'),
     outputs,
     summary: Buffer.byteLength(summary) > SUMMARY_BYTES ? '' : masks.apply(summary),
+    rawSummary: summary,
     annotations: reader.annotations,
     annotationsSaid: reader.said(),
     state,

@@ -5,6 +5,11 @@ const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATS
 
 const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
 
+/** True for names such as API_KEY or MAIL_PASSWORD. */
+export function isSecretName(name: string): boolean {
+  return SECRET_WORDS.test(name) && !PUBLIC.test(name);
+}
+
 /** A value without such a name is taken for a secret from this length on. */
 const LONG = 16;
 
@@ -19,7 +24,7 @@ export function envSecrets(text: string): string[] {
     if (!match || PUBLIC.test(match[1]!)) continue;
     const value = unquoted(match[2]!);
     const password = passwordIn(value);
-    if (password.length === 0 && !SECRET_WORDS.test(match[1]!) && !looksSecret(value)) continue;
+    if (password.length === 0 && !isSecretName(match[1]!) && !looksSecret(value)) continue;
     values.push(value, ...password);
   }
   return values.filter((value) => !isUnmaskable(value));
