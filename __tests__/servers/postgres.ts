@@ -60,6 +60,12 @@ const NOBODY = 65_534;
 const asRoot = process.getuid?.() === 0;
 const identity = asRoot ? { uid: NOBODY, gid: NOBODY } : {};
 
+/** Folders of servers that were not stopped: removed when the process ends, also where a server never came up. */
+const left = new Set<string>();
+process.on('exit', () => {
+  for (const home of left) rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+});
+
 /** Starts a PostgreSQL server; 17 unless told otherwise. Leaves nothing behind when it does not start. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const home = mkdtempSync(join(tmpdir(), 'muva-postgres-'));
