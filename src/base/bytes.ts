@@ -1,11 +1,8 @@
-/** `512 B`, `1.5 MiB`, `12 GiB`: as short as a person wants to read it. */
+/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
 export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
   let unit = 0;
-  while (value >= 1_024 && unit < units.length - 1) {
-    value /= 1_024;
-    unit++;
-  }
-  return `${unit === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+  let size = bytes;
+  for (; size >= 1_024 && unit < units.length - 1; unit++) size /= 1_024;
+  return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }

@@ -50,7 +50,7 @@ export const BOOTSTRAP = `
   if to_regclass('${MIGRATIONS_TABLE}') is null then
     create table ${MIGRATIONS_TABLE} (
       version text primary key, run_id text not null, position int not null, name text, checksum text,
-      down text, created_objects jsonb, applied_at timestamptz not null default clock_timestamp());
+      down text, applied_at timestamptz not null default clock_timestamp());
     alter table ${MIGRATIONS_TABLE} enable row level security;
   end if;
   if to_regclass('${LEASE_TABLE}') is null then
@@ -102,5 +102,5 @@ export function migrationRow(run: Run, migration: AppliedMigration): string {
   return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
     values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
     on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
-      checksum = excluded.checksum, down = excluded.down, created_objects = null, applied_at = clock_timestamp();`;
+      checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
 }

@@ -1,3 +1,4 @@
+import { formatBytes } from '../base/bytes.js';
 import type { Problem, TableFact } from '../base/report.js';
 import type { DatabaseSettings } from '../settings/settings.js';
 import type { StatementResult } from './connection.js';
@@ -212,15 +213,6 @@ function describeTable({ rows, exact, bytes }: TableFact): string {
   const size = formatBytes(bytes);
   if (rows === null) return size;
   return `${exact || rows === 0 ? '' : 'about '}${rows} ${rows === 1 ? 'row' : 'rows'}, ${size}`;
-}
-
-/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows. */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  let unit = 0;
-  let size = bytes;
-  for (; size >= 1_024 && unit < units.length - 1; unit++) size /= 1_024;
-  return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
 /** What role anon was answered: rows that no policy allows mean that row level security does not bind it. */

@@ -20,11 +20,12 @@ export async function rollback(tools: Tools, settings: Settings): Promise<PhaseR
     const code = await rollbackCode(tools, settings, record);
     const milliseconds = Math.round(performance.now() - started);
     if (code.changed) record.facts.rollbackMs = milliseconds;
-    const database = await rollbackSchema(tools, settings, record, code.failed);
+    const database = await rollbackSchema(tools, settings, record, code.problems.length > 0);
     const changed = code.changed || database.changed;
     record.facts.rolledBack = changed;
     const problems = [...code.problems, ...database.problems];
-    if (problems.length > 0) throw new Failure(problems);
+    if (problems.length > 0)
+      throw new Failure(problems, code.unknown || database.unknown ? 'unknown' : 'failed');
     record.summarise(
       changed
         ? closing(code.changed, database.schemaAhead)
@@ -33,16 +34,18 @@ export async function rollback(tools: Tools, settings: Settings): Promise<PhaseR
   });
 }
 
-interface CodeOutcome {
+/** What became of one part: whether it was put back, and why not. */
+interface PartOutcome {
   changed: boolean;
-  failed: boolean;
+  /** It could not be found out what is live now. */
+  unknown: boolean;
   problems: Problem[];
 }
 
-async function rollbackCode(tools: Tools, settings: Settings, record: PhaseRecord): Promise<CodeOutcome> {
+async function rollbackCode(tools: Tools, settings: Settings, record: PhaseRecord): Promise<PartOutcome> {
   // Steps count migrations; the code is not asked for.
   if (!tools.fleet || settings.rollback.steps !== undefined)
-    return { changed: false, failed: false, problems: [] };
+    return { changed: false, unknown: false, problems: [] };
   try {
     const hosts = await rollbackFleet(tools, settings, record);
     record.facts.hosts = hosts;
@@ -52,20 +55,27 @@ async function rollbackCode(tools: Tools, settings: Settings, record: PhaseRecor
     const bad = hosts.filter(
       (host) => host.outcome === 'rollback-failed' || host.outcome === 'unknown' || host.outcome === 'failed',
     );
-    return { changed: back !== undefined, failed: bad.length > 0, problems: bad.map(hostProblem) };
+    return {
+      changed: back !== undefined,
+      unknown: bad.some((host) => host.outcome === 'unknown'),
+      problems: bad.map(hostProblem),
+    };
   } catch (error) {
-    return { changed: false, failed: true, problems: problemsOf(error) };
+    return failedPart(error);
   }
+}
+
+function failedPart(error: unknown): PartOutcome {
+  const unknown = error instanceof Failure && error.outcome === 'unknown';
+  return { changed: false, unknown, problems: problemsOf(error) };
 }
 
 function hostProblem(host: HostFact): Problem {
   return { message: `host ${host.host}: ${host.detail ?? 'the previous version could not be put back'}` };
 }
 
-interface SchemaOutcome {
-  changed: boolean;
+interface SchemaOutcome extends PartOutcome {
   schemaAhead: string[];
-  problems: Problem[];
 }
 
 async function rollbackSchema(
@@ -74,7 +84,7 @@ async function rollbackSchema(
   record: PhaseRecord,
   codeFailed: boolean,
 ): Promise<SchemaOutcome> {
-  const none: SchemaOutcome = { changed: false, schemaAhead: [], problems: [] };
+  const none: SchemaOutcome = { changed: false, unknown: false, schemaAhead: [], problems: [] };
   if (!tools.database || !settings.database) return none;
   if (codeFailed) {
     record.skip('database: kept, because the code could not be put back');
@@ -84,9 +94,9 @@ async function rollbackSchema(
     const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record);
     record.facts.reverted = reverted;
     record.facts.schemaAhead = schemaAhead;
-    return { changed, schemaAhead, problems: [] };
+    return { ...none, changed, schemaAhead };
   } catch (error) {
-    return { ...none, problems: problemsOf(error) };
+    return { ...none, ...failedPart(error) };
   }
 }
 
