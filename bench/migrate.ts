@@ -1,0 +1,159 @@
+/**
+ * Migrations side by side with what users would take instead: whole processes, over a connection without and with
+ * 50 ms of round trip, waiting turns counted by a proxy. `node build/bench/migrate.js [rounds]`.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type FaultProxy, startFaultProxy } from '../__tests__/servers/fault-proxy.js';
+import { type PostgresServer, query, startPostgres } from '../__tests__/servers/postgres.js';
+import { interleaved, median, spread, table, timed, writeSection } from './measure.js';
+import { allPeers, type Peer } from './peers.js';
+
+const rounds = Number(process.argv[2] ?? 3);
+
+interface Scenario {
+  title: string;
+  pending: number;
+  applied: number;
+  /** Milliseconds of one turn. */
+  turn: 0 | 50;
+  /** Where only the tools are compared whose history can be filled without running them. */
+  seeded?: boolean;
+}
+
+const SCENARIOS: Scenario[] = [
+  { title: 'Nothing pending, 500 applied, loopback', pending: 0, applied: 500, turn: 0 },
+  { title: 'Nothing pending, 500 applied, 50 ms', pending: 0, applied: 500, turn: 50 },
+  { title: 'Nothing pending, 10,000 applied, 50 ms', pending: 0, applied: 10_000, turn: 50, seeded: true },
+  { title: '1 pending, 50 ms', pending: 1, applied: 0, turn: 50 },
+  { title: '100 pending, loopback', pending: 100, applied: 0, turn: 0 },
+  { title: '100 pending, 50 ms', pending: 100, applied: 0, turn: 50 },
+  { title: '1,000 pending, loopback', pending: 1_000, applied: 0, turn: 0 },
+];
+
+interface Measured {
+  time: number;
+  turns: number;
+}
+
+const folders: string[] = [];
+function laid(peer: Peer, count: number): string {
+  const folder = mkdtempSync(join(tmpdir(), 'muva-bench-'));
+  folders.push(folder);
+  peer.lay(folder, count);
+  return folder;
+}
+
+async function measure(peer: Peer, folder: string, url: string, proxy: FaultProxy): Promise<Measured> {
+  const before = proxy.flights();
+  const time = await timed(peer.command(folder, proxy.through(url)));
+  return { time, turns: proxy.flights() - before };
+}
+
+async function assertTables(peer: Peer, url: string, count: number): Promise<void> {
+  const [found] = await query<{ tables: number }>(
+    url,
+    "select count(*)::int as tables from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace and relname ~ '^t[0-9]+$'",
+  );
+  if (found?.tables !== count) throw new Error(`${peer.name} made ${found?.tables} of ${count} tables`);
+}
+
+/** A run with files pending: each on a database of its own. */
+async function pendingRun(
+  server: PostgresServer,
+  peer: Peer,
+  folder: string,
+  proxy: FaultProxy,
+  count: number,
+) {
+  const url = await server.createDatabase();
+  const measured = await measure(peer, folder, url, proxy);
+  await assertTables(peer, url, count);
+  await query(server.adminUrl, `drop database ${new URL(url).pathname.slice(1)} with (force)`);
+  return measured;
+}
+
+/** A database where `count` files are applied, by the tool itself. */
+async function applied(server: PostgresServer, peer: Peer, folder: string, count: number): Promise<string> {
+  const url = await server.createDatabase();
+  await timed(peer.command(folder, url));
+  await assertTables(peer, url, peer.name.startsWith('floor') ? 0 : count);
+  return url;
+}
+
+/** The history alone, as Supabase's tools write it. */
+async function seeded(server: PostgresServer, count: number): Promise<string> {
+  const url = await server.createDatabase();
+  await query(
+    url,
+    `create schema supabase_migrations;
+     create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text);
+     insert into supabase_migrations.schema_migrations
+     select (10000 + n)::text, array['create table public.t' || n || ' (id int)'], 't' from generate_series(0, ${count - 1}) n`,
+  );
+  return url;
+}
+
+async function subjectsOf(scenario: Scenario, peers: Peer[], server: PostgresServer, proxy: FaultProxy) {
+  const subjects: { name: string; run: () => Promise<Measured> }[] = [];
+  for (const peer of peers) {
+    const isFloor = peer.name.startsWith('floor');
+    if (scenario.pending > 0) {
+      const folder = laid(peer, scenario.pending);
+      subjects.push({
+        name: peer.name,
+        run: () => pendingRun(server, peer, folder, proxy, scenario.pending),
+      });
+    } else if (!peer.forgets && (!scenario.seeded || isFloor || /this action|supabase/.test(peer.name))) {
+      const folder = laid(peer, isFloor ? 0 : scenario.applied);
+      const url = scenario.seeded
+        ? await seeded(server, scenario.applied)
+        : await applied(server, peer, folder, scenario.applied);
+      subjects.push({ name: peer.name, run: () => measure(peer, folder, url, proxy) });
+    }
+  }
+  return subjects;
+}
+
+function tableOf(results: Map<string, Measured[]>): string {
+  const base = median([...results.values()][0]!.map(({ time }) => time));
+  const rows = [...results].map(([name, runs]) => {
+    const times = runs.map(({ time }) => time);
+    return [
+      name,
+      String(median(runs.map(({ turns }) => turns))),
+      spread(times),
+      `${(median(times) / base).toFixed(2)} x`,
+    ];
+  });
+  return table(['', 'turns', 'time', 'to the first row'], rows);
+}
+
+const server = await startPostgres();
+const proxies = {
+  0: await startFaultProxy({ target: server.port }),
+  50: await startFaultProxy({ target: server.port, latency: 25 }),
+};
+try {
+  const peers = await allPeers();
+  const parts: string[] = [];
+  for (const scenario of SCENARIOS) {
+    console.log(`${scenario.title} ...`);
+    const subjects = await subjectsOf(scenario, peers, server, proxies[scenario.turn]);
+    const results = await interleaved(rounds, subjects);
+    parts.push(`### ${scenario.title}\n\n${tableOf(results)}`);
+    console.log(parts[parts.length - 1]);
+  }
+  writeSection(
+    'migrate',
+    'Migrations',
+    `Whole processes, from start to exit, over a proxy that counts turns: how often the client had to wait for the server
+(logging in takes three). Each migration creates one table; every run is checked to have made all of them. PostgreSQL
+${server.version}, ${rounds} rounds.\n\n${parts.join('\n\n')}`,
+  );
+} finally {
+  for (const proxy of Object.values(proxies)) await proxy.stop();
+  await server.stop();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}

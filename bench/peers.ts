@@ -1,0 +1,220 @@
+/** What users would take instead of this action for their migrations: how each wants its files, and how it is run. */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { npmTool } from '../__tests__/servers/npm-tool.js';
+import { installSupabaseCli, SUPABASE_CLI } from '../__tests__/servers/supabase-cli.js';
+import type { Command } from './measure.js';
+
+export interface Peer {
+  name: string;
+  /** Writes `count` migrations, each of which creates one table, into an empty folder. */
+  lay(folder: string, count: number): void;
+  command(folder: string, url: string): Command;
+  /** It keeps no history: with nothing pending there is nothing to run. */
+  forgets?: boolean;
+}
+
+export const tableSql = (index: number): string => `create table public.t${index} (id int);\n`;
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+
+function write(folder: string, below: string, files: readonly [name: string, text: string][]): void {
+  mkdirSync(join(folder, below), { recursive: true });
+  for (const [name, text] of files) writeFileSync(join(folder, below, name), text);
+}
+
+function laySupabase(folder: string, count: number): void {
+  write(
+    folder,
+    'supabase/migrations',
+    numbers(count).map((index) => [`${10_000 + index}_t.sql`, tableSql(index)]),
+  );
+  writeFileSync(join(folder, 'supabase', 'config.toml'), 'project_id = "x"\n');
+}
+
+function ours(transaction: 'all' | 'each'): Peer {
+  const entry = resolve(process.env.DIST ?? 'dist', 'cli.js');
+  return {
+    name: `this action, \`transaction: ${transaction}\``,
+    lay: laySupabase,
+    command: (folder, url) => ({
+      program: process.execPath,
+      args: [entry, 'migrate', '--transaction', transaction],
+      cwd: folder,
+      env: { DATABASE_URL: url },
+    }),
+  };
+}
+
+/** The least that a Node program can do: connect, send one message, leave. */
+function floor(): Peer {
+  const pg = resolve('node_modules/pg');
+  const program = `const { Client } = require(${JSON.stringify(pg)});
+    const client = new Client({ connectionString: process.env.DATABASE_URL });
+    client.connect().then(() => client.query(require('fs').readFileSync('all.sql', 'utf8'))).then(() => client.end());`;
+  return {
+    name: 'floor: Node and one message, no history',
+    lay: (folder, count) =>
+      writeFileSync(join(folder, 'all.sql'), numbers(count).map(tableSql).join('') || 'select 1'),
+    command: (folder, url) => ({
+      program: process.execPath,
+      args: ['-e', program],
+      cwd: folder,
+      env: { DATABASE_URL: url },
+    }),
+  };
+}
+
+async function supabase(): Promise<Peer> {
+  const { program } = await installSupabaseCli();
+  return {
+    name: SUPABASE_CLI,
+    lay: laySupabase,
+    command: (folder, url) => ({
+      program,
+      args: ['db', 'push', '--yes', '--agent', 'no', `--remote=${url}?sslmode=disable`],
+      cwd: folder,
+      env: { DO_NOT_TRACK: '1' },
+    }),
+  };
+}
+
+const NPM = [
+  'dbmate@2.36.0',
+  'node-pg-migrate@9.0.0',
+  'postgres-migrations@5.3.0',
+  'graphile-migrate@1.4.1',
+  'pg@8.23.1',
+];
+
+function dbmate(modules: string): Peer {
+  return {
+    name: 'dbmate@2.36.0',
+    lay: (folder, count) =>
+      write(
+        folder,
+        'db/migrations',
+        numbers(count).map((index) => [
+          `${10_000 + index}_t.sql`,
+          `-- migrate:up\n${tableSql(index)}\n-- migrate:down\n`,
+        ]),
+      ),
+    command: (folder, url) => ({
+      program: join(modules, '@dbmate', `${process.platform}-${process.arch}`, 'bin', 'dbmate'),
+      args: ['--no-dump-schema', 'migrate'],
+      cwd: folder,
+      env: { DATABASE_URL: `${url}?sslmode=disable` },
+    }),
+  };
+}
+
+function nodePgMigrate(modules: string): Peer {
+  return {
+    name: 'node-pg-migrate@9.0.0',
+    lay: (folder, count) =>
+      write(
+        folder,
+        'migrations',
+        numbers(count).map((index) => [
+          `${1_700_000_000_000 + index}_t.sql`,
+          `-- Up Migration\n${tableSql(index)}-- Down Migration\n`,
+        ]),
+      ),
+    command: (folder, url) => ({
+      program: process.execPath,
+      args: [join(modules, 'node-pg-migrate', 'bin', 'node-pg-migrate.js'), 'up'],
+      cwd: folder,
+      env: { DATABASE_URL: url },
+    }),
+  };
+}
+
+function postgresMigrations(modules: string): Peer {
+  const program = `const { Client } = require(${JSON.stringify(join(modules, 'pg'))});
+    const { migrate } = require(${JSON.stringify(join(modules, 'postgres-migrations'))});
+    const client = new Client({ connectionString: process.env.DATABASE_URL });
+    client.connect().then(() => migrate({ client }, 'migrations')).then(() => client.end());`;
+  return {
+    name: 'postgres-migrations@5.3.0',
+    lay: (folder, count) =>
+      write(
+        folder,
+        'migrations',
+        numbers(count).map((index) => [`${index + 1}_t${index}.sql`, tableSql(index)]),
+      ),
+    command: (folder, url) => ({
+      program: process.execPath,
+      args: ['-e', program],
+      cwd: folder,
+      env: { DATABASE_URL: url },
+    }),
+  };
+}
+
+function graphileMigrate(modules: string): Peer {
+  return {
+    name: 'graphile-migrate@1.4.1',
+    lay(folder, count) {
+      let previous: string | undefined;
+      const files = numbers(count).map((index): [string, string] => {
+        const text = tableSql(index).trim();
+        const hash = `sha1:${createHash('sha1')
+          .update(`${`${previous ?? ''}\n${text}`.trim()}\n`)
+          .digest('hex')}`;
+        const file = `--! Previous: ${previous ?? '-'}\n--! Hash: ${hash}\n\n${text}\n`;
+        previous = hash;
+        return [`${String(index + 1).padStart(6, '0')}.sql`, file];
+      });
+      write(folder, 'migrations/committed', files);
+      writeFileSync(join(folder, '.gmrc'), '{}\n');
+    },
+    command: (folder, url) => ({
+      program: process.execPath,
+      args: [join(modules, 'graphile-migrate', 'dist', 'cli.js'), 'migrate'],
+      cwd: folder,
+      env: { DATABASE_URL: url, SHADOW_DATABASE_URL: `${url}_shadow`, ROOT_DATABASE_URL: url },
+    }),
+  };
+}
+
+/** psql, where the machine has it: one process for each file, as shell scripts do. */
+function psql(): Peer[] {
+  const found = spawnSync('psql', ['--version'], { encoding: 'utf8' });
+  if (found.status !== 0) return [];
+  return [
+    {
+      name: `one ${found.stdout.trim().split(' ').slice(0, 3).join(' ')} for each file`,
+      lay: (folder, count) =>
+        write(
+          folder,
+          'migrations',
+          numbers(count).map((index) => [`${10_000 + index}_t.sql`, tableSql(index)]),
+        ),
+      command: (folder, url) => ({
+        program: '/bin/sh',
+        args: ['-ec', 'for f in migrations/*.sql; do psql -X -q -v ON_ERROR_STOP=1 -1 -f "$f" "$URL"; done'],
+        cwd: folder,
+        env: { URL: `${url}?sslmode=disable` },
+      }),
+      forgets: true,
+    },
+  ];
+}
+
+/** All that are compared; those from the npm registry are installed on the first run, and kept for the next. */
+export async function allPeers(): Promise<Peer[]> {
+  const modules = join(await npmTool(...NPM), 'node_modules');
+  return [
+    ours('all'),
+    ours('each'),
+    floor(),
+    await supabase(),
+    dbmate(modules),
+    nodePgMigrate(modules),
+    postgresMigrations(modules),
+    graphileMigrate(modules),
+    ...psql(),
+  ];
+}
