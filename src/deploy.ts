@@ -106,12 +106,19 @@ function settledStep(host: HostFact): Step {
   };
 }
 
+/** What other runs see of this one while they wait for it. */
+function labelOf({ id, url }: Settings['run']): string {
+  return url === undefined ? `run ${id}` : `run ${id} ${url}`;
+}
+
 async function withTools(
   settings: Settings,
   door: Door,
   work: (tools: Tools) => Promise<void>,
 ): Promise<void> {
-  const database = settings.database && openDatabase(settings.database.connection, { log: door.log });
+  const database =
+    settings.database &&
+    openDatabase(settings.database.connection, { log: door.log, label: labelOf(settings.run) });
   const fleet = settings.vps && openFleet(settings.vps, { dist: door.dist, log: door.log });
   try {
     await work({

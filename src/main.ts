@@ -160,7 +160,14 @@ function openSession(env: NodeJS.ProcessEnv): Session {
     teller: told,
     crashes,
     heard,
-    publication: { run: identity, env, clean, folder: env.RUNNER_TEMP || tmpdir(), planned: heard.planned },
+    publication: {
+      run: identity,
+      env,
+      clean,
+      project: read('working-directory'),
+      folder: env.RUNNER_TEMP || tmpdir(),
+      planned: heard.planned,
+    },
     startedAt,
   };
 }

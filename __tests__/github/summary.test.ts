@@ -186,10 +186,12 @@ describe('escaping', () => {
 });
 
 describe('annotationsOf', () => {
+  const places = { workspace: '/work', project: '.' };
+
   test('the end of the run first, then errors, then warnings with a place', () => {
     const found = annotationsOf(
       { ...rolledBack, warnings: [{ message: 'a remark' }, ...rolledBack.warnings] },
-      '/work',
+      places,
     );
     assert.deepEqual(
       found.map(({ level, message }) => [level, message]),
@@ -210,16 +212,25 @@ describe('annotationsOf', () => {
     const at = { file: '/work/supabase/migrations/a.sql', line: 7, column: 13 };
     const [failed, error] = annotationsOf(
       { ...rolledBack, problems: [{ message: 'no table', code: '42P01', at }] },
-      '/work',
+      places,
     );
     assert.equal(failed?.level, 'failed');
     assert.equal(error?.message, 'no table (42P01)');
     assert.equal(error?.properties.file, 'supabase/migrations/a.sql');
   });
 
+  test('a file of a project in a subfolder is named from the top of the checkout', () => {
+    const at = { file: 'supabase/migrations/a.sql', line: 1, column: 1 };
+    const problems = [{ message: 'wrong', at }];
+    for (const project of ['apps/web', './apps/web/', '/work/apps/web']) {
+      const found = annotationsOf({ ...rolledBack, problems }, { workspace: '/work', project });
+      assert.equal(found[1]?.properties.file, 'apps/web/supabase/migrations/a.sql', project);
+    }
+  });
+
   test('row 124: ten at most, and the last one counts the others', () => {
     const problems = Array.from({ length: 30 }, (_, index) => ({ message: `problem ${index}` }));
-    const found = annotationsOf({ ...rolledBack, problems, warnings: problems }, '/work');
+    const found = annotationsOf({ ...rolledBack, problems, warnings: problems }, places);
     assert.equal(found.length, 10);
     assert.deepEqual(found[9], {
       level: 'notice',
@@ -230,7 +241,7 @@ describe('annotationsOf', () => {
 
   test('after success there are only the warnings', () => {
     assert.deepEqual(
-      annotationsOf({ ...rolledBack, outcome: 'success', problems: [], warnings: [] }, '/'),
+      annotationsOf({ ...rolledBack, outcome: 'success', problems: [], warnings: [] }, places),
       [],
     );
   });

@@ -1,4 +1,4 @@
-import { isAbsolute, relative } from 'node:path';
+import { isAbsolute, posix, relative } from 'node:path';
 import type { AnnotationProperties } from '@actions/core';
 import { exitCodeOf } from '../base/outputs.js';
 import type { Problem, Report } from '../base/report.js';
@@ -14,11 +14,18 @@ export interface Annotation {
   properties: AnnotationProperties;
 }
 
+export interface Places {
+  /** The top of the checkout; absolute. */
+  workspace: string;
+  /** The input working-directory: from the workspace, or absolute. */
+  project: string;
+}
+
 /**
  * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
  * then the warnings; ten at most, and the last one tells how many more the log has.
  */
-export function annotationsOf(report: Report, workspace: string): Annotation[] {
+export function annotationsOf(report: Report, places: Places): Annotation[] {
   const failed = exitCodeOf(report) !== 0;
   const [cause] = report.problems;
   const all: Annotation[] = [];
@@ -31,7 +38,7 @@ export function annotationsOf(report: Report, workspace: string): Annotation[] {
     for (const problem of problems) {
       if (told.has(keyOf(problem))) continue;
       told.add(keyOf(problem));
-      all.push(annotation(level, problem, workspace));
+      all.push(annotation(level, problem, places));
     }
   };
   add('error', report.problems);
@@ -46,7 +53,7 @@ export function annotationsOf(report: Report, workspace: string): Annotation[] {
   ];
 }
 
-function annotation(level: 'error' | 'warning', problem: Problem, workspace: string): Annotation {
+function annotation(level: 'error' | 'warning', problem: Problem, places: Places): Annotation {
   const code = problem.code === undefined ? '' : ` (${problem.code})`;
   const next = problem.next === undefined ? '' : `\n${problem.next}`;
   const message = `${problem.message}${code}${next}`;
@@ -56,11 +63,17 @@ function annotation(level: 'error' | 'warning', problem: Problem, workspace: str
     level,
     message: message.slice(0, LONGEST),
     properties: {
-      file: isAbsolute(file) ? relative(workspace, file) : file,
+      file: fromWorkspace(file, places),
       startLine: line,
       startColumn: column,
     },
   };
+}
+
+/** GitHub takes paths from the top of the checkout; a problem's file is told from the project's folder. */
+function fromWorkspace(file: string, { workspace, project }: Places): string {
+  const path = isAbsolute(file) ? file : posix.join(project, file);
+  return isAbsolute(path) ? relative(workspace, path) : path;
 }
 
 /** Says them; the first one of a failed run also makes the step fail. */

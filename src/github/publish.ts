@@ -13,6 +13,8 @@ export interface Publication {
   readonly env: NodeJS.ProcessEnv;
   /** Removes every form of every secret. */
   readonly clean: (text: string) => string;
+  /** The input working-directory, from which problems name their files. */
+  readonly project: string;
   /** Where the report file goes. */
   readonly folder: string;
   /** Filled while the run plans: what it said beside its steps. */
@@ -26,7 +28,7 @@ export interface Publication {
  * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
  */
 export async function publish(report: Report, publication: Publication): Promise<void> {
-  const { run, env, clean, folder, planned } = publication;
+  const { run, env, clean, project, folder, planned } = publication;
   const said = cleaned(report, clean);
   process.exitCode = exitCodeOf(said);
   const warnings: Problem[] = [];
@@ -48,7 +50,7 @@ export async function publish(report: Report, publication: Publication): Promise
   await annotate(
     annotationsOf(
       { ...said, warnings: [...said.warnings, ...warnings] },
-      env.GITHUB_WORKSPACE ?? process.cwd(),
+      { workspace: env.GITHUB_WORKSPACE ?? process.cwd(), project },
     ),
   );
 }
