@@ -28,6 +28,8 @@ export async function prune({ state, releases, repository, run, keep }: PruneOpt
     const note = readNote(state, release);
     await dropRelease(repository, releaseFolder(releases, release));
     dropNote(state, release);
+    if (note && !there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
+      await gitSays(repository, 'update-ref', '-d', `refs/deploys/${note.sha}`);
     if (note) writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
   }
   pruneRuns(state, run);
