@@ -78,7 +78,7 @@ async function pendingRun(
 async function applied(server: PostgresServer, peer: Peer, folder: string, count: number): Promise<string> {
   const url = await server.createDatabase();
   await timed(peer.command(folder, url));
-  await assertTables(peer, url, peer.name.startsWith('floor') ? 0 : count);
+  await assertTables(peer, url, peer.history === 'floor' ? 0 : count);
   return url;
 }
 
@@ -98,15 +98,14 @@ async function seeded(server: PostgresServer, count: number): Promise<string> {
 async function subjectsOf(scenario: Scenario, peers: Peer[], server: PostgresServer, proxy: FaultProxy) {
   const subjects: { name: string; run: () => Promise<Measured> }[] = [];
   for (const peer of peers) {
-    const isFloor = peer.name.startsWith('floor');
     if (scenario.pending > 0) {
       const folder = laid(peer, scenario.pending);
       subjects.push({
         name: peer.name,
         run: () => pendingRun(server, peer, folder, proxy, scenario.pending),
       });
-    } else if (!peer.forgets && (!scenario.seeded || isFloor || /this action|supabase/.test(peer.name))) {
-      const folder = laid(peer, isFloor ? 0 : scenario.applied);
+    } else if (peer.history !== 'none' && !(scenario.seeded && peer.history === 'own')) {
+      const folder = laid(peer, peer.history === 'floor' ? 0 : scenario.applied);
       const url = scenario.seeded
         ? await seeded(server, scenario.applied)
         : await applied(server, peer, folder, scenario.applied);

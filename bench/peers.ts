@@ -12,8 +12,11 @@ export interface Peer {
   /** Writes `count` migrations, each of which creates one table, into an empty folder. */
   lay(folder: string, count: number): void;
   command(folder: string, url: string): Command;
-  /** It keeps no history: with nothing pending there is nothing to run. */
-  forgets?: boolean;
+  /**
+   * Where it remembers what is applied: in Supabase's table, or in one of its own. The floor remembers nothing and
+   * has nothing to remember; psql remembers nothing, so that with nothing pending there is nothing to run.
+   */
+  history: 'supabase' | 'own' | 'floor' | 'none';
 }
 
 export const tableSql = (index: number): string => `create table public.t${index} (id int);\n`;
@@ -38,6 +41,7 @@ function ours(transaction: 'all' | 'each'): Peer {
   const entry = resolve(process.env.DIST ?? 'dist', 'cli.js');
   return {
     name: `this action, \`transaction: ${transaction}\``,
+    history: 'supabase',
     lay: laySupabase,
     command: (folder, url) => ({
       program: process.execPath,
@@ -56,6 +60,7 @@ function floor(): Peer {
     client.connect().then(() => client.query(require('fs').readFileSync('all.sql', 'utf8'))).then(() => client.end());`;
   return {
     name: 'floor: Node and one message, no history',
+    history: 'floor',
     lay: (folder, count) =>
       writeFileSync(join(folder, 'all.sql'), numbers(count).map(tableSql).join('') || 'select 1'),
     command: (folder, url) => ({
@@ -71,6 +76,7 @@ async function supabase(): Promise<Peer> {
   const { program } = await installSupabaseCli();
   return {
     name: SUPABASE_CLI,
+    history: 'supabase',
     lay: laySupabase,
     command: (folder, url) => ({
       program,
@@ -92,6 +98,7 @@ const NPM = [
 function dbmate(modules: string): Peer {
   return {
     name: 'dbmate@2.36.0',
+    history: 'own',
     lay: (folder, count) =>
       write(
         folder,
@@ -113,6 +120,7 @@ function dbmate(modules: string): Peer {
 function nodePgMigrate(modules: string): Peer {
   return {
     name: 'node-pg-migrate@9.0.0',
+    history: 'own',
     lay: (folder, count) =>
       write(
         folder,
@@ -138,6 +146,7 @@ function postgresMigrations(modules: string): Peer {
     client.connect().then(() => migrate({ client }, 'migrations')).then(() => client.end());`;
   return {
     name: 'postgres-migrations@5.3.0',
+    history: 'own',
     lay: (folder, count) =>
       write(
         folder,
@@ -156,6 +165,7 @@ function postgresMigrations(modules: string): Peer {
 function graphileMigrate(modules: string): Peer {
   return {
     name: 'graphile-migrate@1.4.1',
+    history: 'own',
     lay(folder, count) {
       let previous: string | undefined;
       const files = numbers(count).map((index): [string, string] => {
@@ -174,7 +184,7 @@ function graphileMigrate(modules: string): Peer {
       program: process.execPath,
       args: [join(modules, 'graphile-migrate', 'dist', 'cli.js'), 'migrate'],
       cwd: folder,
-      env: { DATABASE_URL: url, SHADOW_DATABASE_URL: `${url}_shadow`, ROOT_DATABASE_URL: url },
+      env: { DATABASE_URL: url, SHADOW_DATABASE_URL: `${url}_shadow`, ROOT_DATABASE_URL: `${url}_root` },
     }),
   };
 }
@@ -198,7 +208,7 @@ function psql(): Peer[] {
         cwd: folder,
         env: { URL: `${url}?sslmode=disable` },
       }),
-      forgets: true,
+      history: 'none',
     },
   ];
 }
