@@ -215,5 +215,19 @@ test('the examples for production and for many applications', { timeout: 300_000
       assert.deepEqual(conclusions(ran), ['deploy: success'], logs(ran));
       assert.equal((await vps.served())?.commit, v2);
     });
+
+    await t.test('several-hosts.yml, with the one host that this machine is', async () => {
+      const { host, port, user } = stage.sshd;
+      const next = origin.commit({}, 'Nothing new');
+      const job = workflow('examples/several-hosts.yml', {
+        ...place,
+        'deploy@web-1.example.com': `${user}@${host}:${port}`,
+        '            deploy@web-2.example.com\n': '',
+        '            deploy@web-3.example.com:2222\n': '',
+      });
+      const ran = await runJob(stage, job, next, 3);
+      assert.deepEqual(conclusions(ran), ['deploy: success'], logs(ran));
+      assert.equal((await vps.served())?.commit, next);
+    });
   });
 });
