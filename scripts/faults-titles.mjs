@@ -4,9 +4,12 @@ import { dirname, join, normalize } from 'node:path';
 
 const NUMBERS = /\brows? (\d+(?:(?:-|, | and )\d+)*)/g;
 
-/** Row numbers in a title: `row 26: ...`, `rows 1-4: ...`, `rows 85, 86 and 93: ...`, `row 17: ..., row 13: ...`. */
+/**
+ * Row numbers in a title: `row 26: ...`, `rows 1-4: ...`, `rows 85, 86 and 93: ...`, `row 17: ..., row 13: ...`,
+ * `PostgreSQL 17: row 16: ...`.
+ */
 export function rowsOf(title) {
-  if (!/^rows? \d/.test(title)) return [];
+  if (!/(^|: )rows? \d/.test(title)) return [];
   const numbers = [...title.matchAll(NUMBERS)].flatMap(([, list]) =>
     list.split(/, | and /).flatMap((part) => {
       const [from, to = from] = part.split('-').map(Number);
@@ -21,7 +24,7 @@ export function filesByRow() {
   const found = new Map();
   for (const [path, source] of testSources()) {
     // A title is a string of its own; a comment or a message in the middle of a line is none.
-    for (const [, title] of source.matchAll(/['"`](rows? \d[^\n]*)/g))
+    for (const [, title] of source.matchAll(/['"`](?:[^'"`\n]*: )?(rows? \d[^\n]*)/g))
       for (const number of rowsOf(title)) {
         if (!found.has(number)) found.set(number, new Set());
         found.get(number).add(path);

@@ -1,0 +1,151 @@
+// Proves that the tests of the fault table can fail: breaks the compiled program in one place at a time, in a copy,
+// and runs the one test file that must notice. Fails where a test still passes, or where the place is not found.
+// `node scripts/faults-mutate.mjs [--row <number>]...`; the compiled tree is taken from build/ (or BUILD_DIR).
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { rowsOf } from './faults-titles.mjs';
+
+const mutation = (row, file, from, to, test) => ({ row, file, from, to, test });
+
+/** What is broken, where, and which test file has to say so. Files and tests without src/, __tests__/ and .js. */
+const MUTATIONS = [
+  mutation(3, 'base/duration', '/^(\\d{1,9})', '/^(-?\\d{1,9})', 'settings/settings.test'),
+  mutation(6, 'settings/database-url', 'if (ats > 1)', 'if (ats > 9)', 'settings/settings.test'),
+  mutation(
+    7,
+    'settings/guards',
+    'else if (whole && points !== undefined)',
+    'else if (false)',
+    'settings/settings.test',
+  ),
+  mutation(8, 'database/pending', 'look.environment === environment)', 'true)', 'database/rules.test'),
+  mutation(10, 'settings/names', "if (ref.startsWith('-'))", 'if (false)', 'settings/settings.test'),
+  mutation(
+    17,
+    'database/migration-files',
+    'if (!again.equals(bytes))',
+    'if (false)',
+    'database/nasties.test',
+  ),
+  mutation(21, 'database/pending', 'newest) > 0)', 'newest) > -2)', 'database/rules.test'),
+  mutation(34, 'database/psql-commands', 'harmless: /', 'harmless: true || /', 'database/nasties.test'),
+  mutation(36, 'database/unit', "') is null then", "') is null and false then", 'database/nasties.test'),
+  mutation(44, 'database/sql-error', "return 'resolve';", "return 'retry';", 'database/outcomes.test'),
+  mutation(49, 'database/sql-error', "'55P03', ", '', 'database/outcomes.test'),
+  mutation(53, 'database/file-error', "'53100'", "'53101'", 'faults/database.test'),
+  mutation(69, 'database/tls', 'rejectUnauthorized: true', 'rejectUnauthorized: false', 'database/tls.test'),
+  mutation(
+    79,
+    'vps/host-key',
+    "=== 0 ? 'unknown' : 'changed'",
+    "=== 0 ? 'unknown' : 'trusted'",
+    'vps/connection.test',
+  ),
+  mutation(83, 'vps/private-key', "label.endsWith('PUBLIC KEY')", 'false', 'vps/private-key.test'),
+  mutation(90, 'vps/exec', 'const missing = dropped + cut;', 'const missing = 0;', 'vps/output.test'),
+  mutation(91, 'base/inert', "'# #['", "'##['", 'base/inert.test'),
+  mutation(104, 'worker/decide', '.find(({ release }) => isAvailable(release))', '[0]', 'worker/decide.test'),
+  mutation(109, 'web/redirects', 'if (to.origin !== from.origin)', 'if (false)', 'web/probe.test'),
+  mutation(111, 'web/poll', 'const ok = streak >= successes;', 'const ok = good > 0;', 'web/probe.test'),
+  mutation(117, 'worker/decide', 'attempt === 1 && !wasLive', 'true', 'worker/decide.test'),
+  mutation(
+    127,
+    'settings/secret-inputs',
+    'forms.push(decodeURIComponent(password))',
+    'forms.push(password)',
+    'settings/settings.test',
+  ),
+  mutation(
+    129,
+    'base/teller',
+    "clean(all.slice(0, end)).split('\\n')",
+    "all.slice(0, end).split('\\n')",
+    'base/teller.test',
+  ),
+];
+
+const { values: options } = parseArgs({ options: { row: { type: 'string', multiple: true } } });
+const build = resolve(process.env.BUILD_DIR ?? 'build');
+if (!existsSync(join(build, 'src'))) {
+  console.error(`${build} holds no compiled program; run "npm run compile" first`);
+  process.exit(1);
+}
+const folder = mkdtempSync(join(tmpdir(), 'muva-mutate-'));
+let survived = 0;
+try {
+  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
+  const tree = join(folder, 'tree');
+  cpSync(build, tree, { recursive: true });
+  const healthy = new Map();
+  const chosen = MUTATIONS.filter(({ row }) => !options.row || options.row.includes(String(row)));
+  for (const each of chosen) {
+    if (!healthy.has(each.test)) healthy.set(each.test, run(tree, each.test));
+    const verdict = tryOut(tree, each, healthy.get(each.test));
+    if (verdict.wrong) survived++;
+    console.log(
+      `row ${String(each.row).padStart(3)}  ${verdict.wrong ? 'SURVIVED' : 'noticed '}  ${each.file}: ${verdict.words}`,
+    );
+  }
+  console.log(`\n${chosen.length} places broken, ${chosen.length - survived} noticed`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit(survived === 0 ? 0 : 1);
+
+/** Breaks one place, runs its test, and puts the place back. */
+function tryOut(tree, { row, file, from, to, test }, healthy) {
+  if (!passes(healthy, row))
+    return { wrong: true, words: `${test} has no passing test of this row as it is` };
+  const path = join(tree, 'src', `${file}.js`);
+  const source = readFileSync(path, 'utf8');
+  if (!source.includes(from)) return { wrong: true, words: `does not hold ${JSON.stringify(from)} any more` };
+  const what = `${from} -> ${to === '' ? 'nothing' : to}`;
+  writeFileSync(
+    path,
+    source.replace(from, () => to),
+  );
+  try {
+    const results = run(tree, test, row);
+    const failed = results.filter(
+      ({ title, outcome }) => rowsOf(title).includes(row) && outcome === 'failed',
+    );
+    if (failed.length === 0) return { wrong: true, words: `${test} passes with ${what}` };
+    return { wrong: false, words: `${what}, by "${failed[0].title.slice(0, 70)}"` };
+  } finally {
+    writeFileSync(path, source);
+  }
+}
+
+function passes(results, row) {
+  const own = results.filter(({ title }) => rowsOf(title).includes(row));
+  return own.length > 0 && own.every(({ outcome }) => outcome === 'passed');
+}
+
+/** Runs one test file of the tree, or only the tests of one row in it; their results. */
+function run(tree, test, row) {
+  const results = join(folder, 'results');
+  writeFileSync(results, '');
+  const only = row === undefined ? [] : [`--test-name-pattern=/(^|: )rows? (.*\\D)?${row}(\\D|$)/`];
+  spawnSync(
+    process.execPath,
+    [
+      '--test',
+      '--test-reporter=./scripts/faults-reporter.mjs',
+      '--test-reporter-destination=stdout',
+      ...only,
+      join(tree, '__tests__', `${test}.js`),
+    ],
+    {
+      env: { ...process.env, FAULT_RESULTS: results },
+      stdio: ['ignore', 'ignore', 'inherit'],
+      timeout: 180_000,
+    },
+  );
+  return readFileSync(results, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
+}
