@@ -3,10 +3,11 @@
  * say or leave behind may hold any secret in any form, except where it belongs.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { currentLink } from '../../src/worker/layout.js';
 import { runBundle } from '../servers/doors.js';
 import { query } from '../servers/postgres.js';
 import type { RunResult, StepResult } from '../servers/runner.js';
@@ -31,12 +32,18 @@ const SECRETS = {
 /** Of one guest; a failing constraint quotes the whole row. */
 const ROW = 'canary-row-of-a-guest';
 
+/** A secret that only the server has: the action was never given it. */
+const HOST_SECRET = 'canary-of-the-host-5uX8';
+const HOST_ENV = `HOST_TOKEN=${HOST_SECRET}\n`;
+
 /** Prints what a build can get at, as careless ones do: traced, listed, encoded. */
 const BUILD = [
   'set -x',
   'env',
   '. ./.env.local',
   'cat .env.local',
+  'cat .env.production || true',
+  '[ ! -f .env.production ] || (. ./.env.production; echo "host: $HOST_TOKEN")',
   'printf "%s" "$API_KEY" | base64',
   'printf "x%s" "$API_KEY" | base64',
   'printf "xy%s" "$API_KEY" | base64',
@@ -76,6 +83,7 @@ describe('nothing secret is left anywhere', { timeout: 300_000 }, () => {
       'another part of env-file': ENV_FILE.MAIL_PASSWORD,
       'URL in env-file': ENV_FILE.CACHE_URL,
       'password in env-file': 'canary-cache-p#ss',
+      'environment of the server': HOST_SECRET,
       'env-file': ENV_TEXT.split('\n').slice(1).join('\n'),
     };
     watched = watchArguments(stage.vps.root);
@@ -181,7 +189,9 @@ describe('nothing secret is left anywhere', { timeout: 300_000 }, () => {
 
   test('row 133: a deploy that is rolled back', async () => {
     const v3 = pushVersion(stage.origin, 'v3', 'examples/changes/v3');
+    writeFileSync(join(currentLink(stage.vps.appPath), '.env.production'), HOST_ENV, { mode: 0o600 });
     const result = await run('rolled back', v3, { drift: 'off' });
+    assert.match(result.log, /^host: \*\*\*$/m, 'the build did print it');
     assert.equal(result.outputs.outcome, 'rolled-back', result.log);
     assertNothing(told('rolled back', result));
   });
@@ -216,7 +226,7 @@ describe('nothing secret is left anywhere', { timeout: 300_000 }, () => {
     const found: Hit[] = [];
     const withEnvironment: string[] = [];
     for (const { path, text } of filesBelow(vps.root)) {
-      const own = text === Buffer.from(ENV_TEXT).toString('latin1');
+      const own = text === HOST_ENV || text === Buffer.from(ENV_TEXT).toString('latin1');
       if (own) withEnvironment.push(path);
       // The environment file is what the server needs; nothing else may hold it, and nobody else may read it.
       if (own) assert.equal(statSync(join(vps.root, path)).mode & 0o077, 0, path);
