@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { WorkerEvent } from '../../src/worker/protocol.js';
+import type { RunFolder } from '../../src/worker/run-folder.js';
+import { openTeller, type Teller } from '../../src/worker/teller.js';
+
+const SECRET = 'of-the-host-5uX8';
+
+/** What a run leaves in its folder: the events, and the log of all output. */
+async function told(work: (teller: Teller) => unknown): Promise<{ events: WorkerEvent[]; log: string }> {
+  const path = mkdtempSync(join(tmpdir(), 'muva-teller-'));
+  try {
+    const folder = { events: join(path, 'events'), log: join(path, 'log') } as RunFolder;
+    const teller = openTeller(folder);
+    teller.hide([SECRET]);
+    await work(teller);
+    teller.close();
+    const lines = readFileSync(folder.events, 'utf8').trimEnd().split('\n');
+    return {
+      events: lines.map((line) => JSON.parse(line) as WorkerEvent),
+      log: readFileSync(folder.log, 'utf8'),
+    };
+  } finally {
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+const outputOf = (events: WorkerEvent[]): string =>
+  events.map((event) => (event.kind === 'output' ? event.text : '')).join('');
+
+test('row 129: a secret of the server is hidden wherever chunks cut it, and nothing else is lost', async () => {
+  const text = `a ${SECRET} b\n${'x'.repeat(16_377)}${SECRET}\nlast ${SECRET}`;
+  const shown = text.replaceAll(SECRET, '***');
+  for (const size of [1, 7, 8_192, 100_000]) {
+    const { events, log } = await told((teller) => {
+      const output = teller.output('build');
+      for (let at = 0; at < text.length; at += size) output(text.slice(at, at + size));
+    });
+    assert.equal(log, shown, `chunks of ${size}`);
+    assert.equal(outputOf(events), shown, `chunks of ${size}`);
+  }
+});
+
+test('row 129: steps, warnings and results that quote a secret of the server', async () => {
+  const { events } = await told(async (teller) => {
+    await teller.step(
+      SECRET,
+      async () => 1,
+      () => `with ${SECRET}`,
+    );
+    teller.warn({ message: SECRET, next: Buffer.from(SECRET).toString('hex') });
+    teller.progress(encodeURIComponent(SECRET));
+  });
+  assert.equal(events.length, 3);
+  assert.doesNotMatch(JSON.stringify(events), /5uX8|6f662d74/);
+});
+
+test('the last words of a program stand before the step that it belongs to', async () => {
+  const { events } = await told((teller) =>
+    teller.step('build', async () => teller.output('build')('done, without a line end')),
+  );
+  assert.deepEqual(
+    events.map(({ kind }) => kind),
+    ['output', 'step'],
+  );
+});
