@@ -49,7 +49,7 @@ describe('a run that is cut anywhere is repaired by the next one', () => {
 
   const said = ({ events }: Followed): string => JSON.stringify(events);
 
-  test('a worker killed -9 between the renames of a deploy', async () => {
+  test('row 103: a worker killed -9 between the renames of a deploy', async () => {
     const load = vps.load(50);
     await killInSwap(deployRequest(vps, origin.commit(appVersion('v2', { outputs: MANY }))));
     assert.equal((await vps.served())?.version, 'v1');
@@ -63,7 +63,7 @@ describe('a run that is cut anywhere is repaired by the next one', () => {
     assert.deepEqual([failed, failures], [0, []]);
   });
 
-  test('a worker killed -9 between the renames of a rollback', async () => {
+  test('row 103: a worker killed -9 between the renames of a rollback', async () => {
     await killInSwap(rollbackRequest(vps, { to: 'previous' }));
     const next = await runWorker(vps, rollbackRequest(vps, { undoRun: 'nobody' }));
     assert.equal(next.result.outcome, 'unchanged', JSON.stringify(next.result));
@@ -74,7 +74,7 @@ describe('a run that is cut anywhere is repaired by the next one', () => {
   });
 
   for (const mark of ['"name":"fetch"', 'building v', '"name":"build"', '"cutting-over"', '"verifying"'])
-    test(`a worker killed -9 after ${mark}`, async () => {
+    test(`row 103: a worker killed -9 after ${mark}`, async () => {
       const load = vps.load(50);
       const before = (await vps.served())!.version;
       const version = `v${Date.now()}`;
@@ -94,7 +94,7 @@ describe('a run that is cut anywhere is repaired by the next one', () => {
       assert.ok(!existsSync(join(state, 'plan.json')));
     });
 
-  test("the VPS's PM2 daemon killed while a deploy is prepared: what PM2 saved is brought back", async () => {
+  test("row 103: the VPS's PM2 daemon killed while a deploy is prepared: what PM2 saved is brought back", async () => {
     const request = deployRequest(vps, origin.commit(appVersion('after-pm2')), { cutover: 'on-go' });
     startWorker(vps, request);
     const run = join(state, 'runs', `${request.run.id}.1.deploy`);

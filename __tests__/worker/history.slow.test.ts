@@ -149,7 +149,7 @@ describe('what is live, what was, and the way back', () => {
     await serves('v14');
   });
 
-  test('pruning keeps keep-releases, and a rollback still has its target', async () => {
+  test('row 104: pruning keeps keep-releases, and a rollback still has its target', async () => {
     for (const version of ['v15', 'v16', 'v17']) await deployed(push(version), { keepReleases: 2 });
     assert.equal(readdirSync(join(state, 'releases')).length, 2);
     const { result } = await runWorker(vps, rollbackRequest(vps, { to: 'previous' }));
