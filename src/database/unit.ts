@@ -91,7 +91,10 @@ export function historyRow(file: Pick<MigrationFile, 'version' | 'name' | 'sourc
     values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
 }
 
-/** Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client. */
+/**
+ * Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client.
+ * Our own lock belongs to the transaction: letting go of all locks of the session leaves it where it is.
+ */
 export const LEAVE_NOTHING = leaveNothing(undefined);
 
 /** The same, for a session that works as a role which a RESET ROLE would leave. */
@@ -101,11 +104,7 @@ export function leaveNothing(role: string | undefined): string {
   ${role === undefined ? '' : `execute ${literal(`set role ${identifier(role)}`)};`}
   execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
   execute 'discard temp'; execute 'discard sequences';
-  perform case when objsubid = 1
-      then pg_catalog.pg_advisory_unlock((classid::bigint << 32) | objid::bigint)
-      else pg_catalog.pg_advisory_unlock(classid::int, objid::int) end
-    from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()
-      and not (classid = 0 and objid = ${LOCK_KEY});`;
+  perform pg_catalog.pg_advisory_unlock_all();`;
 }
 
 /** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
