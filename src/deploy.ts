@@ -16,7 +16,7 @@ import { changesOf, decideRollback, firstFailure, mergeFacts, outcomeOf } from '
 import { backup } from './phases/backup.js';
 import { health, healthBaseline } from './phases/health.js';
 import { migrate } from './phases/migrate.js';
-import { type Look, plan } from './phases/plan.js';
+import { isOvertaken, type Look, plan } from './phases/plan.js';
 import { redeploy } from './phases/redeploy.js';
 import { rollback } from './phases/rollback.js';
 import { verify } from './phases/verify.js';
@@ -194,7 +194,8 @@ async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: Phas
     before = baseline;
     return found.report;
   });
-  if (planned.outcome === 'passed' && look) await change(tools, settings, walk, look, before);
+  if (planned.outcome === 'passed' && look && !look.hosts?.some(isOvertaken))
+    await change(tools, settings, walk, look, before);
   if (tools.signal.aborted) return;
   const decision = decideRollback(phases, before, settings.rollback.onFailure);
   if (decision.rollback) {

@@ -10,6 +10,8 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
   let stage: Stage;
   let leave: () => void = () => {};
   let left: Promise<void>;
+  let v1 = '';
+  let overtaken = '';
   let v2 = '';
 
   before(async () => {
@@ -113,7 +115,8 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
   });
 
   test('migrate, redeploy and rollback as separate steps of one run', async () => {
-    const v1 = stage.origin.head();
+    v1 = stage.origin.head();
+    overtaken = stage.origin.commit({ 'NOTES.md': 'between two versions\n' }, 'Between');
     v2 = pushVersion(stage.origin, 'v2', 'examples/changes/v2');
     const migrated = await succeeds('migrate', v2, 4);
     assert.deepEqual(JSON.parse(migrated.outputs.applied!), ['20250201000000']);
@@ -133,10 +136,19 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
   });
 
   test('a rerun of the same run changes nothing', async () => {
-    const rerun = await succeeds('deploy', stage.origin.git('rev-parse', 'HEAD~1').trim(), 2, {});
+    const rerun = await succeeds('deploy', v1, 2, {});
     assert.equal(rerun.outputs.outcome, 'success');
     assert.deepEqual(JSON.parse(rerun.outputs.applied!), []);
     assert.equal(await served(), 'v1');
+  });
+
+  test('row 118: a run that was overtaken is skipped, although the database is ahead of its files', async () => {
+    await succeeds('deploy', v2, 5, { ref: v2 });
+    assert.equal(await served(), 'v2');
+    const late = await succeeds('deploy', overtaken, 6);
+    assert.equal(late.outputs.outcome, 'skipped');
+    assert.match(late.log, /A newer commit is live already/);
+    assert.equal(await served(), 'v2');
   });
 
   test('the terminal door answers the same', async () => {

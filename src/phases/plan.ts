@@ -29,6 +29,16 @@ export async function plan(tools: Tools, settings: Settings): Promise<Look> {
       caught(() => lookAtHosts(tools, settings, record, look)),
     ]);
     if (tools.signal.aborted) throw new Cancelled();
+    if (look.hosts?.some(isOvertaken)) {
+      // Its migrations are older than those of the newer run too: what the database says of them is no fault.
+      record.facts.hosts = look.hosts.map(({ host }) => ({ host, outcome: 'skipped' }));
+      tools.log({
+        kind: 'warning',
+        problem: { message: 'A newer commit is live already: this one is not deployed.' },
+      });
+      record.summarise('A newer run is live already: there is nothing to do.');
+      return;
+    }
     const refusals = [...database, ...hosts];
     if (refusals.length > 0) {
       record.summarise('Nothing was changed.');
@@ -37,6 +47,11 @@ export async function plan(tools: Tools, settings: Settings): Promise<Look> {
     record.summarise(closing(look));
   });
   return { report, ...look };
+}
+
+/** True where a newer run has deployed to the host meanwhile; the database and the other hosts are left to it too. */
+export function isOvertaken({ facts }: HostLook): boolean {
+  return facts?.newerIsLive === true;
 }
 
 async function caught(work: () => Promise<Problem[]>): Promise<Problem[]> {

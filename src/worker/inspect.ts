@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Problem, problemsOf } from '../base/report.js';
-import { decideDeploy } from './decide.js';
+import { type DeployDecision, decideDeploy } from './decide.js';
 import { remove } from './files.js';
 import { fetchCommit, git, gitSays, hasCommit, isAncestor, type Repository } from './git.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
@@ -16,8 +16,9 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   const problem = await lookForCommit(found, { ...request, sha: request.sha });
   facts.shaOnRemote = problem === undefined;
   if (problem) facts.refusals.push(problem);
-  const refusal = await judgeCommit(found, { ...request, sha: request.sha });
-  if (refusal) facts.refusals.push(refusal);
+  const decision = await judgeCommit(found, { ...request, sha: request.sha });
+  if (decision.kind === 'refuse') facts.refusals.push(decision.problem);
+  if (decision.kind === 'newer-is-live') facts.newerIsLive = true;
   return facts;
 }
 
@@ -56,9 +57,9 @@ async function lookForCommit(
 async function judgeCommit(
   { facts, checkout, history }: Survey,
   request: InspectRequest & { sha: string },
-): Promise<Problem | undefined> {
+): Promise<DeployDecision> {
   const known = checkout !== undefined && (await hasCommit(checkout, request.sha));
-  const decision = decideDeploy({
+  return decideDeploy({
     sha: request.sha,
     explicit: request.explicit,
     attempt: request.run.attempt,
@@ -69,5 +70,4 @@ async function judgeCommit(
     history,
     envChanges: false,
   });
-  return decision.kind === 'refuse' ? decision.problem : undefined;
 }

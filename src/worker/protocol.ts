@@ -252,6 +252,8 @@ export interface HostFacts {
   liveSha?: string;
   liveRelease?: string;
   liveVerified: boolean;
+  /** The commit asked about is older than the live one and never was live: a newer run came first. */
+  newerIsLive?: true;
   /** The last verified release that a rollback would go to. */
   rollbackTarget?: { sha: string; release?: string };
   shaOnRemote?: boolean;
