@@ -47,7 +47,7 @@ test('row 129: a secret of the server is hidden wherever chunks cut it, and noth
 test('row 129: steps, warnings and results that quote a secret of the server', async () => {
   const { events } = await told(async (teller) => {
     await teller.step(
-      SECRET,
+      'build',
       async () => 1,
       () => `with ${SECRET}`,
     );
@@ -56,6 +56,28 @@ test('row 129: steps, warnings and results that quote a secret of the server', a
   });
   assert.equal(events.length, 3);
   assert.doesNotMatch(JSON.stringify(events), /5uX8|6f662d74/);
+});
+
+test('a secret that equals a word of ours changes no outcome, commit or name', async () => {
+  const { events } = await told((teller) => {
+    teller.hide(['deployed', 'a'.repeat(40)]);
+    const problem = { message: 'deployed badly' };
+    teller.event({
+      kind: 'ended',
+      result: { outcome: 'deployed', deployedSha: 'a'.repeat(40), problems: [problem], warnings: [] },
+    });
+  });
+  assert.deepEqual(events, [
+    {
+      kind: 'ended',
+      result: {
+        outcome: 'deployed',
+        deployedSha: 'a'.repeat(40),
+        problems: [{ message: '*** badly' }],
+        warnings: [],
+      },
+    },
+  ]);
 });
 
 test('the last words of a program stand before the step that it belongs to', async () => {

@@ -8,6 +8,7 @@ import { judgeEnvText } from './env-files.js';
 import { readText } from './files.js';
 import { gitSays, isAncestor, type Repository } from './git.js';
 import { askLoopback } from './health.js';
+import { hostSecrets, textSecrets } from './host-secrets.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import { releaseName } from './layout.js';
 import { keepLocalChanges } from './local-changes.js';
@@ -38,6 +39,11 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   const { request, env, teller, signal } = context;
   const result = emptyResult('failed', teller.warnings);
   const first = await survey(request.app, env);
+  teller.hide([
+    ...hostSecrets(first),
+    ...textSecrets(request.envFile ?? ''),
+    ...(request.fetchToken === undefined ? [] : [request.fetchToken]),
+  ]);
   const repaired = await repair({
     ...first,
     run: request.run,

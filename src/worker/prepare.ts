@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { envSecrets, isSecretName } from '../base/env-secrets.js';
 import { Failure } from '../base/report.js';
 import type { DeployContext } from './deploy.js';
-import { present, readText, writeAtomically } from './files.js';
+import { present, writeAtomically } from './files.js';
 import { firstStart } from './first-start.js';
 import { git, type Repository } from './git.js';
 import { releaseName } from './layout.js';
@@ -46,7 +45,6 @@ async function build(
   const { request, teller } = context;
   await refuseCollisions(found, repository, request.sha);
   const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
-  teller.hide(hostSecrets(found, envFiles, folder));
   writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
   const made =
     request.packedBuild === undefined
@@ -71,16 +69,6 @@ async function build(
   const paths = [...made, ...env];
   const stage = { release, sha: request.sha, folder, paths, envFiles, carriedChunks, port };
   return start === undefined ? stage : { ...stage, start };
-}
-
-/** What the host's environment files and PM2 hand to a build or an application, which may print it. */
-function hostSecrets(found: Survey, envFiles: readonly string[], folder: string): string[] {
-  const texts = envFiles.map((path) => readText(join(folder, path)) ?? '');
-  const byName = Object.entries(found.entry?.env ?? {})
-    .filter(([name]) => isSecretName(name))
-    .map(([, value]) => value);
-  // Of a file also whole lines: those of a key or certificate that goes over several.
-  return [...texts, ...texts.flatMap(envSecrets), ...byName];
 }
 
 const said = (command: string): string => command;

@@ -5,9 +5,11 @@ import { decideRollback } from './decide.js';
 import { present } from './files.js';
 import { git } from './git.js';
 import { probeDowntime } from './health.js';
+import { hostSecrets } from './host-secrets.js';
 import { type ReleaseRef, writeJournal } from './journal.js';
 import { currentLink } from './layout.js';
 import { keepLocalChanges } from './local-changes.js';
+import { keepOpenPages } from './output.js';
 import { dropPlan, type Plan, writePlan } from './plan.js';
 import { save } from './pm2.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
@@ -36,6 +38,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   const started = performance.now();
   const result = emptyResult('failed', teller.warnings);
   const first = await survey(request.app, env);
+  teller.hide(hostSecrets(first));
   const repaired = await repair({
     ...first,
     run: request.run,
@@ -82,6 +85,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   const port = found.facts.port!;
   const named = app.restartCommand === undefined;
   const before = found.entry?.instances ?? [];
+  keepOpenPages(found, plan.from, to, teller);
   const probe = probeDowntime(port);
   teller.event({ kind: 'state', state: 'putting-back' });
   writePlan(state, plan);

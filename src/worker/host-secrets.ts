@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+import { envSecrets, isSecretName } from '../base/env-secrets.js';
+import { findEnvFiles } from './env-files.js';
+import { readText } from './files.js';
+import type { Survey } from './survey.js';
+
+/**
+ * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
+ * it: the values in its environment files and in PM2's entry.
+ */
+export function hostSecrets(found: Survey): string[] {
+  const byName = Object.entries(found.entry?.env ?? {})
+    .filter(([name]) => isSecretName(name))
+    .map(([, value]) => value);
+  if (found.live === undefined) return byName;
+  const { live } = found;
+  const texts = findEnvFiles(live).map((path) => readText(join(live, path)) ?? '');
+  return [...byName, ...texts.flatMap(textSecrets)];
+}
+
+/** Of an environment file: its values, and its lines for a key or certificate that goes over several. */
+export function textSecrets(text: string): string[] {
+  return [text, ...envSecrets(text)];
+}
