@@ -51,6 +51,7 @@ describe('what is live, what was, and the way back', () => {
     assert.ok(events.some((event) => event.kind === 'state' && event.state === 'putting-back'));
     await serves('v1');
     await load.stop();
+    assert.ok(existsSync(join(vps.appPath, 'dist/static/app-v2.js')), 'chunks of open pages are kept');
     assert.ok(!readdirSync(join(state, 'releases')).some((name) => name.endsWith(sha.slice(0, 12))));
   });
 

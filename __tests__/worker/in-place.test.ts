@@ -56,6 +56,7 @@ describe('an existing checkout, cluster mode, 100 requests a second', () => {
     assert.deepEqual([failed, failures], [0, []], `of ${requests}`);
     assert.deepEqual(versions, ['v1', 'v2']);
     assert.equal((await vps.served())?.version, 'v1');
+    assert.ok(existsSync(join(vps.appPath, 'dist/static/app-v2.js')), 'chunks of open pages are kept');
     // About 2 seconds on an idle machine. On a busy one it grows with what PM2's own programs take.
     const budget = 3_000 + 10 * (await listingTime());
     const { rollbackMs = Number.POSITIVE_INFINITY } = back.result;

@@ -4,6 +4,7 @@ import type { DeployContext } from './deploy.js';
 import { git } from './git.js';
 import { type DowntimeProbe, probeDowntime } from './health.js';
 import { writeJournal } from './journal.js';
+import { keepOpenPages } from './output.js';
 import { dropPlan, type Plan, writePlan } from './plan.js';
 import { findEntry, type Instance, save } from './pm2.js';
 import type { RunResult } from './protocol.js';
@@ -134,6 +135,8 @@ async function putBack(
   try {
     const before = await instances(found);
     const { from } = plan;
+    const left = found.strategy === 'in-place' ? found.live : stage.folder;
+    if (from && left !== undefined) keepOpenPages({ ...found, live: left }, plan.to, from, teller);
     const health = await teller.step('put back', async () => {
       await undoPlan(tools, plan);
       if (from === undefined) return removeFirstStart(found, stage);

@@ -1,13 +1,15 @@
 import { existsSync, linkSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
-import { Failure, type Problem } from '../base/report.js';
+import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { findEnvFiles } from './env-files.js';
 import { isFolder, present } from './files.js';
 import { isTracked, type Repository, untrackedPaths } from './git.js';
 import { usesNext } from './install-and-build.js';
+import type { ReleaseRef } from './journal.js';
 import type { DeployRequest } from './protocol.js';
-import { readNote } from './releases.js';
+import { readNote, releaseFolder, writeNote } from './releases.js';
 import { readProject, type Survey } from './survey.js';
+import type { Teller } from './teller.js';
 
 /**
  * Finds what install and build made: everything in the stage that git does not track, without what the host
@@ -103,4 +105,29 @@ function filesBelow(root: string, below = ''): string[] {
     const path = join(below, item.name);
     return item.isDirectory() ? filesBelow(root, path) : item.isFile() ? [path] : [];
   });
+}
+
+/**
+ * Links the static files of the version that leaves into the one that comes back: until the reload is over the old
+ * programs still hand out pages that name them, and visitors have such pages open. Never stands in the way.
+ */
+export function keepOpenPages(
+  { state, live, releases }: Pick<Survey, 'state' | 'live' | 'releases'>,
+  from: ReleaseRef | undefined,
+  to: ReleaseRef,
+  teller: Teller,
+): void {
+  if (live === undefined) return;
+  try {
+    const notOwn = from === undefined ? [] : (readNote(state, from.release)?.carriedChunks ?? []);
+    const carried = carryChunks(live, releaseFolder(releases, to.release), notOwn);
+    const note = readNote(state, to.release);
+    if (note && carried.length > 0)
+      writeNote(state, to.release, { ...note, carriedChunks: [...note.carriedChunks, ...carried] });
+  } catch (error) {
+    teller.warn({
+      message: `The static files of the version that leaves could not be kept: ${problemsOf(error)[0]!.message}`,
+      next: 'A page that is open now may miss a script until it is loaded again.',
+    });
+  }
 }
