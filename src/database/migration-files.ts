@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
 import { Failure, type Problem } from '../base/report.js';
@@ -40,17 +41,22 @@ export async function readMigrationFiles(
   migrationsDir: string,
 ): Promise<MigrationFiles> {
   const folder = join(workingDirectory, migrationsDir);
-  const names = await listFolder(folder, migrationsDir);
+  const entries = await listFolder(folder, migrationsDir);
   const tree = (await realpath(workingDirectory)) + sep;
+  const fetched = await fetchAll(
+    await realpath(folder),
+    entries.filter(({ name }) => UP.test(name)),
+    tree,
+  );
   const found: MigrationFiles = { files: [], ignored: [], problems: [], warnings: [] };
   const downs = new Map<string, { file: string; source: string }>();
-  for (const name of names) {
+  for (const { name } of entries) {
     const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
     if (!UP.test(name)) {
       if (name.endsWith('.sql') || name.toLowerCase().includes('.sql')) found.ignored.push(name);
       continue;
     }
-    const read = await readOne(join(folder, name), file, name, tree, found);
+    const read = accept(fetched.get(name)!, file, name, found);
     if (!read) continue;
     if (DOWN.test(name)) downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
     else found.files.push({ ...splitName(name), file, ...read, afterHealth: isAfterHealth(read.source) });
@@ -70,13 +76,12 @@ export async function readMigrationFiles(
   return found;
 }
 
-async function listFolder(folder: string, shown: string): Promise<string[]> {
+async function listFolder(folder: string, shown: string): Promise<Dirent[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
     return entries
       .filter((entry) => !entry.isDirectory())
-      .map((entry) => entry.name)
-      .sort(byBytes);
+      .sort((one, other) => byBytes(one.name, other.name));
   } catch {
     throw new Failure({
       message: `migrations-dir: ${shown} is not a folder that can be read`,
@@ -95,46 +100,69 @@ function splitName(name: string): { version: string; name: string } {
   return { version: match[1]!, name: match[2]! };
 }
 
-async function readOne(
-  path: string,
+/** What the file system gave for one name. */
+type Fetched = Buffer | 'outside' | 'no file' | { code: string };
+
+/** So many files are open at once; one after the other, 10,000 of them take seconds. */
+const AT_ONCE = 64;
+
+async function fetchAll(
+  folder: string,
+  entries: readonly Dirent[],
+  tree: string,
+): Promise<Map<string, Fetched>> {
+  const fetched = new Map<string, Fetched>();
+  for (let from = 0; from < entries.length; from += AT_ONCE)
+    await Promise.all(
+      entries.slice(from, from + AT_ONCE).map(async (entry) => {
+        fetched.set(entry.name, await fetchOne(folder, entry, tree));
+      }),
+    );
+  return fetched;
+}
+
+async function fetchOne(folder: string, entry: Dirent, tree: string): Promise<Fetched> {
+  const path = join(folder, entry.name);
+  try {
+    // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
+    const target = entry.isFile() ? path : await realpath(path);
+    if (!target.startsWith(tree)) return 'outside';
+    if (!entry.isFile() && !(await stat(target)).isFile()) return 'no file';
+    return await readFile(target);
+  } catch (error) {
+    return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
+  }
+}
+
+/** The text of one file, or what is wrong with it. */
+function accept(
+  fetched: Fetched,
   file: string,
   name: string,
-  tree: string,
   found: MigrationFiles,
-): Promise<{ source: string; checksum: string } | undefined> {
+): { source: string; checksum: string } | undefined {
   const invisible = invisibleCharacter(name);
-  if (invisible) {
+  if (invisible)
     found.problems.push({
       message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
       next: 'Rename the file without it.',
     });
-    return undefined;
-  }
-  try {
-    const target = await realpath(path);
-    if (!target.startsWith(tree)) {
-      found.problems.push({
-        message: `${file} is a link that leads out of the project`,
-        next: 'Put the file itself into the folder.',
-      });
-      return undefined;
-    }
-    if (!(await stat(target)).isFile()) {
-      found.ignored.push(name);
-      return undefined;
-    }
-    const bytes = await readFile(target);
-    const source = decode(bytes, file, found);
-    return source === undefined
-      ? undefined
-      : { source, checksum: createHash('sha256').update(bytes).digest('hex') };
-  } catch (error) {
+  else if (fetched === 'outside')
     found.problems.push({
-      message: `${file} cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'error'}`,
+      message: `${file} is a link that leads out of the project`,
+      next: 'Put the file itself into the folder.',
+    });
+  else if (fetched === 'no file') found.ignored.push(name);
+  else if ('code' in fetched)
+    found.problems.push({
+      message: `${file} cannot be read: ${fetched.code}`,
       next: 'Check the file and its permissions.',
     });
-    return undefined;
+  else {
+    const source = decode(fetched, file, found);
+    if (source !== undefined) return { source, checksum: createHash('sha256').update(fetched).digest('hex') };
   }
+  return undefined;
 }
 
 /** The text of a file that is UTF-8 without NUL; anything else is a problem with its place. */
