@@ -166,7 +166,7 @@ function runShell(command: string, cwd: string, env: Record<string, string>): Pr
 }
 
 /** One answer over a connection of its own, as a proxy without keep-alive asks. */
-function ask(port: number, path: string): Promise<{ status: number; body: string }> {
+export function ask(port: number, path: string): Promise<{ status: number; body: string }> {
   return new Promise((done, fail) => {
     const asked = request({ host: '127.0.0.1', port, path, agent: false, timeout: 15_000 }, (response) => {
       let body = '';
