@@ -77,11 +77,13 @@ took turns with each other, with the shortest and the longest in brackets. Machi
 compare the figures of one table with each other, never with those of another run.
 `;
 
-/** Replaces one section of docs/benchmarks.md, and leaves the others as they are. */
-export function writeSection(name: string, title: string, text: string): void {
+/** Replaces one section of docs/benchmarks.md, and leaves the others as they are. `made`: the benchmark and its arguments. */
+export function writeSection(made: string, title: string, text: string): void {
   const document = existsSync(FILE) ? readFileSync(FILE, 'utf8') : HEAD;
-  const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
-  const section = `${open}\n## ${title}\n\n${text.trim()}\n\n\`node build/bench/${name}.js\` on ${machine()}.\n${close}`;
+  const [open, close] = [`<!-- ${title} -->`, `<!-- /${title} -->`];
+  const [name, ...args] = made.split(' ');
+  const command = [`node build/bench/${name}.js`, ...args].join(' ');
+  const section = `${open}\n## ${title}\n\n${text.trim()}\n\n\`${command}\` on ${machine()}.\n${close}`;
   const [from, to] = [document.indexOf(open), document.indexOf(close)];
   const changed =
     from === -1

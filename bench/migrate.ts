@@ -1,6 +1,6 @@
 /**
  * Migrations side by side with what users would take instead: whole processes, over a connection without and with
- * 50 ms of round trip, waiting turns counted by a proxy. `node build/bench/migrate.js [rounds]`.
+ * 50 ms of round trip, waiting turns counted by a proxy. `node build/bench/migrate.js [rounds] [part of a title]`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { interleaved, median, spread, table, timed, writeSection } from './measu
 import { allPeers, type Peer } from './peers.js';
 
 const rounds = Number(process.argv[2] ?? 3);
+const wanted = process.argv[3] ?? '';
 
 interface Scenario {
   title: string;
@@ -147,6 +148,10 @@ function tableOf(results: Map<string, Measured[]>): string {
   return table(['', 'turns', 'time', 'to the first row'], rows);
 }
 
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
+const ABOUT = `Whole processes, from start to exit, through a proxy that counts turns: how often the client had to wait for the
+server (logging in takes three). Each migration creates one table, and every run is checked to have made all of them.`;
+
 const server = await startPostgres();
 const proxies = {
   0: await startFaultProxy({ target: server.port }),
@@ -154,22 +159,17 @@ const proxies = {
 };
 try {
   const peers = await allPeers();
-  const parts: string[] = [];
-  for (const scenario of SCENARIOS) {
+  for (const scenario of SCENARIOS.filter(({ title }) => title.includes(wanted))) {
     console.log(`${scenario.title} ...`);
     const subjects = await subjectsOf(scenario, peers, server, proxies[scenario.turn]);
     const repeats = scenario.slow ? Math.ceil(rounds / 2) : rounds;
     const results = await interleaved(repeats, subjects);
-    parts.push(`### ${scenario.title} (${repeats} rounds)\n\n${tableOf(results)}`);
-    console.log(parts[parts.length - 1]);
+    const text = tableOf(results);
+    console.log(text);
+    // Written at once: the whole takes a while, and what was measured stands.
+    const name = `migrate ${rounds} '${scenario.title}'`;
+    writeSection(name, `Migrations: ${scenario.title}`, `${ABOUT} ${count(repeats, 'round')}.\n\n${text}`);
   }
-  writeSection(
-    'migrate',
-    'Migrations',
-    `Whole processes, from start to exit, over a proxy that counts turns: how often the client had to wait for the server
-(logging in takes three). Each migration creates one table; every run is checked to have made all of them. PostgreSQL
-${server.version}.\n\n${parts.join('\n\n')}`,
-  );
 } finally {
   for (const proxy of Object.values(proxies)) await proxy.stop();
   await server.stop();

@@ -78,7 +78,7 @@ try {
     console.log(rows[rows.length - 1]!.join('  '));
   }
   writeSection(
-    'schema',
+    `schema ${rounds}`,
     'Verification and fingerprint',
     `One message each, on a connection that stands: what a schema of this size adds to a deploy. ${rounds} rounds.\n\n${table(
       ['tables', 'objects', 'verify all of them', 'fingerprint', 'look for drift'],

@@ -104,7 +104,7 @@ try {
   const text = `From the start of the process to its first network call: reading and checking all inputs is in it, and
 loading what talks to the network. ${rounds} rounds.\n\n${table(['', 'to the first call', 'over the empty one'], rows)}\n\n${sizes()}`;
   console.log(text);
-  writeSection('startup', 'Start-up and size', text);
+  writeSection(`startup ${rounds}`, 'Start-up and size', text);
 } finally {
   network.close();
   rmSync(folder, { recursive: true, force: true });
