@@ -1,6 +1,7 @@
 /** A TCP proxy that produces the faults of networks: cut, reset, swallowed and dripping connections; it counts flights. */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { reset } from './reset.js';
 
 export interface FaultProxy {
   readonly port: number;
@@ -56,7 +57,7 @@ export async function startFaultProxy({ target, latency = 0 }: FaultProxyOptions
     }
     pairs.delete(pair);
     for (const socket of [pair.client, pair.server]) {
-      if (how === 'reset') socket.resetAndDestroy();
+      if (how === 'reset') reset(socket);
       else socket.end();
     }
   };
@@ -85,7 +86,7 @@ export async function startFaultProxy({ target, latency = 0 }: FaultProxyOptions
           const { how } = onRequest;
           onRequest = undefined;
           // The request has left; an orderly end of the server's side would let it finish too.
-          if (how === 'reset') client.resetAndDestroy();
+          if (how === 'reset') reset(client);
           else if (how === 'end') client.end();
           pair.silent = true;
           client.removeAllListeners('data');

@@ -20,6 +20,7 @@ import ssh2, {
   type ServerChannel,
   type Session,
 } from 'ssh2';
+import { reset } from './reset.js';
 
 /**
  * An SSH server on 127.0.0.1 that really runs what it is sent: OpenSSH's sshd where it is installed, otherwise
@@ -283,7 +284,7 @@ async function startEmbedded(parts: Parts): Promise<Running> {
   const dropConnections = async (): Promise<void> => {
     const open = [...sockets];
     const closed = open.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
-    for (const socket of open) socket.resetAndDestroy();
+    for (const socket of open) reset(socket);
     await Promise.all(closed);
   };
   return {

@@ -1,4 +1,5 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { reset } from './reset.js';
 
 /** A TCP proxy that can cut, freeze and count what goes through it. */
 export interface Wire {
@@ -25,7 +26,7 @@ export async function startWire(target: { host: string; port: number }): Promise
   const server = createServer({ noDelay: true }, (near) => {
     made++;
     near.on('error', () => {});
-    if (refusing) return void near.resetAndDestroy();
+    if (refusing) return reset(near);
     const far = connect({ ...target, noDelay: true });
     const pair: [Socket, Socket] = [near, far];
     pairs.add(pair);
@@ -64,13 +65,4 @@ export async function startWire(target: { host: string; port: number }): Promise
       await closed;
     },
   };
-}
-
-/**
- * Breaks a connection with RST. One whose end is on its way already is closed instead: libuv refuses to reset it, and
- * Node 20 would then wait at its own exit, for ever and busily, for a handle that nobody closes.
- */
-function reset(socket: Socket): void {
-  if (socket.writableEnded) socket.destroy();
-  else socket.resetAndDestroy();
 }
