@@ -1,10 +1,142 @@
 /******/ (() => { // webpackBootstrap
 /******/ 	"use strict";
+/******/ 	var __webpack_modules__ = ({
+
+/***/ 67:
+/***/ ((module) => {
+
+module.exports = require("node:http");
+
+/***/ }),
+
+/***/ 708:
+/***/ ((module) => {
+
+module.exports = require("node:https");
+
+/***/ }),
+
+/***/ 30:
+/***/ ((module) => {
+
+module.exports = require("node:net");
+
+/***/ }),
+
+/***/ 692:
+/***/ ((module) => {
+
+module.exports = require("node:tls");
+
+/***/ }),
+
+/***/ 522:
+/***/ ((module) => {
+
+module.exports = require("node:zlib");
+
+/***/ })
+
+/******/ 	});
+/************************************************************************/
+/******/ 	// The module cache
+/******/ 	var __webpack_module_cache__ = {};
+/******/ 	
+/******/ 	// The require function
+/******/ 	function __nccwpck_require__(moduleId) {
+/******/ 		// Check if module is in cache
+/******/ 		var cachedModule = __webpack_module_cache__[moduleId];
+/******/ 		if (cachedModule !== undefined) {
+/******/ 			return cachedModule.exports;
+/******/ 		}
+/******/ 		// Create a new module (and put it into the cache)
+/******/ 		var module = __webpack_module_cache__[moduleId] = {
+/******/ 			// no module.id needed
+/******/ 			// no module.loaded needed
+/******/ 			exports: {}
+/******/ 		};
+/******/ 	
+/******/ 		// Execute the module function
+/******/ 		var threw = true;
+/******/ 		try {
+/******/ 			__webpack_modules__[moduleId](module, module.exports, __nccwpck_require__);
+/******/ 			threw = false;
+/******/ 		} finally {
+/******/ 			if(threw) delete __webpack_module_cache__[moduleId];
+/******/ 		}
+/******/ 	
+/******/ 		// Return the exports of the module
+/******/ 		return module.exports;
+/******/ 	}
+/******/ 	
+/************************************************************************/
+/******/ 	/* webpack/runtime/asset-relocator-loader */
+/******/ 	if (typeof __nccwpck_require__ !== 'undefined') __nccwpck_require__.ab = __dirname + "/";
+/******/ 	
+/******/ 	/* webpack/runtime/create fake namespace object */
+/******/ 	(() => {
+/******/ 		var getProto = Object.getPrototypeOf ? (obj) => (Object.getPrototypeOf(obj)) : (obj) => (obj.__proto__);
+/******/ 		var leafPrototypes;
+/******/ 		// create a fake namespace object
+/******/ 		// mode & 1: value is a module id, require it
+/******/ 		// mode & 2: merge all properties of value into the ns
+/******/ 		// mode & 4: return value when already ns object
+/******/ 		// mode & 16: return value when it's Promise-like
+/******/ 		// mode & 8|1: behave like require
+/******/ 		__nccwpck_require__.t = function(value, mode) {
+/******/ 			if(mode & 1) value = this(value);
+/******/ 			if(mode & 8) return value;
+/******/ 			if(typeof value === 'object' && value) {
+/******/ 				if((mode & 4) && value.__esModule) return value;
+/******/ 				if((mode & 16) && typeof value.then === 'function') return value;
+/******/ 			}
+/******/ 			var ns = Object.create(null);
+/******/ 			__nccwpck_require__.r(ns);
+/******/ 			var def = {};
+/******/ 			leafPrototypes = leafPrototypes || [null, getProto({}), getProto([]), getProto(getProto)];
+/******/ 			for(var current = mode & 2 && value; typeof current == 'object' && !~leafPrototypes.indexOf(current); current = getProto(current)) {
+/******/ 				Object.getOwnPropertyNames(current).forEach((key) => (def[key] = () => (value[key])));
+/******/ 			}
+/******/ 			def['default'] = () => (value);
+/******/ 			__nccwpck_require__.d(ns, def);
+/******/ 			return ns;
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/define property getters */
+/******/ 	(() => {
+/******/ 		// define getter functions for harmony exports
+/******/ 		__nccwpck_require__.d = (exports, definition) => {
+/******/ 			for(var key in definition) {
+/******/ 				if(__nccwpck_require__.o(definition, key) && !__nccwpck_require__.o(exports, key)) {
+/******/ 					Object.defineProperty(exports, key, { enumerable: true, get: definition[key] });
+/******/ 				}
+/******/ 			}
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/hasOwnProperty shorthand */
+/******/ 	(() => {
+/******/ 		__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/make namespace object */
+/******/ 	(() => {
+/******/ 		// define __esModule on exports
+/******/ 		__nccwpck_require__.r = (exports) => {
+/******/ 			if(typeof Symbol !== 'undefined' && Symbol.toStringTag) {
+/******/ 				Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
+/******/ 			}
+/******/ 			Object.defineProperty(exports, '__esModule', { value: true });
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/************************************************************************/
 var __webpack_exports__ = {};
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/report.js
+;// CONCATENATED MODULE: ./compiled/src/base/report.js
 /**
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
@@ -50,7 +182,7 @@ function problemsOf(error) {
 
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/files.js
+;// CONCATENATED MODULE: ./compiled/src/worker/files.js
 
 
 /** Writes a file so that a reader, or a power cut, sees the old content or the new, never a part. */
@@ -139,7 +271,7 @@ function deviceOf(path) {
     return (0,external_node_fs_namespaceObject.statSync)(at).dev;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/retry.js
+;// CONCATENATED MODULE: ./compiled/src/base/retry.js
 
 /** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
 function pause(milliseconds, signal) {
@@ -183,7 +315,7 @@ async function retry(options, work) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/proc.js
+;// CONCATENATED MODULE: ./compiled/src/worker/proc.js
 
 /** What Linux tells about running programs, from /proc; everything undefined where it cannot be read. */
 /** Identifies a program across the re-use of its id: start time in clock ticks since the host's start. */
@@ -298,7 +430,7 @@ function descendsFrom(pid, ancestors) {
     return false;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/run-folder.js
+;// CONCATENATED MODULE: ./compiled/src/worker/run-folder.js
 
 
 
@@ -310,6 +442,14 @@ function runFolderOf(state, run, task) {
             throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
     const name = [run.id, String(run.attempt), task, ...(run.invocation ? [run.invocation] : [])].join('.');
     return runFolderAt((0,external_node_path_namespaceObject.join)(state.runs, name));
+}
+/** The folders of all invocations of one run, attempt and task. */
+function runFoldersOf(state, run, task) {
+    const first = (0,external_node_path_namespaceObject.basename)(runFolderOf(state, run, task).path);
+    const names = (0,external_node_fs_namespaceObject.existsSync)(state.runs) ? (0,external_node_fs_namespaceObject.readdirSync)(state.runs) : [];
+    return names
+        .filter((name) => name === first || name.startsWith(`${first}.`))
+        .map((name) => runFolderAt((0,external_node_path_namespaceObject.join)(state.runs, name)));
 }
 function runFolderAt(path) {
     return {
@@ -385,7 +525,7 @@ function silence(folder) {
 
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/shell.js
+;// CONCATENATED MODULE: ./compiled/src/base/shell.js
 /** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
 function quote(word) {
     if (word.includes('\0'))
@@ -399,7 +539,7 @@ function commandLine(...words) {
     return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/state.js
+;// CONCATENATED MODULE: ./compiled/src/worker/state.js
 
 
 
@@ -485,7 +625,7 @@ function isWritable(path) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/follow.js
+;// CONCATENATED MODULE: ./compiled/src/worker/follow.js
 
 
 
@@ -543,10 +683,17 @@ async function appearing(request, home) {
         await pause(BETWEEN_LOOKS);
     }
 }
+/** Without an invocation (after the action was killed, which alone knew it) the one that is at work is meant. */
 function findRun(request, task, home) {
     const state = findStateFolder(request.app.appPath, home);
-    const folder = state && runFolderOf(state, request.run, task);
-    return folder && (0,external_node_fs_namespaceObject.existsSync)(folder.worker) ? folder : undefined;
+    if (!state)
+        return undefined;
+    const folder = runFolderOf(state, request.run, task);
+    if ((0,external_node_fs_namespaceObject.existsSync)(folder.worker))
+        return folder;
+    return request.run.invocation === undefined
+        ? runFoldersOf(state, request.run, task).find(workerLives)
+        : undefined;
 }
 /** Whole events after `offset`; a line that is still being written is left for the next look. */
 function readEvents(file, offset) {
@@ -602,11 +749,7 @@ function isPastCutover(folder) {
     return readEvents(folder.events, 0).some(({ event }) => event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state));
 }
 
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-;// CONCATENATED MODULE: external "node:https"
-const external_node_https_namespaceObject = require("node:https");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/html.js
+;// CONCATENATED MODULE: ./compiled/src/web/html.js
 /** Elements whose content is text up to their own end tag, whatever it looks like. */
 const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
 const SPACE = new Set([' ', '\t', '\n', '\r', '\f']);
@@ -724,7 +867,7 @@ function isLetter(character) {
     return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/judge-body.js
+;// CONCATENATED MODULE: ./compiled/src/web/judge-body.js
 
 /** Words of a status field (or of a short text) that mean trouble; compared in lower case, dashes as blanks. */
 const SICK = new Set(('error|errors|err|fail|failed|failing|failure|fatal|critical|crit|unhealthy|not healthy|sick|bad|broken|' +
@@ -915,7 +1058,7 @@ function isRecord(value) {
     return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/loopback.js
+;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
 /** True for names and addresses of the machine itself, also bracketed as in a URL. */
 function isLoopback(host) {
     const name = host.replace(/^\[|\]$/g, '').toLowerCase();
@@ -925,7 +1068,7 @@ function isLoopback(host) {
         /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/assets.js
+;// CONCATENATED MODULE: ./compiled/src/web/assets.js
 
 
 
@@ -993,7 +1136,7 @@ function judgeAsset(answer) {
     return undefined;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/redirects.js
+;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
 
 /** Redirects of the root page that are followed at most. */
 const MOST_REDIRECTS = 3;
@@ -1080,13 +1223,7 @@ function withoutFragment(url) {
     return url.origin + url.pathname + url.search;
 }
 
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = require("node:net");
-;// CONCATENATED MODULE: external "node:tls"
-const external_node_tls_namespaceObject = require("node:tls");
-;// CONCATENATED MODULE: external "node:zlib"
-const external_node_zlib_namespaceObject = require("node:zlib");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/duration.js
+;// CONCATENATED MODULE: ./compiled/src/base/duration.js
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 /** Milliseconds of `500ms`, `10s`, `5m`, `1h`; undefined for anything else (no bare numbers, no mixed units). */
 function parseDuration(text) {
@@ -1111,7 +1248,7 @@ function formatDuration(milliseconds) {
         : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/request-words.js
+;// CONCATENATED MODULE: ./compiled/src/web/request-words.js
 
 /** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
 function certificateWords(code, days) {
@@ -1159,11 +1296,7 @@ function connectionWords(code, part) {
         : { fault: 'cut', words: `the connection was closed without an answer${told}` };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/request.js
-
-
-
-
+;// CONCATENATED MODULE: ./compiled/src/web/request.js
 
 
 const DAY = 86_400_000;
@@ -1181,6 +1314,16 @@ class NoAnswer extends Error {
         this.code = about.code;
         this.certificateDays = about.days;
     }
+}
+/** Loaded with the first request: together they take as long to load as all of the action. */
+async function loadProtocols() {
+    const [http, net, tls, zlib] = await Promise.all([
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 67, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 30, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 692, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 522, 23)),
+    ]);
+    return { http, net, tls, zlib };
 }
 function startJourney() {
     const started = performance.now();
@@ -1205,13 +1348,14 @@ function startJourney() {
  * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
  */
 async function get(url, options) {
+    const protocols = await loadProtocols();
     const journey = startJourney();
     // An address needs no name server.
     if (isAddress(bareHost(url)))
         journey.part = 'connect';
     if (options.signal?.aborted)
         throw new Cancelled();
-    const socket = request_open(url);
+    const socket = request_open(protocols, url);
     let stop = () => { };
     const stopped = new Promise((_, reject) => {
         stop = reject;
@@ -1223,10 +1367,10 @@ async function get(url, options) {
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
         const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
-        const response = await Promise.race([stopped, ask(socket, url, options.headers ?? {})]);
+        const response = await Promise.race([stopped, ask(protocols, socket, url, options.headers ?? {})]);
         journey.reached('first-byte');
         const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
-        const { body, whole } = unpack(read, response.headers['content-encoding'], options.bodyLimit);
+        const { body, whole } = unpack(protocols, read, response.headers['content-encoding'], options.bodyLimit);
         journey.timings.total = journey.elapsed();
         return {
             status: response.statusCode ?? 0,
@@ -1247,7 +1391,7 @@ async function get(url, options) {
         socket.destroy();
     }
 }
-function request_open(url) {
+function request_open({ net, tls }, url) {
     const host = bareHost(url);
     const secure = url.protocol === 'https:';
     const target = {
@@ -1257,10 +1401,10 @@ function request_open(url) {
         autoSelectFamilyAttemptTimeout: 500,
     };
     if (!secure)
-        return (0,external_node_net_namespaceObject.connect)(target);
+        return net.connect(target);
     // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
     // anything is sent. This also holds where the environment switches verification off.
-    return (0,external_node_tls_namespaceObject.connect)({
+    return tls.connect({
         ...target,
         rejectUnauthorized: false,
         ALPNProtocols: ['http/1.1'],
@@ -1289,7 +1433,7 @@ function connected(socket, url, journey) {
             else
                 reject(certificateError(socket, days, journey));
         });
-        socket.once('close', () => reject(new Error('closed')));
+        socket.once('close', () => reject(new Closed()));
     });
 }
 function certificateDays(socket) {
@@ -1306,9 +1450,9 @@ function certificateError(socket, days, journey) {
         days,
     });
 }
-function ask(socket, url, headers) {
+function ask({ http }, socket, url, headers) {
     return new Promise((resolve, reject) => {
-        const request = (0,external_node_http_namespaceObject.request)({
+        const request = http.request({
             method: 'GET',
             host: url.hostname,
             path: url.pathname + url.search,
@@ -1343,16 +1487,16 @@ function readBody(response, limit) {
                 done(false);
         });
         response.once('end', () => done(true));
-        response.once('close', () => reject(new Error('closed')));
+        response.once('close', () => reject(new Closed()));
     });
 }
 /** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
-function unpack(read, encoding, limit) {
+function unpack({ zlib }, read, encoding, limit) {
     const unpackers = {
-        gzip: external_node_zlib_namespaceObject.gunzipSync,
-        'x-gzip': external_node_zlib_namespaceObject.gunzipSync,
-        deflate: external_node_zlib_namespaceObject.inflateSync,
-        br: external_node_zlib_namespaceObject.brotliDecompressSync,
+        gzip: zlib.gunzipSync,
+        'x-gzip': zlib.gunzipSync,
+        deflate: zlib.inflateSync,
+        br: zlib.brotliDecompressSync,
     };
     const unpacker = unpackers[(encoding ?? '').trim().toLowerCase()];
     if (unpacker === undefined || read.body.length === 0)
@@ -1367,11 +1511,17 @@ function unpack(read, encoding, limit) {
 function timeoutError(journey, timeout) {
     return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
 }
-/** Any error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
+/** The other side closed the connection before its part was done. */
+class Closed extends Error {
+}
+/** An error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
 function explain(error, journey) {
     if (error instanceof NoAnswer || error instanceof Cancelled)
         return error;
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    // Anything else is a mistake in here, and must not pass for a fault of the server.
+    if (code === undefined && !(error instanceof Closed))
+        return error;
     const { fault, words } = connectionWords(code, journey.part);
     return new NoAnswer(words, { fault, timings: journey.timings, code });
 }
@@ -1386,7 +1536,7 @@ function round(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/checks.js
+;// CONCATENATED MODULE: ./compiled/src/web/checks.js
 
 
 
@@ -1543,7 +1693,7 @@ async function badAssets(urls, headers, ask) {
 
 ;// CONCATENATED MODULE: external "node:events"
 const external_node_events_namespaceObject = require("node:events");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/poll.js
+;// CONCATENATED MODULE: ./compiled/src/web/poll.js
 
 
 
@@ -1642,9 +1792,7 @@ function finding(course, successes) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/probe.js
-
-
+;// CONCATENATED MODULE: ./compiled/src/web/probe.js
 
 
 /**
@@ -1685,10 +1833,10 @@ const LIGHT = {
  * True where the URL answers at all (any status below 500) within `timeout` milliseconds. Very light: nothing is
  * judged and no body is read, so that it can be asked many times a second during a cutover. Never rejects.
  */
-function answers(url, timeout) {
+async function answers(url, timeout) {
+    const protocol = url.startsWith('https:') ? await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 708, 23)) : await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 67, 23));
     return new Promise((resolve) => {
-        const send = url.startsWith('https:') ? external_node_https_namespaceObject.request : external_node_http_namespaceObject.request;
-        const request = send(url, LIGHT);
+        const request = protocol.request(url, LIGHT);
         const done = (answer) => {
             clearTimeout(timer);
             request.destroy();
@@ -1737,7 +1885,7 @@ function factOf(from, { name, ok, attempts, look }) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/health.js
+;// CONCATENATED MODULE: ./compiled/src/worker/health.js
 
 
 /** Asks the application on loopback until every check is good, or the deadline is over. */
@@ -1794,7 +1942,7 @@ function probeDowntime(port) {
 
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/releases.js
+;// CONCATENATED MODULE: ./compiled/src/worker/releases.js
 
 
 
@@ -1851,7 +1999,7 @@ function prunable(releases, history, keep, isAvailable) {
     return releases.filter((release) => !spared.has(release));
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/decide.js
+;// CONCATENATED MODULE: ./compiled/src/worker/decide.js
 
 
 /** Whether a commit may be deployed now, from what is live and what the journal remembers. */
@@ -1942,7 +2090,7 @@ function undoTarget(runId, history, isAvailable) {
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/program.js
+;// CONCATENATED MODULE: ./compiled/src/worker/program.js
 
 
 const MOST_KEPT = 16 * 1_048_576;
@@ -2069,7 +2217,7 @@ function groupLives(leader) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/toolbox.js
+;// CONCATENATED MODULE: ./compiled/src/worker/toolbox.js
 
 
 
@@ -2157,7 +2305,7 @@ function found(tools, [name, ...args]) {
     return [file, ...args];
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/git.js
+;// CONCATENATED MODULE: ./compiled/src/worker/git.js
 
 
 const GIT_ENV = {
@@ -2310,77 +2458,7 @@ function firstFatal(said) {
     return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/entry-traps.js
-
-const PACKAGE_MANAGERS = new Set([
-    'pnpm',
-    'pnpm.cjs',
-    'npm',
-    'npm-cli.js',
-    'npx',
-    'yarn',
-    'yarn.js',
-    'bun',
-    'bunx',
-]);
-/** True where PM2 runs a package manager or a shell, which in turn runs the application. */
-function runsThroughWrapper(entry) {
-    const name = (0,external_node_path_namespaceObject.basename)(entry.script);
-    return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
-}
-const isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
-/** What makes a deploy through this entry impossible. */
-function entryRefusals(entry, { appName, appPath, layout }) {
-    if (isBelow(entry.cwd, appPath))
-        return [];
-    const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
-    return [
-        {
-            message: pinned
-                ? `The PM2 entry "${appName}" is pinned to one release: its cwd is ${entry.cwd}, not ${appPath}. A reload would go on serving that release.`
-                : `The PM2 entry "${appName}" runs in ${entry.cwd}, which is not below app-path ${appPath}.`,
-            next: pinned
-                ? `Run once on the server: pm2 delete ${appName}, then cd ${appPath} and start it from there (a short gap), then pm2 save.`
-                : 'Correct app-path or app-name.',
-        },
-    ];
-}
-/** What does not stop a deploy but will hurt, each with its fix. Facts measured with PM2 7. */
-function entryTraps(entry, { appName, next }) {
-    const traps = [];
-    const wrapper = runsThroughWrapper(entry);
-    const script = next ? 'script: "node_modules/next/dist/bin/next", args: "start"' : 'the script itself';
-    if (wrapper)
-        traps.push({
-            message: entry.mode === 'cluster'
-                ? `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)} in cluster mode; it cannot share the port that way, and reloads flap for many seconds.`
-                : `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)}, not the application: signals reach only the wrapper, and each reload is a gap.`,
-            next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
-        });
-    if (entry.mode === 'fork' && !wrapper)
-        traps.push({
-            message: 'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
-            next: `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
-        });
-    if (entry.waitReady && next)
-        traps.push({
-            message: 'wait_ready is on, but "next start" never says that it is ready: each reload waits for listen_timeout.',
-            next: 'Remove wait_ready from the ecosystem file.',
-        });
-    if ((entry.killTimeout ?? 1_600) < 5_000)
-        traps.push({
-            message: `kill_timeout is ${entry.killTimeout ?? 1_600} ms: requests that take longer are cut at each reload.`,
-            next: 'Set kill_timeout: 10000 in the ecosystem file.',
-        });
-    if (entry.watch)
-        traps.push({
-            message: 'watch is on: PM2 restarts the application whenever a file changes, also in the middle of a cutover.',
-            next: 'Set watch: false.',
-        });
-    return traps;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/env-files.js
+;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
 
 
 
@@ -2482,7 +2560,7 @@ function carryEnvFiles(from, to, paths) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/install-and-build.js
+;// CONCATENATED MODULE: ./compiled/src/worker/install-and-build.js
 const LOCK_FILES = [
     ['pnpm-lock.yaml', 'pnpm'],
     ['package-lock.json', 'npm'],
@@ -2532,7 +2610,7 @@ function usesNext({ packageJson }) {
     return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/journal.js
+;// CONCATENATED MODULE: ./compiled/src/worker/journal.js
 
 function readJournal(folder) {
     return parseJournal(readText(folder.journal) ?? '');
@@ -2635,7 +2713,7 @@ function markBad(history, to, from) {
         history.badShas.add(from.sha);
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/layout.js
+;// CONCATENATED MODULE: ./compiled/src/worker/layout.js
 
 
 
@@ -2681,7 +2759,7 @@ function releaseName(sha, now) {
     return `${time}-${sha.slice(0, 12)}`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/lock.js
+;// CONCATENATED MODULE: ./compiled/src/worker/lock.js
 
 
 
@@ -2767,7 +2845,7 @@ function tryFlock(fd) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/pm2.js
+;// CONCATENATED MODULE: ./compiled/src/worker/pm2.js
 
 
 
@@ -2827,9 +2905,16 @@ function parseList(output) {
         }
     }
     throw new Failure({
-        message: `pm2 jlist did not answer with a list: ${lastLines(output, 2).slice(0, 200)}`,
+        message: `pm2 jlist did not answer with a list: ${noticesIn(output)}`,
         next: 'Run "pm2 jlist" on the server as the user of the SSH connection; "pm2 update" cures a daemon of another version.',
     });
+}
+/** The end of what PM2 said, without any part of its list: that holds every value of the environments. */
+function noticesIn(output) {
+    const notices = output
+        .split('\n')
+        .filter((line) => line.length < 300 && !/"\s*:|^\s*[[{]\s*[{"]/.test(line));
+    return lastLines(notices.join('\n'), 2);
 }
 function applicationEnvironment(value) {
     if (typeof value !== 'object' || value === null)
@@ -2848,13 +2933,18 @@ async function findEntry(tools, name) {
     const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
     if (code !== 0)
         throw new Failure({
-            message: `pm2 jlist failed: ${lastLines(tail, 2)}`,
+            message: `pm2 jlist failed: ${noticesIn(tail)}`,
             next: 'Run it by hand on the server.',
         });
     return entryIn(stdout, name);
 }
 function pm2Home(tools) {
     return tools.env.PM2_HOME ?? (0,external_node_path_namespaceObject.join)(tools.home, '.pm2');
+}
+/** True where the application is among what `pm2 save` wrote last. The file also holds every environment value. */
+function isSaved(tools, name) {
+    const saved = readJson((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'dump.pm2'));
+    return Array.isArray(saved) && saved.some((item) => item.name === name);
 }
 /** The id of this user's PM2 daemon, as PM2 wrote it. */
 function daemonPid(tools) {
@@ -2929,20 +3019,7 @@ function withPort(args, port) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/survey.js
-
-
-
-
-
-
-
-
-
-
-
-
-
+;// CONCATENATED MODULE: ./compiled/src/worker/room.js
 
 
 
@@ -2951,6 +3028,212 @@ function withPort(args, port) {
 const LEAST_FREE_BYTES = 512 * 1_048_576;
 const LEAST_FREE_INODES = 20_000;
 const LITTLE_MEMORY = 512 * 1_048_576;
+/** What is free on the disk of the application, and of the memory. */
+function room(appPath) {
+    let at = appPath;
+    while (!isFolder(at))
+        at = (0,external_node_path_namespaceObject.dirname)(at);
+    const disk = (0,external_node_fs_namespaceObject.statfsSync)(at);
+    return {
+        freeBytes: disk.bavail * disk.bsize,
+        // File systems without a fixed number of inodes (btrfs) say 0 of 0.
+        ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
+        memoryBytes: availableMemory(),
+    };
+}
+function availableMemory() {
+    const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
+    return kilobytes === undefined ? (0,external_node_os_namespaceObject.freemem)() : Number(kilobytes) * 1_024;
+}
+/** Room that is too little for a second copy, or for a build. Pure over the facts. */
+function judgeRoom(facts, appPath) {
+    const megabytes = (bytes) => `${Math.floor(bytes / 1_048_576)} MB`;
+    if (facts.freeBytes < LEAST_FREE_BYTES)
+        facts.refusals.push({
+            message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
+            next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
+        });
+    if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
+        facts.refusals.push({
+            message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
+            next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
+        });
+    if (facts.memoryBytes < LITTLE_MEMORY)
+        facts.warnings.push({
+            message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
+            next: 'Add swap, or build in the job with build-on: runner.',
+        });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/entry-traps.js
+
+const PACKAGE_MANAGERS = new Set([
+    'pnpm',
+    'pnpm.cjs',
+    'npm',
+    'npm-cli.js',
+    'npx',
+    'yarn',
+    'yarn.js',
+    'bun',
+    'bunx',
+]);
+/** True where PM2 runs a package manager or a shell, which in turn runs the application. */
+function runsThroughWrapper(entry) {
+    const name = (0,external_node_path_namespaceObject.basename)(entry.script);
+    return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
+}
+const isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
+/** What makes a deploy through this entry impossible. */
+function entryRefusals(entry, { appName, appPath, layout }) {
+    if (isBelow(entry.cwd, appPath))
+        return [];
+    const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
+    return [
+        {
+            message: pinned
+                ? `The PM2 entry "${appName}" is pinned to one release: its cwd is ${entry.cwd}, not ${appPath}. A reload would go on serving that release.`
+                : `The PM2 entry "${appName}" runs in ${entry.cwd}, which is not below app-path ${appPath}.`,
+            next: pinned
+                ? `Run once on the server: pm2 delete ${appName}, then cd ${appPath} and start it from there (a short gap), then pm2 save.`
+                : 'Correct app-path or app-name.',
+        },
+    ];
+}
+/** What does not stop a deploy but will hurt, each with its fix. Facts measured with PM2 7. */
+function entryTraps(entry, { appName, next }) {
+    const traps = [];
+    const wrapper = runsThroughWrapper(entry);
+    const script = next ? 'script: "node_modules/next/dist/bin/next", args: "start"' : 'the script itself';
+    if (wrapper)
+        traps.push({
+            message: entry.mode === 'cluster'
+                ? `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)} in cluster mode; it cannot share the port that way, and reloads flap for many seconds.`
+                : `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)}, not the application: signals reach only the wrapper, and each reload is a gap.`,
+            next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
+        });
+    if (entry.mode === 'fork' && !wrapper)
+        traps.push({
+            message: 'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
+            next: `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
+        });
+    if (entry.waitReady && next)
+        traps.push({
+            message: 'wait_ready is on, but "next start" never says that it is ready: each reload waits for listen_timeout.',
+            next: 'Remove wait_ready from the ecosystem file.',
+        });
+    if ((entry.killTimeout ?? 1_600) < 5_000)
+        traps.push({
+            message: `kill_timeout is ${entry.killTimeout ?? 1_600} ms: requests that take longer are cut at each reload.`,
+            next: 'Set kill_timeout: 10000 in the ecosystem file.',
+        });
+    if (entry.watch)
+        traps.push({
+            message: 'watch is on: PM2 restarts the application whenever a file changes, also in the middle of a cutover.',
+            next: 'Set watch: false.',
+        });
+    return traps;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/survey-pm2.js
+
+
+
+/** Looks at how the application is run, and adds what was found, refusals and traps to the facts. */
+async function lookAtPm2(facts, app, tools, next, strategy) {
+    if (app.restartCommand !== undefined) {
+        if (app.healthPort === undefined)
+            facts.refusals.push({
+                message: 'With restart-command the port of the application is not known, so nothing could be verified.',
+                next: 'Give health-port.',
+            });
+        else
+            facts.port = app.healthPort;
+        return undefined;
+    }
+    if (tools.find('pm2') === undefined) {
+        facts.refusals.push({
+            message: 'pm2 is not found on the server.',
+            next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
+        });
+        return undefined;
+    }
+    let entry;
+    try {
+        entry = await findEntry(tools, app.appName);
+    }
+    catch (error) {
+        facts.refusals.push(...problemsOf(error));
+        return undefined;
+    }
+    if (!entry) {
+        noteMissingEntry(facts, app, tools);
+        return undefined;
+    }
+    const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
+    facts.refusals.push(...entryRefusals(entry, about));
+    facts.warnings.push(...entryTraps(entry, about));
+    const port = app.healthPort ?? portOf(entry);
+    if (port !== undefined)
+        facts.port = port;
+    else
+        facts.refusals.push({
+            message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+            next: 'Give health-port, or set PORT in the ecosystem file.',
+        });
+    const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
+    facts.entry = {
+        mode: entry.mode,
+        instances: entry.instances.length,
+        status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
+        script: entry.script,
+    };
+    return entry;
+}
+function noteMissingEntry(facts, app, tools) {
+    if (facts.layout === 'absent') {
+        if (app.healthPort === undefined)
+            facts.warnings.push({
+                message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
+            });
+        else
+            facts.port = app.healthPort;
+        return;
+    }
+    if (isSaved(tools, app.appName)) {
+        facts.refusals.push({
+            message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
+            next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
+        });
+        return;
+    }
+    const others = otherDaemons(tools);
+    facts.refusals.push({
+        message: `PM2 does not know the application "${app.appName}".${others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''}`,
+        next: others.length > 0
+            ? 'Connect as the user that runs it.'
+            : 'Look with "pm2 ls" and correct app-name, or start the application once.',
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/survey.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
 async function survey(app, env) {
     const refusals = [];
@@ -3046,41 +3329,6 @@ function pm2Package(program) {
         return undefined;
     return readJson((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)((0,external_node_fs_namespaceObject.realpathSync)(program)), '../package.json'))?.version;
 }
-function room(appPath) {
-    let at = appPath;
-    while (!isFolder(at))
-        at = (0,external_node_path_namespaceObject.dirname)(at);
-    const disk = (0,external_node_fs_namespaceObject.statfsSync)(at);
-    return {
-        freeBytes: disk.bavail * disk.bsize,
-        // File systems without a fixed number of inodes (btrfs) say 0 of 0.
-        ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
-        memoryBytes: availableMemory(),
-    };
-}
-function availableMemory() {
-    const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
-    return kilobytes === undefined ? (0,external_node_os_namespaceObject.freemem)() : Number(kilobytes) * 1_024;
-}
-/** Room that is too little for a second copy, or for a build. Pure over the facts. */
-function judgeRoom(facts, appPath) {
-    const megabytes = (bytes) => `${Math.floor(bytes / 1_048_576)} MB`;
-    if (facts.freeBytes < LEAST_FREE_BYTES)
-        facts.refusals.push({
-            message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
-            next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
-        });
-    if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
-        facts.refusals.push({
-            message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
-            next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
-        });
-    if (facts.memoryBytes < LITTLE_MEMORY)
-        facts.warnings.push({
-            message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
-            next: 'Add swap, or build in the job with build-on: runner.',
-        });
-}
 async function lookAtGit(facts, checkout, history) {
     if (checkout === undefined || facts.layout === 'other' || facts.layout === 'absent')
         return;
@@ -3114,74 +3362,6 @@ async function lookAtGit(facts, checkout, history) {
     facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
     if (facts.strategy !== 'releases')
         facts.dirtyFiles = await dirtyFiles(checkout);
-}
-async function lookAtPm2(facts, app, tools, next, strategy) {
-    if (app.restartCommand !== undefined) {
-        if (app.healthPort === undefined)
-            facts.refusals.push({
-                message: 'With restart-command the port of the application is not known, so nothing could be verified.',
-                next: 'Give health-port.',
-            });
-        else
-            facts.port = app.healthPort;
-        return undefined;
-    }
-    if (tools.find('pm2') === undefined) {
-        facts.refusals.push({
-            message: 'pm2 is not found on the server.',
-            next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
-        });
-        return undefined;
-    }
-    let entry;
-    try {
-        entry = await findEntry(tools, app.appName);
-    }
-    catch (error) {
-        facts.refusals.push(...problemsOf(error));
-        return undefined;
-    }
-    if (!entry) {
-        noteMissingEntry(facts, app, tools);
-        return undefined;
-    }
-    const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
-    facts.refusals.push(...entryRefusals(entry, about));
-    facts.warnings.push(...entryTraps(entry, about));
-    const port = app.healthPort ?? portOf(entry);
-    if (port !== undefined)
-        facts.port = port;
-    else
-        facts.refusals.push({
-            message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
-            next: 'Give health-port, or set PORT in the ecosystem file.',
-        });
-    const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
-    facts.entry = {
-        mode: entry.mode,
-        instances: entry.instances.length,
-        status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
-        script: entry.script,
-    };
-    return entry;
-}
-function noteMissingEntry(facts, app, tools) {
-    if (facts.layout === 'absent') {
-        if (app.healthPort === undefined)
-            facts.warnings.push({
-                message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
-            });
-        else
-            facts.port = app.healthPort;
-        return;
-    }
-    const others = otherDaemons(tools);
-    facts.refusals.push({
-        message: `PM2 does not know the application "${app.appName}".${others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''}`,
-        next: others.length > 0
-            ? 'Connect as the user that runs it.'
-            : 'Look with "pm2 ls" and correct app-name, or start the application once.',
-    });
 }
 function lookAtState(facts, known) {
     const { app, state, history, releases } = known;
@@ -3219,7 +3399,7 @@ function readProject(folder) {
     return { files, ...(packageJson === undefined ? {} : { packageJson }) };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/inspect.js
+;// CONCATENATED MODULE: ./compiled/src/worker/inspect.js
 
 
 
@@ -3238,9 +3418,11 @@ async function inspect(request, env) {
     facts.shaOnRemote = problem === undefined;
     if (problem)
         facts.refusals.push(problem);
-    const refusal = await judgeCommit(found, { ...request, sha: request.sha });
-    if (refusal)
-        facts.refusals.push(refusal);
+    const decision = await judgeCommit(found, { ...request, sha: request.sha });
+    if (decision.kind === 'refuse')
+        facts.refusals.push(decision.problem);
+    if (decision.kind === 'newer-is-live')
+        facts.newerIsLive = true;
     return facts;
 }
 /** Asks the remote for the commit, in a scratch repository: a fetch into the live one would write there. */
@@ -3270,7 +3452,7 @@ async function lookForCommit(found, request) {
 /** What the deploy would say of the commit, as far as it can be judged without fetching its history. */
 async function judgeCommit({ facts, checkout, history }, request) {
     const known = checkout !== undefined && (await hasCommit(checkout, request.sha));
-    const decision = decideDeploy({
+    return decideDeploy({
         sha: request.sha,
         explicit: request.explicit,
         attempt: request.run.attempt,
@@ -3280,375 +3462,14 @@ async function judgeCommit({ facts, checkout, history }, request) {
         history,
         envChanges: false,
     });
-    return decision.kind === 'refuse' ? decision.problem : undefined;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/plan.js
-
-
-
-function readPlan(folder) {
-    return readJson(folder.plan);
-}
-function writePlan(folder, plan) {
-    writeAtomically(folder.plan, `${JSON.stringify(plan)}\n`);
-}
-function dropPlan(folder) {
-    remove(folder.plan);
-    syncFolder(folder.path);
-}
-function swapState(swap, on) {
-    if (!on.incoming)
-        return 'after';
-    if (swap.had && !on.live && on.kept)
-        return 'between';
-    return 'before';
-}
-function look(swap) {
-    return swapState(swap, {
-        live: present(swap.live),
-        incoming: present(swap.incoming),
-        kept: present(swap.kept),
-    });
-}
-/** Moves everything to its new place; goes on where an earlier try was cut. */
-function applySwaps(swaps) {
-    for (const swap of swaps) {
-        let state = look(swap);
-        if (state === 'before' && swap.had) {
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
-            if (present(swap.kept))
-                remove(swap.kept);
-            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.kept);
-            state = 'between';
-        }
-        if (state === 'after')
-            continue;
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.live), { recursive: true });
-        (0,external_node_fs_namespaceObject.renameSync)(swap.incoming, swap.live);
-    }
-}
-/** Moves everything back to where it was, last first. */
-function undoSwaps(swaps) {
-    for (const swap of [...swaps].reverse()) {
-        let state = look(swap);
-        if (state === 'after') {
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
-            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
-            state = 'between';
-        }
-        if (state === 'between' && swap.had && present(swap.kept) && !present(swap.live))
-            (0,external_node_fs_namespaceObject.renameSync)(swap.kept, swap.live);
-    }
-}
-/** Turns a symlink in one step: readers see the old target or the new one, never none. */
-function turnLink(path, target) {
-    const next = `${path}.next`;
-    remove(next);
-    (0,external_node_fs_namespaceObject.symlinkSync)(target, next);
-    (0,external_node_fs_namespaceObject.renameSync)(next, path);
-    syncFolder((0,external_node_path_namespaceObject.dirname)(path));
-}
-/** Moves shared files out of the release that had them, and leaves a symlink there; undone never, it serves both. */
-function applyShares(shares) {
-    for (const { live, home } of shares) {
-        if (present(live) && !isSymlink(live)) {
-            if (isSymlink(home))
-                remove(home);
-            if (!present(home))
-                (0,external_node_fs_namespaceObject.renameSync)(live, home);
-        }
-        if (!present(live) && present(home))
-            (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
-    }
-}
-/** Moves a checkout into its place among the releases and puts a symlink where it was. */
-function applyAdoption({ folder, release }) {
-    if (!present(release)) {
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(release), { recursive: true });
-        (0,external_node_fs_namespaceObject.renameSync)(folder, release);
-    }
-    if (!present(folder))
-        turnLink(folder, release);
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/restart.js
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover-plan.js
 
 
 
 
 
-
-/** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
-async function restart({ tools, app, state, start }) {
-    if (app.restartCommand !== undefined)
-        return runRestartCommand(tools, app, app.restartCommand);
-    if ((await findEntry(tools, app.appName)) !== undefined)
-        return reload(tools, app.appName);
-    if (start !== undefined)
-        return startFirst(tools, state, start);
-    await resurrect(tools, app.appName);
-    await reload(tools, app.appName);
-}
-async function runRestartCommand(tools, app, command) {
-    const ended = await call(tools, ['/bin/sh', '-c', command], {
-        cwd: app.appPath,
-        timeout: 120_000,
-    });
-    if (ended.code !== 0)
-        throw new Failure({
-            message: `restart-command ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
-            next: 'Run it by hand on the server.',
-        });
-}
-/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
-async function resurrect(tools, appName) {
-    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
-    if ((await findEntry(tools, appName)) === undefined)
-        throw new Failure({
-            message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
-            next: 'Start it from its ecosystem file, then "pm2 save".',
-        });
-}
-async function startFirst(tools, state, { config }) {
-    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
-    writeAtomically(file, JSON.stringify({ apps: [config] }));
-    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
-    if (ended.code !== 0)
-        throw new Failure({
-            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
-            next: 'Check start-command.',
-        });
-}
-/** The words by which a person restarts the application. */
-function restartWords(app) {
-    return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/switch.js
-
-
-
-
-
-/** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
-async function applyPlan(tools, plan) {
-    if (plan.adopt)
-        applyAdoption(plan.adopt);
-    if (plan.shares)
-        applyShares(plan.shares);
-    applySwaps(plan.swaps);
-    if (plan.checkout)
-        await resetCheckout(tools, plan.checkout.folder, plan.checkout.toSha);
-    if (plan.link)
-        turnLink(plan.link.path, plan.link.to);
-}
-/** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
-async function undoPlan(tools, plan) {
-    if (plan.adopt)
-        applyAdoption(plan.adopt);
-    if (plan.shares)
-        applyShares(plan.shares);
-    undoSwaps(plan.swaps);
-    if (plan.checkout)
-        await resetCheckout(tools, plan.checkout.folder, plan.checkout.fromSha);
-    if (!plan.link)
-        return;
-    if (plan.link.from !== undefined)
-        turnLink(plan.link.path, plan.link.from);
-    else
-        remove(plan.link.path);
-}
-async function resetCheckout(tools, folder, sha) {
-    const checkout = { tools, folder };
-    // A git that was killed leaves its lock; we hold the application's lock, so no deploy can be at work here.
-    const lock = (0,external_node_path_namespaceObject.join)(folder, '.git/index.lock');
-    if (present(lock))
-        remove(lock);
-    await git(checkout, 'reset', '-q', '--hard', sha);
-    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${sha}\n`, 0o644);
-}
-/** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
-function manualCommands(plan, to, restart) {
-    const commands = [];
-    for (const swap of plan.swaps) {
-        if (to === 'from' && !swap.had) {
-            commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
-            continue;
-        }
-        const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
-        commands.push(`[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`);
-    }
-    if (plan.checkout) {
-        const sha = to === 'to' ? plan.checkout.toSha : plan.checkout.fromSha;
-        commands.push(`git -C ${quote(plan.checkout.folder)} reset --hard ${sha}`);
-    }
-    const target = to === 'to' ? plan.link?.to : plan.link?.from;
-    if (plan.link && target !== undefined)
-        commands.push(`ln -sfn ${quote(target)} ${quote(plan.link.path)}`);
-    commands.push(restart);
-    return commands;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/verify.js
-
-
-
-
-
-/** Milliseconds between the two samples of PM2's restart counter, and between looks while the answer is awaited. */
-const BETWEEN_SAMPLES = 1_000;
-const verify_BETWEEN_LOOKS = 1_500;
-/** What two samples of the instances say: undefined where all run and none was restarted between them. */
-function judgeInstances(before, first, second) {
-    if (second.length === 0)
-        return 'PM2 does not know the application any more';
-    const down = second.find(({ status }) => status !== 'online');
-    if (down)
-        return `instance ${down.id} is ${down.status}`;
-    const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
-    if (old)
-        return `instance ${old.id} is still the old program (pid ${old.pid})`;
-    for (const instance of second) {
-        const sample = first.find(({ id }) => id === instance.id);
-        if (sample && instance.restarts > sample.restarts)
-            return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
-    }
-    return undefined;
-}
-/**
- * Proves that the version which should be live is: all instances online, really new and not restarting, every
- * check good on loopback, the right commit answering, and the port served by this application.
- */
-async function verify(options) {
-    const { tools, appName, port, sha, health, expectVersion } = options;
-    const sampledAt = performance.now();
-    const first = appName === undefined ? [] : await instancesOf(tools, appName);
-    const stop = new AbortController();
-    const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
-    let asked;
-    try {
-        asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal });
-    }
-    catch (error) {
-        const crash = error instanceof Cancelled ? await watcher : undefined;
-        throw crash === undefined ? error : crashed(appName, crash);
-    }
-    finally {
-        stop.abort();
-        await watcher;
-    }
-    if (!asked.healthy)
-        throw notHealthy(asked.facts, appName);
-    if (appName !== undefined) {
-        await pause(Math.max(0, BETWEEN_SAMPLES - (performance.now() - sampledAt)));
-        const wrong = judgeInstances(options.before, first, await instancesOf(tools, appName));
-        if (wrong !== undefined)
-            throw crashed(appName, wrong);
-        const stranger = foreignListener(tools, port, await instancesOf(tools, appName));
-        if (stranger !== undefined)
-            throw stranger;
-    }
-    return asked.facts;
-}
-async function instancesOf(tools, appName) {
-    return (await findEntry(tools, appName))?.instances ?? [];
-}
-/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
-async function watchForCrash(tools, appName, first, stop) {
-    try {
-        for (;;) {
-            await pause(verify_BETWEEN_LOOKS, stop.signal);
-            const now = await instancesOf(tools, appName);
-            const restarts = now.some(({ id, restarts }) => {
-                const sample = first.find((instance) => instance.id === id);
-                return sample !== undefined && restarts >= sample.restarts + 2;
-            });
-            const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
-            if (!restarts && !gone)
-                continue;
-            stop.abort();
-            return judgeInstances([], first, now) ?? 'it crashes again and again';
-        }
-    }
-    catch {
-        // The answer came, or PM2 could not be asked: the check that is awaited decides.
-        return undefined;
-    }
-}
-function crashed(appName, why) {
-    return new Failure({
-        message: `The restarted application does not stay up: ${why}.`,
-        next: `See "pm2 logs ${appName}" on the server.`,
-    });
-}
-function notHealthy(facts, appName) {
-    return new Failure({
-        message: `The restarted application is not healthy on loopback: ${sickWords(facts)}.`,
-        next: appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`,
-    });
-}
-/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
-function foreignListener(tools, port, instances) {
-    const own = new Set(instances.map(({ pid }) => pid));
-    const daemon = daemonPid(tools);
-    // In cluster mode PM2's daemon itself holds the socket.
-    const foreign = listenersOn(port).filter((pid) => pid !== daemon && !descendsFrom(pid, own));
-    const listeners = listenersOn(port);
-    if (foreign.length === 0 || foreign.length < listeners.length)
-        return undefined;
-    return new Failure({
-        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]) ?? '?').slice(0, 120)}), not by the application.`,
-        next: 'End that program on the server, or correct health-port.',
-    });
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/cutover.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
-async function cutOver(found, stage, context) {
-    const { request, teller } = context;
-    const { state, tools } = found;
-    const plan = planCutover(found, stage, request);
-    if (plan.checkout)
-        await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
-    noteReleases(found, stage, plan);
-    const probe = probeDowntime(stage.port);
-    const before = await instances(found);
-    teller.event({ kind: 'state', state: 'cutting-over' });
-    writePlan(state, plan);
-    writeJournal(state, request.run, {
-        event: 'cutover',
-        ...plan.to,
-        ...(plan.from ? { from: plan.from } : {}),
-    });
-    try {
-        await teller.step('cutover', async () => {
-            await applyPlan(tools, plan);
-            await restart({ tools, app: request.app, state, ...(stage.start ? { start: stage.start } : {}) });
-        });
-        teller.event({ kind: 'state', state: 'verifying' });
-        const health = await teller.step('verification', () => verifyVersion(found, context, stage.port, plan.to.sha, before, true));
-        return await settle(found, context, plan, health, probe);
-    }
-    catch (error) {
-        return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
-    }
-}
 /** Everything the cutover will change, decided before the first change. */
 function planCutover(found, stage, { run, sharedPaths }) {
     const { strategy, live, releases, facts, app } = found;
@@ -3707,6 +3528,7 @@ function liveRef({ history, facts }) {
         return history.live;
     return { release: `00000000000000-${facts.liveSha.slice(0, 12)}`, sha: facts.liveSha };
 }
+/** Writes down what a later rollback must know, before the first change. */
 function noteReleases(found, stage, plan) {
     const { state } = found;
     writeNote(state, stage.release, {
@@ -3715,213 +3537,28 @@ function noteReleases(found, stage, plan) {
         envFiles: stage.envFiles,
         carriedChunks: stage.carriedChunks,
     });
-    if (!plan.from || readNote(state, plan.from.release))
-        return;
-    writeNote(state, plan.from.release, {
-        sha: plan.from.sha,
-        paths: plan.swaps.filter(({ had }) => had).map(({ incoming }) => incoming.slice(stage.folder.length + 1)),
-        envFiles: [],
-        carriedChunks: [],
+    if (plan.from && found.live !== undefined)
+        noteLeaving(found, plan.from, stage, plan);
+}
+/** What moves away from the live release now, and its env files as they are now, is what a rollback brings back. */
+function noteLeaving(found, from, stage, plan) {
+    const { state, releases } = found;
+    const note = readNote(state, from.release);
+    const moved = plan.swaps
+        .filter(({ had }) => had)
+        .map(({ incoming }) => incoming.slice(stage.folder.length + 1));
+    const envFiles = stage.envFiles.filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)));
+    if (found.strategy === 'in-place')
+        carryEnvFiles(found.live, releaseFolder(releases, from.release), envFiles);
+    writeNote(state, from.release, {
+        sha: from.sha,
+        paths: [...new Set([...(note?.paths ?? []), ...moved])],
+        envFiles,
+        carriedChunks: note?.carriedChunks ?? [],
     });
 }
-async function instances(found) {
-    if (found.app.restartCommand !== undefined)
-        return [];
-    return (await findEntry(found.tools, found.app.appName))?.instances ?? [];
-}
-async function verifyVersion(found, { request }, port, sha, before, expectVersion) {
-    return verify({
-        tools: found.tools,
-        ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
-        port,
-        sha,
-        health: request.health,
-        expectVersion,
-        before,
-    });
-}
-async function settle(found, { request, teller }, plan, health, probe) {
-    const { state, tools } = found;
-    const downtimeMs = await probe.stop();
-    writeJournal(state, request.run, {
-        event: 'verified',
-        ...plan.to,
-        ...(plan.from ? { from: plan.from } : {}),
-    });
-    writeState(state, { ...readState(state), live: plan.to });
-    dropPlan(state);
-    if (request.app.restartCommand === undefined) {
-        try {
-            await save(tools);
-        }
-        catch (error) {
-            teller.warn({
-                message: problemsOf(error)[0].message,
-                next: 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.',
-            });
-        }
-    }
-    return {
-        outcome: 'deployed',
-        problems: [],
-        deployedSha: plan.to.sha,
-        release: plan.to.release,
-        health,
-        ...(plan.from === undefined ? {} : { downtimeMs }),
-    };
-}
-/** The new version did not prove itself: the old one is brought back, and proves itself in turn. */
-async function putBack(found, context, failed) {
-    const { plan, stage, problems, probe } = failed;
-    const { request, teller } = context;
-    const { state, tools } = found;
-    const started = performance.now();
-    teller.event({ kind: 'state', state: 'putting-back' });
-    const result = { outcome: 'put-back', problems };
-    try {
-        const before = await instances(found);
-        const { from } = plan;
-        const health = await teller.step('put back', async () => {
-            await undoPlan(tools, plan);
-            if (from === undefined)
-                return removeFirstStart(found, stage);
-            await restart({ tools, app: request.app, state });
-            return verifyVersion(found, context, stage.port, from.sha, before, false);
-        });
-        if (health)
-            result.health = health;
-        writeJournal(state, request.run, {
-            event: 'put-back',
-            ...(plan.from ?? plan.to),
-            from: plan.to,
-            detail: problems[0]?.message ?? '',
-        });
-        if (plan.from)
-            writeState(state, { ...readState(state), live: plan.from });
-        dropPlan(state);
-    }
-    catch (error) {
-        result.outcome = 'broken';
-        result.problems = [...problems, ...problemsOf(error), handWork(plan, restartWords(request.app))];
-        writeJournal(state, request.run, {
-            event: 'broken',
-            ...(plan.from ?? plan.to),
-            detail: problemsOf(error)[0].message,
-        });
-    }
-    result.rollbackMs = Math.round(performance.now() - started);
-    result.downtimeMs = await probe.stop();
-    return result;
-}
-/** A first deploy that failed has nothing to go back to: what it started is taken away again. */
-async function removeFirstStart({ tools, app }, stage) {
-    if (stage.start)
-        await call(tools, ['pm2', 'delete', app.appName], { timeout: 30_000 });
-}
-/** What a person must do by hand after the old version could not be verified either. */
-function handWork(plan, restartCommand) {
-    return {
-        message: 'The old version could not be brought back and verified. These commands put it in place by hand:',
-        next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
-    };
-}
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/first-start.js
-
-
-
-
-
-
-const ECOSYSTEM_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
-/** A command as PM2 can run it best: a script of Node in cluster mode where it is one, else through the shell. */
-function startOf(command) {
-    const words = command.trim().split(/\s+/);
-    const plain = !/["'$`\\&|;<>(){}*?!#~]/.test(command) && !/^\w+=/.test(words[0]);
-    const [first, second, ...rest] = words;
-    if (plain && first === 'node' && second !== undefined && !second.startsWith('-'))
-        return { script: second, args: rest, mode: 'cluster', shell: false };
-    if (plain && first === 'next' && second === 'start')
-        return {
-            script: 'node_modules/next/dist/bin/next',
-            args: ['start', ...rest],
-            mode: 'cluster',
-            shell: false,
-        };
-    return { script: '/bin/sh', args: ['-c', `exec ${command}`], mode: 'fork', shell: true };
-}
-/** The command behind `npm start` and the like; any other command stays as it is. */
-function unwrapped(command, scripts) {
-    const script = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(command.trim())?.[1];
-    return (script === undefined ? undefined : scripts?.[script]) ?? command;
-}
-/** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
-async function firstStart(found, request, stage) {
-    const cwd = currentLink(request.app.appPath);
-    const config = request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd) : undefined;
-    if (config)
-        return { config, entry: asEntry(config) };
-    const { packageJson } = readProject(stage);
-    const command = request.startCommand ?? packageJson?.scripts?.start;
-    if (command === undefined)
-        throw new Failure({
-            message: `PM2 does not know "${request.app.appName}", and the commit has no ecosystem file and no start script.`,
-            next: 'Give start-command.',
-        });
-    const start = startOf(unwrapped(command, packageJson?.scripts));
-    const made = {
-        name: request.app.appName,
-        script: (0,external_node_path_namespaceObject.isAbsolute)(start.script) ? start.script : (0,external_node_path_namespaceObject.join)(cwd, start.script),
-        args: start.args,
-        cwd,
-        exec_mode: start.mode,
-        instances: 1,
-        kill_timeout: 10_000,
-        ...(start.shell ? { interpreter: 'none' } : {}),
-        env: request.app.healthPort === undefined ? {} : { PORT: String(request.app.healthPort) },
-    };
-    return { config: made, entry: asEntry(made) };
-}
-/** The application in the repository's ecosystem file, made to run in the live folder whatever the file says. */
-async function ecosystemEntry(found, request, stage, cwd) {
-    const file = ECOSYSTEM_FILES.find((name) => readText((0,external_node_path_namespaceObject.join)(stage, name)) !== undefined);
-    if (file === undefined)
-        return undefined;
-    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
-    const out = await must(found.tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
-    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
-    const list = (Array.isArray(apps) ? apps : [apps]);
-    const app = list.find(({ name }) => name === request.app.appName);
-    if (!app)
-        throw new Failure({
-            message: `${file} has no application named "${request.app.appName}".`,
-            next: 'Correct app-name or the ecosystem file, or give start-command.',
-        });
-    const script = String(app.script ?? '');
-    return { ...app, cwd, script: (0,external_node_path_namespaceObject.isAbsolute)(script) ? script : (0,external_node_path_namespaceObject.join)(cwd, script) };
-}
-function asEntry(config) {
-    const words = (value) => Array.isArray(value)
-        ? value.map(String)
-        : String(value ?? '')
-            .split(/\s+/)
-            .filter(Boolean);
-    const env = Object.entries(config.env ?? {});
-    return {
-        mode: /cluster/.test(String(config.exec_mode ?? '')) ? 'cluster' : 'fork',
-        cwd: String(config.cwd),
-        script: String(config.script),
-        args: words(config.args),
-        nodeArgs: words(config.node_args),
-        interpreter: String(config.interpreter ?? 'node'),
-        waitReady: config.wait_ready === true,
-        watch: Boolean(config.watch),
-        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
-        instances: [],
-    };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/output.js
+;// CONCATENATED MODULE: ./compiled/src/worker/output.js
 
 
 
@@ -4024,8 +3661,806 @@ function filesBelow(root, below = '') {
         return item.isDirectory() ? filesBelow(root, path) : item.isFile() ? [path] : [];
     });
 }
+/**
+ * Links the static files of the version that leaves into the one that comes back: until the reload is over the old
+ * programs still hand out pages that name them, and visitors have such pages open. Never stands in the way.
+ */
+function keepOpenPages({ state, live, releases }, from, to, teller) {
+    if (live === undefined)
+        return;
+    try {
+        const notOwn = from === undefined ? [] : (readNote(state, from.release)?.carriedChunks ?? []);
+        const carried = carryChunks(live, releaseFolder(releases, to.release), notOwn);
+        const note = readNote(state, to.release);
+        if (note && carried.length > 0)
+            writeNote(state, to.release, { ...note, carriedChunks: [...note.carriedChunks, ...carried] });
+    }
+    catch (error) {
+        teller.warn({
+            message: `The static files of the version that leaves could not be kept: ${problemsOf(error)[0].message}`,
+            next: 'A page that is open now may miss a script until it is loaded again.',
+        });
+    }
+}
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/prune.js
+;// CONCATENATED MODULE: ./compiled/src/worker/plan.js
+
+
+
+function readPlan(folder) {
+    return readJson(folder.plan);
+}
+function writePlan(folder, plan) {
+    writeAtomically(folder.plan, `${JSON.stringify(plan)}\n`);
+}
+function dropPlan(folder) {
+    remove(folder.plan);
+    syncFolder(folder.path);
+}
+function swapState(swap, on) {
+    if (!on.incoming)
+        return 'after';
+    if (swap.had && !on.live && on.kept)
+        return 'between';
+    return 'before';
+}
+function look(swap) {
+    return swapState(swap, {
+        live: present(swap.live),
+        incoming: present(swap.incoming),
+        kept: present(swap.kept),
+    });
+}
+/** Moves everything to its new place; goes on where an earlier try was cut. */
+function applySwaps(swaps) {
+    for (const swap of swaps) {
+        let state = look(swap);
+        if (state === 'before' && swap.had) {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
+            if (present(swap.kept))
+                remove(swap.kept);
+            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.kept);
+            state = 'between';
+        }
+        if (state === 'after')
+            continue;
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.live), { recursive: true });
+        (0,external_node_fs_namespaceObject.renameSync)(swap.incoming, swap.live);
+    }
+}
+/** Moves everything back to where it was, last first. */
+function undoSwaps(swaps) {
+    for (const swap of [...swaps].reverse()) {
+        let state = look(swap);
+        if (state === 'after') {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
+            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
+            state = 'between';
+        }
+        if (state === 'between' && swap.had && present(swap.kept) && !present(swap.live))
+            (0,external_node_fs_namespaceObject.renameSync)(swap.kept, swap.live);
+    }
+}
+/** Turns a symlink in one step: readers see the old target or the new one, never none. */
+function turnLink(path, target) {
+    const next = `${path}.next`;
+    remove(next);
+    (0,external_node_fs_namespaceObject.symlinkSync)(target, next);
+    (0,external_node_fs_namespaceObject.renameSync)(next, path);
+    syncFolder((0,external_node_path_namespaceObject.dirname)(path));
+}
+/** Moves shared files out of the release that had them, and leaves a symlink there; undone never, it serves both. */
+function applyShares(shares) {
+    for (const { live, home } of shares) {
+        if (present(live) && !isSymlink(live)) {
+            if (isSymlink(home))
+                remove(home);
+            if (!present(home))
+                (0,external_node_fs_namespaceObject.renameSync)(live, home);
+        }
+        if (!present(live) && present(home))
+            (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
+    }
+}
+/** Moves a checkout into its place among the releases and puts a symlink where it was. */
+function applyAdoption({ folder, release }) {
+    if (!present(release)) {
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(release), { recursive: true });
+        (0,external_node_fs_namespaceObject.renameSync)(folder, release);
+    }
+    if (!present(folder))
+        turnLink(folder, release);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/restart.js
+
+
+
+
+
+
+/** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
+async function restart({ tools, app, state, known, start }) {
+    if (app.restartCommand !== undefined)
+        return runRestartCommand(tools, app, app.restartCommand);
+    if (known) {
+        try {
+            return await reload(tools, app.appName);
+        }
+        catch (error) {
+            // Its daemon may have been killed meanwhile; then the ways below bring the application back.
+            if ((await findEntry(tools, app.appName)) !== undefined)
+                throw error;
+        }
+    }
+    if ((await findEntry(tools, app.appName)) !== undefined)
+        return reload(tools, app.appName);
+    if (start !== undefined)
+        return startFirst(tools, state, start);
+    await resurrect(tools, app.appName);
+    await reload(tools, app.appName);
+}
+async function runRestartCommand(tools, app, command) {
+    const ended = await call(tools, ['/bin/sh', '-c', command], {
+        cwd: app.appPath,
+        timeout: 120_000,
+    });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `restart-command ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Run it by hand on the server.',
+        });
+}
+/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
+async function resurrect(tools, appName) {
+    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
+    if ((await findEntry(tools, appName)) === undefined)
+        throw new Failure({
+            message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
+            next: 'Start it from its ecosystem file, then "pm2 save".',
+        });
+}
+async function startFirst(tools, state, { config }) {
+    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
+    writeAtomically(file, JSON.stringify({ apps: [config] }));
+    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Check start-command.',
+        });
+}
+/** The words by which a person restarts the application. */
+function restartWords(app) {
+    return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/switch.js
+
+
+
+
+
+/** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
+async function applyPlan(tools, plan) {
+    if (plan.adopt)
+        applyAdoption(plan.adopt);
+    if (plan.shares)
+        applyShares(plan.shares);
+    applySwaps(plan.swaps);
+    if (plan.checkout)
+        await resetCheckout(tools, plan.checkout.folder, plan.checkout.toSha);
+    if (plan.link)
+        turnLink(plan.link.path, plan.link.to);
+}
+/** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
+async function undoPlan(tools, plan) {
+    if (plan.adopt)
+        applyAdoption(plan.adopt);
+    if (plan.shares)
+        applyShares(plan.shares);
+    undoSwaps(plan.swaps);
+    if (plan.checkout)
+        await resetCheckout(tools, plan.checkout.folder, plan.checkout.fromSha);
+    if (!plan.link)
+        return;
+    if (plan.link.from !== undefined)
+        turnLink(plan.link.path, plan.link.from);
+    else
+        remove(plan.link.path);
+}
+async function resetCheckout(tools, folder, sha) {
+    const checkout = { tools, folder };
+    // A git that was killed leaves its lock; we hold the application's lock, so no deploy can be at work here.
+    const lock = (0,external_node_path_namespaceObject.join)(folder, '.git/index.lock');
+    if (present(lock))
+        remove(lock);
+    await git(checkout, 'reset', '-q', '--hard', sha);
+    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${sha}\n`, 0o644);
+}
+/** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
+function manualCommands(plan, to, restart) {
+    const commands = [];
+    for (const swap of plan.swaps) {
+        if (to === 'from' && !swap.had) {
+            commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
+            continue;
+        }
+        const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
+        commands.push(`[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`);
+    }
+    if (plan.checkout) {
+        const sha = to === 'to' ? plan.checkout.toSha : plan.checkout.fromSha;
+        commands.push(`git -C ${quote(plan.checkout.folder)} reset --hard ${sha}`);
+    }
+    const target = to === 'to' ? plan.link?.to : plan.link?.from;
+    if (plan.link && target !== undefined)
+        commands.push(`ln -sfn ${quote(target)} ${quote(plan.link.path)}`);
+    commands.push(restart);
+    return commands;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/verify.js
+
+
+
+
+
+/** Milliseconds between the two samples of PM2's restart counter, and between looks while the answer is awaited. */
+const BETWEEN_SAMPLES = 1_000;
+const verify_BETWEEN_LOOKS = 1_500;
+/** What two samples of the instances say: undefined where all run and none was restarted between them. */
+function judgeInstances(before, first, second) {
+    if (second.length === 0)
+        return 'PM2 does not know the application any more';
+    const down = second.find(({ status }) => status !== 'online');
+    if (down)
+        return `instance ${down.id} is ${down.status}`;
+    const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
+    if (old)
+        return `instance ${old.id} is still the old program (pid ${old.pid})`;
+    for (const instance of second) {
+        const sample = first.find(({ id }) => id === instance.id);
+        if (sample && instance.restarts > sample.restarts)
+            return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
+    }
+    return undefined;
+}
+/**
+ * Proves that the version which should be live is: all instances online, really new and not restarting, every
+ * check good on loopback, the right commit answering, and the port served by this application.
+ */
+async function verify(options) {
+    const { tools, appName, port, sha, health, expectVersion } = options;
+    const sampledAt = performance.now();
+    const first = appName === undefined ? [] : await instancesOf(tools, appName);
+    const stop = new AbortController();
+    const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
+    let asked;
+    try {
+        asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal });
+    }
+    catch (error) {
+        const crash = error instanceof Cancelled ? await watcher : undefined;
+        throw crash === undefined ? error : crashed(appName, crash);
+    }
+    finally {
+        stop.abort();
+        await watcher;
+    }
+    if (!asked.healthy)
+        throw notHealthy(asked.facts, appName);
+    if (appName !== undefined) {
+        await pause(Math.max(0, BETWEEN_SAMPLES - (performance.now() - sampledAt)));
+        const second = await instancesOf(tools, appName);
+        const wrong = judgeInstances(options.before, first, second);
+        if (wrong !== undefined)
+            throw crashed(appName, wrong);
+        const stranger = foreignListener(tools, port, second);
+        if (stranger !== undefined)
+            throw stranger;
+    }
+    return asked.facts;
+}
+async function instancesOf(tools, appName) {
+    return (await findEntry(tools, appName))?.instances ?? [];
+}
+/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
+async function watchForCrash(tools, appName, first, stop) {
+    try {
+        for (;;) {
+            await pause(verify_BETWEEN_LOOKS, stop.signal);
+            const now = await instancesOf(tools, appName);
+            const restarts = now.some(({ id, restarts }) => {
+                const sample = first.find((instance) => instance.id === id);
+                return sample !== undefined && restarts >= sample.restarts + 2;
+            });
+            const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
+            if (!restarts && !gone)
+                continue;
+            stop.abort();
+            return judgeInstances([], first, now) ?? 'it crashes again and again';
+        }
+    }
+    catch {
+        // The answer came, or PM2 could not be asked: the check that is awaited decides.
+        return undefined;
+    }
+}
+function crashed(appName, why) {
+    return new Failure({
+        message: `The restarted application does not stay up: ${why}.`,
+        next: `See "pm2 logs ${appName}" on the server.`,
+    });
+}
+function notHealthy(facts, appName) {
+    return new Failure({
+        message: `The restarted application is not healthy on loopback: ${sickWords(facts)}.`,
+        next: appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`,
+    });
+}
+/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
+function foreignListener(tools, port, instances) {
+    const own = new Set(instances.map(({ pid }) => pid));
+    const daemon = daemonPid(tools);
+    // In cluster mode PM2's daemon itself holds the socket.
+    const foreign = listenersOn(port).filter((pid) => pid !== daemon && !descendsFrom(pid, own));
+    const listeners = listenersOn(port);
+    if (foreign.length === 0 || foreign.length < listeners.length)
+        return undefined;
+    return new Failure({
+        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]) ?? '?').slice(0, 120)}), not by the application.`,
+        next: 'End that program on the server, or correct health-port.',
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
+async function cutOver(found, stage, context) {
+    const { request, teller } = context;
+    const { state, tools } = found;
+    const plan = planCutover(found, stage, request);
+    if (plan.checkout)
+        await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
+    noteReleases(found, stage, plan);
+    const probe = probeDowntime(stage.port);
+    const before = await instances(found);
+    teller.event({ kind: 'state', state: 'cutting-over' });
+    writePlan(state, plan);
+    writeJournal(state, request.run, {
+        event: 'cutover',
+        ...plan.to,
+        ...(plan.from ? { from: plan.from } : {}),
+    });
+    try {
+        await teller.step('cutover', async () => {
+            await applyPlan(tools, plan);
+            const known = found.entry !== undefined;
+            await restart({
+                tools,
+                app: request.app,
+                state,
+                known,
+                ...(stage.start ? { start: stage.start } : {}),
+            });
+        });
+        teller.event({ kind: 'state', state: 'verifying' });
+        const health = await teller.step('verification', () => verifyVersion(found, context, stage.port, plan.to.sha, before, true));
+        return await settle(found, context, plan, health, probe);
+    }
+    catch (error) {
+        return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
+    }
+}
+async function instances(found) {
+    if (found.app.restartCommand !== undefined)
+        return [];
+    return (await findEntry(found.tools, found.app.appName))?.instances ?? [];
+}
+async function verifyVersion(found, { request }, port, sha, before, expectVersion) {
+    return verify({
+        tools: found.tools,
+        ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
+        port,
+        sha,
+        health: request.health,
+        expectVersion,
+        before,
+    });
+}
+async function settle(found, { request, teller }, plan, health, probe) {
+    const { state, tools } = found;
+    const downtimeMs = await probe.stop();
+    writeJournal(state, request.run, {
+        event: 'verified',
+        ...plan.to,
+        ...(plan.from ? { from: plan.from } : {}),
+    });
+    writeState(state, { ...readState(state), live: plan.to });
+    dropPlan(state);
+    if (request.app.restartCommand === undefined) {
+        try {
+            await save(tools);
+        }
+        catch (error) {
+            teller.warn({
+                message: problemsOf(error)[0].message,
+                next: 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.',
+            });
+        }
+    }
+    return {
+        outcome: 'deployed',
+        problems: [],
+        deployedSha: plan.to.sha,
+        release: plan.to.release,
+        health,
+        ...(plan.from === undefined ? {} : { downtimeMs }),
+    };
+}
+/** The new version did not prove itself: the old one is brought back, and proves itself in turn. */
+async function putBack(found, context, failed) {
+    const { plan, stage, problems, probe } = failed;
+    const { request, teller } = context;
+    const { state, tools } = found;
+    const started = performance.now();
+    teller.event({ kind: 'state', state: 'putting-back' });
+    const result = { outcome: 'put-back', problems };
+    try {
+        const before = await instances(found);
+        const { from } = plan;
+        const left = found.strategy === 'in-place' ? found.live : stage.folder;
+        if (from && left !== undefined)
+            keepOpenPages({ ...found, live: left }, plan.to, from, teller);
+        const health = await teller.step('put back', async () => {
+            await undoPlan(tools, plan);
+            if (from === undefined)
+                return removeFirstStart(found, stage);
+            await restart({ tools, app: request.app, state });
+            return verifyVersion(found, context, stage.port, from.sha, before, false);
+        });
+        if (health)
+            result.health = health;
+        writeJournal(state, request.run, {
+            event: 'put-back',
+            ...(plan.from ?? plan.to),
+            from: plan.to,
+            detail: problems[0]?.message ?? '',
+        });
+        if (plan.from)
+            writeState(state, { ...readState(state), live: plan.from });
+        dropPlan(state);
+    }
+    catch (error) {
+        result.outcome = 'broken';
+        result.problems = [...problems, ...problemsOf(error), handWork(plan, restartWords(request.app))];
+        writeJournal(state, request.run, {
+            event: 'broken',
+            ...(plan.from ?? plan.to),
+            detail: problemsOf(error)[0].message,
+        });
+    }
+    result.rollbackMs = Math.round(performance.now() - started);
+    result.downtimeMs = await probe.stop();
+    return result;
+}
+/** A first deploy that failed has nothing to go back to: what it started is taken away again. */
+async function removeFirstStart({ tools, app }, stage) {
+    if (stage.start)
+        await call(tools, ['pm2', 'delete', app.appName], { timeout: 30_000 });
+}
+/** What a person must do by hand after the old version could not be verified either. */
+function handWork(plan, restartCommand) {
+    return {
+        message: 'The old version could not be brought back and verified. These commands put it in place by hand:',
+        next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
+    };
+}
+
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = require("node:util");
+;// CONCATENATED MODULE: ./compiled/src/base/secret.js
+
+/**
+ * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ */
+class Secret {
+    #text;
+    constructor(text) {
+        this.#text = text;
+    }
+    reveal() {
+        return this.#text;
+    }
+    toString() {
+        return '***';
+    }
+    toJSON() {
+        return '***';
+    }
+    [external_node_util_namespaceObject.inspect.custom]() {
+        return '***';
+    }
+}
+/** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
+const SHORTEST_MASKED = 4;
+/** Words so common that masking them would make a log unreadable (the runner masks every occurrence). */
+const COMMON_WORDS = new Set([
+    'test',
+    'true',
+    'false',
+    'null',
+    'root',
+    'main',
+    'user',
+    'password',
+    'postgres',
+    'localhost',
+    'deploy',
+]);
+/** True where a value is too short or too common to be masked on its own. */
+function isUnmaskable(value) {
+    return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
+}
+/**
+ * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
+ * URL-encoded form, its JSON form, base64 in the three alignments, and hex.
+ * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
+ */
+function secretForms(value) {
+    const forms = new Set();
+    const add = (text) => {
+        if (!isUnmaskable(text))
+            forms.add(text);
+    };
+    const trimmed = value.trim();
+    for (const text of [value, trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
+        // A line such as "-----BEGIN OPENSSH PRIVATE KEY-----" is no secret, and masking it hides error messages.
+        if (text.startsWith('-----'))
+            continue;
+        add(text);
+    }
+    if (isUnmaskable(trimmed))
+        return [...forms];
+    const bytes = Buffer.from(trimmed, 'utf8');
+    add(bytes.toString('hex'));
+    for (const shift of [0, 1, 2]) {
+        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+        const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
+            .toString('base64')
+            .replace(/=+$/, '');
+        const start = shift === 0 ? 0 : shift + 1;
+        const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
+        const stable = encoded.slice(start, end);
+        if (stable.length >= 8)
+            add(stable);
+    }
+    add(encodeURIComponent(trimmed));
+    try {
+        add(decodeURIComponent(trimmed));
+    }
+    catch {
+        // Not URL-encoded: nothing to decode.
+    }
+    add(JSON.stringify(trimmed).slice(1, -1));
+    return [...forms];
+}
+/** A function that replaces every form of the given secrets by `***`, longest first. */
+function sanitiser(secrets) {
+    const forms = new Set();
+    for (const secret of secrets)
+        for (const form of secretForms(secret))
+            forms.add(form);
+    const ordered = [...forms].sort((a, b) => b.length - a.length);
+    return (text) => ordered.reduce((clean, form) => clean.replaceAll(form, '***'), text);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js
+
+/** Names whose values are meant for the browser, and so for everybody. */
+const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
+const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
+/** True for names such as API_KEY or MAIL_PASSWORD. */
+function isSecretName(name) {
+    return SECRET_WORDS.test(name) && !PUBLIC.test(name);
+}
+/** A value without such a name is taken for a secret from this length on. */
+const LONG = 16;
+/**
+ * The values in an environment file that must not be seen alone either: programs print them without their names.
+ * Ordinary words, plain host names and URLs without a password stay readable, unless their name says otherwise.
+ */
+function envSecrets(text) {
+    const values = [];
+    for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+        const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*?)\s*$/.exec(line);
+        if (!match || PUBLIC.test(match[1]))
+            continue;
+        const value = unquoted(match[2]);
+        const password = passwordIn(value);
+        if (password.length === 0 && !isSecretName(match[1]) && !looksSecret(value))
+            continue;
+        values.push(value, ...password);
+    }
+    return values.filter((value) => !isUnmaskable(value));
+}
+/** Without its quotes, or without the comment behind it. A quote that goes on in the next line is cut off. */
+function unquoted(text) {
+    const quote = /^["'`]/.exec(text)?.[0];
+    if (quote === undefined)
+        return text.replace(/\s+#.*$/, '');
+    const end = text.indexOf(quote, 1);
+    return end === -1 ? text.slice(1) : text.slice(1, end);
+}
+function looksSecret(value) {
+    if (value.length < LONG || /^[a-z]+:\/\//i.test(value))
+        return false;
+    return /\d/.test(value) || !/^[A-Za-z.,_/ -]*$/.test(value);
+}
+/** The password of a URL, raw and decoded. */
+function passwordIn(value) {
+    const raw = /^[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:([^\s/@]+)@/i.exec(value)?.[1];
+    if (raw === undefined)
+        return [];
+    try {
+        return [raw, decodeURIComponent(raw)];
+    }
+    catch {
+        return [raw];
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-secrets.js
+
+
+
+
+/**
+ * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
+ * it: the values in its environment files and in PM2's entry.
+ */
+function hostSecrets(found) {
+    const byName = Object.entries(found.entry?.env ?? {})
+        .filter(([name]) => isSecretName(name))
+        .map(([, value]) => value);
+    if (found.live === undefined)
+        return byName;
+    const { live } = found;
+    const texts = findEnvFiles(live).map((path) => readText((0,external_node_path_namespaceObject.join)(live, path)) ?? '');
+    return [...byName, ...texts.flatMap(textSecrets)];
+}
+/** Of an environment file: its values, and its lines for a key or certificate that goes over several. */
+function textSecrets(text) {
+    return [text, ...envSecrets(text)];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/local-changes.js
+
+
+
+/** Keeps tracked files that were changed on the server as a patch beside the run's log, before a reset takes them away. */
+async function keepLocalChanges(found, folder, teller) {
+    const { length } = found.facts.dirtyFiles;
+    if (length === 0 || found.checkout === undefined)
+        return;
+    const patch = (0,external_node_path_namespaceObject.join)(folder.path, 'local-changes.patch');
+    writeAtomically(patch, `${await git(found.checkout, 'diff', '--binary', 'HEAD')}\n`);
+    teller.warn({
+        message: `${length} tracked ${length === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
+        next: `To have them back: git apply ${patch}`,
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/first-start.js
+
+
+
+
+
+
+const ECOSYSTEM_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
+/** A command as PM2 can run it best: a script of Node in cluster mode where it is one, else through the shell. */
+function startOf(command) {
+    const words = command.trim().split(/\s+/);
+    const plain = !/["'$`\\&|;<>(){}*?!#~]/.test(command) && !/^\w+=/.test(words[0]);
+    const [first, second, ...rest] = words;
+    if (plain && first === 'node' && second !== undefined && !second.startsWith('-'))
+        return { script: second, args: rest, mode: 'cluster', shell: false };
+    if (plain && first === 'next' && second === 'start')
+        return {
+            script: 'node_modules/next/dist/bin/next',
+            args: ['start', ...rest],
+            mode: 'cluster',
+            shell: false,
+        };
+    return { script: '/bin/sh', args: ['-c', `exec ${command}`], mode: 'fork', shell: true };
+}
+/** The command behind `npm start` and the like; any other command stays as it is. */
+function unwrapped(command, scripts) {
+    const script = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(command.trim())?.[1];
+    return (script === undefined ? undefined : scripts?.[script]) ?? command;
+}
+/** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
+async function firstStart(found, request, stage) {
+    const cwd = currentLink(request.app.appPath);
+    const config = request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd) : undefined;
+    if (config)
+        return { config, entry: asEntry(config) };
+    const { packageJson } = readProject(stage);
+    const command = request.startCommand ?? packageJson?.scripts?.start;
+    if (command === undefined)
+        throw new Failure({
+            message: `PM2 does not know "${request.app.appName}", and the commit has no ecosystem file and no start script.`,
+            next: 'Give start-command.',
+        });
+    const start = startOf(unwrapped(command, packageJson?.scripts));
+    const made = {
+        name: request.app.appName,
+        script: (0,external_node_path_namespaceObject.isAbsolute)(start.script) ? start.script : (0,external_node_path_namespaceObject.join)(cwd, start.script),
+        args: start.args,
+        cwd,
+        exec_mode: start.mode,
+        instances: 1,
+        kill_timeout: 10_000,
+        ...(start.shell ? { interpreter: 'none' } : {}),
+        env: request.app.healthPort === undefined ? {} : { PORT: String(request.app.healthPort) },
+    };
+    return { config: made, entry: asEntry(made) };
+}
+/** The application in the repository's ecosystem file, made to run in the live folder whatever the file says. */
+async function ecosystemEntry(found, request, stage, cwd) {
+    const file = ECOSYSTEM_FILES.find((name) => readText((0,external_node_path_namespaceObject.join)(stage, name)) !== undefined);
+    if (file === undefined)
+        return undefined;
+    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
+    const out = await must(found.tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
+    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
+    const list = (Array.isArray(apps) ? apps : [apps]);
+    const app = list.find(({ name }) => name === request.app.appName);
+    if (!app)
+        throw new Failure({
+            message: `${file} has no application named "${request.app.appName}".`,
+            next: 'Correct app-name or the ecosystem file, or give start-command.',
+        });
+    const script = String(app.script ?? '');
+    return { ...app, cwd, script: (0,external_node_path_namespaceObject.isAbsolute)(script) ? script : (0,external_node_path_namespaceObject.join)(cwd, script) };
+}
+function asEntry(config) {
+    const words = (value) => Array.isArray(value)
+        ? value.map(String)
+        : String(value ?? '')
+            .split(/\s+/)
+            .filter(Boolean);
+    const env = Object.entries(config.env ?? {});
+    return {
+        mode: /cluster/.test(String(config.exec_mode ?? '')) ? 'cluster' : 'fork',
+        cwd: String(config.cwd),
+        script: String(config.script),
+        args: words(config.args),
+        nodeArgs: words(config.node_args),
+        interpreter: String(config.interpreter ?? 'node'),
+        waitReady: config.wait_ready === true,
+        watch: Boolean(config.watch),
+        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
+        instances: [],
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/prune.js
 
 
 
@@ -4044,6 +4479,8 @@ async function prune({ state, releases, repository, run, keep }) {
         const note = readNote(state, release);
         await dropRelease(repository, releaseFolder(releases, release));
         dropNote(state, release);
+        if (note && !there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
+            await gitSays(repository, 'update-ref', '-d', `refs/deploys/${note.sha}`);
         if (note)
             writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
     }
@@ -4066,7 +4503,9 @@ function pruneRuns(state, run) {
         (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/rehearse.js
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(30);
+;// CONCATENATED MODULE: ./compiled/src/worker/rehearse.js
 
 
 
@@ -4100,7 +4539,7 @@ function rehearsalCommand(entry, from) {
 /** A port that nobody listens on now. */
 function sparePort() {
     return new Promise((resolve, reject) => {
-        const server = (0,external_node_net_namespaceObject.createServer)();
+        const server = (0,external_node_net_.createServer)();
         server.once('error', reject);
         server.listen(0, '127.0.0.1', () => {
             const address = server.address();
@@ -4164,7 +4603,7 @@ function unhealthyRehearsal(facts, said) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/stage.js
+;// CONCATENATED MODULE: ./compiled/src/worker/stage.js
 
 
 
@@ -4303,7 +4742,8 @@ function failureAdvice(what, ended) {
     return `The live version was not touched. Run the ${what} on your machine at this commit, and see the output above.`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/prepare.js
+;// CONCATENATED MODULE: ./compiled/src/worker/prepare.js
+
 
 
 
@@ -4332,21 +4772,14 @@ async function prepare(found, repository, context, result) {
         throw error;
     }
 }
-async function build(found, repository, { request, teller, signal }, { release, folder }) {
+async function build(found, repository, context, { release, folder }) {
+    const { request, teller } = context;
     await refuseCollisions(found, repository, request.sha);
     const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
     writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
-    const options = { tools: found.tools, request, folder, teller, signal };
-    const recipe = decideRecipe(options);
-    if (recipe.install !== undefined)
-        await teller.step('install', () => runInStage('install', recipe.install, options), said);
-    const build = recipe.build;
-    const made = build === undefined
-        ? await findOutput(found, request, folder)
-        : await teller.step('build', async () => {
-            await runInStage('build', build, options);
-            return checkOutput(found, request, folder);
-        }, (paths) => `${build}: ${paths.join(', ')}`);
+    const made = request.packedBuild === undefined
+        ? await installAndBuild(found, context, folder)
+        : await teller.step('unpack', () => prepare_unpack(found, context, request.packedBuild, folder), listed);
     const notOwn = found.history.live
         ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
         : [];
@@ -4366,6 +4799,28 @@ async function build(found, repository, { request, teller, signal }, { release, 
     return start === undefined ? stage : { ...stage, start };
 }
 const said = (command) => command;
+const listed = (paths) => paths.join(', ');
+/** Installs and builds in the stage; resolves to the paths that this made. */
+async function installAndBuild(found, { request, teller, signal }, folder) {
+    const options = { tools: found.tools, request, folder, teller, signal };
+    const { install, build } = decideRecipe(options);
+    if (install !== undefined)
+        await teller.step('install', () => runInStage('install', install, options), said);
+    if (build === undefined)
+        return findOutput(found, request, folder);
+    return teller.step('build', async () => {
+        await runInStage('build', build, options);
+        return checkOutput(found, request, folder);
+    }, (paths) => `${build}: ${listed(paths)}`);
+}
+/** Puts the build that was made in the job into the stage; nothing is installed or built here. */
+async function prepare_unpack(found, { request, teller, signal }, file, folder) {
+    await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
+        signal,
+        onOutput: teller.output('unpack'),
+    });
+    return checkOutput(found, request, folder);
+}
 /** `git reset --hard` would silently overwrite untracked files that the new commit tracks. */
 async function refuseCollisions(found, repository, sha) {
     const { liveSha } = found.facts;
@@ -4415,7 +4870,8 @@ async function rehearseStage(found, stage, { request, teller, folder, signal }, 
     result.rehearsed = true;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/repair.js
+;// CONCATENATED MODULE: ./compiled/src/worker/repair.js
+
 
 
 
@@ -4439,19 +4895,27 @@ function decideRepair(plan, journal) {
         return 'finished';
     return plan.task === 'deploy' ? 'undo' : 'finish';
 }
-/** Brings back order after a run that was cut, before anything new begins. Says what it found and did. */
+/**
+ * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
+ * True where the live application may be another one now than before.
+ */
 async function repair(options) {
     const { state, teller } = options;
     const plan = readPlan(state);
-    if (!plan)
-        return clearStages(options);
+    if (!plan) {
+        clearStages(options);
+        return false;
+    }
     const what = decideRepair(plan, readJournal(state));
-    if (what === 'finished')
-        return dropPlan(state);
-    await teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut in its cutover; ${live?.sha ?? 'nothing'} is live again`);
+    if (what === 'finished') {
+        dropPlan(state);
+        return false;
+    }
+    await teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`);
+    return true;
 }
 async function repairPlan(plan, what, options) {
-    const { tools, state, app, run, health, port, teller } = options;
+    const { tools, state, app, teller } = options;
     const live = what === 'undo' ? plan.from : plan.to;
     const before = (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
     if (what === 'undo')
@@ -4462,33 +4926,41 @@ async function repairPlan(plan, what, options) {
         message: `Run ${plan.run.id} was cut in the middle of its ${plan.task === 'deploy' ? 'cutover' : 'rollback'}; ${what === 'undo' ? 'it was undone' : 'it was finished'} before anything else.`,
     };
     teller.warn(cut);
-    if (live) {
+    if (live)
+        await revive(plan, live, before, options);
+    dropPlan(state);
+    return live;
+}
+/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
+async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
+    const appName = app.restartCommand === undefined ? app.appName : undefined;
+    const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
+    try {
         await restart({ tools, app, state });
         if (port !== undefined)
             await verify({
                 tools,
-                ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
+                ...(appName === undefined ? {} : { appName }),
                 port,
                 sha: live.sha,
                 health,
                 expectVersion: false,
                 before,
             });
-        if (app.restartCommand === undefined)
+        if (appName !== undefined)
             await save(tools);
-        if (what === 'undo')
-            writeJournal(state, run, { event: 'repaired', ...live, detail: cut.message });
-        else
-            writeJournal(state, run, {
-                event: 'rolled-back',
-                ...live,
-                ...(plan.from ? { from: plan.from } : {}),
-                detail: cut.message,
-            });
-        writeState(state, { ...readState(state), live });
+        writeJournal(state, run, {
+            event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
+            ...live,
+            ...from,
+        });
     }
-    dropPlan(state);
-    return live;
+    catch (error) {
+        const [problem] = problemsOf(error);
+        teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
+        writeJournal(state, run, { event: 'broken', ...live, detail: problem.message });
+    }
+    writeState(state, { ...readState(state), live });
 }
 /**
  * Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal).
@@ -4507,18 +4979,35 @@ function clearStages({ state, releases, teller }) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/teller.js
+;// CONCATENATED MODULE: ./compiled/src/worker/teller.js
+
 
 
 /** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
 const MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
+/** A line without an end is not waited for longer than this, in characters. */
+const LONGEST_LINE = 64 * 1_024;
+/**
+ * The fields in which people are spoken to. Names, commits, paths and outcomes are left alone: they are our own, and a
+ * weak secret that equals one of them must not change what the action reads.
+ */
+const SPOKEN = new Set(['text', 'message', 'next', 'detail', 'notRehearsedWhy']);
 function openTeller(folder) {
     const events = (0,external_node_fs_namespaceObject.openSync)(folder.events, 'a', 0o600);
     const log = (0,external_node_fs_namespaceObject.openSync)(folder.log, 'a', 0o600);
     const warnings = [];
+    const hidden = new Set();
+    let clean = (text) => text;
+    const write = (value) => {
+        (0,external_node_fs_namespaceObject.writeSync)(events, `${JSON.stringify(value, (name, item) => (typeof item === 'string' && SPOKEN.has(name) ? clean(item) : item))}\n`);
+    };
+    // A secret could lie across two chunks, so output is told in whole lines; what is left over comes before the next event.
+    const unfinished = new Set();
     const event = (value) => {
-        (0,external_node_fs_namespaceObject.writeSync)(events, `${JSON.stringify(value)}\n`);
+        for (const finish of unfinished)
+            finish();
+        write(value);
     };
     return {
         event,
@@ -4529,8 +5018,18 @@ function openTeller(folder) {
             event({ kind: 'warning', problem });
         },
         step: (name, work, detail) => tellStep(event, name, work, detail),
-        output: (source) => boundedOutput(event, source, (text) => (0,external_node_fs_namespaceObject.writeSync)(log, text)),
+        output(source) {
+            const tell = boundedOutput(write, source, (text) => (0,external_node_fs_namespaceObject.writeSync)(log, text));
+            return teller_wholeLines((text) => tell(clean(text)), unfinished);
+        },
+        hide(secrets) {
+            for (const secret of secrets)
+                hidden.add(secret);
+            clean = sanitiser(hidden);
+        },
         close() {
+            for (const finish of unfinished)
+                finish();
             (0,external_node_fs_namespaceObject.closeSync)(events);
             (0,external_node_fs_namespaceObject.closeSync)(log);
         },
@@ -4559,6 +5058,29 @@ async function tellStep(event, name, work, detail) {
         throw error;
     }
 }
+/** Passes on whole lines; what has no end yet is passed on by the call that it leaves in `unfinished`. */
+function teller_wholeLines(tell, unfinished) {
+    let rest = '';
+    const finish = () => {
+        unfinished.delete(finish);
+        const text = rest;
+        rest = '';
+        if (text !== '')
+            tell(text);
+    };
+    return (text) => {
+        rest += text;
+        const end = rest.length > LONGEST_LINE ? rest.length : rest.lastIndexOf('\n') + 1;
+        const lines = rest.slice(0, end);
+        rest = rest.slice(end);
+        if (rest === '')
+            unfinished.delete(finish);
+        else
+            unfinished.add(finish);
+        if (lines !== '')
+            tell(lines);
+    };
+}
 function boundedOutput(event, source, log) {
     let told = 0;
     return (text) => {
@@ -4579,7 +5101,9 @@ function emptyResult(outcome, warnings) {
     return { outcome, problems: [], warnings };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/deploy.js
+;// CONCATENATED MODULE: ./compiled/src/worker/deploy.js
+
+
 
 
 
@@ -4606,8 +5130,19 @@ async function deploy(context) {
     const { request, env, teller, signal } = context;
     const result = emptyResult('failed', teller.warnings);
     const first = await survey(request.app, env);
-    await repair({ ...first, run: request.run, health: request.health, port: first.facts.port, teller });
-    const found = await teller.step('preflight', async () => checkedSurvey(context), preflightWords);
+    teller.hide([
+        ...hostSecrets(first),
+        ...textSecrets(request.envFile ?? ''),
+        ...(request.fetchToken === undefined ? [] : [request.fetchToken]),
+    ]);
+    const repaired = await repair({
+        ...first,
+        run: request.run,
+        health: request.health,
+        port: first.facts.port,
+        teller,
+    });
+    const found = await teller.step('preflight', async () => checkedSurvey(repaired ? await survey(request.app, env) : first, context), preflightWords);
     if (found.facts.liveSha !== undefined)
         result.previousSha = found.facts.liveSha;
     const repository = await stageRepository(found, request);
@@ -4640,9 +5175,8 @@ function preflightWords(found) {
         ...(facts.entry ? [`${facts.entry.mode} x${facts.entry.instances}`] : []),
     ].join(', ');
 }
-/** Looks again with the lock held: what the action saw may be old by now. */
-async function checkedSurvey({ request, env, folder, teller }) {
-    const found = await survey(request.app, env);
+/** Judges what was found with the lock held: what the action saw before may be old by now. */
+async function checkedSurvey(found, { request, folder, teller }) {
     const refusals = [...found.facts.refusals];
     const dirty = found.facts.dirtyFiles;
     if (dirty.length > 0 && request.dirtyCheckout === 'refuse')
@@ -4657,15 +5191,7 @@ async function checkedSurvey({ request, env, folder, teller }) {
         throw new Failure(refusals);
     for (const trap of found.facts.warnings)
         teller.warn(trap);
-    if (dirty.length > 0) {
-        // Kept as a patch; the reset of the cutover then takes the changes away.
-        const patch = (0,external_node_path_namespaceObject.join)(folder.path, 'local-changes.patch');
-        writeAtomically(patch, `${await git(found.checkout, 'diff', '--binary', 'HEAD')}\n`);
-        teller.warn({
-            message: `${dirty.length} tracked ${dirty.length === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
-            next: `To have them back: git apply ${patch}`,
-        });
-    }
+    await keepLocalChanges(found, folder, teller);
     return found;
 }
 function dirtyRefusal(dirty) {
@@ -4781,7 +5307,10 @@ async function tidy(found, repository, request, teller) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/rollback.js
+;// CONCATENATED MODULE: ./compiled/src/worker/rollback.js
+
+
+
 
 
 
@@ -4807,8 +5336,15 @@ async function rollback(context) {
     const started = performance.now();
     const result = emptyResult('failed', teller.warnings);
     const first = await survey(request.app, env);
-    await repair({ ...first, run: request.run, health: request.health, port: first.facts.port, teller });
-    const found = await survey(request.app, env);
+    teller.hide(hostSecrets(first));
+    const repaired = await repair({
+        ...first,
+        run: request.run,
+        health: request.health,
+        port: first.facts.port,
+        teller,
+    });
+    const found = repaired ? await survey(request.app, env) : first;
     const refusals = found.facts.refusals.filter(isInTheWay);
     if (refusals.length > 0)
         throw new Failure(refusals);
@@ -4829,6 +5365,7 @@ async function rollback(context) {
             ...(live ? { deployedSha: live.sha, release: live.release } : {}),
         };
     }
+    await keepLocalChanges(found, context.folder, teller);
     context.commit();
     const done = await goBack(found, decision.to, context);
     return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
@@ -4845,14 +5382,15 @@ async function goBack(found, to, context) {
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
     const port = found.facts.port;
     const named = app.restartCommand === undefined;
-    const before = named ? ((await findEntry(tools, app.appName))?.instances ?? []) : [];
+    const before = found.entry?.instances ?? [];
+    keepOpenPages(found, plan.from, to, teller);
     const probe = probeDowntime(port);
     teller.event({ kind: 'state', state: 'putting-back' });
     writePlan(state, plan);
     try {
         await teller.step('put back', async () => {
             await applyPlan(tools, plan);
-            await restart({ tools, app, state });
+            await restart({ tools, app, state, known: found.entry !== undefined });
         }, () => to.sha.slice(0, 12));
         const health = await teller.step('verification', () => verify({
             tools,
@@ -4915,7 +5453,8 @@ function planRollback(found, to, run) {
             link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
         };
     const away = releaseFolder(releases, from?.release ?? 'unknown');
-    const paths = (readNote(state, to.release)?.paths ?? []).filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
+    const note = readNote(state, to.release);
+    const paths = [...new Set([...(note?.paths ?? []), ...(note?.envFiles ?? [])])].filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
     return {
         ...base,
         swaps: paths.map((path) => ({
@@ -4928,7 +5467,8 @@ function planRollback(found, to, run) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/long-run.js
+;// CONCATENATED MODULE: ./compiled/src/worker/long-run.js
+
 
 
 
@@ -4958,6 +5498,8 @@ async function longRun(request, env) {
         const outcome = error instanceof Cancelled ? 'cancelled' : 'failed';
         result = { ...emptyResult(outcome, teller.warnings), problems: problemsOf(error) };
     }
+    if (request.command === 'deploy' && request.packedBuild !== undefined)
+        remove(request.packedBuild);
     teller.event({ kind: 'ended', result });
     teller.close();
 }
@@ -4976,7 +5518,7 @@ async function lockedRun(request, env, state, folder, teller) {
             const shared = { env, teller, signal: stop.signal, commit: stop.commit };
             return request.command === 'deploy'
                 ? deploy({ ...shared, request, folder })
-                : rollback({ ...shared, request });
+                : rollback({ ...shared, request, folder });
         });
     }
     catch (error) {
@@ -5031,7 +5573,7 @@ function stopper(folder, timeout) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/protocol.js
+;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
 /** Starts each line that a short command prints for the action. */
 const LINE_MARK = 'muva-worker ';
 /** The answer in one line of stdout; undefined for any other text. */
@@ -5047,7 +5589,7 @@ function parseWorkerLine(line) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/main.js
+;// CONCATENATED MODULE: ./compiled/src/worker/main.js
 
 
 

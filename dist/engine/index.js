@@ -2,7 +2,7 @@
 /******/ 	"use strict";
 /******/ 	var __webpack_modules__ = ({
 
-/***/ 4770:
+/***/ 2609:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -36,7 +36,7 @@ function formatDuration(milliseconds) {
 
 /***/ }),
 
-/***/ 5326:
+/***/ 4141:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -147,95 +147,7 @@ function sanitiser(secrets) {
 
 /***/ }),
 
-/***/ 8449:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-__nccwpck_require__.r(__webpack_exports__);
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   SUPABASE_ROOTS: () => (/* binding */ SUPABASE_ROOTS),
-/* harmony export */   tlsOptions: () => (/* binding */ tlsOptions)
-/* harmony export */ });
-/* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1692);
-/* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_tls__WEBPACK_IMPORTED_MODULE_0__);
-
-/**
- * TLS for one address: always verified, chain and name. `undefined` is plaintext, which only this machine may have;
- * with a certificate given, TLS is expected on this machine too.
- */
-function tlsOptions(address, caCertificate) {
-    if (address.loopback && (address.plaintext || caCertificate === undefined))
-        return undefined;
-    return {
-        ca: [...trusted(), ...SUPABASE_ROOTS, ...(caCertificate === undefined ? [] : [caCertificate])],
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.2',
-        // The driver leaves the name out where the host is an address, and Node would then check another name.
-        checkServerIdentity: (_name, certificate) => node_tls__WEBPACK_IMPORTED_MODULE_0___default().checkServerIdentity(address.host, certificate),
-    };
-}
-/** The roots that Node itself would use: giving any `ca` replaces them. */
-function trusted() {
-    // Since Node 22.15, which the types do not know yet; includes NODE_EXTRA_CA_CERTS.
-    const { getCACertificates } = (node_tls__WEBPACK_IMPORTED_MODULE_0___default());
-    return getCACertificates?.('default') ?? (node_tls__WEBPACK_IMPORTED_MODULE_0___default().rootCertificates);
-}
-/**
- * Supabase signs its servers with its own root. Both published ones, from the project's CLI
- * (prod-ca-2021.crt, valid to 2031-04-26, and prod-ca-2025.crt, valid to 2035-09-01); public, not secret.
- */
-const SUPABASE_ROOTS = [
-    `-----BEGIN CERTIFICATE-----
-MIIDxDCCAqygAwIBAgIUbLxMod62P2ktCiAkxnKJwtE9VPYwDQYJKoZIhvcNAQEL
-BQAwazELMAkGA1UEBhMCVVMxEDAOBgNVBAgMB0RlbHdhcmUxEzARBgNVBAcMCk5l
-dyBDYXN0bGUxFTATBgNVBAoMDFN1cGFiYXNlIEluYzEeMBwGA1UEAwwVU3VwYWJh
-c2UgUm9vdCAyMDIxIENBMB4XDTIxMDQyODEwNTY1M1oXDTMxMDQyNjEwNTY1M1ow
-azELMAkGA1UEBhMCVVMxEDAOBgNVBAgMB0RlbHdhcmUxEzARBgNVBAcMCk5ldyBD
-YXN0bGUxFTATBgNVBAoMDFN1cGFiYXNlIEluYzEeMBwGA1UEAwwVU3VwYWJhc2Ug
-Um9vdCAyMDIxIENBMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqQXW
-QyHOB+qR2GJobCq/CBmQ40G0oDmCC3mzVnn8sv4XNeWtE5XcEL0uVih7Jo4Dkx1Q
-DmGHBH1zDfgs2qXiLb6xpw/CKQPypZW1JssOTMIfQppNQ87K75Ya0p25Y3ePS2t2
-GtvHxNjUV6kjOZjEn2yWEcBdpOVCUYBVFBNMB4YBHkNRDa/+S4uywAoaTWnCJLUi
-cvTlHmMw6xSQQn1UfRQHk50DMCEJ7Cy1RxrZJrkXXRP3LqQL2ijJ6F4yMfh+Gyb4
-O4XajoVj/+R4GwywKYrrS8PrSNtwxr5StlQO8zIQUSMiq26wM8mgELFlS/32Uclt
-NaQ1xBRizkzpZct9DwIDAQABo2AwXjALBgNVHQ8EBAMCAQYwHQYDVR0OBBYEFKjX
-uXY32CztkhImng4yJNUtaUYsMB8GA1UdIwQYMBaAFKjXuXY32CztkhImng4yJNUt
-aUYsMA8GA1UdEwEB/wQFMAMBAf8wDQYJKoZIhvcNAQELBQADggEBAB8spzNn+4VU
-tVxbdMaX+39Z50sc7uATmus16jmmHjhIHz+l/9GlJ5KqAMOx26mPZgfzG7oneL2b
-VW+WgYUkTT3XEPFWnTp2RJwQao8/tYPXWEJDc0WVQHrpmnWOFKU/d3MqBgBm5y+6
-jB81TU/RG2rVerPDWP+1MMcNNy0491CTL5XQZ7JfDJJ9CCmXSdtTl4uUQnSuv/Qx
-Cea13BX2ZgJc7Au30vihLhub52De4P/4gonKsNHYdbWjg7OWKwNv/zitGDVDB9Y2
-CMTyZKG3XEu5Ghl1LEnI3QmEKsqaCLv12BnVjbkSeZsMnevJPs1Ye6TjjJwdik5P
-o/bKiIz+Fq8=
------END CERTIFICATE-----`,
-    `-----BEGIN CERTIFICATE-----
-MIIDxzCCAq+gAwIBAgIUeX+gpfmsRW9asFkRvjyXjHxbfgcwDQYJKoZIhvcNAQEL
-BQAwazELMAkGA1UEBhMCVVMxEDAOBgNVBAgMB0RlbHdhcmUxEzARBgNVBAcMCk5l
-dyBDYXN0bGUxFTATBgNVBAoMDFN1cGFiYXNlIEluYzEeMBwGA1UEAwwVU3VwYWJh
-c2UgUm9vdCAyMDIxIENBMB4XDTI1MDkwMzA4MDEyNVoXDTM1MDkwMTA4MDEyNVow
-azELMAkGA1UEBhMCVVMxEDAOBgNVBAgMB0RlbHdhcmUxEzARBgNVBAcMCk5ldyBD
-YXN0bGUxFTATBgNVBAoMDFN1cGFiYXNlIEluYzEeMBwGA1UEAwwVU3VwYWJhc2Ug
-Um9vdCAyMDIxIENBMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA5Ve7
-i9UAmc7luUilELPtqzEk8nGHxg7nY0aCStr625M7+K4OPO6RUllTsHh47k1jWyzm
-LXLlyYwCsYCjQp+3vn06H+F/HRUxBt6CK2B7bNng230exTunk0xFvfkX6YgHR7B3
-1B7L25Rq3PhuRFPV4hnGYRam2XBZC4UNPqoAgrhV0HOYzXXAVoTr2yaBTMnB331Z
-RwOmINh7eqTCk/JRZbb6vfZOhZRAVAe9AoRLoG8aKwmeoLGwlu0UuFx6z3E+6bmA
-fSNa8Lx02GEoCdPLw9IRKUFq/SgBpQUKm44H1fDwTjH2CMM0N4p0mL/6wXnNeHvt
-C40MmKZ0RcVmHE5wBwIDAQABo2MwYTAdBgNVHQ4EFgQUjvEE541toZcwtXQlZlcB
-YOBRTnowHwYDVR0jBBgwFoAUjvEE541toZcwtXQlZlcBYOBRTnowDwYDVR0TAQH/
-BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAYYwDQYJKoZIhvcNAQELBQADggEBACD5IcGP
-XKvS9qg0CgEQPFqYavt5c7P+0xxFgiZe+xoG8fUw58yNeK2APtgGPRpxEOGfAlNx
-z9HDt4gcyHEE00B3qAVDm49pqNxioFWzNqU2LGfM/HL1QmN6urR7hCOkVCJddvOc
-FhFX4nZDuRfaBboDvS5HlK3Pzxddp9hvrJi2bemr8HLqYc3HzmVckgPGSLML6t+h
-4LRCXSlQsDgQ1LZ4KHsl4cq7K51N6FOXQBLB5q4lMKhs0VUhCT8Pdsj12+84laCV
-c22q6p2mdT9SaernCSRnWazXWisgpjv3H7Ex4S1DCYjJIwn3PUToGFv1r8YRN2/S
-O19yVSxxCIf64Sg=
------END CERTIFICATE-----`,
-];
-
-
-/***/ }),
-
-/***/ 9387:
+/***/ 8364:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -349,147 +261,30 @@ function withEnvironment(read, env) {
 
 /***/ }),
 
-/***/ 5680:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Dy: () => (/* binding */ invisibleCharacter),
-/* harmony export */   cN: () => (/* binding */ inputReader),
-/* harmony export */   pA: () => (/* binding */ nearest),
-/* harmony export */   ry: () => (/* binding */ splitList)
-/* harmony export */ });
-/* harmony import */ var _base_duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4770);
-
-/** Control, bidirectional and zero-width characters: invisible, and able to make one name look like another. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
-/** The first invisible character of a text as `U+202E`, or undefined. */
-function invisibleCharacter(text) {
-    const match = INVISIBLE.exec(text);
-    return match ? `U+${match[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}` : undefined;
-}
-/** The nearest of `words` to a misspelt one, or undefined where none is near (more than 2 edits away). */
-function nearest(word, words) {
-    let best;
-    let distance = 3;
-    for (const candidate of words) {
-        const edits = editDistance(word.trim().toLowerCase(), candidate);
-        if (edits < distance) {
-            best = candidate;
-            distance = edits;
-        }
-    }
-    return best;
-}
-function editDistance(a, b) {
-    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-    for (let i = 1; i <= a.length; i++) {
-        const next = [i];
-        for (let j = 1; j <= b.length; j++) {
-            next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
-        }
-        row = next;
-    }
-    return row[b.length];
-}
-/** Items of a list input: one per line or comma-separated; commas inside double quotes do not count. */
-function splitList(text) {
-    const items = [];
-    let item = '';
-    let quoted = false;
-    for (const character of text) {
-        if (character === '"')
-            quoted = !quoted;
-        if (!quoted && (character === ',' || character === '\n' || character === '\r')) {
-            items.push(item);
-            item = '';
-        }
-        else
-            item += character;
-    }
-    items.push(item);
-    return items.map((entry) => entry.trim()).filter((entry) => entry !== '');
-}
-/** An input reader over one source of raw strings. Secrets are never read through it, so values can be quoted. */
-function inputReader(read) {
-    const problems = [];
-    const complain = (name, wrong, right) => {
-        problems.push({ message: `${name}: ${wrong}`, next: right });
-    };
-    const shown = (value) => JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-    function text(name) {
-        const value = read(name);
-        const invisible = invisibleCharacter(value.replace(/[\n\r\t]/g, ' '));
-        if (invisible)
-            complain(name, `holds the invisible character ${invisible}`, 'Type the value again without it.');
-        return value;
-    }
-    function duration(name) {
-        const milliseconds = (0,_base_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .parseDuration */ .E)(text(name));
-        if (milliseconds === undefined || milliseconds === 0) {
-            complain(name, `${shown(read(name))} is not a duration`, 'Use a whole number with a unit: 500ms, 10s, 5m or 1h.');
-            return 1;
-        }
-        return milliseconds;
-    }
-    function integer(name, least, most) {
-        const value = text(name);
-        const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-        if (Number.isNaN(number) || number < least || number > most) {
-            complain(name, `${shown(value)} is not a whole number from ${least} to ${most}`, `Use a whole number from ${least} to ${most}, without a unit.`);
-            return least;
-        }
-        return number;
-    }
-    return {
-        problems,
-        complain,
-        text,
-        duration,
-        integer,
-        optional: (name) => text(name) || undefined,
-        optionalDuration: (name) => (read(name) === '' ? undefined : duration(name)),
-        optionalInteger: (name, least, most) => (read(name) === '' ? undefined : integer(name, least, most)),
-        list: (name) => splitList(text(name)),
-        choice(name, choices) {
-            const value = text(name);
-            const found = choices.find((choice) => choice === value);
-            if (found !== undefined)
-                return found;
-            const near = nearest(value, choices);
-            complain(name, `${shown(value)} is not known`, `${near ? `Did you mean "${near}"? ` : ''}It takes one of: ${choices.join(', ')}.`);
-            return choices[0];
-        },
-        boolean(name) {
-            const value = text(name);
-            if (/^(true|True|TRUE)$/.test(value))
-                return true;
-            if (!/^(false|False|FALSE)$/.test(value)) {
-                complain(name, `${shown(value)} is not a boolean`, 'Use true or false.');
-            }
-            return false;
-        },
-    };
-}
-
-
-/***/ }),
-
-/***/ 6885:
+/***/ 8266:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  FN: () => (/* binding */ MODES),
-  P$: () => (/* binding */ parseSettings),
-  _y: () => (/* binding */ secretInputs)
+  P: () => (/* binding */ parseSettings)
 });
 
-// UNUSED EXPORTS: PARTS
+// EXTERNAL MODULE: ./compiled/src/base/secret.js
+var secret = __nccwpck_require__(4141);
+;// CONCATENATED MODULE: ./compiled/src/settings/complain.js
+function checked(reader, name, check) {
+    const value = reader.optional(name);
+    if (value !== undefined)
+        complainAbout(reader, name, check(value));
+    return value;
+}
+function complainAbout(reader, name, complaint) {
+    if (complaint)
+        reader.complain(name, complaint.wrong, complaint.right);
+}
 
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/base/secret.js
-var secret = __nccwpck_require__(5326);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/database-url.js
+;// CONCATENATED MODULE: ./compiled/src/settings/database-url.js
 
 const ENCODE = 'In a URL the password must be percent-encoded: @ is %40, # is %23, / is %2F, ? is %3F, % is %25.';
 /**
@@ -571,11 +366,10 @@ function isLoopback(host) {
     return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/inputs.js
-var inputs = __nccwpck_require__(9387);
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/readers.js
-var readers = __nccwpck_require__(5680);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/names.js
+// EXTERNAL MODULE: ./compiled/src/settings/readers.js
+var readers = __nccwpck_require__(4293);
+;// CONCATENATED MODULE: ./compiled/src/settings/names.js
+
 
 function visible(value) {
     const invisible = (0,readers/* invisibleCharacter */.Dy)(value);
@@ -717,101 +511,122 @@ function checkUserName(user) {
         ? undefined
         : { wrong: 'is not a user name', right: 'Use the login name on the server, such as deploy.' };
 }
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/settings.js
-
-
-
-
-
-const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'];
-const PARTS = ['database', 'vps', 'health'];
-/** Every secret value as given, for masking; read before anything else happens. */
-function secretInputs(read) {
-    const values = [];
-    for (const name of inputs/* INPUT_NAMES */.Qh) {
-        if (!(0,inputs/* inputRule */.zH)(name).secret)
-            continue;
-        const value = read(name);
-        if (value.trim() === '')
-            continue;
-        values.push(value);
-        if (name === 'database-url' || name === 'shadow-database-url')
-            values.push(...urlSecrets(value));
-    }
-    return values;
-}
-/** The password inside a URL, raw and decoded, also where the URL is wrong: it must not be seen either way. */
-function urlSecrets(url) {
-    const credentials = /^[a-z]+:\/\/([^@]*(?:@.*)?)@/i.exec(url.trim())?.[1];
-    if (credentials === undefined)
-        return [];
-    const password = credentials.slice(credentials.indexOf(':') + 1);
-    const forms = credentials.includes(':') ? [credentials, password] : [];
+/** A web address without credentials; `secure`: http is for this machine only. */
+function checkWebUrl(text, secure) {
+    let url;
     try {
-        forms.push(decodeURIComponent(password));
+        url = new URL(text);
     }
     catch {
-        // A stray % is complained about by the URL parser; the raw form is masked all the same.
+        return { wrong: 'is not a URL', right: 'It starts with https://.' };
     }
-    return forms.filter((form) => form !== '');
+    if (url.protocol !== 'https:' && url.protocol !== 'http:')
+        return { wrong: 'is not an http or https URL', right: 'It starts with https://.' };
+    if (url.username !== '' || url.password !== '')
+        return { wrong: 'holds a user or password', right: 'Give the URL without credentials.' };
+    if (secure && url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
+        return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
+    return undefined;
 }
-/** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
-function parseSettings(read, around) {
-    const reader = (0,readers/* inputReader */.cN)(read);
-    const mode = readMode(reader);
-    const skip = readSkip(reader);
-    const environment = checked(reader, 'environment', checkEnvironmentName);
-    const workingDirectory = reader.text('working-directory');
-    complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
-    const files = readFiles(reader);
-    const database = skip.includes('database') ? undefined : readDatabase(reader, read, skip, files);
-    const vps = skip.includes('vps') ? undefined : readVps(reader, read, around);
-    const health = readHealth(reader, read);
-    const rollback = readRollback(reader, mode, around);
-    const token = read('github-token');
-    const common = {
-        run: around.run,
-        ...(environment === undefined ? {} : { environment }),
-        adoptEnvironment: reader.boolean('adopt-environment'),
-        workingDirectory: workingDirectory.startsWith('/')
-            ? workingDirectory
-            : joinPath(around.workspace, workingDirectory),
-        skip,
-        ...(token === '' ? {} : { githubToken: new secret/* Secret */.zh(token) }),
-        githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
-        comment: reader.choice('comment', ['auto', 'off']),
-        files,
-        health,
-        rollback,
-    };
-    complainAboutEmptyConnections(reader, read, mode, skip, { database, vps, health }, around);
-    complainAboutFork(reader, mode, around.run);
+/** One path from a folder and a path inside it. */
+function joinPath(folder, path) {
+    if (folder === '.' || folder === '')
+        return path;
+    return path === '.' || path === '' ? folder : `${folder.replace(/\/+$/, '')}/${path}`;
+}
+function checkProjectRef(text) {
+    return /^[a-z0-9]{20}$/.test(text)
+        ? undefined
+        : {
+            wrong: 'is not a project reference',
+            right: 'It is the 20 letters in your project URL: https://<project-ref>.supabase.co.',
+        };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/settings/guards.js
+
+/**
+ * A secret that is not set arrives as an empty string. It must never switch a part off silently: where anything
+ * points to a part and its connection is empty, the run is refused, unless `skip` lists the part.
+ */
+function complainAboutEmptyConnections(reader, read, mode, skip, parts, around) {
+    const whole = mode === 'deploy' || mode === 'plan';
+    const unset = 'is empty: secret not set, or not available to forks';
+    const complained = (...names) => reader.problems.some((problem) => names.some((name) => problem.message.startsWith(`${name}:`)));
+    if (!parts.database && !skip.includes('database') && !complained('database-url', 'supabase-project-ref')) {
+        const ref = read('supabase-project-ref') !== '';
+        const token = read('supabase-access-token') !== '';
+        const half = ref && !token ? 'supabase-access-token' : token && !ref ? 'supabase-project-ref' : 'database-url';
+        const dir = read('migrations-dir');
+        const folder = joinPath(read('working-directory'), dir);
+        const points = !whole
+            ? undefined
+            : read('required-tables') !== '' || read('required-functions') !== ''
+                ? 'required-tables or required-functions is set'
+                : half !== 'database-url'
+                    ? 'the other half of the Management API pair is set'
+                    : checkRelativePath(dir) === undefined && around.holdsMigrations(folder)
+                        ? `the folder ${dir} holds migrations`
+                        : undefined;
+        if (mode === 'migrate' || mode === 'verify') {
+            reader.complain(half, unset, `Mode ${mode} needs a database: set database-url, or supabase-project-ref and supabase-access-token.`);
+        }
+        else if (points !== undefined) {
+            reader.complain(half, unset, `${capital(points)}. Set the secret, or say skip: database.`);
+        }
+    }
+    if (!parts.vps && !skip.includes('vps') && !complained('ssh-host', 'ssh-user')) {
+        const points = read('app-path') !== ''
+            ? 'app-path is set'
+            : read('app-name') !== ''
+                ? 'app-name is set'
+                : read('ssh-private-key').trim() !== ''
+                    ? 'ssh-private-key is set'
+                    : undefined;
+        if (mode === 'redeploy')
+            reader.complain('ssh-host', unset, 'Mode redeploy needs a server: set ssh-host, ssh-user, ssh-private-key and ssh-fingerprint.');
+        else if (whole && points !== undefined)
+            reader.complain('ssh-host', unset, `${capital(points)}. Set the secret, or say skip: vps.`);
+    }
+    const url = parts.health.url !== undefined;
+    if (mode === 'redeploy' && skip.includes('vps'))
+        reader.complain('skip', '"vps" leaves nothing of mode redeploy', 'Remove it from skip.');
+    if ((mode === 'migrate' || mode === 'verify') && skip.includes('database'))
+        reader.complain('skip', `"database" leaves nothing of mode ${mode}`, 'Remove it from skip.');
+    const none = !parts.database && !parts.vps;
     if (reader.problems.length > 0)
-        return { problems: reader.problems };
-    const parts = { ...(database ? { database } : {}), ...(vps ? { vps } : {}) };
-    return { settings: { ...common, mode, ...parts }, problems: [] };
-}
-function readMode(reader) {
-    const value = reader.text('mode');
-    const found = MODES.find((mode) => mode === value);
-    if (found)
-        return found;
-    const near = (0,readers/* nearest */.pA)(value, MODES);
-    reader.complain('mode', `${JSON.stringify(value)} is not a mode`, `${near ? `Did you mean "${near}"? ` : ''}The modes are: ${MODES.join(', ')}.`);
-    return 'plan';
-}
-function readSkip(reader) {
-    const parts = [];
-    for (const item of reader.list('skip')) {
-        const part = PARTS.find((known) => known === item);
-        if (part)
-            parts.push(part);
-        else
-            reader.complain('skip', `${JSON.stringify(item)} is not a part`, `The parts are: ${PARTS.join(', ')}.`);
+        return;
+    const filesOnly = mode === 'plan' && skip.includes('database');
+    if (none && !filesOnly && (mode === 'deploy' || mode === 'plan' || mode === 'rollback')) {
+        reader.complain('database-url', 'is empty, and so is ssh-host: there is nothing to work on', 'Give a database, a server, or both.');
     }
-    return parts;
+    if (none && !url && mode === 'health')
+        reader.complain('health-url', 'is empty, and so are database-url and ssh-host: there is nothing to ask', 'Give at least one of them.');
+    if (mode === 'redeploy' || (mode === 'deploy' && parts.vps)) {
+        if (parts.vps && parts.vps.ref === undefined)
+            reader.complain('ref', 'is empty and GITHUB_SHA is not set: no commit to deploy', 'Give the full commit SHA.');
+    }
 }
+/** Code from a fork must not reach the database or the server: only plan may run there. */
+function complainAboutFork(reader, mode, run) {
+    if (mode === 'plan' || mode === 'health' || mode === 'verify')
+        return;
+    if (run.event === 'pull_request_target') {
+        reader.complain('mode', `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`, 'Use pull_request with mode: plan, and deploy on push.');
+    }
+    else if (run.fork && run.event === 'pull_request') {
+        reader.complain('mode', `"${mode}" is refused on a pull request from a fork`, 'Use mode: plan there, and deploy on push.');
+    }
+}
+function capital(text) {
+    return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/settings/read-database.js
+
+
+
+
 function readFiles(reader) {
     const migrationsDir = reader.text('migrations-dir');
     complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
@@ -902,6 +717,70 @@ function readNames(reader, input) {
     }
     return names;
 }
+
+;// CONCATENATED MODULE: ./compiled/src/settings/read-health.js
+
+
+
+function readHealth(reader, read) {
+    const url = reader.optional('health-url')?.replace(/\/+$/, '');
+    if (url !== undefined)
+        complainAbout(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
+    const paths = [...new Set(reader.list('health-paths'))];
+    if (paths.length === 0)
+        reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
+    for (const path of paths) {
+        if (!path.startsWith('/') || /\s/.test(path))
+            reader.complain('health-paths', `${JSON.stringify(path)} is not a path`, 'Paths start with a slash, such as /api/health.');
+    }
+    const maxLatency = reader.optionalDuration('health-max-latency');
+    const expectVersion = reader.optional('expect-version');
+    const key = read('supabase-service-role-key');
+    const projectRef = reader.text('supabase-project-ref');
+    const apiUrl = reader.text('supabase-api-url');
+    // The service key is sent there: never in plaintext off this machine, whatever the database is reached by.
+    const sendsKey = key !== '' && projectRef !== '';
+    const complained = (name) => reader.problems.some(({ message }) => message.startsWith(`${name}:`));
+    if (sendsKey && !complained('supabase-api-url'))
+        complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
+    if (sendsKey && !complained('supabase-project-ref'))
+        complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
+    return {
+        ...(url === undefined ? {} : { url }),
+        paths,
+        from: reader.choice('health-from', ['both', 'runner', 'vps']),
+        timeout: reader.duration('health-timeout'),
+        deadline: reader.duration('health-deadline'),
+        ...(maxLatency === undefined ? {} : { maxLatency }),
+        successes: reader.integer('health-successes', 1, 100),
+        checkAssets: reader.boolean('check-assets'),
+        ...(expectVersion === undefined ? {} : { expectVersion }),
+        ...(sendsKey ? { rest: { url: restUrl(projectRef, apiUrl), key: new secret/* Secret */.zh(key) } } : {}),
+    };
+}
+/** The project's REST endpoint; with another API URL (self-hosted, a test double) it is served under that one. */
+function restUrl(projectRef, apiUrl) {
+    const base = apiUrl.replace(/\/+$/, '');
+    return base === 'https://api.supabase.com'
+        ? `https://${projectRef}.supabase.co/rest/v1/`
+        : `${base}/rest/v1/`;
+}
+/** The health paths are added to this URL, so nothing may follow its path. */
+function checkBaseUrl(text) {
+    const { search, hash } = new URL(text);
+    return search === '' && hash === ''
+        ? undefined
+        : {
+            wrong: 'holds a query or a fragment',
+            right: 'Give the base URL, such as https://example.com; the paths go into health-paths.',
+        };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/settings/read-vps.js
+
+
+
+
 function readVps(reader, read, around) {
     const ssh = readSsh(reader, read);
     const appPath = reader.text('app-path').replace(/(?<=.)\/+$/, '');
@@ -1014,48 +893,89 @@ function readJump(reader, user, port) {
     }
     return { host: parsed.host, port: parsed.port ?? port, user: parsed.user ?? user };
 }
-function readHealth(reader, read) {
-    const url = reader.optional('health-url')?.replace(/\/+$/, '');
-    if (url !== undefined)
-        complainAbout(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
-    const paths = [...new Set(reader.list('health-paths'))];
-    if (paths.length === 0)
-        reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
-    for (const path of paths) {
-        if (!path.startsWith('/') || /\s/.test(path))
-            reader.complain('health-paths', `${JSON.stringify(path)} is not a path`, 'Paths start with a slash, such as /api/health.');
-    }
-    const maxLatency = reader.optionalDuration('health-max-latency');
-    const expectVersion = reader.optional('expect-version');
-    const key = read('supabase-service-role-key');
-    const projectRef = reader.text('supabase-project-ref');
-    const apiUrl = reader.text('supabase-api-url');
-    // The service key is sent there: never in plaintext off this machine, whatever the database is reached by.
-    const sendsKey = key !== '' && projectRef !== '';
-    const complained = (name) => reader.problems.some(({ message }) => message.startsWith(`${name}:`));
-    if (sendsKey && !complained('supabase-api-url'))
-        complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
-    if (sendsKey && !complained('supabase-project-ref'))
-        complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
-    return {
-        ...(url === undefined ? {} : { url }),
-        paths,
-        from: reader.choice('health-from', ['both', 'runner', 'vps']),
-        timeout: reader.duration('health-timeout'),
-        deadline: reader.duration('health-deadline'),
-        ...(maxLatency === undefined ? {} : { maxLatency }),
-        successes: reader.integer('health-successes', 1, 100),
-        checkAssets: reader.boolean('check-assets'),
-        ...(expectVersion === undefined ? {} : { expectVersion }),
-        ...(sendsKey ? { rest: { url: restUrl(projectRef, apiUrl), key: new secret/* Secret */.zh(key) } } : {}),
-    };
+function checkRepositoryUrl(text) {
+    const right = 'Use https://host/owner/name.git, git@host:owner/name.git or ssh://...';
+    if (/^-/.test(text))
+        return { wrong: 'starts with a dash and would be read as an option', right };
+    if (/^ext::|^fd::/.test(text))
+        return { wrong: 'names a transport that runs commands', right };
+    if (/^https?:\/\/[^/]*@/.test(text))
+        return {
+            wrong: 'holds credentials',
+            right: 'Give the URL without them: the job token is used for that one fetch, or the key that the server has.',
+        };
+    if (!/^(https?:\/\/|ssh:\/\/|git@|file:\/\/|\/)[^\s'"`$;&|<>\\]+$/.test(text))
+        return { wrong: 'is not a repository URL', right };
+    return undefined;
 }
-/** The project's REST endpoint; with another API URL (self-hosted, a test double) it is served under that one. */
-function restUrl(projectRef, apiUrl) {
-    const base = apiUrl.replace(/\/+$/, '');
-    return base === 'https://api.supabase.com'
-        ? `https://${projectRef}.supabase.co/rest/v1/`
-        : `${base}/rest/v1/`;
+
+// EXTERNAL MODULE: ./compiled/src/settings/settings.js
+var settings = __nccwpck_require__(8308);
+;// CONCATENATED MODULE: ./compiled/src/settings/parse.js
+
+
+
+
+
+
+
+
+
+/** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
+function parseSettings(read, around) {
+    const reader = (0,readers/* inputReader */.cN)(read);
+    const mode = readMode(reader);
+    const skip = readSkip(reader);
+    const environment = checked(reader, 'environment', checkEnvironmentName);
+    const workingDirectory = reader.text('working-directory');
+    complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
+    const files = readFiles(reader);
+    const database = skip.includes('database') ? undefined : readDatabase(reader, read, skip, files);
+    const vps = skip.includes('vps') ? undefined : readVps(reader, read, around);
+    const health = readHealth(reader, read);
+    const rollback = readRollback(reader, mode, around);
+    const token = read('github-token');
+    const common = {
+        run: around.run,
+        ...(environment === undefined ? {} : { environment }),
+        adoptEnvironment: reader.boolean('adopt-environment'),
+        workingDirectory: workingDirectory.startsWith('/')
+            ? workingDirectory
+            : joinPath(around.workspace, workingDirectory),
+        skip,
+        ...(token === '' ? {} : { githubToken: new secret/* Secret */.zh(token) }),
+        githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
+        comment: reader.choice('comment', ['auto', 'off']),
+        files,
+        health,
+        rollback,
+    };
+    complainAboutEmptyConnections(reader, read, mode, skip, { database, vps, health }, around);
+    complainAboutFork(reader, mode, around.run);
+    if (reader.problems.length > 0)
+        return { problems: reader.problems };
+    const parts = { ...(database ? { database } : {}), ...(vps ? { vps } : {}) };
+    return { settings: { ...common, mode, ...parts }, problems: [] };
+}
+function readMode(reader) {
+    const value = reader.text('mode');
+    const found = settings/* MODES */.F.find((mode) => mode === value);
+    if (found)
+        return found;
+    const near = (0,readers/* nearest */.pA)(value, settings/* MODES */.F);
+    reader.complain('mode', `${JSON.stringify(value)} is not a mode`, `${near ? `Did you mean "${near}"? ` : ''}The modes are: ${settings/* MODES */.F.join(', ')}.`);
+    return 'plan';
+}
+function readSkip(reader) {
+    const parts = [];
+    for (const item of reader.list('skip')) {
+        const part = settings/* PARTS */.d.find((known) => known === item);
+        if (part)
+            parts.push(part);
+        else
+            reader.complain('skip', `${JSON.stringify(item)} is not a part`, `The parts are: ${settings/* PARTS */.d.join(', ')}.`);
+    }
+    return parts;
 }
 function readRollback(reader, mode, around) {
     const to = reader.optional('rollback-to');
@@ -1081,163 +1001,161 @@ function readRollback(reader, mode, around) {
         runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
     };
 }
-/**
- * A secret that is not set arrives as an empty string. It must never switch a part off silently: where anything
- * points to a part and its connection is empty, the run is refused, unless `skip` lists the part.
- */
-function complainAboutEmptyConnections(reader, read, mode, skip, parts, around) {
-    const whole = mode === 'deploy' || mode === 'plan';
-    const unset = 'is empty: secret not set, or not available to forks';
-    const complained = (...names) => reader.problems.some((problem) => names.some((name) => problem.message.startsWith(`${name}:`)));
-    if (!parts.database && !skip.includes('database') && !complained('database-url', 'supabase-project-ref')) {
-        const ref = read('supabase-project-ref') !== '';
-        const token = read('supabase-access-token') !== '';
-        const half = ref && !token ? 'supabase-access-token' : token && !ref ? 'supabase-project-ref' : 'database-url';
-        const dir = read('migrations-dir');
-        const folder = joinPath(read('working-directory'), dir);
-        const points = !whole
-            ? undefined
-            : read('required-tables') !== '' || read('required-functions') !== ''
-                ? 'required-tables or required-functions is set'
-                : half !== 'database-url'
-                    ? 'the other half of the Management API pair is set'
-                    : checkRelativePath(dir) === undefined && around.holdsMigrations(folder)
-                        ? `${dir} holds migrations`
-                        : undefined;
-        if (mode === 'migrate' || mode === 'verify') {
-            reader.complain(half, unset, `Mode ${mode} needs a database: set database-url, or supabase-project-ref and supabase-access-token.`);
-        }
-        else if (points !== undefined) {
-            reader.complain(half, unset, `${capital(points)}. Set the secret, or say skip: database.`);
-        }
-    }
-    if (!parts.vps && !skip.includes('vps') && !complained('ssh-host', 'ssh-user')) {
-        const points = read('app-path') !== ''
-            ? 'app-path is set'
-            : read('app-name') !== ''
-                ? 'app-name is set'
-                : read('ssh-private-key').trim() !== ''
-                    ? 'ssh-private-key is set'
-                    : undefined;
-        if (mode === 'redeploy')
-            reader.complain('ssh-host', unset, 'Mode redeploy needs a server: set ssh-host, ssh-user, ssh-private-key and ssh-fingerprint.');
-        else if (whole && points !== undefined)
-            reader.complain('ssh-host', unset, `${capital(points)}. Set the secret, or say skip: vps.`);
-    }
-    const url = parts.health.url !== undefined;
-    if (mode === 'redeploy' && skip.includes('vps'))
-        reader.complain('skip', '"vps" leaves nothing of mode redeploy', 'Remove it from skip.');
-    if ((mode === 'migrate' || mode === 'verify') && skip.includes('database'))
-        reader.complain('skip', `"database" leaves nothing of mode ${mode}`, 'Remove it from skip.');
-    const none = !parts.database && !parts.vps;
-    if (reader.problems.length > 0)
-        return;
-    const filesOnly = mode === 'plan' && skip.includes('database');
-    if (none && !filesOnly && (mode === 'deploy' || mode === 'plan' || mode === 'rollback')) {
-        reader.complain('database-url', 'is empty, and so is ssh-host: there is nothing to work on', 'Give a database, a server, or both.');
-    }
-    if (none && !url && mode === 'health')
-        reader.complain('health-url', 'is empty, and so are database-url and ssh-host: there is nothing to ask', 'Give at least one of them.');
-    if (mode === 'redeploy' || (mode === 'deploy' && parts.vps)) {
-        if (parts.vps && parts.vps.ref === undefined)
-            reader.complain('ref', 'is empty and GITHUB_SHA is not set: no commit to deploy', 'Give the full commit SHA.');
-    }
-}
-/** Code from a fork must not reach the database or the server: only plan may run there. */
-function complainAboutFork(reader, mode, run) {
-    if (mode === 'plan' || mode === 'health' || mode === 'verify')
-        return;
-    if (run.event === 'pull_request_target') {
-        reader.complain('mode', `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`, 'Use pull_request with mode: plan, and deploy on push.');
-    }
-    else if (run.fork && run.event === 'pull_request') {
-        reader.complain('mode', `"${mode}" is refused on a pull request from a fork`, 'Use mode: plan there, and deploy on push.');
-    }
-}
-function checked(reader, name, check) {
-    const value = reader.optional(name);
-    if (value !== undefined)
-        complainAbout(reader, name, check(value));
-    return value;
-}
-function complainAbout(reader, name, complaint) {
-    if (complaint)
-        reader.complain(name, complaint.wrong, complaint.right);
-}
 function checkWorkingDirectory(path) {
     return path.startsWith('/') ? undefined : checkRelativePath(path);
-}
-function checkWebUrl(text, secure) {
-    let url;
-    try {
-        url = new URL(text);
-    }
-    catch {
-        return { wrong: 'is not a URL', right: 'It starts with https://.' };
-    }
-    if (url.protocol !== 'https:' && url.protocol !== 'http:')
-        return { wrong: 'is not an http or https URL', right: 'It starts with https://.' };
-    if (url.username !== '' || url.password !== '')
-        return { wrong: 'holds a user or password', right: 'Give the URL without credentials.' };
-    if (secure && url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
-        return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
-    return undefined;
-}
-function checkProjectRef(text) {
-    return /^[a-z0-9]{20}$/.test(text)
-        ? undefined
-        : {
-            wrong: 'is not a project reference',
-            right: 'It is the 20 letters in your project URL: https://<project-ref>.supabase.co.',
-        };
-}
-/** The health paths are added to this URL, so nothing may follow its path. */
-function checkBaseUrl(text) {
-    const { search, hash } = new URL(text);
-    return search === '' && hash === ''
-        ? undefined
-        : {
-            wrong: 'holds a query or a fragment',
-            right: 'Give the base URL, such as https://example.com; the paths go into health-paths.',
-        };
-}
-function checkRepositoryUrl(text) {
-    const right = 'Use https://host/owner/name.git, git@host:owner/name.git or ssh://...';
-    if (/^-/.test(text))
-        return { wrong: 'starts with a dash and would be read as an option', right };
-    if (/^ext::|^fd::/.test(text))
-        return { wrong: 'names a transport that runs commands', right };
-    if (/^https?:\/\/[^/]*@/.test(text))
-        return {
-            wrong: 'holds credentials',
-            right: 'Give the URL without them: the job token is used for that one fetch, or the key that the server has.',
-        };
-    if (!/^(https?:\/\/|ssh:\/\/|git@|file:\/\/|\/)[^\s'"`$;&|<>\\]+$/.test(text))
-        return { wrong: 'is not a repository URL', right };
-    return undefined;
-}
-function joinPath(folder, path) {
-    if (folder === '.' || folder === '')
-        return path;
-    return path === '.' || path === '' ? folder : `${folder.replace(/\/+$/, '')}/${path}`;
-}
-function capital(text) {
-    return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 
 /***/ }),
 
-/***/ 6314:
+/***/ 4293:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Dy: () => (/* binding */ invisibleCharacter),
+/* harmony export */   cN: () => (/* binding */ inputReader),
+/* harmony export */   pA: () => (/* binding */ nearest),
+/* harmony export */   ry: () => (/* binding */ splitList)
+/* harmony export */ });
+/* harmony import */ var _base_duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2609);
+
+/** Control, bidirectional and zero-width characters: invisible, and able to make one name look like another. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
+/** The first invisible character of a text as `U+202E`, or undefined. */
+function invisibleCharacter(text) {
+    const match = INVISIBLE.exec(text);
+    return match ? `U+${match[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}` : undefined;
+}
+/** The nearest of `words` to a misspelt one, or undefined where none is near (more than 2 edits away). */
+function nearest(word, words) {
+    let best;
+    let distance = 3;
+    for (const candidate of words) {
+        const edits = editDistance(word.trim().toLowerCase(), candidate);
+        if (edits < distance) {
+            best = candidate;
+            distance = edits;
+        }
+    }
+    return best;
+}
+function editDistance(a, b) {
+    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    for (let i = 1; i <= a.length; i++) {
+        const next = [i];
+        for (let j = 1; j <= b.length; j++) {
+            next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+        }
+        row = next;
+    }
+    return row[b.length];
+}
+/** Items of a list input: one per line or comma-separated; commas inside double quotes do not count. */
+function splitList(text) {
+    const items = [];
+    let item = '';
+    let quoted = false;
+    for (const character of text) {
+        if (character === '"')
+            quoted = !quoted;
+        if (!quoted && (character === ',' || character === '\n' || character === '\r')) {
+            items.push(item);
+            item = '';
+        }
+        else
+            item += character;
+    }
+    items.push(item);
+    return items.map((entry) => entry.trim()).filter((entry) => entry !== '');
+}
+/** An input reader over one source of raw strings. Secrets are never read through it, so values can be quoted. */
+function inputReader(read) {
+    const problems = [];
+    const complain = (name, wrong, right) => {
+        problems.push({ message: `${name}: ${wrong}`, next: right });
+    };
+    const shown = (value) => JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+    function text(name) {
+        const value = read(name);
+        const invisible = invisibleCharacter(value.replace(/[\n\r\t]/g, ' '));
+        if (invisible)
+            complain(name, `holds the invisible character ${invisible}`, 'Type the value again without it.');
+        return value;
+    }
+    function duration(name) {
+        const milliseconds = (0,_base_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .parseDuration */ .E)(text(name));
+        if (milliseconds === undefined || milliseconds === 0) {
+            complain(name, `${shown(read(name))} is not a duration`, 'Use a whole number with a unit: 500ms, 10s, 5m or 1h.');
+            return 1;
+        }
+        return milliseconds;
+    }
+    function integer(name, least, most) {
+        const value = text(name);
+        const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+        if (Number.isNaN(number) || number < least || number > most) {
+            complain(name, `${shown(value)} is not a whole number from ${least} to ${most}`, `Use a whole number from ${least} to ${most}, without a unit.`);
+            return least;
+        }
+        return number;
+    }
+    return {
+        problems,
+        complain,
+        text,
+        duration,
+        integer,
+        optional: (name) => text(name) || undefined,
+        optionalDuration: (name) => (read(name) === '' ? undefined : duration(name)),
+        optionalInteger: (name, least, most) => (read(name) === '' ? undefined : integer(name, least, most)),
+        list: (name) => splitList(text(name)),
+        choice(name, choices) {
+            const value = text(name);
+            const found = choices.find((choice) => choice === value);
+            if (found !== undefined)
+                return found;
+            const near = nearest(value, choices);
+            complain(name, `${shown(value)} is not known`, `${near ? `Did you mean "${near}"? ` : ''}It takes one of: ${choices.join(', ')}.`);
+            return choices[0];
+        },
+        boolean(name) {
+            const value = text(name);
+            if (/^(true|True|TRUE)$/.test(value))
+                return true;
+            if (!/^(false|False|FALSE)$/.test(value)) {
+                complain(name, `${shown(value)} is not a boolean`, 'Use true or false.');
+            }
+            return false;
+        },
+    };
+}
+
+
+/***/ }),
+
+/***/ 8308:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   F: () => (/* binding */ MODES),
+/* harmony export */   d: () => (/* binding */ PARTS)
+/* harmony export */ });
+const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'];
+const PARTS = ['database', 'vps', 'health'];
+
+
+/***/ }),
+
+/***/ 1807:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   C: () => (/* binding */ visibleSecrets),
 /* harmony export */   b: () => (/* binding */ parseFlags)
 /* harmony export */ });
-/* harmony import */ var _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9387);
-/* harmony import */ var _settings_readers_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5680);
-/* harmony import */ var _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6885);
+/* harmony import */ var _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8364);
+/* harmony import */ var _settings_readers_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4293);
+/* harmony import */ var _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8308);
 
 
 
@@ -1300,7 +1218,7 @@ function parseFlags(argv) {
     if (!values.has('mode') && !help) {
         problems.push({
             message: 'mode: is missing',
-            next: `Say what to do: muva-deploy ${_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .FN.join(' | ')}. muva-deploy --help tells more.`,
+            next: `Say what to do: muva-deploy ${_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F.join(' | ')}. muva-deploy --help tells more.`,
         });
     }
     return { values, help, problems };
@@ -1311,7 +1229,7 @@ function isBoolean(name) {
 }
 /** A boolean flag takes the next word only where that is meant for it: `--rehearse false`, not `--rehearse plan`. */
 function takesNext(name, next) {
-    return !isBoolean(name) || !_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .FN.includes(next);
+    return !isBoolean(name) || !_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F.includes(next);
 }
 /** Secrets given as flags: every user of the machine can read them in the process list. */
 function visibleSecrets(values) {
@@ -1476,6 +1394,13 @@ module.exports = require("node:http2");
 
 /***/ }),
 
+/***/ 4708:
+/***/ ((module) => {
+
+module.exports = require("node:https");
+
+/***/ }),
+
 /***/ 7030:
 /***/ ((module) => {
 
@@ -1602,7 +1527,7 @@ module.exports = require("timers");
 
 /***/ }),
 
-/***/ 4756:
+/***/ 9994:
 /***/ ((module) => {
 
 module.exports = require("tls");
@@ -1817,7 +1742,7 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/cleaned.js
+;// CONCATENATED MODULE: ./compiled/src/base/cleaned.js
 /** The same plain value with every text in it cleaned: the one way a report leaves the engine. */
 function cleaned(value, clean) {
     if (typeof value === 'string')
@@ -1829,7 +1754,7 @@ function cleaned(value, clean) {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cleaned(item, clean)]));
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/outputs.js
+;// CONCATENATED MODULE: ./compiled/src/base/outputs.js
 /** Every output and what it says; action.yml says the same (a test compares them). */
 const OUTPUT_SAYS = {
     outcome: 'success, failure, rolled-back, rollback-failed, cancelled, unknown or skipped (a newer run is live already).',
@@ -1977,7 +1902,7 @@ function factEntries(facts) {
     ]));
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/report.js
+;// CONCATENATED MODULE: ./compiled/src/base/report.js
 /**
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
@@ -2021,13 +1946,13 @@ function problemsOf(error) {
     return [code === undefined ? { message } : { message, code }];
 }
 
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/base/secret.js
-var secret = __nccwpck_require__(5326);
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/base/duration.js
-var duration = __nccwpck_require__(4770);
+// EXTERNAL MODULE: ./compiled/src/base/secret.js
+var secret = __nccwpck_require__(4141);
+// EXTERNAL MODULE: ./compiled/src/base/duration.js
+var duration = __nccwpck_require__(2609);
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/inert.js
+;// CONCATENATED MODULE: ./compiled/src/base/inert.js
 
 /**
  * One line of untrusted text (a program's output, a server's message) with nothing in it that a terminal or the
@@ -2049,7 +1974,7 @@ function inertLines(text) {
     return lines;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/voice.js
+;// CONCATENATED MODULE: ./compiled/src/base/voice.js
 
 
 /** Columns before a step's name, and before what belongs to a step. */
@@ -2164,7 +2089,7 @@ function farewell(report) {
     ];
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/teller.js
+;// CONCATENATED MODULE: ./compiled/src/base/teller.js
 
 
 
@@ -2172,6 +2097,8 @@ function farewell(report) {
 const HEARTBEAT = 25_000;
 /** Longer lines (minified code in a build's output) are cut with a count. */
 const LONGEST_LINE = 2_000;
+/** No line of a secret, in any of its forms, is longer than this. */
+const LONGEST_FORM = 16_000;
 /** Turns entries into lines: cleans them, groups the output of programs, and speaks up in silence. */
 function teller(sink, clean, heartbeat = HEARTBEAT) {
     let source;
@@ -2182,8 +2109,9 @@ function teller(sink, clean, heartbeat = HEARTBEAT) {
         spokeAt = performance.now();
     };
     const outputLine = (line) => {
-        // Twice: control characters could have split a secret, and making a line inert could split one too.
-        const text = clean(inertLine(clean(line)));
+        // Cleaned already; once more where control characters that are gone now had split a secret.
+        const inert = inertLine(line);
+        const text = inert === line ? line : clean(inert);
         if (text.trim() === '')
             return;
         const rest = text.length - LONGEST_LINE;
@@ -2193,7 +2121,7 @@ function teller(sink, clean, heartbeat = HEARTBEAT) {
         if (source === undefined)
             return;
         if (partial !== '')
-            outputLine(partial);
+            outputLine(clean(partial));
         partial = '';
         source = undefined;
         sink.closeOutput();
@@ -2204,14 +2132,18 @@ function teller(sink, clean, heartbeat = HEARTBEAT) {
             source = from;
             sink.openOutput(clean(inertLine(from)));
         }
-        const lines = (partial + text).split('\n');
-        // A secret could lie across two chunks, so a line is shown only when it is whole, or longer than any secret.
-        partial = lines.pop();
-        for (const line of lines)
-            outputLine(line);
-        if (partial.length > 16 * LONGEST_LINE) {
-            outputLine(partial);
-            partial = '';
+        // A secret could lie across two chunks, so a line is shown only when it is whole.
+        const all = partial + text;
+        const end = all.lastIndexOf('\n');
+        partial = all.slice(end + 1);
+        if (end >= 0)
+            for (const line of clean(all.slice(0, end)).split('\n'))
+                outputLine(line);
+        if (partial.length > 8 * LONGEST_FORM) {
+            // Too long to wait for its end: all but a tail in which a secret may have begun.
+            partial = clean(partial);
+            outputLine(partial.slice(0, -LONGEST_FORM));
+            partial = partial.slice(-LONGEST_FORM);
         }
     };
     const timer = setInterval(() => {
@@ -2259,7 +2191,7 @@ function activity(entry, before) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/phase.js
+;// CONCATENATED MODULE: ./compiled/src/base/phase.js
 
 /**
  * Runs one phase and always returns a report: an error of any kind becomes a failed (or unknown) report
@@ -2341,15 +2273,9 @@ function skippedPhase(phase, why) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/management-api.js
-
-function openManagementApi(_connection, _options) {
-    throw new Failure({ message: 'the Management API is not reachable yet' });
-}
-
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/retry.js
+;// CONCATENATED MODULE: ./compiled/src/base/retry.js
 
 /** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
 function pause(milliseconds, signal) {
@@ -2393,7 +2319,123 @@ async function retry(options, work) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/sql-error.js
+;// CONCATENATED MODULE: ./compiled/src/database/api-error.js
+const START = /^(?:Failed to run sql query: )?(ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}): /;
+/**
+ * The query endpoint gives the server's error as text: severity, SQLSTATE and message, then `LINE n:` with a caret,
+ * and after that DETAIL, HINT, QUERY and CONTEXT. `shift` is what stood before the message that was asked to be sent.
+ * DETAIL holds row data and is left out.
+ */
+function parseApiError(said, query, shift) {
+    const start = START.exec(said);
+    if (!start)
+        return undefined;
+    const rest = said.slice(start[0].length);
+    const { head, parts } = sections(rest);
+    const position = positionOf(parts, query);
+    const hint = parts.get('HINT');
+    const internalQuery = parts.get('QUERY');
+    const where = parts.get('CONTEXT');
+    return {
+        severity: start[1],
+        code: start[2],
+        message: head.trim(),
+        ...(position === undefined ? {} : { position: position - shift }),
+        ...(hint === undefined ? {} : { hint: hint.trim() }),
+        ...(internalQuery === undefined ? {} : { internalQuery: internalQuery.trimEnd() }),
+        ...(where === undefined ? {} : { where }),
+    };
+}
+function sections(text) {
+    const parts = new Map();
+    const marks = [...text.matchAll(/^(LINE \d+|DETAIL|HINT|QUERY|CONTEXT):/gm)];
+    marks.forEach((mark, index) => {
+        const from = mark.index + mark[0].length;
+        const to = marks[index + 1]?.index ?? text.length;
+        const name = mark[1];
+        // The first of a name counts: the QUERY of an error may itself hold such words at the start of a line.
+        if (!parts.has(name))
+            parts.set(name, text.slice(from, to).replace(/^ {1,2}/, ''));
+    });
+    return { head: text.slice(0, marks[0]?.index ?? text.length), parts };
+}
+/** From `LINE n: text` and the caret below it: the position in the whole query, from 1, in code points. */
+function positionOf(parts, query) {
+    const entry = [...parts].find(([name]) => name.startsWith('LINE '));
+    if (!entry)
+        return undefined;
+    const [name, shown] = entry;
+    const lines = shown.split('\n');
+    const caret = lines[1]?.indexOf('^') ?? -1;
+    const line = Number(name.slice(5));
+    if (caret === -1)
+        return undefined;
+    const before = query.split('\n').slice(0, line - 1);
+    const start = before.reduce((sum, each) => sum + [...each].length + 1, 0);
+    return start + Math.max(0, caret - `${name}: `.length) + 1;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/https-request.js
+/** No connection was made, so nothing was asked of the server. */
+class NotSent extends Error {
+    code;
+    constructor(code) {
+        super(`no connection was made: ${code}`);
+        this.name = 'NotSent';
+        this.code = code;
+    }
+}
+/** One HTTP exchange; node:https and not fetch, because fetch cannot be given a certificate authority. */
+async function exchangeHttp(request) {
+    const secure = request.url.startsWith('https:');
+    const [{ request: start }, tls] = await Promise.all([
+        secure ? Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 4708, 23)) : Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7067, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1692, 23)),
+    ]);
+    return new Promise((resolve, reject) => {
+        let connected = false;
+        const outgoing = start(request.url, {
+            method: request.method,
+            headers: {
+                ...request.headers,
+                ...(request.body === undefined ? {} : { 'content-length': Buffer.byteLength(request.body) }),
+            },
+            // An agent would keep the connection, and a kept connection may be dead by the next message.
+            agent: false,
+            ...(request.signal ? { signal: request.signal } : {}),
+            ...(secure && request.caCertificate !== undefined
+                ? { ca: [...tls.rootCertificates, request.caCertificate] }
+                : {}),
+        }, (response) => {
+            const chunks = [];
+            response.on('data', (chunk) => chunks.push(chunk));
+            response.on('error', fail);
+            response.on('end', () => {
+                clearTimeout(timer);
+                resolve({
+                    status: response.statusCode ?? 0,
+                    contentType: response.headers['content-type'] ?? '',
+                    retryAfter: Number(response.headers['retry-after']) || undefined,
+                    body: Buffer.concat(chunks).toString('utf8'),
+                });
+            });
+        });
+        const timer = setTimeout(() => outgoing.destroy(Object.assign(new Error('no answer in time'), { code: 'DEADLINE' })), request.deadline);
+        const fail = (error) => {
+            clearTimeout(timer);
+            reject(connected ? error : new NotSent(error.code ?? 'ENDED'));
+        };
+        outgoing.on('socket', (socket) => {
+            socket.once(secure ? 'secureConnect' : 'connect', () => {
+                connected = true;
+            });
+        });
+        outgoing.on('error', fail);
+        outgoing.end(request.body);
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql-error.js
 /** What PostgreSQL said. Its `detail` is left out on purpose: it holds row data ("Failing row contains (...)"). */
 class SqlError extends Error {
     /** SQLSTATE. */
@@ -2452,7 +2494,7 @@ function errorMeaning(error) {
     return 'stop';
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/connect-problem.js
+;// CONCATENATED MODULE: ./compiled/src/database/connect-problem.js
 
 const POOLER = 'Use the session pooler URL (Supabase dashboard: Connect, Session pooler); the direct host is reachable over IPv6 only.';
 const CERTIFICATE = 'Give the certificate authority as database-ca-cert (PEM). Supabase projects need none: their roots are known here.';
@@ -2614,7 +2656,139 @@ function codeOf(error) {
     return '';
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/postgres-connection.js
+;// CONCATENATED MODULE: ./compiled/src/database/exchange.js
+
+
+/** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
+const CANCEL_WITHIN = 6_000;
+/** Sends one message and waits for its answer, as long as there is one to wait for. */
+function exchange(client, text, shift, sending, aside) {
+    return new Promise((resolve, reject) => {
+        const giveUp = (why, code) => {
+            finish();
+            reject(new LostConnection(why, code));
+            streamOf(client).destroy();
+        };
+        const deadline = setTimeout(() => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'), sending.deadline);
+        const listening = watchSilence(aside, () => giveUp('the server has finished, and its answer did not arrive', 'SILENCE'));
+        let patience;
+        const onNotice = (notice) => {
+            deadline.refresh();
+            listening.heard();
+            sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
+        };
+        const onAbort = () => {
+            void aside.cancel().catch(() => undefined);
+            patience = setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN);
+        };
+        const finish = () => {
+            clearTimeout(deadline);
+            clearTimeout(patience);
+            listening.stop();
+            client.removeListener('notice', onNotice);
+            sending.signal?.removeEventListener('abort', onAbort);
+        };
+        client.on('notice', onNotice);
+        sending.signal?.addEventListener('abort', onAbort, { once: true });
+        client.query(text).then((result) => {
+            finish();
+            const results = Array.isArray(result) ? result : [result];
+            resolve(results.map(({ command, rows }) => ({ command: command ?? '', rows })));
+        }, (error) => {
+            finish();
+            const said = sqlErrorOf(error, shift);
+            reject(said ?? new LostConnection('the connection to the database was lost', codeOf(error) || 'ENDED'));
+            if (!said)
+                streamOf(client).destroy();
+        });
+    });
+}
+/**
+ * A network that swallows packets looks like a long statement. After each stretch of silence the server is asked
+ * whether it is still at work; twice no means that the answer is lost. Where it cannot be asked, nothing is concluded.
+ */
+function watchSilence({ isAtWork, silence }, lost) {
+    let idle = 0;
+    let stopped = false;
+    const timer = setInterval(() => {
+        isAtWork().then((atWork) => {
+            idle = atWork ? 0 : idle + 1;
+            if (idle >= 2 && !stopped)
+                lost();
+        }, () => undefined);
+    }, silence);
+    return {
+        heard() {
+            idle = 0;
+            timer.refresh();
+        },
+        stop() {
+            stopped = true;
+            clearInterval(timer);
+        },
+    };
+}
+function streamOf(client) {
+    return client.connection.stream;
+}
+/** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
+function sqlErrorOf(error, shift) {
+    if (!(error instanceof Error) || !('severity' in error))
+        return undefined;
+    const fields = error;
+    if (typeof fields.code !== 'string')
+        return undefined;
+    const number = (value) => (value === undefined ? undefined : Number(value));
+    const position = number(fields.position);
+    const internalPosition = number(fields.internalPosition);
+    return new SqlError({
+        message: fields.message,
+        code: fields.code,
+        ...(fields.severity === undefined ? {} : { severity: fields.severity }),
+        ...(position === undefined ? {} : { position: position - shift }),
+        ...(internalPosition === undefined ? {} : { internalPosition }),
+        ...(fields.internalQuery === undefined ? {} : { internalQuery: fields.internalQuery }),
+        ...(fields.where === undefined ? {} : { where: fields.where }),
+        ...(fields.hint === undefined ? {} : { hint: fields.hint }),
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql-text.js
+
+/** A text literal, right whatever standard_conforming_strings says. */
+function literal(text) {
+    if (text === null || text === undefined)
+        return 'null';
+    if (text.includes('\0'))
+        throw new Error('a NUL character cannot be part of SQL');
+    const quoted = text.replaceAll("'", "''");
+    return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
+}
+/** An identifier, always quoted. */
+function identifier(...parts) {
+    return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
+}
+/** A dollar-quoted text whose tag does not occur in it. */
+function dollarQuote(text) {
+    const tag = freeTag(text);
+    return `${tag}${text}${tag}`;
+}
+/** A dollar-quote tag that does not occur in `text`; random, so that no file can be written to end its own quote. */
+function freeTag(text) {
+    for (;;) {
+        const tag = `$m${(0,external_node_crypto_.randomBytes)(8).toString('hex')}$`;
+        if (!text.includes(tag))
+            return tag;
+    }
+}
+/** An array of texts. */
+function textArray(items) {
+    return items.length === 0 ? "'{}'::text[]" : `array[${items.map(literal).join(',')}]::text[]`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/postgres-connection.js
+
+
 
 
 
@@ -2623,8 +2797,8 @@ function codeOf(error) {
 /** One attempt to connect; a far database on a loaded network needs a few seconds. */
 const CONNECT_TIMEOUT = 15_000;
 const CONNECT_FOR = 60_000;
-/** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
-const CANCEL_WITHIN = 6_000;
+/** After this much silence the server is asked, over a second connection, whether it still works for us. */
+const SILENCE = 15_000;
 /** A database over the Postgres protocol: direct, or through a pooler. */
 function openPostgres(address, caCertificate, options = {}) {
     let transport = transportOf(address);
@@ -2641,6 +2815,8 @@ function openPostgres(address, caCertificate, options = {}) {
         // Without a listener an idle disconnect would end the whole process.
         opened.on('error', forget);
         opened.on('end', forget);
+        if (options.role !== undefined)
+            await opened.query(`set role ${identifier(options.role)}`);
         client = opened;
         return opened;
     };
@@ -2650,9 +2826,13 @@ function openPostgres(address, caCertificate, options = {}) {
         const nonce = (0,external_node_crypto_.randomBytes)(6).toString('hex');
         const prefix = `/*muva-deploy ${nonce} ${printable(options.label ?? '')}*/ `;
         const current = await connected(sending.signal);
-        const cancel = () => cancelMessage(address, caCertificate, nonce);
+        const aside = {
+            cancel: () => cancelMessage(address, caCertificate, nonce),
+            isAtWork: () => isAtWork(address, caCertificate, nonce),
+            silence: options.silence ?? SILENCE,
+        };
         try {
-            return await exchange(current, prefix, message, sending, cancel);
+            return await exchange(current, prefix + message, prefix.length, sending, aside);
         }
         catch (error) {
             if (error instanceof LostConnection && client === current)
@@ -2664,6 +2844,7 @@ function openPostgres(address, caCertificate, options = {}) {
         get transport() {
             return transport;
         },
+        role: options.role,
         confirmBackend(pid) {
             const announced = client?.processID;
             // A pooler announces a process id of its own: what looked like a direct connection goes through one.
@@ -2720,8 +2901,8 @@ async function connectPatiently(address, caCertificate, options, signal) {
 }
 async function connectOnce(address, caCertificate) {
     const [{ default: driver }, { tlsOptions }, net] = await Promise.all([
-        __nccwpck_require__.e(/* import() */ 849).then(__nccwpck_require__.bind(__nccwpck_require__, 3849)),
-        Promise.resolve(/* import() */).then(__nccwpck_require__.bind(__nccwpck_require__, 8449)),
+        __nccwpck_require__.e(/* import() */ 315).then(__nccwpck_require__.bind(__nccwpck_require__, 6315)),
+        __nccwpck_require__.e(/* import() */ 200).then(__nccwpck_require__.bind(__nccwpck_require__, 5200)),
         Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7030, 23)),
     ]);
     // Node gives each address of a dual-stack host 250 ms, which a far database does not answer in.
@@ -2749,44 +2930,16 @@ async function connectOnce(address, caCertificate) {
         throw sqlErrorOf(error, 0) ?? error;
     }
 }
-function exchange(client, prefix, message, sending, cancel) {
-    return new Promise((resolve, reject) => {
-        const giveUp = (why, code) => {
-            finish();
-            reject(new LostConnection(why, code));
-            streamOf(client).destroy();
-        };
-        const onNotice = (notice) => {
-            timers[0]?.refresh();
-            sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
-        };
-        const onAbort = () => {
-            void cancel().catch(() => undefined);
-            timers.push(setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN));
-        };
-        const timers = [
-            setTimeout(() => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'), sending.deadline),
-        ];
-        const finish = () => {
-            for (const timer of timers)
-                clearTimeout(timer);
-            client.removeListener('notice', onNotice);
-            sending.signal?.removeEventListener('abort', onAbort);
-        };
-        client.on('notice', onNotice);
-        sending.signal?.addEventListener('abort', onAbort, { once: true });
-        client.query(prefix + message).then((result) => {
-            finish();
-            const results = Array.isArray(result) ? result : [result];
-            resolve(results.map(({ command, rows }) => ({ command: command ?? '', rows })));
-        }, (error) => {
-            finish();
-            const said = sqlErrorOf(error, prefix.length);
-            reject(said ?? new LostConnection('the connection to the database was lost', codeOf(error) || 'ENDED'));
-            if (!said)
-                streamOf(client).destroy();
-        });
-    });
+async function isAtWork(address, caCertificate, nonce) {
+    const client = await connectOnce(address, caCertificate);
+    try {
+        const { rows } = await client.query(`select exists (select from pg_catalog.pg_stat_activity where pid <> pg_catalog.pg_backend_pid()
+         and state <> 'idle' and query like '/*muva-deploy ${nonce} %') as active`);
+        return rows[0]?.active === true;
+    }
+    finally {
+        await postgres_connection_farewell(client);
+    }
 }
 /** The message runs in some backend, behind a pooler not always the announced one: it is found by its comment. */
 async function cancelMessage(address, caCertificate, nonce) {
@@ -2809,32 +2962,241 @@ async function postgres_connection_farewell(client) {
     clearTimeout(timer);
     streamOf(client).destroy();
 }
-function streamOf(client) {
-    return client.connection.stream;
+
+;// CONCATENATED MODULE: ./compiled/src/database/management-api.js
+
+
+
+
+
+
+
+
+/** Too many requests are answered with a wait; more than this many in a row is another fault. */
+const WAITS = 5;
+const LONGEST_WAIT = 120_000;
+const TRIES_TO_CONNECT = 5;
+/** The pooler is asked for this long before the query endpoint takes over: where its port is closed, it stays so. */
+const POOLER_WITHIN = 1_500;
+/**
+ * A database of which only the project's reference and an access token are known. First a temporary login and the
+ * session pooler are asked for, which gives an ordinary session; where the pooler cannot be reached from here, each
+ * message goes through the API's query endpoint over HTTPS: one request, one transaction, at most 60 s.
+ */
+function openManagementApi(connection, options) {
+    let chosen;
+    let current = queryEndpoint(connection, options);
+    const choose = async (signal) => {
+        const session = await sessionDatabase(connection, options, signal);
+        if (session)
+            current = session;
+        else
+            options.log?.({
+                kind: 'progress',
+                text: 'the pooler cannot be reached from here: every message goes through the Management API',
+            });
+        return current;
+    };
+    return {
+        get transport() {
+            return current.transport;
+        },
+        get role() {
+            return current.role;
+        },
+        confirmBackend: (pid) => current.confirmBackend?.(pid),
+        async send(message, sending) {
+            if (sending.signal?.aborted)
+                throw new Cancelled();
+            chosen ??= choose(sending.signal);
+            const database = await chosen.catch((error) => {
+                chosen = undefined;
+                throw error;
+            });
+            return database.send(message, sending);
+        },
+        close: () => current.close(),
+    };
 }
-/** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
-function sqlErrorOf(error, shift) {
-    if (!(error instanceof Error) || !('severity' in error))
+/** An ordinary session from a temporary login; undefined where the API gives none or the pooler is out of reach. */
+async function sessionDatabase(connection, options, signal) {
+    const login = await askJson(connection, 'POST', 'cli/login-role', { read_only: false }, signal, true);
+    if (login === undefined)
         return undefined;
-    const fields = error;
-    if (typeof fields.code !== 'string')
+    const poolers = await askJson(connection, 'GET', 'config/database/pooler', undefined, signal, true);
+    const address = sessionAddress(connection, login, poolers);
+    if (!address)
         return undefined;
-    const number = (value) => (value === undefined ? undefined : Number(value));
-    const position = number(fields.position);
-    const internalPosition = number(fields.internalPosition);
-    return new SqlError({
-        message: fields.message,
-        code: fields.code,
-        ...(fields.severity === undefined ? {} : { severity: fields.severity }),
-        ...(position === undefined ? {} : { position: position - shift }),
-        ...(internalPosition === undefined ? {} : { internalPosition }),
-        ...(fields.internalQuery === undefined ? {} : { internalQuery: fields.internalQuery }),
-        ...(fields.where === undefined ? {} : { where: fields.where }),
-        ...(fields.hint === undefined ? {} : { hint: fields.hint }),
+    const database = openPostgres(address, connection.caCertificate, {
+        ...options,
+        role: 'postgres',
+        connectFor: POOLER_WITHIN,
     });
+    try {
+        await database.send('select 1', { deadline: 15_000, ...(signal ? { signal } : {}) });
+        return database;
+    }
+    catch (error) {
+        await database.close();
+        if (error instanceof Cancelled)
+            throw error;
+        return undefined;
+    }
+}
+/** The primary's pooler in session mode, which Supabase serves at port 5432 of the same host. */
+function sessionAddress({ projectRef }, login, poolers) {
+    const { role, password } = login;
+    if (typeof role !== 'string' || typeof password !== 'string' || !Array.isArray(poolers))
+        return undefined;
+    const primary = poolers.find((each) => each.database_type === 'PRIMARY');
+    if (!primary || typeof primary.db_host !== 'string' || typeof primary.db_port !== 'number')
+        return undefined;
+    const host = primary.db_host;
+    const loopback = host === '127.0.0.1' || host === 'localhost' || host === '::1';
+    return {
+        host,
+        port: primary.db_port === 6543 ? 5432 : primary.db_port,
+        // Supavisor finds the project by the user's name.
+        user: `${role}.${projectRef}`,
+        password: new secret/* Secret */.zh(password),
+        database: typeof primary.db_name === 'string' ? primary.db_name : 'postgres',
+        loopback,
+        plaintext: false,
+    };
+}
+/** The query endpoint as a database: no notices, no cancel from outside, rows of one statement only. */
+function queryEndpoint(connection, options) {
+    return {
+        transport: 'management-api',
+        async send(message, sending) {
+            const nonce = (0,external_node_crypto_.randomBytes)(6).toString('hex');
+            const label = (options.label ?? '').replaceAll(/[^\p{L}\p{N} ._:/#@-]/gu, '');
+            const query = `/*muva-deploy ${nonce} ${label}*/ ${message}`;
+            const answer = await ask(connection, 'POST', 'database/query', { query }, sending);
+            return resultOf(answer, query, query.length - message.length);
+        },
+        close: () => Promise.resolve(),
+    };
+}
+function resultOf(answer, query, shift) {
+    const body = jsonOf(answer);
+    if (answer.status >= 200 && answer.status < 300) {
+        if (!Array.isArray(body))
+            throw new Failure(notJson(answer));
+        return [{ command: '', rows: body }];
+    }
+    const said = body?.message;
+    const fields = typeof said === 'string' ? parseApiError(said, query, shift) : undefined;
+    if (fields)
+        throw new SqlError(fields);
+    throw refusal(answer, body);
+}
+/** An answer that is no result: what it means for a message that may or may not have run. */
+function refusal(answer, body) {
+    const { status } = answer;
+    const code = String(status);
+    const next = 'https://supabase.com/dashboard/account/tokens';
+    if (status === 401 || status === 403)
+        return new Failure({
+            message: `the Management API refused the access token (HTTP ${status})`,
+            code,
+            next: `Check supabase-access-token: is it valid, and may it reach this project? ${next}`,
+        });
+    if (status === 404)
+        return new Failure({
+            message: 'the Management API does not know this project',
+            code,
+            next: 'Check supabase-project-ref.',
+        });
+    if (status === 540)
+        return new Failure({
+            message: 'the project is paused',
+            code,
+            next: 'Restore it at https://supabase.com/dashboard/projects, then run again.',
+        });
+    // The gateway gave up, or the server broke: the message may have been run, and may still be running.
+    if (status >= 500)
+        return new LostConnection(`the Management API answered with HTTP ${status}`, code);
+    if (body === undefined)
+        return new Failure(notJson(answer));
+    return new Failure({ message: `the Management API refused the request (HTTP ${status})`, code });
+}
+/** The body is never shown: whatever answered there, it is not what was asked. */
+function notJson({ status, contentType }) {
+    return {
+        message: `the Management API did not answer with JSON (HTTP ${status}, ${contentType.split(';')[0] || 'no content type'})`,
+        code: String(status),
+        next: 'Check supabase-api-url, and whether a proxy stands in between.',
+    };
+}
+function jsonOf(answer) {
+    try {
+        return JSON.parse(answer.body);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Asks for a JSON object; `optional`: where the API does not have it, undefined and no failure. */
+async function askJson(connection, method, path, body, signal, optional) {
+    const answer = await ask(connection, method, path, body, {
+        deadline: 30_000,
+        ...(signal ? { signal } : {}),
+    });
+    if (answer.status >= 200 && answer.status < 300)
+        return jsonOf(answer);
+    // Without the right to make logins, or on a server that has no such endpoint, the query endpoint may still work.
+    if (optional && answer.status !== 401 && answer.status !== 540)
+        return undefined;
+    throw refusal(answer, jsonOf(answer));
+}
+async function ask({ apiUrl, projectRef, accessToken, caCertificate }, method, path, body, sending) {
+    let waits = 0;
+    for (let attempt = 1;; attempt++) {
+        try {
+            const answer = await exchangeHttp({
+                url: `${apiUrl}/v1/projects/${projectRef}/${path}`,
+                method,
+                headers: {
+                    authorization: `Bearer ${accessToken.reveal()}`,
+                    accept: 'application/json',
+                    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+                },
+                ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+                ...(caCertificate === undefined ? {} : { caCertificate }),
+                deadline: sending.deadline,
+                ...(sending.signal ? { signal: sending.signal } : {}),
+            });
+            if (answer.status !== 429 || ++waits > WAITS)
+                return answer;
+            await pause(Math.min(LONGEST_WAIT, (answer.retryAfter ?? 2 ** waits) * 1000), sending.signal);
+        }
+        catch (error) {
+            if (error instanceof Cancelled)
+                throw error;
+            if (!(error instanceof NotSent)) {
+                if (sending.signal?.aborted)
+                    throw new LostConnection('cancelled, and no answer came', 'CANCELLED');
+                throw new LostConnection('the connection to the Management API was lost', management_api_codeOf(error));
+            }
+            if (sending.signal?.aborted)
+                throw new Cancelled();
+            const passing = error.code === 'ECONNREFUSED' || error.code === 'EAI_AGAIN' || error.code === 'ECONNRESET';
+            if (!passing || attempt === TRIES_TO_CONNECT)
+                throw new Failure({
+                    message: `the Management API cannot be reached: ${error.code}`,
+                    code: error.code,
+                    next: 'Check supabase-api-url and the network of this machine.',
+                });
+            await pause(300 * 2 ** attempt, sending.signal);
+        }
+    }
+}
+function management_api_codeOf(error) {
+    return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'ENDED';
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/open.js
+;// CONCATENATED MODULE: ./compiled/src/database/open.js
 
 
 /** Opens nothing yet: the connection is made with the first message. Close it when done. */
@@ -2844,7 +3206,7 @@ function openDatabase(connection, options = {}) {
         : openManagementApi(connection, options);
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/decide.js
+;// CONCATENATED MODULE: ./compiled/src/decide.js
 /**
  * The decisions of the corridor, as pure functions of the phase reports: what must be undone, and what the
  * whole run is called. Nothing here touches the world.
@@ -2972,13 +3334,24 @@ var external_node_fs_ = __nccwpck_require__(3024);
 var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: external "node:stream/promises"
 const promises_namespaceObject = require("node:stream/promises");
+;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
+/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
+function formatBytes(bytes) {
+    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+    let unit = 0;
+    let size = bytes;
+    for (; size >= 1_024 && unit < units.length - 1; unit++)
+        size /= 1_024;
+    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
 // EXTERNAL MODULE: external "node:events"
 var external_node_events_ = __nccwpck_require__(8474);
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/database/tls.js
-var database_tls = __nccwpck_require__(8449);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/pg-dump.js
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+;// CONCATENATED MODULE: ./compiled/src/database/pg-dump.js
 
 
 
@@ -3043,33 +3416,50 @@ function libpqWord(database) {
         : database;
 }
 /**
- * Runs pg_dump and hands its output to `consume`. Whatever consumed it must keep it only when this resolves: the
- * exit code comes after the last byte. The password goes through the environment of that one process.
+ * Runs pg_dump and hands its output to `consume`. The stream ends only when pg_dump has said that all went well, and
+ * breaks otherwise: an exit code comes after the last byte. The password goes through the environment of that one
+ * process. Resolves with the number of bytes.
  */
 async function withDump(order, consume) {
     const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-dump-'));
+    let child;
+    const onAbort = () => void child?.kill('SIGTERM');
     try {
-        const child = (0,external_node_child_process_namespaceObject.spawn)(order.pgDump.path, dumpArguments(order), {
+        const started = (0,external_node_child_process_namespaceObject.spawn)(order.pgDump.path, dumpArguments(order), {
             stdio: ['ignore', 'pipe', 'pipe'],
-            env: dumpEnvironment(order, folder),
+            env: await dumpEnvironment(order, folder),
         });
-        const onAbort = () => void child.kill('SIGTERM');
+        child = started;
         order.signal.addEventListener('abort', onAbort, { once: true });
-        try {
-            const [value] = await Promise.all([consume(child.stdout), ended(child, order.signal)]);
-            return value;
-        }
-        finally {
-            order.signal.removeEventListener('abort', onAbort);
-            child.kill('SIGKILL');
-        }
+        let bytes = 0;
+        const output = new external_node_stream_.PassThrough();
+        started.stdout.on('data', (chunk) => {
+            bytes += chunk.length;
+        });
+        started.stdout.pipe(output, { end: false });
+        const exit = ended(started, order.signal).then(() => output.end(), (error) => {
+            output.destroy(error);
+            throw error;
+        });
+        // The exit comes first: what it says is the cause of whatever the other side then complains about.
+        const consumed = consume(output);
+        consumed.catch(() => started.kill('SIGKILL'));
+        const [left, kept] = await Promise.allSettled([exit, consumed]);
+        if (kept.status === 'rejected')
+            throw left.status === 'rejected' && !started.killed ? left.reason : kept.reason;
+        if (left.status === 'rejected')
+            throw left.reason;
+        return bytes;
     }
     finally {
+        order.signal.removeEventListener('abort', onAbort);
+        child?.kill('SIGKILL');
         (0,external_node_fs_.rmSync)(folder, { recursive: true, force: true });
     }
 }
-function dumpEnvironment({ address, caCertificate }, folder) {
-    const tls = (0,database_tls.tlsOptions)(address, caCertificate);
+async function dumpEnvironment({ address, caCertificate }, folder) {
+    const { tlsOptions } = await __nccwpck_require__.e(/* import() */ 200).then(__nccwpck_require__.bind(__nccwpck_require__, 5200));
+    const tls = tlsOptions(address, caCertificate);
     const roots = (0,external_node_path_.join)(folder, 'roots.pem');
     if (tls)
         (0,external_node_fs_.writeFileSync)(roots, [tls.ca].flat().join('\n'), { mode: 0o600 });
@@ -3101,74 +3491,4530 @@ async function ended(child, signal) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/restore-point.js
+;// CONCATENATED MODULE: ./compiled/src/database/problem.js
+
+
+/** An error of a message that read only: whatever happened, nothing was changed. */
+function failureOf(error, doing) {
+    if (error instanceof SqlError)
+        return error.code === '57014'
+            ? new Cancelled(`cancelled while ${doing}`)
+            : new Failure(problemOfSql(error, doing));
+    if (error instanceof LostConnection)
+        return new Failure({
+            message: `the database did not answer while ${doing}: ${error.message}`,
+            code: error.code,
+            next: 'Where a pooler stands in front of it, the database behind it may be down. Run again in a moment.',
+        });
+    return error;
+}
+/** Class 08: a pooler answered, and the server behind it did not. */
+function behindPooler(error, doing) {
+    return {
+        message: `the database behind the pooler could not be reached while ${doing}: ${error.message}`,
+        code: error.code,
+        next: 'The pooler is up and the database is down, starting or full. Run again in a moment.',
+    };
+}
+/** A server's error in words; `doing` says what was under way. */
+function problemOfSql(error, doing) {
+    if (error.code.startsWith('08'))
+        return behindPooler(error, doing);
+    return {
+        message: `${doing}: ${error.message}`,
+        code: error.code,
+        ...(error.hint === undefined ? {} : { next: error.hint }),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/restore-point.js
+
+
 
 
 /** Milliseconds that a restore point may take to become available. */
 const WAIT = 10 * 60_000;
+const PATH = 'database/backups/restore-point';
 /** The API takes at most 20 characters. */
 function restorePointName(runId) {
     return `deploy-${runId.replace(/[^A-Za-z0-9-]/g, '')}`.slice(0, 20);
 }
 /** Makes a named restore point through the Management API and waits until it is available. */
-async function makeRestorePoint(project, name, signal, onWait) {
-    const url = `${project.apiUrl}/v1/projects/${project.projectRef}/database/backups/restore-point`;
+async function makeRestorePoint(project, name, signal, poll = 2_000) {
     const until = performance.now() + WAIT;
-    let point = await ask(project, url, signal, { name });
-    while (point.status === 'PENDING') {
-        if (performance.now() > until)
-            throw new Failure({
-                message: `the restore point ${name} was not available after ${WAIT / 60_000} minutes`,
-                next: 'Nothing was changed. Look at the project: Database, Backups.',
-            });
-        onWait();
-        await pause(2_000, signal);
-        point = await ask(project, `${url}?name=${encodeURIComponent(name)}`, signal);
-    }
-    if (point.status !== 'AVAILABLE')
-        throw new Failure({
-            message: `the restore point ${name} is ${point.status}`,
-            next: 'Nothing was changed. Look at the project: Database, Backups.',
-        });
-    return name;
-}
-async function ask(project, url, signal, body) {
-    for (let attempt = 1;; attempt++) {
-        const response = await fetch(url, {
-            method: body ? 'POST' : 'GET',
-            headers: {
-                authorization: `Bearer ${project.accessToken.reveal()}`,
-                'content-type': 'application/json',
-            },
-            ...(body ? { body: JSON.stringify(body) } : {}),
-            signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
-        }).catch((error) => {
-            throw new Failure({
-                message: `the Management API did not answer: ${error instanceof Error ? error.message : 'no answer'}`,
-                next: 'Nothing was changed. Run again.',
-            });
-        });
-        if (response.status === 429 && attempt <= 5) {
-            await pause(Math.min(60, Number(response.headers.get('retry-after')) || 5) * 1_000, signal);
-            continue;
+    try {
+        let status = statusOf(await askJson(project, 'POST', PATH, { name }, signal, false));
+        while (status === 'PENDING' && performance.now() < until) {
+            await pause(poll, signal);
+            const path = `${PATH}?name=${encodeURIComponent(name)}`;
+            status = statusOf(await askJson(project, 'GET', path, undefined, signal, false));
         }
-        const answer = await response.json().catch(() => undefined);
-        if (response.ok && isRestorePoint(answer))
-            return answer;
+        if (status === 'AVAILABLE')
+            return;
         throw new Failure({
-            message: `the Management API refused the restore point`,
-            code: `HTTP ${response.status}`,
-            next: response.status === 401 || response.status === 403
-                ? 'The access token needs the scope database:write, and the project a plan with point-in-time recovery. Or say backup: off.'
-                : 'Nothing was changed. Run again, or say backup: off.',
+            message: status === 'PENDING'
+                ? `the restore point ${name} was not available after ${WAIT / 60_000} minutes`
+                : `the restore point ${name} is ${status ?? 'of no known status'}`,
+            next: 'Nothing was changed. Look at the project (Database, Backups), or say backup: off.',
         });
     }
+    catch (error) {
+        throw failureOf(error, 'making a restore point');
+    }
 }
-function isRestorePoint(answer) {
-    return typeof answer === 'object' && answer !== null && 'status' in answer && 'name' in answer;
+function statusOf(answer) {
+    const { status } = (answer ?? {});
+    return typeof status === 'string' ? status : undefined;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/fingerprint-sql.js
+;// CONCATENATED MODULE: ./compiled/src/vps/exact-commit.js
+
+/**
+ * The full SHA of a commit, branch or tag, resolved in the checkout of this job: what is deployed is one exact
+ * commit, and never what a branch has become meanwhile. Throws a Failure where the checkout does not have it.
+ */
+async function exactCommit(ref, workingDirectory) {
+    if (/^[0-9a-f]{40}$/.test(ref))
+        return ref;
+    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 318).then(__nccwpck_require__.bind(__nccwpck_require__, 6318));
+    for (const name of [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref]) {
+        const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
+        const { exitCode, stdout } = await getExecOutput('git', words, {
+            cwd: workingDirectory,
+            silent: true,
+            ignoreReturnCode: true,
+        }).catch(() => ({ exitCode: 1, stdout: '' }));
+        const sha = stdout.trim();
+        if (exitCode === 0 && /^[0-9a-f]{40}$/.test(sha))
+            return sha;
+    }
+    throw new Failure({
+        message: `ref ${JSON.stringify(ref)} is not a commit of the checkout in working-directory`,
+        next: 'Give the full commit SHA, or check out with fetch-depth: 0 so that branches and tags are known.',
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/requests.js
+/** Settings in the words of the worker. Pure: no value is looked up or made up here. */
+/** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
+const GO_LEASE = 60_000;
+function appRequest({ vps, environment, adoptEnvironment }) {
+    return {
+        appPath: vps.appPath,
+        appName: vps.appName,
+        strategy: vps.strategy,
+        ...(environment === undefined ? {} : { environment }),
+        adoptEnvironment,
+        ...(vps.restartCommand === undefined ? {} : { restartCommand: vps.restartCommand }),
+        ...(vps.healthPort === undefined ? {} : { healthPort: vps.healthPort }),
+    };
+}
+function runRequest({ id, attempt, url, actor }, invocation) {
+    return {
+        id,
+        attempt,
+        ...(invocation === undefined ? {} : { invocation }),
+        ...(url === undefined ? {} : { url }),
+        ...(actor === undefined ? {} : { actor }),
+    };
+}
+function healthRequest(health) {
+    const { paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+    return {
+        paths: [...paths],
+        timeout,
+        deadline,
+        successes,
+        checkAssets,
+        ...(expectVersion === undefined ? {} : { expectVersion }),
+        ...(maxLatency === undefined ? {} : { maxLatency }),
+    };
+}
+/** What a server needs to fetch the commit where it has no access of its own. */
+function fetchRequest({ vps, run, githubToken }) {
+    return {
+        ...(vps.repositoryUrl === undefined ? {} : { repositoryUrl: vps.repositoryUrl }),
+        // The token opens this repository alone, and only on the server that issued it.
+        ...(githubToken && run.repository ? { fetchToken: githubToken.reveal() } : {}),
+    };
+}
+function inspectRequest(settings, sha) {
+    return {
+        command: 'inspect',
+        app: appRequest(settings),
+        run: runRequest(settings.run),
+        ...(sha === undefined ? {} : { sha }),
+        ...fetchRequest(settings),
+        explicit: settings.vps.refExplicit,
+    };
+}
+function probeRequest(settings) {
+    return { command: 'probe', app: appRequest(settings), health: healthRequest(settings.health) };
+}
+function deployRequest(settings, details) {
+    const { vps } = settings;
+    const { sha, invocation, cutover, cloneUrl } = details;
+    return {
+        command: 'deploy',
+        app: appRequest(settings),
+        run: runRequest(settings.run, invocation),
+        sha,
+        explicit: vps.refExplicit,
+        ...(cloneUrl === undefined ? {} : { repositoryUrl: cloneUrl }),
+        ...fetchRequest(settings),
+        ...(vps.installCommand === undefined ? {} : { installCommand: vps.installCommand }),
+        ...(vps.buildCommand === undefined ? {} : { buildCommand: vps.buildCommand }),
+        ...(vps.startCommand === undefined ? {} : { startCommand: vps.startCommand }),
+        buildOutput: [...vps.buildOutput],
+        ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
+        envFilePath: vps.envFilePath,
+        sharedPaths: [...vps.sharedPaths],
+        keepReleases: vps.keepReleases,
+        rehearse: vps.rehearse,
+        dirtyCheckout: vps.dirtyCheckout,
+        health: healthRequest(settings.health),
+        lockWait: vps.lockWait,
+        timeout: vps.deployTimeout,
+        cutover,
+        goLease: GO_LEASE,
+    };
+}
+/** `undo`: the run whose change is undone, where no version is asked for by name. */
+function rollbackRequest(settings, invocation, what) {
+    return {
+        command: 'rollback',
+        app: appRequest(settings),
+        run: runRequest(settings.run, invocation),
+        ...('to' in what ? { to: what.to } : { undoRun: what.undo }),
+        health: healthRequest(settings.health),
+        lockWait: settings.vps.lockWait,
+        timeout: settings.vps.deployTimeout,
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
+/** Starts each line that a short command prints for the action. */
+const LINE_MARK = 'muva-worker ';
+/** The answer in one line of stdout; undefined for any other text. */
+function parseWorkerLine(line) {
+    if (!line.startsWith(LINE_MARK))
+        return undefined;
+    try {
+        const value = JSON.parse(line.slice(LINE_MARK.length));
+        return typeof value === 'object' && value !== null && 'kind' in value ? value : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/remote-start.js
+/**
+ * Runs on the server, inside `node -`: its source text is sent, so it uses nothing but its arguments.
+ * Writes the worker and its request into a new folder that only the user can read, starts the worker in a session
+ * of its own, where no lost connection reaches it, and waits until it has taken the request (it removes the file
+ * as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
+ */
+function startDetached(load, bundle, request) {
+    const fs = load('node:fs');
+    const { spawn } = load('node:child_process');
+    const { tmpdir } = load('node:os');
+    const MARK = 'muva-worker ';
+    /** Milliseconds for taking the request, and after that for refusing it. */
+    const PATIENCE = 30_000;
+    const SECOND_THOUGHTS = 300;
+    const refuse = (message, next) => {
+        console.log(`${MARK}${JSON.stringify({ kind: 'refused', problems: [{ message, next }] })}`);
+    };
+    let folder = '';
+    let output = 0;
+    try {
+        folder = fs.mkdtempSync(`${tmpdir()}/muva-deploy-`);
+        fs.writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
+        fs.writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });
+        output = fs.openSync(`${folder}/output`, 'a', 0o600);
+    }
+    catch (error) {
+        refuse(`the worker could not be stored on the server: ${error}`, 'Look at the room there: df -h /tmp; df -i /tmp');
+        if (folder)
+            fs.rmSync(folder, { recursive: true, force: true });
+        return;
+    }
+    const child = spawn(process.execPath, [`${folder}/worker.js`, '--request', `${folder}/request.json`], {
+        cwd: '/',
+        detached: true,
+        stdio: ['ignore', output, output],
+    });
+    let ended;
+    child.once('error', (error) => {
+        ended = String(error);
+    });
+    child.once('exit', (code, signal) => {
+        ended = signal ?? `exit code ${code}`;
+    });
+    const from = Date.now();
+    let takenAt;
+    const timer = setInterval(() => {
+        const now = Date.now();
+        if (!fs.existsSync(`${folder}/request.json`))
+            takenAt ??= now;
+        const said = fs.readFileSync(`${folder}/output`, 'utf8');
+        const answer = said.split('\n').find((line) => line.startsWith(MARK));
+        const settled = takenAt !== undefined && (ended !== undefined || now - takenAt > SECOND_THOUGHTS);
+        const hopeless = ended !== undefined || now - from > PATIENCE;
+        if (answer === undefined && !settled && !hopeless)
+            return;
+        clearInterval(timer);
+        child.unref();
+        if (answer !== undefined) {
+            console.log(answer);
+        }
+        else if (takenAt !== undefined && (ended === undefined || ended === 'exit code 0')) {
+            console.log(`${MARK}${JSON.stringify({ kind: 'started', pid: child.pid })}`);
+        }
+        else {
+            if (ended === undefined && child.pid)
+                process.kill(-child.pid, 'SIGKILL');
+            const why = `${ended ?? `it did nothing for ${PATIENCE / 1_000} s`} ${said.slice(-2_000)}`;
+            refuse(`the worker did not start: ${why.trim()}`, 'Nothing was changed. Check the server, and run the job again.');
+        }
+        fs.rmSync(folder, { recursive: true, force: true });
+    }, 10);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/remote-command.js
+
+/**
+ * What is sent to a server: one fixed shell text that finds Node, and over its stdin a program. Pure text, so that
+ * tests can compare it and feed it to real shells. No value of a run is ever part of a command line.
+ */
+/** Exit code of the shell text where the server has no Node that could run the worker. */
+const NO_NODE = 97;
+/** The worker's bundle is written for this version and newer ones. */
+const OLDEST_NODE = 18;
+/**
+ * Without a terminal PATH is only /usr/local/bin:/usr/bin:/bin: what nvm, fnm, volta, asdf and their like install
+ * is missing, pm2 and pnpm too. The text adds those places to PATH, and takes the first Node that is new enough:
+ * that of PATH, that which PM2's daemon runs on, one with pm2 beside it, any. Later folders win over earlier ones,
+ * so that the newest version of a version manager comes first.
+ *
+ * It holds no single quote and no backslash, because it travels inside single quotes through whatever login shell
+ * the user has (bash, zsh, dash, fish). Everything stands in functions called by the last line, so that a text
+ * that arrives cut runs nothing.
+ */
+const FIND_NODE = `main() {
+  cd / || exit 1
+  own=$(command -v node)
+  home=\${HOME:-/nonexistent}
+  data=\${XDG_DATA_HOME:-$home/.local/share}
+  daemon=$(cat "\${PM2_HOME:-$home/.pm2}/pm2.pid" 2>/dev/null)
+  daemon=$(readlink "/proc/\${daemon:-none}/exe" 2>/dev/null)
+  found=
+  add /opt/*/bin /snap/bin /usr/local/nodejs/bin /usr/local/lib/nodejs/*/bin /home/linuxbrew/.linuxbrew/bin
+  add "$home/bin" "$home/.local/bin" "$home/.npm-global/bin" "$home/.yarn/bin" "$home/.bun/bin"
+  add "\${PNPM_HOME:-$data/pnpm}" "$data/pnpm/bin" "\${N_PREFIX:-$home/n}/bin"
+  add "$home"/.nodenv/versions/*/bin "$data"/mise/installs/node/*/bin
+  add "\${ASDF_DATA_DIR:-$home/.asdf}"/installs/nodejs/*/bin
+  add "$home"/.volta/tools/image/node/*/bin "\${VOLTA_HOME:-$home/.volta}/bin"
+  add "$home"/.fnm/node-versions/*/installation/bin "$data"/fnm/node-versions/*/installation/bin
+  add "\${FNM_DIR:-$data/fnm}"/node-versions/*/installation/bin "\${FNM_DIR:-$data/fnm}/aliases/default/bin"
+  add "\${NVM_DIR:-$home/.nvm}"/versions/node/*/bin
+  PATH=$PATH:$found
+  export PATH
+  recent "$own" || first "$daemon" || search pm2 || search node || exit ${NO_NODE}
+  echo
+  exec "$node" -
+}
+add() {
+  for folder; do
+    if [ -d "$folder" ]; then found=$folder:$found; fi
+  done
+}
+recent() {
+  node=$1
+  [ -x "$node" ] || return 1
+  version=$("$node" -p process.versions.node 2>/dev/null </dev/null)
+  case \${version%%.*} in "" | *[!0-9]*) return 1 ;; esac
+  [ "\${version%%.*}" -ge ${OLDEST_NODE} ]
+}
+first() {
+  recent "$1" && PATH=\${1%/*}:$PATH
+}
+search() {
+  rest=$found
+  while [ -n "$rest" ]; do
+    folder=\${rest%%:*}
+    rest=\${rest#*:}
+    if [ -x "$folder/$1" ] && first "$folder/node"; then return 0; fi
+  done
+  return 1
+}
+main "$@"`;
+/** The command line for every call: it runs the program that comes over stdin in the server's Node. */
+const RUN_NODE = `sh -c '${FIND_NODE}'`;
+/**
+ * The worker with its request, for `node -`. All of it stands inside one function: a text that was cut on the way
+ * is a syntax error and runs nothing.
+ */
+function streamedWorker(bundle, request) {
+    return `(function () {\nglobalThis.MUVA_REQUEST = ${JSON.stringify(request)};\n${bundle}\n})();\n`;
+}
+/** A program for `node -` that leaves the worker on the server, running on its own. */
+function detachedWorker(bundle, request) {
+    const words = [bundle, JSON.stringify(request)].map((text) => JSON.stringify(text));
+    return `(${startDetached.toString()})(require, ${words.join(', ')});\n`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/exit-status.js
+
+/** Why the program on a server did not do its work, from the way it ended; each way has another remedy. Names no host. */
+function exitProblem(server, { code, signal, stderr }) {
+    const killed = signal === 'KILL' || code === 137;
+    const said = lastLines(stderr);
+    const quoted = said ? `: ${said}` : '';
+    if (code === NO_NODE) {
+        return {
+            message: `${server} has no Node ${OLDEST_NODE} or newer that could be found`,
+            code: String(code),
+            next: 'Install Node for the deploy user (nvm, fnm, volta, asdf, n, or the system package), or link it: ln -s "$(command -v node)" ~/.local/bin/node',
+        };
+    }
+    if (killed) {
+        return {
+            message: `the program on ${server} was killed (SIGKILL)${quoted}`,
+            code: 'SIGKILL',
+            next: 'Mostly the server ran out of memory: look with journalctl -k | grep -i oom, and add memory or swap, or use build-on: runner.',
+        };
+    }
+    if (signal !== null) {
+        return { message: `the program on ${server} was ended by SIG${signal}${quoted}`, code: `SIG${signal}` };
+    }
+    if (code === 127 || code === 126) {
+        const what = code === 127 ? 'was not found' : 'may not be run';
+        return {
+            message: `a program on ${server} ${what}${quoted}`,
+            code: String(code),
+            next: 'Without a terminal PATH is short: check with  ssh <server> env  and install the program for the deploy user.',
+        };
+    }
+    return { message: `the program on ${server} ended with exit code ${code}${quoted}`, code: String(code) };
+}
+function lastLines(text) {
+    const lines = text.split('\n').map((line) => line.trim());
+    return lines
+        .filter((line) => line !== '')
+        .slice(-3)
+        .join(' / ')
+        .slice(-500);
+}
+
+;// CONCATENATED MODULE: external "node:fs/promises"
+const external_node_fs_promises_namespaceObject = require("node:fs/promises");
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(7030);
+;// CONCATENATED MODULE: ./compiled/src/vps/ssh-error.js
+class SshError extends Error {
+    kind;
+    problem;
+    constructor(kind, problem) {
+        super(problem.message);
+        this.name = 'SshError';
+        this.kind = kind;
+        this.problem = problem;
+    }
+}
+/** True where a new connection may do better, and nothing can have run twice. */
+function isWorthRetrying(error) {
+    const kinds = [
+        'refused',
+        'unreachable',
+        'name-later',
+        'busy',
+        'lost',
+        'no-session',
+    ];
+    return error instanceof SshError && kinds.includes(error.kind);
+}
+/** The error of one kind in words. `server` is `host 1` or `the jump host`: names are often secrets. */
+function sshError(kind, server, detail) {
+    const more = detail ? ` (${detail})` : '';
+    return new SshError(kind, { ...TEXTS[kind](server, more), ...(detail ? { code: detail } : {}) });
+}
+const TEXTS = {
+    refused: (server, more) => ({
+        message: `${server} refused the connection${more}: nothing listens on that port`,
+        next: 'Check ssh-port, and on the server: systemctl status ssh',
+    }),
+    unreachable: (server, more) => ({
+        message: `${server} could not be reached${more}`,
+        next: 'Check ssh-host, that the server runs, and that its firewall lets GitHub runners in.',
+    }),
+    name: (server) => ({
+        message: `the name of ${server} is not in DNS`,
+        next: 'Check ssh-host for a typing error.',
+    }),
+    'name-later': (server) => ({
+        message: `DNS gave no answer for the name of ${server}`,
+        next: 'Run the job again; where it stays so, give the IP address in ssh-host.',
+    }),
+    silent: (server, more) => ({
+        message: `${server} took the connection and then did not finish the SSH handshake${more}`,
+        next: 'Check ssh-port: a tarpit or a firewall that holds connections looks like this. On a loaded server, run the job again.',
+    }),
+    'not-ssh': (server, more) => ({
+        message: `what answers on the port of ${server} is not SSH${more}`,
+        next: 'Check ssh-host and ssh-port: SSH is usually on port 22, and a web proxy in front of the server does not carry it.',
+    }),
+    busy: (server, more) => ({
+        message: `${server} closed the connection before the SSH handshake was done${more}`,
+        next: 'The server has too many connections open (MaxStartups), or has banned this address (fail2ban-client status sshd).',
+    }),
+    auth: (server, more) => ({
+        message: `${server} did not accept the private key${more}`,
+        next: 'Check ssh-user, and that the public half of ssh-private-key stands in ~/.ssh/authorized_keys of that user; the reason is in the server log: journalctl -u ssh',
+    }),
+    'host-key': (server) => ({ message: `the host key of ${server} is not the pinned one` }),
+    'no-common': (server, more) => ({
+        message: `${server} and this client have no method in common${more}`,
+        next: 'Update the SSH server, or allow a current method there (ssh-ed25519 or rsa-sha2-512, curve25519, aes-gcm).',
+    }),
+    lost: (server, more) => ({
+        message: `the connection to ${server} was lost${more}`,
+        next: 'Run the job again: what runs on the server goes on there, and the next run looks at what it left.',
+    }),
+    'no-session': (server, more) => ({
+        message: `${server} opened no further session${more}`,
+        next: 'Raise MaxSessions in sshd_config, or run fewer jobs against the server at once.',
+    }),
+    deadline: (server, more) => ({ message: `a command on ${server} took longer than it was given${more}` }),
+};
+/** Classes what Node says when a TCP connection fails; its text holds the host's name and is not used. */
+function classifySocketError(server, error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+    if (code === 'ECONNREFUSED')
+        return sshError('refused', server, code);
+    if (code === 'ENOTFOUND')
+        return sshError('name', server);
+    if (code === 'EAI_AGAIN')
+        return sshError('name-later', server);
+    if (code === 'ECONNRESET' || code === 'EPIPE')
+        return sshError('busy', server, code);
+    return sshError('unreachable', server, code);
+}
+/**
+ * Classes what the client says when a handshake fails. `first` is the beginning of what the server sent: from it
+ * a web server, a tarpit and a full SSH server can be told apart.
+ */
+function classifyHandshakeError(server, error, first) {
+    if (error instanceof SshError)
+        return error;
+    const message = error instanceof Error ? error.message : String(error);
+    const level = error instanceof Error && 'level' in error ? String(error.level) : '';
+    const speaksSsh = /(^|\n)SSH-/.test(first);
+    if (level === 'client-authentication')
+        return sshError('auth', server);
+    if (/no matching/i.test(message))
+        return sshError('no-common', server, /no matching ([a-z0-9 -]+)/i.exec(message)?.[0]);
+    if (/^(Not allowed at this time|Exceeded MaxStartups)/.test(first))
+        return sshError('busy', server);
+    if (level === 'client-timeout')
+        return speaksSsh || first === ''
+            ? sshError('silent', server)
+            : sshError('not-ssh', server, 'it sends other text, slowly');
+    if (!speaksSsh && first !== '')
+        return sshError('not-ssh', server, /^HTTP\//.test(first) ? 'it speaks HTTP' : 'it sends other text');
+    return sshError('busy', server);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/exec.js
+
+
+/** Bytes kept of each stream's beginning, and of its end. */
+const KEPT = 128 * 1024;
+/** A text of any length in bounded memory: its head and its tail, with a line between that says what is missing. */
+function boundedText(keep = KEPT) {
+    const head = [];
+    let headBytes = 0;
+    let tail = [];
+    let tailBytes = 0;
+    let dropped = 0;
+    return {
+        add(chunk) {
+            const room = keep - headBytes;
+            if (room > 0) {
+                head.push(chunk.subarray(0, room));
+                headBytes += Math.min(room, chunk.length);
+            }
+            const rest = room > 0 ? chunk.subarray(room) : chunk;
+            if (rest.length === 0)
+                return;
+            tail.push(rest);
+            tailBytes += rest.length;
+            // Twice the size before it is cut, so that many small chunks are not copied again and again.
+            if (tailBytes <= 2 * keep)
+                return;
+            const all = Buffer.concat(tail);
+            dropped += all.length - keep;
+            tail = [Buffer.from(all.subarray(all.length - keep))];
+            tailBytes = keep;
+        },
+        text() {
+            const start = Buffer.concat(head).toString('utf8');
+            const end = Buffer.concat(tail);
+            const cut = Math.max(0, end.length - keep);
+            const missing = dropped + cut;
+            const gap = missing > 0 ? `\n... ${missing} bytes left out ...\n` : '';
+            return start + gap + end.subarray(cut).toString('utf8');
+        },
+    };
+}
+/**
+ * Runs one command in a session of its own and resolves with however it ended; a nonzero code is no error here.
+ * Rejects with SshError: `no-session` (nothing was run), `lost` or `deadline` (not known how it ended), or with
+ * Cancelled.
+ */
+function exec(client, server, command, options = {}) {
+    return new Promise((resolve, reject) => {
+        let session;
+        let settled = false;
+        let silence;
+        const settle = (outcome) => {
+            if (settled)
+                return;
+            settled = true;
+            clearTimeout(deadline);
+            clearTimeout(silence);
+            options.signal?.removeEventListener('abort', onAbort);
+            client.removeListener('close', onClose);
+            if (outcome instanceof Error) {
+                reject(outcome);
+                session?.close();
+            }
+            else {
+                resolve(outcome);
+            }
+        };
+        const onAbort = () => settle(new Cancelled());
+        // How a command ended may be known already when the connection closes right behind it.
+        const onClose = () => settle(session?.ended() ?? sshError('lost', server));
+        const heard = () => {
+            if (options.silence === undefined)
+                return;
+            clearTimeout(silence);
+            silence = setTimeout(() => settle(sshError('lost', server, 'it went silent')), options.silence);
+        };
+        const deadline = options.deadline === undefined
+            ? undefined
+            : setTimeout(() => settle(sshError('deadline', server)), options.deadline);
+        options.signal?.addEventListener('abort', onAbort, { once: true });
+        client.once('close', onClose);
+        if (options.signal?.aborted)
+            return onAbort();
+        const opened = (error, channel) => {
+            if (error) {
+                settle(openError(server, error));
+            }
+            else if (settled) {
+                channel.close();
+            }
+            else {
+                session = listen(channel, options, heard);
+                heard();
+                channel.on('close', onClose);
+                send(channel, options.stdin);
+            }
+        };
+        try {
+            client.exec(command, opened);
+        }
+        catch {
+            // ssh2 throws where the socket is gone already.
+            settle(sshError('lost', server));
+        }
+    });
+}
+function openError(server, error) {
+    // `reason` stands only in an answer of the server; without one the connection is gone.
+    return 'reason' in error && error.reason !== '' ? sshError('no-session', server) : sshError('lost', server);
+}
+function listen(channel, options, heard) {
+    const stdout = boundedText();
+    const stderr = boundedText();
+    let exit;
+    channel.on('data', (chunk) => {
+        heard();
+        if (options.onStdout)
+            options.onStdout(chunk);
+        else
+            stdout.add(chunk);
+    });
+    channel.stderr.on('data', (chunk) => {
+        options.onStderr?.(chunk);
+        stderr.add(chunk);
+    });
+    channel.on('exit', (code, signal) => {
+        exit = { code, signal: signal?.replace(/^SIG/, '') ?? null };
+    });
+    // A broken pipe tells nothing that the exit status does not tell better.
+    channel.on('error', () => { });
+    return {
+        ended: () => exit && { ...exit, stdout: stdout.text(), stderr: stderr.text() },
+        close: () => channel.close(),
+    };
+}
+function send(session, stdin) {
+    if (stdin === undefined || typeof stdin === 'string' || Buffer.isBuffer(stdin)) {
+        session.end(stdin ?? '');
+        return;
+    }
+    // A source that breaks must not look like its end: the session is closed, and the command counts as lost.
+    const stop = () => {
+        if (!stdin.readableEnded)
+            session.close();
+    };
+    stdin.on('error', stop);
+    stdin.on('close', stop);
+    if (stdin.destroyed)
+        stop();
+    else
+        stdin.pipe(session);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/host-key.js
+
+/** The lines of a known_hosts file as OpenSSH reads them; comments and broken lines are left out. */
+function parseKnownHosts(text) {
+    const lines = [];
+    for (const line of text.split(/\r?\n/)) {
+        const words = line.trim().split(/\s+/);
+        if (words[0] === '' || words[0].startsWith('#'))
+            continue;
+        const marker = words[0] === '@revoked' ? 'revoked' : words[0] === '@cert-authority' ? 'cert-authority' : undefined;
+        const [names, type, blob] = marker ? words.slice(1) : words;
+        if (names === undefined || type === undefined || blob === undefined)
+            continue;
+        if (!/^[A-Za-z0-9+/]+={0,2}$/.test(blob) || keyType(Buffer.from(blob, 'base64')) !== type)
+            continue;
+        lines.push({ ...(marker ? { marker } : {}), names, type, blob });
+    }
+    return lines;
+}
+/** True where the first field of a known_hosts line means this name: hashed, or patterns with `*`, `?` and `!`. */
+function namesMatch(names, name) {
+    if (names.startsWith('|1|')) {
+        const [, , salt, hash] = names.split('|');
+        if (salt === undefined || hash === undefined)
+            return false;
+        const digest = (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64');
+        return digest === hash;
+    }
+    let found = false;
+    for (const pattern of names.toLowerCase().split(',')) {
+        const negated = pattern.startsWith('!');
+        if (!wildcardMatch(negated ? pattern.slice(1) : pattern, name))
+            continue;
+        if (negated)
+            return false;
+        found = true;
+    }
+    return found;
+}
+/** `*` and `?` as OpenSSH has them, without backtracking over the whole (a pattern comes from outside). */
+function wildcardMatch(pattern, text) {
+    let p = 0;
+    let t = 0;
+    let star = -1;
+    let mark = 0;
+    while (t < text.length) {
+        if (pattern[p] === '*') {
+            star = p++;
+            mark = t;
+        }
+        else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === text[t])) {
+            p++;
+            t++;
+        }
+        else if (star >= 0) {
+            p = star + 1;
+            t = ++mark;
+        }
+        else {
+            return false;
+        }
+    }
+    while (pattern[p] === '*')
+        p++;
+    return p === pattern.length;
+}
+/** Gathers what is trusted for one address. `only`: there is one server in all, so a fingerprint needs no name. */
+function trustFor(address, given, only) {
+    const host = address.host.toLowerCase();
+    const exact = address.port === 22 ? host : `[${host}]:${address.port}`;
+    const lines = parseKnownHosts(given.knownHosts ?? '');
+    const matching = lines.filter((line) => namesMatch(line.names, exact));
+    // As OpenSSH does, an entry without a port counts for another port too where there is none with it.
+    const used = matching.length > 0 ? matching : lines.filter((line) => namesMatch(line.names, host));
+    const keys = used.filter((line) => line.marker === undefined).map(({ type, blob }) => ({ type, blob }));
+    return {
+        keys,
+        fingerprints: fingerprintsFor(address, given.fingerprints, only),
+        revoked: used.filter((line) => line.marker === 'revoked').map((line) => line.blob),
+        authorityOnly: keys.length === 0 && used.some((line) => line.marker === 'cert-authority'),
+    };
+}
+function fingerprintsFor(address, lines, only) {
+    const host = address.host.toLowerCase();
+    const labels = [host, `${host}:${address.port}`, `[${host}]:${address.port}`];
+    const found = [];
+    for (const line of lines) {
+        const [first, second] = line.trim().split(/\s+/);
+        const print = (second ?? first ?? '').replace(/=+$/, '');
+        if (second === undefined ? only : labels.includes(first.toLowerCase()))
+            found.push(print);
+    }
+    return found;
+}
+/** `SHA256:` and base64 without padding, as ssh-keygen -l prints it. */
+function fingerprint(blob) {
+    return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
+}
+/** The type named inside a public key blob, such as ssh-ed25519. */
+function keyType(blob) {
+    const length = blob.length >= 4 ? blob.readUInt32BE(0) : 0;
+    return length > 0 && length <= 64 ? blob.subarray(4, 4 + length).toString('latin1') : '';
+}
+/** Judges the key that a server showed. Synchronous on purpose: the client takes a promise for a yes. */
+function judge(trust, blob) {
+    const text = blob.toString('base64');
+    if (trust.revoked.includes(text))
+        return 'revoked';
+    if (trust.keys.some((key) => key.blob === text))
+        return 'trusted';
+    if (trust.fingerprints.includes(fingerprint(blob)))
+        return 'trusted';
+    return trust.keys.length + trust.fingerprints.length === 0 ? 'unknown' : 'changed';
+}
+const ALGORITHMS = {
+    'ssh-ed25519': ['ssh-ed25519'],
+    'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+    'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+    'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+    'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
+};
+/**
+ * The key types to ask the server for, one try after the other. A server with several keys shows only one per
+ * connection, so without pinning the types a right fingerprint of another type looks like a changed key.
+ */
+function hostKeyTries(trust) {
+    const known = [...new Set(trust.keys.map((key) => key.type))].flatMap((type) => ALGORITHMS[type] ?? []);
+    if (trust.fingerprints.length === 0 && known.length > 0)
+        return [known];
+    const rest = [
+        ALGORITHMS['ssh-ed25519'],
+        ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
+        ALGORITHMS['ssh-rsa'],
+    ].map((types) => types.filter((type) => !known.includes(type)));
+    return [known, ...rest].filter((types) => types.length > 0);
+}
+/** Why no connection was made, with what was seen, what was pinned and how to check. Names no host. */
+function hostKeyProblem(server, trust, seen) {
+    const got = seen.map((key) => `${key.fingerprint} (${key.type})`).join(', ') || 'no key of these types';
+    const pinned = [
+        ...trust.fingerprints,
+        ...trust.keys.map((key) => `${fingerprint(Buffer.from(key.blob, 'base64'))} (${key.type})`),
+    ];
+    const check = `Run on ${server} itself: for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf "$key"; done`;
+    if (seen.some((key) => key.judgement === 'revoked')) {
+        return {
+            message: `${server} showed a host key that ssh-known-hosts marks as revoked: ${got}`,
+            next: `Do not connect with it. Give the server a new host key, and put that one into ssh-fingerprint. ${check}`,
+        };
+    }
+    if (pinned.length === 0) {
+        return {
+            message: `${server} is not pinned: ${trust.authorityOnly ? 'ssh-known-hosts has only @cert-authority lines for it, which are not supported' : 'neither ssh-known-hosts nor ssh-fingerprint has a key for it'}. It showed ${got}`,
+            next: `${check} - and where it prints the same, add that SHA256:... to ssh-fingerprint (with several servers: the host name, a space, and the fingerprint).`,
+        };
+    }
+    return {
+        message: `${server} is not the one that was pinned: got ${got}, pinned ${pinned.join(', ')}`,
+        next: `${check} - where it prints what we got, the server has a new key: change the pin. Where it does not, somebody stands between: do not connect.`,
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/connection.js
+
+
+
+
+
+
+const READY_TIMEOUT = 20_000;
+const PATIENCE = 30_000;
+/** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
+const KEEPALIVE = { interval: 5_000, count: 3 };
+/** Connects, authenticates and checks the host key; repeats what a new attempt can mend. Rejects with SshError. */
+async function connect(target, options) {
+    return retry({
+        tries: 6,
+        deadline: options.patience ?? PATIENCE,
+        first: 500,
+        longest: 8_000,
+        ...(options.signal ? { signal: options.signal } : {}),
+        worthwhile: isWorthRetrying,
+        onRetry: (error, _attempt, waitMs) => {
+            if (error instanceof SshError)
+                options.onRetry?.(error, waitMs);
+        },
+    }, () => connectWithAnyKeyType(target, options));
+}
+/** One connection per kind of host key until the server shows one that is trusted. */
+async function connectWithAnyKeyType(target, options) {
+    const seen = [];
+    for (const algorithms of hostKeyTries(target.trust)) {
+        const before = seen.length;
+        try {
+            return await connection_connectOnce(target, options, algorithms, seen);
+        }
+        catch (error) {
+            const otherType = error instanceof SshError && error.kind === 'no-common' && /host key/.test(error.message);
+            if (!otherType && seen.length === before)
+                throw error;
+            if (seen.some((key) => key.judgement === 'trusted'))
+                throw error;
+        }
+    }
+    throw new SshError('host-key', hostKeyProblem(target.server, target.trust, seen));
+}
+async function connection_connectOnce(target, options, algorithms, seen) {
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    const timeout = options.readyTimeout ?? READY_TIMEOUT;
+    const stream = await (options.open ?? ((to) => openSocket(to, timeout)))(target);
+    const { NodeSSH } = await Promise.all(/* import() */[__nccwpck_require__.e(362), __nccwpck_require__.e(241)]).then(__nccwpck_require__.bind(__nccwpck_require__, 8241));
+    const ssh = new NodeSSH();
+    let first = '';
+    const ready = ssh.connect({
+        host: 'unused',
+        sock: stream,
+        username: target.user,
+        privateKey: options.key.pem,
+        ...(options.key.passphrase === undefined ? {} : { passphrase: options.key.passphrase }),
+        readyTimeout: timeout,
+        keepaliveInterval: KEEPALIVE.interval,
+        keepaliveCountMax: KEEPALIVE.count,
+        algorithms: { serverHostKey: algorithms },
+        // Must answer at once: the client takes a promise for a yes.
+        hostVerifier: (blob) => {
+            const judgement = judge(target.trust, blob);
+            seen.push({ judgement, fingerprint: fingerprint(blob), type: keyType(blob) });
+            return judgement === 'trusted';
+        },
+    });
+    // NodeSSH takes its own listener away once connected; from then on an error without ours would end the program.
+    const client = ssh.connection;
+    client.on('error', () => { });
+    stream.on('data', (chunk) => {
+        if (first.length < 256)
+            first += chunk.subarray(0, 256).toString('latin1');
+    });
+    const onAbort = () => void stream.destroy();
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+        await ready;
+    }
+    catch (error) {
+        stream.destroy();
+        if (options.signal?.aborted)
+            throw new Cancelled();
+        throw classifyHandshakeError(target.server, error, first);
+    }
+    finally {
+        options.signal?.removeEventListener('abort', onAbort);
+    }
+    return connectionOf(client, target.server, stream);
+}
+/** A TCP connection; ssh2 itself never sets TCP_NODELAY, which costs 40 ms for every short command. */
+function openSocket({ server, address }, timeout) {
+    return new Promise((resolve, reject) => {
+        const socket = (0,external_node_net_.connect)({ host: address.host, port: address.port, noDelay: true });
+        const timer = setTimeout(() => socket.destroy(Object.assign(new Error('late'), { code: 'ETIMEDOUT' })), timeout);
+        const onError = (error) => {
+            clearTimeout(timer);
+            reject(classifySocketError(server, error));
+        };
+        socket.once('error', onError);
+        socket.once('connect', () => {
+            clearTimeout(timer);
+            socket.removeListener('error', onError);
+            resolve(socket);
+        });
+    });
+}
+function connectionOf(client, server, stream) {
+    let lost = false;
+    client.once('close', () => {
+        lost = true;
+    });
+    return {
+        get lost() {
+            return lost || stream.destroyed;
+        },
+        exec: (command, options) => exec(client, server, command, options),
+        forward: ({ server: other, address: { host, port } }) => new Promise((resolve, reject) => {
+            client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+                if (!error)
+                    return resolve(channel);
+                // `reason` stands only in an answer of the jump host; without one the connection to it is gone.
+                const answered = 'reason' in error && error.reason !== '';
+                reject(answered ? sshError('unreachable', other, 'from the jump host') : sshError('lost', server));
+            });
+        }),
+        close() {
+            client.end();
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/private-key.js
+
+
+const PASTE = 'Put the whole private key file into the secret, from -----BEGIN to -----END, for example with: gh secret set VPS_SSH_KEY < ~/.ssh/id_ed25519';
+/** Repairs and reads the key; throws a Failure that says what it is instead. The key itself is in no message. */
+async function readPrivateKey(text, passphrase) {
+    const framed = repairKeyText(text);
+    if ('wrong' in framed)
+        throw private_key_refusal(framed);
+    const read = OWN_FORMS.test(framed.label) ? asItIs : fromPkcs8;
+    // A secret store may have added a newline to the passphrase, so it is tried without one too.
+    const given = await read(framed.pem, passphrase);
+    if (!('wrong' in given))
+        return given;
+    const trimmed = passphrase === undefined ? given : await read(framed.pem, passphrase.trim());
+    if ('wrong' in trimmed)
+        throw private_key_refusal(given);
+    return trimmed;
+}
+const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
+/** A form that the client reads itself. */
+async function asItIs(pem, passphrase) {
+    const { utils } = (await __nccwpck_require__.e(/* import() */ 362).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7362, 23))).default;
+    const parsed = utils.parseKey(pem, passphrase);
+    // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
+    const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
+    if (parsed instanceof Error)
+        return explainParseError(legacy ? 'bad passphrase' : parsed.message);
+    return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
+}
+/** What the client's key parser says, in words for the person who set the secret. */
+function explainParseError(message) {
+    if (/no passphrase given/i.test(message)) {
+        return {
+            wrong: 'is encrypted, and ssh-passphrase is empty',
+            right: 'Set ssh-passphrase, or use a key of its own without a passphrase for deploys.',
+        };
+    }
+    if (/bad passphrase|integrity check|bad decrypt|decrypt/i.test(message)) {
+        return {
+            wrong: 'is encrypted, and ssh-passphrase does not open it',
+            right: 'Try it where the key was made: ssh-keygen -y -f <key file>',
+        };
+    }
+    if (/unsupported/i.test(message)) {
+        return {
+            wrong: 'is of a type or cipher that cannot be used',
+            right: "Make a new one: ssh-keygen -t ed25519 -N '' -f deploy_key",
+        };
+    }
+    return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
+}
+/** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
+const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
+const FRAME = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/;
+/** The PEM text and its label, with the damage of copying undone; pure. */
+function repairKeyText(text) {
+    const plain = unpack(text);
+    const foreign = otherFormat(plain);
+    if (foreign)
+        return foreign;
+    const framed = FRAME.exec(plain);
+    if (!framed) {
+        return plain.includes('-----BEGIN')
+            ? { wrong: 'is cut off: it has no matching -----END line', right: PASTE }
+            : { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
+    }
+    const label = framed[1];
+    if (label.endsWith('PUBLIC KEY'))
+        return { wrong: 'is a public key', right: PASTE };
+    if (!label.endsWith('PRIVATE KEY'))
+        return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
+    // The old encrypted PEM has two header lines in front of its base64.
+    const body = framed[2];
+    const info = DEK_INFO.exec(body);
+    const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
+        return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
+    const headers = info ? ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info[1]}`, ''] : [];
+    const lines = [...headers, ...(base64.match(/.{1,64}/g) ?? [])];
+    return { pem: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`, label };
+}
+/** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
+function unpack(text) {
+    let plain = text.replace(/^\uFEFF/, '').trim();
+    const quoted = /^(["'`])([\s\S]*)\1$/.exec(plain);
+    if (quoted)
+        plain = quoted[2];
+    plain = plain
+        .replace(/\\r\\n|\\n|\\r/g, '\n')
+        .replace(/\r\n?/g, '\n')
+        .trim();
+    const compact = plain.replace(/\s+/g, '');
+    if (plain.includes('-----') || !/^[A-Za-z0-9+/]{40,}={0,2}$/.test(compact))
+        return plain;
+    const decoded = Buffer.from(compact, 'base64');
+    if (decoded.subarray(0, 14).toString('latin1') === 'openssh-key-v1')
+        return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
+    const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
+    return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
+}
+function otherFormat(text) {
+    if (text.startsWith('PuTTY-User-Key-File')) {
+        return {
+            wrong: "is in PuTTY's own format (PPK)",
+            right: 'Convert it: puttygen key.ppk -O private-openssh -o key   and put the content of the new file here.',
+        };
+    }
+    if (/^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) AAAA/.test(text) ||
+        /^---- BEGIN SSH2 PUBLIC/.test(text))
+        return { wrong: 'is a public key', right: PASTE };
+    if (/^SHA256:/.test(text))
+        return { wrong: 'is a fingerprint, which belongs into ssh-fingerprint', right: PASTE };
+    if (/^(~|\.{0,2}\/)[^\n]*$/.test(text))
+        return { wrong: 'is the path of a file', right: PASTE };
+    return undefined;
+}
+/** PKCS#8 (openssl genpkey, cloud consoles) in a form that the client reads. */
+async function fromPkcs8(pem, passphrase) {
+    const encrypted = pem.includes('-----BEGIN ENCRYPTED');
+    if (encrypted && passphrase === undefined)
+        return explainParseError('no passphrase given');
+    let key;
+    try {
+        key = (0,external_node_crypto_.createPrivateKey)({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
+    }
+    catch {
+        return explainParseError(encrypted ? 'bad passphrase' : '');
+    }
+    switch (key.asymmetricKeyType) {
+        case 'rsa':
+            return { pem: key.export({ type: 'pkcs1', format: 'pem' }).toString() };
+        case 'ec':
+            return { pem: key.export({ type: 'sec1', format: 'pem' }).toString() };
+        case 'ed25519':
+            return { pem: opensshEd25519(key) };
+        default:
+            return explainParseError('unsupported');
+    }
+}
+/** The OpenSSH form of an ed25519 key (PROTOCOL.key of OpenSSH), which Node cannot export. */
+function opensshEd25519(key) {
+    const jwk = key.export({ format: 'jwk' });
+    const seed = Buffer.from(jwk.d, 'base64url');
+    const open = Buffer.from(jwk.x, 'base64url');
+    const type = field('ssh-ed25519');
+    const check = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1]);
+    const inner = Buffer.concat([check, type, field(open), field(Buffer.concat([seed, open])), field('')]);
+    const padding = Buffer.from(Array.from({ length: (8 - (inner.length % 8)) % 8 }, (_, index) => index + 1));
+    const blob = Buffer.concat([
+        Buffer.from('openssh-key-v1\0', 'latin1'),
+        field('none'),
+        field('none'),
+        field(''),
+        Buffer.from([0, 0, 0, 1]),
+        field(Buffer.concat([type, field(open)])),
+        field(Buffer.concat([inner, padding])),
+    ]);
+    const lines = blob.toString('base64').match(/.{1,70}/g) ?? [];
+    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join('\n')}\n-----END OPENSSH PRIVATE KEY-----\n`;
+}
+function field(value) {
+    const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return Buffer.concat([length, bytes]);
+}
+function private_key_refusal({ wrong, right }) {
+    return new Failure({ message: `ssh-private-key ${wrong}`, next: right });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/fleet.js
+
+
+
+
+
+
+
+
+const RECONNECT_FOR = 180_000;
+function openFleet({ ssh }, options) {
+    const closing = new AbortController();
+    let key;
+    let worker;
+    const open = (target, via) => {
+        key ??= readPrivateKey(ssh.privateKey.reveal(), ssh.passphrase?.reveal());
+        return openConnection(target, via, key, options, closing.signal);
+    };
+    const targets = targetsOf(ssh);
+    const jump = targets.jump && line(targets.jump, undefined, open);
+    const lines = targets.hosts.map((target) => line(target, jump, open));
+    return {
+        hosts: lines.map((own, index) => hostOf(own, index + 1, lines.length > 1)),
+        worker: () => {
+            worker ??= (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(options.dist, 'worker.js'), 'utf8');
+            return worker;
+        },
+        reconnectFor: options.reconnectFor ?? RECONNECT_FOR,
+        async close() {
+            closing.abort();
+            for (const own of [...lines, ...(jump ? [jump] : [])])
+                own.close();
+        },
+    };
+}
+/** What to connect to, with what each server is trusted by. */
+function targetsOf(ssh) {
+    const several = ssh.hosts.length > 1;
+    const only = !several && ssh.jump === undefined;
+    const target = (server, { host, port, user }) => ({
+        server,
+        address: { host, port },
+        user,
+        trust: trustFor({ host, port }, ssh, only),
+    });
+    return {
+        hosts: ssh.hosts.map((host, index) => target(several ? `host ${index + 1}` : 'the server', host)),
+        ...(ssh.jump ? { jump: target('the jump host', ssh.jump) } : {}),
+    };
+}
+function line(target, via, open) {
+    let current;
+    let live;
+    return {
+        target,
+        connection() {
+            if (live?.lost) {
+                live = undefined;
+                current = undefined;
+            }
+            current ??= open(target, via).then((connection) => {
+                live = connection;
+                return connection;
+            }, (error) => {
+                current = undefined;
+                throw error;
+            });
+            return current;
+        },
+        drop(connection) {
+            connection.close();
+            if (live !== connection)
+                return;
+            live = undefined;
+            current = undefined;
+        },
+        close() {
+            live?.close();
+        },
+    };
+}
+async function openConnection(target, via, key, options, signal) {
+    return connect(target, {
+        key: await key,
+        signal,
+        ...(options.readyTimeout === undefined ? {} : { readyTimeout: options.readyTimeout }),
+        ...(options.patience === undefined ? {} : { patience: options.patience }),
+        ...(via ? { open: async (to) => (await via.connection()).forward(to) } : {}),
+        onRetry: (error, waitMs) => options.log({
+            kind: 'progress',
+            text: `${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`,
+        }),
+    });
+}
+function hostOf(own, position, several) {
+    return {
+        position,
+        name: own.target.server,
+        prefix: several ? `host ${position}: ` : '',
+        exec: (command, options = {}) => 
+        // A server at its limit of sessions has run nothing, so this alone may be repeated.
+        retry({
+            tries: 5,
+            deadline: 20_000,
+            first: 200,
+            longest: 3_000,
+            ...(options.signal ? { signal: options.signal } : {}),
+            worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
+        }, async () => {
+            const connection = await abortable(own.connection(), options.signal);
+            try {
+                return await connection.exec(command, options);
+            }
+            catch (error) {
+                if (error instanceof SshError && error.kind === 'lost')
+                    own.drop(connection);
+                throw error;
+            }
+        }),
+    };
+}
+/** The connection is shared, so a person who cancels leaves it to the others and only stops waiting. */
+function abortable(work, signal) {
+    if (!signal)
+        return work;
+    return new Promise((resolve, reject) => {
+        const onAbort = () => reject(new Cancelled());
+        if (signal.aborted)
+            onAbort();
+        signal.addEventListener('abort', onAbort, { once: true });
+        work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    });
+}
+/** The same error as one that a phase reports. */
+function asFailure(error, outcome = 'failed') {
+    return error instanceof SshError ? new Failure(error.problem, outcome) : error;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/lines.js
+/** Longer lines are dropped: no answer of the worker is that long, and what a server sends must not fill our memory. */
+const lines_LONGEST_LINE = 4 * 1024 * 1024;
+/** Cuts chunks of bytes into lines of text, whatever the chunks' borders; invalid UTF-8 becomes U+FFFD. */
+function lineReader(onLine, longest = lines_LONGEST_LINE) {
+    const decoder = new TextDecoder('utf-8');
+    let parts = [];
+    let length = 0;
+    return (chunk) => {
+        const pieces = decoder.decode(chunk, { stream: true }).split('\n');
+        pieces.forEach((piece, index) => {
+            length += piece.length;
+            if (length <= longest)
+                parts.push(piece);
+            else
+                parts = [];
+            if (index === pieces.length - 1)
+                return;
+            if (length <= longest)
+                onLine(parts.join('').replace(/\r$/, ''));
+            parts = [];
+            length = 0;
+        });
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/worker-client.js
+
+
+
+
+
+
+
+
+/** `follow` sends a heartbeat every 5 seconds; a connection that is silent for four of them is dead. */
+const worker_client_SILENCE = 20_000;
+/** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
+const SHORT = 60_000;
+/** Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. */
+async function converse(host, program, options, onLine = () => false) {
+    let answer;
+    const result = await host.exec(RUN_NODE, {
+        ...options,
+        stdin: program,
+        onStdout: lineReader((text) => {
+            const said = parseWorkerLine(text);
+            if (said && !onLine(said))
+                answer = said;
+        }),
+    });
+    if (answer?.kind === 'refused')
+        throw new Failure(answer.problems.map((problem) => onHost(host, problem)));
+    if (result.code !== 0 && answer === undefined)
+        throw new Failure(exitProblem(host.name, result));
+    return answer;
+}
+/** A problem that happened on a server, with the server's position in front where there are several. */
+function onHost(host, problem) {
+    return { ...problem, message: host.prefix + problem.message };
+}
+/**
+ * One question, one answer; nothing is left on the server. All of them may be asked again, so a lost connection
+ * is repaired by asking again. Throws a Failure with the host's position.
+ */
+async function worker_client_ask(fleet, host, request, options) {
+    const program = streamedWorker(await fleet.worker(), request);
+    try {
+        const answer = await repeated(options.signal, () => converse(host, program, options));
+        if (answer)
+            return answer;
+    }
+    catch (error) {
+        throw asFailure(error);
+    }
+    throw new Failure({ message: `${host.prefix}the worker ended without an answer` });
+}
+function repeated(signal, work) {
+    return retry({
+        tries: 3,
+        deadline: SHORT,
+        first: 500,
+        longest: 2_000,
+        ...(signal ? { signal } : {}),
+        // Connecting has been repeated already; what is left is a connection that broke meanwhile.
+        worthwhile: (error) => error instanceof SshError && error.kind === 'lost',
+    }, work);
+}
+/**
+ * Starts a run that goes on by itself. Starting it twice is safe: the second worker leaves the first alone.
+ * A Failure with the outcome `unknown` means that a worker may be running all the same.
+ */
+async function start(fleet, host, request) {
+    const program = detachedWorker(await fleet.worker(), request);
+    let answer;
+    let mayRun = false;
+    try {
+        answer = await repeated(undefined, async () => {
+            try {
+                return await converse(host, program, { deadline: SHORT });
+            }
+            catch (error) {
+                mayRun ||= error instanceof SshError && (error.kind === 'lost' || error.kind === 'deadline');
+                throw error;
+            }
+        });
+    }
+    catch (error) {
+        throw asFailure(error, mayRun ? 'unknown' : 'failed');
+    }
+    if (answer?.kind !== 'started')
+        throw new Failure({ message: `${host.prefix}the server did not say whether the worker was started` }, 'unknown');
+}
+/** Lets a prepared deploy cut over, or stops one that has not cut over yet; the run may have gone past either. */
+async function worker_client_send(fleet, host, command, request) {
+    const { app, run, command: task } = request;
+    const answer = await worker_client_ask(fleet, host, { command, app, run, task }, { deadline: SHORT });
+    if (answer.kind === 'signalled')
+        return answer;
+    throw new Failure({ message: `${host.prefix}the worker answered something else` });
+}
+/** The worker ended without a result; what it left half done is repaired by the next run on that host. */
+class WorkerDied extends Failure {
+    constructor(problem) {
+        super(problem, 'unknown');
+        this.name = 'WorkerDied';
+    }
+}
+/**
+ * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
+ * Throws a Failure with the outcome `unknown` where the server stays away or the worker ended without a result:
+ * whatever goes wrong with the telling, the run itself goes on.
+ */
+async function follow(fleet, host, request, options) {
+    const bundle = await fleet.worker();
+    const until = performance.now() + options.deadline;
+    let heard = performance.now();
+    let offset = 0;
+    let result;
+    const onLine = (said) => {
+        heard = performance.now();
+        if (said.kind === 'heartbeat')
+            return true;
+        if (said.kind !== 'event')
+            return false;
+        offset = said.offset;
+        if (said.event.kind === 'ended')
+            result = said.event.result;
+        options.onEvent(said.event);
+        return true;
+    };
+    const { app, run, command: task } = request;
+    for (;;) {
+        const left = until - performance.now();
+        if (left <= 0)
+            throw overdue(host);
+        let lost = new Failure({ message: `${host.prefix}the worker stopped telling` });
+        try {
+            const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
+            const last = await converse(host, program, { silence: worker_client_SILENCE, deadline: left }, onLine);
+            if (last?.kind === 'died')
+                throw new WorkerDied(onHost(host, last.problem));
+        }
+        catch (error) {
+            lost = error;
+        }
+        // The result may have come just before the connection went: nothing is unknown then.
+        if (result)
+            return result;
+        if (lost instanceof WorkerDied)
+            throw lost;
+        const final = !(lost instanceof Failure) && !isWorthRetrying(lost);
+        if (final || performance.now() - heard > fleet.reconnectFor)
+            throw new Failure(problemsOfLoss(lost), 'unknown');
+        options.onLost(problemsOfLoss(lost)[0]);
+        await pause(250);
+    }
+}
+function problemsOfLoss(error) {
+    return error instanceof SshError ? [error.problem] : problemsOf(error);
+}
+function overdue(host) {
+    return new Failure({
+        message: `${host.prefix}the run did not end within its time`,
+        next: 'It may still go on there. Run the job again: it waits for the other run, and looks at what it left.',
+    }, 'unknown');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/inspect-fleet.js
+
+
+
+
+/** Milliseconds; the look asks the git remote too. */
+const LOOK_DEADLINE = 120_000;
+/** Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. */
+async function inspectFleet(tools, settings) {
+    const { fleet } = tools;
+    if (!fleet || !settings.vps)
+        return [];
+    const vpsRun = settings;
+    const sha = settings.vps.ref === undefined
+        ? undefined
+        : await exactCommit(settings.vps.ref, settings.workingDirectory);
+    const look = async (host) => {
+        try {
+            const request = inspectRequest(vpsRun, sha);
+            const answer = await worker_client_ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
+            if (answer.kind === 'host')
+                return { host: host.position, facts: answer.facts };
+            throw new Failure({ message: `${host.prefix}the worker answered something else` });
+        }
+        catch (error) {
+            if (tools.signal.aborted)
+                throw error;
+            return { host: host.position, problem: problemsOf(error)[0] };
+        }
+    };
+    return Promise.all(fleet.hosts.map(look));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/shell.js
+/** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
+function quote(word) {
+    if (word.includes('\0'))
+        throw new Error('a NUL byte cannot be part of a shell word');
+    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
+        return word;
+    return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+/** A command line from its words, each quoted. */
+function commandLine(...words) {
+    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/keep-newest.js
+
+
+/** Fixed text without quotes in it; folder, suffix and number come as words behind it. */
+const SCRIPT = 'cd -- "$1" && ls -1 | grep -E "^[0-9]{8}T[0-9]{6}Z-.*$2$" | sort -r | tail -n "+$3" | while IFS= read -r old; do rm -f -- "$old"; done';
+/** Of the files in a folder whose names begin with a time (`20250101T120000Z-`), keeps only the newest. */
+async function keepNewest(host, folder, suffix, keep, signal) {
+    const words = ['sh', folder, suffix, String(keep + 1)].map(quote).join(' ');
+    await host.exec(`${commandLine('sh', '-c')} '${SCRIPT}' ${words}`, { signal }).catch((error) => {
+        throw asFailure(error);
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/store-file.js
+
+
+
+
+
+
+/** Fixed texts without quotes in them; folder and name come as words behind them. */
+const RECEIVE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2"';
+const KEEP = '[ "$(wc -c <"$1/$2")" -eq "$4" ] && mv -- "$1/$2" "$1/$3" || { rm -f -- "$1/$2"; exit 65; }';
+const DROP = 'rm -f -- "$1/$2"';
+/**
+ * Streams a file into a folder of a host, readable for its user alone, and resolves with its path. It gets its name
+ * only once it is complete there: what was cut on the way is removed and never taken for the whole.
+ */
+async function storeFile(host, file, signal) {
+    const part = `.${(0,external_node_crypto_.randomUUID)()}.part`;
+    const watched = signal ? { signal } : {};
+    let bytes = 0;
+    const counted = new external_node_stream_.Transform({
+        transform(chunk, _encoding, done) {
+            bytes += chunk.length;
+            done(null, chunk);
+        },
+    });
+    file.content.on('error', (error) => counted.destroy(error));
+    let broken;
+    counted.on('error', (error) => {
+        broken = error;
+    });
+    try {
+        await mustRun(host, RECEIVE, [file.folder, part], { stdin: file.content.pipe(counted), ...watched });
+        if (broken)
+            throw broken;
+        await mustRun(host, KEEP, [file.folder, part, file.name, String(bytes)], watched);
+    }
+    catch (error) {
+        await dropFile(host, file.folder, part);
+        throw asFailure(broken ?? error);
+    }
+    return `${file.folder}/${file.name}`;
+}
+/** Removes a stored file again; a host that cannot be asked keeps it. */
+async function dropFile(host, folder, name) {
+    await host.exec(script(DROP, [folder, name]), { deadline: 10_000 }).catch(() => { });
+}
+function script(text, words) {
+    return `${commandLine('sh', '-c')} '${text}' ${['sh', ...words].map(quote).join(' ')}`;
+}
+async function mustRun(host, text, words, options) {
+    const result = await host.exec(script(text, words), options);
+    if (result.code === 0)
+        return;
+    if (result.code === 65)
+        throw new Failure({ message: `${host.prefix}the file did not arrive whole`, next: 'Run the job again.' });
+    throw new Failure({
+        ...exitProblem(host.name, result),
+        next: 'Look at the room and the rights there: df -h; ls -ld of the folder.',
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/phases/backup.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** Makes a backup before the first write. Any failure here stops the deploy with nothing changed. */
+async function backup(tools, settings) {
+    const wanted = settings.database;
+    return runPhase('backup', tools.log, wanted?.backup, async (record) => {
+        if (!tools.database || !wanted)
+            throw new Failure({ message: 'there is no database to back up' });
+        if (wanted.connection.kind === 'management-api') {
+            const { connection } = wanted;
+            const name = restorePointName(settings.run.id);
+            tools.log({ kind: 'progress', text: `making the restore point ${name}` });
+            await record.step('restore point', () => makeRestorePoint(connection, name, tools.signal));
+            record.facts.backupPath = `restore-point:${name}`;
+            record.summarise(`The project can be restored to the point ${name}.`);
+            return;
+        }
+        const order = await record.step('find a pg_dump that fits the server', () => prepareDump(tools, wanted), ({ pgDump }) => `${pgDump.path}, version ${pgDump.major}`);
+        const store = await chooseStore(tools, settings, wanted);
+        let path = '';
+        const bytes = await record.step(order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only', () => withDump(order, async (output) => {
+            path = await store(backupName(settings.run.id, order.what), output);
+        }), formatBytes);
+        record.facts.backupPath = path;
+        record.summarise(`Backup of ${formatBytes(bytes)} in ${path}.`);
+        if (wanted.backupTo === 'runner')
+            tools.log({
+                kind: 'notice',
+                problem: {
+                    message: 'the backup lies on the runner and is lost with the job',
+                    next: 'Keep it with actions/upload-artifact (path: the output backup-path), or use backup-to: vps.',
+                },
+            });
+    });
+}
+async function prepareDump(tools, wanted) {
+    const { database, signal } = tools;
+    if (!database || wanted.connection.kind !== 'url')
+        throw new Error('a dump needs a database URL');
+    const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major`, {
+        deadline: 30_000,
+        signal,
+    });
+    if (database.transport === 'transaction-pooler')
+        throw new Failure({
+            message: 'a backup cannot be made through a transaction pooler: pg_dump needs one session',
+            next: 'Give the session pooler or direct URL in database-url (port 5432), or say backup: off.',
+        });
+    const chosen = choosePgDump(await findPgDumps(), Number(results.at(-1)?.rows[0]?.major));
+    if ('message' in chosen)
+        throw new Failure(chosen);
+    const { address, caCertificate } = wanted.connection;
+    const what = wanted.backup === 'full' ? 'full' : 'schema';
+    return { pgDump: chosen, address, caCertificate, what, lockTimeout: wanted.lockTimeout, signal };
+}
+/** Sorts by time. */
+function backupName(runId, what, now = new Date()) {
+    const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
+    return `${time}-${runId.replace(/[^\w-]/g, '')}-${what}.dump`;
+}
+async function chooseStore(tools, settings, wanted) {
+    if (wanted.backupTo === 'runner')
+        return (name, content) => keepOnRunner((0,external_node_path_.join)(process.env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(), 'muva-backups'), name, content);
+    const { vps } = settings;
+    const [host] = tools.fleet?.hosts ?? [];
+    if (!host || !vps)
+        throw new Failure({ message: 'backup-to is vps, but there is no server' });
+    const [look] = await inspectFleet(tools, settings);
+    if (look?.problem)
+        throw new Failure(look.problem);
+    const state = look?.facts?.stateFolder;
+    if (state === undefined)
+        throw new Failure({
+            message: 'the server has no state folder that a backup could be put into',
+            next: 'Make it writable for the login, or use backup-to: runner.',
+        });
+    const folder = `${state}/backups`;
+    return async (name, content) => {
+        const path = await storeFile(host, { folder, name, content }, tools.signal);
+        await keepNewest(host, folder, '.dump', vps.keepReleases, tools.signal);
+        return path;
+    };
+}
+async function keepOnRunner(folder, name, content) {
+    (0,external_node_fs_.mkdirSync)(folder, { recursive: true, mode: 0o700 });
+    const path = (0,external_node_path_.join)(folder, name);
+    const part = `${path}.part`;
+    try {
+        await (0,promises_namespaceObject.pipeline)(content, (0,external_node_fs_.createWriteStream)(part, { mode: 0o600, flags: 'wx' }));
+        (0,external_node_fs_.renameSync)(part, path);
+        return path;
+    }
+    catch (error) {
+        (0,external_node_fs_.rmSync)(part, { force: true });
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/probe-fleet.js
+
+
+
+/** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
+const AROUND = 30_000;
+/**
+ * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
+ * With several servers the checks carry the server's position. Writes nothing.
+ */
+async function probeFleet(tools, settings) {
+    const { fleet, signal } = tools;
+    if (!fleet || !settings.vps)
+        return [];
+    const request = probeRequest(settings);
+    const deadline = settings.health.deadline + AROUND;
+    const facts = await Promise.all(fleet.hosts.map(async (host) => {
+        const answer = await worker_client_ask(fleet, host, request, { deadline, signal });
+        if (answer.kind !== 'probed')
+            throw new Failure({ message: `${host.prefix}the worker answered something else` });
+        return answer.health.map((fact) => ({ ...fact, from: 'vps', name: host.prefix + fact.name }));
+    }));
+    return facts.flat();
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/verdict.js
+
+/** Checks that say how the database is, not the application. */
+const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' };
+/** Days before the end of a certificate from which on it is warned of; renewal is due at 30. */
+const CERTIFICATE_WARNING_DAYS = 14;
+/**
+ * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
+ * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
+ */
+function verdict_judge(facts, before, options) {
+    const failing = facts.filter((fact) => !fact.ok);
+    const warnings = certificateWarnings(facts);
+    if (failing.length === 0) {
+        const slow = slowest(facts, options.maxLatency);
+        if (slow === undefined)
+            return { verdict: 'ok', healthy: true, problems: [], warnings };
+        return { verdict: 'slow', healthy: true, problems: [], warnings: [slow, ...warnings] };
+    }
+    const fresh = verdict_newlyFailing(before, failing);
+    const blamed = fresh.length > 0 ? fresh : failing;
+    const verdict = blame(facts, blamed);
+    const rest = failing.filter((fact) => !blamed.includes(fact));
+    const problems = [...causeFirst(blamed, verdict), ...rest].map((fact) => problemOf(fact, !fresh.includes(fact)));
+    problems[0] = { ...problems[0], next: nextAction(verdict, options) };
+    return { verdict, healthy: false, problems, warnings };
+}
+function blame(facts, blamed) {
+    // An application that reports its database's trouble is not at fault itself.
+    if (blamed.some(isDatabase))
+        return 'database';
+    const inside = facts.filter((fact) => fact.from === 'vps' && !isDatabase(fact));
+    if (inside.length > 0 && inside.every((fact) => fact.ok))
+        return 'edge';
+    // Where the server was not asked, such faults still lie outside of the application for certain.
+    const outside = blamed.every((fact) => fact.from === 'runner' && fact.fault !== undefined && NEVER_THE_APP.has(fact.fault));
+    return outside ? 'edge' : 'app';
+}
+/** A name that does not resolve, a network without a way there, a certificate that is refused. */
+const NEVER_THE_APP = new Set(['dns', 'route', 'tls']);
+function isDatabase(fact) {
+    return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
+}
+/** With several servers the name carries the server's position. */
+function isAssets(fact) {
+    return fact.name === 'assets' || fact.name.endsWith(' assets');
+}
+function verdict_newlyFailing(before, failing) {
+    const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
+    return failing.filter((fact) => !wasBad.has(keyOf(fact)));
+}
+function keyOf(fact) {
+    return `${fact.from} ${fact.name}`;
+}
+/** The facts that fit the verdict before the others, so that the first problem told is the cause. */
+function causeFirst(facts, verdict) {
+    const fits = (fact) => verdict === 'database'
+        ? isDatabase(fact)
+        : verdict === 'app'
+            ? fact.from === 'vps' && !isAssets(fact)
+            : fact.name === 'certificate';
+    return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
+}
+function problemOf(fact, failedBefore) {
+    const since = failedBefore ? ' (it failed before this run too)' : '';
+    return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
+}
+/** A check's name with the place it was asked from, as steps and problems have it. */
+function placeOf(fact) {
+    return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
+}
+function nextAction(verdict, options) {
+    if (verdict === 'edge')
+        return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
+    if (verdict === 'database')
+        return 'Check that the database is up and reachable, and that the migrations left what the application needs.';
+    return options.appName === undefined
+        ? "Look at the application's own log."
+        : `Look at the application's own log: pm2 logs ${options.appName}`;
+}
+function slowest(facts, maxLatency) {
+    if (maxLatency === undefined)
+        return undefined;
+    const late = facts
+        .filter((fact) => !isAssets(fact) && (fact['latency-ms'] ?? 0) > maxLatency)
+        .sort((a, b) => b['latency-ms'] - a['latency-ms'])[0];
+    if (late === undefined)
+        return undefined;
+    return {
+        message: `${placeOf(late)} is healthy but slow: ${(0,duration/* formatDuration */.a)(late['latency-ms'])}, more than health-max-latency (${(0,duration/* formatDuration */.a)(maxLatency)})`,
+        next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
+    };
+}
+function certificateWarnings(facts) {
+    return facts
+        .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
+        .map((fact) => ({
+        message: `the TLS certificate is ${fact.detail}`,
+        next: 'Renew it, and check that automatic renewal works.',
+    }));
+}
+function daysOf(fact) {
+    return fact['days-left'] ?? Number.POSITIVE_INFINITY;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/poll.js
+
+
+
+/** Milliseconds: the first wait after a bad answer, the longest, between good ones, and once there are enough. */
+const FIRST_WAIT = 100;
+const poll_LONGEST_WAIT = 200;
+const BETWEEN_GOOD = 50;
+const WHILE_OTHERS_FAIL = 1_000;
+/** Tries after which a lasting fault is believed. */
+const LASTING_TRIES = 3;
+/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
+const SHORTEST_TRY = 20;
+/**
+ * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
+ * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
+ * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
+ */
+async function poll(checks, options) {
+    const started = performance.now();
+    const remaining = () => options.deadline - (performance.now() - started);
+    const settled = poll_followingController(options.signal);
+    const courses = checks.map(({ name }) => ({
+        name,
+        ok: false,
+        attempts: 0,
+        good: 0,
+        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
+        milliseconds: 0,
+        streak: 0,
+        lasting: 0,
+    }));
+    const enough = (course) => course.streak >= options.successes;
+    const isSettled = (course) => enough(course) || course.lasting >= LASTING_TRIES;
+    async function follow(check, course) {
+        while (remaining() >= SHORTEST_TRY && course.lasting < LASTING_TRIES) {
+            const shortened = remaining() < options.timeout;
+            const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
+            const look = await check.ask({ timeout, signal: settled.signal });
+            note(course, look, shortened);
+            course.milliseconds = performance.now() - started;
+            options.onAttempt?.(course.name, course.attempts, look);
+            if (courses.every(isSettled))
+                return settled.abort();
+            const bad = course.attempts - course.good;
+            const wait = look.ok
+                ? enough(course)
+                    ? WHILE_OTHERS_FAIL
+                    : BETWEEN_GOOD
+                : backoff(bad, FIRST_WAIT, poll_LONGEST_WAIT);
+            await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
+        }
+    }
+    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
+        if (!(error instanceof Cancelled && settled.signal.aborted))
+            throw error;
+    }))).finally(() => settled.abort());
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    return courses.map((course) => finding(course, options.successes));
+}
+/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
+function poll_followingController(signal) {
+    const controller = new AbortController();
+    (0,external_node_events_.setMaxListeners)(0, controller.signal);
+    const follow = () => controller.abort();
+    if (signal?.aborted)
+        follow();
+    signal?.addEventListener('abort', follow, { once: true });
+    controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
+        once: true,
+    });
+    return controller;
+}
+function note(course, look, shortened) {
+    course.attempts += 1;
+    course.good += look.ok ? 1 : 0;
+    course.streak = look.ok ? course.streak + 1 : 0;
+    course.lasting =
+        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
+    // A last try that the deadline cut short says less than the one before it.
+    const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
+    if (!saysLess)
+        course.look = look;
+}
+function finding(course, successes) {
+    const { name, attempts, good, look, milliseconds, streak } = course;
+    const ok = streak >= successes;
+    const base = { name, ok, attempts, good, milliseconds };
+    if (ok || good === 0)
+        return { ...base, look: { ...look, ok } };
+    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
+    const fault = look.fault ?? 'timeout';
+    return {
+        ...base,
+        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/html.js
+/** Elements whose content is text up to their own end tag, whatever it looks like. */
+const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
+const SPACE = new Set([' ', '\t', '\n', '\r', '\f']);
+/**
+ * The start tags of a page in order, found as the HTML standard's tokenizer finds them: comments, declarations and
+ * the text of scripts are stepped over, quotes may hold `>`. Never throws, and takes linear time.
+ */
+function* startTags(html) {
+    let at = 0;
+    for (;;) {
+        at = html.indexOf('<', at);
+        if (at < 0)
+            return;
+        const next = html[at + 1] ?? '';
+        if (html.startsWith('<!--', at))
+            at = after(html, '-->', at + 4);
+        else if (next === '!' || next === '?' || next === '/')
+            at = after(html, '>', at + 2);
+        else if (isLetter(next)) {
+            const { tag, end } = readTag(html, at + 1);
+            at = end;
+            if (RAW_TEXT.has(tag.name)) {
+                const close = endOfRawText(html, tag.name, end);
+                tag.text = html.slice(end, close);
+                at = close;
+            }
+            yield tag;
+        }
+        else
+            at += 1;
+    }
+}
+function after(html, mark, from) {
+    const found = html.indexOf(mark, from);
+    return found < 0 ? html.length : found + mark.length;
+}
+function readTag(html, start) {
+    let at = start;
+    while (at < html.length && !SPACE.has(html[at]) && html[at] !== '>' && html[at] !== '/')
+        at += 1;
+    const name = html.slice(start, at).toLowerCase();
+    const attributes = new Map();
+    for (;;) {
+        while (at < html.length && (SPACE.has(html[at]) || html[at] === '/'))
+            at += 1;
+        if (at >= html.length)
+            break;
+        if (html[at] === '>') {
+            at += 1;
+            break;
+        }
+        const attribute = readAttribute(html, at);
+        // The first of two attributes of one name counts, as in browsers.
+        if (!attributes.has(attribute.name))
+            attributes.set(attribute.name, attribute.value);
+        at = attribute.end;
+    }
+    return { tag: { name, attributes }, end: at };
+}
+function readAttribute(html, start) {
+    let at = start;
+    // A `=` at the very start belongs to the name, so at least one character is always taken.
+    do
+        at += 1;
+    while (at < html.length && !SPACE.has(html[at]) && !'=/>'.includes(html[at]));
+    const name = html.slice(start, at).toLowerCase();
+    let next = at;
+    while (SPACE.has(html[next] ?? ''))
+        next += 1;
+    if (html[next] !== '=')
+        return { name, value: '', end: at };
+    next += 1;
+    while (SPACE.has(html[next] ?? ''))
+        next += 1;
+    const quote = html[next];
+    if (quote === '"' || quote === "'") {
+        const close = html.indexOf(quote, next + 1);
+        const end = close < 0 ? html.length : close;
+        return { name, value: decode(html.slice(next + 1, end)), end: Math.min(html.length, end + 1) };
+    }
+    let end = next;
+    while (end < html.length && !SPACE.has(html[end]) && html[end] !== '>')
+        end += 1;
+    return { name, value: decode(html.slice(next, end)), end };
+}
+/** The place of the end tag `</name` that closes raw text, or the end of the page. */
+function endOfRawText(html, name, from) {
+    let at = from;
+    for (;;) {
+        at = html.indexOf('</', at);
+        if (at < 0)
+            return html.length;
+        const end = at + 2 + name.length;
+        const follows = html[end];
+        const closes = follows === undefined || SPACE.has(follows) || follows === '>' || follows === '/';
+        if (closes && html.slice(at + 2, end).toLowerCase() === name)
+            return at;
+        at += 2;
+    }
+}
+const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+/** The character references that turn up in URLs; anything else stays as it is. */
+function decode(text) {
+    if (!text.includes('&'))
+        return text;
+    return text.replace(/&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));/g, (whole, ...found) => {
+        const [decimal, hex, name] = found;
+        if (name !== undefined)
+            return ENTITIES[name] ?? whole;
+        const point = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+        return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
+    });
+}
+function isLetter(character) {
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/judge-body.js
+
+/** Words of a status field (or of a short text) that mean trouble; compared in lower case, dashes as blanks. */
+const SICK = new Set(('error|errors|err|fail|failed|failing|failure|fatal|critical|crit|unhealthy|not healthy|sick|bad|broken|' +
+    'down|dead|offline|unavailable|not available|outage|major outage|out of service|not ok|nok|ko|' +
+    'not ready|unready|disconnected|timeout|shutting down|stopped|stopping|starting|maintenance|red').split('|'));
+/** Fields of a JSON answer that say how the application is. */
+const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive', 'result'];
+/** Fields of a JSON answer, and headers, in which applications name their commit. */
+const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|githash|revision|deploysha|buildsha'.split('|'));
+const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-revision', 'x-deploy-sha'];
+/** Titles and first lines of error pages that some proxies and frameworks send with status 200. */
+const ERROR_PAGES = [
+    'internal server error',
+    'bad gateway',
+    'service unavailable',
+    'gateway timeout',
+    'gateway time-out',
+    'application error',
+    'not found',
+    'forbidden',
+    'unauthorized',
+];
+/**
+ * Judges an answer that is no redirect. Nothing of its text is repeated in the detail except words from the
+ * lists above.
+ */
+function judgeAnswer(answer, expected) {
+    const { status, headers } = answer;
+    if (status < 200 || status > 299)
+        return bad('status', `answers ${status}`);
+    const text = answer.body.toString('utf8');
+    const html = isHtml(headers['content-type'], text);
+    // A page is what `/` is for; it says nothing about health in the place of an endpoint.
+    const endpoint = (expected.last && expected.path !== '/') || isApiPath(expected.path);
+    if (html && endpoint)
+        return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
+    const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
+    if (!opinion.ok)
+        return opinion;
+    return expected.last ? judgeVersion(answer, text, expected, opinion) : opinion;
+}
+function bad(fault, detail) {
+    return { ok: false, fault, detail };
+}
+function isApiPath(path) {
+    return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
+}
+/** True for an HTML answer, by its declared type or by how it begins. */
+function isHtml(contentType, text) {
+    const type = (contentType ?? '').split(';')[0].trim().toLowerCase();
+    if (type === 'text/html' || type === 'application/xhtml+xml')
+        return true;
+    const start = text
+        .slice(0, 200)
+        .replace(/^\uFEFF/, '')
+        .trimStart()
+        .toLowerCase();
+    return start.startsWith('<!doctype html') || start.startsWith('<html');
+}
+function judgePage(text, status, path) {
+    for (const tag of startTags(text)) {
+        if (tag.name === 'title' && isErrorTitle(tag.text ?? ''))
+            return bad('body', `answers ${status} with an error page`);
+        // A login form may well be an application's front page, but not what stands behind any other path.
+        if (path !== '/' && tag.name === 'input' && tag.attributes.get('type')?.toLowerCase() === 'password')
+            return bad('body', `answers ${status} with a login page`);
+    }
+    return { ok: true };
+}
+function isErrorTitle(title) {
+    const line = title.trim().toLowerCase();
+    const words = line.replace(/^(error\s*)?[45]\d\d[\s:|,.-]*/, '');
+    return ERROR_PAGES.some((page) => words.startsWith(page)) || (words === '' && line !== '');
+}
+function judgeText(answer, text, status) {
+    const type = (answer.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
+    const declared = type === 'application/json' || type.endsWith('+json');
+    const start = text.trimStart()[0];
+    if (declared || start === '{' || start === '[') {
+        const parsed = parseJson(text);
+        if (parsed !== undefined) {
+            const complaint = judgeJson(parsed.value);
+            return complaint === undefined ? { ok: true } : bad('body', `answers ${status}, but ${complaint}`);
+        }
+        if (declared)
+            return bad('body', answer.whole
+                ? `answers ${status} with JSON that cannot be read`
+                : `answers ${status} with JSON longer than ${answer.body.length} bytes`);
+    }
+    const line = text.trim().slice(0, 80).split(/\r?\n/)[0];
+    const word = normal(line.split(/[:.,;!]/)[0]);
+    if (SICK.has(word) || isErrorTitle(line))
+        return bad('body', `answers ${status} with an error text`);
+    return { ok: true };
+}
+function parseJson(text) {
+    try {
+        return { value: JSON.parse(text.replace(/^\uFEFF/, '')) };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What a JSON health answer complains of, or undefined. Its own overall word counts; without one, its parts do. */
+function judgeJson(value) {
+    if (!isRecord(value))
+        return undefined;
+    const own = fieldsComplaint(value);
+    if (own.complaint !== undefined || own.decided)
+        return own.complaint;
+    for (const part of Object.values(value)) {
+        if (!isRecord(part))
+            continue;
+        for (const inner of [part, ...Object.values(part).filter(isRecord)]) {
+            const { complaint } = fieldsComplaint(inner);
+            if (complaint !== undefined)
+                return `a part of it says so: ${complaint}`;
+        }
+    }
+    return undefined;
+}
+function fieldsComplaint(record) {
+    let decided = false;
+    for (const [key, value] of Object.entries(record)) {
+        const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
+        if (field !== undefined) {
+            if (value === false)
+                return { complaint: `its field "${field}" is false`, decided: true };
+            if (typeof value === 'number' && value >= 400)
+                return { complaint: `its field "${field}" is ${value}`, decided: true };
+            if (typeof value === 'string') {
+                const word = normal(value);
+                if (SICK.has(word))
+                    return { complaint: `its field "${field}" says "${word}"`, decided: true };
+            }
+            if (typeof value !== 'object')
+                decided = true;
+        }
+        if (/^(error|errors)$/i.test(key) && isTold(value))
+            return { complaint: `it holds an "${key.toLowerCase()}"`, decided: true };
+        if (/^status_?code$/i.test(key) && typeof value === 'number' && value >= 400)
+            return { complaint: `its status code is ${value}`, decided: true };
+    }
+    return { decided };
+}
+/** True for an error field that tells of an error: not null, false, 0, '', [] or {}. */
+function isTold(value) {
+    if (Array.isArray(value))
+        return value.length > 0;
+    if (isRecord(value))
+        return Object.keys(value).length > 0;
+    return typeof value === 'string' ? !['', 'none', 'null', 'no'].includes(normal(value)) : Boolean(value);
+}
+function judgeVersion(answer, text, expected, opinion) {
+    const headers = Object.values(answer.headers).flat();
+    const holds = (wanted) => text.includes(wanted) || headers.some((value) => value?.includes(wanted));
+    if (expected.expectVersion !== undefined && !holds(expected.expectVersion))
+        return bad('version', `answers ${answer.status}, but not as the expected version`);
+    if (expected.expectSha !== undefined) {
+        const named = namedCommits(answer, text);
+        const wanted = expected.expectSha.toLowerCase();
+        if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha) || sha.startsWith(wanted)))
+            return bad('version', `answers ${answer.status}, but as commit ${named[0].slice(0, 7)} instead of ${wanted.slice(0, 7)}`);
+    }
+    return opinion;
+}
+/** Commits (7 to 40 hex digits, lower case) that an answer names as its own. */
+function namedCommits(answer, text) {
+    const candidates = COMMIT_HEADERS.map((name) => answer.headers[name]);
+    const parsed = parseJson(text);
+    if (parsed !== undefined && isRecord(parsed.value)) {
+        for (const [key, value] of Object.entries(parsed.value)) {
+            if (COMMIT_FIELDS.has(key.toLowerCase().replace(/[_-]/g, '')))
+                candidates.push(value);
+        }
+    }
+    return candidates
+        .filter((value) => typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value))
+        .map((sha) => sha.toLowerCase());
+}
+function normal(text) {
+    return text
+        .trim()
+        .toLowerCase()
+        .replace(/[-_\s]+/g, ' ');
+}
+function isRecord(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
+/** True for names and addresses of the machine itself, also bracketed as in a URL. */
+function isLoopback(host) {
+    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+    return (name === 'localhost' ||
+        name.endsWith('.localhost') ||
+        name === '::1' ||
+        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/assets.js
+
+
+
+/** Scripts and styles of one page that are asked for at most. */
+const MOST_ASSETS = 200;
+/**
+ * The scripts and styles that a page links to on its own origin, once each, in order: `<script src>`, style sheets,
+ * module preloads and preloaded scripts and styles. Those of other origins (a CDN) are not ours to judge.
+ * `knownAs` is the public origin of an application that is asked on loopback.
+ */
+function assetUrls(html, page, knownAs) {
+    const found = new Map();
+    let base = page;
+    let baseSeen = false;
+    for (const { name, attributes } of startTags(html)) {
+        if (name === 'base' && !baseSeen && attributes.has('href')) {
+            base = resolve(attributes.get('href'), page) ?? page;
+            baseSeen = true;
+        }
+        const link = name === 'script' ? scriptSource(attributes) : name === 'link' ? linkTarget(attributes) : '';
+        const url = link.trim() === '' ? undefined : resolve(link.trim(), base);
+        if (url === undefined || !isSameOrigin(url, page, knownAs))
+            continue;
+        url.hash = '';
+        found.set(url.href, url);
+    }
+    return [...found.values()];
+}
+function scriptSource(attributes) {
+    return attributes.get('src') ?? '';
+}
+function linkTarget(attributes) {
+    const rel = (attributes.get('rel') ?? '').toLowerCase().split(/\s+/);
+    const as = (attributes.get('as') ?? '').toLowerCase();
+    const wanted = rel.includes('stylesheet') ||
+        rel.includes('modulepreload') ||
+        (rel.includes('preload') && (as === 'script' || as === 'style'));
+    return wanted ? (attributes.get('href') ?? '') : '';
+}
+function resolve(link, base) {
+    try {
+        return new URL(link, base);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isSameOrigin(url, page, knownAs) {
+    if (url.origin === page.origin)
+        return true;
+    // On loopback an application may name itself by another name; it is asked at the address of the page.
+    const ownName = isLoopback(page.hostname) && isLoopback(url.hostname) && url.port === page.port;
+    if (!ownName && url.origin !== knownAs)
+        return false;
+    url.protocol = page.protocol;
+    url.host = page.host;
+    return true;
+}
+/** Why an asset is bad, or undefined: anything but 200 is, and so is a page in the place of a script. */
+function judgeAsset(answer) {
+    if (answer.status !== 200)
+        return `answers ${answer.status}`;
+    if (isHtml(answer.headers['content-type'], ''))
+        return 'answers with an HTML page';
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
+
+/** Redirects of the root page that are followed at most. */
+const MOST_REDIRECTS = 3;
+/** Path segments behind which an application asks who you are, instead of showing that it works. */
+const LOGIN_SEGMENTS = new Set([
+    'login',
+    'log-in',
+    'log_in',
+    'signin',
+    'sign-in',
+    'sign_in',
+    'auth',
+    'sso',
+    'oauth',
+    'oauth2',
+    'saml',
+    'wp-login',
+]);
+/** True where a path leads to a login page: `/login`, `/en/sign-in`, `/wp-login.php`, `/api/auth/signin`. */
+function isLoginPath(path) {
+    return path
+        .toLowerCase()
+        .split('/')
+        .some((segment) => LOGIN_SEGMENTS.has(segment.split('.')[0]));
+}
+/**
+ * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
+ * most three, never to a login page and never in a circle. On loopback the application may name itself by another
+ * loopback name, by https, or by its public origin (`known as`): such a redirect is followed on the address asked.
+ */
+function decideRedirect(from, location, visited, root, knownAs) {
+    if (location === undefined)
+        return { refuse: 'redirects without saying where to' };
+    const to = redirects_resolve(location, from);
+    if (to === undefined)
+        return { refuse: 'redirects to something that is not a URL' };
+    if (to.origin === knownAs || isLoopbackItself(from, to)) {
+        to.protocol = from.protocol;
+        to.host = from.host;
+    }
+    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
+    if (to.origin !== from.origin) {
+        return {
+            refuse: to.hostname === from.hostname && to.protocol !== from.protocol
+                ? `redirects to ${to.protocol}//; give health-url so`
+                : 'redirects to another origin',
+        };
+    }
+    if (!root)
+        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
+    if (isLoginPath(to.pathname))
+        return { refuse: `redirects to a login page, ${to.pathname}` };
+    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
+        return { refuse: 'redirects in a circle' };
+    if (visited.length >= MOST_REDIRECTS)
+        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
+    return { follow: to };
+}
+/**
+ * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
+ * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
+ */
+function publicOrigin(from, location) {
+    if (location === undefined || !isLoopback(from.hostname))
+        return undefined;
+    const to = redirects_resolve(location, from);
+    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
+        return undefined;
+    const samePath = to.pathname === from.pathname && to.search === from.search;
+    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
+}
+function redirects_resolve(location, from) {
+    try {
+        return new URL(location, from);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isLoopbackItself(from, to) {
+    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
+}
+function withoutFragment(url) {
+    return url.origin + url.pathname + url.search;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/request-words.js
+
+/** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
+function certificateWords(code, days) {
+    if (days !== undefined && days < 0) {
+        const ago = -days === 1 ? 'less than a day ago' : `${-days - 1} ${-days === 2 ? 'day' : 'days'} ago`;
+        return `the TLS certificate expired ${ago}`;
+    }
+    if (code === 'CERT_NOT_YET_VALID')
+        return 'the TLS certificate is not valid yet';
+    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+        return 'the TLS certificate is for another name';
+    return `the TLS certificate is not trusted (${code})`;
+}
+/** What had been reached when the time was over. */
+function timeoutWords(part, timeout) {
+    const within = `within ${(0,duration/* formatDuration */.a)(timeout)}`;
+    const words = {
+        dns: `the name was not resolved ${within}`,
+        connect: `no connection ${within}`,
+        tls: `connected, but the TLS handshake did not end ${within}`,
+        'first-byte': `connected, but no answer ${within}`,
+        body: `the answer began, but was not complete ${within}`,
+    };
+    return words[part];
+}
+/** What a system error code means on that part of the way. */
+function connectionWords(code, part) {
+    const told = code === undefined ? '' : ` (${code})`;
+    if (code === 'ENOTFOUND' || code === 'ENODATA')
+        return { fault: 'dns', words: `the name does not resolve${told}` };
+    if (code?.startsWith('EAI_'))
+        return { fault: 'dns', words: `the name server did not answer${told}` };
+    if (code === 'ECONNREFUSED')
+        return { fault: 'connect', words: `connection refused${told}` };
+    if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL')
+        return { fault: 'route', words: `no route to the address from this machine${told}` };
+    if (part === 'dns' || part === 'connect')
+        return { fault: 'connect', words: `no connection${told}` };
+    if (part === 'tls')
+        return { fault: 'tls', words: `the TLS handshake failed${told}` };
+    if (code?.startsWith('HPE_'))
+        return { fault: 'cut', words: `the answer is not HTTP${told}` };
+    return part === 'body'
+        ? { fault: 'cut', words: `the answer was cut off${told}` }
+        : { fault: 'cut', words: `the connection was closed without an answer${told}` };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/request.js
+
+
+const DAY = 86_400_000;
+/** No usable answer: the message says why in words for a person, without any text from the server. */
+class NoAnswer extends Error {
+    fault;
+    timings;
+    code;
+    certificateDays;
+    constructor(message, about) {
+        super(message);
+        this.name = 'NoAnswer';
+        this.fault = about.fault;
+        this.timings = about.timings;
+        this.code = about.code;
+        this.certificateDays = about.days;
+    }
+}
+/** Loaded with the first request: together they take as long to load as all of the action. */
+async function loadProtocols() {
+    const [http, net, tls, zlib] = await Promise.all([
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7067, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7030, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1692, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8522, 23)),
+    ]);
+    return { http, net, tls, zlib };
+}
+function startJourney() {
+    const started = performance.now();
+    const order = ['dns', 'connect', 'tls', 'first-byte', 'body'];
+    let last = started;
+    const journey = {
+        part: 'dns',
+        timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
+        reached(part) {
+            const now = performance.now();
+            journey.timings[part] = round(now - last);
+            last = now;
+            journey.part = order[order.indexOf(part) + 1];
+        },
+        elapsed: () => round(performance.now() - started),
+    };
+    return journey;
+}
+/**
+ * One GET over a connection of its own, so that every part of the way is measured and nothing is reused.
+ * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
+ * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
+ */
+async function get(url, options) {
+    const protocols = await loadProtocols();
+    const journey = startJourney();
+    // An address needs no name server.
+    if (isAddress(bareHost(url)))
+        journey.part = 'connect';
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    const socket = request_open(protocols, url);
+    let stop = () => { };
+    const stopped = new Promise((_, reject) => {
+        stop = reject;
+    });
+    stopped.catch(() => { });
+    socket.on('error', stop);
+    const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
+    const onAbort = () => stop(new Cancelled());
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+        const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
+        const response = await Promise.race([stopped, request_ask(protocols, socket, url, options.headers ?? {})]);
+        journey.reached('first-byte');
+        const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
+        const { body, whole } = request_unpack(protocols, read, response.headers['content-encoding'], options.bodyLimit);
+        journey.timings.total = journey.elapsed();
+        return {
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body,
+            whole,
+            timings: journey.timings,
+            ...(certificateDays === undefined ? {} : { certificateDays }),
+        };
+    }
+    catch (error) {
+        journey.timings.total = journey.elapsed();
+        throw explain(error, journey);
+    }
+    finally {
+        clearTimeout(timer);
+        options.signal?.removeEventListener('abort', onAbort);
+        socket.destroy();
+    }
+}
+function request_open({ net, tls }, url) {
+    const host = bareHost(url);
+    const secure = url.protocol === 'https:';
+    const target = {
+        host,
+        port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+        autoSelectFamily: true,
+        autoSelectFamilyAttemptTimeout: 500,
+    };
+    if (!secure)
+        return net.connect(target);
+    // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
+    // anything is sent. This also holds where the environment switches verification off.
+    return tls.connect({
+        ...target,
+        rejectUnauthorized: false,
+        ALPNProtocols: ['http/1.1'],
+        ...(isAddress(host) ? {} : { servername: host }),
+    });
+}
+/** Resolves to the certificate's remaining days (undefined without TLS) once the connection may be used. */
+function connected(socket, url, journey) {
+    return new Promise((resolve, reject) => {
+        socket.once('lookup', () => {
+            if (journey.part === 'dns')
+                journey.reached('dns');
+        });
+        socket.once('connect', () => {
+            journey.reached('connect');
+            if (url.protocol !== 'https:') {
+                journey.part = 'first-byte';
+                resolve(undefined);
+            }
+        });
+        socket.once('secureConnect', () => {
+            journey.reached('tls');
+            const days = certificateDays(socket);
+            if (socket.authorized)
+                resolve(days);
+            else
+                reject(certificateError(socket, days, journey));
+        });
+        socket.once('close', () => reject(new Closed()));
+    });
+}
+function certificateDays(socket) {
+    const until = Date.parse(socket.getPeerCertificate().valid_to ?? '');
+    return Number.isNaN(until) ? undefined : Math.floor((until - Date.now()) / DAY);
+}
+function certificateError(socket, days, journey) {
+    const reason = socket.authorizationError;
+    const code = typeof reason === 'string' ? reason : (reason?.code ?? 'unverified');
+    return new NoAnswer(certificateWords(code, days), {
+        fault: 'tls',
+        timings: journey.timings,
+        code,
+        days,
+    });
+}
+function request_ask({ http }, socket, url, headers) {
+    return new Promise((resolve, reject) => {
+        const request = http.request({
+            method: 'GET',
+            host: url.hostname,
+            path: url.pathname + url.search,
+            headers: {
+                host: url.host,
+                'user-agent': 'muva-deploy-action',
+                accept: '*/*',
+                'accept-encoding': 'identity',
+                'cache-control': 'no-cache',
+                connection: 'close',
+                ...headers,
+            },
+            createConnection: () => socket,
+        });
+        request.once('response', resolve);
+        request.on('error', reject);
+        request.end();
+    });
+}
+function readBody(response, limit) {
+    return new Promise((resolve, reject) => {
+        const chunks = [];
+        let size = 0;
+        const done = (whole) => resolve({ body: Buffer.concat(chunks).subarray(0, limit), whole });
+        response.on('error', reject);
+        if (limit === 0)
+            return done(false);
+        response.on('data', (chunk) => {
+            chunks.push(chunk);
+            size += chunk.length;
+            if (size > limit)
+                done(false);
+        });
+        response.once('end', () => done(true));
+        response.once('close', () => reject(new Closed()));
+    });
+}
+/** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
+function request_unpack({ zlib }, read, encoding, limit) {
+    const unpackers = {
+        gzip: zlib.gunzipSync,
+        'x-gzip': zlib.gunzipSync,
+        deflate: zlib.inflateSync,
+        br: zlib.brotliDecompressSync,
+    };
+    const unpacker = unpackers[(encoding ?? '').trim().toLowerCase()];
+    if (unpacker === undefined || read.body.length === 0)
+        return read;
+    try {
+        return { body: unpacker(read.body, { maxOutputLength: limit }), whole: read.whole };
+    }
+    catch {
+        return { body: read.body, whole: false };
+    }
+}
+function timeoutError(journey, timeout) {
+    return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
+}
+/** The other side closed the connection before its part was done. */
+class Closed extends Error {
+}
+/** An error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
+function explain(error, journey) {
+    if (error instanceof NoAnswer || error instanceof Cancelled)
+        return error;
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    // Anything else is a mistake in here, and must not pass for a fault of the server.
+    if (code === undefined && !(error instanceof Closed))
+        return error;
+    const { fault, words } = connectionWords(code, journey.part);
+    return new NoAnswer(words, { fault, timings: journey.timings, code });
+}
+/** The host without the brackets of an IPv6 address. */
+function bareHost(url) {
+    return url.hostname.replace(/^\[|\]$/g, '');
+}
+function isAddress(host) {
+    return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}
+function round(milliseconds) {
+    return Math.round(milliseconds * 10) / 10;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/checks.js
+
+
+
+
+/** Bytes of a page or health answer that are read. */
+const BODY_LIMIT = 1_048_576;
+/** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
+const PACE = { tooMany: 2_000, assets: 1_000 };
+/** Assets asked for at a time. */
+const ASSETS_AT_A_TIME = 8;
+/** The checks of one vantage point: each path by its name, and the assets of the root page. */
+function checks_checksOf(target, health) {
+    const last = health.paths[health.paths.length - 1];
+    const checks = health.paths.map((path) => ({
+        name: path,
+        ask: (ask) => askPath(target, path, path === last, health, ask),
+    }));
+    if (health.checkAssets && health.paths.includes('/'))
+        checks.push({ name: 'assets', ask: (ask) => askAssets(target, ask) });
+    return checks;
+}
+async function askPath(target, path, last, health, ask) {
+    return looking(async () => {
+        const page = await getPage(target, path, ask);
+        const { answer } = page;
+        const seen = {
+            status: answer.status,
+            timings: answer.timings,
+            ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
+            ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
+        };
+        if (page.refused !== undefined)
+            return { ok: false, fault: 'redirect', detail: page.refused, ...seen };
+        return { ...judgeAnswer(answer, { ...health, path, last }), ...seen };
+    });
+}
+/** Runs one try; no answer becomes a look that says why. */
+async function looking(work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
+                ? { lasting: 'likely' }
+                : {}),
+            ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
+        };
+    }
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked once more as its proxy would ask.
+ */
+async function getPage(target, path, ask) {
+    let url = new URL(target.baseUrl + path);
+    let behindProxy;
+    const visited = [];
+    for (;;) {
+        const answer = await get(url, {
+            timeout: ask.timeout(),
+            bodyLimit: BODY_LIMIT,
+            signal: ask.signal,
+            headers: proxyHeaders(behindProxy),
+        });
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
+        if ('refuse' in decision)
+            return { url, answer, refused: `answers ${answer.status} and ${decision.refuse}` };
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
+}
+async function askAssets(target, ask) {
+    return looking(async () => {
+        const started = performance.now();
+        const page = await getPage(target, '/', ask);
+        const text = page.answer.body.toString('utf8');
+        if (page.refused !== undefined || page.answer.status !== 200)
+            return { ok: false, status: null, fault: 'assets', detail: 'the root page did not answer 200' };
+        if (!isHtml(page.answer.headers['content-type'], text))
+            return { ok: true, status: null, detail: 'the root page is no HTML page' };
+        const all = assetUrls(text, page.url, page.behindProxy?.origin);
+        const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
+        const timings = { ...page.answer.timings, total: performance.now() - started };
+        const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
+        if (bad.length === 0)
+            return {
+                ok: true,
+                status: 200,
+                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${more}`,
+                timings,
+            };
+        const first = bad[0];
+        return {
+            ok: false,
+            status: first.status,
+            fault: 'assets',
+            pace: PACE.assets,
+            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${more}`,
+            timings,
+        };
+    });
+}
+async function badAssets(urls, headers, ask) {
+    const bad = [];
+    let next = 0;
+    async function work() {
+        for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
+            try {
+                const answer = await get(url, {
+                    timeout: ask.timeout(),
+                    bodyLimit: 0,
+                    headers,
+                    signal: ask.signal,
+                });
+                const why = judgeAsset(answer);
+                if (why !== undefined)
+                    bad.push({ url, status: answer.status, why });
+            }
+            catch (error) {
+                if (!(error instanceof NoAnswer))
+                    throw error;
+                bad.push({ url, status: null, why: error.message });
+            }
+        }
+    }
+    await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
+    return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/probe.js
+
+
+/**
+ * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
+ * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
+ * @throws Cancelled when the signal fires; an application that is not healthy is no error.
+ */
+async function checkHealth(target, health, options = {}) {
+    const findings = await poll(checks_checksOf(target, health), {
+        timeout: health.timeout,
+        deadline: health.deadline,
+        successes: health.successes,
+        ...(options.signal ? { signal: options.signal } : {}),
+        ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
+    });
+    return factsOf(target, findings);
+}
+/** One try of every check, in parallel; takes at most `health.timeout` for each request and `health.deadline` in all. */
+async function probeOnce(target, health, options = {}) {
+    const started = performance.now();
+    const controller = followingController(options.signal);
+    const { signal } = controller;
+    const timeout = () => Math.max(1, Math.min(health.timeout, health.deadline - (performance.now() - started)));
+    const findings = await Promise.all(checksOf(target, health).map(async (check) => {
+        const look = await check.ask({ timeout, signal });
+        const milliseconds = performance.now() - started;
+        return { name: check.name, ok: look.ok, attempts: 1, good: look.ok ? 1 : 0, look, milliseconds };
+    })).finally(() => controller.abort());
+    return factsOf(target, findings);
+}
+/** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
+const LIGHT = {
+    agent: false,
+    autoSelectFamily: true,
+    headers: { 'user-agent': 'muva-deploy-action' },
+};
+/**
+ * True where the URL answers at all (any status below 500) within `timeout` milliseconds. Very light: nothing is
+ * judged and no body is read, so that it can be asked many times a second during a cutover. Never rejects.
+ */
+async function answers(url, timeout) {
+    const protocol = url.startsWith('https:') ? await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 4708, 23)) : await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7067, 23));
+    return new Promise((resolve) => {
+        const request = protocol.request(url, LIGHT);
+        const done = (answer) => {
+            clearTimeout(timer);
+            request.destroy();
+            resolve(answer);
+        };
+        const timer = setTimeout(() => done(false), timeout);
+        request.on('error', () => done(false));
+        request.once('response', (response) => done((response.statusCode ?? 500) < 500));
+        request.end();
+    });
+}
+function factsOf(target, findings) {
+    const facts = findings.map((finding) => factOf(target.from, finding));
+    const seen = findings.find(({ look }) => look.certificateDays !== undefined);
+    if (seen === undefined || !target.baseUrl.startsWith('https:'))
+        return facts;
+    const days = seen.look.certificateDays;
+    const ok = seen.look.fault !== 'tls';
+    return [
+        ...facts,
+        {
+            name: 'certificate',
+            from: target.from,
+            ok,
+            status: null,
+            'latency-ms': null,
+            attempts: seen.attempts,
+            'days-left': days,
+            detail: ok ? `valid for ${days} more ${days === 1 ? 'day' : 'days'}` : (seen.look.detail ?? 'refused'),
+            ...(ok ? {} : { fault: 'tls' }),
+        },
+    ];
+}
+/** One check's outcome as a fact of the report. */
+function factOf(from, { name, ok, attempts, look }) {
+    return {
+        name,
+        from,
+        ok,
+        status: look.status,
+        'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
+        attempts,
+        ...(look.detail === undefined ? {} : { detail: look.detail }),
+        ...(look.timings === undefined ? {} : { timings: look.timings }),
+        ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/phases/health-checks.js
+
+
+
+
+
+
+
+/** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
+function vantagePoints(tools, settings, probeFleet) {
+    const { url, from, rest } = settings.health;
+    return {
+        ...(tools.database ? { database: tools.database } : {}),
+        ...(rest ? { rest } : {}),
+        ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
+        ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
+    };
+}
+/** Milliseconds between two words about what is still being waited for. */
+const PROGRESS_EVERY = 10_000;
+/**
+ * Polls everything there is to ask in parallel. Facts come in a fixed order: database, public URL, servers.
+ * Where the servers cannot be reached over SSH, the others still count and a warning says so.
+ */
+async function askEverything(tools, settings, points, expectSha) {
+    const started = performance.now();
+    const { health } = settings;
+    const settledAfter = new Map();
+    const waiting = new Map();
+    const told = (from) => (name, attempt, look) => {
+        const place = placeOf({ name, from });
+        if (!look.ok || waiting.has(place) || attempt === 1)
+            settledAfter.set(place, performance.now() - started);
+        if (look.ok)
+            waiting.delete(place);
+        else
+            waiting.set(place, `${place} ${look.detail ?? 'is not healthy'} (try ${attempt})`);
+    };
+    const timer = setInterval(() => {
+        const after = (0,duration/* formatDuration */.a)(performance.now() - started);
+        for (const text of waiting.values())
+            tools.log({ kind: 'progress', text: `waiting for health, ${after}: ${text}` });
+    }, PROGRESS_EVERY);
+    timer.unref();
+    const onAttempt = told('runner');
+    const { signal } = tools;
+    try {
+        const [data, outside, inside] = await Promise.all([
+            poll(dataChecks(points), { ...health, signal, onAttempt }),
+            points.outside === undefined
+                ? []
+                : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...(expectSha === undefined ? {} : { expectSha }) }, { signal, onAttempt }),
+            points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
+        ]);
+        const now = performance.now() - started;
+        for (const fact of inside)
+            settledAfter.set(placeOf(fact), now);
+        return {
+            facts: [...data.map((finding) => factOf('runner', finding)), ...outside, ...inside],
+            settledAfter,
+        };
+    }
+    finally {
+        clearInterval(timer);
+    }
+}
+async function askInside(tools, settings, probeFleet, points) {
+    try {
+        return await probeFleet(tools, settings);
+    }
+    catch (error) {
+        if (error instanceof Cancelled || points.outside === undefined)
+            throw error;
+        const [problem] = problemsOf(error);
+        tools.log({
+            kind: 'warning',
+            problem: {
+                ...problem,
+                message: `the application could not be asked on the server: ${problem.message}`,
+            },
+        });
+        return [];
+    }
+}
+function dataChecks(points) {
+    const { database, rest } = points;
+    return [
+        ...(database ? [{ name: DATABASE_CHECKS.database, ask: (ask) => askDatabase(database, ask) }] : []),
+        ...(rest ? [{ name: DATABASE_CHECKS.rest, ask: (ask) => askRest(rest, ask) }] : []),
+    ];
+}
+async function askDatabase(database, ask) {
+    const started = performance.now();
+    const look = (rest) => ({
+        ok: false,
+        status: null,
+        timings: { ...NOT_MEASURED, total: performance.now() - started },
+        ...rest,
+    });
+    const timeout = ask.timeout();
+    // A connection is made with patience, longer than one try here may take.
+    const own = poll_followingController(ask.signal);
+    const timer = setTimeout(() => own.abort(), timeout);
+    try {
+        const sending = database.send('select 1', { deadline: timeout, signal: own.signal });
+        await Promise.race([sending, aborted(own.signal)]);
+        return look({ ok: true });
+    }
+    catch (error) {
+        if (ask.signal.aborted)
+            throw new Cancelled();
+        if (own.signal.aborted)
+            return look({ fault: 'timeout', detail: `no answer within ${(0,duration/* formatDuration */.a)(timeout)}` });
+        const [problem] = problemsOf(error);
+        return look({
+            fault: 'query',
+            detail: problem.message,
+            // A wrong password must not be tried again and again: poolers lock the door after a few.
+            ...(isHopeless(error, problem.code) ? { lasting: 'certain' } : {}),
+        });
+    }
+    finally {
+        clearTimeout(timer);
+        own.abort();
+    }
+}
+const NOT_MEASURED = { dns: null, connect: null, tls: null, 'first-byte': null };
+function aborted(signal) {
+    return new Promise((_, reject) => {
+        if (signal.aborted)
+            reject(new Cancelled());
+        signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+    });
+}
+/** True where the server itself refused, and not for a reason that passes. */
+function isHopeless(error, code) {
+    if (code === '401' || code === '403')
+        return true;
+    const fromServer = code !== undefined && /^[0-9FHPX][0-9A-Z]{4}$/.test(code);
+    return fromServer && !PASSING.has(code) && errorMeaning(error) === 'stop';
+}
+/** SQLSTATEs of a server that is starting, stopping or full. */
+const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
+/** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
+async function askRest(rest, ask) {
+    const key = rest.key.reveal();
+    try {
+        const answer = await get(new URL(rest.url), {
+            timeout: ask.timeout(),
+            bodyLimit: 0,
+            headers: { apikey: key, authorization: `Bearer ${key}` },
+            signal: ask.signal,
+        });
+        const { status, timings } = answer;
+        if (status >= 200 && status <= 299)
+            return { ok: true, status, timings };
+        const refused = status === 401 || status === 403;
+        return {
+            ok: false,
+            status,
+            timings,
+            fault: 'status',
+            detail: refused ? `answers ${status}: the service key is not accepted` : `answers ${status}`,
+            ...(refused ? { lasting: 'likely' } : {}),
+        };
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(error.code === 'ENOTFOUND' ? { lasting: 'likely' } : {}),
+        };
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/phases/health.js
+
+
+
+
+
+
+/**
+ * Asks the database, the public URL and the servers in parallel until all are healthy or the deadline is reached,
+ * and says whose fault it is if not. Writes nothing.
+ */
+async function health(tools, settings, options = {}) {
+    const points = vantagePoints(tools, settings, probeFleet);
+    return runPhase('health', tools.log, describePoints(points, settings.health), async (record) => {
+        if (Object.keys(points).length === 0)
+            throw nothingToAsk(settings.health);
+        const startedAt = Date.now();
+        const { facts, settledAfter } = await askEverything(tools, settings, points, commit(options.expectSha));
+        const judgement = verdict_judge(facts, options.before ?? [], {
+            ...settings.health,
+            ...(settings.vps ? { appName: settings.vps.appName } : {}),
+        });
+        record.facts.health = facts;
+        record.facts.healthy = judgement.healthy;
+        record.facts.verdict = judgement.verdict;
+        const took = Date.now() - startedAt;
+        for (const fact of facts) {
+            record.add({
+                name: placeOf(fact),
+                outcome: fact.ok ? 'passed' : 'failed',
+                startedAt,
+                milliseconds: Math.round(settledAfter.get(placeOf(fact)) ?? took),
+                detail: describeFact(fact),
+            });
+        }
+        for (const problem of judgement.warnings)
+            tools.log({ kind: 'warning', problem });
+        const { verdict } = judgement;
+        if (!judgement.healthy) {
+            record.summarise(`health failed after ${(0,duration/* formatDuration */.a)(took)}, verdict ${verdict}.`);
+            throw new Failure(judgement.problems);
+        }
+        const checks = `${facts.length} ${facts.length === 1 ? 'check' : 'checks'}`;
+        record.summarise(`healthy after ${(0,duration/* formatDuration */.a)(took)}: ${checks} passed, verdict ${verdict}, ${settings.health.successes} good answers in a row each.`);
+    });
+}
+/** Milliseconds that the look before a deploy may take: for the checks, and for reaching the servers as well. */
+const BASELINE = { checks: 3_000, servers: 8_000 };
+/**
+ * One quick look before anything is changed, so that what is broken already is not blamed on this run. One good
+ * answer within three seconds is enough, so that a hiccup now does not excuse a fault later. The expected version
+ * is not asked for, because the old one still serves. Servers that give no answer in time count as not asked.
+ * Never fails.
+ */
+async function healthBaseline(tools, settings) {
+    const { expectVersion: _notYet, ...health } = settings.health;
+    const quick = {
+        ...settings,
+        health: {
+            ...health,
+            successes: 1,
+            timeout: Math.min(health.timeout, BASELINE.checks),
+            deadline: Math.min(health.deadline, BASELINE.checks),
+        },
+    };
+    const quiet = { ...tools, log: () => { } };
+    const { inside, ...near } = vantagePoints(tools, quick, probeFleet);
+    const [here, servers] = await Promise.all([
+        askEverything(quiet, quick, near).then(({ facts }) => facts),
+        inside === undefined ? [] : inTime(inside(quiet, quick)),
+    ]).catch(() => [[], []]);
+    return [...here, ...servers];
+}
+/** The facts, or none where they do not come in time or the servers cannot be asked. */
+async function inTime(asking) {
+    let timer;
+    const late = new Promise((resolve) => {
+        timer = setTimeout(() => resolve([]), BASELINE.servers);
+    });
+    try {
+        return await Promise.race([asking.catch(() => []), late]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+function commit(ref) {
+    return ref !== undefined && /^[0-9a-f]{7,40}$/i.test(ref) ? ref : undefined;
+}
+function nothingToAsk(health) {
+    return new Failure({
+        message: health.from === 'vps'
+            ? 'there is nothing to ask: health-from is vps, and no server is given'
+            : 'there is nothing to ask: no database, no health-url and no server is given',
+        next: 'Set health-url, or list health in skip.',
+    });
+}
+function describePoints(points, health) {
+    const places = [
+        ...(points.database ? ['the database'] : []),
+        ...(points.rest ? ["Supabase's REST endpoint"] : []),
+        ...(points.outside === undefined ? [] : ['the public URL']),
+        ...(points.inside ? ['the server'] : []),
+    ];
+    return `asking ${places.join(', ') || 'nothing'} for at most ${(0,duration/* formatDuration */.a)(health.deadline)}`;
+}
+/** `200 in 38 ms (dns 2, connect 3, tls 12, first byte 20), 2 tries`, with the reason where it is not ok. */
+function describeFact(fact) {
+    const latency = fact['latency-ms'];
+    const answer = [
+        ...(fact.status === null || fact.detail !== undefined ? [] : [String(fact.status)]),
+        ...(latency === null ? [] : [`in ${(0,duration/* formatDuration */.a)(latency)}${partsOf(fact.timings)}`]),
+    ].join(' ');
+    const tries = `${fact.attempts} ${fact.attempts === 1 ? 'try' : 'tries'}`;
+    return [fact.detail, answer, fact.name === 'certificate' ? '' : tries].filter(Boolean).join(', ');
+}
+function partsOf(timings) {
+    if (timings === undefined)
+        return '';
+    const parts = ['dns', 'connect', 'tls', 'first-byte']
+        .filter((part) => timings[part] !== null)
+        .map((part) => `${part.replace('-', ' ')} ${Math.round(timings[part])}`);
+    return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/bookmark.js
+
+/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
+const HISTORY_SCHEMA = 'supabase_migrations';
+const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
+/** One row per workflow run that changed the database. */
+const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
+/** One row per migration that this action applied. */
+const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
+/**
+ * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
+ * lock; where the session is known, its end frees the lease at once.
+ */
+const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
+/** How far a file got whose statements cannot all run in one transaction. */
+const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
+/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
+const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
+    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
+/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
+const LOCK_KEY = 1836414561;
+/**
+ * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
+ * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
+ * is there already nothing is written, so that a role which may not create anything gets by.
+ */
+const BOOTSTRAP = `
+  if to_regnamespace('${HISTORY_SCHEMA}') is null then
+    create schema ${HISTORY_SCHEMA};
+  end if;
+  if to_regclass('${HISTORY_TABLE}') is null then
+    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
+  end if;
+  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
+      and attname in ('statements', 'name') and not attisdropped) < 2 then
+    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
+  end if;
+  if to_regclass('${RUNS_TABLE}') is null then
+    create table ${RUNS_TABLE} (
+      run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
+      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
+      outcome text,
+      started_at timestamptz not null default now(), finished_at timestamptz);
+    alter table ${RUNS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${MIGRATIONS_TABLE}') is null then
+    create table ${MIGRATIONS_TABLE} (
+      version text primary key, run_id text not null, position int not null, name text, checksum text,
+      down text, applied_at timestamptz not null default clock_timestamp());
+    alter table ${MIGRATIONS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${LEASE_TABLE}') is null then
+    create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
+      until timestamptz not null, pid int, backend_start timestamptz);
+    alter table ${LEASE_TABLE} enable row level security;
+  end if;
+  if to_regclass('${PARTIAL_TABLE}') is null then
+    create table ${PARTIAL_TABLE} (version text primary key, run_id text not null, done int not null,
+      prefix text not null, building jsonb, updated_at timestamptz not null default now());
+    alter table ${PARTIAL_TABLE} enable row level security;
+  end if;`;
+/** The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state. */
+function runRow(run, environment, previousVersion) {
+    const values = [
+        literal(run.id),
+        String(run.attempt),
+        literal(environment),
+        literal(run.sha),
+        literal(run.repository),
+        literal(run.actor),
+        literal(previousVersion),
+    ];
+    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version)
+    values (${values.join(', ')})
+    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
+      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha;`;
+}
+/** Our row about an applied migration, for the same transaction. */
+function migrationRow(run, migration) {
+    const { version, name, checksum, down, position } = migration;
+    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
+    values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
+    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
+      checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
+}
+
+// EXTERNAL MODULE: ./compiled/src/settings/readers.js
+var readers = __nccwpck_require__(4293);
+;// CONCATENATED MODULE: ./compiled/src/database/source-text.js
+/** Longest line shown to a person; a longer one is cut around the column. */
+const SHOWN = 160;
+/** Line and column (from 1, in code points) of a place in a file, with its line. `index` counts UTF-16 units. */
+function positionIn(file, source, index) {
+    const end = Math.max(0, Math.min(index, source.length));
+    const lineStart = end === 0 ? 0 : source.lastIndexOf('\n', end - 1) + 1;
+    let line = 1;
+    for (let at = source.indexOf('\n'); at !== -1 && at < lineStart; at = source.indexOf('\n', at + 1))
+        line++;
+    const newline = source.indexOf('\n', lineStart);
+    const lineEnd = newline === -1 ? source.length : newline;
+    const text = source.slice(lineStart, Math.min(lineEnd, lineStart + 100_000)).replace(/\r$/, '');
+    const column = codePoints(source.slice(lineStart, end)) + 1;
+    // A line too long to show is left out: cut, its caret would point at the wrong place.
+    return { file, line, column, ...(text.length <= SHOWN ? { text } : {}) };
+}
+/** UTF-16 index of the code point number `position` (from 1), as PostgreSQL counts. */
+function indexOfCodePoint(source, position) {
+    let index = 0;
+    for (let count = 1; count < position && index < source.length; count++)
+        index += source.codePointAt(index) > 0xffff ? 2 : 1;
+    return index;
+}
+/** Turns UTF-8 byte offsets (as the parser library gives them) into UTF-16 indexes; ascending calls are cheap. */
+function byteToIndex(source) {
+    let index = 0;
+    let bytes = 0;
+    return (byteOffset) => {
+        if (byteOffset < bytes) {
+            index = 0;
+            bytes = 0;
+        }
+        while (bytes < byteOffset && index < source.length) {
+            const code = source.codePointAt(index);
+            bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+            index += code > 0xffff ? 2 : 1;
+        }
+        return index;
+    };
+}
+/** The same text with a range blanked, so that every offset and line stays where it was. */
+function blank(source, from, to) {
+    return source.slice(0, from) + source.slice(from, to).replaceAll(/[^\r\n]/g, ' ') + source.slice(to);
+}
+/** White space and comments left off the start: the index where the first word begins. */
+function skipBlanks(source, from) {
+    let index = from;
+    for (;;) {
+        const rest = source.slice(index, index + 2);
+        if (/^\s/.test(rest))
+            index++;
+        else if (rest === '--') {
+            const end = source.indexOf('\n', index);
+            index = end === -1 ? source.length : end + 1;
+        }
+        else if (rest === '/*')
+            index = endOfBlockComment(source, index);
+        else
+            return index;
+    }
+}
+function endOfBlockComment(source, from) {
+    let depth = 0;
+    for (let index = from; index < source.length; index++) {
+        const two = source.slice(index, index + 2);
+        if (two === '/*') {
+            depth++;
+            index++;
+        }
+        else if (two === '*/') {
+            depth--;
+            index++;
+            if (depth === 0)
+                return index + 1;
+        }
+    }
+    return source.length;
+}
+/** A statement in one short line, for a message. */
+function oneLine(text, longest = 80) {
+    const short = text.replaceAll(/\s+/g, ' ').trim();
+    return short.length > longest ? `${short.slice(0, longest - 1)}…` : short;
+}
+function codePoints(text) {
+    let count = 0;
+    for (let index = 0; index < text.length; index += text.codePointAt(index) > 0xffff ? 2 : 1)
+        count++;
+    return count;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migration-files.js
+
+
+
+
+
+
+const UP = /^(\d+)_(.*)\.sql$/su;
+const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
+/** Reads every migration of the folder; all problems of all files at once. */
+async function readMigrationFiles(workingDirectory, migrationsDir) {
+    const folder = (0,external_node_path_.join)(workingDirectory, migrationsDir);
+    const entries = await listFolder(folder, migrationsDir);
+    const tree = (await (0,external_node_fs_promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
+    const fetched = await fetchAll(await (0,external_node_fs_promises_namespaceObject.realpath)(folder), entries.filter(({ name }) => UP.test(name)), tree);
+    const found = { files: [], ignored: [], problems: [], warnings: [] };
+    const downs = new Map();
+    for (const { name } of entries) {
+        const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
+        if (!UP.test(name)) {
+            if (name.endsWith('.sql') || name.toLowerCase().includes('.sql'))
+                found.ignored.push(name);
+            continue;
+        }
+        const read = accept(fetched.get(name), file, name, found);
+        if (!read)
+            continue;
+        if (DOWN.test(name))
+            downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
+        else
+            found.files.push({ ...splitName(name), file, ...read, afterHealth: isAfterHealth(read.source) });
+    }
+    for (const migration of found.files) {
+        const down = downs.get((0,external_node_path_.basename)(migration.file));
+        if (down)
+            migration.down = down;
+        downs.delete((0,external_node_path_.basename)(migration.file));
+    }
+    for (const orphan of downs.values())
+        found.warnings.push({
+            message: `${orphan.file} is a down file without the migration that it undoes`,
+            next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
+        });
+    complainAboutNames(found);
+    complainAboutMarkers(found);
+    return found;
+}
+async function listFolder(folder, shown) {
+    try {
+        const entries = await (0,external_node_fs_promises_namespaceObject.readdir)(folder, { withFileTypes: true });
+        return entries
+            .filter((entry) => !entry.isDirectory())
+            .sort((one, other) => byBytes(one.name, other.name));
+    }
+    catch {
+        throw new Failure({
+            message: `migrations-dir: ${shown} is not a folder that can be read`,
+            next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
+        });
+    }
+}
+/** Byte order of UTF-8, in which `10_` comes before `9_`. */
+function byBytes(a, b) {
+    return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+function splitName(name) {
+    const match = UP.exec(name);
+    return { version: match[1], name: match[2] };
+}
+/** So many files are open at once; one after the other, 10,000 of them take seconds. */
+const AT_ONCE = 64;
+async function fetchAll(folder, entries, tree) {
+    const fetched = new Map();
+    for (let from = 0; from < entries.length; from += AT_ONCE)
+        await Promise.all(entries.slice(from, from + AT_ONCE).map(async (entry) => {
+            fetched.set(entry.name, await fetchOne(folder, entry, tree));
+        }));
+    return fetched;
+}
+async function fetchOne(folder, entry, tree) {
+    const path = (0,external_node_path_.join)(folder, entry.name);
+    try {
+        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
+        const target = entry.isFile() ? path : await (0,external_node_fs_promises_namespaceObject.realpath)(path);
+        if (!target.startsWith(tree))
+            return 'outside';
+        if (!entry.isFile() && !(await (0,external_node_fs_promises_namespaceObject.stat)(target)).isFile())
+            return 'no file';
+        return await (0,external_node_fs_promises_namespaceObject.readFile)(target);
+    }
+    catch (error) {
+        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
+    }
+}
+/** The text of one file, or what is wrong with it. */
+function accept(fetched, file, name, found) {
+    const invisible = (0,readers/* invisibleCharacter */.Dy)(name);
+    if (invisible)
+        found.problems.push({
+            message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
+            next: 'Rename the file without it.',
+        });
+    else if (fetched === 'outside')
+        found.problems.push({
+            message: `${file} is a link that leads out of the project`,
+            next: 'Put the file itself into the folder.',
+        });
+    else if (fetched === 'no file')
+        found.ignored.push(name);
+    else if ('code' in fetched)
+        found.problems.push({
+            message: `${file} cannot be read: ${fetched.code}`,
+            next: 'Check the file and its permissions.',
+        });
+    else {
+        const source = migration_files_decode(fetched, file, found);
+        if (source !== undefined)
+            return { source, checksum: (0,external_node_crypto_.createHash)('sha256').update(fetched).digest('hex') };
+    }
+    return undefined;
+}
+/** The text of a file that is UTF-8 without NUL; anything else is a problem with its place. */
+function migration_files_decode(bytes, file, found) {
+    const complain = (message, offset) => {
+        const before = bytes.subarray(0, offset).toString('utf8');
+        const at = positionIn(file, before, before.length);
+        found.problems.push({
+            message: `${file} ${message} at byte ${offset}`,
+            at: { file, line: at.line, column: at.column },
+            next: 'Save the file as UTF-8.',
+        });
+        return undefined;
+    };
+    if (bytes.length >= 2 && (bytes.readUInt16LE(0) === 0xfeff || bytes.readUInt16BE(0) === 0xfeff))
+        return complain('is UTF-16, not UTF-8', 0);
+    const nul = bytes.indexOf(0);
+    if (nul !== -1)
+        return complain('holds a NUL byte', nul);
+    const text = bytes.toString('utf8');
+    const again = Buffer.from(text, 'utf8');
+    if (!again.equals(bytes)) {
+        let offset = 0;
+        while (again[offset] === bytes[offset])
+            offset++;
+        return complain('is not valid UTF-8', offset);
+    }
+    if (!text.startsWith('\ufeff'))
+        return text;
+    found.warnings.push({
+        message: `${file} starts with a byte order mark, which is left out`,
+        at: { file, line: 1, column: 1 },
+        next: 'Save the file as UTF-8 without BOM.',
+    });
+    return text.slice(1);
+}
+const MARKER = /^--\s*deploy:\s*(.*)$/i;
+/** What the comment lines at the very top say to this action, such as `after-health`; undefined where nothing. */
+function markerOf(source) {
+    for (const line of source.split('\n', 200)) {
+        const text = line.trim();
+        if (text !== '' && !text.startsWith('--'))
+            return undefined;
+        const marker = MARKER.exec(text)?.[1]?.trim();
+        if (marker !== undefined)
+            return marker;
+    }
+    return undefined;
+}
+/** True where the comment lines at the very top hold `-- deploy: after-health`. */
+function isAfterHealth(source) {
+    return markerOf(source)?.toLowerCase() === 'after-health';
+}
+function complainAboutMarkers(found) {
+    for (const { file, source, afterHealth } of found.files) {
+        const marker = afterHealth ? undefined : markerOf(source);
+        if (marker !== undefined)
+            found.problems.push({
+                message: `"-- deploy: ${marker.slice(0, 40)}" means nothing`,
+                at: { file, line: 1, column: 1 },
+                next: 'The only such line is "-- deploy: after-health". Correct it, or word the comment differently.',
+            });
+    }
+}
+function complainAboutNames(found) {
+    const byVersion = new Map();
+    for (const migration of found.files) {
+        const other = byVersion.get(migration.version);
+        if (other)
+            found.problems.push({
+                message: `${(0,external_node_path_.basename)(other.file)} and ${(0,external_node_path_.basename)(migration.file)} have the same version ${migration.version}`,
+                at: { file: migration.file, line: 1, column: 1 },
+                next: 'Give one of them a later version; where one is applied already, rename the other.',
+            });
+        byVersion.set(migration.version, migration);
+    }
+    const widths = new Set(found.files.map((migration) => migration.version.length));
+    if (widths.size > 1)
+        found.warnings.push({
+            message: `versions of ${[...widths].sort((a, b) => a - b).join(', ')} digits are mixed: they sort as text, so 10_ comes before 9_`,
+            next: 'Give all versions the same number of digits.',
+        });
+    if (found.ignored.length > 0)
+        found.warnings.push({
+            message: `not migrations, and skipped: ${found.ignored.slice(0, 20).join(', ')}${found.ignored.length > 20 ? ` and ${found.ignored.length - 20} more` : ''}`,
+            next: 'A migration is named <digits>_<name>.sql.',
+        });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migration-history.js
+
+
+
+/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
+const IGNORED = /[ \t\r\n\f\v;]+/g;
+/** The hash under which a file's text is compared with what any tool has recorded for it. */
+function textHash(source) {
+    return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
+}
+/** The hash of a set of versions: tells whether the history is still the one that was planned from. */
+function historyHash(versions) {
+    return (0,external_node_crypto_.createHash)('md5')
+        .update([...versions].sort(byBytes).join(','))
+        .digest('hex');
+}
+/** The same hash in SQL, over the table as it is now. */
+const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
+/**
+ * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
+ * handed out through a setting, because that is the only way that works over every transport.
+ */
+function lookMessage(locked) {
+    const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+      raise exception using errcode = 'MV003', message = 'another deploy is at work in this database';
+    end if;`;
+    return `do $muva$
+declare
+  look jsonb;
+  part jsonb;
+begin
+  ${locked ? lock : ''}
+  look := pg_catalog.jsonb_build_object(
+    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
+    'backendPid', pg_catalog.pg_backend_pid(),
+    'readOnly', pg_catalog.pg_is_in_recovery(),
+    'initialised', pg_catalog.to_regclass('${HISTORY_TABLE}') is not null,
+    'recorded', '[]'::jsonb, 'environment', null, 'partial', '[]'::jsonb,
+    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
+  ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
+       case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
+         md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
+     from ${HISTORY_TABLE} h`)}
+  ${readTable(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`)}
+  ${readTable(RUNS_TABLE, 'environment', `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`)}
+  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix, 'runId', run_id,
+       'building', building)), '[]') from ${PARTIAL_TABLE}`)}
+  perform pg_catalog.set_config('muva.look', look::text, true);
+end
+$muva$;
+select pg_catalog.current_setting('muva.look') as look`;
+}
+/** Reads a table that may not exist or not be readable into one field of the look. */
+function readTable(table, field, select) {
+    return `if pg_catalog.to_regclass('${table}') is not null and pg_catalog.has_table_privilege('${table}', 'select') then
+    execute $q$${select}$q$ into part;
+    look := look || pg_catalog.jsonb_build_object('${field}', part);
+  end if;`;
+}
+const MISSING_RIGHTS = `
+  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
+    and not has_database_privilege(current_database(), 'create')
+  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
+  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and (to_regclass('${RUNS_TABLE}') is null or to_regclass('${MIGRATIONS_TABLE}') is null or to_regclass('${HISTORY_TABLE}') is null)
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
+  union all select r || ' on ' || t from unnest(array['${HISTORY_TABLE}', '${RUNS_TABLE}', '${MIGRATIONS_TABLE}', '${PARTIAL_TABLE}']) t,
+    unnest(array['select', 'insert', 'update', 'delete']) r
+    where to_regclass(t) is not null and not has_table_privilege(t, r)`;
+/** Looks at history and bookmark in one message. */
+async function lookAtHistory(database, options, locked = false) {
+    const results = await database.send(lookMessage(locked), options);
+    const raw = JSON.parse(String(lastRow(results).look));
+    const { ours = {}, recorded, ...rest } = raw;
+    database.confirmBackend?.(rest.backendPid);
+    return {
+        ...rest,
+        recorded: recorded
+            .map(([version, name, hash]) => ({
+            version,
+            name,
+            textHash: hash,
+            checksum: ours[version]?.[0] ?? null,
+            runId: ours[version]?.[1] ?? null,
+        }))
+            .sort((a, b) => byBytes(a.version, b.version)),
+    };
+}
+/** The row that the last statement with rows gave; the only one that every transport hands out. */
+function lastRow(results) {
+    for (let index = results.length - 1; index >= 0; index--) {
+        const row = results[index].rows[0];
+        if (row)
+            return row;
+    }
+    return {};
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/blockers.js
+
+
+/**
+ * Who holds a table that `text` names, longest transaction first, for the message after a lock time-out; empty where
+ * nobody is seen any more. The server no longer knows whom we waited for, so the names in the text decide.
+ */
+async function nameBlockers(database, text) {
+    const message = `select coalesce(json_agg(b), '[]')::text as blockers from (
+    select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
+      round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
+      string_agg(distinct c.oid::regclass::text, ', ') as tables
+    from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
+    where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm')
+      and l.database = (select oid from pg_database where datname = current_database())
+      and strpos(${literal(text)}, c.relname) > 0
+    group by a.pid, 2, a.state, a.xact_start order by a.xact_start limit 3) b`;
+    try {
+        const results = await database.send(message, { deadline: 10_000 });
+        const rows = JSON.parse(String(lastRow(results).blockers));
+        return rows
+            .map(({ pid, who, state, seconds, tables }) => `${who} (pid ${pid}, ${state} for ${seconds} s, holds ${tables})`)
+            .join('; ');
+    }
+    catch {
+        // Only words for a message: the lock time-out itself is told either way.
+        return '';
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/split.js
+/**
+ * Splits a migration as the Supabase CLI (3.1) does when it fills `schema_migrations.statements`, quirk for quirk, so
+ * that `supabase migration list`, `db push --dry-run` and `migration fetch` see rows they would have written themselves.
+ * It is no parser and nothing is run from it: what runs is decided by PostgreSQL's own grammar.
+ */
+function splitAsCli(source) {
+    const statements = [];
+    let start = 0;
+    let state = READY;
+    for (let end = 0; end < source.length;) {
+        end = nextOfInterest(state, { source, start, end });
+        if (end === source.length)
+            break;
+        const character = String.fromCodePoint(source.codePointAt(end));
+        end += character.length;
+        const after = next(state, character, { source, start, end });
+        state = after ?? READY;
+        if (after === undefined) {
+            keep(statements, source.slice(start, end));
+            start = end;
+        }
+    }
+    keep(statements, source.slice(start));
+    return statements;
+}
+function keep(statements, token) {
+    const statement = token.replace(/;+$/, '').trim();
+    if (statement !== '')
+        statements.push(statement);
+}
+/** Long literals are jumped over: inside them nothing matters but their end. */
+function nextOfInterest(state, token) {
+    const { source, start, end } = token;
+    let inner = state;
+    while (inner.in === 'parentheses' || inner.in === 'atomic')
+        inner = inner.inner;
+    if (inner.in === 'quote' && !inner.closing && !inner.escapes) {
+        const found = source.indexOf(inner.delimiter, end);
+        return found === -1 ? source.length : found;
+    }
+    if (inner.in === 'dollar') {
+        const { length } = inner.delimiter;
+        const found = source.indexOf(inner.delimiter, Math.max(start, end - length + 1));
+        return found === -1 ? source.length : found + length - 1;
+    }
+    return end;
+}
+const READY = { in: 'ready' };
+/** The state after one more character; undefined at the end of a statement. */
+function next(state, character, token) {
+    switch (state.in) {
+        case 'ready':
+            return fromReady(character, token);
+        case 'dash':
+            return character === '-' ? { in: 'line' } : fromReady(character, token);
+        case 'line':
+            return isLineEnd(character) ? READY : state;
+        case 'escape':
+            return READY;
+        case 'block':
+            return inBlock(state, character, token);
+        case 'quote':
+            return inQuote(state, character, token);
+        case 'behind':
+            return behindQuote(state, character, token);
+        case 'tag':
+            if (character === '$')
+                return { in: 'dollar', delimiter: token.source.slice(state.from, token.end) };
+            return isNamePart(character) ? state : fromReady(character, token);
+        case 'dollar':
+            return endsWith(token, state.delimiter) ? READY : state;
+        case 'parentheses': {
+            const inner = next(state.inner, character, token) ?? READY;
+            if (inner.in === 'ready' && character === ')')
+                return READY;
+            return inner === state.inner ? state : { ...state, inner };
+        }
+        case 'atomic':
+            return inAtomic(state, character, token);
+    }
+}
+function fromReady(character, token) {
+    const at = token.end - character.length;
+    switch (character) {
+        case '$':
+            return followsName(token, at) ? READY : { in: 'tag', from: at };
+        case "'":
+            return split_quote(character, isKeyword({ ...token, end: at }, 'E'));
+        case '"':
+            return split_quote(character, false);
+        case '-':
+            return { in: 'dash' };
+        case '/':
+            return { in: 'block', depth: 0, fresh: false };
+        case '\\':
+            return { in: 'escape' };
+        case ';':
+            return undefined;
+        case '(':
+            return { in: 'parentheses', inner: READY };
+        case 'c':
+        case 'C':
+            return isBeginAtomic(token)
+                ? { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false }
+                : READY;
+        default:
+            return READY;
+    }
+}
+function split_quote(delimiter, escapes) {
+    return { in: 'quote', delimiter, escapes, closing: false, hidden: false };
+}
+function inQuote(state, character, token) {
+    if (state.closing) {
+        if (character === state.delimiter)
+            return { ...state, closing: false };
+        return state.escapes
+            ? behindQuote({ in: 'behind', newline: false, dashes: 0 }, character, token)
+            : fromReady(character, token);
+    }
+    if (state.hidden)
+        return { ...state, hidden: false };
+    if (state.escapes && character === '\\')
+        return { ...state, hidden: true };
+    return character === state.delimiter ? { ...state, closing: true } : state;
+}
+function behindQuote(state, character, token) {
+    const { newline, dashes } = state;
+    if (dashes === 2)
+        return isLineEnd(character) ? { in: 'behind', newline: true, dashes: 0 } : state;
+    if (character === '-')
+        return { ...state, dashes: dashes + 1 };
+    if (dashes === 0 && isBlank(character))
+        return { ...state, newline: newline || isLineEnd(character) };
+    if (dashes === 0 && newline && character === "'")
+        return split_quote(character, true);
+    return fromReady(character, token);
+}
+function inBlock(state, character, token) {
+    const step = state.fresh ? 0 : endsWith(token, '/*') ? 1 : endsWith(token, '*/') ? -1 : 0;
+    if (state.depth === 0 && step === 0)
+        return fromReady(character, token);
+    const depth = state.depth + step;
+    return depth === 0 ? READY : { in: 'block', depth, fresh: step !== 0 };
+}
+function inAtomic(state, character, token) {
+    if (state.ending && !isNamePart(character))
+        return fromReady(character, token);
+    const inner = next(state.inner, character, token);
+    if (inner === undefined)
+        return { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false };
+    const after = { ...state, inner, ending: false };
+    if (inner.in !== 'ready' || state.begun || !isKeyword(token, 'END'))
+        return after;
+    const leading = token.source.slice(state.from, token.end - 'END'.length);
+    return onlyComments(leading) ? { ...after, ending: true } : { ...after, begun: true };
+}
+function isBeginAtomic(token) {
+    if (!isKeyword(token, 'ATOMIC'))
+        return false;
+    let end = token.end - 'ATOMIC'.length;
+    while (end > token.start && isBlank(token.source.charAt(end - 1)))
+        end--;
+    return isKeyword({ ...token, end }, 'BEGIN');
+}
+/** True where the text read so far ends with this word, as a word of its own. */
+function isKeyword(token, word) {
+    return endsWith(token, word) && !followsName(token, token.end - word.length);
+}
+function endsWith({ source, start, end }, text) {
+    const from = end - text.length;
+    return from >= start && source.slice(from, end).toUpperCase() === text.toUpperCase();
+}
+function followsName({ source, start }, index) {
+    return index > start && isNamePart(source.charAt(index - 1));
+}
+function isNamePart(character) {
+    return character.charCodeAt(0) >= 128 || /[A-Za-z0-9_$]/.test(character);
+}
+function isLineEnd(character) {
+    return character === '\n' || character === '\r';
+}
+function isBlank(character) {
+    return ' \t\n\r\f\v'.includes(character);
+}
+function onlyComments(text) {
+    for (let index = 0; index < text.length;) {
+        if (isBlank(text.charAt(index)))
+            index++;
+        else if (text.startsWith('--', index)) {
+            const end = text.slice(index).search(/[\n\r]/);
+            if (end === -1)
+                return true;
+            index += end + 1;
+        }
+        else if (text.startsWith('/*', index))
+            index = endOfBlock(text, index);
+        else
+            return false;
+    }
+    return true;
+}
+function endOfBlock(text, from) {
+    let index = from + 2;
+    for (let depth = 1; index < text.length;) {
+        const delimiter = text.slice(index, index + 2);
+        index += delimiter === '/*' || delimiter === '*/' ? 2 : 1;
+        if (delimiter === '/*')
+            depth++;
+        else if (delimiter === '*/' && --depth === 0)
+            break;
+    }
+    return index;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/unit.js
+
+
+
+
+/** Own error codes; class MV is used by nobody else. Verification raises MV1xx. */
+const CODES = {
+    /** The version is recorded already. */
+    recorded: 'MV001',
+    /** The history is not the one that was planned from. */
+    changed: 'MV002',
+    /** Another run holds the lock. */
+    locked: 'MV003',
+    /** A file changed the migration history itself. */
+    tampered: 'MV004',
+    /** The transaction that this message belongs to is gone. */
+    lostTransaction: 'MV006',
+};
+/** Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. */
+function localSettings({ lockTimeout, statementTimeout }) {
+    return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
+  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true),
+  case when pg_catalog.current_setting('server_version_num')::int >= 140000
+    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end;`;
+}
+/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
+function opening(context) {
+    const { run, environment, recorded, baseline } = context;
+    const expected = literal(historyHash(recorded));
+    const newest = recorded[recorded.length - 1];
+    return `set transaction isolation level read committed, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(`begin
+  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(context.holder ?? '')}) then
+    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  if ${HISTORY_HASH_SQL} <> ${expected} then
+    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
+  end if;
+  ${runRow(run, environment, newest)}
+  ${baseline.map((file) => historyRow(file)).join('\n  ')}
+end`)};
+${context.before ?? ''}`;
+}
+/** Supabase's own row about a migration. */
+function historyRow(file) {
+    return `insert into ${HISTORY_TABLE} (version, name, statements)
+    values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
+}
+/**
+ * Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client.
+ * Our own lock belongs to the transaction: letting go of all locks of the session leaves it where it is.
+ */
+const LEAVE_NOTHING = leaveNothing(undefined);
+/** The same, for a session that works as a role which a RESET ROLE would leave. */
+function leaveNothing(role) {
+    return `
+  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
+  ${role === undefined ? '' : `execute ${literal(`set role ${identifier(role)}`)};`}
+  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
+  execute 'discard temp'; execute 'discard sequences';
+  perform pg_catalog.pg_advisory_unlock_all();`;
+}
+/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
+const CHECK_DEFERRED = `
+  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
+    begin
+      execute 'set constraints all immediate';
+      raise exception using errcode = 'MV000';
+    exception when sqlstate 'MV000' then null;
+    end;
+  end if;`;
+/** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
+function fileUnit(file, index, recorded, context, padding = 0) {
+    const { source, statements } = file.shape;
+    let body = `declare started timestamptz := clock_timestamp(); begin\n${'\n'.repeat(padding)}`;
+    body += `raise info '${context.marker} start ${index}';\n`;
+    body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
+    const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
+    const { text, lines } = statementLines(source, pieces, 4 + padding);
+    body += text;
+    body += `${finishFile(file, index, recorded, context)}
+  raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
+end`;
+    return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
+}
+/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
+function statementLines(source, pieces, firstLine) {
+    const lines = [];
+    let text = '';
+    let line = firstLine;
+    for (const { from, to } of pieces) {
+        const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
+        lines.push({ line, from, to });
+        text += one;
+        line += one.split('\n').length - 1;
+    }
+    return { text, lines };
+}
+/** What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables. */
+function finishFile(file, index, recorded, context) {
+    const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
+    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
+  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
+  if ${HISTORY_HASH_SQL} <> ${literal(historyHash(recorded))} then ${tampered} end if;
+  ${historyRow(file)}
+  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
+}
+/** A batch in one message: all of it is committed together, or nothing. */
+function batchMessage(files, context) {
+    const recorded = [...context.recorded, ...context.baseline.map((file) => file.version)];
+    let lines = 0;
+    const units = files.map((file, index) => {
+        const unit = fileUnit(file, index, recorded, context, context.distinctLines ? lines : 0);
+        lines += file.source.split('\n').length + 100;
+        recorded.push(file.version);
+        return unit;
+    });
+    const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
+    const message = [opening(context), ...units.map((unit) => unit.sql), closing].join('\n');
+    return { message, units };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/file-error.js
+
+
+/** An error that came while a file ran, as a problem with its place in the file. */
+function fileProblem(file, lines, error) {
+    return worded(file, error, file_error_placeOf(file, lines, error));
+}
+/** The same for a file whose statements stood in the message themselves. */
+function placedProblem(file, error, place) {
+    if (!place)
+        return worded(file, error, undefined);
+    const { statement, message = '', position, start = 0 } = place;
+    const inside = position === undefined ? 0 : indexOfCodePoint(message, position) - start;
+    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
+    return worded(file, error, positionIn(file.file, file.source, index));
+}
+function worded(file, error, at) {
+    const next = file_error_nextAction(error);
+    return {
+        message: withoutRowData(error, file.source),
+        code: error.code,
+        ...(at ? { at } : {}),
+        ...(next === undefined ? {} : { next }),
+    };
+}
+/**
+ * The server tells a position for some errors only. For the others the outermost line of its call stack names the
+ * line of our PL/pgSQL body, and with it the statement.
+ */
+function file_error_placeOf(file, lines, error) {
+    const { source } = file.shape;
+    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
+    if (!statement)
+        return undefined;
+    const text = source.slice(statement.from, statement.to);
+    const inside = error.internalQuery === text && error.internalPosition !== undefined
+        ? indexOfCodePoint(text, error.internalPosition)
+        : 0;
+    return positionIn(file.file, file.source, statement.from + inside);
+}
+function statementAt(lines, where) {
+    const line = outermostLine(where);
+    return lines.find((each) => each.line === line);
+}
+/** The line of our own body, the last one in the call stack. */
+function outermostLine(where) {
+    const calls = [...(where ?? '').matchAll(/inline_code_block\D+(\d+)/g)];
+    const line = calls[calls.length - 1]?.[1];
+    return line === undefined ? undefined : Number(line);
+}
+/** Which of several units an error came from, where no notice told: their lines are distinct then. */
+function unitOf(units, error) {
+    const line = outermostLine(error.where);
+    const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
+    return found === -1 ? undefined : found;
+}
+/** Syntax errors come without a call stack, but with the statement. */
+function statementWith(source, lines, query) {
+    return query === undefined
+        ? undefined
+        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
+}
+/**
+ * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
+ * holds that value.
+ */
+function withoutRowData(error, source) {
+    if (!error.code.startsWith('22'))
+        return error.message;
+    const quote = error.message.indexOf('"');
+    const end = error.message.lastIndexOf('"');
+    if (quote === -1 || end <= quote)
+        return error.message;
+    const value = error.message.slice(quote + 1, end);
+    return source.includes(value)
+        ? error.message
+        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
+}
+const NEXT = {
+    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
+    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
+    '57014': 'Where it was the time-out: raise statement-timeout, or make the statement smaller.',
+    '53100': 'The disk of the database is full: make room, then run again.',
+    '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
+    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
+};
+function file_error_nextAction(error) {
+    const own = NEXT[error.code];
+    if (own !== undefined)
+        return own;
+    if (error.code.startsWith('58'))
+        return 'This is a fault of the server (a missing library or file), not of the migration.';
+    if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
+        return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
+    return error.hint;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/batches.js
+/** Together all text of one batch stays far below the largest message that the protocol can carry. */
+const LARGEST_BATCH = 64 * 1024 * 1024;
+/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
+function makeBatches(files, transaction) {
+    const batches = [];
+    let size = 0;
+    let ended;
+    for (const file of files) {
+        const { mode, why, endsBatch } = file.shape;
+        const previous = batches[batches.length - 1];
+        const bytes = Buffer.byteLength(file.source);
+        const reason = !previous
+            ? undefined
+            : transaction === 'each'
+                ? 'one transaction per file was asked for'
+                : ended !== undefined
+                    ? ended
+                    : mode !== 'together'
+                        ? `${batches_name(file)}: ${why ?? mode}`
+                        : previous.mode !== 'together'
+                            ? `${batches_name(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
+                            : size + bytes > LARGEST_BATCH
+                                ? 'the files before it fill one message'
+                                : undefined;
+        if (previous && reason === undefined) {
+            previous.files.push(file);
+            size += bytes;
+        }
+        else {
+            batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
+            size = bytes;
+        }
+        ended = endsBatch === undefined ? undefined : `${batches_name(file)} before it: ${endsBatch}`;
+    }
+    return batches;
+}
+/** What a file is called in steps and messages. */
+function batches_name(file) {
+    return `${file.version}_${file.name}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sent.js
+
+
+
+
+
+/** For an answer that is due: longer than the server gives a statement. */
+const GRACE = 30_000;
+function newMarker() {
+    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
+}
+/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
+function markerReader(tools, marker, batch, sent) {
+    return ({ message }) => {
+        if (!message.startsWith(marker))
+            return;
+        const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
+        const file = Number(index);
+        if (event === 'start') {
+            sent.current = file;
+            sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
+        }
+        else if (event === 'done') {
+            sent.times[file].milliseconds = Number(milliseconds);
+            // Run, not applied: that is said after the commit only.
+            tools.log({ kind: 'progress', text: `ran ${batches_name(batch.files[file])}` });
+        }
+    };
+}
+function serverProblem(error) {
+    return {
+        message: error.message,
+        code: error.code,
+        ...(error.hint === undefined ? {} : { next: error.hint }),
+    };
+}
+/** For a transport without notices: asks, at the end of the message, when each file was done. */
+function timesMessage(files) {
+    const versions = textArray(files.map((file) => file.version));
+    return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
+    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
+}
+function timesOf(results) {
+    const { times } = lastRow(results);
+    if (typeof times !== 'string')
+        return [];
+    const { start, ends } = JSON.parse(times);
+    // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
+    const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
+    return (ends ?? []).map((end, index) => {
+        const begin = ends?.[index - 1] ?? start;
+        return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/explicit.js
+
+
+
+
+
+/**
+ * Stands before every message but the first: where the connection was lost and made again in between, this message
+ * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
+ */
+const STILL_INSIDE = `do ${dollarQuote(`begin
+  if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
+      and classid = 0 and objid = ${LOCK_KEY}) then
+    raise exception using errcode = '${CODES.lostTransaction}', message = 'the transaction is gone';
+  end if;
+end`)};\n`;
+/**
+ * One file in an explicit transaction over three messages: for what the one-statement form cannot hold (savepoints,
+ * SELECT INTO, very large files). As safe as that form, with more round trips.
+ */
+async function sendExplicit(tools, batch, context) {
+    const marker = newMarker();
+    const file = batch.files[0];
+    let stage = 'opening';
+    const body = fileMessage(file, marker);
+    const sent = {
+        times: [],
+        current: undefined,
+        explain: (error) => stage === 'file'
+            ? placedProblem(file, error, body.place(error.position, current))
+            : serverProblem(error),
+    };
+    let current;
+    const read = markerReader(tools, marker, batch, sent);
+    const sending = {
+        deadline: context.rules.statementTimeout + GRACE,
+        signal: tools.signal,
+        onNotice: (notice) => {
+            if (notice.message.startsWith(`${marker} at `))
+                current = Number(notice.message.slice(marker.length + 4));
+            else
+                read(notice);
+        },
+    };
+    const { database } = tools;
+    const unit = { ...context, marker };
+    try {
+        await database.send(`begin;\n${opening(unit)}`, sending);
+        stage = 'file';
+        await database.send(body.message, sending);
+        stage = 'closing';
+        const results = await database.send(closing(file, unit), sending);
+        // Committing a transaction that has failed "succeeds": only the answer tells.
+        if (results[results.length - 1]?.command === 'ROLLBACK')
+            throw new Error('the commit was answered with a rollback');
+    }
+    catch (error) {
+        sent.error = error;
+        await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
+    }
+    return sent;
+}
+/** The file's statements one after the other, each announced, so that an error without a position has a place too. */
+function fileMessage(file, marker) {
+    const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
+    const starts = [];
+    let message = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
+    statements.forEach(({ from, to }, index) => {
+        message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
+        starts.push(message.length);
+        message += `${source.slice(from, to)};\n`;
+    });
+    return {
+        message,
+        place(position, current) {
+            const statement = statements[current ?? -1];
+            const start = starts[current ?? -1];
+            if (!statement || start === undefined)
+                return undefined;
+            return { statement, ...(position === undefined ? {} : { message, position, start }) };
+        },
+    };
+}
+function closing(file, context) {
+    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
+    return `${STILL_INSIDE}${localSettings(context.rules)}
+do ${dollarQuote(`begin ${finishFile(file, 0, recorded, context)} end`)};
+${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
+commit`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/reading.js
+
+
+/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
+function reading(signal, work) {
+    return retry({
+        tries: 4,
+        deadline: 60_000,
+        first: 250,
+        longest: 4_000,
+        ...(signal ? { signal } : {}),
+        worthwhile: (error) => errorMeaning(error) !== 'stop',
+    }, work);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/wait-for-lock.js
+
+
+
+
+
+/** What one run waits for another one's lock, in milliseconds. */
+const LOCK_WAIT = 10 * 60_000;
+/** Who a session is: what it says in the comment at the head of its message. */
+const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
+/**
+ * Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. The lease's
+ * table may not exist yet, so the answer is made at run time.
+ */
+const LOOK = `do $muva$
+declare
+  free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
+  held jsonb;
+begin
+  if not free then
+    select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
+      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into held
+    from pg_locks l join pg_stat_activity a using (pid)
+    where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
+      and l.database = (select oid from pg_database where datname = current_database()) limit 1;
+  elsif to_regclass('${LEASE_TABLE}') is not null then
+    execute $q$select jsonb_build_object('pid', l.pid, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
+        'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
+      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
+    free := held is null;
+  end if;
+  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', held)::text, true);
+end
+$muva$;
+select current_setting('muva.look') as look`;
+/** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
+async function waitForLock({ database, log, signal }, within) {
+    const until = performance.now() + within;
+    let told = '';
+    for (;;) {
+        const row = lastRow(await reading(signal, () => database.send(LOOK, { deadline: 15_000, signal })));
+        const look = JSON.parse(String(row.look));
+        if (look.free)
+            return;
+        const who = look.holder ? describe(look.holder) : 'another run';
+        if (performance.now() > until)
+            throw new Failure({
+                message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
+                next: look.holder?.pid
+                    ? `Wait for that run. Where it is dead: select pg_terminate_backend(${look.holder.pid});`
+                    : 'Wait for that run, then run again.',
+            });
+        if (who !== told)
+            log({ kind: 'progress', text: `waiting for ${who}` });
+        told = who;
+        await pause(400 + Math.random() * 200, signal);
+    }
+}
+function describe({ pid, label, user, state, seconds }) {
+    const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
+    const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
+    return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/resolve.js
+
+
+
+
+
+
+/** Between two looks at a lock that another holds. */
+const POLL = 500;
+const resolve_LOOK_DEADLINE = 15_000;
+const CANCELLED_WITHIN = 4_000;
+/**
+ * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
+ * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out: the
+ * database could not be asked for `within` milliseconds, or another run kept the lock for `LOCK_WAIT`. A person who
+ * has cancelled gets an answer within seconds, before the runner kills the process.
+ */
+async function lookUnderLock(database, within, signal) {
+    const started = performance.now();
+    let heard = started;
+    const isLate = () => {
+        const now = performance.now();
+        if (signal?.aborted)
+            return now - started > CANCELLED_WITHIN;
+        return now - heard > within || now - started > LOCK_WAIT;
+    };
+    while (!isLate()) {
+        try {
+            return await lookAtHistory(database, { deadline: resolve_LOOK_DEADLINE }, true);
+        }
+        catch (error) {
+            const locked = error instanceof SqlError && error.code === CODES.locked;
+            if (locked)
+                heard = performance.now();
+            if (!locked && !(error instanceof Failure) && errorMeaning(error) === 'stop')
+                throw error;
+        }
+        await pause(POLL);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/fingerprint-sql.js
 /**
  * One catalogue query that describes every object of a schema that people make: what the comparison of two
  * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
@@ -3362,40 +8208,7 @@ select kind::text, schema::text, name::text,
   left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
 from described`;
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/sql-text.js
-
-/** A text literal, right whatever standard_conforming_strings says. */
-function sql_text_literal(text) {
-    if (text === null || text === undefined)
-        return 'null';
-    if (text.includes('\0'))
-        throw new Error('a NUL character cannot be part of SQL');
-    const quoted = text.replaceAll("'", "''");
-    return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
-}
-/** An identifier, always quoted. */
-function identifier(...parts) {
-    return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
-}
-/** A dollar-quoted text whose tag does not occur in it. */
-function dollarQuote(text) {
-    const tag = freeTag(text);
-    return `${tag}${text}${tag}`;
-}
-/** A dollar-quote tag that does not occur in `text`; random, so that no file can be written to end its own quote. */
-function freeTag(text) {
-    for (;;) {
-        const tag = `$m${(0,external_node_crypto_.randomBytes)(8).toString('hex')}$`;
-        if (!text.includes(tag))
-            return tag;
-    }
-}
-/** An array of texts. */
-function textArray(items) {
-    return items.length === 0 ? "'{}'::text[]" : `array[${items.map(sql_text_literal).join(',')}]::text[]`;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/schema-facts-sql.js
+;// CONCATENATED MODULE: ./compiled/src/database/schema-facts-sql.js
 
 
 const unnested = (names) => `unnest(${textArray(names.map(({ schema }) => schema))}, ${textArray(names.map(({ name }) => name))})
@@ -3426,9 +8239,8 @@ function factsSql(scope) {
         ...(settings.rls === 'off'
             ? []
             : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired, idlePolicies(settings)]),
-        invalidIndexes(scope.invalidIndexFails),
         notValid(scope.notValid),
-        sequences,
+        ...(scope.thorough ? [invalidIndexes(scope.invalidIndexFails), sequences] : []),
     ];
     return `with ${tablesSql(settings)}
 select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
@@ -3474,7 +8286,7 @@ const idlePolicies = (settings) => `
     'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
   from tables t where t.policies > 0 and not t.rls
     and ${settings.rls === 'all' ? `t.schema <> 'public' and t.position is null` : 't.position is null'}`;
-const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(sql_text_literal).join(', ')})`;
+const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
 /** An index on a partitioned table is invalid until its parts are attached, and one being built until it is done. */
 const invalidIndexes = (fails) => `
   select 1 as position, 'no invalid index' as fact,
@@ -3501,7 +8313,10 @@ const notValid = (how) => `
     'Validate it in a migration of its own: alter table ... validate constraint ...; in a file marked -- deploy: after-health it does not block the application.' as next
   from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
   where not k.convalidated and ${userSchemas}${how === 'any-warn' ? '' : ` and ${leftByThisTransaction}`}`;
-/** A sequence that has used four fifths of what it, or the column it fills, can hold. */
+/**
+ * A sequence that has used four fifths of what it, or the column it fills, can hold. Reading one takes a lock that
+ * is kept until the transaction ends, so those of a bigint, which never come near it, are left alone.
+ */
 const sequences = `
   select 1 as position, 'no sequence near its end' as fact,
     case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
@@ -3510,12 +8325,14 @@ const sequences = `
   from (
     select format('%I.%I', n.nspname, c.relname) as qualified,
       case when has_sequence_privilege(c.oid, 'SELECT, USAGE') then pg_sequence_last_value(c.oid)::numeric end
-        / least(q.seqmax, case a.atttypid when 'int2'::regtype then 32767 when 'int4'::regtype then 2147483647 else q.seqmax end) as used
+        / limits.most as used
     from pg_sequence q join pg_class c on c.oid = q.seqrelid join pg_namespace n on n.oid = c.relnamespace
       left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass
         and d.refobjsubid > 0 and d.deptype in ('a', 'i')
       left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-    where q.seqincrement > 0 and not q.seqcycle and ${userSchemas}) s
+      cross join lateral (select least(q.seqmax, case a.atttypid when 'int2'::regtype then 32767
+        when 'int4'::regtype then 2147483647 else q.seqmax end) as most) limits
+    where limits.most <= 2147483647 and q.seqincrement > 0 and not q.seqcycle and ${userSchemas}) s
   where s.used >= 0.8`;
 /**
  * A DO block that asks every table with row level security, as role anon, whether it gives a row; all inside a
@@ -3525,7 +8342,7 @@ const sequences = `
 function probeSql(settings) {
     const scope = settings.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
     return `
-declare answers jsonb := '{}'; answer text; found boolean; item record;
+declare answers jsonb := '{}'; answer text; filled boolean; item record;
 begin
   if not exists (select from pg_roles where rolname = 'anon') then
     perform set_config('muva.probe', '{"": "no role anon"}', true);
@@ -3538,11 +8355,14 @@ begin
       where rls and relkind in ('r', 'p') and ${scope} order by relpages, qualified
     loop
       begin
-        execute format('select exists (select from %s)', item.qualified) into found;
-        answer := case when not found then 'none' when exists (
+        execute format('select exists (select from %s)', item.qualified) into filled;
+        -- Undone at once: its locks go with it, so that a thousand tables do not fill the server's lock table.
+        raise exception using errcode = 'MV900';
+      exception when sqlstate 'MV900' then
+        answer := case when not filled then 'none' when exists (
           select from pg_policy p, unnest(p.polroles) r where p.polrelid = item.oid and p.polpermissive and p.polcmd in ('r', '*')
             and (r = 0 or pg_has_role('anon', r, 'USAGE'))) then 'rows by policy' else 'rows' end;
-      exception when insufficient_privilege then answer := 'denied';
+        when insufficient_privilege then answer := 'denied';
         when query_canceled then raise;
         when others then answer := sqlstate;
       end;
@@ -3567,8 +8387,10 @@ begin
     for item in with ${tablesSql(settings)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
       begin
         execute format('select count(*) from %s', item.qualified) into rows;
-        counts := counts || jsonb_build_object(item.qualified, rows);
-      exception when query_canceled then raise; when others then null;
+        raise exception using errcode = 'MV900';
+      exception when sqlstate 'MV900' then counts := counts || jsonb_build_object(item.qualified, rows);
+        when query_canceled then raise;
+        when others then null;
       end;
     end loop;
   exception when query_canceled then null;
@@ -3607,7 +8429,8 @@ from (select * from tables where relkind in ('r', 'p', 'f')) t ${scope}
 order by t.schema collate "C", t.name collate "C"`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/schema-facts.js
+;// CONCATENATED MODULE: ./compiled/src/database/schema-facts.js
+
 
 
 /** SQLSTATE with which the migration's transaction is given up because the schema does not verify. */
@@ -3617,7 +8440,7 @@ const PROBE_TIMEOUT = 5_000;
 const COUNT_TIMEOUT = 30_000;
 const FACTS_TIMEOUT = 30_000;
 /**
- * SQL for the end of a migration's message: raises MV101, one line per failed fact, when the schema does not verify,
+ * SQL for the end of a migration's message: raises MV101, with all problems as JSON, when the schema does not verify,
  * so that such a schema is never committed. `deferred`: files for after health are still to come, so a constraint
  * that this transaction left NOT VALID may yet be validated and is told as a warning of the server.
  */
@@ -3625,31 +8448,35 @@ function verificationMessage(settings, deferred = false) {
     const scope = {
         settings,
         // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
+        thorough: false,
         invalidIndexFails: false,
         notValid: deferred ? 'own-warn' : 'own-fail',
     };
     return `do ${dollarQuote(`
 declare failed text;
 begin
-  select string_agg(problem, E'\\n') into failed from (${factsSql(scope)}) f where outcome = 'failed';
+  select jsonb_agg(jsonb_build_object('message', line, 'next', next))::text into failed
+    from (${factsSql(scope)}) f, unnest(string_to_array(problem, E'\\n')) line where outcome = 'failed';
   if failed is not null then
     raise exception using errcode = '${DOES_NOT_VERIFY}', message = failed;
   end if;
 end`)};`;
 }
-/** The message of an MV101 error as problems, one per failed fact. */
+/** The message of an MV101 error as problems, one per thing that is wrong. */
 function verificationProblems(message) {
-    return message
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => ({ message: line, code: DOES_NOT_VERIFY }));
+    return JSON.parse(message);
 }
 /**
  * Everything verify wants to know in one message that writes nothing. `strict`: nothing was deployed just now, so an
  * invalid index fails; in a deploy it is told, because it was there before.
  */
 function schemaFactsQuery(settings, strict = true) {
-    const scope = { settings, invalidIndexFails: strict, notValid: 'any-warn' };
+    const scope = {
+        settings,
+        thorough: true,
+        invalidIndexFails: strict,
+        notValid: 'any-warn',
+    };
     const exact = settings.rowCounts === 'exact';
     const probed = settings.rls !== 'off';
     const timed = (milliseconds, body) => `set local statement_timeout = ${milliseconds}; do ${dollarQuote(body)};`;
@@ -3746,15 +8573,6 @@ function describeTable({ rows, exact, bytes }) {
         return size;
     return `${exact || rows === 0 ? '' : 'about '}${rows} ${rows === 1 ? 'row' : 'rows'}, ${size}`;
 }
-/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows. */
-function formatBytes(bytes) {
-    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-    let unit = 0;
-    let size = bytes;
-    for (; size >= 1_024 && unit < units.length - 1; unit++)
-        size /= 1_024;
-    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
-}
 /** What role anon was answered: rows that no policy allows mean that row level security does not bind it. */
 function judgeProbe(probe) {
     const name = 'row level security binds role anon';
@@ -3785,4173 +8603,7 @@ const ENDED = {
     '42501': 'not asked: this login may not become anon',
 };
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/exact-commit.js
-
-/**
- * The full SHA of a commit, branch or tag, resolved in the checkout of this job: what is deployed is one exact
- * commit, and never what a branch has become meanwhile. Throws a Failure where the checkout does not have it.
- */
-async function exactCommit(ref, workingDirectory) {
-    if (/^[0-9a-f]{40}$/.test(ref))
-        return ref;
-    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 260).then(__nccwpck_require__.bind(__nccwpck_require__, 1260));
-    for (const name of [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref]) {
-        const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
-        const { exitCode, stdout } = await getExecOutput('git', words, {
-            cwd: workingDirectory,
-            silent: true,
-            ignoreReturnCode: true,
-        }).catch(() => ({ exitCode: 1, stdout: '' }));
-        const sha = stdout.trim();
-        if (exitCode === 0 && /^[0-9a-f]{40}$/.test(sha))
-            return sha;
-    }
-    throw new Failure({
-        message: `ref ${JSON.stringify(ref)} is not a commit of the checkout in working-directory`,
-        next: 'Give the full commit SHA, or check out with fetch-depth: 0 so that branches and tags are known.',
-    });
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/requests.js
-/** Settings in the words of the worker. Pure: no value is looked up or made up here. */
-/** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
-const GO_LEASE = 60_000;
-function appRequest({ vps, environment, adoptEnvironment }) {
-    return {
-        appPath: vps.appPath,
-        appName: vps.appName,
-        strategy: vps.strategy,
-        ...(environment === undefined ? {} : { environment }),
-        adoptEnvironment,
-        ...(vps.restartCommand === undefined ? {} : { restartCommand: vps.restartCommand }),
-        ...(vps.healthPort === undefined ? {} : { healthPort: vps.healthPort }),
-    };
-}
-function runRequest({ id, attempt, url, actor }, invocation) {
-    return {
-        id,
-        attempt,
-        ...(invocation === undefined ? {} : { invocation }),
-        ...(url === undefined ? {} : { url }),
-        ...(actor === undefined ? {} : { actor }),
-    };
-}
-function healthRequest(health) {
-    const { paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
-    return {
-        paths: [...paths],
-        timeout,
-        deadline,
-        successes,
-        checkAssets,
-        ...(expectVersion === undefined ? {} : { expectVersion }),
-        ...(maxLatency === undefined ? {} : { maxLatency }),
-    };
-}
-/** What a server needs to fetch the commit where it has no access of its own. */
-function fetchRequest({ vps, run, githubToken }) {
-    return {
-        ...(vps.repositoryUrl === undefined ? {} : { repositoryUrl: vps.repositoryUrl }),
-        // The token opens this repository alone, and only on the server that issued it.
-        ...(githubToken && run.repository ? { fetchToken: githubToken.reveal() } : {}),
-    };
-}
-function inspectRequest(settings, sha) {
-    return {
-        command: 'inspect',
-        app: appRequest(settings),
-        run: runRequest(settings.run),
-        ...(sha === undefined ? {} : { sha }),
-        ...fetchRequest(settings),
-        explicit: settings.vps.refExplicit,
-    };
-}
-function probeRequest(settings) {
-    return { command: 'probe', app: appRequest(settings), health: healthRequest(settings.health) };
-}
-function deployRequest(settings, details) {
-    const { vps } = settings;
-    const { sha, invocation, cutover, cloneUrl } = details;
-    return {
-        command: 'deploy',
-        app: appRequest(settings),
-        run: runRequest(settings.run, invocation),
-        sha,
-        explicit: vps.refExplicit,
-        ...(cloneUrl === undefined ? {} : { repositoryUrl: cloneUrl }),
-        ...fetchRequest(settings),
-        ...(vps.installCommand === undefined ? {} : { installCommand: vps.installCommand }),
-        ...(vps.buildCommand === undefined ? {} : { buildCommand: vps.buildCommand }),
-        ...(vps.startCommand === undefined ? {} : { startCommand: vps.startCommand }),
-        buildOutput: [...vps.buildOutput],
-        ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
-        envFilePath: vps.envFilePath,
-        sharedPaths: [...vps.sharedPaths],
-        keepReleases: vps.keepReleases,
-        rehearse: vps.rehearse,
-        dirtyCheckout: vps.dirtyCheckout,
-        health: healthRequest(settings.health),
-        lockWait: vps.lockWait,
-        timeout: vps.deployTimeout,
-        cutover,
-        goLease: GO_LEASE,
-    };
-}
-/** `undo`: the run whose change is undone, where no version is asked for by name. */
-function rollbackRequest(settings, invocation, what) {
-    return {
-        command: 'rollback',
-        app: appRequest(settings),
-        run: runRequest(settings.run, invocation),
-        ...('to' in what ? { to: what.to } : { undoRun: what.undo }),
-        health: healthRequest(settings.health),
-        lockWait: settings.vps.lockWait,
-        timeout: settings.vps.deployTimeout,
-    };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/worker/protocol.js
-/** Starts each line that a short command prints for the action. */
-const LINE_MARK = 'muva-worker ';
-/** The answer in one line of stdout; undefined for any other text. */
-function parseWorkerLine(line) {
-    if (!line.startsWith(LINE_MARK))
-        return undefined;
-    try {
-        const value = JSON.parse(line.slice(LINE_MARK.length));
-        return typeof value === 'object' && value !== null && 'kind' in value ? value : undefined;
-    }
-    catch {
-        return undefined;
-    }
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/remote-start.js
-/**
- * Runs on the server, inside `node -`: its source text is sent, so it uses nothing but its arguments.
- * Writes the worker and its request into a new folder that only the user can read, starts the worker in a session
- * of its own, where no lost connection reaches it, and waits until it has taken the request (it removes the file
- * as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
- */
-function startDetached(load, bundle, request) {
-    const fs = load('node:fs');
-    const { spawn } = load('node:child_process');
-    const { tmpdir } = load('node:os');
-    const MARK = 'muva-worker ';
-    /** Milliseconds for taking the request, and after that for refusing it. */
-    const PATIENCE = 30_000;
-    const SECOND_THOUGHTS = 300;
-    const refuse = (message, next) => {
-        console.log(`${MARK}${JSON.stringify({ kind: 'refused', problems: [{ message, next }] })}`);
-    };
-    let folder = '';
-    let output = 0;
-    try {
-        folder = fs.mkdtempSync(`${tmpdir()}/muva-deploy-`);
-        fs.writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
-        fs.writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });
-        output = fs.openSync(`${folder}/output`, 'a', 0o600);
-    }
-    catch (error) {
-        refuse(`the worker could not be stored on the server: ${error}`, 'Look at the room there: df -h /tmp; df -i /tmp');
-        if (folder)
-            fs.rmSync(folder, { recursive: true, force: true });
-        return;
-    }
-    const child = spawn(process.execPath, [`${folder}/worker.js`, '--request', `${folder}/request.json`], {
-        cwd: '/',
-        detached: true,
-        stdio: ['ignore', output, output],
-    });
-    let ended;
-    child.once('error', (error) => {
-        ended = String(error);
-    });
-    child.once('exit', (code, signal) => {
-        ended = signal ?? `exit code ${code}`;
-    });
-    const from = Date.now();
-    let takenAt;
-    const timer = setInterval(() => {
-        const now = Date.now();
-        if (!fs.existsSync(`${folder}/request.json`))
-            takenAt ??= now;
-        const said = fs.readFileSync(`${folder}/output`, 'utf8');
-        const answer = said.split('\n').find((line) => line.startsWith(MARK));
-        const settled = takenAt !== undefined && (ended !== undefined || now - takenAt > SECOND_THOUGHTS);
-        const hopeless = ended !== undefined || now - from > PATIENCE;
-        if (answer === undefined && !settled && !hopeless)
-            return;
-        clearInterval(timer);
-        child.unref();
-        if (answer !== undefined) {
-            console.log(answer);
-        }
-        else if (takenAt !== undefined && (ended === undefined || ended === 'exit code 0')) {
-            console.log(`${MARK}${JSON.stringify({ kind: 'started', pid: child.pid })}`);
-        }
-        else {
-            if (ended === undefined && child.pid)
-                process.kill(-child.pid, 'SIGKILL');
-            const why = `${ended ?? `it did nothing for ${PATIENCE / 1_000} s`} ${said.slice(-2_000)}`;
-            refuse(`the worker did not start: ${why.trim()}`, 'Nothing was changed. Check the server, and run the job again.');
-        }
-        fs.rmSync(folder, { recursive: true, force: true });
-    }, 10);
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/remote-command.js
-
-/**
- * What is sent to a server: one fixed shell text that finds Node, and over its stdin a program. Pure text, so that
- * tests can compare it and feed it to real shells. No value of a run is ever part of a command line.
- */
-/** Exit code of the shell text where the server has no Node that could run the worker. */
-const NO_NODE = 97;
-/** The worker's bundle is written for this version and newer ones. */
-const OLDEST_NODE = 18;
-/**
- * Without a terminal PATH is only /usr/local/bin:/usr/bin:/bin: what nvm, fnm, volta, asdf and their like install
- * is missing, pm2 and pnpm too. The text adds those places to PATH, and takes the first Node that is new enough:
- * that of PATH, that which PM2's daemon runs on, one with pm2 beside it, any. Later folders win over earlier ones,
- * so that the newest version of a version manager comes first.
- *
- * It holds no single quote and no backslash, because it travels inside single quotes through whatever login shell
- * the user has (bash, zsh, dash, fish). Everything stands in functions called by the last line, so that a text
- * that arrives cut runs nothing.
- */
-const FIND_NODE = `main() {
-  cd / || exit 1
-  own=$(command -v node)
-  home=\${HOME:-/nonexistent}
-  data=\${XDG_DATA_HOME:-$home/.local/share}
-  daemon=$(cat "\${PM2_HOME:-$home/.pm2}/pm2.pid" 2>/dev/null)
-  daemon=$(readlink "/proc/\${daemon:-none}/exe" 2>/dev/null)
-  found=
-  add /opt/*/bin /snap/bin /usr/local/nodejs/bin /usr/local/lib/nodejs/*/bin /home/linuxbrew/.linuxbrew/bin
-  add "$home/bin" "$home/.local/bin" "$home/.npm-global/bin" "$home/.yarn/bin" "$home/.bun/bin"
-  add "\${PNPM_HOME:-$data/pnpm}" "$data/pnpm/bin" "\${N_PREFIX:-$home/n}/bin"
-  add "$home"/.nodenv/versions/*/bin "$data"/mise/installs/node/*/bin
-  add "\${ASDF_DATA_DIR:-$home/.asdf}"/installs/nodejs/*/bin
-  add "$home"/.volta/tools/image/node/*/bin "\${VOLTA_HOME:-$home/.volta}/bin"
-  add "$home"/.fnm/node-versions/*/installation/bin "$data"/fnm/node-versions/*/installation/bin
-  add "\${FNM_DIR:-$data/fnm}"/node-versions/*/installation/bin "\${FNM_DIR:-$data/fnm}/aliases/default/bin"
-  add "\${NVM_DIR:-$home/.nvm}"/versions/node/*/bin
-  PATH=$PATH:$found
-  export PATH
-  recent "$own" || first "$daemon" || search pm2 || search node || exit ${NO_NODE}
-  echo
-  exec "$node" -
-}
-add() {
-  for folder; do
-    if [ -d "$folder" ]; then found=$folder:$found; fi
-  done
-}
-recent() {
-  node=$1
-  [ -x "$node" ] || return 1
-  version=$("$node" -p process.versions.node 2>/dev/null </dev/null)
-  case \${version%%.*} in "" | *[!0-9]*) return 1 ;; esac
-  [ "\${version%%.*}" -ge ${OLDEST_NODE} ]
-}
-first() {
-  recent "$1" && PATH=\${1%/*}:$PATH
-}
-search() {
-  rest=$found
-  while [ -n "$rest" ]; do
-    folder=\${rest%%:*}
-    rest=\${rest#*:}
-    if [ -x "$folder/$1" ] && first "$folder/node"; then return 0; fi
-  done
-  return 1
-}
-main "$@"`;
-/** The command line for every call: it runs the program that comes over stdin in the server's Node. */
-const RUN_NODE = `sh -c '${FIND_NODE}'`;
-/**
- * The worker with its request, for `node -`. All of it stands inside one function: a text that was cut on the way
- * is a syntax error and runs nothing.
- */
-function streamedWorker(bundle, request) {
-    return `(function () {\nglobalThis.MUVA_REQUEST = ${JSON.stringify(request)};\n${bundle}\n})();\n`;
-}
-/** A program for `node -` that leaves the worker on the server, running on its own. */
-function detachedWorker(bundle, request) {
-    const words = [bundle, JSON.stringify(request)].map((text) => JSON.stringify(text));
-    return `(${startDetached.toString()})(require, ${words.join(', ')});\n`;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/exit-status.js
-
-/** Why the program on a server did not do its work, from the way it ended; each way has another remedy. Names no host. */
-function exitProblem(server, { code, signal, stderr }) {
-    const killed = signal === 'KILL' || code === 137;
-    const said = lastLines(stderr);
-    const quoted = said ? `: ${said}` : '';
-    if (code === NO_NODE) {
-        return {
-            message: `${server} has no Node ${OLDEST_NODE} or newer that could be found`,
-            code: String(code),
-            next: 'Install Node for the deploy user (nvm, fnm, volta, asdf, n, or the system package), or link it: ln -s "$(command -v node)" ~/.local/bin/node',
-        };
-    }
-    if (killed) {
-        return {
-            message: `the program on ${server} was killed (SIGKILL)${quoted}`,
-            code: 'SIGKILL',
-            next: 'Mostly the server ran out of memory: look with journalctl -k | grep -i oom, and add memory or swap, or use build-on: runner.',
-        };
-    }
-    if (signal !== null) {
-        return { message: `the program on ${server} was ended by SIG${signal}${quoted}`, code: `SIG${signal}` };
-    }
-    if (code === 127 || code === 126) {
-        const what = code === 127 ? 'was not found' : 'may not be run';
-        return {
-            message: `a program on ${server} ${what}${quoted}`,
-            code: String(code),
-            next: 'Without a terminal PATH is short: check with  ssh <server> env  and install the program for the deploy user.',
-        };
-    }
-    return { message: `the program on ${server} ended with exit code ${code}${quoted}`, code: String(code) };
-}
-function lastLines(text) {
-    const lines = text.split('\n').map((line) => line.trim());
-    return lines
-        .filter((line) => line !== '')
-        .slice(-3)
-        .join(' / ')
-        .slice(-500);
-}
-
-;// CONCATENATED MODULE: external "node:fs/promises"
-const external_node_fs_promises_namespaceObject = require("node:fs/promises");
-// EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __nccwpck_require__(7030);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/ssh-error.js
-class SshError extends Error {
-    kind;
-    problem;
-    constructor(kind, problem) {
-        super(problem.message);
-        this.name = 'SshError';
-        this.kind = kind;
-        this.problem = problem;
-    }
-}
-/** True where a new connection may do better, and nothing can have run twice. */
-function isWorthRetrying(error) {
-    const kinds = [
-        'refused',
-        'unreachable',
-        'name-later',
-        'busy',
-        'lost',
-        'no-session',
-    ];
-    return error instanceof SshError && kinds.includes(error.kind);
-}
-/** The error of one kind in words. `server` is `host 1` or `the jump host`: names are often secrets. */
-function sshError(kind, server, detail) {
-    const more = detail ? ` (${detail})` : '';
-    return new SshError(kind, { ...TEXTS[kind](server, more), ...(detail ? { code: detail } : {}) });
-}
-const TEXTS = {
-    refused: (server, more) => ({
-        message: `${server} refused the connection${more}: nothing listens on that port`,
-        next: 'Check ssh-port, and on the server: systemctl status ssh',
-    }),
-    unreachable: (server, more) => ({
-        message: `${server} could not be reached${more}`,
-        next: 'Check ssh-host, that the server runs, and that its firewall lets GitHub runners in.',
-    }),
-    name: (server) => ({
-        message: `the name of ${server} is not in DNS`,
-        next: 'Check ssh-host for a typing error.',
-    }),
-    'name-later': (server) => ({
-        message: `DNS gave no answer for the name of ${server}`,
-        next: 'Run the job again; where it stays so, give the IP address in ssh-host.',
-    }),
-    silent: (server, more) => ({
-        message: `${server} took the connection and then did not finish the SSH handshake${more}`,
-        next: 'Check ssh-port: a tarpit or a firewall that holds connections looks like this. On a loaded server, run the job again.',
-    }),
-    'not-ssh': (server, more) => ({
-        message: `what answers on the port of ${server} is not SSH${more}`,
-        next: 'Check ssh-host and ssh-port: SSH is usually on port 22, and a web proxy in front of the server does not carry it.',
-    }),
-    busy: (server, more) => ({
-        message: `${server} closed the connection before the SSH handshake was done${more}`,
-        next: 'The server has too many connections open (MaxStartups), or has banned this address (fail2ban-client status sshd).',
-    }),
-    auth: (server, more) => ({
-        message: `${server} did not accept the private key${more}`,
-        next: 'Check ssh-user, and that the public half of ssh-private-key stands in ~/.ssh/authorized_keys of that user; the reason is in the server log: journalctl -u ssh',
-    }),
-    'host-key': (server) => ({ message: `the host key of ${server} is not the pinned one` }),
-    'no-common': (server, more) => ({
-        message: `${server} and this client have no method in common${more}`,
-        next: 'Update the SSH server, or allow a current method there (ssh-ed25519 or rsa-sha2-512, curve25519, aes-gcm).',
-    }),
-    lost: (server, more) => ({
-        message: `the connection to ${server} was lost${more}`,
-        next: 'Run the job again: what runs on the server goes on there, and the next run looks at what it left.',
-    }),
-    'no-session': (server, more) => ({
-        message: `${server} opened no further session${more}`,
-        next: 'Raise MaxSessions in sshd_config, or run fewer jobs against the server at once.',
-    }),
-    deadline: (server, more) => ({ message: `a command on ${server} took longer than it was given${more}` }),
-};
-/** Classes what Node says when a TCP connection fails; its text holds the host's name and is not used. */
-function classifySocketError(server, error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-    if (code === 'ECONNREFUSED')
-        return sshError('refused', server, code);
-    if (code === 'ENOTFOUND')
-        return sshError('name', server);
-    if (code === 'EAI_AGAIN')
-        return sshError('name-later', server);
-    if (code === 'ECONNRESET' || code === 'EPIPE')
-        return sshError('busy', server, code);
-    return sshError('unreachable', server, code);
-}
-/**
- * Classes what the client says when a handshake fails. `first` is the beginning of what the server sent: from it
- * a web server, a tarpit and a full SSH server can be told apart.
- */
-function classifyHandshakeError(server, error, first) {
-    if (error instanceof SshError)
-        return error;
-    const message = error instanceof Error ? error.message : String(error);
-    const level = error instanceof Error && 'level' in error ? String(error.level) : '';
-    const speaksSsh = /(^|\n)SSH-/.test(first);
-    if (level === 'client-authentication')
-        return sshError('auth', server);
-    if (/no matching/i.test(message))
-        return sshError('no-common', server, /no matching ([a-z0-9 -]+)/i.exec(message)?.[0]);
-    if (/^(Not allowed at this time|Exceeded MaxStartups)/.test(first))
-        return sshError('busy', server);
-    if (level === 'client-timeout')
-        return speaksSsh || first === ''
-            ? sshError('silent', server)
-            : sshError('not-ssh', server, 'it sends other text, slowly');
-    if (!speaksSsh && first !== '')
-        return sshError('not-ssh', server, /^HTTP\//.test(first) ? 'it speaks HTTP' : 'it sends other text');
-    return sshError('busy', server);
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/exec.js
-
-
-/** Bytes kept of each stream's beginning, and of its end. */
-const KEPT = 128 * 1024;
-/** A text of any length in bounded memory: its head and its tail, with a line between that says what is missing. */
-function boundedText(keep = KEPT) {
-    const head = [];
-    let headBytes = 0;
-    let tail = [];
-    let tailBytes = 0;
-    let dropped = 0;
-    return {
-        add(chunk) {
-            const room = keep - headBytes;
-            if (room > 0) {
-                head.push(chunk.subarray(0, room));
-                headBytes += Math.min(room, chunk.length);
-            }
-            const rest = room > 0 ? chunk.subarray(room) : chunk;
-            if (rest.length === 0)
-                return;
-            tail.push(rest);
-            tailBytes += rest.length;
-            // Twice the size before it is cut, so that many small chunks are not copied again and again.
-            if (tailBytes <= 2 * keep)
-                return;
-            const all = Buffer.concat(tail);
-            dropped += all.length - keep;
-            tail = [Buffer.from(all.subarray(all.length - keep))];
-            tailBytes = keep;
-        },
-        text() {
-            const start = Buffer.concat(head).toString('utf8');
-            const end = Buffer.concat(tail);
-            const cut = Math.max(0, end.length - keep);
-            const missing = dropped + cut;
-            const gap = missing > 0 ? `\n... ${missing} bytes left out ...\n` : '';
-            return start + gap + end.subarray(cut).toString('utf8');
-        },
-    };
-}
-/**
- * Runs one command in a session of its own and resolves with however it ended; a nonzero code is no error here.
- * Rejects with SshError: `no-session` (nothing was run), `lost` or `deadline` (not known how it ended), or with
- * Cancelled.
- */
-function exec(client, server, command, options = {}) {
-    return new Promise((resolve, reject) => {
-        let session;
-        let settled = false;
-        let silence;
-        const settle = (outcome) => {
-            if (settled)
-                return;
-            settled = true;
-            clearTimeout(deadline);
-            clearTimeout(silence);
-            options.signal?.removeEventListener('abort', onAbort);
-            client.removeListener('close', onClose);
-            if (outcome instanceof Error) {
-                reject(outcome);
-                session?.close();
-            }
-            else {
-                resolve(outcome);
-            }
-        };
-        const onAbort = () => settle(new Cancelled());
-        // How a command ended may be known already when the connection closes right behind it.
-        const onClose = () => settle(session?.ended() ?? sshError('lost', server));
-        const heard = () => {
-            if (options.silence === undefined)
-                return;
-            clearTimeout(silence);
-            silence = setTimeout(() => settle(sshError('lost', server, 'it went silent')), options.silence);
-        };
-        const deadline = options.deadline === undefined
-            ? undefined
-            : setTimeout(() => settle(sshError('deadline', server)), options.deadline);
-        options.signal?.addEventListener('abort', onAbort, { once: true });
-        client.once('close', onClose);
-        if (options.signal?.aborted)
-            return onAbort();
-        const opened = (error, channel) => {
-            if (error) {
-                settle(openError(server, error));
-            }
-            else if (settled) {
-                channel.close();
-            }
-            else {
-                session = listen(channel, options, heard);
-                heard();
-                channel.on('close', onClose);
-                send(channel, options.stdin);
-            }
-        };
-        try {
-            client.exec(command, opened);
-        }
-        catch {
-            // ssh2 throws where the socket is gone already.
-            settle(sshError('lost', server));
-        }
-    });
-}
-function openError(server, error) {
-    // `reason` stands only in an answer of the server; without one the connection is gone.
-    return 'reason' in error && error.reason !== '' ? sshError('no-session', server) : sshError('lost', server);
-}
-function listen(channel, options, heard) {
-    const stdout = boundedText();
-    const stderr = boundedText();
-    let exit;
-    channel.on('data', (chunk) => {
-        heard();
-        if (options.onStdout)
-            options.onStdout(chunk);
-        else
-            stdout.add(chunk);
-    });
-    channel.stderr.on('data', (chunk) => {
-        options.onStderr?.(chunk);
-        stderr.add(chunk);
-    });
-    channel.on('exit', (code, signal) => {
-        exit = { code, signal: signal?.replace(/^SIG/, '') ?? null };
-    });
-    // A broken pipe tells nothing that the exit status does not tell better.
-    channel.on('error', () => { });
-    return {
-        ended: () => exit && { ...exit, stdout: stdout.text(), stderr: stderr.text() },
-        close: () => channel.close(),
-    };
-}
-function send(session, stdin) {
-    if (stdin === undefined || typeof stdin === 'string' || Buffer.isBuffer(stdin)) {
-        session.end(stdin ?? '');
-        return;
-    }
-    stdin.on('error', () => session.close());
-    stdin.pipe(session);
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/host-key.js
-
-/** The lines of a known_hosts file as OpenSSH reads them; comments and broken lines are left out. */
-function parseKnownHosts(text) {
-    const lines = [];
-    for (const line of text.split(/\r?\n/)) {
-        const words = line.trim().split(/\s+/);
-        if (words[0] === '' || words[0].startsWith('#'))
-            continue;
-        const marker = words[0] === '@revoked' ? 'revoked' : words[0] === '@cert-authority' ? 'cert-authority' : undefined;
-        const [names, type, blob] = marker ? words.slice(1) : words;
-        if (names === undefined || type === undefined || blob === undefined)
-            continue;
-        if (!/^[A-Za-z0-9+/]+={0,2}$/.test(blob) || keyType(Buffer.from(blob, 'base64')) !== type)
-            continue;
-        lines.push({ ...(marker ? { marker } : {}), names, type, blob });
-    }
-    return lines;
-}
-/** True where the first field of a known_hosts line means this name: hashed, or patterns with `*`, `?` and `!`. */
-function namesMatch(names, name) {
-    if (names.startsWith('|1|')) {
-        const [, , salt, hash] = names.split('|');
-        if (salt === undefined || hash === undefined)
-            return false;
-        const digest = (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64');
-        return digest === hash;
-    }
-    let found = false;
-    for (const pattern of names.toLowerCase().split(',')) {
-        const negated = pattern.startsWith('!');
-        if (!wildcardMatch(negated ? pattern.slice(1) : pattern, name))
-            continue;
-        if (negated)
-            return false;
-        found = true;
-    }
-    return found;
-}
-/** `*` and `?` as OpenSSH has them, without backtracking over the whole (a pattern comes from outside). */
-function wildcardMatch(pattern, text) {
-    let p = 0;
-    let t = 0;
-    let star = -1;
-    let mark = 0;
-    while (t < text.length) {
-        if (pattern[p] === '*') {
-            star = p++;
-            mark = t;
-        }
-        else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === text[t])) {
-            p++;
-            t++;
-        }
-        else if (star >= 0) {
-            p = star + 1;
-            t = ++mark;
-        }
-        else {
-            return false;
-        }
-    }
-    while (pattern[p] === '*')
-        p++;
-    return p === pattern.length;
-}
-/** Gathers what is trusted for one address. `only`: there is one server in all, so a fingerprint needs no name. */
-function trustFor(address, given, only) {
-    const host = address.host.toLowerCase();
-    const exact = address.port === 22 ? host : `[${host}]:${address.port}`;
-    const lines = parseKnownHosts(given.knownHosts ?? '');
-    const matching = lines.filter((line) => namesMatch(line.names, exact));
-    // As OpenSSH does, an entry without a port counts for another port too where there is none with it.
-    const used = matching.length > 0 ? matching : lines.filter((line) => namesMatch(line.names, host));
-    const keys = used.filter((line) => line.marker === undefined).map(({ type, blob }) => ({ type, blob }));
-    return {
-        keys,
-        fingerprints: fingerprintsFor(address, given.fingerprints, only),
-        revoked: used.filter((line) => line.marker === 'revoked').map((line) => line.blob),
-        authorityOnly: keys.length === 0 && used.some((line) => line.marker === 'cert-authority'),
-    };
-}
-function fingerprintsFor(address, lines, only) {
-    const host = address.host.toLowerCase();
-    const labels = [host, `${host}:${address.port}`, `[${host}]:${address.port}`];
-    const found = [];
-    for (const line of lines) {
-        const [first, second] = line.trim().split(/\s+/);
-        const print = (second ?? first ?? '').replace(/=+$/, '');
-        if (second === undefined ? only : labels.includes(first.toLowerCase()))
-            found.push(print);
-    }
-    return found;
-}
-/** `SHA256:` and base64 without padding, as ssh-keygen -l prints it. */
-function fingerprint(blob) {
-    return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
-}
-/** The type named inside a public key blob, such as ssh-ed25519. */
-function keyType(blob) {
-    const length = blob.length >= 4 ? blob.readUInt32BE(0) : 0;
-    return length > 0 && length <= 64 ? blob.subarray(4, 4 + length).toString('latin1') : '';
-}
-/** Judges the key that a server showed. Synchronous on purpose: the client takes a promise for a yes. */
-function judge(trust, blob) {
-    const text = blob.toString('base64');
-    if (trust.revoked.includes(text))
-        return 'revoked';
-    if (trust.keys.some((key) => key.blob === text))
-        return 'trusted';
-    if (trust.fingerprints.includes(fingerprint(blob)))
-        return 'trusted';
-    return trust.keys.length + trust.fingerprints.length === 0 ? 'unknown' : 'changed';
-}
-const ALGORITHMS = {
-    'ssh-ed25519': ['ssh-ed25519'],
-    'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
-    'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
-    'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
-    'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
-};
-/**
- * The key types to ask the server for, one try after the other. A server with several keys shows only one per
- * connection, so without pinning the types a right fingerprint of another type looks like a changed key.
- */
-function hostKeyTries(trust) {
-    const known = [...new Set(trust.keys.map((key) => key.type))].flatMap((type) => ALGORITHMS[type] ?? []);
-    if (trust.fingerprints.length === 0 && known.length > 0)
-        return [known];
-    const rest = [
-        ALGORITHMS['ssh-ed25519'],
-        ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
-        ALGORITHMS['ssh-rsa'],
-    ].map((types) => types.filter((type) => !known.includes(type)));
-    return [known, ...rest].filter((types) => types.length > 0);
-}
-/** Why no connection was made, with what was seen, what was pinned and how to check. Names no host. */
-function hostKeyProblem(server, trust, seen) {
-    const got = seen.map((key) => `${key.fingerprint} (${key.type})`).join(', ') || 'no key of these types';
-    const pinned = [
-        ...trust.fingerprints,
-        ...trust.keys.map((key) => `${fingerprint(Buffer.from(key.blob, 'base64'))} (${key.type})`),
-    ];
-    const check = `Run on ${server} itself: for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf "$key"; done`;
-    if (seen.some((key) => key.judgement === 'revoked')) {
-        return {
-            message: `${server} showed a host key that ssh-known-hosts marks as revoked: ${got}`,
-            next: `Do not connect with it. Give the server a new host key, and put that one into ssh-fingerprint. ${check}`,
-        };
-    }
-    if (pinned.length === 0) {
-        return {
-            message: `${server} is not pinned: ${trust.authorityOnly ? 'ssh-known-hosts has only @cert-authority lines for it, which are not supported' : 'neither ssh-known-hosts nor ssh-fingerprint has a key for it'}. It showed ${got}`,
-            next: `${check} - and where it prints the same, add that SHA256:... to ssh-fingerprint (with several servers: the host name, a space, and the fingerprint).`,
-        };
-    }
-    return {
-        message: `${server} is not the one that was pinned: got ${got}, pinned ${pinned.join(', ')}`,
-        next: `${check} - where it prints what we got, the server has a new key: change the pin. Where it does not, somebody stands between: do not connect.`,
-    };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/connection.js
-
-
-
-
-
-
-const READY_TIMEOUT = 20_000;
-const PATIENCE = 30_000;
-/** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
-const KEEPALIVE = { interval: 5_000, count: 3 };
-/** Connects, authenticates and checks the host key; repeats what a new attempt can mend. Rejects with SshError. */
-async function connect(target, options) {
-    return retry({
-        tries: 6,
-        deadline: options.patience ?? PATIENCE,
-        first: 500,
-        longest: 8_000,
-        ...(options.signal ? { signal: options.signal } : {}),
-        worthwhile: isWorthRetrying,
-        onRetry: (error, _attempt, waitMs) => {
-            if (error instanceof SshError)
-                options.onRetry?.(error, waitMs);
-        },
-    }, () => connectWithAnyKeyType(target, options));
-}
-/** One connection per kind of host key until the server shows one that is trusted. */
-async function connectWithAnyKeyType(target, options) {
-    const seen = [];
-    for (const algorithms of hostKeyTries(target.trust)) {
-        const before = seen.length;
-        try {
-            return await connection_connectOnce(target, options, algorithms, seen);
-        }
-        catch (error) {
-            const otherType = error instanceof SshError && error.kind === 'no-common' && /host key/.test(error.message);
-            if (!otherType && seen.length === before)
-                throw error;
-            if (seen.some((key) => key.judgement === 'trusted'))
-                throw error;
-        }
-    }
-    throw new SshError('host-key', hostKeyProblem(target.server, target.trust, seen));
-}
-async function connection_connectOnce(target, options, algorithms, seen) {
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    const timeout = options.readyTimeout ?? READY_TIMEOUT;
-    const stream = await (options.open ?? ((to) => openSocket(to, timeout)))(target);
-    const { NodeSSH } = await Promise.all(/* import() */[__nccwpck_require__.e(472), __nccwpck_require__.e(487)]).then(__nccwpck_require__.bind(__nccwpck_require__, 9487));
-    const ssh = new NodeSSH();
-    let first = '';
-    const ready = ssh.connect({
-        host: 'unused',
-        sock: stream,
-        username: target.user,
-        privateKey: options.key.pem,
-        ...(options.key.passphrase === undefined ? {} : { passphrase: options.key.passphrase }),
-        readyTimeout: timeout,
-        keepaliveInterval: KEEPALIVE.interval,
-        keepaliveCountMax: KEEPALIVE.count,
-        algorithms: { serverHostKey: algorithms },
-        // Must answer at once: the client takes a promise for a yes.
-        hostVerifier: (blob) => {
-            const judgement = judge(target.trust, blob);
-            seen.push({ judgement, fingerprint: fingerprint(blob), type: keyType(blob) });
-            return judgement === 'trusted';
-        },
-    });
-    // NodeSSH takes its own listener away once connected; from then on an error without ours would end the program.
-    const client = ssh.connection;
-    client.on('error', () => { });
-    stream.on('data', (chunk) => {
-        if (first.length < 256)
-            first += chunk.subarray(0, 256).toString('latin1');
-    });
-    const onAbort = () => void stream.destroy();
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-        await ready;
-    }
-    catch (error) {
-        stream.destroy();
-        if (options.signal?.aborted)
-            throw new Cancelled();
-        throw classifyHandshakeError(target.server, error, first);
-    }
-    finally {
-        options.signal?.removeEventListener('abort', onAbort);
-    }
-    return connectionOf(client, target.server, stream);
-}
-/** A TCP connection; ssh2 itself never sets TCP_NODELAY, which costs 40 ms for every short command. */
-function openSocket({ server, address }, timeout) {
-    return new Promise((resolve, reject) => {
-        const socket = (0,external_node_net_.connect)({ host: address.host, port: address.port, noDelay: true });
-        const timer = setTimeout(() => socket.destroy(Object.assign(new Error('late'), { code: 'ETIMEDOUT' })), timeout);
-        const onError = (error) => {
-            clearTimeout(timer);
-            reject(classifySocketError(server, error));
-        };
-        socket.once('error', onError);
-        socket.once('connect', () => {
-            clearTimeout(timer);
-            socket.removeListener('error', onError);
-            resolve(socket);
-        });
-    });
-}
-function connectionOf(client, server, stream) {
-    let lost = false;
-    client.once('close', () => {
-        lost = true;
-    });
-    return {
-        get lost() {
-            return lost || stream.destroyed;
-        },
-        exec: (command, options) => exec(client, server, command, options),
-        forward: ({ host, port }) => new Promise((resolve, reject) => {
-            client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
-                if (!error)
-                    return resolve(channel);
-                const answered = 'reason' in error && error.reason !== '';
-                reject(sshError(answered ? 'unreachable' : 'lost', server, answered ? 'from the jump host' : undefined));
-            });
-        }),
-        close() {
-            client.end();
-        },
-    };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/private-key.js
-
-
-const PASTE = 'Put the whole private key file into the secret, from -----BEGIN to -----END, for example with: gh secret set VPS_SSH_KEY < ~/.ssh/id_ed25519';
-/** Repairs and reads the key; throws a Failure that says what it is instead. The key itself is in no message. */
-async function readPrivateKey(text, passphrase) {
-    const framed = repairKeyText(text);
-    if ('wrong' in framed)
-        throw refusal(framed);
-    const read = OWN_FORMS.test(framed.label) ? asItIs : fromPkcs8;
-    // A secret store may have added a newline to the passphrase, so it is tried without one too.
-    const given = await read(framed.pem, passphrase);
-    if (!('wrong' in given))
-        return given;
-    const trimmed = passphrase === undefined ? given : await read(framed.pem, passphrase.trim());
-    if ('wrong' in trimmed)
-        throw refusal(given);
-    return trimmed;
-}
-const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
-/** A form that the client reads itself. */
-async function asItIs(pem, passphrase) {
-    const { utils } = (await __nccwpck_require__.e(/* import() */ 472).then(__nccwpck_require__.t.bind(__nccwpck_require__, 5472, 23))).default;
-    const parsed = utils.parseKey(pem, passphrase);
-    // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
-    const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
-    if (parsed instanceof Error)
-        return explainParseError(legacy ? 'bad passphrase' : parsed.message);
-    return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
-}
-/** What the client's key parser says, in words for the person who set the secret. */
-function explainParseError(message) {
-    if (/no passphrase given/i.test(message)) {
-        return {
-            wrong: 'is encrypted, and ssh-passphrase is empty',
-            right: 'Set ssh-passphrase, or use a key of its own without a passphrase for deploys.',
-        };
-    }
-    if (/bad passphrase|integrity check|bad decrypt|decrypt/i.test(message)) {
-        return {
-            wrong: 'is encrypted, and ssh-passphrase does not open it',
-            right: 'Try it where the key was made: ssh-keygen -y -f <key file>',
-        };
-    }
-    if (/unsupported/i.test(message)) {
-        return {
-            wrong: 'is of a type or cipher that cannot be used',
-            right: "Make a new one: ssh-keygen -t ed25519 -N '' -f deploy_key",
-        };
-    }
-    return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
-}
-/** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
-const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
-const FRAME = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/;
-/** The PEM text and its label, with the damage of copying undone; pure. */
-function repairKeyText(text) {
-    const plain = unpack(text);
-    const foreign = otherFormat(plain);
-    if (foreign)
-        return foreign;
-    const framed = FRAME.exec(plain);
-    if (!framed) {
-        return plain.includes('-----BEGIN')
-            ? { wrong: 'is cut off: it has no matching -----END line', right: PASTE }
-            : { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
-    }
-    const label = framed[1];
-    if (label.endsWith('PUBLIC KEY'))
-        return { wrong: 'is a public key', right: PASTE };
-    if (!label.endsWith('PRIVATE KEY'))
-        return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
-    // The old encrypted PEM has two header lines in front of its base64.
-    const body = framed[2];
-    const info = DEK_INFO.exec(body);
-    const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
-    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
-        return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
-    const headers = info ? ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info[1]}`, ''] : [];
-    const lines = [...headers, ...(base64.match(/.{1,64}/g) ?? [])];
-    return { pem: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`, label };
-}
-/** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
-function unpack(text) {
-    let plain = text.replace(/^\uFEFF/, '').trim();
-    const quoted = /^(["'`])([\s\S]*)\1$/.exec(plain);
-    if (quoted)
-        plain = quoted[2];
-    plain = plain
-        .replace(/\\r\\n|\\n|\\r/g, '\n')
-        .replace(/\r\n?/g, '\n')
-        .trim();
-    const compact = plain.replace(/\s+/g, '');
-    if (plain.includes('-----') || !/^[A-Za-z0-9+/]{40,}={0,2}$/.test(compact))
-        return plain;
-    const decoded = Buffer.from(compact, 'base64');
-    if (decoded.subarray(0, 14).toString('latin1') === 'openssh-key-v1')
-        return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
-    const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
-    return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
-}
-function otherFormat(text) {
-    if (text.startsWith('PuTTY-User-Key-File')) {
-        return {
-            wrong: "is in PuTTY's own format (PPK)",
-            right: 'Convert it: puttygen key.ppk -O private-openssh -o key   and put the content of the new file here.',
-        };
-    }
-    if (/^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) AAAA/.test(text) ||
-        /^---- BEGIN SSH2 PUBLIC/.test(text))
-        return { wrong: 'is a public key', right: PASTE };
-    if (/^SHA256:/.test(text))
-        return { wrong: 'is a fingerprint, which belongs into ssh-fingerprint', right: PASTE };
-    if (/^(~|\.{0,2}\/)[^\n]*$/.test(text))
-        return { wrong: 'is the path of a file', right: PASTE };
-    return undefined;
-}
-/** PKCS#8 (openssl genpkey, cloud consoles) in a form that the client reads. */
-async function fromPkcs8(pem, passphrase) {
-    const encrypted = pem.includes('-----BEGIN ENCRYPTED');
-    if (encrypted && passphrase === undefined)
-        return explainParseError('no passphrase given');
-    let key;
-    try {
-        key = (0,external_node_crypto_.createPrivateKey)({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
-    }
-    catch {
-        return explainParseError(encrypted ? 'bad passphrase' : '');
-    }
-    switch (key.asymmetricKeyType) {
-        case 'rsa':
-            return { pem: key.export({ type: 'pkcs1', format: 'pem' }).toString() };
-        case 'ec':
-            return { pem: key.export({ type: 'sec1', format: 'pem' }).toString() };
-        case 'ed25519':
-            return { pem: opensshEd25519(key) };
-        default:
-            return explainParseError('unsupported');
-    }
-}
-/** The OpenSSH form of an ed25519 key (PROTOCOL.key of OpenSSH), which Node cannot export. */
-function opensshEd25519(key) {
-    const jwk = key.export({ format: 'jwk' });
-    const seed = Buffer.from(jwk.d, 'base64url');
-    const open = Buffer.from(jwk.x, 'base64url');
-    const type = field('ssh-ed25519');
-    const check = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1]);
-    const inner = Buffer.concat([check, type, field(open), field(Buffer.concat([seed, open])), field('')]);
-    const padding = Buffer.from(Array.from({ length: (8 - (inner.length % 8)) % 8 }, (_, index) => index + 1));
-    const blob = Buffer.concat([
-        Buffer.from('openssh-key-v1\0', 'latin1'),
-        field('none'),
-        field('none'),
-        field(''),
-        Buffer.from([0, 0, 0, 1]),
-        field(Buffer.concat([type, field(open)])),
-        field(Buffer.concat([inner, padding])),
-    ]);
-    const lines = blob.toString('base64').match(/.{1,70}/g) ?? [];
-    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join('\n')}\n-----END OPENSSH PRIVATE KEY-----\n`;
-}
-function field(value) {
-    const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    return Buffer.concat([length, bytes]);
-}
-function refusal({ wrong, right }) {
-    return new Failure({ message: `ssh-private-key ${wrong}`, next: right });
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/fleet.js
-
-
-
-
-
-
-
-
-const RECONNECT_FOR = 180_000;
-function openFleet({ ssh }, options) {
-    const closing = new AbortController();
-    let key;
-    let worker;
-    const open = (target, via) => {
-        key ??= readPrivateKey(ssh.privateKey.reveal(), ssh.passphrase?.reveal());
-        return openConnection(target, via, key, options, closing.signal);
-    };
-    const targets = targetsOf(ssh);
-    const jump = targets.jump && line(targets.jump, undefined, open);
-    const lines = targets.hosts.map((target) => line(target, jump, open));
-    return {
-        hosts: lines.map((own, index) => hostOf(own, index + 1, lines.length > 1)),
-        worker: () => {
-            worker ??= (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(options.dist, 'worker.js'), 'utf8');
-            return worker;
-        },
-        reconnectFor: options.reconnectFor ?? RECONNECT_FOR,
-        async close() {
-            closing.abort();
-            for (const own of [...lines, ...(jump ? [jump] : [])])
-                own.close();
-        },
-    };
-}
-/** What to connect to, with what each server is trusted by. */
-function targetsOf(ssh) {
-    const several = ssh.hosts.length > 1;
-    const only = !several && ssh.jump === undefined;
-    const target = (server, { host, port, user }) => ({
-        server,
-        address: { host, port },
-        user,
-        trust: trustFor({ host, port }, ssh, only),
-    });
-    return {
-        hosts: ssh.hosts.map((host, index) => target(several ? `host ${index + 1}` : 'the server', host)),
-        ...(ssh.jump ? { jump: target('the jump host', ssh.jump) } : {}),
-    };
-}
-function line(target, via, open) {
-    let current;
-    let live;
-    return {
-        target,
-        connection() {
-            if (live?.lost) {
-                live = undefined;
-                current = undefined;
-            }
-            current ??= open(target, via).then((connection) => {
-                live = connection;
-                return connection;
-            }, (error) => {
-                current = undefined;
-                throw error;
-            });
-            return current;
-        },
-        drop(connection) {
-            connection.close();
-            if (live !== connection)
-                return;
-            live = undefined;
-            current = undefined;
-        },
-        close() {
-            live?.close();
-        },
-    };
-}
-async function openConnection(target, via, key, options, signal) {
-    return connect(target, {
-        key: await key,
-        signal,
-        ...(options.readyTimeout === undefined ? {} : { readyTimeout: options.readyTimeout }),
-        ...(options.patience === undefined ? {} : { patience: options.patience }),
-        ...(via ? { open: async ({ address }) => (await via.connection()).forward(address) } : {}),
-        onRetry: (error, waitMs) => options.log({
-            kind: 'progress',
-            text: `${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`,
-        }),
-    });
-}
-function hostOf(own, position, several) {
-    return {
-        position,
-        name: own.target.server,
-        prefix: several ? `host ${position}: ` : '',
-        exec: (command, options = {}) => 
-        // A server at its limit of sessions has run nothing, so this alone may be repeated.
-        retry({
-            tries: 5,
-            deadline: 20_000,
-            first: 200,
-            longest: 3_000,
-            ...(options.signal ? { signal: options.signal } : {}),
-            worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
-        }, async () => {
-            const connection = await abortable(own.connection(), options.signal);
-            try {
-                return await connection.exec(command, options);
-            }
-            catch (error) {
-                if (error instanceof SshError && error.kind === 'lost')
-                    own.drop(connection);
-                throw error;
-            }
-        }),
-    };
-}
-/** The connection is shared, so a person who cancels leaves it to the others and only stops waiting. */
-function abortable(work, signal) {
-    if (!signal)
-        return work;
-    return new Promise((resolve, reject) => {
-        const onAbort = () => reject(new Cancelled());
-        if (signal.aborted)
-            onAbort();
-        signal.addEventListener('abort', onAbort, { once: true });
-        work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-    });
-}
-/** The same error as one that a phase reports. */
-function asFailure(error, outcome = 'failed') {
-    return error instanceof SshError ? new Failure(error.problem, outcome) : error;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/lines.js
-/** Longer lines are dropped: no answer of the worker is that long, and what a server sends must not fill our memory. */
-const lines_LONGEST_LINE = 4 * 1024 * 1024;
-/** Cuts chunks of bytes into lines of text, whatever the chunks' borders; invalid UTF-8 becomes U+FFFD. */
-function lineReader(onLine, longest = lines_LONGEST_LINE) {
-    const decoder = new TextDecoder('utf-8');
-    let parts = [];
-    let length = 0;
-    return (chunk) => {
-        const pieces = decoder.decode(chunk, { stream: true }).split('\n');
-        pieces.forEach((piece, index) => {
-            length += piece.length;
-            if (length <= longest)
-                parts.push(piece);
-            else
-                parts = [];
-            if (index === pieces.length - 1)
-                return;
-            if (length <= longest)
-                onLine(parts.join('').replace(/\r$/, ''));
-            parts = [];
-            length = 0;
-        });
-    };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/worker-client.js
-
-
-
-
-
-
-
-
-/** `follow` sends a heartbeat every 5 seconds; a connection that is silent for four of them is dead. */
-const SILENCE = 20_000;
-/** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
-const SHORT = 60_000;
-/** Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. */
-async function converse(host, program, options, onLine = () => false) {
-    let answer;
-    const result = await host.exec(RUN_NODE, {
-        ...options,
-        stdin: program,
-        onStdout: lineReader((text) => {
-            const said = parseWorkerLine(text);
-            if (said && !onLine(said))
-                answer = said;
-        }),
-    });
-    if (answer?.kind === 'refused')
-        throw new Failure(answer.problems.map((problem) => onHost(host, problem)));
-    if (result.code !== 0 && answer === undefined)
-        throw new Failure(exitProblem(host.name, result));
-    return answer;
-}
-/** A problem that happened on a server, with the server's position in front where there are several. */
-function onHost(host, problem) {
-    return { ...problem, message: host.prefix + problem.message };
-}
-/**
- * One question, one answer; nothing is left on the server. All of them may be asked again, so a lost connection
- * is repaired by asking again. Throws a Failure with the host's position.
- */
-async function worker_client_ask(fleet, host, request, options) {
-    const program = streamedWorker(await fleet.worker(), request);
-    try {
-        const answer = await repeated(options.signal, () => converse(host, program, options));
-        if (answer)
-            return answer;
-    }
-    catch (error) {
-        throw asFailure(error);
-    }
-    throw new Failure({ message: `${host.prefix}the worker ended without an answer` });
-}
-function repeated(signal, work) {
-    return retry({
-        tries: 3,
-        deadline: SHORT,
-        first: 500,
-        longest: 2_000,
-        ...(signal ? { signal } : {}),
-        // Connecting has been repeated already; what is left is a connection that broke meanwhile.
-        worthwhile: (error) => error instanceof SshError && error.kind === 'lost',
-    }, work);
-}
-/** Starts a run that goes on by itself. Starting it twice is safe: the second worker leaves the first alone. */
-async function start(fleet, host, request) {
-    const program = detachedWorker(await fleet.worker(), request);
-    try {
-        const answer = await repeated(undefined, () => converse(host, program, { deadline: SHORT }));
-        if (answer?.kind === 'started')
-            return;
-    }
-    catch (error) {
-        throw asFailure(error);
-    }
-    throw new Failure({ message: `${host.prefix}the server did not say whether the worker was started` }, 'unknown');
-}
-/** Lets a prepared deploy cut over, or stops one that has not cut over yet. */
-async function worker_client_send(fleet, host, command, request) {
-    const { app, run, command: task } = request;
-    const answer = await worker_client_ask(fleet, host, { command, app, run, task }, { deadline: SHORT });
-    if (answer.kind !== 'signalled' || (command === 'go' && !answer.accepted)) {
-        const why = answer.kind === 'signalled' ? answer.detail : 'no answer';
-        throw new Failure({ message: `${host.prefix}the worker did not take "${command}": ${why}` });
-    }
-}
-/**
- * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
- * Throws a Failure with the outcome `unknown` where the server stays away or the worker ended without a result.
- */
-async function follow(fleet, host, request, options) {
-    const bundle = await fleet.worker();
-    const started = performance.now();
-    let heard = performance.now();
-    let offset = 0;
-    let result;
-    const onLine = (said) => {
-        heard = performance.now();
-        if (said.kind === 'heartbeat')
-            return true;
-        if (said.kind !== 'event')
-            return false;
-        offset = said.offset;
-        if (said.event.kind === 'ended')
-            result = said.event.result;
-        options.onEvent(said.event);
-        return true;
-    };
-    const { app, run, command: task } = request;
-    for (;;) {
-        const left = options.deadline - (performance.now() - started);
-        if (left <= 0)
-            throw overdue(host);
-        try {
-            const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
-            const last = await converse(host, program, { silence: SILENCE, deadline: left }, onLine);
-            if (result)
-                return result;
-            if (last?.kind === 'died')
-                throw new Failure(onHost(host, last.problem), 'unknown');
-        }
-        catch (error) {
-            // The result came before the connection went: nothing is unknown.
-            if (result)
-                return result;
-            if (!(error instanceof SshError) || !isWorthRetrying(error))
-                throw asFailure(error, 'unknown');
-            if (performance.now() - heard > fleet.reconnectFor)
-                throw asFailure(error, 'unknown');
-            options.onLost(error);
-        }
-        await pause(250);
-    }
-}
-function overdue(host) {
-    return new Failure({
-        message: `${host.prefix}the run did not end within its time`,
-        next: 'It may still go on there. Run the job again: it waits for the other run, and looks at what it left.',
-    }, 'unknown');
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/inspect-fleet.js
-
-
-
-
-/** Milliseconds; the look asks the git remote too. */
-const LOOK_DEADLINE = 120_000;
-/** Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. */
-async function inspectFleet(tools, settings) {
-    const { fleet } = tools;
-    if (!fleet || !settings.vps)
-        return [];
-    const vpsRun = settings;
-    const sha = settings.vps.ref === undefined
-        ? undefined
-        : await exactCommit(settings.vps.ref, settings.workingDirectory);
-    const look = async (host) => {
-        try {
-            const request = inspectRequest(vpsRun, sha);
-            const answer = await worker_client_ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
-            if (answer.kind === 'host')
-                return { host: host.position, facts: answer.facts };
-            throw new Failure({ message: `${host.prefix}the worker answered something else` });
-        }
-        catch (error) {
-            if (tools.signal.aborted)
-                throw error;
-            return { host: host.position, problem: problemsOf(error)[0] };
-        }
-    };
-    return Promise.all(fleet.hosts.map(look));
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/shell.js
-/** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
-function quote(word) {
-    if (word.includes('\0'))
-        throw new Error('a NUL byte cannot be part of a shell word');
-    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
-        return word;
-    return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-/** A command line from its words, each quoted. */
-function commandLine(...words) {
-    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/store.js
-
-
-
-
-/**
- * A file on a server, written from a stream: folder 0700, file 0600, under another name until it is complete.
- * Names must sort by time, because the oldest are removed.
- */
-function openStore(host, folder, name, { keep, signal }) {
-    const path = `${folder}/${name}`;
-    const part = quote(`${path}.part`);
-    const run = async (script, stdin) => {
-        const command = `sh -c ${quote(script)}`;
-        const result = await host
-            .exec(command, { signal, ...(stdin ? { stdin } : {}) })
-            .catch((error) => {
-            throw asFailure(error);
-        });
-        if (result.code !== 0)
-            throw new Failure(exitProblem(host.name, result));
-    };
-    return {
-        path,
-        async write(content) {
-            let bytes = 0;
-            content.on('data', (chunk) => {
-                bytes += chunk.length;
-            });
-            content.pause();
-            await run(`umask 077 && mkdir -p -- ${quote(folder)} && cat > ${part}`, content);
-            return bytes;
-        },
-        keep: () => run(`cd -- ${quote(folder)} && mv -- ${part} ${quote(path)} && ls -1 | grep -E '^[0-9]{8}T[0-9]{6}Z-.*\\.dump$' | sort -r | tail -n +${keep + 1} | while IFS= read -r old; do rm -f -- "$old"; done`),
-        discard: () => run(`rm -f -- ${part}`),
-    };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/backup.js
-
-
-
-
-
-
-
-
-
-
-
-/** Makes a backup before the first write. Any failure here stops the deploy with nothing changed. */
-async function backup(tools, settings) {
-    const wanted = settings.database;
-    return runPhase('backup', tools.log, wanted?.backup, async (record) => {
-        if (!tools.database || !wanted)
-            throw new Failure({ message: 'there is no database to back up' });
-        if (wanted.connection.kind === 'management-api') {
-            const { connection } = wanted;
-            const name = restorePointName(settings.run.id);
-            await record.step('restore point', () => makeRestorePoint(connection, name, tools.signal, () => tools.log({ kind: 'progress', text: `waiting for the restore point ${name}` })));
-            record.facts.backupPath = `restore-point:${name}`;
-            record.summarise(`The project can be restored to the point ${name}.`);
-            return;
-        }
-        const order = await record.step('find a pg_dump that fits the server', () => prepareDump(tools, wanted), ({ pgDump }) => `${pgDump.path}, version ${pgDump.major}`);
-        const store = await openBackupStore(tools, settings, wanted);
-        const bytes = await dump(record, order, store);
-        record.facts.backupPath = store.path;
-        record.summarise(`Backup of ${formatBytes(bytes)} in ${store.path}.`);
-        if (wanted.backupTo === 'runner')
-            tools.log({
-                kind: 'notice',
-                problem: {
-                    message: 'the backup lies on the runner and is lost with the job',
-                    next: 'Keep it with actions/upload-artifact (path: the output backup-path), or use backup-to: vps.',
-                },
-            });
-    });
-}
-async function prepareDump(tools, wanted) {
-    const { database, signal } = tools;
-    if (!database || wanted.connection.kind !== 'url')
-        throw new Error('a dump needs a database URL');
-    const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major`, {
-        deadline: 30_000,
-        signal,
-    });
-    if (database.transport === 'transaction-pooler')
-        throw new Failure({
-            message: 'a backup cannot be made through a transaction pooler: pg_dump needs one session',
-            next: 'Give the session pooler or direct URL in database-url (port 5432), or say backup: off.',
-        });
-    const chosen = choosePgDump(await findPgDumps(), Number(results.at(-1)?.rows[0]?.major));
-    if ('message' in chosen)
-        throw new Failure(chosen);
-    const { address, caCertificate } = wanted.connection;
-    const what = wanted.backup === 'full' ? 'full' : 'schema';
-    return { pgDump: chosen, address, caCertificate, what, lockTimeout: wanted.lockTimeout, signal };
-}
-async function openBackupStore(tools, settings, wanted) {
-    const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-    const name = `${time}-${settings.run.id.replace(/[^\w-]/g, '')}-${wanted.backup}.dump`;
-    if (wanted.backupTo === 'runner')
-        return runnerStore((0,external_node_path_.join)(process.env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(), 'muva-backups'), name);
-    const [host] = tools.fleet?.hosts ?? [];
-    if (!host || !settings.vps)
-        throw new Failure({ message: 'backup-to is vps, but there is no server' });
-    const [look] = await inspectFleet(tools, settings);
-    if (look?.problem)
-        throw new Failure(look.problem);
-    const folder = look?.facts?.stateFolder;
-    if (folder === undefined)
-        throw new Failure({
-            message: 'the server has no state folder that a backup could be put into',
-            next: 'Make it writable for the login, or use backup-to: runner.',
-        });
-    return openStore(host, `${folder}/backups`, name, {
-        keep: settings.vps.keepReleases,
-        signal: tools.signal,
-    });
-}
-function runnerStore(folder, name) {
-    (0,external_node_fs_.mkdirSync)(folder, { recursive: true, mode: 0o700 });
-    const path = (0,external_node_path_.join)(folder, name);
-    const part = `${path}.part`;
-    return {
-        path,
-        async write(content) {
-            await (0,promises_namespaceObject.pipeline)(content, (0,external_node_fs_.createWriteStream)(part, { mode: 0o600, flags: 'wx' }));
-            return (0,external_node_fs_.statSync)(part).size;
-        },
-        async keep() {
-            (0,external_node_fs_.renameSync)(part, path);
-        },
-        async discard() {
-            (0,external_node_fs_.rmSync)(part, { force: true });
-        },
-    };
-}
-async function dump(record, order, store) {
-    try {
-        return await record.step(order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only', async () => {
-            const bytes = await withDump(order, (output) => store.write(output));
-            await store.keep();
-            return bytes;
-        }, (bytes) => formatBytes(bytes));
-    }
-    catch (error) {
-        await store.discard().catch(() => undefined);
-        throw error;
-    }
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/probe-fleet.js
-
-
-
-/** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
-const AROUND = 30_000;
-/**
- * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
- * With several servers the checks carry the server's position. Writes nothing.
- */
-async function probeFleet(tools, settings) {
-    const { fleet, signal } = tools;
-    if (!fleet || !settings.vps)
-        return [];
-    const request = probeRequest(settings);
-    const deadline = settings.health.deadline + AROUND;
-    const facts = await Promise.all(fleet.hosts.map(async (host) => {
-        const answer = await worker_client_ask(fleet, host, request, { deadline, signal });
-        if (answer.kind !== 'probed')
-            throw new Failure({ message: `${host.prefix}the worker answered something else` });
-        return answer.health.map((fact) => ({ ...fact, from: 'vps', name: host.prefix + fact.name }));
-    }));
-    return facts.flat();
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/verdict.js
-
-/** Checks that say how the database is, not the application. */
-const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' };
-/** Days before the end of a certificate from which on it is warned of; renewal is due at 30. */
-const CERTIFICATE_WARNING_DAYS = 14;
-/**
- * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
- * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
- */
-function verdict_judge(facts, before, options) {
-    const failing = facts.filter((fact) => !fact.ok);
-    const warnings = certificateWarnings(facts);
-    if (failing.length === 0) {
-        const slow = slowest(facts, options.maxLatency);
-        if (slow === undefined)
-            return { verdict: 'ok', healthy: true, problems: [], warnings };
-        return { verdict: 'slow', healthy: true, problems: [], warnings: [slow, ...warnings] };
-    }
-    const fresh = verdict_newlyFailing(before, failing);
-    const blamed = fresh.length > 0 ? fresh : failing;
-    const verdict = blame(facts, blamed);
-    const rest = failing.filter((fact) => !blamed.includes(fact));
-    const problems = [...causeFirst(blamed, verdict), ...rest].map((fact) => problemOf(fact, !fresh.includes(fact)));
-    problems[0] = { ...problems[0], next: nextAction(verdict, options) };
-    return { verdict, healthy: false, problems, warnings };
-}
-function blame(facts, blamed) {
-    // An application that reports its database's trouble is not at fault itself.
-    if (blamed.some(isDatabase))
-        return 'database';
-    const inside = facts.filter((fact) => fact.from === 'vps' && !isDatabase(fact));
-    if (inside.length > 0 && inside.every((fact) => fact.ok))
-        return 'edge';
-    // Where the server was not asked, such faults still lie outside of the application for certain.
-    const outside = blamed.every((fact) => fact.from === 'runner' && fact.fault !== undefined && NEVER_THE_APP.has(fact.fault));
-    return outside ? 'edge' : 'app';
-}
-/** A name that does not resolve, a network without a way there, a certificate that is refused. */
-const NEVER_THE_APP = new Set(['dns', 'route', 'tls']);
-function isDatabase(fact) {
-    return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
-}
-/** With several servers the name carries the server's position. */
-function isAssets(fact) {
-    return fact.name === 'assets' || fact.name.endsWith(' assets');
-}
-function verdict_newlyFailing(before, failing) {
-    const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
-    return failing.filter((fact) => !wasBad.has(keyOf(fact)));
-}
-function keyOf(fact) {
-    return `${fact.from} ${fact.name}`;
-}
-/** The facts that fit the verdict before the others, so that the first problem told is the cause. */
-function causeFirst(facts, verdict) {
-    const fits = (fact) => verdict === 'database'
-        ? isDatabase(fact)
-        : verdict === 'app'
-            ? fact.from === 'vps' && !isAssets(fact)
-            : fact.name === 'certificate';
-    return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
-}
-function problemOf(fact, failedBefore) {
-    const since = failedBefore ? ' (it failed before this run too)' : '';
-    return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
-}
-/** A check's name with the place it was asked from, as steps and problems have it. */
-function placeOf(fact) {
-    return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
-}
-function nextAction(verdict, options) {
-    if (verdict === 'edge')
-        return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
-    if (verdict === 'database')
-        return 'Check that the database is up and reachable, and that the migrations left what the application needs.';
-    return options.appName === undefined
-        ? "Look at the application's own log."
-        : `Look at the application's own log: pm2 logs ${options.appName}`;
-}
-function slowest(facts, maxLatency) {
-    if (maxLatency === undefined)
-        return undefined;
-    const late = facts
-        .filter((fact) => !isAssets(fact) && (fact['latency-ms'] ?? 0) > maxLatency)
-        .sort((a, b) => b['latency-ms'] - a['latency-ms'])[0];
-    if (late === undefined)
-        return undefined;
-    return {
-        message: `${placeOf(late)} is healthy but slow: ${(0,duration/* formatDuration */.a)(late['latency-ms'])}, more than health-max-latency (${(0,duration/* formatDuration */.a)(maxLatency)})`,
-        next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
-    };
-}
-function certificateWarnings(facts) {
-    return facts
-        .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
-        .map((fact) => ({
-        message: `the TLS certificate is ${fact.detail}`,
-        next: 'Renew it, and check that automatic renewal works.',
-    }));
-}
-function daysOf(fact) {
-    return fact['days-left'] ?? Number.POSITIVE_INFINITY;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/poll.js
-
-
-
-/** Milliseconds: the first wait after a bad answer, the longest, between good ones, and once there are enough. */
-const FIRST_WAIT = 100;
-const LONGEST_WAIT = 200;
-const BETWEEN_GOOD = 50;
-const WHILE_OTHERS_FAIL = 1_000;
-/** Tries after which a lasting fault is believed. */
-const LASTING_TRIES = 3;
-/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
-const SHORTEST_TRY = 20;
-/**
- * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
- * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
- * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
- */
-async function poll(checks, options) {
-    const started = performance.now();
-    const remaining = () => options.deadline - (performance.now() - started);
-    const settled = poll_followingController(options.signal);
-    const courses = checks.map(({ name }) => ({
-        name,
-        ok: false,
-        attempts: 0,
-        good: 0,
-        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
-        milliseconds: 0,
-        streak: 0,
-        lasting: 0,
-    }));
-    const enough = (course) => course.streak >= options.successes;
-    const isSettled = (course) => enough(course) || course.lasting >= LASTING_TRIES;
-    async function follow(check, course) {
-        while (remaining() >= SHORTEST_TRY && course.lasting < LASTING_TRIES) {
-            const shortened = remaining() < options.timeout;
-            const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
-            const look = await check.ask({ timeout, signal: settled.signal });
-            note(course, look, shortened);
-            course.milliseconds = performance.now() - started;
-            options.onAttempt?.(course.name, course.attempts, look);
-            if (courses.every(isSettled))
-                return settled.abort();
-            const bad = course.attempts - course.good;
-            const wait = look.ok
-                ? enough(course)
-                    ? WHILE_OTHERS_FAIL
-                    : BETWEEN_GOOD
-                : backoff(bad, FIRST_WAIT, LONGEST_WAIT);
-            await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
-        }
-    }
-    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
-        if (!(error instanceof Cancelled && settled.signal.aborted))
-            throw error;
-    }))).finally(() => settled.abort());
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    return courses.map((course) => finding(course, options.successes));
-}
-/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
-function poll_followingController(signal) {
-    const controller = new AbortController();
-    (0,external_node_events_.setMaxListeners)(0, controller.signal);
-    const follow = () => controller.abort();
-    if (signal?.aborted)
-        follow();
-    signal?.addEventListener('abort', follow, { once: true });
-    controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
-        once: true,
-    });
-    return controller;
-}
-function note(course, look, shortened) {
-    course.attempts += 1;
-    course.good += look.ok ? 1 : 0;
-    course.streak = look.ok ? course.streak + 1 : 0;
-    course.lasting =
-        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
-    // A last try that the deadline cut short says less than the one before it.
-    const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
-    if (!saysLess)
-        course.look = look;
-}
-function finding(course, successes) {
-    const { name, attempts, good, look, milliseconds, streak } = course;
-    const ok = streak >= successes;
-    const base = { name, ok, attempts, good, milliseconds };
-    if (ok || good === 0)
-        return { ...base, look: { ...look, ok } };
-    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
-    const fault = look.fault ?? 'timeout';
-    return {
-        ...base,
-        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
-    };
-}
-
-// EXTERNAL MODULE: external "node:http"
-var external_node_http_ = __nccwpck_require__(7067);
-;// CONCATENATED MODULE: external "node:https"
-const external_node_https_namespaceObject = require("node:https");
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/html.js
-/** Elements whose content is text up to their own end tag, whatever it looks like. */
-const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
-const SPACE = new Set([' ', '\t', '\n', '\r', '\f']);
-/**
- * The start tags of a page in order, found as the HTML standard's tokenizer finds them: comments, declarations and
- * the text of scripts are stepped over, quotes may hold `>`. Never throws, and takes linear time.
- */
-function* startTags(html) {
-    let at = 0;
-    for (;;) {
-        at = html.indexOf('<', at);
-        if (at < 0)
-            return;
-        const next = html[at + 1] ?? '';
-        if (html.startsWith('<!--', at))
-            at = after(html, '-->', at + 4);
-        else if (next === '!' || next === '?' || next === '/')
-            at = after(html, '>', at + 2);
-        else if (isLetter(next)) {
-            const { tag, end } = readTag(html, at + 1);
-            at = end;
-            if (RAW_TEXT.has(tag.name)) {
-                const close = endOfRawText(html, tag.name, end);
-                tag.text = html.slice(end, close);
-                at = close;
-            }
-            yield tag;
-        }
-        else
-            at += 1;
-    }
-}
-function after(html, mark, from) {
-    const found = html.indexOf(mark, from);
-    return found < 0 ? html.length : found + mark.length;
-}
-function readTag(html, start) {
-    let at = start;
-    while (at < html.length && !SPACE.has(html[at]) && html[at] !== '>' && html[at] !== '/')
-        at += 1;
-    const name = html.slice(start, at).toLowerCase();
-    const attributes = new Map();
-    for (;;) {
-        while (at < html.length && (SPACE.has(html[at]) || html[at] === '/'))
-            at += 1;
-        if (at >= html.length)
-            break;
-        if (html[at] === '>') {
-            at += 1;
-            break;
-        }
-        const attribute = readAttribute(html, at);
-        // The first of two attributes of one name counts, as in browsers.
-        if (!attributes.has(attribute.name))
-            attributes.set(attribute.name, attribute.value);
-        at = attribute.end;
-    }
-    return { tag: { name, attributes }, end: at };
-}
-function readAttribute(html, start) {
-    let at = start;
-    // A `=` at the very start belongs to the name, so at least one character is always taken.
-    do
-        at += 1;
-    while (at < html.length && !SPACE.has(html[at]) && !'=/>'.includes(html[at]));
-    const name = html.slice(start, at).toLowerCase();
-    let next = at;
-    while (SPACE.has(html[next] ?? ''))
-        next += 1;
-    if (html[next] !== '=')
-        return { name, value: '', end: at };
-    next += 1;
-    while (SPACE.has(html[next] ?? ''))
-        next += 1;
-    const quote = html[next];
-    if (quote === '"' || quote === "'") {
-        const close = html.indexOf(quote, next + 1);
-        const end = close < 0 ? html.length : close;
-        return { name, value: decode(html.slice(next + 1, end)), end: Math.min(html.length, end + 1) };
-    }
-    let end = next;
-    while (end < html.length && !SPACE.has(html[end]) && html[end] !== '>')
-        end += 1;
-    return { name, value: decode(html.slice(next, end)), end };
-}
-/** The place of the end tag `</name` that closes raw text, or the end of the page. */
-function endOfRawText(html, name, from) {
-    let at = from;
-    for (;;) {
-        at = html.indexOf('</', at);
-        if (at < 0)
-            return html.length;
-        const end = at + 2 + name.length;
-        const follows = html[end];
-        const closes = follows === undefined || SPACE.has(follows) || follows === '>' || follows === '/';
-        if (closes && html.slice(at + 2, end).toLowerCase() === name)
-            return at;
-        at += 2;
-    }
-}
-const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-/** The character references that turn up in URLs; anything else stays as it is. */
-function decode(text) {
-    if (!text.includes('&'))
-        return text;
-    return text.replace(/&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));/g, (whole, ...found) => {
-        const [decimal, hex, name] = found;
-        if (name !== undefined)
-            return ENTITIES[name] ?? whole;
-        const point = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
-        return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
-    });
-}
-function isLetter(character) {
-    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/judge-body.js
-
-/** Words of a status field (or of a short text) that mean trouble; compared in lower case, dashes as blanks. */
-const SICK = new Set(('error|errors|err|fail|failed|failing|failure|fatal|critical|crit|unhealthy|not healthy|sick|bad|broken|' +
-    'down|dead|offline|unavailable|not available|outage|major outage|out of service|not ok|nok|ko|' +
-    'not ready|unready|disconnected|timeout|shutting down|stopped|stopping|starting|maintenance|red').split('|'));
-/** Fields of a JSON answer that say how the application is. */
-const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive', 'result'];
-/** Fields of a JSON answer, and headers, in which applications name their commit. */
-const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|githash|revision|deploysha|buildsha'.split('|'));
-const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-revision', 'x-deploy-sha'];
-/** Titles and first lines of error pages that some proxies and frameworks send with status 200. */
-const ERROR_PAGES = [
-    'internal server error',
-    'bad gateway',
-    'service unavailable',
-    'gateway timeout',
-    'gateway time-out',
-    'application error',
-    'not found',
-    'forbidden',
-    'unauthorized',
-];
-/**
- * Judges an answer that is no redirect. Nothing of its text is repeated in the detail except words from the
- * lists above.
- */
-function judgeAnswer(answer, expected) {
-    const { status, headers } = answer;
-    if (status < 200 || status > 299)
-        return bad('status', `answers ${status}`);
-    const text = answer.body.toString('utf8');
-    const html = isHtml(headers['content-type'], text);
-    // A page is what `/` is for; it says nothing about health in the place of an endpoint.
-    const endpoint = (expected.last && expected.path !== '/') || isApiPath(expected.path);
-    if (html && endpoint)
-        return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
-    const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
-    if (!opinion.ok)
-        return opinion;
-    return expected.last ? judgeVersion(answer, text, expected, opinion) : opinion;
-}
-function bad(fault, detail) {
-    return { ok: false, fault, detail };
-}
-function isApiPath(path) {
-    return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
-}
-/** True for an HTML answer, by its declared type or by how it begins. */
-function isHtml(contentType, text) {
-    const type = (contentType ?? '').split(';')[0].trim().toLowerCase();
-    if (type === 'text/html' || type === 'application/xhtml+xml')
-        return true;
-    const start = text
-        .slice(0, 200)
-        .replace(/^\uFEFF/, '')
-        .trimStart()
-        .toLowerCase();
-    return start.startsWith('<!doctype html') || start.startsWith('<html');
-}
-function judgePage(text, status, path) {
-    for (const tag of startTags(text)) {
-        if (tag.name === 'title' && isErrorTitle(tag.text ?? ''))
-            return bad('body', `answers ${status} with an error page`);
-        // A login form may well be an application's front page, but not what stands behind any other path.
-        if (path !== '/' && tag.name === 'input' && tag.attributes.get('type')?.toLowerCase() === 'password')
-            return bad('body', `answers ${status} with a login page`);
-    }
-    return { ok: true };
-}
-function isErrorTitle(title) {
-    const line = title.trim().toLowerCase();
-    const words = line.replace(/^(error\s*)?[45]\d\d[\s:|,.-]*/, '');
-    return ERROR_PAGES.some((page) => words.startsWith(page)) || (words === '' && line !== '');
-}
-function judgeText(answer, text, status) {
-    const type = (answer.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
-    const declared = type === 'application/json' || type.endsWith('+json');
-    const start = text.trimStart()[0];
-    if (declared || start === '{' || start === '[') {
-        const parsed = parseJson(text);
-        if (parsed !== undefined) {
-            const complaint = judgeJson(parsed.value);
-            return complaint === undefined ? { ok: true } : bad('body', `answers ${status}, but ${complaint}`);
-        }
-        if (declared)
-            return bad('body', answer.whole
-                ? `answers ${status} with JSON that cannot be read`
-                : `answers ${status} with JSON longer than ${answer.body.length} bytes`);
-    }
-    const line = text.trim().slice(0, 80).split(/\r?\n/)[0];
-    const word = normal(line.split(/[:.,;!]/)[0]);
-    if (SICK.has(word) || isErrorTitle(line))
-        return bad('body', `answers ${status} with an error text`);
-    return { ok: true };
-}
-function parseJson(text) {
-    try {
-        return { value: JSON.parse(text.replace(/^\uFEFF/, '')) };
-    }
-    catch {
-        return undefined;
-    }
-}
-/** What a JSON health answer complains of, or undefined. Its own overall word counts; without one, its parts do. */
-function judgeJson(value) {
-    if (!isRecord(value))
-        return undefined;
-    const own = fieldsComplaint(value);
-    if (own.complaint !== undefined || own.decided)
-        return own.complaint;
-    for (const part of Object.values(value)) {
-        if (!isRecord(part))
-            continue;
-        for (const inner of [part, ...Object.values(part).filter(isRecord)]) {
-            const { complaint } = fieldsComplaint(inner);
-            if (complaint !== undefined)
-                return `a part of it says so: ${complaint}`;
-        }
-    }
-    return undefined;
-}
-function fieldsComplaint(record) {
-    let decided = false;
-    for (const [key, value] of Object.entries(record)) {
-        const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
-        if (field !== undefined) {
-            if (value === false)
-                return { complaint: `its field "${field}" is false`, decided: true };
-            if (typeof value === 'number' && value >= 400)
-                return { complaint: `its field "${field}" is ${value}`, decided: true };
-            if (typeof value === 'string') {
-                const word = normal(value);
-                if (SICK.has(word))
-                    return { complaint: `its field "${field}" says "${word}"`, decided: true };
-            }
-            if (typeof value !== 'object')
-                decided = true;
-        }
-        if (/^(error|errors)$/i.test(key) && isTold(value))
-            return { complaint: `it holds an "${key.toLowerCase()}"`, decided: true };
-        if (/^status_?code$/i.test(key) && typeof value === 'number' && value >= 400)
-            return { complaint: `its status code is ${value}`, decided: true };
-    }
-    return { decided };
-}
-/** True for an error field that tells of an error: not null, false, 0, '', [] or {}. */
-function isTold(value) {
-    if (Array.isArray(value))
-        return value.length > 0;
-    if (isRecord(value))
-        return Object.keys(value).length > 0;
-    return typeof value === 'string' ? !['', 'none', 'null', 'no'].includes(normal(value)) : Boolean(value);
-}
-function judgeVersion(answer, text, expected, opinion) {
-    const headers = Object.values(answer.headers).flat();
-    const holds = (wanted) => text.includes(wanted) || headers.some((value) => value?.includes(wanted));
-    if (expected.expectVersion !== undefined && !holds(expected.expectVersion))
-        return bad('version', `answers ${answer.status}, but not as the expected version`);
-    if (expected.expectSha !== undefined) {
-        const named = namedCommits(answer, text);
-        const wanted = expected.expectSha.toLowerCase();
-        if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha) || sha.startsWith(wanted)))
-            return bad('version', `answers ${answer.status}, but as commit ${named[0].slice(0, 7)} instead of ${wanted.slice(0, 7)}`);
-    }
-    return opinion;
-}
-/** Commits (7 to 40 hex digits, lower case) that an answer names as its own. */
-function namedCommits(answer, text) {
-    const candidates = COMMIT_HEADERS.map((name) => answer.headers[name]);
-    const parsed = parseJson(text);
-    if (parsed !== undefined && isRecord(parsed.value)) {
-        for (const [key, value] of Object.entries(parsed.value)) {
-            if (COMMIT_FIELDS.has(key.toLowerCase().replace(/[_-]/g, '')))
-                candidates.push(value);
-        }
-    }
-    return candidates
-        .filter((value) => typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value))
-        .map((sha) => sha.toLowerCase());
-}
-function normal(text) {
-    return text
-        .trim()
-        .toLowerCase()
-        .replace(/[-_\s]+/g, ' ');
-}
-function isRecord(value) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/loopback.js
-/** True for names and addresses of the machine itself, also bracketed as in a URL. */
-function isLoopback(host) {
-    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-    return (name === 'localhost' ||
-        name.endsWith('.localhost') ||
-        name === '::1' ||
-        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/assets.js
-
-
-
-/** Scripts and styles of one page that are asked for at most. */
-const MOST_ASSETS = 200;
-/**
- * The scripts and styles that a page links to on its own origin, once each, in order: `<script src>`, style sheets,
- * module preloads and preloaded scripts and styles. Those of other origins (a CDN) are not ours to judge.
- * `knownAs` is the public origin of an application that is asked on loopback.
- */
-function assetUrls(html, page, knownAs) {
-    const found = new Map();
-    let base = page;
-    let baseSeen = false;
-    for (const { name, attributes } of startTags(html)) {
-        if (name === 'base' && !baseSeen && attributes.has('href')) {
-            base = resolve(attributes.get('href'), page) ?? page;
-            baseSeen = true;
-        }
-        const link = name === 'script' ? scriptSource(attributes) : name === 'link' ? linkTarget(attributes) : '';
-        const url = link.trim() === '' ? undefined : resolve(link.trim(), base);
-        if (url === undefined || !isSameOrigin(url, page, knownAs))
-            continue;
-        url.hash = '';
-        found.set(url.href, url);
-    }
-    return [...found.values()];
-}
-function scriptSource(attributes) {
-    return attributes.get('src') ?? '';
-}
-function linkTarget(attributes) {
-    const rel = (attributes.get('rel') ?? '').toLowerCase().split(/\s+/);
-    const as = (attributes.get('as') ?? '').toLowerCase();
-    const wanted = rel.includes('stylesheet') ||
-        rel.includes('modulepreload') ||
-        (rel.includes('preload') && (as === 'script' || as === 'style'));
-    return wanted ? (attributes.get('href') ?? '') : '';
-}
-function resolve(link, base) {
-    try {
-        return new URL(link, base);
-    }
-    catch {
-        return undefined;
-    }
-}
-function isSameOrigin(url, page, knownAs) {
-    if (url.origin === page.origin)
-        return true;
-    // On loopback an application may name itself by another name; it is asked at the address of the page.
-    const ownName = isLoopback(page.hostname) && isLoopback(url.hostname) && url.port === page.port;
-    if (!ownName && url.origin !== knownAs)
-        return false;
-    url.protocol = page.protocol;
-    url.host = page.host;
-    return true;
-}
-/** Why an asset is bad, or undefined: anything but 200 is, and so is a page in the place of a script. */
-function judgeAsset(answer) {
-    if (answer.status !== 200)
-        return `answers ${answer.status}`;
-    if (isHtml(answer.headers['content-type'], ''))
-        return 'answers with an HTML page';
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/redirects.js
-
-/** Redirects of the root page that are followed at most. */
-const MOST_REDIRECTS = 3;
-/** Path segments behind which an application asks who you are, instead of showing that it works. */
-const LOGIN_SEGMENTS = new Set([
-    'login',
-    'log-in',
-    'log_in',
-    'signin',
-    'sign-in',
-    'sign_in',
-    'auth',
-    'sso',
-    'oauth',
-    'oauth2',
-    'saml',
-    'wp-login',
-]);
-/** True where a path leads to a login page: `/login`, `/en/sign-in`, `/wp-login.php`, `/api/auth/signin`. */
-function isLoginPath(path) {
-    return path
-        .toLowerCase()
-        .split('/')
-        .some((segment) => LOGIN_SEGMENTS.has(segment.split('.')[0]));
-}
-/**
- * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
- * most three, never to a login page and never in a circle. On loopback the application may name itself by another
- * loopback name, by https, or by its public origin (`known as`): such a redirect is followed on the address asked.
- */
-function decideRedirect(from, location, visited, root, knownAs) {
-    if (location === undefined)
-        return { refuse: 'redirects without saying where to' };
-    const to = redirects_resolve(location, from);
-    if (to === undefined)
-        return { refuse: 'redirects to something that is not a URL' };
-    if (to.origin === knownAs || isLoopbackItself(from, to)) {
-        to.protocol = from.protocol;
-        to.host = from.host;
-    }
-    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
-    if (to.origin !== from.origin) {
-        return {
-            refuse: to.hostname === from.hostname && to.protocol !== from.protocol
-                ? `redirects to ${to.protocol}//; give health-url so`
-                : 'redirects to another origin',
-        };
-    }
-    if (!root)
-        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
-    if (isLoginPath(to.pathname))
-        return { refuse: `redirects to a login page, ${to.pathname}` };
-    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
-        return { refuse: 'redirects in a circle' };
-    if (visited.length >= MOST_REDIRECTS)
-        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
-    return { follow: to };
-}
-/**
- * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
- * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
- */
-function publicOrigin(from, location) {
-    if (location === undefined || !isLoopback(from.hostname))
-        return undefined;
-    const to = redirects_resolve(location, from);
-    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
-        return undefined;
-    const samePath = to.pathname === from.pathname && to.search === from.search;
-    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
-}
-function redirects_resolve(location, from) {
-    try {
-        return new URL(location, from);
-    }
-    catch {
-        return undefined;
-    }
-}
-function isLoopbackItself(from, to) {
-    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
-}
-function withoutFragment(url) {
-    return url.origin + url.pathname + url.search;
-}
-
-// EXTERNAL MODULE: external "node:tls"
-var external_node_tls_ = __nccwpck_require__(1692);
-// EXTERNAL MODULE: external "node:zlib"
-var external_node_zlib_ = __nccwpck_require__(8522);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/request-words.js
-
-/** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
-function certificateWords(code, days) {
-    if (days !== undefined && days < 0) {
-        const ago = -days === 1 ? 'less than a day ago' : `${-days - 1} ${-days === 2 ? 'day' : 'days'} ago`;
-        return `the TLS certificate expired ${ago}`;
-    }
-    if (code === 'CERT_NOT_YET_VALID')
-        return 'the TLS certificate is not valid yet';
-    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-        return 'the TLS certificate is for another name';
-    return `the TLS certificate is not trusted (${code})`;
-}
-/** What had been reached when the time was over. */
-function timeoutWords(part, timeout) {
-    const within = `within ${(0,duration/* formatDuration */.a)(timeout)}`;
-    const words = {
-        dns: `the name was not resolved ${within}`,
-        connect: `no connection ${within}`,
-        tls: `connected, but the TLS handshake did not end ${within}`,
-        'first-byte': `connected, but no answer ${within}`,
-        body: `the answer began, but was not complete ${within}`,
-    };
-    return words[part];
-}
-/** What a system error code means on that part of the way. */
-function connectionWords(code, part) {
-    const told = code === undefined ? '' : ` (${code})`;
-    if (code === 'ENOTFOUND' || code === 'ENODATA')
-        return { fault: 'dns', words: `the name does not resolve${told}` };
-    if (code?.startsWith('EAI_'))
-        return { fault: 'dns', words: `the name server did not answer${told}` };
-    if (code === 'ECONNREFUSED')
-        return { fault: 'connect', words: `connection refused${told}` };
-    if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL')
-        return { fault: 'route', words: `no route to the address from this machine${told}` };
-    if (part === 'dns' || part === 'connect')
-        return { fault: 'connect', words: `no connection${told}` };
-    if (part === 'tls')
-        return { fault: 'tls', words: `the TLS handshake failed${told}` };
-    if (code?.startsWith('HPE_'))
-        return { fault: 'cut', words: `the answer is not HTTP${told}` };
-    return part === 'body'
-        ? { fault: 'cut', words: `the answer was cut off${told}` }
-        : { fault: 'cut', words: `the connection was closed without an answer${told}` };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/request.js
-
-
-
-
-
-
-const DAY = 86_400_000;
-/** No usable answer: the message says why in words for a person, without any text from the server. */
-class NoAnswer extends Error {
-    fault;
-    timings;
-    code;
-    certificateDays;
-    constructor(message, about) {
-        super(message);
-        this.name = 'NoAnswer';
-        this.fault = about.fault;
-        this.timings = about.timings;
-        this.code = about.code;
-        this.certificateDays = about.days;
-    }
-}
-function startJourney() {
-    const started = performance.now();
-    const order = ['dns', 'connect', 'tls', 'first-byte', 'body'];
-    let last = started;
-    const journey = {
-        part: 'dns',
-        timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
-        reached(part) {
-            const now = performance.now();
-            journey.timings[part] = round(now - last);
-            last = now;
-            journey.part = order[order.indexOf(part) + 1];
-        },
-        elapsed: () => round(performance.now() - started),
-    };
-    return journey;
-}
-/**
- * One GET over a connection of its own, so that every part of the way is measured and nothing is reused.
- * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
- * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
- */
-async function get(url, options) {
-    const journey = startJourney();
-    // An address needs no name server.
-    if (isAddress(bareHost(url)))
-        journey.part = 'connect';
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    const socket = request_open(url);
-    let stop = () => { };
-    const stopped = new Promise((_, reject) => {
-        stop = reject;
-    });
-    stopped.catch(() => { });
-    socket.on('error', stop);
-    const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
-    const onAbort = () => stop(new Cancelled());
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-        const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
-        const response = await Promise.race([stopped, request_ask(socket, url, options.headers ?? {})]);
-        journey.reached('first-byte');
-        const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
-        const { body, whole } = request_unpack(read, response.headers['content-encoding'], options.bodyLimit);
-        journey.timings.total = journey.elapsed();
-        return {
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body,
-            whole,
-            timings: journey.timings,
-            ...(certificateDays === undefined ? {} : { certificateDays }),
-        };
-    }
-    catch (error) {
-        journey.timings.total = journey.elapsed();
-        throw explain(error, journey);
-    }
-    finally {
-        clearTimeout(timer);
-        options.signal?.removeEventListener('abort', onAbort);
-        socket.destroy();
-    }
-}
-function request_open(url) {
-    const host = bareHost(url);
-    const secure = url.protocol === 'https:';
-    const target = {
-        host,
-        port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
-        autoSelectFamily: true,
-        autoSelectFamilyAttemptTimeout: 500,
-    };
-    if (!secure)
-        return (0,external_node_net_.connect)(target);
-    // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
-    // anything is sent. This also holds where the environment switches verification off.
-    return (0,external_node_tls_.connect)({
-        ...target,
-        rejectUnauthorized: false,
-        ALPNProtocols: ['http/1.1'],
-        ...(isAddress(host) ? {} : { servername: host }),
-    });
-}
-/** Resolves to the certificate's remaining days (undefined without TLS) once the connection may be used. */
-function connected(socket, url, journey) {
-    return new Promise((resolve, reject) => {
-        socket.once('lookup', () => {
-            if (journey.part === 'dns')
-                journey.reached('dns');
-        });
-        socket.once('connect', () => {
-            journey.reached('connect');
-            if (url.protocol !== 'https:') {
-                journey.part = 'first-byte';
-                resolve(undefined);
-            }
-        });
-        socket.once('secureConnect', () => {
-            journey.reached('tls');
-            const days = certificateDays(socket);
-            if (socket.authorized)
-                resolve(days);
-            else
-                reject(certificateError(socket, days, journey));
-        });
-        socket.once('close', () => reject(new Error('closed')));
-    });
-}
-function certificateDays(socket) {
-    const until = Date.parse(socket.getPeerCertificate().valid_to ?? '');
-    return Number.isNaN(until) ? undefined : Math.floor((until - Date.now()) / DAY);
-}
-function certificateError(socket, days, journey) {
-    const reason = socket.authorizationError;
-    const code = typeof reason === 'string' ? reason : (reason?.code ?? 'unverified');
-    return new NoAnswer(certificateWords(code, days), {
-        fault: 'tls',
-        timings: journey.timings,
-        code,
-        days,
-    });
-}
-function request_ask(socket, url, headers) {
-    return new Promise((resolve, reject) => {
-        const request = (0,external_node_http_.request)({
-            method: 'GET',
-            host: url.hostname,
-            path: url.pathname + url.search,
-            headers: {
-                host: url.host,
-                'user-agent': 'muva-deploy-action',
-                accept: '*/*',
-                'accept-encoding': 'identity',
-                'cache-control': 'no-cache',
-                connection: 'close',
-                ...headers,
-            },
-            createConnection: () => socket,
-        });
-        request.once('response', resolve);
-        request.on('error', reject);
-        request.end();
-    });
-}
-function readBody(response, limit) {
-    return new Promise((resolve, reject) => {
-        const chunks = [];
-        let size = 0;
-        const done = (whole) => resolve({ body: Buffer.concat(chunks).subarray(0, limit), whole });
-        response.on('error', reject);
-        if (limit === 0)
-            return done(false);
-        response.on('data', (chunk) => {
-            chunks.push(chunk);
-            size += chunk.length;
-            if (size > limit)
-                done(false);
-        });
-        response.once('end', () => done(true));
-        response.once('close', () => reject(new Error('closed')));
-    });
-}
-/** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
-function request_unpack(read, encoding, limit) {
-    const unpackers = {
-        gzip: external_node_zlib_.gunzipSync,
-        'x-gzip': external_node_zlib_.gunzipSync,
-        deflate: external_node_zlib_.inflateSync,
-        br: external_node_zlib_.brotliDecompressSync,
-    };
-    const unpacker = unpackers[(encoding ?? '').trim().toLowerCase()];
-    if (unpacker === undefined || read.body.length === 0)
-        return read;
-    try {
-        return { body: unpacker(read.body, { maxOutputLength: limit }), whole: read.whole };
-    }
-    catch {
-        return { body: read.body, whole: false };
-    }
-}
-function timeoutError(journey, timeout) {
-    return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
-}
-/** Any error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
-function explain(error, journey) {
-    if (error instanceof NoAnswer || error instanceof Cancelled)
-        return error;
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-    const { fault, words } = connectionWords(code, journey.part);
-    return new NoAnswer(words, { fault, timings: journey.timings, code });
-}
-/** The host without the brackets of an IPv6 address. */
-function bareHost(url) {
-    return url.hostname.replace(/^\[|\]$/g, '');
-}
-function isAddress(host) {
-    return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
-}
-function round(milliseconds) {
-    return Math.round(milliseconds * 10) / 10;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/checks.js
-
-
-
-
-/** Bytes of a page or health answer that are read. */
-const BODY_LIMIT = 1_048_576;
-/** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
-const PACE = { tooMany: 2_000, assets: 1_000 };
-/** Assets asked for at a time. */
-const ASSETS_AT_A_TIME = 8;
-/** The checks of one vantage point: each path by its name, and the assets of the root page. */
-function checks_checksOf(target, health) {
-    const last = health.paths[health.paths.length - 1];
-    const checks = health.paths.map((path) => ({
-        name: path,
-        ask: (ask) => askPath(target, path, path === last, health, ask),
-    }));
-    if (health.checkAssets && health.paths.includes('/'))
-        checks.push({ name: 'assets', ask: (ask) => askAssets(target, ask) });
-    return checks;
-}
-async function askPath(target, path, last, health, ask) {
-    return looking(async () => {
-        const page = await getPage(target, path, ask);
-        const { answer } = page;
-        const seen = {
-            status: answer.status,
-            timings: answer.timings,
-            ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
-            ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
-        };
-        if (page.refused !== undefined)
-            return { ok: false, fault: 'redirect', detail: page.refused, ...seen };
-        return { ...judgeAnswer(answer, { ...health, path, last }), ...seen };
-    });
-}
-/** Runs one try; no answer becomes a look that says why. */
-async function looking(work) {
-    try {
-        return await work();
-    }
-    catch (error) {
-        if (!(error instanceof NoAnswer))
-            throw error;
-        return {
-            ok: false,
-            status: null,
-            fault: error.fault,
-            detail: error.message,
-            timings: error.timings,
-            ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
-                ? { lasting: 'likely' }
-                : {}),
-            ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
-        };
-    }
-}
-/**
- * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked once more as its proxy would ask.
- */
-async function getPage(target, path, ask) {
-    let url = new URL(target.baseUrl + path);
-    let behindProxy;
-    const visited = [];
-    for (;;) {
-        const answer = await get(url, {
-            timeout: ask.timeout(),
-            bodyLimit: BODY_LIMIT,
-            signal: ask.signal,
-            headers: proxyHeaders(behindProxy),
-        });
-        if (![301, 302, 303, 307, 308].includes(answer.status))
-            return { url, answer, behindProxy };
-        const { location } = answer.headers;
-        if (target.from === 'vps' && behindProxy === undefined) {
-            behindProxy = publicOrigin(url, location);
-            if (behindProxy !== undefined)
-                continue;
-        }
-        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
-        if ('refuse' in decision)
-            return { url, answer, refused: `answers ${answer.status} and ${decision.refuse}` };
-        visited.push(withoutFragment(url));
-        url = decision.follow;
-    }
-}
-function proxyHeaders(origin) {
-    if (origin === undefined)
-        return {};
-    return {
-        host: origin.host,
-        'x-forwarded-host': origin.host,
-        'x-forwarded-proto': origin.protocol.slice(0, -1),
-    };
-}
-async function askAssets(target, ask) {
-    return looking(async () => {
-        const started = performance.now();
-        const page = await getPage(target, '/', ask);
-        const text = page.answer.body.toString('utf8');
-        if (page.refused !== undefined || page.answer.status !== 200)
-            return { ok: false, status: null, fault: 'assets', detail: 'the root page did not answer 200' };
-        if (!isHtml(page.answer.headers['content-type'], text))
-            return { ok: true, status: null, detail: 'the root page is no HTML page' };
-        const all = assetUrls(text, page.url, page.behindProxy?.origin);
-        const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
-        const timings = { ...page.answer.timings, total: performance.now() - started };
-        const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
-        if (bad.length === 0)
-            return {
-                ok: true,
-                status: 200,
-                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${more}`,
-                timings,
-            };
-        const first = bad[0];
-        return {
-            ok: false,
-            status: first.status,
-            fault: 'assets',
-            pace: PACE.assets,
-            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${more}`,
-            timings,
-        };
-    });
-}
-async function badAssets(urls, headers, ask) {
-    const bad = [];
-    let next = 0;
-    async function work() {
-        for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
-            try {
-                const answer = await get(url, {
-                    timeout: ask.timeout(),
-                    bodyLimit: 0,
-                    headers,
-                    signal: ask.signal,
-                });
-                const why = judgeAsset(answer);
-                if (why !== undefined)
-                    bad.push({ url, status: answer.status, why });
-            }
-            catch (error) {
-                if (!(error instanceof NoAnswer))
-                    throw error;
-                bad.push({ url, status: null, why: error.message });
-            }
-        }
-    }
-    await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
-    return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/web/probe.js
-
-
-
-
-/**
- * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
- * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
- * @throws Cancelled when the signal fires; an application that is not healthy is no error.
- */
-async function checkHealth(target, health, options = {}) {
-    const findings = await poll(checks_checksOf(target, health), {
-        timeout: health.timeout,
-        deadline: health.deadline,
-        successes: health.successes,
-        ...(options.signal ? { signal: options.signal } : {}),
-        ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
-    });
-    return factsOf(target, findings);
-}
-/** One try of every check, in parallel; takes at most `health.timeout` for each request and `health.deadline` in all. */
-async function probeOnce(target, health, options = {}) {
-    const started = performance.now();
-    const controller = followingController(options.signal);
-    const { signal } = controller;
-    const timeout = () => Math.max(1, Math.min(health.timeout, health.deadline - (performance.now() - started)));
-    const findings = await Promise.all(checksOf(target, health).map(async (check) => {
-        const look = await check.ask({ timeout, signal });
-        const milliseconds = performance.now() - started;
-        return { name: check.name, ok: look.ok, attempts: 1, good: look.ok ? 1 : 0, look, milliseconds };
-    })).finally(() => controller.abort());
-    return factsOf(target, findings);
-}
-/** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
-const LIGHT = {
-    agent: false,
-    autoSelectFamily: true,
-    headers: { 'user-agent': 'muva-deploy-action' },
-};
-/**
- * True where the URL answers at all (any status below 500) within `timeout` milliseconds. Very light: nothing is
- * judged and no body is read, so that it can be asked many times a second during a cutover. Never rejects.
- */
-function answers(url, timeout) {
-    return new Promise((resolve) => {
-        const send = url.startsWith('https:') ? httpsRequest : httpRequest;
-        const request = send(url, LIGHT);
-        const done = (answer) => {
-            clearTimeout(timer);
-            request.destroy();
-            resolve(answer);
-        };
-        const timer = setTimeout(() => done(false), timeout);
-        request.on('error', () => done(false));
-        request.once('response', (response) => done((response.statusCode ?? 500) < 500));
-        request.end();
-    });
-}
-function factsOf(target, findings) {
-    const facts = findings.map((finding) => factOf(target.from, finding));
-    const seen = findings.find(({ look }) => look.certificateDays !== undefined);
-    if (seen === undefined || !target.baseUrl.startsWith('https:'))
-        return facts;
-    const days = seen.look.certificateDays;
-    const ok = seen.look.fault !== 'tls';
-    return [
-        ...facts,
-        {
-            name: 'certificate',
-            from: target.from,
-            ok,
-            status: null,
-            'latency-ms': null,
-            attempts: seen.attempts,
-            'days-left': days,
-            detail: ok ? `valid for ${days} more ${days === 1 ? 'day' : 'days'}` : (seen.look.detail ?? 'refused'),
-            ...(ok ? {} : { fault: 'tls' }),
-        },
-    ];
-}
-/** One check's outcome as a fact of the report. */
-function factOf(from, { name, ok, attempts, look }) {
-    return {
-        name,
-        from,
-        ok,
-        status: look.status,
-        'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
-        attempts,
-        ...(look.detail === undefined ? {} : { detail: look.detail }),
-        ...(look.timings === undefined ? {} : { timings: look.timings }),
-        ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
-    };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/health-checks.js
-
-
-
-
-
-
-
-/** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
-function vantagePoints(tools, settings, probeFleet) {
-    const { url, from, rest } = settings.health;
-    return {
-        ...(tools.database ? { database: tools.database } : {}),
-        ...(rest ? { rest } : {}),
-        ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
-        ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
-    };
-}
-/** Milliseconds between two words about what is still being waited for. */
-const PROGRESS_EVERY = 10_000;
-/**
- * Polls everything there is to ask in parallel. Facts come in a fixed order: database, public URL, servers.
- * Where the servers cannot be reached over SSH, the others still count and a warning says so.
- */
-async function askEverything(tools, settings, points, expectSha) {
-    const started = performance.now();
-    const { health } = settings;
-    const settledAfter = new Map();
-    const waiting = new Map();
-    const told = (from) => (name, attempt, look) => {
-        const place = placeOf({ name, from });
-        if (!look.ok || waiting.has(place) || attempt === 1)
-            settledAfter.set(place, performance.now() - started);
-        if (look.ok)
-            waiting.delete(place);
-        else
-            waiting.set(place, `${place} ${look.detail ?? 'is not healthy'} (try ${attempt})`);
-    };
-    const timer = setInterval(() => {
-        const after = (0,duration/* formatDuration */.a)(performance.now() - started);
-        for (const text of waiting.values())
-            tools.log({ kind: 'progress', text: `waiting for health, ${after}: ${text}` });
-    }, PROGRESS_EVERY);
-    timer.unref();
-    const onAttempt = told('runner');
-    const { signal } = tools;
-    try {
-        const [data, outside, inside] = await Promise.all([
-            poll(dataChecks(points), { ...health, signal, onAttempt }),
-            points.outside === undefined
-                ? []
-                : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...(expectSha === undefined ? {} : { expectSha }) }, { signal, onAttempt }),
-            points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
-        ]);
-        const now = performance.now() - started;
-        for (const fact of inside)
-            settledAfter.set(placeOf(fact), now);
-        return {
-            facts: [...data.map((finding) => factOf('runner', finding)), ...outside, ...inside],
-            settledAfter,
-        };
-    }
-    finally {
-        clearInterval(timer);
-    }
-}
-async function askInside(tools, settings, probeFleet, points) {
-    try {
-        return await probeFleet(tools, settings);
-    }
-    catch (error) {
-        if (error instanceof Cancelled || points.outside === undefined)
-            throw error;
-        const [problem] = problemsOf(error);
-        tools.log({
-            kind: 'warning',
-            problem: {
-                ...problem,
-                message: `the application could not be asked on the server: ${problem.message}`,
-            },
-        });
-        return [];
-    }
-}
-function dataChecks(points) {
-    const { database, rest } = points;
-    return [
-        ...(database ? [{ name: DATABASE_CHECKS.database, ask: (ask) => askDatabase(database, ask) }] : []),
-        ...(rest ? [{ name: DATABASE_CHECKS.rest, ask: (ask) => askRest(rest, ask) }] : []),
-    ];
-}
-async function askDatabase(database, ask) {
-    const started = performance.now();
-    const look = (rest) => ({
-        ok: false,
-        status: null,
-        timings: { ...NOT_MEASURED, total: performance.now() - started },
-        ...rest,
-    });
-    const timeout = ask.timeout();
-    // A connection is made with patience, longer than one try here may take.
-    const own = poll_followingController(ask.signal);
-    const timer = setTimeout(() => own.abort(), timeout);
-    try {
-        const sending = database.send('select 1', { deadline: timeout, signal: own.signal });
-        await Promise.race([sending, aborted(own.signal)]);
-        return look({ ok: true });
-    }
-    catch (error) {
-        if (ask.signal.aborted)
-            throw new Cancelled();
-        if (own.signal.aborted)
-            return look({ fault: 'timeout', detail: `no answer within ${(0,duration/* formatDuration */.a)(timeout)}` });
-        const [problem] = problemsOf(error);
-        return look({
-            fault: 'query',
-            detail: problem.message,
-            // A wrong password must not be tried again and again: poolers lock the door after a few.
-            ...(isHopeless(error, problem.code) ? { lasting: 'certain' } : {}),
-        });
-    }
-    finally {
-        clearTimeout(timer);
-        own.abort();
-    }
-}
-const NOT_MEASURED = { dns: null, connect: null, tls: null, 'first-byte': null };
-function aborted(signal) {
-    return new Promise((_, reject) => {
-        if (signal.aborted)
-            reject(new Cancelled());
-        signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
-    });
-}
-/** True where the server itself refused, and not for a reason that passes. */
-function isHopeless(error, code) {
-    if (code === '401' || code === '403')
-        return true;
-    const fromServer = code !== undefined && /^[0-9FHPX][0-9A-Z]{4}$/.test(code);
-    return fromServer && !PASSING.has(code) && errorMeaning(error) === 'stop';
-}
-/** SQLSTATEs of a server that is starting, stopping or full. */
-const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
-/** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
-async function askRest(rest, ask) {
-    const key = rest.key.reveal();
-    try {
-        const answer = await get(new URL(rest.url), {
-            timeout: ask.timeout(),
-            bodyLimit: 0,
-            headers: { apikey: key, authorization: `Bearer ${key}` },
-            signal: ask.signal,
-        });
-        const { status, timings } = answer;
-        if (status >= 200 && status <= 299)
-            return { ok: true, status, timings };
-        const refused = status === 401 || status === 403;
-        return {
-            ok: false,
-            status,
-            timings,
-            fault: 'status',
-            detail: refused ? `answers ${status}: the service key is not accepted` : `answers ${status}`,
-            ...(refused ? { lasting: 'likely' } : {}),
-        };
-    }
-    catch (error) {
-        if (!(error instanceof NoAnswer))
-            throw error;
-        return {
-            ok: false,
-            status: null,
-            fault: error.fault,
-            detail: error.message,
-            timings: error.timings,
-            ...(error.code === 'ENOTFOUND' ? { lasting: 'likely' } : {}),
-        };
-    }
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/health.js
-
-
-
-
-
-
-/**
- * Asks the database, the public URL and the servers in parallel until all are healthy or the deadline is reached,
- * and says whose fault it is if not. Writes nothing.
- */
-async function health(tools, settings, options = {}) {
-    const points = vantagePoints(tools, settings, probeFleet);
-    return runPhase('health', tools.log, describePoints(points, settings.health), async (record) => {
-        if (Object.keys(points).length === 0)
-            throw nothingToAsk(settings.health);
-        const startedAt = Date.now();
-        const { facts, settledAfter } = await askEverything(tools, settings, points, commit(options.expectSha));
-        const judgement = verdict_judge(facts, options.before ?? [], {
-            ...settings.health,
-            ...(settings.vps ? { appName: settings.vps.appName } : {}),
-        });
-        record.facts.health = facts;
-        record.facts.healthy = judgement.healthy;
-        record.facts.verdict = judgement.verdict;
-        const took = Date.now() - startedAt;
-        for (const fact of facts) {
-            record.add({
-                name: placeOf(fact),
-                outcome: fact.ok ? 'passed' : 'failed',
-                startedAt,
-                milliseconds: Math.round(settledAfter.get(placeOf(fact)) ?? took),
-                detail: describeFact(fact),
-            });
-        }
-        for (const problem of judgement.warnings)
-            tools.log({ kind: 'warning', problem });
-        const { verdict } = judgement;
-        if (!judgement.healthy) {
-            record.summarise(`health failed after ${(0,duration/* formatDuration */.a)(took)}, verdict ${verdict}.`);
-            throw new Failure(judgement.problems);
-        }
-        const checks = `${facts.length} ${facts.length === 1 ? 'check' : 'checks'}`;
-        record.summarise(`healthy after ${(0,duration/* formatDuration */.a)(took)}: ${checks} passed, verdict ${verdict}, ${settings.health.successes} good answers in a row each.`);
-    });
-}
-/** Milliseconds that the look before a deploy may take: for the checks, and for reaching the servers as well. */
-const BASELINE = { checks: 3_000, servers: 8_000 };
-/**
- * One quick look before anything is changed, so that what is broken already is not blamed on this run. One good
- * answer within three seconds is enough, so that a hiccup now does not excuse a fault later. The expected version
- * is not asked for, because the old one still serves. Servers that give no answer in time count as not asked.
- * Never fails.
- */
-async function healthBaseline(tools, settings) {
-    const { expectVersion: _notYet, ...health } = settings.health;
-    const quick = {
-        ...settings,
-        health: {
-            ...health,
-            successes: 1,
-            timeout: Math.min(health.timeout, BASELINE.checks),
-            deadline: Math.min(health.deadline, BASELINE.checks),
-        },
-    };
-    const quiet = { ...tools, log: () => { } };
-    const { inside, ...near } = vantagePoints(tools, quick, probeFleet);
-    const [here, servers] = await Promise.all([
-        askEverything(quiet, quick, near).then(({ facts }) => facts),
-        inside === undefined ? [] : inTime(inside(quiet, quick)),
-    ]).catch(() => [[], []]);
-    return [...here, ...servers];
-}
-/** The facts, or none where they do not come in time or the servers cannot be asked. */
-async function inTime(asking) {
-    let timer;
-    const late = new Promise((resolve) => {
-        timer = setTimeout(() => resolve([]), BASELINE.servers);
-    });
-    try {
-        return await Promise.race([asking.catch(() => []), late]);
-    }
-    finally {
-        clearTimeout(timer);
-    }
-}
-function commit(ref) {
-    return ref !== undefined && /^[0-9a-f]{7,40}$/i.test(ref) ? ref : undefined;
-}
-function nothingToAsk(health) {
-    return new Failure({
-        message: health.from === 'vps'
-            ? 'there is nothing to ask: health-from is vps, and no server is given'
-            : 'there is nothing to ask: no database, no health-url and no server is given',
-        next: 'Set health-url, or list health in skip.',
-    });
-}
-function describePoints(points, health) {
-    const places = [
-        ...(points.database ? ['the database'] : []),
-        ...(points.rest ? ["Supabase's REST endpoint"] : []),
-        ...(points.outside === undefined ? [] : ['the public URL']),
-        ...(points.inside ? ['the server'] : []),
-    ];
-    return `asking ${places.join(', ') || 'nothing'} for at most ${(0,duration/* formatDuration */.a)(health.deadline)}`;
-}
-/** `200 in 38 ms (dns 2, connect 3, tls 12, first byte 20), 2 tries`, with the reason where it is not ok. */
-function describeFact(fact) {
-    const latency = fact['latency-ms'];
-    const answer = [
-        ...(fact.status === null || fact.detail !== undefined ? [] : [String(fact.status)]),
-        ...(latency === null ? [] : [`in ${(0,duration/* formatDuration */.a)(latency)}${partsOf(fact.timings)}`]),
-    ].join(' ');
-    const tries = `${fact.attempts} ${fact.attempts === 1 ? 'try' : 'tries'}`;
-    return [fact.detail, answer, fact.name === 'certificate' ? '' : tries].filter(Boolean).join(', ');
-}
-function partsOf(timings) {
-    if (timings === undefined)
-        return '';
-    const parts = ['dns', 'connect', 'tls', 'first-byte']
-        .filter((part) => timings[part] !== null)
-        .map((part) => `${part.replace('-', ' ')} ${Math.round(timings[part])}`);
-    return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/bookmark.js
-
-/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
-const HISTORY_SCHEMA = 'supabase_migrations';
-const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
-/** One row per workflow run that changed the database. */
-const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
-/** One row per migration that this action applied. */
-const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
-/**
- * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
- * lock; where the session is known, its end frees the lease at once.
- */
-const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
-/** How far a file got whose statements cannot all run in one transaction. */
-const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
-/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
-const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
-    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
-/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
-const LOCK_KEY = 1836414561;
-/**
- * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
- * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
- * is there already nothing is written, so that a role which may not create anything gets by.
- */
-const BOOTSTRAP = `
-  if to_regnamespace('${HISTORY_SCHEMA}') is null then
-    create schema ${HISTORY_SCHEMA};
-  end if;
-  if to_regclass('${HISTORY_TABLE}') is null then
-    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
-  end if;
-  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
-      and attname in ('statements', 'name') and not attisdropped) < 2 then
-    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
-  end if;
-  if to_regclass('${RUNS_TABLE}') is null then
-    create table ${RUNS_TABLE} (
-      run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
-      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
-      outcome text,
-      started_at timestamptz not null default now(), finished_at timestamptz);
-    alter table ${RUNS_TABLE} enable row level security;
-  end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is null then
-    create table ${MIGRATIONS_TABLE} (
-      version text primary key, run_id text not null, position int not null, name text, checksum text,
-      down text, created_objects jsonb, applied_at timestamptz not null default clock_timestamp());
-    alter table ${MIGRATIONS_TABLE} enable row level security;
-  end if;
-  if to_regclass('${LEASE_TABLE}') is null then
-    create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
-      until timestamptz not null, pid int, backend_start timestamptz);
-    alter table ${LEASE_TABLE} enable row level security;
-  end if;
-  if to_regclass('${PARTIAL_TABLE}') is null then
-    create table ${PARTIAL_TABLE} (version text primary key, run_id text not null, done int not null,
-      prefix text not null, building jsonb, updated_at timestamptz not null default now());
-    alter table ${PARTIAL_TABLE} enable row level security;
-  end if;`;
-/** The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state. */
-function runRow(run, environment, previousVersion) {
-    const values = [
-        sql_text_literal(run.id),
-        String(run.attempt),
-        sql_text_literal(environment),
-        sql_text_literal(run.sha),
-        sql_text_literal(run.repository),
-        sql_text_literal(run.actor),
-        sql_text_literal(previousVersion),
-    ];
-    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version)
-    values (${values.join(', ')})
-    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
-      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha;`;
-}
-/** Our row about an applied migration, for the same transaction. */
-function migrationRow(run, migration) {
-    const { version, name, checksum, down, position } = migration;
-    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
-    values (${sql_text_literal(version)}, ${sql_text_literal(run.id)}, ${position}, ${sql_text_literal(name)}, ${sql_text_literal(checksum)}, ${sql_text_literal(down)})
-    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
-      checksum = excluded.checksum, down = excluded.down, created_objects = null, applied_at = clock_timestamp();`;
-}
-
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/readers.js
-var readers = __nccwpck_require__(5680);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/source-text.js
-/** Longest line shown to a person; a longer one is cut around the column. */
-const SHOWN = 160;
-/** Line and column (from 1, in code points) of a place in a file, with its line. `index` counts UTF-16 units. */
-function positionIn(file, source, index) {
-    const end = Math.max(0, Math.min(index, source.length));
-    const lineStart = end === 0 ? 0 : source.lastIndexOf('\n', end - 1) + 1;
-    let line = 1;
-    for (let at = source.indexOf('\n'); at !== -1 && at < lineStart; at = source.indexOf('\n', at + 1))
-        line++;
-    const newline = source.indexOf('\n', lineStart);
-    const lineEnd = newline === -1 ? source.length : newline;
-    const text = source.slice(lineStart, Math.min(lineEnd, lineStart + 100_000)).replace(/\r$/, '');
-    const column = codePoints(source.slice(lineStart, end)) + 1;
-    // A line too long to show is left out: cut, its caret would point at the wrong place.
-    return { file, line, column, ...(text.length <= SHOWN ? { text } : {}) };
-}
-/** UTF-16 index of the code point number `position` (from 1), as PostgreSQL counts. */
-function indexOfCodePoint(source, position) {
-    let index = 0;
-    for (let count = 1; count < position && index < source.length; count++)
-        index += source.codePointAt(index) > 0xffff ? 2 : 1;
-    return index;
-}
-/** Turns UTF-8 byte offsets (as the parser library gives them) into UTF-16 indexes; ascending calls are cheap. */
-function byteToIndex(source) {
-    let index = 0;
-    let bytes = 0;
-    return (byteOffset) => {
-        if (byteOffset < bytes) {
-            index = 0;
-            bytes = 0;
-        }
-        while (bytes < byteOffset && index < source.length) {
-            const code = source.codePointAt(index);
-            bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-            index += code > 0xffff ? 2 : 1;
-        }
-        return index;
-    };
-}
-/** The same text with a range blanked, so that every offset and line stays where it was. */
-function blank(source, from, to) {
-    return source.slice(0, from) + source.slice(from, to).replaceAll(/[^\r\n]/g, ' ') + source.slice(to);
-}
-/** White space and comments left off the start: the index where the first word begins. */
-function skipBlanks(source, from) {
-    let index = from;
-    for (;;) {
-        const rest = source.slice(index, index + 2);
-        if (/^\s/.test(rest))
-            index++;
-        else if (rest === '--') {
-            const end = source.indexOf('\n', index);
-            index = end === -1 ? source.length : end + 1;
-        }
-        else if (rest === '/*')
-            index = endOfBlockComment(source, index);
-        else
-            return index;
-    }
-}
-function endOfBlockComment(source, from) {
-    let depth = 0;
-    for (let index = from; index < source.length; index++) {
-        const two = source.slice(index, index + 2);
-        if (two === '/*') {
-            depth++;
-            index++;
-        }
-        else if (two === '*/') {
-            depth--;
-            index++;
-            if (depth === 0)
-                return index + 1;
-        }
-    }
-    return source.length;
-}
-/** A statement in one short line, for a message. */
-function oneLine(text, longest = 80) {
-    const short = text.replaceAll(/\s+/g, ' ').trim();
-    return short.length > longest ? `${short.slice(0, longest - 1)}…` : short;
-}
-function codePoints(text) {
-    let count = 0;
-    for (let index = 0; index < text.length; index += text.codePointAt(index) > 0xffff ? 2 : 1)
-        count++;
-    return count;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/migration-files.js
-
-
-
-
-
-
-const UP = /^(\d+)_(.*)\.sql$/su;
-const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
-/** Reads every migration of the folder; all problems of all files at once. */
-async function readMigrationFiles(workingDirectory, migrationsDir) {
-    const folder = (0,external_node_path_.join)(workingDirectory, migrationsDir);
-    const names = await listFolder(folder, migrationsDir);
-    const tree = (await (0,external_node_fs_promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
-    const found = { files: [], ignored: [], problems: [], warnings: [] };
-    const downs = new Map();
-    for (const name of names) {
-        const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
-        if (!UP.test(name)) {
-            if (name.endsWith('.sql') || name.toLowerCase().includes('.sql'))
-                found.ignored.push(name);
-            continue;
-        }
-        const read = await readOne((0,external_node_path_.join)(folder, name), file, name, tree, found);
-        if (!read)
-            continue;
-        if (DOWN.test(name))
-            downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
-        else
-            found.files.push({ ...splitName(name), file, ...read, afterHealth: isAfterHealth(read.source) });
-    }
-    for (const migration of found.files) {
-        const down = downs.get((0,external_node_path_.basename)(migration.file));
-        if (down)
-            migration.down = down;
-        downs.delete((0,external_node_path_.basename)(migration.file));
-    }
-    for (const orphan of downs.values())
-        found.warnings.push({
-            message: `${orphan.file} is a down file without the migration that it undoes`,
-            next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
-        });
-    complainAboutNames(found);
-    return found;
-}
-async function listFolder(folder, shown) {
-    try {
-        const entries = await (0,external_node_fs_promises_namespaceObject.readdir)(folder, { withFileTypes: true });
-        return entries
-            .filter((entry) => !entry.isDirectory())
-            .map((entry) => entry.name)
-            .sort(byBytes);
-    }
-    catch {
-        throw new Failure({
-            message: `migrations-dir: ${shown} is not a folder that can be read`,
-            next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
-        });
-    }
-}
-/** Byte order of UTF-8, in which `10_` comes before `9_`. */
-function byBytes(a, b) {
-    return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-function splitName(name) {
-    const match = UP.exec(name);
-    return { version: match[1], name: match[2] };
-}
-async function readOne(path, file, name, tree, found) {
-    const invisible = (0,readers/* invisibleCharacter */.Dy)(name);
-    if (invisible) {
-        found.problems.push({
-            message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
-            next: 'Rename the file without it.',
-        });
-        return undefined;
-    }
-    try {
-        const target = await (0,external_node_fs_promises_namespaceObject.realpath)(path);
-        if (!target.startsWith(tree)) {
-            found.problems.push({
-                message: `${file} is a link that leads out of the project`,
-                next: 'Put the file itself into the folder.',
-            });
-            return undefined;
-        }
-        if (!(await (0,external_node_fs_promises_namespaceObject.stat)(target)).isFile()) {
-            found.ignored.push(name);
-            return undefined;
-        }
-        const bytes = await (0,external_node_fs_promises_namespaceObject.readFile)(target);
-        const source = migration_files_decode(bytes, file, found);
-        return source === undefined
-            ? undefined
-            : { source, checksum: (0,external_node_crypto_.createHash)('sha256').update(bytes).digest('hex') };
-    }
-    catch (error) {
-        found.problems.push({
-            message: `${file} cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'error'}`,
-            next: 'Check the file and its permissions.',
-        });
-        return undefined;
-    }
-}
-/** The text of a file that is UTF-8 without NUL; anything else is a problem with its place. */
-function migration_files_decode(bytes, file, found) {
-    const complain = (message, offset) => {
-        const before = bytes.subarray(0, offset).toString('utf8');
-        const at = positionIn(file, before, before.length);
-        found.problems.push({
-            message: `${file} ${message} at byte ${offset}`,
-            at: { file, line: at.line, column: at.column },
-            next: 'Save the file as UTF-8.',
-        });
-        return undefined;
-    };
-    if (bytes.length >= 2 && (bytes.readUInt16LE(0) === 0xfeff || bytes.readUInt16BE(0) === 0xfeff))
-        return complain('is UTF-16, not UTF-8', 0);
-    const nul = bytes.indexOf(0);
-    if (nul !== -1)
-        return complain('holds a NUL byte', nul);
-    const text = bytes.toString('utf8');
-    const again = Buffer.from(text, 'utf8');
-    if (!again.equals(bytes)) {
-        let offset = 0;
-        while (again[offset] === bytes[offset])
-            offset++;
-        return complain('is not valid UTF-8', offset);
-    }
-    if (!text.startsWith('\ufeff'))
-        return text;
-    found.warnings.push({
-        message: `${file} starts with a byte order mark, which is left out`,
-        at: { file, line: 1, column: 1 },
-        next: 'Save the file as UTF-8 without BOM.',
-    });
-    return text.slice(1);
-}
-const MARKER = /^--\s*deploy:\s*after-health\s*$/i;
-/** True where the comment lines at the very top hold `-- deploy: after-health`. */
-function isAfterHealth(source) {
-    for (const line of source.split('\n', 200)) {
-        const text = line.trim();
-        if (text !== '' && !text.startsWith('--'))
-            return false;
-        if (MARKER.test(text))
-            return true;
-    }
-    return false;
-}
-function complainAboutNames(found) {
-    const byVersion = new Map();
-    for (const migration of found.files) {
-        const other = byVersion.get(migration.version);
-        if (other)
-            found.problems.push({
-                message: `${(0,external_node_path_.basename)(other.file)} and ${(0,external_node_path_.basename)(migration.file)} have the same version ${migration.version}`,
-                at: { file: migration.file, line: 1, column: 1 },
-                next: 'Give one of them a later version; where one is applied already, rename the other.',
-            });
-        byVersion.set(migration.version, migration);
-    }
-    const widths = new Set(found.files.map((migration) => migration.version.length));
-    if (widths.size > 1)
-        found.warnings.push({
-            message: `versions of ${[...widths].sort((a, b) => a - b).join(', ')} digits are mixed: they sort as text, so 10_ comes before 9_`,
-            next: 'Give all versions the same number of digits.',
-        });
-    if (found.ignored.length > 0)
-        found.warnings.push({
-            message: `not migrations, and skipped: ${found.ignored.slice(0, 20).join(', ')}${found.ignored.length > 20 ? ` and ${found.ignored.length - 20} more` : ''}`,
-            next: 'A migration is named <digits>_<name>.sql.',
-        });
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/migration-history.js
-
-
-
-/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
-const IGNORED = /[ \t\r\n\f\v;]+/g;
-/** The hash under which a file's text is compared with what any tool has recorded for it. */
-function textHash(source) {
-    return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
-}
-/** The hash of a set of versions: tells whether the history is still the one that was planned from. */
-function historyHash(versions) {
-    return (0,external_node_crypto_.createHash)('md5')
-        .update([...versions].sort(byBytes).join(','))
-        .digest('hex');
-}
-/** The same hash in SQL, over the table as it is now. */
-const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
-/**
- * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
- * handed out through a setting, because that is the only way that works over every transport.
- */
-function lookMessage(locked) {
-    const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-      raise exception using errcode = 'MV003', message = 'another deploy is at work in this database';
-    end if;`;
-    return `do $muva$
-declare
-  look jsonb;
-  part jsonb;
-begin
-  ${locked ? lock : ''}
-  look := pg_catalog.jsonb_build_object(
-    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
-    'backendPid', pg_catalog.pg_backend_pid(),
-    'readOnly', pg_catalog.pg_is_in_recovery(),
-    'initialised', pg_catalog.to_regclass('${HISTORY_TABLE}') is not null,
-    'recorded', '[]'::jsonb, 'environment', null, 'partial', '[]'::jsonb,
-    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
-  ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
-       case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
-         md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
-     from ${HISTORY_TABLE} h`)}
-  ${readTable(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`)}
-  ${readTable(RUNS_TABLE, 'environment', `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`)}
-  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix, 'runId', run_id,
-       'building', building)), '[]') from ${PARTIAL_TABLE}`)}
-  perform pg_catalog.set_config('muva.look', look::text, true);
-end
-$muva$;
-select pg_catalog.current_setting('muva.look') as look`;
-}
-/** Reads a table that may not exist or not be readable into one field of the look. */
-function readTable(table, field, select) {
-    return `if pg_catalog.to_regclass('${table}') is not null and pg_catalog.has_table_privilege('${table}', 'select') then
-    execute $q$${select}$q$ into part;
-    look := look || pg_catalog.jsonb_build_object('${field}', part);
-  end if;`;
-}
-const MISSING_RIGHTS = `
-  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
-    and not has_database_privilege(current_database(), 'create')
-  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
-  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and (to_regclass('${RUNS_TABLE}') is null or to_regclass('${MIGRATIONS_TABLE}') is null or to_regclass('${HISTORY_TABLE}') is null)
-    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
-  union all select r || ' on ' || t from unnest(array['${HISTORY_TABLE}', '${RUNS_TABLE}', '${MIGRATIONS_TABLE}', '${PARTIAL_TABLE}']) t,
-    unnest(array['select', 'insert', 'update', 'delete']) r
-    where to_regclass(t) is not null and not has_table_privilege(t, r)`;
-/** Looks at history and bookmark in one message. */
-async function lookAtHistory(database, options, locked = false) {
-    const results = await database.send(lookMessage(locked), options);
-    const raw = JSON.parse(String(lastRow(results).look));
-    const { ours = {}, recorded, ...rest } = raw;
-    database.confirmBackend?.(rest.backendPid);
-    return {
-        ...rest,
-        recorded: recorded
-            .map(([version, name, hash]) => ({
-            version,
-            name,
-            textHash: hash,
-            checksum: ours[version]?.[0] ?? null,
-            runId: ours[version]?.[1] ?? null,
-        }))
-            .sort((a, b) => byBytes(a.version, b.version)),
-    };
-}
-/** The row that the last statement with rows gave; the only one that every transport hands out. */
-function lastRow(results) {
-    for (let index = results.length - 1; index >= 0; index--) {
-        const row = results[index].rows[0];
-        if (row)
-            return row;
-    }
-    return {};
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/blockers.js
-
-
-/**
- * Who holds a table that `text` names, longest transaction first, for the message after a lock time-out; empty where
- * nobody is seen any more. The server no longer knows whom we waited for, so the names in the text decide.
- */
-async function nameBlockers(database, text) {
-    const message = `select coalesce(json_agg(b), '[]')::text as blockers from (
-    select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
-      round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
-      string_agg(distinct c.oid::regclass::text, ', ') as tables
-    from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
-    where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm')
-      and l.database = (select oid from pg_database where datname = current_database())
-      and strpos(${sql_text_literal(text)}, c.relname) > 0
-    group by a.pid, 2, a.state, a.xact_start order by a.xact_start limit 3) b`;
-    try {
-        const results = await database.send(message, { deadline: 10_000 });
-        const rows = JSON.parse(String(lastRow(results).blockers));
-        return rows
-            .map(({ pid, who, state, seconds, tables }) => `${who} (pid ${pid}, ${state} for ${seconds} s, holds ${tables})`)
-            .join('; ');
-    }
-    catch {
-        // Only words for a message: the lock time-out itself is told either way.
-        return '';
-    }
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/split.js
-/**
- * Splits a migration as the Supabase CLI does when it fills `schema_migrations.statements`, quirk for quirk, so that
- * `supabase migration list`, `db push --dry-run` and `migration fetch` see rows they would have written themselves.
- * It is no parser and nothing is run from it: what runs is decided by PostgreSQL's own grammar.
- */
-function splitAsCli(source) {
-    const statements = [];
-    let start = 0;
-    let state = READY;
-    for (let end = 0; end < source.length;) {
-        const character = String.fromCodePoint(source.codePointAt(end));
-        end += character.length;
-        state = next(state, character, { source, start, end });
-        if (state === undefined) {
-            keep(statements, source.slice(start, end));
-            start = end;
-            state = READY;
-        }
-    }
-    keep(statements, source.slice(start));
-    return statements;
-}
-function keep(statements, token) {
-    const statement = token.replace(/;+$/, '').trim();
-    if (statement !== '')
-        statements.push(statement);
-}
-const READY = { in: 'ready' };
-/** The state after one more character; undefined at the end of a statement. */
-function next(state, character, token) {
-    switch (state.in) {
-        case 'ready':
-            return fromReady(character, token);
-        case 'dash':
-            return character === '-' ? { in: 'dollar', delimiter: '\n' } : fromReady(character, token);
-        case 'escape':
-            return READY;
-        case 'block':
-            return inBlock(state.depth, character, token);
-        case 'quote':
-            if (character === state.delimiter)
-                return { ...state, closing: !state.closing };
-            return state.closing ? fromReady(character, token) : state;
-        case 'tag':
-            if (character === '$')
-                return { in: 'dollar', delimiter: token.source.slice(state.from, token.end) };
-            return /[\p{L}\p{Nd}_]/u.test(character) ? state : fromReady(character, token);
-        case 'dollar':
-            return endsWith(token, state.delimiter) ? READY : state;
-        case 'atomic': {
-            // A semicolon inside ends nothing, so the inner state stays as it was.
-            const inner = next(state.inner, character, token) ?? state.inner;
-            const closed = inner.in === 'ready' && endsWith(token, state.delimiter);
-            return closed ? READY : { ...state, inner };
-        }
-    }
-}
-function fromReady(character, token) {
-    switch (character) {
-        case '$':
-            return { in: 'tag', from: token.end - 1 };
-        case "'":
-        case '"':
-            return { in: 'quote', delimiter: character, closing: false };
-        case '-':
-            return { in: 'dash' };
-        case '/':
-            return { in: 'block', depth: 0 };
-        case '\\':
-            return { in: 'escape' };
-        case ';':
-            return undefined;
-        case '(':
-            return { in: 'atomic', inner: READY, delimiter: ')' };
-        case 'c':
-        case 'C': {
-            const before = token.end - 'atomic'.length - 1;
-            const atomic = endsWith(token, 'ATOMIC') && before >= token.start && /\s/.test(token.source.charAt(before));
-            return atomic ? { in: 'atomic', inner: READY, delimiter: 'END' } : READY;
-        }
-        default:
-            return READY;
-    }
-}
-function inBlock(depth, character, token) {
-    if (endsWith(token, '/*'))
-        return { in: 'block', depth: depth + 1 };
-    if (depth === 0)
-        return fromReady(character, token);
-    if (!endsWith(token, '*/'))
-        return { in: 'block', depth };
-    return depth === 1 ? READY : { in: 'block', depth: depth - 1 };
-}
-function endsWith({ source, start, end }, text) {
-    const from = end - text.length;
-    return from >= start && source.slice(from, end).toUpperCase() === text.toUpperCase();
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/unit.js
-
-
-
-
-/** Own error codes; class MV is used by nobody else. Verification raises MV1xx. */
-const CODES = {
-    /** The version is recorded already. */
-    recorded: 'MV001',
-    /** The history is not the one that was planned from. */
-    changed: 'MV002',
-    /** Another run holds the lock. */
-    locked: 'MV003',
-    /** A file changed the migration history itself. */
-    tampered: 'MV004',
-    /** The transaction that this message belongs to is gone. */
-    lostTransaction: 'MV006',
-};
-/** Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. */
-function localSettings({ lockTimeout, statementTimeout }) {
-    return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
-  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
-  pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true),
-  case when pg_catalog.current_setting('server_version_num')::int >= 140000
-    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end;`;
-}
-/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
-function opening(context) {
-    const { run, environment, recorded, baseline } = context;
-    const expected = sql_text_literal(historyHash(recorded));
-    const newest = recorded[recorded.length - 1];
-    return `set transaction isolation level read committed, read write;
-${localSettings(context.rules)}
-do ${dollarQuote(`begin
-  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${sql_text_literal(context.holder ?? '')}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;
-  if ${HISTORY_HASH_SQL} <> ${expected} then
-    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
-  end if;
-  ${runRow(run, environment, newest)}
-  ${baseline.map((file) => historyRow(file)).join('\n  ')}
-end`)};
-${context.before ?? ''}`;
-}
-/** Supabase's own row about a migration. */
-function historyRow(file) {
-    return `insert into ${HISTORY_TABLE} (version, name, statements)
-    values (${sql_text_literal(file.version)}, ${sql_text_literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
-}
-/** Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client. */
-const LEAVE_NOTHING = `
-  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
-  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
-  execute 'discard temp'; execute 'discard sequences';
-  perform case when objsubid = 1
-      then pg_catalog.pg_advisory_unlock((classid::bigint << 32) | objid::bigint)
-      else pg_catalog.pg_advisory_unlock(classid::int, objid::int) end
-    from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()
-      and not (classid = 0 and objid = ${LOCK_KEY});`;
-/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
-const CHECK_DEFERRED = `
-  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
-    begin
-      execute 'set constraints all immediate';
-      raise exception using errcode = 'MV000';
-    exception when sqlstate 'MV000' then null;
-    end;
-  end if;`;
-/** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
-function fileUnit(file, index, recorded, context) {
-    const { source, statements } = file.shape;
-    let body = 'declare started timestamptz := clock_timestamp(); begin\n';
-    body += `raise info '${context.marker} start ${index}';\n`;
-    body += `if exists (select from ${HISTORY_TABLE} where version = ${sql_text_literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
-    const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-    const { text, lines } = statementLines(source, pieces, 4);
-    body += text;
-    body += `${finishFile(file, index, recorded, context)}
-  raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
-end`;
-    return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
-}
-/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
-function statementLines(source, pieces, firstLine) {
-    const lines = [];
-    let text = '';
-    let line = firstLine;
-    for (const { from, to } of pieces) {
-        const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
-        lines.push({ line, from, to });
-        text += one;
-        line += one.split('\n').length - 1;
-    }
-    return { text, lines };
-}
-/** What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables. */
-function finishFile(file, index, recorded, context) {
-    const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
-    return `${LEAVE_NOTHING}${CHECK_DEFERRED}
-  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
-  if ${HISTORY_HASH_SQL} <> ${sql_text_literal(historyHash(recorded))} then ${tampered} end if;
-  ${historyRow(file)}
-  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
-}
-/** A batch in one message: all of it is committed together, or nothing. */
-function batchMessage(files, context) {
-    const recorded = [...context.recorded, ...context.baseline.map((file) => file.version)];
-    const units = files.map((file, index) => {
-        const unit = fileUnit(file, index, recorded, context);
-        recorded.push(file.version);
-        return unit;
-    });
-    const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
-    const message = [opening({ ...context }), ...units.map((unit) => unit.sql), closing].join('\n');
-    return { message, units };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/file-error.js
-
-
-/** An error that came while a file ran, as a problem with its place in the file. */
-function fileProblem(file, lines, error) {
-    return worded(file, error, file_error_placeOf(file, lines, error));
-}
-/** The same for a file whose statements stood in the message themselves. */
-function placedProblem(file, error, place) {
-    if (!place)
-        return worded(file, error, undefined);
-    const { statement, message = '', position, start = 0 } = place;
-    const inside = position === undefined ? 0 : indexOfCodePoint(message, position) - start;
-    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
-    return worded(file, error, positionIn(file.file, file.source, index));
-}
-function worded(file, error, at) {
-    const next = file_error_nextAction(error);
-    return {
-        message: withoutRowData(error, file.source),
-        code: error.code,
-        ...(at ? { at } : {}),
-        ...(next === undefined ? {} : { next }),
-    };
-}
-/**
- * The server tells a position for some errors only. For the others the outermost line of its call stack names the
- * line of our PL/pgSQL body, and with it the statement.
- */
-function file_error_placeOf(file, lines, error) {
-    const { source } = file.shape;
-    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
-    if (!statement)
-        return undefined;
-    const text = source.slice(statement.from, statement.to);
-    const inside = error.internalQuery === text && error.internalPosition !== undefined
-        ? indexOfCodePoint(text, error.internalPosition)
-        : 0;
-    return positionIn(file.file, file.source, statement.from + inside);
-}
-function statementAt(lines, where) {
-    const calls = [...(where ?? '').matchAll(/inline_code_block\D+(\d+)/g)];
-    const line = Number(calls[calls.length - 1]?.[1] ?? Number.NaN);
-    return lines.find((each) => each.line === line);
-}
-/** Syntax errors come without a call stack, but with the statement. */
-function statementWith(source, lines, query) {
-    return query === undefined
-        ? undefined
-        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
-}
-/**
- * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
- * holds that value.
- */
-function withoutRowData(error, source) {
-    if (!error.code.startsWith('22'))
-        return error.message;
-    const quote = error.message.indexOf('"');
-    const end = error.message.lastIndexOf('"');
-    if (quote === -1 || end <= quote)
-        return error.message;
-    const value = error.message.slice(quote + 1, end);
-    return source.includes(value)
-        ? error.message
-        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
-}
-const NEXT = {
-    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
-    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
-    '57014': 'Where it was the time-out: raise statement-timeout, or make the statement smaller.',
-    '53100': 'The disk of the database is full: make room, then run again.',
-    '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
-    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
-};
-function file_error_nextAction(error) {
-    const own = NEXT[error.code];
-    if (own !== undefined)
-        return own;
-    if (error.code.startsWith('58'))
-        return 'This is a fault of the server (a missing library or file), not of the migration.';
-    if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
-        return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
-    return error.hint;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/batches.js
-/** Together all text of one batch stays far below the largest message that the protocol can carry. */
-const LARGEST_BATCH = 64 * 1024 * 1024;
-/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
-function makeBatches(files, transaction) {
-    const batches = [];
-    let size = 0;
-    let ended;
-    for (const file of files) {
-        const { mode, why, endsBatch } = file.shape;
-        const previous = batches[batches.length - 1];
-        const bytes = Buffer.byteLength(file.source);
-        const reason = !previous
-            ? undefined
-            : transaction === 'each'
-                ? 'one transaction per file was asked for'
-                : ended !== undefined
-                    ? ended
-                    : mode !== 'together'
-                        ? `${batches_name(file)}: ${why ?? mode}`
-                        : previous.mode !== 'together'
-                            ? `${batches_name(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
-                            : size + bytes > LARGEST_BATCH
-                                ? 'the files before it fill one message'
-                                : undefined;
-        if (previous && reason === undefined) {
-            previous.files.push(file);
-            size += bytes;
-        }
-        else {
-            batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
-            size = bytes;
-        }
-        ended = endsBatch === undefined ? undefined : `${batches_name(file)} before it: ${endsBatch}`;
-    }
-    return batches;
-}
-/** What a file is called in steps and messages. */
-function batches_name(file) {
-    return `${file.version}_${file.name}`;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/sent.js
-
-
-/** For an answer that is due: longer than the server gives a statement. */
-const GRACE = 30_000;
-function newMarker() {
-    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
-}
-/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
-function markerReader(tools, marker, batch, sent) {
-    return ({ message }) => {
-        if (!message.startsWith(marker))
-            return;
-        const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
-        const file = Number(index);
-        if (event === 'start') {
-            sent.current = file;
-            sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
-        }
-        else if (event === 'done') {
-            sent.times[file].milliseconds = Number(milliseconds);
-            // Run, not applied: that is said after the commit only.
-            tools.log({ kind: 'progress', text: `ran ${batches_name(batch.files[file])}` });
-        }
-    };
-}
-function serverProblem(error) {
-    return {
-        message: error.message,
-        code: error.code,
-        ...(error.hint === undefined ? {} : { next: error.hint }),
-    };
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/explicit.js
-
-
-
-
-
-/**
- * Stands before every message but the first: where the connection was lost and made again in between, this message
- * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
- */
-const STILL_INSIDE = `do ${dollarQuote(`begin
-  if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
-      and classid = 0 and objid = ${LOCK_KEY}) then
-    raise exception using errcode = '${CODES.lostTransaction}', message = 'the transaction is gone';
-  end if;
-end`)};\n`;
-/**
- * One file in an explicit transaction over three messages: for what the one-statement form cannot hold (savepoints,
- * SELECT INTO, very large files). As safe as that form, with more round trips.
- */
-async function sendExplicit(tools, batch, context) {
-    const marker = newMarker();
-    const file = batch.files[0];
-    let stage = 'opening';
-    const body = fileMessage(file, marker);
-    const sent = {
-        times: [],
-        current: undefined,
-        explain: (error) => stage === 'file'
-            ? placedProblem(file, error, body.place(error.position, current))
-            : serverProblem(error),
-    };
-    let current;
-    const read = markerReader(tools, marker, batch, sent);
-    const sending = {
-        deadline: context.rules.statementTimeout + GRACE,
-        signal: tools.signal,
-        onNotice: (notice) => {
-            if (notice.message.startsWith(`${marker} at `))
-                current = Number(notice.message.slice(marker.length + 4));
-            else
-                read(notice);
-        },
-    };
-    const { database } = tools;
-    const unit = { ...context, marker };
-    try {
-        await database.send(`begin;\n${opening(unit)}`, sending);
-        stage = 'file';
-        await database.send(body.message, sending);
-        stage = 'closing';
-        const results = await database.send(closing(file, unit), sending);
-        // Committing a transaction that has failed "succeeds": only the answer tells.
-        if (results[results.length - 1]?.command === 'ROLLBACK')
-            throw new Error('the commit was answered with a rollback');
-    }
-    catch (error) {
-        sent.error = error;
-        await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
-    }
-    return sent;
-}
-/** The file's statements one after the other, each announced, so that an error without a position has a place too. */
-function fileMessage(file, marker) {
-    const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
-    const starts = [];
-    let message = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
-    statements.forEach(({ from, to }, index) => {
-        message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
-        starts.push(message.length);
-        message += `${source.slice(from, to)};\n`;
-    });
-    return {
-        message,
-        place(position, current) {
-            const statement = statements[current ?? -1];
-            const start = starts[current ?? -1];
-            if (!statement || start === undefined)
-                return undefined;
-            return { statement, ...(position === undefined ? {} : { message, position, start }) };
-        },
-    };
-}
-function closing(file, context) {
-    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
-    return `${STILL_INSIDE}${localSettings(context.rules)}
-do ${dollarQuote(`begin ${finishFile(file, 0, recorded, context)} end`)};
-${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
-commit`;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/resolve.js
-
-
-
-
-
-/** Between two looks at a lock that another holds. */
-const POLL = 500;
-const resolve_LOOK_DEADLINE = 15_000;
-/**
- * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
- * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out in time.
- */
-async function lookUnderLock(database, within) {
-    const until = performance.now() + within;
-    while (performance.now() < until) {
-        try {
-            return await lookAtHistory(database, { deadline: resolve_LOOK_DEADLINE }, true);
-        }
-        catch (error) {
-            const waitable = error instanceof Failure ||
-                errorMeaning(error) !== 'stop' ||
-                (error instanceof SqlError && error.code === CODES.locked);
-            if (!waitable)
-                throw error;
-        }
-        await pause(POLL);
-    }
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/wait-for-lock.js
-
-
-
-
-/** What one run waits for another one's lock, in milliseconds. */
-const LOCK_WAIT = 10 * 60_000;
-/** Who a session is: what it says in the comment at the head of its message. */
-const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
-/**
- * Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. The lease's
- * table may not exist yet, so the answer is made at run time.
- */
-const LOOK = `do $muva$
-declare
-  free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
-  held jsonb;
-begin
-  if not free then
-    select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
-      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into held
-    from pg_locks l join pg_stat_activity a using (pid)
-    where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
-      and l.database = (select oid from pg_database where datname = current_database()) limit 1;
-  elsif to_regclass('${LEASE_TABLE}') is not null then
-    execute $q$select jsonb_build_object('pid', l.pid, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
-        'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
-      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
-    free := held is null;
-  end if;
-  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', held)::text, true);
-end
-$muva$;
-select current_setting('muva.look') as look`;
-/** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
-async function waitForLock({ database, log, signal }, within) {
-    const until = performance.now() + within;
-    let told = '';
-    for (;;) {
-        const row = lastRow(await database.send(LOOK, { deadline: 15_000, signal }));
-        const look = JSON.parse(String(row.look));
-        if (look.free)
-            return;
-        const who = look.holder ? describe(look.holder) : 'another run';
-        if (performance.now() > until)
-            throw new Failure({
-                message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
-                next: look.holder?.pid
-                    ? `Wait for that run. Where it is dead: select pg_terminate_backend(${look.holder.pid});`
-                    : 'Wait for that run, then run again.',
-            });
-        if (who !== told)
-            log({ kind: 'progress', text: `waiting for ${who}` });
-        told = who;
-        await pause(400 + Math.random() * 200, signal);
-    }
-}
-function describe({ pid, label, user, state, seconds }) {
-    const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
-    const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
-    return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/apply.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply.js
 
 
 
@@ -7970,7 +8622,8 @@ const TRIES = 6;
 /** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
 async function applyBatch(tools, batch, context) {
     let cuts = 0;
-    for (let attempt = 1;; attempt++) {
+    let tries = 0;
+    for (;;) {
         const sent = await (batch.mode === 'explicit' ? sendExplicit : sendTogether)(tools, batch, context);
         if (sent.error === undefined)
             return { kind: 'done', times: sent.times };
@@ -7982,8 +8635,8 @@ async function applyBatch(tools, batch, context) {
         const verdict = apply_judge(error, batch, sent, tools.signal);
         if (verdict.kind === 'retry' && verdict.problem.code === '55P03')
             verdict.problem = await withBlockers(tools, batch, verdict);
-        if (verdict.kind === 'retry' && attempt < TRIES) {
-            const wait = backoff(attempt, 500, 8_000);
+        if (verdict.kind === 'retry' && ++tries < TRIES) {
+            const wait = backoff(tries, 500, 8_000);
             tools.log({
                 kind: 'progress',
                 text: `${verdict.problem.message}; trying again in ${Math.round(wait / 100) / 10} s`,
@@ -8009,7 +8662,8 @@ async function applyBatch(tools, batch, context) {
 }
 async function sendTogether(tools, batch, context) {
     const marker = newMarker();
-    const { message, units } = batchMessage(batch.files, { ...context, marker });
+    const blind = tools.database.transport === 'management-api';
+    const { message, units } = batchMessage(batch.files, { ...context, marker, distinctLines: blind });
     const sent = {
         times: [],
         current: undefined,
@@ -8020,14 +8674,18 @@ async function sendTogether(tools, batch, context) {
         },
     };
     try {
-        await tools.database.send(message, {
+        const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
             deadline: context.rules.statementTimeout + GRACE,
             signal: tools.signal,
             onNotice: markerReader(tools, marker, batch, sent),
         });
+        if (blind)
+            sent.times = timesOf(results);
     }
     catch (error) {
         sent.error = error;
+        if (blind && error instanceof SqlError)
+            sent.current = unitOf(units, error);
     }
     return sent;
 }
@@ -8037,7 +8695,7 @@ function apply_judge(error, batch, sent, signal) {
     if (error instanceof Failure)
         return { kind: 'failed', problem: error.problems[0], at: undefined, times: sent.times };
     const meaning = errorMeaning(error);
-    if (meaning === 'resolve')
+    if (meaning === 'resolve' || (error instanceof SqlError && error.code === CODES.lostTransaction))
         return { kind: 'resolve' };
     if (!(error instanceof SqlError))
         throw error;
@@ -8081,7 +8739,7 @@ async function resolveBatch(tools, batch, context, times) {
         kind: 'progress',
         text: 'no answer came: looking at the history, under the lock, whether it was applied',
     });
-    const look = await lookUnderLock(tools.database, RESOLVE_WITHIN);
+    const look = await lookUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
     if (!look)
         return {
             kind: 'unknown',
@@ -8099,7 +8757,7 @@ async function resolveBatch(tools, batch, context, times) {
     return byUs && present.length === wanted.length ? { kind: 'done', times } : { kind: 'changed' };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/index-build.js
+;// CONCATENATED MODULE: ./compiled/src/database/index-build.js
 
 
 
@@ -8121,7 +8779,7 @@ function buildOf({ kind, node }) {
 /** The names of a table's invalid indexes: what a failed or killed concurrent build leaves behind. */
 async function index_build_invalidIndexes({ database, signal }, relation) {
     const results = await database.send(`select coalesce(json_agg(i.indexrelid::regclass::text), '[]')::text as names from pg_index i
-     where i.indrelid = to_regclass(${sql_text_literal(relation)}) and not i.indisvalid`, { deadline: DEADLINE, signal });
+     where i.indrelid = to_regclass(${literal(relation)}) and not i.indisvalid`, { deadline: DEADLINE, signal });
     return JSON.parse(String(lastRow(results).names));
 }
 /**
@@ -8133,7 +8791,7 @@ async function dropLeftovers(tools, build) {
     const patient = { ...tools, signal: new AbortController().signal };
     const until = performance.now() + BUILDER_GONE_WITHIN;
     for (;;) {
-        const results = await database.send(`select count(*)::int as builders from pg_stat_progress_create_index where relid = to_regclass(${sql_text_literal(build.relation)})`, { deadline: DEADLINE });
+        const results = await database.send(`select count(*)::int as builders from pg_stat_progress_create_index where relid = to_regclass(${literal(build.relation)})`, { deadline: DEADLINE });
         if (Number(lastRow(results).builders) === 0 || performance.now() > until)
             break;
         await pause(500);
@@ -8153,7 +8811,7 @@ async function trappedIndex(tools, wanted) {
     if (wanted.index === undefined)
         return undefined;
     const invalid = await index_build_invalidIndexes(tools, wanted.relation);
-    const results = await tools.database.send(`select to_regclass(${sql_text_literal(wanted.index)})::text as name`, {
+    const results = await tools.database.send(`select to_regclass(${literal(wanted.index)})::text as name`, {
         deadline: DEADLINE,
         signal: tools.signal,
     });
@@ -8166,7 +8824,7 @@ async function trappedIndex(tools, wanted) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/outside.js
+;// CONCATENATED MODULE: ./compiled/src/database/lease.js
 
 
 
@@ -8175,15 +8833,198 @@ async function trappedIndex(tools, wanted) {
 
 
 
-
-
-
-
-
-const outside_TRIES = 6;
+const lease_TRIES = 6;
 /** The lease outlives the longest statement by this much. */
 const LEASE_GRACE = 60_000;
-const outside_RESOLVE_WITHIN = 120_000;
+/** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
+async function begin(run) {
+    const { tools, context, holder } = run;
+    const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
+    for (let attempt = 1;; attempt++) {
+        try {
+            await tools.database.send(text, { deadline: GRACE + context.rules.lockTimeout, signal: tools.signal });
+            return undefined;
+        }
+        catch (error) {
+            if (error instanceof Cancelled || tools.signal.aborted)
+                return { kind: 'cancelled' };
+            if (error instanceof Failure)
+                return { kind: 'failed', problem: error.problems[0], at: 0, times: [] };
+            if (error instanceof SqlError && error.code === CODES.locked)
+                await waitForLock(tools, LOCK_WAIT);
+            else if (error instanceof SqlError && error.code === CODES.changed)
+                return { kind: 'changed' };
+            else if (errorMeaning(error) === 'stop' || attempt === lease_TRIES)
+                return { kind: 'failed', problem: asProblem(error), at: 0, times: [] };
+            // Taking the lease twice is harmless, so an answer that was lost needs no look.
+            else
+                await pause(backoff(attempt, 500, 8_000), tools.signal);
+        }
+    }
+}
+const leaseUntil = ({ context }) => `clock_timestamp() + interval '${context.rules.statementTimeout + LEASE_GRACE} milliseconds'`;
+/** The session stands in the lease where it lasts: its end then frees the lease at once. */
+function session({ tools }) {
+    return tools.database.transport === 'transaction-pooler'
+        ? { pid: 'null::int', start: 'null::timestamptz' }
+        : {
+            pid: 'pg_catalog.pg_backend_pid()',
+            start: '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
+        };
+}
+function takeLease(run) {
+    const { pid, start } = session(run);
+    return `insert into ${LEASE_TABLE} (holder, until, pid, backend_start) values (${literal(run.holder)}, ${leaseUntil(run)}, ${pid}, ${start})
+    on conflict (single) do update set holder = excluded.holder, until = excluded.until, pid = excluded.pid,
+      backend_start = excluded.backend_start;`;
+}
+/** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
+function renewLease(run) {
+    const { pid, start } = session(run);
+    return `update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
+    where holder = ${literal(run.holder)};
+  if not found then
+    raise exception using errcode = '${CODES.changed}', message = 'another run has taken over this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  if exists (select from ${HISTORY_TABLE} where version = ${literal(run.file.version)}) then
+    raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already';
+  end if;`;
+}
+async function release({ tools, holder }) {
+    const message = `delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
+    await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
+}
+function asProblem(error) {
+    if (error instanceof SqlError)
+        return serverProblem(error);
+    if (error instanceof Failure)
+        return error.problems[0];
+    return {
+        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
+        next: 'Run again: it goes on where it stopped.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/part.js
+
+
+
+
+
+
+
+
+
+
+
+const part_RESOLVE_WITHIN = 120_000;
+/** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
+function isEnd({ file }, index) {
+    const { segments } = file.shape;
+    return index === segments.length - 1 && !segments[index].alone;
+}
+/** PL/pgSQL that ends part number `index`: how far we are, or at the end both history rows. */
+function recordPart(run, index) {
+    if (isEnd(run, index))
+        return recordAll(run);
+    const { file, context } = run;
+    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
+  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix) values (${literal(file.version)}, ${literal(context.run.id)}, ${index + 1}, ${literal(prefixOf(file, index + 1))})
+    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
+      building = null, updated_at = now();`;
+}
+function recordAll({ file, context }) {
+    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
+    return `${finishFile(file, 0, recorded, { ...context, marker: '' })}
+  delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`;
+}
+/** All parts stand: the file goes into the history, in one transaction with the verification. */
+function finish(run, parts) {
+    return sendPart(run, parts, partMessage(run, `begin ${renewLease(run)} ${recordAll(run)} end`, true), serverProblem);
+}
+function partMessage({ context }, body, end) {
+    return `set transaction isolation level read committed, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(body)};
+${end && context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}`;
+}
+/** SHA-256 of the text that the first `parts` parts were made from: editing it later would be a lie. */
+function prefixOf(file, parts) {
+    const statements = file.shape.segments.slice(0, parts).flatMap((segment) => segment.statements);
+    const end = statements[statements.length - 1]?.to ?? 0;
+    return (0,external_node_crypto_.createHash)('sha256').update(file.source.slice(0, end)).digest('hex');
+}
+/** Sends a part that is one transaction; retried, and looked after where no answer came. */
+async function sendPart(run, index, message, explain) {
+    const { tools, context } = run;
+    for (let attempt = 1;; attempt++) {
+        try {
+            await tools.database.send(message, {
+                deadline: context.rules.statementTimeout + GRACE,
+                signal: tools.signal,
+            });
+            return undefined;
+        }
+        catch (error) {
+            if (error instanceof Cancelled)
+                return 'cancelled';
+            if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
+                return 'changed';
+            if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted)
+                return 'cancelled';
+            if (error instanceof SqlError && error.code === DOES_NOT_VERIFY)
+                return { notVerified: verificationProblems(error.message) };
+            const meaning = errorMeaning(error);
+            if (meaning === 'resolve') {
+                const state = await partState(run, index);
+                if (state === 'done')
+                    return undefined;
+                if (state === 'unknown')
+                    return { problem: unknownProblem(), outcome: 'unknown' };
+                if (tools.signal.aborted)
+                    return 'cancelled';
+            }
+            if (meaning === 'stop' || attempt === lease_TRIES)
+                return {
+                    problem: error instanceof SqlError ? explain(error) : asProblem(error),
+                    outcome: 'failed',
+                };
+            await pause(backoff(attempt, 500, 8_000), tools.signal);
+        }
+    }
+}
+/** Looks, under the lock, whether part number `index` is committed. */
+async function partState({ tools, file }, index) {
+    const look = await lookUnderLock(tools.database, part_RESOLVE_WITHIN, tools.signal);
+    if (!look)
+        return 'unknown';
+    if (look.recorded.some((row) => row.version === file.version))
+        return 'done';
+    const partial = look.partial.find((row) => row.version === file.version);
+    return (partial?.done ?? 0) > index ? 'done' : 'not done';
+}
+function unknownProblem() {
+    return {
+        message: 'the answer to the commit was lost, and the database could not be asked since',
+        next: 'Run again when the database can be reached: it finds out by itself what was applied.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/outside.js
+
+
+
+
+
+
+
+
+
+
+
+
+
 /**
  * Applies one file some of whose statements cannot run in a transaction: those alone, the others between them
  * together. How far it got is recorded with each part, so that the next run goes on behind the last committed part
@@ -8207,157 +9048,43 @@ async function applyOutside(tools, batch, context, partial) {
         for (; done < segments.length; done++) {
             const segment = segments[done];
             const building = done === partial?.done ? partial.building : null;
-            const failed = segment.alone ? await runAlone(run, done, building) : await runTogether(run, done);
+            const failed = await caught(segment.alone ? runAlone(run, done, building) : runTogether(run, done));
             if (failed)
                 return tellWhatStands(run, done, failed);
         }
+        // A statement alone in its message cannot bring the rows along, as a transaction at the end of the file does.
+        const failed = segments[done - 1]?.alone ? await caught(finish(run, done)) : undefined;
+        if (failed)
+            return tellWhatStands(run, done, failed);
         return { kind: 'done', times: [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }] };
     }
     finally {
         await release(run);
     }
 }
-/** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
-async function begin(run) {
-    const { tools, context, holder } = run;
-    const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
-    for (let attempt = 1;; attempt++) {
-        try {
-            await tools.database.send(text, { deadline: GRACE + context.rules.lockTimeout, signal: tools.signal });
-            return undefined;
-        }
-        catch (error) {
-            if (error instanceof Cancelled || tools.signal.aborted)
-                return { kind: 'cancelled' };
-            if (error instanceof Failure)
-                return { kind: 'failed', problem: error.problems[0], at: 0, times: [] };
-            if (error instanceof SqlError && error.code === CODES.locked)
-                await waitForLock(tools, LOCK_WAIT);
-            else if (error instanceof SqlError && error.code === CODES.changed)
-                return { kind: 'changed' };
-            else if (errorMeaning(error) === 'stop' || attempt === outside_TRIES)
-                return { kind: 'failed', problem: asProblem(error), at: 0, times: [] };
-            // Taking the lease twice is harmless, so an answer that was lost needs no look.
-            else
-                await pause(backoff(attempt, 500, 8_000), tools.signal);
-        }
+/** A cancel or an unreachable server ends a part like any other failure: what stands is told all the same. */
+async function caught(part) {
+    try {
+        return await part;
     }
-}
-const leaseUntil = ({ context }) => `clock_timestamp() + interval '${context.rules.statementTimeout + LEASE_GRACE} milliseconds'`;
-/** The session stands in the lease where it lasts: its end then frees the lease at once. */
-function session({ tools }) {
-    return tools.database.transport === 'transaction-pooler'
-        ? { pid: 'null::int', start: 'null::timestamptz' }
-        : {
-            pid: 'pg_catalog.pg_backend_pid()',
-            start: '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
-        };
-}
-function takeLease(run) {
-    const { pid, start } = session(run);
-    return `insert into ${LEASE_TABLE} (holder, until, pid, backend_start) values (${sql_text_literal(run.holder)}, ${leaseUntil(run)}, ${pid}, ${start})
-    on conflict (single) do update set holder = excluded.holder, until = excluded.until, pid = excluded.pid,
-      backend_start = excluded.backend_start;`;
-}
-/** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
-function renewLease(run) {
-    const { pid, start } = session(run);
-    return `update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
-    where holder = ${sql_text_literal(run.holder)};
-  if not found then
-    raise exception using errcode = '${CODES.changed}', message = 'another run has taken over this database';
-  end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;
-  if exists (select from ${HISTORY_TABLE} where version = ${sql_text_literal(run.file.version)}) then
-    raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already';
-  end if;`;
-}
-async function release({ tools, holder }) {
-    const message = `delete from ${LEASE_TABLE} where holder = ${sql_text_literal(holder)}`;
-    await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
-}
-/** PL/pgSQL that ends part number `index`: progress where more follows, both history rows after the last. */
-function recordPart(run, index) {
-    const { file, context } = run;
-    const last = index === file.shape.segments.length - 1;
-    if (!last)
-        return `${LEAVE_NOTHING}${CHECK_DEFERRED}
-  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix) values (${sql_text_literal(file.version)}, ${sql_text_literal(context.run.id)}, ${index + 1}, ${sql_text_literal(prefixOf(file, index + 1))})
-    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
-      building = null, updated_at = now();`;
-    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
-    return `${finishFile(file, 0, recorded, { ...context, marker: '' })}
-  delete from ${PARTIAL_TABLE} where version = ${sql_text_literal(file.version)};`;
-}
-/** SHA-256 of the text that the first `parts` parts were made from: editing it later would be a lie. */
-function prefixOf(file, parts) {
-    const statements = file.shape.segments.slice(0, parts).flatMap((segment) => segment.statements);
-    const end = statements[statements.length - 1]?.to ?? 0;
-    return (0,external_node_crypto_.createHash)('sha256').update(file.source.slice(0, end)).digest('hex');
+    catch (error) {
+        if (error instanceof Cancelled)
+            return 'cancelled';
+        if (error instanceof Failure)
+            return { problem: error.problems[0], outcome: error.outcome };
+        throw error;
+    }
 }
 /** A part that is one transaction. */
 async function runTogether(run, index) {
-    const { file, context } = run;
-    const segment = file.shape.segments[index];
-    const { body, lines } = partBody(run, segment, index);
-    const last = index === file.shape.segments.length - 1;
-    const message = `set transaction isolation level read committed, read write;
-${localSettings(context.rules)}
-do ${dollarQuote(body)};
-${last ? (context.after ?? '') : ''}`;
-    return sendPart(run, index, message, (error) => fileProblem(file, lines, error));
+    const { body, lines } = partBody(run, run.file.shape.segments[index], index);
+    const message = partMessage(run, body, isEnd(run, index));
+    return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error));
 }
 function partBody(run, segment, index) {
     const guard = renewLease(run);
     const { text, lines } = statementLines(run.file.shape.source, segment.statements, guard.split('\n').length + 2);
     return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
-}
-/** Sends a part that is one transaction; retried, and looked after where no answer came. */
-async function sendPart(run, index, message, explain) {
-    const { tools, context } = run;
-    for (let attempt = 1;; attempt++) {
-        try {
-            await tools.database.send(message, {
-                deadline: context.rules.statementTimeout + GRACE,
-                signal: tools.signal,
-            });
-            return undefined;
-        }
-        catch (error) {
-            if (error instanceof Cancelled)
-                return 'cancelled';
-            if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
-                return 'changed';
-            if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted)
-                return 'cancelled';
-            const meaning = errorMeaning(error);
-            if (meaning === 'resolve') {
-                const state = await partState(run, index);
-                if (state === 'done')
-                    return undefined;
-                if (state === 'unknown')
-                    return { problem: unknownProblem(), outcome: 'unknown' };
-                if (tools.signal.aborted)
-                    return 'cancelled';
-            }
-            if (meaning === 'stop' || attempt === outside_TRIES)
-                return {
-                    problem: error instanceof SqlError ? explain(error) : asProblem(error),
-                    outcome: 'failed',
-                };
-            await pause(backoff(attempt, 500, 8_000), tools.signal);
-        }
-    }
-}
-/** Looks, under the lock, whether part number `index` is committed. */
-async function partState({ tools, file }, index) {
-    const look = await lookUnderLock(tools.database, outside_RESOLVE_WITHIN);
-    if (!look)
-        return 'unknown';
-    if (look.recorded.some((row) => row.version === file.version))
-        return 'done';
-    const partial = look.partial.find((row) => row.version === file.version);
-    return (partial?.done ?? 0) > index ? 'done' : 'not done';
 }
 /** A statement that PostgreSQL runs outside a transaction only: alone in its message, its traces looked after. */
 async function runAlone(run, index, unfinished) {
@@ -8392,31 +9119,27 @@ async function runAlone(run, index, unfinished) {
         const again = errorMeaning(error) === 'retry' || (errorMeaning(error) === 'resolve' && building !== null);
         if (!again && error instanceof LostConnection)
             return { problem: unknownAlone(text), outcome: 'unknown' };
-        if (!again || attempt === outside_TRIES)
+        if (!again || attempt === lease_TRIES)
             return {
                 problem: error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error),
                 outcome: 'failed',
             };
         await pause(backoff(attempt, 500, 8_000), tools.signal);
     }
-    const message = `set transaction isolation level read committed, read write;
-${localSettings(run.context.rules)}
-do ${dollarQuote(`begin ${renewLease(run)} ${recordPart(run, index)} end`)};
-${index === file.shape.segments.length - 1 ? (run.context.after ?? '') : ''}`;
-    return sendPart(run, index, message, serverProblem);
+    const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
+    return sendPart(run, index, partMessage(run, recorded, false), serverProblem);
 }
 /** Records what is about to be tried, so that a later run knows whose invalid index it finds. */
 async function notePart(run, index, building) {
     const { file, context } = run;
-    const message = `set transaction isolation level read committed, read write;
-${localSettings(context.rules)}
-do ${dollarQuote(`begin ${renewLease(run)}
-  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix, building) values (${sql_text_literal(file.version)}, ${sql_text_literal(context.run.id)},
-    ${index}, ${sql_text_literal(prefixOf(file, index))}, ${building ? `${sql_text_literal(JSON.stringify(building))}::jsonb` : 'null'})
+    const body = `begin ${renewLease(run)}
+  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix, building) values (${literal(file.version)}, ${literal(context.run.id)},
+    ${index}, ${literal(prefixOf(file, index))}, ${building ? `${literal(JSON.stringify(building))}::jsonb` : 'null'})
     on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
       building = excluded.building, updated_at = now();
-end`)};`;
-    return sendPart(run, index - 1, message, serverProblem);
+end`;
+    // Written twice it says the same, so where no answer came it is simply written again.
+    return sendPart(run, Number.POSITIVE_INFINITY, partMessage(run, body, false), serverProblem);
 }
 /**
  * The time-outs cannot stand in the same message, because that would make it a transaction. A session of our own can
@@ -8449,13 +9172,19 @@ function tellWhatStands(run, done, failure) {
     if (failure === 'changed')
         return { kind: 'changed' };
     const standing = file.shape.segments.slice(0, done).flatMap((segment) => segment.statements);
-    const next = file.shape.segments[done].statements[0];
-    const line = positionIn(file.file, file.source, next.from).line;
+    const next = file.shape.segments[done]?.statements[0];
+    const line = positionIn(file.file, file.source, next?.from ?? file.source.length).line;
     const stands = standing.length === 0
         ? undefined
         : `Applied and kept: ${standing.length} ${standing.length === 1 ? 'statement' : 'statements'} before line ${line} (${standing
             .map(({ from, to }) => oneLine(file.source.slice(from, to), 50))
             .join('; ')}). The file is not recorded; correct it from line ${line} on, and the next run goes on there.`;
+    if (typeof failure === 'object' && 'notVerified' in failure)
+        return {
+            kind: 'not-verified',
+            problems: failure.notVerified,
+            ...(stands === undefined ? {} : { stands }),
+        };
     if (failure === 'cancelled')
         return { kind: 'cancelled', ...(stands === undefined ? {} : { stands }) };
     const problem = {
@@ -8469,22 +9198,6 @@ function tellWhatStands(run, done, failure) {
     const times = [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }];
     return { kind: 'failed', problem, at: 0, times, ...(stands === undefined ? {} : { stands }) };
 }
-function asProblem(error) {
-    if (error instanceof SqlError)
-        return serverProblem(error);
-    if (error instanceof Failure)
-        return error.problems[0];
-    return {
-        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
-        next: 'Run again: it goes on where it stopped.',
-    };
-}
-function unknownProblem() {
-    return {
-        message: 'the answer to the commit was lost, and the database could not be asked since',
-        next: 'Run again when the database can be reached: it finds out by itself what was applied.',
-    };
-}
 function unknownAlone(text) {
     return {
         message: `the answer to ${oneLine(text, 60)} was lost: it may have been done`,
@@ -8492,7 +9205,7 @@ function unknownAlone(text) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/psql-commands.js
+;// CONCATENATED MODULE: ./compiled/src/database/psql-commands.js
 /** Finds psql's commands in a file. Only SQL's lexical rules are needed for it: quotes, dollar quotes, comments. */
 function psqlCommands(source) {
     if (!source.includes('\\'))
@@ -8513,6 +9226,8 @@ function psqlCommands(source) {
 }
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
+const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
 /** The index after the token that starts at `index`: a quoted text, a comment, a word, or one character. */
 function afterToken(source, index) {
     const character = source[index];
@@ -8550,9 +9265,14 @@ function afterQuote(source, from, quote, escapes) {
         if (escapes && source[index] === '\\')
             index += 2;
         else if (source[index] === quote) {
-            if (source[index + 1] !== quote)
-                return index + 1;
-            index += 2;
+            if (source[index + 1] === quote)
+                index += 2;
+            else {
+                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
+                if (more === undefined)
+                    return index + 1;
+                index += 1 + more.length;
+            }
         }
         else
             index++;
@@ -8579,7 +9299,7 @@ function afterComment(source, from) {
     return source.length;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/classify.js
+;// CONCATENATED MODULE: ./compiled/src/database/classify.js
 
 
 /** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
@@ -8788,8 +9508,55 @@ function detachesConcurrently(commands) {
         commands.some(({ AlterTableCmd: command, }) => command?.subtype === 'AT_DetachPartition' && command.def?.PartitionCmd?.concurrent === true));
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/findings.js
+;// CONCATENATED MODULE: ./compiled/src/database/edited.js
 
+
+
+
+
+
+
+/** Statements are fetched for this many edited files; for the others it is said only that they were edited. */
+const COMPARED = 20;
+/** Names, for each applied file that has changed since, the first statement that differs from what was recorded. */
+async function editedProblems(database, edited, rule, sending) {
+    if (edited.length === 0 || rule === 'allow')
+        return [];
+    const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
+    const message = `select coalesce(json_object_agg(version, statements), '{}')::text as recorded from ${HISTORY_TABLE} where version = any (${versions})`;
+    const results = await reading(sending.signal, () => database.send(message, sending));
+    const recorded = JSON.parse(String(lastRow(results).recorded));
+    return edited.map((file) => {
+        const { at, words } = firstDifference(file, recorded[file.version] ?? []);
+        return {
+            message: `${(0,external_node_path_.basename)(file.file)} was edited after it was applied${words}`,
+            at,
+            next: 'The edit does not reach this database: put the file back, and make the change in a new migration.',
+        };
+    });
+}
+/** Where the file first says something else than what was recorded; white space and semicolons do not count. */
+function firstDifference(file, recorded) {
+    let index = 0;
+    for (const [number, statement] of splitAsCli(file.source).entries()) {
+        const from = file.source.indexOf(statement, index);
+        const before = recorded[number];
+        if (before === undefined || textHash(before) !== textHash(statement)) {
+            const was = before === undefined ? 'nothing' : oneLine(before, 60);
+            return {
+                at: positionIn(file.file, file.source, from),
+                words: `: recorded was ${was}, the file says ${oneLine(statement, 60)}`,
+            };
+        }
+        index = from + statement.length;
+    }
+    return {
+        at: positionIn(file.file, file.source, index),
+        words: ': recorded were more statements than the file has now',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/finding-rules.js
 const EXCLUSIVE = 'ACCESS EXCLUSIVE';
 const LATER = 'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
 const rule = (name, lock, destructive, instead) => ({
@@ -8798,41 +9565,12 @@ const rule = (name, lock, destructive, instead) => ({
     destructive,
     instead,
 });
-/**
- * Finds destructive and locking statements in files that are to be applied. What the same files create first holds no
- * data and nobody waits for it, so it is left out. Statements inside functions and DO blocks are not looked into.
- */
-function findRisks(files) {
-    const created = new Set();
-    const findings = [];
-    for (const file of files) {
-        for (const statement of file.shape.statements ?? []) {
-            for (const found of rulesFor(statement, created)) {
-                findings.push({
-                    ...found,
-                    at: positionIn(file.file, file.source, statement.from),
-                    statement: oneLine(file.shape.source.slice(statement.from, statement.to)),
-                });
-            }
-            const made = createdTable(statement);
-            if (made !== undefined)
-                created.add(made);
-        }
-    }
-    return findings;
-}
-function createdTable({ kind, node }) {
-    if (kind === 'CreateStmt')
-        return tableName(node.relation);
-    if (kind === 'CreateTableAsStmt')
-        return tableName(node.into?.rel);
-    return undefined;
-}
 /** `schema.table`; a name without schema counts as public, the usual search path. */
 function tableName(relation) {
     const { schemaname, relname } = (relation ?? {});
     return relname === undefined ? undefined : `${schemaname ?? 'public'}.${relname}`;
 }
+/** The rules that a statement breaks; `created` are the tables that the same files made. */
 function rulesFor(statement, created) {
     const { kind, node } = statement;
     const isNew = (relation) => created.has(tableName(relation) ?? '');
@@ -9009,7 +9747,41 @@ function isStable(call) {
     return STABLE.has(names[names.length - 1]?.String?.sval ?? '');
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/parser.js
+;// CONCATENATED MODULE: ./compiled/src/database/findings.js
+
+
+/**
+ * Finds destructive and locking statements in files that are to be applied. What the same files create first holds no
+ * data and nobody waits for it, so it is left out. Statements inside functions and DO blocks are not looked into.
+ */
+function findRisks(files) {
+    const created = new Set();
+    const findings = [];
+    for (const file of files) {
+        for (const statement of file.shape.statements ?? []) {
+            for (const found of rulesFor(statement, created)) {
+                findings.push({
+                    ...found,
+                    at: positionIn(file.file, file.source, statement.from),
+                    statement: oneLine(file.shape.source.slice(statement.from, statement.to)),
+                });
+            }
+            const made = createdTable(statement);
+            if (made !== undefined)
+                created.add(made);
+        }
+    }
+    return findings;
+}
+function createdTable({ kind, node }) {
+    if (kind === 'CreateStmt')
+        return tableName(node.relation);
+    if (kind === 'CreateTableAsStmt')
+        return tableName(node.into?.rel);
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/parser.js
 
 /**
  * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
@@ -9018,7 +9790,7 @@ function isStable(call) {
 async function loadParser() {
     const { setFlagsFromString } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8877, 23));
     setFlagsFromString('--wasm-tiering-budget=2000000000');
-    const library = await __nccwpck_require__.e(/* import() */ 627).then(__nccwpck_require__.t.bind(__nccwpck_require__, 2627, 23));
+    const library = await __nccwpck_require__.e(/* import() */ 107).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1107, 23));
     await library.loadModule();
     return (source) => {
         // The library takes no empty text, and none that holds a NUL.
@@ -9049,7 +9821,7 @@ function placed(source, raw) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/pending.js
+;// CONCATENATED MODULE: ./compiled/src/database/pending.js
 
 
 
@@ -9075,7 +9847,7 @@ function choosePending(files, look, rules, identity, contract) {
     checkMissing(files, look, rules, result);
     checkBaseline(files, rules, result);
     if (rules.irreversibleMigrations === 'refuse')
-        checkReversible(result);
+        result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
     checkRights(look, result);
     return result;
 }
@@ -9142,14 +9914,15 @@ function checkBaseline(files, rules, result) {
             message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
         });
 }
-function checkReversible(result) {
-    for (const file of [...result.pending, ...result.deferred])
-        if (!file.down)
-            result.refusals.push({
-                message: `${(0,external_node_path_.basename)(file.file)} has no down file`,
-                at: { file: file.file, line: 1, column: 1 },
-                next: `Add ${file.file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
-            });
+/** One problem for each file that has no down file. */
+function irreversible(files) {
+    return files
+        .filter((file) => !file.down)
+        .map(({ file }) => ({
+        message: `${(0,external_node_path_.basename)(file)} has no down file`,
+        at: { file, line: 1, column: 1 },
+        next: `Add ${file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
+    }));
 }
 function checkRights(look, result) {
     if (result.pending.length + result.deferred.length + result.baseline.length === 0)
@@ -9168,22 +9941,7 @@ function checkRights(look, result) {
         });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/reading.js
-
-
-/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
-function reading(signal, work) {
-    return retry({
-        tries: 4,
-        deadline: 60_000,
-        first: 250,
-        longest: 4_000,
-        ...(signal ? { signal } : {}),
-        worthwhile: (error) => errorMeaning(error) !== 'stop',
-    }, work);
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/preflight.js
+;// CONCATENATED MODULE: ./compiled/src/database/preflight.js
 
 
 
@@ -9250,33 +10008,10 @@ function preflight_blame(message, files, error) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/problem.js
+;// CONCATENATED MODULE: ./compiled/src/database/plan.js
 
 
-/** An error of a message that read only: whatever happened, nothing was changed. */
-function failureOf(error, doing) {
-    if (error instanceof SqlError)
-        return error.code === '57014'
-            ? new Cancelled(`cancelled while ${doing}`)
-            : new Failure(problemOfSql(error, doing));
-    if (error instanceof LostConnection)
-        return new Failure({
-            message: `the database did not answer while ${doing}: ${error.message}`,
-            code: error.code,
-            next: 'Where a pooler stands in front of it, the database behind it may be down. Run again in a moment.',
-        });
-    return error;
-}
-/** A server's error in words; `doing` says what was under way. */
-function problemOfSql(error, doing) {
-    return {
-        message: `${doing}: ${error.message}`,
-        code: error.code,
-        ...(error.hint === undefined ? {} : { next: error.hint }),
-    };
-}
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/plan.js
 
 
 
@@ -9306,6 +10041,10 @@ async function planDatabase(tools, settings, options = {}) {
     plan.look = look;
     plan.warnings.unshift(...files.warnings);
     plan.refusals.unshift(...files.problems);
+    const edited = await editedProblems(database, chosen.edited, rules.editedMigrations, sending).catch((error) => {
+        throw failureOf(error, 'comparing applied files');
+    });
+    (rules.editedMigrations === 'refuse' ? plan.refusals : plan.warnings).push(...edited);
     const all = [...plan.pending, ...plan.deferred];
     if (all.length > 0)
         plan.refusals.push(...(await preflight(database, all, sending).catch((error) => {
@@ -9315,23 +10054,25 @@ async function planDatabase(tools, settings, options = {}) {
     refuseEditedParts(plan, look);
     return plan;
 }
-/** The plan that the files alone allow, where no database may be asked (a pull request from a fork). */
+/**
+ * The plan that the files alone allow, where no database may be asked (a pull request from a fork). A project
+ * without migrations has none to read.
+ */
 async function planFiles(settings) {
-    const rules = settings.database;
-    const migrationsDir = rules?.migrationsDir ?? 'supabase/migrations';
-    const files = await readMigrationFiles(settings.workingDirectory, migrationsDir);
+    const rules = settings.files;
+    const absent = !(0,external_node_fs_.existsSync)((0,external_node_path_.join)(settings.workingDirectory, rules.migrationsDir));
+    const files = absent
+        ? { files: [], warnings: [], problems: [] }
+        : await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
     const chosen = {
         pending: files.files,
         deferred: [],
         baseline: [],
         edited: [],
         warnings: [],
-        refusals: [],
+        refusals: rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : [],
     };
-    const plan = await planFor(chosen, {
-        transaction: rules?.transaction ?? 'all',
-        destructiveChanges: rules?.destructiveChanges ?? 'warn',
-    });
+    const plan = await planFor(chosen, rules);
     plan.warnings.unshift(...files.warnings);
     plan.refusals.unshift(...files.problems);
     // No server was asked, so the parser's word stands.
@@ -9408,7 +10149,7 @@ function refuseTransport(plan, database) {
             });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/fingerprint.js
+;// CONCATENATED MODULE: ./compiled/src/database/fingerprint.js
 
 
 
@@ -9420,7 +10161,7 @@ function fingerprintQuery() {
 }
 /** Sets what the fingerprint needs from inside PL/pgSQL, until the transaction ends or RESET ALL. */
 const DETERMINISTIC_PERFORM = settings
-    .map(([name, value]) => `perform set_config(${sql_text_literal(name)}, ${sql_text_literal(value)}, true);`)
+    .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
     .join(' ');
 /** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
 const FINGERPRINT_ROW = `
@@ -9521,7 +10262,7 @@ function byName(a, b) {
     return left < right ? -1 : left > right ? 1 : 0;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/schema-record.js
+;// CONCATENATED MODULE: ./compiled/src/database/schema-record.js
 
 
 
@@ -9533,9 +10274,9 @@ function byName(a, b) {
  */
 /** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
 function deterministic(declarations, work) {
-    const names = Object.keys(DETERMINISTIC_SETTINGS).map(sql_text_literal).join(', ');
+    const names = Object.keys(DETERMINISTIC_SETTINGS).map(literal).join(', ');
     const set = Object.entries(DETERMINISTIC_SETTINGS)
-        .map(([name, value]) => `perform set_config(${sql_text_literal(name)}, ${sql_text_literal(value)}, true);`)
+        .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
         .join(' ');
     return `
 declare muva_saved jsonb; muva_item record; ${declarations}
@@ -9555,15 +10296,15 @@ end`;
 function recordStateBefore(runId) {
     return statement(`
   update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, f.fingerprint), objects = f.objects
-  from (${FINGERPRINT_ROW}) f where r.run_id = ${sql_text_literal(runId)};`);
+  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};`);
 }
 /** A statement for the end of the same message: remembers the state after, and what the run changed so far. */
 function recordStateAfter(runId) {
     return statement(`
   update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
     outcome = 'applied', changes = case when r.objects is null then r.changes else (${mergedChanges}) end
-  from (${FINGERPRINT_ROW}) f where r.run_id = ${sql_text_literal(runId)};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${sql_text_literal(runId)} and objects is not null;`);
+  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`);
 }
 function statement(work) {
     return `do ${dollarQuote(deterministic('', work))};`;
@@ -9585,7 +10326,7 @@ const mergedChanges = `
       where b.hash is distinct from a.hash) d using (kind, schema, name)) m
   where before is distinct from after`;
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/migrate.js
+;// CONCATENATED MODULE: ./compiled/src/phases/migrate.js
 
 
 
@@ -9601,10 +10342,9 @@ async function migrate(tools, settings, options = {}) {
     const detail = options.plan ? headline(options.plan) : undefined;
     return runPhase('migrate', tools.log, detail, async (record) => {
         let plan = options.plan ?? (await planDatabase(tools, settings, planOptions(options)));
+        // A plan that was handed in has been told already.
         if (!options.plan)
-            tools.log({ kind: 'line', text: headline(plan) });
-        for (const warning of plan.warnings)
-            tools.log({ kind: 'warning', problem: warning });
+            tellPlan(tools, plan);
         record.facts.applied = [];
         for (let plans = 1;; plans++) {
             migrate_note(record, plan);
@@ -9623,6 +10363,11 @@ async function migrate(tools, settings, options = {}) {
             plan = await planDatabase(tools, settings, planOptions(options));
         }
     });
+}
+function tellPlan(tools, plan) {
+    tools.log({ kind: 'line', text: headline(plan) });
+    for (const warning of plan.warnings)
+        tools.log({ kind: 'warning', problem: warning });
 }
 function planOptions({ contract }) {
     return contract === undefined ? {} : { contract };
@@ -9704,11 +10449,24 @@ function batchContext(settings, plan, recorded, record, place) {
         after: `${verification}\n${recordStateAfter(settings.run.id)}`,
     };
 }
-async function runBatch(tools, batch, context, plan) {
+async function runBatch(tools, batch, planned, plan) {
     const { database, log, signal } = tools;
     if (!database)
         throw new Error('no database was opened');
-    const apply = { database, log, signal };
+    const context = { ...planned, role: database.role };
+    try {
+        return await runMode({ database, log, signal }, batch, context, plan);
+    }
+    catch (error) {
+        // Thrown while waiting for a lock or between two tries: nothing of the batch was under way.
+        if (error instanceof Cancelled)
+            return { kind: 'cancelled' };
+        if (error instanceof Failure && error.outcome === 'failed')
+            return { kind: 'failed', problem: error.problems[0], at: undefined, times: [] };
+        throw error;
+    }
+}
+function runMode(apply, batch, context, plan) {
     if (batch.mode !== 'outside')
         return applyBatch(apply, batch, context);
     const partial = plan.look?.partial.find((row) => row.version === batch.files[0].version);
@@ -9744,7 +10502,9 @@ function stop(outcome, batch, queue, record) {
                 startedAt: Date.now(),
                 milliseconds: 0,
             });
-            record.summarise(`The schema does not verify, so the batch was rolled back: ${stands}.`);
+            record.summarise(outcome.stands === undefined
+                ? `The schema does not verify, so the batch was rolled back: ${stands}.`
+                : `The schema does not verify: ${stands}. ${outcome.stands}`);
             throw new Failure(outcome.problems);
         case 'cancelled':
             record.skip(...rest.map(batches_name));
@@ -9772,15 +10532,18 @@ function tellFailed(outcome, files, record) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/drift.js
+;// CONCATENATED MODULE: ./compiled/src/database/drift.js
+
+
+
 
 
 
 
 /** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
 function driftQuery() {
-    const local = Object.entries(DETERMINISTIC_SETTINGS).map(([name, value]) => `set local ${name} = ${sql_text_literal(value)};`);
-    return `set local statement_timeout = '30s'; do ${dollarQuote(`
+    const local = Object.entries(DETERMINISTIC_SETTINGS).map(([name, value]) => `set local ${name} = ${literal(value)};`);
+    return `set local statement_timeout = '30s'; set local lock_timeout = '5s'; do ${dollarQuote(`
 declare recorded text;
 begin
   if to_regclass('${RUNS_TABLE}') is not null then
@@ -9809,17 +10572,38 @@ function readDrift(results) {
         upgraded: difference.altered.some(({ kind }) => kind === 'server'),
     };
 }
-/** Looks what other hands changed since the last deploy recorded the schema. */
+/**
+ * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
+ * out in time, because somebody holds a table that must be looked at.
+ */
 async function lookDrift(tools) {
-    if (!tools.database)
+    const { database, signal } = tools;
+    if (!database)
         throw new Error('there is no database to look at');
-    return readDrift(await tools.database.send(driftQuery(), { deadline: 40_000, signal: tools.signal }));
+    try {
+        const sending = { deadline: 45_000, signal };
+        return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
+    }
+    catch (error) {
+        const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
+        if (late && !signal.aborted)
+            return undefined;
+        throw failureOf(error, 'looking what other hands changed');
+    }
 }
 /** What the drift means under the input `drift`. */
 function judgeDrift(drift, policy) {
     const calm = (detail) => ({ detail, refusals: [], warnings: [] });
     if (policy === 'off')
         return calm('not looked at');
+    if (!drift) {
+        const problem = {
+            message: 'it could not be found out in time whether other hands changed the schema: a table is locked',
+            next: 'Run again; or say drift: off.',
+        };
+        const late = { detail: 'not found out in time', refusals: [], warnings: [] };
+        return policy === 'fail' ? { ...late, refusals: [problem] } : { ...late, warnings: [problem] };
+    }
     if (!drift.recorded || !drift.since)
         return calm('no deploy has recorded the schema yet');
     const { runId, sha } = drift.since;
@@ -9831,36 +10615,283 @@ function judgeDrift(drift, policy) {
         return calm(`unchanged since ${since}`);
     const problem = {
         message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
-        code: 'DRIFT',
         next: policy === 'fail'
             ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
             : 'Write the change as a migration, so that other databases get it too.',
     };
-    const detail = [count(added, 'added'), count(removed, 'removed'), count(altered, 'altered')]
-        .filter((text) => text !== '')
-        .join(', ');
+    const detail = describeDifference(drift.difference, 3);
     return policy === 'fail'
         ? { detail, refusals: [problem], warnings: [] }
         : { detail, refusals: [], warnings: [problem] };
 }
-function count(list, word) {
-    return list.length === 0 ? '' : `${list.length} ${word}`;
-}
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/base/bytes.js
-/** `512 B`, `1.5 MiB`, `12 GiB`: as short as a person wants to read it. */
-function bytes_formatBytes(bytes) {
-    const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-    let value = bytes;
-    let unit = 0;
-    while (value >= 1_024 && unit < units.length - 1) {
-        value /= 1_024;
-        unit++;
+;// CONCATENATED MODULE: ./compiled/src/database/down-files.js
+
+
+
+
+/** The down file beside the migration, for a migration that this action did not apply; undefined where there is none. */
+async function readDownFile(workingDirectory, file) {
+    try {
+        const text = new TextDecoder('utf-8', { fatal: true }).decode(await (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(workingDirectory, file)));
+        return text.includes('\0') ? undefined : text;
     }
-    return `${unit === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+    catch {
+        return undefined;
+    }
+}
+/**
+ * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
+ * blanked too, because what undoes a run is undone as a whole or not at all. All offsets are kept.
+ */
+function prepareDown(down, parse) {
+    const shape = classify(down.file, down.source, parse);
+    if (shape.problems.length > 0)
+        return { source: shape.source, statements: [], notices: [], problems: shape.problems };
+    const { source, plain, never } = forOneTransaction(shape);
+    const notices = [...shape.notices];
+    const problems = [];
+    if (shape.statements?.some(({ kind }) => kind === 'TransactionStmt'))
+        problems.push({
+            message: `${down.file} uses savepoints, which a down file cannot have`,
+            next: 'Remove them: the down file runs in one transaction with its history row.',
+        });
+    for (const { what } of never)
+        problems.push({
+            message: `${down.file} holds ${what}, which cannot run in a transaction`,
+            next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
+        });
+    if (plain > 0)
+        notices.push({
+            message: `${down.file}: CONCURRENTLY is left out, because the rollback is one transaction; the table is locked meanwhile`,
+        });
+    // Where our parser did not understand the file, the server of another version may: it gets the whole.
+    const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
+    const statements = shape.statements?.map(({ from, to }) => ({ from, to })) ?? whole;
+    return { source, statements, notices, problems };
+}
+/**
+ * A file's text with CONCURRENTLY blanked: `plain` counts how often. `never`: the statements that no transaction can
+ * hold in any form, such as VACUUM.
+ */
+function forOneTransaction(shape) {
+    let { source } = shape;
+    let plain = 0;
+    const never = [];
+    for (const statement of shape.statements ?? []) {
+        const what = whyAlone(statement);
+        if (what === undefined)
+            continue;
+        const { from, to } = statement;
+        const word = what.endsWith('CONCURRENTLY') ? concurrently(source, from, to) : undefined;
+        if (word === undefined)
+            never.push({ what, from, to });
+        else {
+            source = blank(source, word, word + 'concurrently'.length);
+            plain++;
+        }
+    }
+    return { source, plain, never };
+}
+/** Where the keyword stands in a statement that has it: outside comments and quotes it can occur only once. */
+function concurrently(source, from, to) {
+    let index = from;
+    while (index < to) {
+        const two = source.slice(index, index + 2);
+        if (two === '--')
+            index = endOf(source, '\n', index, to);
+        else if (two === '/*')
+            index = endOf(source, '*/', index + 2, to);
+        else if (source[index] === '"')
+            index = endOf(source, '"', index + 1, to);
+        else if (source[index] === "'")
+            index = endOf(source, "'", index + 1, to);
+        else if (source.slice(index, index + 12).toLowerCase() === 'concurrently')
+            return index;
+        else
+            index++;
+    }
+    return undefined;
+}
+function endOf(source, mark, from, to) {
+    const at = source.indexOf(mark, from);
+    return at === -1 ? to : at + mark.length;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/plan-hosts.js
+;// CONCATENATED MODULE: ./compiled/src/database/shadow.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Only what comes after the last pending file without a down file can be undone, and is proven. */
+function orderProof(applied, pending) {
+    const last = pending.map(({ down }) => down === undefined).lastIndexOf(true);
+    return { base: [...applied, ...pending.slice(0, last + 1)], proven: pending.slice(last + 1) };
+}
+/** Milliseconds for one file on the scratch database. */
+const FILE_DEADLINE = 10 * 60_000;
+/**
+ * Proves on a scratch database that each pending down file undoes its migration: up, down and up again, with the
+ * schema compared after every file. All of it happens in one transaction that is rolled back, so the scratch
+ * database stays as it was.
+ */
+async function proveReversible(tools, settings, plan) {
+    const rules = settings.database;
+    if (!rules?.shadow)
+        return { detail: 'no scratch database', problems: [] };
+    refuseSameDatabase(rules);
+    const { files } = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
+    const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
+    const { base, proven } = orderProof(files.filter(({ version }) => !due.has(version)), files.filter(({ version }) => due.has(version)));
+    if (proven.length === 0)
+        return {
+            detail: due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file',
+            problems: [],
+        };
+    const { connection } = rules;
+    const certificate = connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
+    const database = openDatabase({ kind: 'url', address: rules.shadow, ...certificate }, { log: tools.log });
+    try {
+        if (database.transport === 'transaction-pooler')
+            throw new Failure({
+                message: 'shadow-database-url leads through a transaction pooler',
+                next: 'Give a direct URL: the proof is one long transaction.',
+            });
+        const problems = await prove({ database, signal: tools.signal, parse: await loadParser() }, settings, base, proven);
+        return { detail: detailOf(proven.length, due.size, problems), problems };
+    }
+    finally {
+        await database.close();
+    }
+}
+function detailOf(proven, due, problems) {
+    if (problems.length > 0)
+        return 'it does not fit';
+    const rest = due - proven;
+    return `${proven} proven: up, down and up again${rest > 0 ? `; ${rest} have no down file, or lie below one that has none` : ''}`;
+}
+function refuseSameDatabase({ connection, shadow }) {
+    if (connection.kind !== 'url' || !shadow)
+        return;
+    const { host, port, database } = connection.address;
+    if (host === shadow.host && port === shadow.port && database === shadow.database)
+        throw new Failure({
+            message: 'shadow-database-url is the same database as database-url',
+            next: 'Give an empty scratch database, such as a postgres service container.',
+        });
+}
+async function prove(stage, settings, base, proven) {
+    const sending = { deadline: FILE_DEADLINE, signal: stage.signal };
+    try {
+        await stage.database.send(`begin;\n${opening(contextOf(settings))}`, sending);
+        for (const file of base)
+            await run(stage, file, file.source);
+        const states = [await look(stage)];
+        for (const file of proven) {
+            await run(stage, file, file.source);
+            states.push(await look(stage));
+        }
+        const problems = [];
+        for (let index = proven.length - 1; index >= 0 && problems.length === 0; index--) {
+            const file = proven[index];
+            await run(stage, { ...file, file: file.down.file }, file.down.source);
+            problems.push(...leftBehind(file, states[index], await look(stage)));
+        }
+        if (problems.length > 0)
+            return problems;
+        for (const file of proven)
+            await run(stage, file, file.source);
+        return leftBehind(proven.at(-1), states.at(-1), await look(stage), 'a second up');
+    }
+    catch (error) {
+        if (error instanceof Failure)
+            return error.problems;
+        if (error instanceof SqlError && error.code === CODES.changed)
+            return [
+                {
+                    message: 'the scratch database is not empty: it has a migration history',
+                    next: 'Give an empty one in shadow-database-url.',
+                },
+            ];
+        const failure = failureOf(error, 'proving the down files on the scratch database');
+        if (failure instanceof Failure)
+            return failure.problems;
+        throw failure;
+    }
+    finally {
+        await stage.database.send('rollback', sending).catch(() => undefined);
+    }
+}
+/** The scratch database has a history of its own kind: none, so nothing is expected in it. */
+function contextOf(settings) {
+    const { lockTimeout, statementTimeout } = settings.database;
+    return {
+        run: settings.run,
+        environment: undefined,
+        rules: { lockTimeout, statementTimeout },
+        recorded: [],
+        baseline: [],
+        position: 1,
+        marker: 'shadow',
+    };
+}
+/** Runs a file as it stands inside the open transaction; what no transaction can hold is left out. */
+async function run(stage, file, text) {
+    const shape = classify(file.file, text, stage.parse);
+    if (shape.problems.length > 0)
+        throw new Failure(shape.problems);
+    const prepared = forOneTransaction(shape);
+    const source = prepared.never.reduce((left, { from, to }) => blank(left, from, to), prepared.source);
+    const message = `${STILL_INSIDE}${source}\n;do ${dollarQuote(`begin ${LEAVE_NOTHING} end`)};`;
+    try {
+        await stage.database.send(message, { deadline: FILE_DEADLINE, signal: stage.signal });
+    }
+    catch (error) {
+        if (!(error instanceof SqlError))
+            throw error;
+        const place = {
+            statement: { from: 0, to: source.length },
+            message,
+            start: STILL_INSIDE.length,
+            ...(error.position === undefined ? {} : { position: error.position }),
+        };
+        const problem = placedProblem({ ...file, source: text, shape }, error, place);
+        throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
+    }
+}
+async function look(stage) {
+    const results = await stage.database.send(`${STILL_INSIDE}${fingerprintQuery()} reset all;`, {
+        deadline: FILE_DEADLINE,
+        signal: stage.signal,
+    });
+    return readFingerprint(results.slice(0, -1));
+}
+function leftBehind(file, wanted, found, what = 'its down file') {
+    const difference = compareObjects(wanted.objects, found.objects);
+    if (isSame(difference))
+        return [];
+    const down = file.down?.file ?? file.file;
+    return [
+        {
+            message: `${batches_name(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
+            at: { file: down, line: 1, column: 1 },
+            next: `Complete ${down}.`,
+        },
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/phases/plan-hosts.js
 
 /** What a deploy would be refused for on one host, with the host's position in front. */
 function hostRefusals(look) {
@@ -9894,10 +10925,11 @@ function describeHost(facts, next) {
         ? `${live} is live already`
         : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
     const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
-    return [move, facts.strategy, entry, `${bytes_formatBytes(facts.freeBytes)} free`].join(', ');
+    return [move, facts.strategy, entry, `${formatBytes(facts.freeBytes)} free`].join(', ');
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/plan.js
+;// CONCATENATED MODULE: ./compiled/src/phases/plan.js
+
 
 
 
@@ -9914,10 +10946,21 @@ async function plan(tools, settings) {
     const report = await runPhase('plan', tools.log, undefined, async (record) => {
         // Both looks run at once, and what goes wrong in one does not hide what the other found.
         const [database, hosts] = await Promise.all([
-            caught(() => lookAtDatabase(tools, settings, record, look)),
-            caught(() => lookAtHosts(tools, settings, record, look)),
+            plan_caught(() => lookAtDatabase(tools, settings, record, look)),
+            plan_caught(() => lookAtHosts(tools, settings, record, look)),
         ]);
-        tools.signal.throwIfAborted();
+        if (tools.signal.aborted)
+            throw new Cancelled();
+        if (look.hosts?.some(isOvertaken)) {
+            // Its migrations are older than those of the newer run too: what the database says of them is no fault.
+            record.facts.hosts = look.hosts.map(({ host }) => ({ host, outcome: 'skipped' }));
+            tools.log({
+                kind: 'warning',
+                problem: { message: 'A newer commit is live already: this one is not deployed.' },
+            });
+            record.summarise('A newer run is live already: there is nothing to do.');
+            return;
+        }
         const refusals = [...database, ...hosts];
         if (refusals.length > 0) {
             record.summarise('Nothing was changed.');
@@ -9927,7 +10970,11 @@ async function plan(tools, settings) {
     });
     return { report, ...look };
 }
-async function caught(work) {
+/** True where a newer run has deployed to the host meanwhile; the database and the other hosts are left to it too. */
+function isOvertaken({ facts }) {
+    return facts?.newerIsLive === true;
+}
+async function plan_caught(work) {
     try {
         return await work();
     }
@@ -9940,19 +10987,38 @@ async function lookAtDatabase(tools, settings, record, look) {
         return [];
     if (!settings.database && !settings.skip.includes('database'))
         return [];
-    const planned = await record.step(settings.database ? 'migrations' : 'migration files', () => (settings.database ? planDatabase(tools, settings) : planFiles(settings)), describePlan);
-    look.database = planned;
-    record.facts.pending = planned.pending.map((file) => file.version);
-    record.facts.deferred = planned.deferred.map((file) => file.version);
+    const refused = await plan_caught(() => record.step(settings.database ? 'migrations' : 'migration files', async () => {
+        look.database = await (settings.database ? planDatabase(tools, settings) : planFiles(settings));
+        if (look.database.refusals.length > 0)
+            throw new Failure(look.database.refusals);
+        return [];
+    }, () => (settings.database ? describePlan(look.database) : describeFiles(look.database))));
+    const planned = look.database;
+    if (!planned)
+        return refused;
+    // Without a database it is not known what is pending.
+    if (settings.database) {
+        record.facts.pending = planned.pending.map((file) => file.version);
+        record.facts.deferred = planned.deferred.map((file) => file.version);
+    }
     record.facts.reversible = planned.reversible;
     record.facts.destructive = planned.destructive;
     for (const problem of planned.warnings)
         tools.log({ kind: 'warning', problem });
-    tellBatches(tools, planned);
+    if (settings.database)
+        tellBatches(tools, planned);
     const drifted = settings.database && settings.database.drift !== 'off'
         ? await lookAtDrift(tools, settings.database.drift, record)
         : [];
-    return [...planned.refusals, ...drifted];
+    const unproven = settings.database?.shadow && refused.length === 0
+        ? await proveDownFiles(tools, settings, planned, record)
+        : [];
+    return [...refused, ...drifted, ...unproven];
+}
+/** Where a scratch database is given it is not enough that down files exist: they must fit. */
+async function proveDownFiles(tools, settings, planned, record) {
+    const proof = await record.step('down files on the scratch database', () => proveReversible(tools, settings, planned), ({ detail }) => detail);
+    return proof.problems;
 }
 async function lookAtDrift(tools, policy, record) {
     const verdict = await record.step('drift', async () => judgeDrift(await lookDrift(tools), policy), ({ detail }) => detail);
@@ -9990,6 +11056,12 @@ function describePlan(planned) {
         .filter((part) => part !== '')
         .join(', ');
 }
+/** `3 files in 1 batch`: what may be said where no database was asked. */
+function describeFiles({ pending, batches, reversible }) {
+    const files = pending.length === 1 ? '1 file' : `${pending.length} files`;
+    const grouped = batches.length > 1 ? ` in ${batches.length} batches` : '';
+    return `${files}${grouped}${pending.length > 0 && reversible ? ', reversible' : ''}; no database was asked`;
+}
 function tellBatches(tools, planned) {
     const line = (text) => tools.log({ kind: 'line', text: `          ${text}` });
     planned.batches.forEach((batch, index) => {
@@ -10010,7 +11082,7 @@ function plan_closing(look) {
     return 'Nothing has been changed yet.';
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/pack-build.js
+;// CONCATENATED MODULE: ./compiled/src/vps/pack-build.js
 
 
 
@@ -10019,7 +11091,7 @@ const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
 /** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
 async function packBuild(options) {
     const { workingDirectory, sha, folder } = options;
-    const head = (await run('git', ['rev-parse', 'HEAD'], workingDirectory)).trim();
+    const head = (await pack_build_run('git', ['rev-parse', 'HEAD'], workingDirectory)).trim();
     if (head !== sha) {
         throw new Failure({
             message: `build-on: runner packs the build of this job, and the checkout is at ${head.slice(0, 12)}, not at ${sha.slice(0, 12)}`,
@@ -10027,7 +11099,7 @@ async function packBuild(options) {
         });
     }
     const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
-    const ignored = (await run('git', words, workingDirectory)).split('\0');
+    const ignored = (await pack_build_run('git', words, workingDirectory)).split('\0');
     const paths = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
     for (const path of options.buildOutput)
         await mustExist(workingDirectory, path);
@@ -10039,7 +11111,7 @@ async function packBuild(options) {
     }
     const file = (0,external_node_path_.join)(folder, 'build.tgz');
     const excluded = CACHES.map((path) => `--exclude=${path}`);
-    await run('tar', ['-czf', file, ...excluded, '--', ...paths], workingDirectory);
+    await pack_build_run('tar', ['-czf', file, ...excluded, '--', ...paths], workingDirectory);
     return { file, bytes: (await (0,external_node_fs_promises_namespaceObject.stat)(file)).size, paths };
 }
 /** What of the ignored paths is packed: the named output and node_modules, or all but what belongs to the host. Pure. */
@@ -10066,8 +11138,8 @@ async function mustExist(workingDirectory, path) {
     }
 }
 /** Runs a local program and returns its stdout; a failure says what it said. */
-async function run(program, words, cwd) {
-    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 260).then(__nccwpck_require__.bind(__nccwpck_require__, 1260));
+async function pack_build_run(program, words, cwd) {
+    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 318).then(__nccwpck_require__.bind(__nccwpck_require__, 6318));
     const ended = await getExecOutput(program, words, { cwd, silent: true, ignoreReturnCode: true });
     if (ended.exitCode === 0)
         return ended.stdout;
@@ -10077,7 +11149,8 @@ async function run(program, words, cwd) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/run-worker.js
+;// CONCATENATED MODULE: ./compiled/src/vps/run-worker.js
+
 
 /** Milliseconds around a run's own limits, for the start and the last answer. */
 const run_worker_AROUND = 120_000;
@@ -10087,7 +11160,7 @@ async function runWorker(fleet, host, request, audience, patience = 0) {
     return follow(fleet, host, request, {
         deadline: request.lockWait + request.timeout + patience + run_worker_AROUND,
         onEvent: (event) => tell(host, event, audience),
-        onLost: ({ problem }) => audience.log({
+        onLost: (problem) => audience.log({
             kind: 'progress',
             text: `${problem.message}; the run goes on there, connecting again`,
         }),
@@ -10145,12 +11218,14 @@ function hostFact(position, result) {
         ...(detail === undefined ? {} : { detail }),
     };
 }
-/** The fact of a host whose end could not be found out. */
-function unknownFact(position, problem) {
-    return { host: position, outcome: 'unknown', ...(problem ? { detail: problem.message } : {}) };
+/** The fact of a host that gave no result: nothing was started there (`failed`), or it could not be found out. */
+function factOfError(position, error, failed = 'failed') {
+    const outcome = error instanceof Failure && error.outcome === 'failed' ? failed : 'unknown';
+    return { host: position, outcome, detail: problemsOf(error)[0].message };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/rollout.js
+;// CONCATENATED MODULE: ./compiled/src/vps/rollout.js
+
 
 
 
@@ -10162,9 +11237,12 @@ function isGood(end) {
 /**
  * Brings all hosts to one commit or none. Everything that can fail is done on all of them first; then the first
  * host alone cuts over, and the others after it. Where one fails, those that have cut over are put back.
- * Resolves with one end per host, in their order; only a programming error rejects.
+ * Resolves with one end per host, in their order, whatever happened there; rejects with Cancelled only where a
+ * person cancelled before anything was started.
  */
 async function rollOut(fleet, plan, audience) {
+    if (plan.signal.aborted)
+        throw new Cancelled();
     const several = fleet.hosts.length > 1;
     const request = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
     const running = fleet.hosts.map((host, index) => {
@@ -10173,8 +11251,6 @@ async function rollOut(fleet, plan, audience) {
     });
     const stop = (why) => stopAll(fleet, running, request, audience, why);
     const onAbort = () => void stop('cancelled');
-    if (plan.signal.aborted)
-        onAbort();
     plan.signal.addEventListener('abort', onAbort, { once: true });
     try {
         if (several)
@@ -10210,7 +11286,7 @@ function rollout_begin(fleet, host, request, audience) {
     };
     const run = { host, gone: false, stopping: false, ready: reached, end: work() };
     async function work() {
-        const found = await endOf(fleet, host, request, own);
+        const found = await rollout_endOf(fleet, host, request, own);
         // Being stopped on our own word is nothing to complain about.
         const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
         run.ended = end;
@@ -10222,7 +11298,7 @@ function rollout_begin(fleet, host, request, audience) {
 function stopped(step) {
     return { ...step, outcome: 'skipped', detail: 'stopped' };
 }
-async function endOf(fleet, host, request, audience) {
+async function rollout_endOf(fleet, host, request, audience) {
     try {
         const waiting = request.timeout * fleet.hosts.length;
         const result = await runWorker(fleet, host, request, audience, waiting);
@@ -10230,8 +11306,8 @@ async function endOf(fleet, host, request, audience) {
         return { host, result, problems, fact: hostFact(host.position, result) };
     }
     catch (error) {
-        const problems = problemsOf(error);
-        return { host, problems, fact: unknownFact(host.position, problems[0]) };
+        const died = error instanceof WorkerDied;
+        return { host, died, problems: problemsOf(error), fact: factOfError(host.position, error) };
     }
 }
 /** Waits for all hosts to be prepared, then lets one go, then the rest. Stops all that still can at the first bad end. */
@@ -10254,7 +11330,9 @@ async function cutOver(fleet, running, request, plan, audience, stop) {
         run.gone = true;
         audience.log({ kind: 'progress', text: `${run.host.name} cuts over` });
         try {
-            await worker_client_send(fleet, run.host, 'go', request);
+            const answer = await worker_client_send(fleet, run.host, 'go', request);
+            if (!answer.accepted)
+                audience.log({ kind: 'debug', text: `${run.host.name}: ${answer.detail}` });
         }
         catch (error) {
             // Whether it took the word or gave up meanwhile is told by its end.
@@ -10273,26 +11351,33 @@ async function cutOver(fleet, running, request, plan, audience, stop) {
 }
 /** Stops every run that has not been let go; one that cuts over already finishes by itself. */
 async function stopAll(fleet, running, request, { log }, why) {
+    const stopOne = async (run) => {
+        run.stopping = true;
+        let detail = '';
+        // A run that is just being started is not known yet, and must not slip through.
+        for (let tries = 0; tries < 10 && !run.ended; tries++) {
+            const answer = await worker_client_send(fleet, run.host, 'cancel', request);
+            if (answer.accepted)
+                return `${run.host.name} was told to stop: ${why}`;
+            detail = answer.detail;
+            await pause(1_000);
+        }
+        return run.ended ? `${run.host.name} has ended` : `${run.host.name} was not stopped: ${detail}`;
+    };
     await Promise.all(running.map(async (run) => {
         if (run.ended || run.gone)
             return;
-        try {
-            run.stopping = true;
-            await worker_client_send(fleet, run.host, 'cancel', request);
-            log({ kind: 'progress', text: `${run.host.name} was told to stop: ${why}` });
-        }
-        catch (error) {
-            log({
-                kind: 'progress',
-                text: `${run.host.name} could not be told to stop: ${problemsOf(error)[0].message}`,
-            });
-        }
+        const text = await stopOne(run).catch((error) => `${run.host.name} could not be told to stop: ${problemsOf(error)[0].message}`);
+        log({ kind: 'progress', text });
     }));
 }
-/** Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. */
+/**
+ * Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. A host that is only
+ * out of reach is left alone: its worker may be bringing the deploy to a good end.
+ */
 async function putBack(fleet, ends, plan, audience) {
     return Promise.all(ends.map(async (end) => {
-        if (end.fact.outcome !== 'deployed' && end.fact.outcome !== 'unknown')
+        if (end.fact.outcome !== 'deployed' && !end.died)
             return end;
         audience.log({ kind: 'progress', text: `${end.host.name} is put back` });
         const started = Date.now();
@@ -10301,10 +11386,10 @@ async function putBack(fleet, ends, plan, audience) {
             return afterUndo(end, result, Date.now() - started);
         }
         catch (error) {
-            const problems = problemsOf(error).map((problem) => onHost(end.host, problem));
+            const problems = problemsOf(error);
             return {
                 ...end,
-                fact: unknownFact(end.host.position, problems[0]),
+                fact: factOfError(end.host.position, error, 'rollback-failed'),
                 problems: [...end.problems, ...problems],
             };
         }
@@ -10335,67 +11420,31 @@ function outcomeAfterUndo(undone) {
     return undone.outcome === 'rolled-back' ? 'rolled-back' : 'rollback-failed';
 }
 
-// EXTERNAL MODULE: external "node:stream"
-var external_node_stream_ = __nccwpck_require__(7075);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/store-file.js
+;// CONCATENATED MODULE: ./compiled/src/vps/send-build.js
 
 
 
 
-
-
-/** Fixed texts without quotes in them; folder and name come as words behind them. */
-const RECEIVE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2"';
-const KEEP = '[ "$(wc -c <"$1/$2")" -eq "$4" ] && mv -- "$1/$2" "$1/$3" || { rm -f -- "$1/$2"; exit 65; }';
-const DROP = 'rm -f -- "$1/$2"';
-/**
- * Streams a file into a folder of a host, readable for its user alone, and resolves with its path. It gets its name
- * only once it is complete there: what was cut on the way is removed and never taken for the whole.
- */
-async function storeFile(host, file, signal) {
-    const part = `.${(0,external_node_crypto_.randomUUID)()}.part`;
-    const watched = signal ? { signal } : {};
-    let bytes = 0;
-    const counted = new external_node_stream_.Transform({
-        transform(chunk, _encoding, done) {
-            bytes += chunk.length;
-            done(null, chunk);
-        },
-    });
-    file.content.on('error', (error) => counted.destroy(error));
-    let broken;
-    counted.on('error', (error) => {
-        broken = error;
-    });
-    try {
-        await mustRun(host, RECEIVE, [file.folder, part], { stdin: file.content.pipe(counted), ...watched });
-        if (broken)
-            throw broken;
-        await mustRun(host, KEEP, [file.folder, part, file.name, String(bytes)], watched);
+/** Streams a packed build to every host: all of them get it, or none keeps it. Resolves with its path on each. */
+async function sendToAll(fleet, looks, file, sha, signal) {
+    const name = `${sha.slice(0, 12)}-${(0,external_node_crypto_.randomUUID)()}.tgz`;
+    const folderOf = (host) => {
+        const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
+        if (place === undefined)
+            throw new Failure({ message: `${host.prefix}there is no folder to store the build in` });
+        return `${place}/incoming`;
+    };
+    const folders = fleet.hosts.map(folderOf);
+    const sent = await Promise.allSettled(fleet.hosts.map((host, index) => storeFile(host, { folder: folders[index], name, content: (0,external_node_fs_.createReadStream)(file) }, signal)));
+    const failed = sent.find((one) => one.status === 'rejected');
+    if (failed) {
+        await Promise.all(fleet.hosts.map((host, index) => dropFile(host, folders[index], name)));
+        throw failed.reason;
     }
-    catch (error) {
-        await host.exec(script(DROP, [file.folder, part]), { deadline: 10_000 }).catch(() => { });
-        throw asFailure(broken ?? error);
-    }
-    return `${file.folder}/${file.name}`;
-}
-function script(text, words) {
-    return `${commandLine('sh', '-c')} '${text}' ${['sh', ...words].map(quote).join(' ')}`;
-}
-async function mustRun(host, text, words, options) {
-    const result = await host.exec(script(text, words), options);
-    if (result.code === 0)
-        return;
-    if (result.code === 65)
-        throw new Failure({ message: `${host.prefix}the file did not arrive whole`, next: 'Run the job again.' });
-    throw new Failure({
-        ...exitProblem(host.name, result),
-        next: 'Look at the room and the rights there: df -h; ls -ld of the folder.',
-    });
+    return folders.map((folder) => `${folder}/${name}`);
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/redeploy.js
-
+;// CONCATENATED MODULE: ./compiled/src/phases/redeploy.js
 
 
 
@@ -10424,12 +11473,17 @@ async function redeploy(tools, settings, look) {
         if (run.vps.ref === undefined)
             throw new Failure({ message: 'there is no commit to deploy' });
         const sha = await exactCommit(run.vps.ref, run.workingDirectory);
-        const looks = look ?? (await record.step('look', () => inspectFleet(tools, settings)));
+        const looks = look ?? (await record.step('look', () => lookFirst(tools, settings, fleet)));
         refuse(fleet, looks);
         const ends = await bring(tools, fleet, run, sha, looks, record);
         Object.assign(record.facts, redeploy_factsOf(ends));
         redeploy_judge(ends, sha, tools.signal.aborted, record);
     });
+}
+async function lookFirst(tools, settings, fleet) {
+    const looks = await inspectFleet(tools, settings);
+    refuse(fleet, looks);
+    return looks;
 }
 /** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
 function refuse(fleet, looks) {
@@ -10462,15 +11516,8 @@ async function sendBuild(fleet, run, sha, looks, record, signal) {
     try {
         const { workingDirectory } = run;
         const { buildOutput, sharedPaths } = run.vps;
-        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder }), ({ bytes, paths }) => `${bytes_formatBytes(bytes)}: ${paths.join(', ')}`);
-        const send = (host) => {
-            const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
-            if (place === undefined)
-                throw new Failure({ message: `${host.prefix}no folder to store the build in` });
-            const name = `${sha.slice(0, 12)}-${(0,external_node_crypto_.randomUUID)()}.tgz`;
-            return storeFile(host, { folder: `${place}/incoming`, name, content: (0,external_node_fs_.createReadStream)(build.file) }, signal);
-        };
-        return await record.step('send the build', () => Promise.all(fleet.hosts.map(send)));
+        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder }), ({ bytes, paths }) => `${formatBytes(bytes)}: ${paths.join(', ')}`);
+        return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
     }
     finally {
         await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true });
@@ -10555,87 +11602,187 @@ function downtime(ends) {
         : `, ${(0,duration/* formatDuration */.a)(Math.max(...times))} without an answer during the cutover`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/down-files.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback-send.js
 
 
 
 
-/** The down file beside the migration, for a migration that this action did not apply; undefined where there is none. */
-async function readDownFile(workingDirectory, file) {
-    try {
-        const text = new TextDecoder('utf-8', { fatal: true }).decode(await (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(workingDirectory, file)));
-        return text.includes('\0') ? undefined : text;
+
+
+/** Milliseconds for a message that only looks. */
+const rollback_send_LOOK_DEADLINE = 40_000;
+/** Milliseconds that a table in use is waited for. */
+const rollback_send_WAIT = 120_000;
+/** Milliseconds in which it must be found out what became of a message whose answer was lost. */
+const rollback_send_RESOLVE_WITHIN = 120_000;
+/** How often an answer may be lost before the network is blamed. */
+const CUTS = 3;
+/**
+ * Sends a message that deletes history rows of `versions`, again while the database is busy. Where the answer was
+ * lost it takes the same lock, looks at the history, and sends again only what was certainly not done.
+ * Undefined: it was done, but its answer is gone.
+ */
+async function sendChange(sender, versions, message, onNotice) {
+    const { database, tools, wanted } = sender;
+    for (let cuts = 0;;) {
+        try {
+            return await patiently(tools, () => database.send(message, {
+                // The server gives each statement its time, and tells after each that it is still at work.
+                deadline: wanted.statementTimeout + 30_000,
+                signal: tools.signal,
+                onNotice: (notice) => onNotice?.(notice.message),
+            }));
+        }
+        catch (error) {
+            if (error instanceof SqlError && error.code === CODES.locked) {
+                await waitForLock({ database, log: tools.log, signal: tools.signal }, LOCK_WAIT);
+                continue;
+            }
+            if (errorMeaning(error) !== 'resolve')
+                throw tools.signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
+            tools.log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
+            if ((await standingVersions(database, versions)).length === 0)
+                return undefined;
+            if (tools.signal.aborted)
+                throw new Cancelled(NOTHING_UNDONE);
+            if (++cuts === CUTS)
+                throw new Failure({
+                    message: `the connection to the database was lost ${CUTS} times; nothing was undone`,
+                    next: 'Run the rollback again when the network is steady.',
+                });
+            tools.log({ kind: 'progress', text: 'nothing was undone: trying again' });
+        }
     }
-    catch {
-        return undefined;
-    }
+}
+const NOTHING_UNDONE = 'the rollback of the database was cancelled; nothing was undone';
+/** Repeats what was not done because the database was busy. */
+function patiently(tools, work) {
+    return retry({
+        tries: 100,
+        deadline: rollback_send_WAIT,
+        first: 250,
+        longest: 5_000,
+        signal: tools.signal,
+        worthwhile: (error) => errorMeaning(error) === 'retry',
+        onRetry: (error, _attempt, wait) => tools.log({
+            kind: 'progress',
+            text: `waiting ${wait} ms: ${error instanceof Error ? error.message : 'the database is busy'}`,
+        }),
+    }, work);
+}
+/** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
+async function standingVersions(database, versions) {
+    const look = await lookUnderLock(database, rollback_send_RESOLVE_WITHIN);
+    if (!look)
+        throw new Failure({
+            message: 'the answer to the rollback was lost, and the database could not be asked since',
+            next: 'Run the rollback again when the database can be reached: what is undone already is left alone.',
+        }, 'unknown');
+    const history = new Set(look.recorded.map(({ version }) => version));
+    return versions.filter((version) => history.has(version));
+}
+function readLook(results) {
+    const value = results[results.length - 1]?.rows[0]?.look;
+    if (value === undefined || value === null)
+        throw new Error('the look at the history gave no row');
+    return (typeof value === 'string' ? JSON.parse(value) : value);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/revert-order.js
+/** SQLSTATEs that the messages of a rollback raise themselves. */
+const HISTORY_CHANGED = 'MV104';
+const DATA_LOSS = 'MV105';
+const NOT_AS_BEFORE = 'MV106';
+/** Rows of a table are counted up to here; more is told as "more than". */
+const COUNT_UP_TO = 1_000_000;
+
+;// CONCATENATED MODULE: ./compiled/src/database/rehearsal-sql.js
+
+
+
+
+
+/** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
+function execution(down, { settings, role }) {
+    return `
+  perform set_config('lock_timeout', '${settings.lockTimeout}ms', true);
+  ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
+  ${leaveNothing(role)}
+  begin
+    execute 'set constraints all immediate';
+    raise exception using errcode = 'MV000';
+  exception when sqlstate 'MV000' then null;
+  end;`;
 }
 /**
- * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
- * blanked too, because what undoes a run is undone as a whole or not at all. All offsets are kept.
+ * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
+ * columns, and tables that were emptied. What the run itself created may go and is told; anything else that holds
+ * something is refused. Leaves the list in `muva.losses`.
  */
-function prepareDown(down, parse) {
-    const shape = classify(down.file, down.source, parse);
-    if (shape.problems.length > 0)
-        return { source: shape.source, statements: [], notices: [], problems: shape.problems };
-    let source = shape.source;
-    const notices = [...shape.notices];
-    const problems = [];
-    for (const statement of shape.statements ?? []) {
-        const alone = whyAlone(statement);
-        if (statement.kind === 'TransactionStmt')
-            problems.push({
-                message: `${down.file} uses savepoints, which a down file cannot have`,
-                next: 'Remove them: the down file runs in one transaction with its history row.',
-            });
-        if (alone === undefined)
-            continue;
-        const word = alone.endsWith('CONCURRENTLY')
-            ? concurrently(source, statement.from, statement.to)
-            : undefined;
-        if (word === undefined) {
-            problems.push({
-                message: `${down.file} holds ${alone}, which cannot run in a transaction`,
-                next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
-            });
-            continue;
-        }
-        source = blank(source, word, word + 'concurrently'.length);
-        notices.push({
-            message: `${down.file}: CONCURRENTLY is left out, because the rollback is one transaction; the table is locked meanwhile`,
-        });
-    }
-    // Where our parser did not understand the file, the server of another version may: it gets the whole.
-    const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
-    const statements = shape.statements?.map(({ from, to }) => ({ from, to })) ?? whole;
-    return { source, statements, notices, problems };
-}
-/** Where the keyword stands in a statement that has it: outside comments and quotes it can occur only once. */
-function concurrently(source, from, to) {
-    let index = from;
-    while (index < to) {
-        const two = source.slice(index, index + 2);
-        if (two === '--')
-            index = down_files_endOf(source, '\n', index, to);
-        else if (two === '/*')
-            index = down_files_endOf(source, '*/', index + 2, to);
-        else if (source[index] === '"')
-            index = down_files_endOf(source, '"', index + 1, to);
-        else if (source[index] === "'")
-            index = down_files_endOf(source, "'", index + 1, to);
-        else if (source.slice(index, index + 12).toLowerCase() === 'concurrently')
-            return index;
-        else
-            index++;
-    }
-    return undefined;
-}
-function down_files_endOf(source, mark, from, to) {
-    const at = source.indexOf(mark, from);
-    return at === -1 ? to : at + mark.length;
+function rehearsal(order, runs) {
+    const created = `exists (select from ${RUNS_TABLE} r, lateral ${changeRows(`coalesce(r.changes, '[]')`)} c
+    where r.run_id = any (${textArray(runs)}) and c.before is null and c.schema = item.schema and`;
+    const count = (where) => `begin
+        execute format('select count(*) from (select from %1$s ${where} limit ${COUNT_UP_TO + 1}) t', item.qualified, item.detail) into rows;
+      exception when insufficient_privilege then rows := null;
+      end;`;
+    return `
+declare
+  tables oid[]; files oid[]; dropped text[]; gone oid[]; emptied oid[] := '{}'; columns text[]; losses jsonb := '[]';
+  rows bigint; own boolean; item record; filled boolean;
+begin
+  raise info using message = ${literal(order.marker)};
+  select array_agg(c.oid order by c.oid), array_agg(c.relfilenode order by c.oid) into tables, files
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
+  select array_agg(attrelid || '.' || attnum) into dropped from pg_attribute where attisdropped and attrelid = any (tables);
+  begin
+    ${order.downs.map((down) => execution(down, order)).join('\n')}
+    select array_agg(t) into gone from unnest(tables) t where not exists (select from pg_class c where c.oid = t);
+    select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
+      where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
+    for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
+      join pg_class c on c.oid = t.oid where c.relfilenode <> t.file
+    loop
+      execute format('select exists (select from %s)', item.qualified) into filled;
+      if not filled then emptied := emptied || item.oid; end if;
+    end loop;
+    raise exception using errcode = 'MV900';
+  exception when sqlstate 'MV900' then null;
+  end;
+  -- Better no number than one that row level security made smaller.
+  perform set_config('row_security', 'off', true);
+  for item in
+    select 'table' as kind, n.nspname::text as schema, c.relname::text as name, format('%I.%I', n.nspname, c.relname) as qualified,
+        null::text as detail, c.oid = any (emptied) as kept
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any (gone || emptied)
+    union all
+    select 'column', n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), a.attname, false
+      from unnest(columns) d join pg_attribute a on a.attrelid || '.' || a.attnum = d
+        join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+      where a.attgenerated = '' and c.oid <> all (coalesce(gone, '{}'))
+  loop
+    if item.kind = 'table' then
+      ${count('')}
+      own := ${created} c.kind = 'table' and c.name = item.name);
+    else
+      ${count('where %2$I is not null')}
+      own := ${created} (c.kind = 'table' and c.name = item.name or c.kind = 'column' and c.name = item.name || '.' || item.detail));
+    end if;
+    if rows is null or rows > 0 then
+      losses := losses || jsonb_build_object('kind', case when item.kept then 'emptied' else item.kind end,
+        'name', item.qualified || coalesce('.' || quote_ident(item.detail), ''), 'rows', rows, 'own', own);
+    end if;
+  end loop;
+  perform set_config('row_security', 'on', true);
+  if ${order.settings.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
+    raise exception using errcode = '${DATA_LOSS}', message = losses::text;
+  end if;
+  perform set_config('muva.losses', losses::text, true);
+end`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-decision.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback-decision.js
 
 /** The run's outcome in deploy_runs once it was undone. */
 const ROLLED_BACK = 'rolled-back';
@@ -10737,19 +11884,15 @@ function wholeRuns(look, reverted) {
     return { whole: touched.filter(complete), partly: touched.filter((run) => !complete(run)) };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-sql.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback-sql.js
 
 
 
 
 
 
-/** SQLSTATEs that the messages of a rollback raise themselves. */
-const HISTORY_CHANGED = 'MV104';
-const DATA_LOSS = 'MV105';
-const NOT_AS_BEFORE = 'MV106';
-/** Rows of a table are counted up to here; more is told as "more than". */
-const COUNT_UP_TO = 1_000_000;
+
+
 /** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
 const LOOK_MESSAGE = `
 set local statement_timeout = '30s'; do ${dollarQuote(`
@@ -10806,7 +11949,7 @@ function deleteRecordsMessage(versions, runs, settings) {
 begin
   delete from ${HISTORY_TABLE} where version = any (${textArray(versions)});
   delete from ${MIGRATIONS_TABLE} where version = any (${textArray(versions)});
-  update ${RUNS_TABLE} set outcome = ${sql_text_literal(ROLLED_BACK)}, finished_at = clock_timestamp()
+  update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, finished_at = clock_timestamp()
     where run_id = any (${textArray(runs)});
 end`),
         'select 1 as done;',
@@ -10837,97 +11980,20 @@ end`;
 function rememberObjects(whole) {
     if (whole.length === 0)
         return 'begin end';
-    return deterministic('', `update ${RUNS_TABLE} r set objects = f.objects from (${FINGERPRINT_ROW}) f where r.run_id = ${sql_text_literal(whole[0])};`);
-}
-/** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
-function execution(down) {
-    return `
-  ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
-  ${LEAVE_NOTHING}
-  begin
-    execute 'set constraints all immediate';
-    raise exception using errcode = 'MV000';
-  exception when sqlstate 'MV000' then null;
-  end;`;
-}
-/**
- * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
- * columns, and tables that were emptied. What the run itself created may go and is told; anything else that holds
- * something is refused. Leaves the list in `muva.losses`.
- */
-function rehearsal(order, runs) {
-    const created = `exists (select from ${RUNS_TABLE} r, lateral ${changeRows(`coalesce(r.changes, '[]')`)} c
-    where r.run_id = any (${textArray(runs)}) and c.before is null and c.schema = item.schema and`;
-    const count = (where) => `begin
-        execute format('select count(*) from (select from %1$s ${where} limit ${COUNT_UP_TO + 1}) t', item.qualified, item.detail) into rows;
-      exception when insufficient_privilege then rows := null;
-      end;`;
-    return `
-declare
-  tables oid[]; files oid[]; dropped text[]; gone oid[]; emptied oid[] := '{}'; columns text[]; losses jsonb := '[]';
-  rows bigint; own boolean; item record; filled boolean;
-begin
-  select array_agg(c.oid order by c.oid), array_agg(c.relfilenode order by c.oid) into tables, files
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
-  select array_agg(attrelid || '.' || attnum) into dropped from pg_attribute where attisdropped and attrelid = any (tables);
-  begin
-    ${order.downs.map((down) => execution(down)).join('\n')}
-    select array_agg(t) into gone from unnest(tables) t where not exists (select from pg_class c where c.oid = t);
-    select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
-      where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
-    for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
-      join pg_class c on c.oid = t.oid where c.relfilenode <> t.file
-    loop
-      execute format('select exists (select from %s)', item.qualified) into filled;
-      if not filled then emptied := emptied || item.oid; end if;
-    end loop;
-    raise exception using errcode = 'MV900';
-  exception when sqlstate 'MV900' then null;
-  end;
-  -- Better no number than one that row level security made smaller.
-  perform set_config('row_security', 'off', true);
-  for item in
-    select 'table' as kind, n.nspname::text as schema, c.relname::text as name, format('%I.%I', n.nspname, c.relname) as qualified,
-        null::text as detail, c.oid = any (emptied) as kept
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any (gone || emptied)
-    union all
-    select 'column', n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), a.attname, false
-      from unnest(columns) d join pg_attribute a on a.attrelid || '.' || a.attnum = d
-        join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-      where a.attgenerated = '' and c.oid <> all (coalesce(gone, '{}'))
-  loop
-    if item.kind = 'table' then
-      ${count('')}
-      own := ${created} c.kind = 'table' and c.name = item.name);
-    else
-      ${count('where %2$I is not null')}
-      own := ${created} (c.kind = 'table' and c.name = item.name or c.kind = 'column' and c.name = item.name || '.' || item.detail));
-    end if;
-    if rows is null or rows > 0 then
-      losses := losses || jsonb_build_object('kind', case when item.kept then 'emptied' else item.kind end,
-        'name', item.qualified || coalesce('.' || quote_ident(item.detail), ''), 'rows', rows, 'own', own);
-    end if;
-  end loop;
-  perform set_config('row_security', 'on', true);
-  if ${order.settings.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
-    raise exception using errcode = '${DATA_LOSS}', message = losses::text;
-  end if;
-  perform set_config('muva.losses', losses::text, true);
-end`;
+    return deterministic('', `update ${RUNS_TABLE} r set objects = f.objects from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(whole[0])};`);
 }
 function unit(down, order) {
     return `
 declare losses text := current_setting('muva.losses', true);
 begin
-  ${execution(down)}
-  delete from ${HISTORY_TABLE} where version = ${sql_text_literal(down.version)};
+  ${execution(down, order)}
+  delete from ${HISTORY_TABLE} where version = ${literal(down.version)};
   if not found then
-    raise exception using errcode = '${HISTORY_CHANGED}', message = ${sql_text_literal(down.version)};
+    raise exception using errcode = '${HISTORY_CHANGED}', message = ${literal(down.version)};
   end if;
-  delete from ${MIGRATIONS_TABLE} where version = ${sql_text_literal(down.version)};
+  delete from ${MIGRATIONS_TABLE} where version = ${literal(down.version)};
   perform set_config('muva.losses', losses, true);
-  raise info using message = ${sql_text_literal(`${order.marker} ${down.version}`)};
+  raise info using message = ${literal(`${order.marker} ${down.version}`)};
 end`;
 }
 /**
@@ -10945,8 +12011,9 @@ function compareWithStart(order) {
     select distinct on (kind, schema, name) kind, schema, name, before from ${RUNS_TABLE} r, lateral ${changeRows('r.changes')} c
     where r.run_id = any (${textArray(runs)}) and r.changes is not null order by kind, schema, name, r.started_at`;
     return deterministic('now jsonb; was jsonb; print text; start text; wrong jsonb;', `
+  raise info using message = ${literal(order.marker)};
   select f.objects, f.fingerprint into now, print from (${FINGERPRINT_ROW}) f;
-  select objects into was from ${RUNS_TABLE} where run_id = ${sql_text_literal(order.whole[0])};
+  select objects into was from ${RUNS_TABLE} where run_id = ${literal(order.whole[0])};
   select fingerprint_before into start from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) order by started_at limit 1;
   if ${known} then
     select jsonb_agg(jsonb_build_array(word, kind, schema, name)) into wrong from (
@@ -10964,19 +12031,72 @@ function compareWithStart(order) {
       raise exception using errcode = '${NOT_AS_BEFORE}', message = wrong::text;
     end if;
   end if;
-  update ${RUNS_TABLE} set objects = now, fingerprint_after = print where run_id = ${sql_text_literal(order.whole[0])};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${sql_text_literal(order.whole[0])} and objects is not null;
+  update ${RUNS_TABLE} set objects = now, fingerprint_after = print where run_id = ${literal(order.whole[0])};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(order.whole[0])} and objects is not null;
   perform set_config('muva.fingerprint', case when print = start then 'equal' when ${known} then 'own changes undone' else 'not compared' end, true);`);
 }
 /** A run that is undone as a whole starts afresh when it is run again. */
 function rollback_sql_closing(whole) {
     return block(`begin
-  update ${RUNS_TABLE} set outcome = ${sql_text_literal(ROLLED_BACK)}, fingerprint_before = null, changes = null,
+  update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, fingerprint_before = null, changes = null,
     finished_at = clock_timestamp() where run_id = any (${textArray(whole)});
 end`);
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-failure.js
+;// CONCATENATED MODULE: ./compiled/src/database/find-downs.js
+
+
+
+
+
+
+/** The down text of each version as it was recorded at the deploy, else the file beside the migration. */
+async function findDowns({ tools, database, look, wanted }, workingDirectory, versions) {
+    const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
+    const recorded = versions.filter((version) => known.get(version)?.hasDown);
+    let texts = {};
+    if (recorded.length > 0) {
+        const sending = { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal };
+        const answer = await reading(tools.signal, () => database.send(downsQuery(recorded), sending));
+        const value = answer[answer.length - 1]?.rows[0]?.downs;
+        texts = (typeof value === 'string' ? JSON.parse(value) : (value ?? {}));
+    }
+    const folder = wanted.migrationsDir.replace(/\/+$/, '');
+    return Promise.all(versions.map(async (version) => {
+        const name = known.get(version)?.name ?? look.names[version] ?? '';
+        const file = `${folder}/${version}_${name}.down.sql`;
+        const beside = await readDownFile(workingDirectory, file);
+        const source = texts[version] ?? beside;
+        return {
+            version,
+            name,
+            file,
+            source: source ?? '',
+            ...(source === undefined ? {} : { down: true }),
+            ...(beside === undefined || beside === source ? {} : { other: beside }),
+        };
+    }));
+}
+/** Makes every down file fit for one transaction; all problems of all files at once. */
+function prepareDowns(tools, record, found) {
+    return record.step('database: read the down files', async () => {
+        const parse = await loadParser();
+        const problems = [];
+        const prepared = found.map((down) => {
+            const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
+            for (const problem of notices)
+                tools.log({ kind: 'notice', problem });
+            problems.push(...wrong);
+            return { ...down, source, statements };
+        });
+        if (problems.length > 0)
+            throw new Failure(problems);
+        return prepared;
+    }, (downs) => `${downs.length} to run, newest first`);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback-failure.js
+
 
 
 
@@ -11005,13 +12125,8 @@ function revertFailure(error, downs) {
         case NOT_AS_BEFORE:
             return { failure: new Failure(notAsBefore(error.message)) };
         case HISTORY_CHANGED:
-            return {
-                failure: new Failure({
-                    message: `the history changed meanwhile: ${error.message} is not recorded any more; nothing was undone`,
-                    code: error.code,
-                    next: 'Run the rollback again: it looks anew.',
-                }),
-            };
+            // Not a failure yet: whoever asked looks again.
+            throw error;
     }
     for (const [index, { file, source, statements }] of downs.entries()) {
         for (const { from, to } of statements) {
@@ -11019,15 +12134,15 @@ function revertFailure(error, downs) {
             if (offset === undefined)
                 continue;
             const at = positionIn(file, source, from + offset);
-            return { failure: new Failure({ ...told(error), at, next: rollback_failure_NEXT }), index };
+            return { failure: new Failure({ ...told(error, source), at, next: rollback_failure_NEXT }), index };
         }
     }
-    return { failure: new Failure({ ...told(error), next: rollback_failure_NEXT }) };
+    return { failure: new Failure({ ...told(error, ''), next: rollback_failure_NEXT }) };
 }
-const rollback_failure_NEXT = 'Nothing of the database was undone. Correct the down file, or undo by hand.';
-function told(error) {
+const rollback_failure_NEXT = 'Nothing of the database was undone.';
+function told(error, source) {
     const hint = error.hint === undefined ? '' : ` (${error.hint})`;
-    return { message: `${error.message}${hint}`, code: error.code };
+    return { message: `${withoutRowData(error, source)}${hint}`, code: error.code };
 }
 /** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */
 function offsetIn(statement, error) {
@@ -11052,82 +12167,68 @@ function notAsBefore(message) {
     return {
         message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
         code: NOT_AS_BEFORE,
-        next: 'Complete the down files, or undo by hand.',
+        next: 'Complete the down files.',
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-send.js
+;// CONCATENATED MODULE: ./compiled/src/database/run-downs.js
 
 
 
-
-
-
-/** Milliseconds for a message that only looks. */
-const rollback_send_LOOK_DEADLINE = 40_000;
-/** Milliseconds that a table in use, or a server that restarts, is waited for. */
-const rollback_send_WAIT = 120_000;
-/**
- * Sends a message that deletes history rows of `versions`, again while the database is busy. Where the answer was
- * lost it takes the same lock, looks at the history, and sends again only what was certainly not done.
- * Undefined: it was done, but its answer is gone.
- */
-async function sendChange(sender, versions, message, statements, onNotice) {
-    const { database, tools, wanted } = sender;
-    for (;;) {
-        try {
-            return await patiently(tools, (error) => errorMeaning(error) === 'retry', () => database.send(message, {
-                deadline: wanted.statementTimeout * statements + 30_000,
-                signal: tools.signal,
-                onNotice: (notice) => onNotice?.(notice.message),
-            }));
+const stepOf = ({ version, name }) => `database: undo ${version}_${name}`;
+/** Sends the down files; a step is told only after the commit, with the time between its announcements. */
+async function runDowns(sender, record, order) {
+    const { downs, marker } = order;
+    const startedAt = Date.now();
+    const reached = new Map();
+    const onNotice = (message) => {
+        if (!message.startsWith(`${marker} `))
+            return;
+        const version = message.slice(marker.length + 1);
+        reached.set(version, Date.now());
+        sender.tools.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
+    };
+    const versions = downs.map(({ version }) => version);
+    try {
+        const results = await sendChange(sender, versions, revertMessage(order), onNotice);
+        let from = startedAt;
+        for (const down of downs) {
+            const until = reached.get(down.version) ?? from;
+            record.add({ name: stepOf(down), outcome: 'passed', startedAt: from, milliseconds: until - from });
+            from = until;
         }
-        catch (error) {
-            if (error instanceof SqlError && error.code === CODES.locked) {
-                await waitForLock({ database, log: tools.log, signal: tools.signal }, LOCK_WAIT);
-                continue;
-            }
-            if (errorMeaning(error) !== 'resolve')
-                throw error;
-            tools.log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
-            const standing = await patiently(tools, maySucceedLater, () => standingVersions(sender, versions));
-            if (standing.length === 0)
-                return undefined;
-            tools.log({ kind: 'progress', text: 'nothing was undone: trying again' });
-        }
+        if (!results)
+            return { losses: [], fingerprint: 'answer lost' };
+        const row = results[results.length - 1]?.rows[0];
+        return {
+            losses: typeof row?.losses === 'string' && row.losses !== '' ? JSON.parse(row.losses) : [],
+            fingerprint: typeof row?.fingerprint === 'string' ? row.fingerprint : 'not compared',
+        };
+    }
+    catch (error) {
+        return { ...revertFailure(error, downs), startedAt };
     }
 }
-function patiently(tools, worthwhile, work) {
-    return retry({
-        tries: 100,
-        deadline: rollback_send_WAIT,
-        first: 250,
-        longest: 5_000,
-        signal: tools.signal,
-        worthwhile,
-        onRetry: (error, _attempt, wait) => tools.log({
-            kind: 'progress',
-            text: `waiting ${wait} ms: ${error instanceof Error ? error.message : 'the database is busy'}`,
-        }),
-    }, work);
-}
-function maySucceedLater(error) {
-    return errorMeaning(error) !== 'stop';
-}
-/** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
-async function standingVersions(sender, versions) {
-    const results = await sender.database.send(`set local lock_timeout = '20s'; select pg_advisory_xact_lock(${LOCK_KEY});\n${LOOK_MESSAGE}`, { deadline: rollback_send_LOOK_DEADLINE, signal: sender.tools.signal });
-    const history = new Set(readLook(results).history);
-    return versions.filter((version) => history.has(version));
-}
-function readLook(results) {
-    const value = results[results.length - 1]?.rows[0]?.look;
-    if (value === undefined || value === null)
-        throw new Error('the look at the history gave no row');
-    return (typeof value === 'string' ? JSON.parse(value) : value);
+/** The steps of down files that were not committed: the one that failed, and those that were not reached. */
+function tellFailedDowns(record, downs, failed) {
+    const { failure, index, startedAt } = failed;
+    record.add({
+        name: index === undefined ? 'database: undo' : stepOf(downs[index]),
+        outcome: failure.outcome,
+        startedAt,
+        milliseconds: Date.now() - startedAt,
+    });
+    if (index !== undefined)
+        record.skip(...downs.slice(index + 1).map(stepOf));
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/rollback-database.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback-database.js
+
+
+
+
+
+
 
 
 
@@ -11145,7 +12246,33 @@ async function rollbackDatabase(tools, settings, record) {
     const wanted = settings.database;
     if (!database || !wanted)
         throw new Failure({ message: 'there is no database to roll back' });
-    const look = await record.step('database: look what to undo', async () => readLook(await database.send(LOOK_MESSAGE, { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal })));
+    for (let attempt = 1;; attempt++) {
+        const look = await record.step('database: look what to undo', async () => {
+            const sending = { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal };
+            const asked = reading(tools.signal, () => database.send(LOOK_MESSAGE, sending));
+            return readLook(await asked.catch((error) => {
+                throw failureOf(error, 'looking what to undo');
+            }));
+        });
+        try {
+            return await undo({ tools, database, wanted, look, record }, settings);
+        }
+        catch (error) {
+            if (!(error instanceof SqlError && error.code === HISTORY_CHANGED))
+                throw error;
+            if (attempt === LOOKS)
+                throw new Failure({
+                    message: 'the migration history keeps changing: another tool is at work; nothing was undone',
+                    next: 'Wait for it, then run the rollback again.',
+                });
+            tools.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
+        }
+    }
+}
+/** How often the history may change between the look and the change. */
+const LOOKS = 3;
+async function undo(work, settings) {
+    const { tools, look, record } = work;
     const lived = record.facts.hosts?.find(({ outcome }) => outcome === 'rolled-back')?.['previous-sha'];
     const target = chooseTarget(look, settings.rollback, lived);
     if (target.kind === 'unknown')
@@ -11167,9 +12294,9 @@ async function rollbackDatabase(tools, settings, record) {
             rollback_database_tell(record, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
             return { reverted: [], schemaAhead: target.versions, changed: false };
         case 'records':
-            return deleteRecords({ tools, database, wanted, look, record }, target);
+            return deleteRecords(work, target);
         case 'down':
-            return revert({ tools, database, wanted, look, record }, settings.workingDirectory, target);
+            return revert(work, settings, target);
     }
 }
 function rollback_database_tell(record, name, detail) {
@@ -11187,13 +12314,17 @@ async function deleteRecords(work, target) {
         },
     });
     const { whole } = wholeRuns(look, versions);
-    await record.step('database: delete history rows', () => sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted), 1), () => versions.join(', '));
+    await sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted)).catch((error) => {
+        throw revertFailure(error, []).failure;
+    });
+    rollback_database_tell(record, 'database: delete history rows', versions.join(', '));
     record.facts.reverted = versions;
     return { reverted: versions, schemaAhead: [], changed: true };
 }
-async function revert(work, workingDirectory, target) {
-    const { tools, wanted, look, record } = work;
-    const { revert: wished, keep, why, } = splitAtIrreversible(await findDowns(work, workingDirectory, target.versions));
+async function revert(work, settings, target) {
+    const { tools, record } = work;
+    const found = await findDowns(work, settings.workingDirectory, target.versions);
+    const { revert: wished, keep, why } = splitAtIrreversible(found);
     const schemaAhead = keep.map(({ version }) => version);
     if (schemaAhead.length > 0) {
         record.facts.schemaAhead = schemaAhead;
@@ -11205,109 +12336,79 @@ async function revert(work, workingDirectory, target) {
     }
     if (wished.length === 0)
         return { reverted: [], schemaAhead, changed: false };
-    const downs = await prepare(work, wished);
-    const versions = downs.map(({ version }) => version);
-    const order = {
-        downs,
-        ...wholeRuns(look, versions),
-        settings: wanted,
-        marker: (0,external_node_crypto_.randomBytes)(9).toString('base64url'),
-    };
-    const result = await runDowns(work, order, downs);
-    record.facts.reverted = versions;
+    const result = await revertOnce(work, settings, wished);
+    const reverted = wished.map(({ version }) => version);
+    record.facts.reverted = reverted;
     for (const loss of result.losses)
         tools.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
     rollback_database_tell(record, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
-    return { reverted: versions, schemaAhead, changed: true };
+    return { reverted, schemaAhead, changed: true };
 }
 const NEXT_AHEAD = 'The code that is live must work with this schema; a later migration can undo it. History rows stay, so the next deploy goes on from here.';
 const PROOF = {
     equal: 'the fingerprint equals the one recorded before',
     'own changes undone': 'all that was changed is as before; other hands changed other objects meanwhile',
     'not compared': 'not compared: only a part of a run was undone, or its start is not recorded',
+    'answer lost': 'the answer was lost; it would not have been committed unless it was as before',
 };
-/** The recorded down text of each version, else the file beside the migration. */
-async function findDowns(work, workingDirectory, versions) {
-    const { tools, database, look, wanted } = work;
-    const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
-    const recorded = versions.filter((version) => known.get(version)?.hasDown);
-    let texts = {};
-    if (recorded.length > 0) {
-        const answer = await database.send(downsQuery(recorded), {
-            deadline: rollback_send_LOOK_DEADLINE,
-            signal: tools.signal,
-        });
-        const value = answer[answer.length - 1]?.rows[0]?.downs;
-        texts = (typeof value === 'string' ? JSON.parse(value) : (value ?? {}));
-    }
-    const folder = wanted.migrationsDir.replace(/\/+$/, '');
-    return Promise.all(versions.map(async (version) => {
-        const name = known.get(version)?.name ?? look.names[version] ?? '';
-        const file = `${folder}/${version}_${name}.down.sql`;
-        const source = texts[version] ?? (await readDownFile(workingDirectory, file));
-        return { version, name, file, source: source ?? '', ...(source === undefined ? {} : { down: source }) };
-    }));
-}
-async function prepare(work, found) {
+/**
+ * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
+ * has corrected them since), those are tried.
+ */
+async function revertOnce(work, settings, wished) {
     const { tools, record } = work;
-    return record.step('database: read the down files', async () => {
-        const parse = await loadParser();
-        const problems = [];
-        const prepared = found.map((down) => {
-            const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
-            for (const problem of notices)
-                tools.log({ kind: 'notice', problem });
-            problems.push(...wrong);
-            return { ...down, source, statements };
+    const run = async (downs) => {
+        const ready = await prepareDowns(tools, record, downs);
+        return runDowns(work, record, {
+            downs: ready,
+            ...wholeRuns(work.look, ready.map(({ version }) => version)),
+            settings: work.wanted,
+            role: work.database.role,
+            marker: (0,external_node_crypto_.randomBytes)(9).toString('base64url'),
         });
-        if (problems.length > 0)
-            throw new Failure(problems);
-        return prepared;
-    }, (downs) => `${downs.length} to run, newest first`);
+    };
+    let result = await run(wished);
+    if ('failure' in result &&
+        mayBeCorrected(result.failure) &&
+        wished.some(({ other }) => other !== undefined)) {
+        const problem = result.failure.problems[0];
+        tools.log({
+            kind: 'warning',
+            problem: {
+                ...problem,
+                message: `the recorded down files do not work: ${problem.message}; trying those of this checkout, which differ`,
+            },
+        });
+        result = await run(wished.map(({ other, ...down }) => (other === undefined ? down : { ...down, source: other })));
+    }
+    if (!('failure' in result))
+        return result;
+    tellFailedDowns(record, wished, result);
+    const next = byHand(settings, wished.map(({ version }) => version));
+    const problems = result.failure.problems.map((problem) => ({
+        ...problem,
+        next: [problem.next, next].filter(Boolean).join(' '),
+    }));
+    throw result.failure instanceof Cancelled ? result.failure : new Failure(problems, result.failure.outcome);
 }
-/** Sends the message; a step is told only after the commit, with the time between its announcements. */
-async function runDowns(work, order, downs) {
-    const { record, tools } = work;
-    const started = Date.now();
-    const reached = new Map();
-    const names = new Map(downs.map(({ version, name }) => [version, `database: undo ${version}_${name}`]));
-    try {
-        const results = await sendChange(work, downs.map(({ version }) => version), revertMessage(order), downs.length * 2 + 3, (message) => {
-            if (!message.startsWith(`${order.marker} `))
-                return;
-            const version = message.slice(order.marker.length + 1);
-            reached.set(version, Date.now());
-            tools.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
-        });
-        let from = started;
-        for (const [version, name] of names) {
-            const until = reached.get(version) ?? from;
-            record.add({ name, outcome: 'passed', startedAt: from, milliseconds: until - from });
-            from = until;
-        }
-        const row = results?.[results.length - 1]?.rows[0];
-        return {
-            losses: typeof row?.losses === 'string' && row.losses !== '' ? JSON.parse(row.losses) : [],
-            fingerprint: typeof row?.fingerprint === 'string' ? row.fingerprint : 'not compared',
-        };
-    }
-    catch (error) {
-        const { failure, index } = revertFailure(error, downs);
-        const steps = [...names.values()];
-        record.add({
-            name: index === undefined ? 'database: undo' : steps[index],
-            outcome: failure.outcome,
-            startedAt: started,
-            milliseconds: Date.now() - started,
-        });
-        if (index !== undefined)
-            record.skip(...steps.slice(index + 1));
-        throw failure;
-    }
+function mayBeCorrected(failure) {
+    return (!(failure instanceof Cancelled) && failure.outcome === 'failed' && failure.problems[0]?.code !== DATA_LOSS);
+}
+/** The exact commands for a person, where the down files did not do it. */
+function byHand({ rollback }, versions) {
+    const which = rollback.steps !== undefined
+        ? ['--rollback-steps', String(rollback.steps)]
+        : rollback.to !== undefined
+            ? ['--rollback-to', rollback.to]
+            : ['--run-id', rollback.runId];
+    const list = versions.map((version) => `'${version}'`).join(', ');
+    return [
+        `Again, after correcting the down file: ${commandLine('muva-deploy', 'rollback', ...which)}`,
+        `By hand, after undoing the objects: ${[HISTORY_TABLE, MIGRATIONS_TABLE].map((table) => `delete from ${table} where version in (${list});`).join(' ')}`,
+    ].join('. ');
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/rollback-fleet.js
-
+;// CONCATENATED MODULE: ./compiled/src/vps/rollback-fleet.js
 
 
 
@@ -11327,7 +12428,7 @@ async function rollbackFleet(tools, settings, record) {
             return rollbackFact(host.position, await runWorker(fleet, host, request, { log, record }));
         }
         catch (error) {
-            return unknownFact(host.position, problemsOf(error)[0]);
+            return factOfError(host.position, error, 'rollback-failed');
         }
     };
     return Promise.all(fleet.hosts.map(back));
@@ -11339,7 +12440,7 @@ function rollbackFact(position, result) {
     return failed ? { ...fact, outcome: 'rollback-failed' } : fact;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/rollback.js
+;// CONCATENATED MODULE: ./compiled/src/phases/rollback.js
 
 
 
@@ -11359,12 +12460,12 @@ async function rollback(tools, settings) {
         const milliseconds = Math.round(performance.now() - started);
         if (code.changed)
             record.facts.rollbackMs = milliseconds;
-        const database = await rollbackSchema(tools, settings, record, code.failed);
+        const database = await rollbackSchema(tools, settings, record, code.problems.length > 0);
         const changed = code.changed || database.changed;
         record.facts.rolledBack = changed;
         const problems = [...code.problems, ...database.problems];
         if (problems.length > 0)
-            throw new Failure(problems);
+            throw new Failure(problems, code.unknown || database.unknown ? 'unknown' : 'failed');
         record.summarise(changed
             ? rollback_closing(code.changed, database.schemaAhead)
             : 'There was nothing to undo: nothing was changed.');
@@ -11373,7 +12474,7 @@ async function rollback(tools, settings) {
 async function rollbackCode(tools, settings, record) {
     // Steps count migrations; the code is not asked for.
     if (!tools.fleet || settings.rollback.steps !== undefined)
-        return { changed: false, failed: false, problems: [] };
+        return { changed: false, unknown: false, problems: [] };
     try {
         const hosts = await rollbackFleet(tools, settings, record);
         record.facts.hosts = hosts;
@@ -11383,17 +12484,25 @@ async function rollbackCode(tools, settings, record) {
         if (back?.release)
             record.facts.release = back.release;
         const bad = hosts.filter((host) => host.outcome === 'rollback-failed' || host.outcome === 'unknown' || host.outcome === 'failed');
-        return { changed: back !== undefined, failed: bad.length > 0, problems: bad.map(hostProblem) };
+        return {
+            changed: back !== undefined,
+            unknown: bad.some((host) => host.outcome === 'unknown'),
+            problems: bad.map(hostProblem),
+        };
     }
     catch (error) {
-        return { changed: false, failed: true, problems: problemsOf(error) };
+        return failedPart(error);
     }
+}
+function failedPart(error) {
+    const unknown = error instanceof Failure && error.outcome === 'unknown';
+    return { changed: false, unknown, problems: problemsOf(error) };
 }
 function hostProblem(host) {
     return { message: `host ${host.host}: ${host.detail ?? 'the previous version could not be put back'}` };
 }
 async function rollbackSchema(tools, settings, record, codeFailed) {
-    const none = { changed: false, schemaAhead: [], problems: [] };
+    const none = { changed: false, unknown: false, schemaAhead: [], problems: [] };
     if (!tools.database || !settings.database)
         return none;
     if (codeFailed) {
@@ -11404,10 +12513,10 @@ async function rollbackSchema(tools, settings, record, codeFailed) {
         const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record);
         record.facts.reverted = reverted;
         record.facts.schemaAhead = schemaAhead;
-        return { changed, schemaAhead, problems: [] };
+        return { ...none, changed, schemaAhead };
     }
     catch (error) {
-        return { ...none, problems: problemsOf(error) };
+        return { ...none, ...failedPart(error) };
     }
 }
 function rollback_closing(code, schemaAhead) {
@@ -11417,7 +12526,7 @@ function rollback_closing(code, schemaAhead) {
         : `${back} The schema is ahead of the code: ${schemaAhead.join(', ')} stay applied.`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/database/compare-history.js
+;// CONCATENATED MODULE: ./compiled/src/database/compare-history.js
 
 
 
@@ -11468,7 +12577,8 @@ function judgeHistory(files, history, rules) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/phases/verify.js
+;// CONCATENATED MODULE: ./compiled/src/phases/verify.js
+
 
 
 
@@ -11485,17 +12595,17 @@ async function verify(tools, settings) {
         const question = schemaFactsQuery(wanted, settings.mode === 'verify');
         const rows = await record.step('ask the database', async () => {
             const asked = { deadline: question.deadline, signal: tools.signal };
-            const results = await database.send(question.message, asked).catch((error) => {
+            const results = reading(tools.signal, () => database.send(question.message, asked));
+            return readSchemaRows(await results.catch((error) => {
                 throw failureOf(error, 'verifying the schema');
-            });
-            return readSchemaRows(results);
+            }));
         });
         const { facts, tables } = judgeSchema(rows, wanted);
         record.facts.tables = tables;
         const history = await compareHistory(settings.workingDirectory, wanted, rows.history);
         const problems = [];
         for (const fact of [...facts, history]) {
-            record.add(stepOf(fact));
+            record.add(verify_stepOf(fact));
             for (const problem of fact.warnings)
                 tools.log({ kind: 'warning', problem });
             problems.push(...fact.problems);
@@ -11506,7 +12616,7 @@ async function verify(tools, settings) {
         record.summarise(`The schema verifies: ${facts.length + 1} facts checked.`);
     });
 }
-function stepOf({ name, passed, detail }) {
+function verify_stepOf({ name, passed, detail }) {
     return {
         name,
         outcome: passed ? 'passed' : 'failed',
@@ -11516,7 +12626,7 @@ function stepOf({ name, passed, detail }) {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/vps/settle-fleet.js
+;// CONCATENATED MODULE: ./compiled/src/vps/settle-fleet.js
 
 
 
@@ -11577,7 +12687,7 @@ function settle_fleet_factOf(host, facts, sha) {
     return { host: host.position, outcome: serves ? 'deployed' : 'unchanged', ...live, ...release };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/deploy.js
+;// CONCATENATED MODULE: ./compiled/src/deploy.js
 
 
 
@@ -11602,7 +12712,7 @@ async function deploy_run(settings, door) {
     };
     const phases = [];
     await withTools(settings, { ...door, log }, (tools) => corridor(tools, settings, phases));
-    return finish(settings, phases, warnings, startedAt, door.signal.aborted);
+    return deploy_finish(settings, phases, warnings, startedAt, door.signal.aborted);
 }
 /**
  * Called by the post step when the main step ended without a final report (cancelled, killed): ends what is still at
@@ -11616,7 +12726,7 @@ async function settle(settings, door) {
     const warnings = [];
     const phases = [];
     await withTools(settings, door, (tools) => settleWith(tools, settings, phases));
-    return finish(settings, phases, warnings, startedAt, true);
+    return deploy_finish(settings, phases, warnings, startedAt, true);
 }
 const WRITING = ['migrate', 'redeploy', 'rollback', 'deploy'];
 async function settleWith(tools, settings, phases) {
@@ -11659,8 +12769,13 @@ function settledStep(host) {
         detail: host.detail ?? serves,
     };
 }
+/** What other runs see of this one while they wait for it. */
+function labelOf({ id, url }) {
+    return url === undefined ? `run ${id}` : `run ${id} ${url}`;
+}
 async function withTools(settings, door, work) {
-    const database = settings.database && openDatabase(settings.database.connection, { log: door.log });
+    const database = settings.database &&
+        openDatabase(settings.database.connection, { log: door.log, label: labelOf(settings.run) });
     const fleet = settings.vps && openFleet(settings.vps, { dist: door.dist, log: door.log });
     try {
         await work({
@@ -11727,7 +12842,7 @@ async function deploy(tools, settings, walk, phases) {
         before = baseline;
         return found.report;
     });
-    if (planned.outcome === 'passed' && look)
+    if (planned.outcome === 'passed' && look && !look.hosts?.some(isOvertaken))
         await change(tools, settings, walk, look, before);
     if (tools.signal.aborted)
         return;
@@ -11784,7 +12899,7 @@ async function guarded(phase, work, log) {
         return { ...skippedPhase(phase, ''), outcome, startedAt, milliseconds: Date.now() - startedAt, problems };
     }
 }
-function finish(settings, phases, warnings, startedAt, cancelled) {
+function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
     const failed = firstFailure(phases) ?? phases.find((phase) => phase.outcome === 'failed' || phase.outcome === 'unknown');
     const failedStep = failed?.steps.find((step) => step.outcome === 'failed' || step.outcome === 'unknown')?.name;
     const facts = mergeFacts(phases);
@@ -11811,11 +12926,11 @@ function finish(settings, phases, warnings, startedAt, cancelled) {
     };
 }
 
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/inputs.js
-var inputs = __nccwpck_require__(9387);
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/settings/settings.js + 2 modules
-var settings_settings = __nccwpck_require__(6885);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/door.js
+// EXTERNAL MODULE: ./compiled/src/settings/inputs.js
+var inputs = __nccwpck_require__(8364);
+// EXTERNAL MODULE: ./compiled/src/settings/settings.js
+var settings_settings = __nccwpck_require__(8308);
+;// CONCATENATED MODULE: ./compiled/src/door.js
 
 
 
@@ -11897,10 +13012,23 @@ function hearing(log) {
         },
     };
 }
+function watchCrashes() {
+    const early = [];
+    let tell = (problems) => void early.push(problems);
+    const onCrash = (error) => tell(problemsOf(error));
+    process.on('uncaughtException', onCrash).on('unhandledRejection', onCrash);
+    return {
+        listen(listener) {
+            tell = listener;
+            for (const problems of early.splice(0))
+                listener(problems);
+        },
+    };
+}
 /**
  * Runs `work` until it ends, is stopped by a signal, or an error turns up that nobody caught (a library's socket
  * after its owner let go of it). The handlers stay for the rest of the process: a signal while the outputs are
- * being written must not lose them, and no error may reach the log past our cleaning.
+ * being written must not lose them.
  */
 async function stoppable(options, work) {
     const controller = new AbortController();
@@ -11924,15 +13052,13 @@ async function stoppable(options, work) {
             process.exit(130);
         stop({ signal }, `${signal} received: stopping what is under way`);
     };
-    const onCrash = (error) => {
-        const problems = problemsOf(error);
+    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+    options.crashes.listen((problems) => {
         if (ended)
             options.onStray(problems);
         else
             stop({ problems }, `unexpected error, stopping: ${problems[0]?.message ?? ''}`);
-    };
-    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-    process.on('uncaughtException', onCrash).on('unhandledRejection', onCrash);
+    });
     const finished = work(controller.signal).then((value) => {
         if (!ended)
             result.value = value;
@@ -11945,15 +13071,30 @@ async function stoppable(options, work) {
     clearTimeout(late);
     return result;
 }
+/** The corridor's own report, or what was heard of a run that did not come back; with what stopped it. */
+function conclude(ended, heard, run) {
+    const crash = ended.stopped !== undefined && 'problems' in ended.stopped ? ended.stopped.problems : [];
+    const why = crash.length > 0 ? crash : [{ message: 'The run was cancelled.' }];
+    const report = ended.value ?? heard.report(run.mode, why, run.startedAt);
+    return {
+        ...report,
+        // What looks like a cancel from inside was our own stop after an error.
+        ...(crash.length > 0 && report.outcome === 'cancelled' ? { outcome: 'failure' } : {}),
+        problems: ended.value === undefined ? report.problems : [...crash, ...report.problems],
+        warnings: [...new Set([...heard.warnings, ...report.warnings])],
+    };
+}
 /** Writes the report into a new file of the folder, readable by this user only; its path. */
 function writeReport(report, folder) {
-    const mode = settings_settings/* MODES */.FN.find((known) => known === report.mode) ?? 'refused';
+    const mode = settings_settings/* MODES */.F.find((known) => known === report.mode) ?? 'refused';
     const path = (0,external_node_path_.join)(folder, `muva-deploy-${mode}-${(0,external_node_crypto_.randomBytes)(4).toString('hex')}.json`);
     (0,external_node_fs_.writeFileSync)(path, reportFile(report), { mode: 0o600, flag: 'wx' });
     return path;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/run-identity.js
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 7 modules
+var parse = __nccwpck_require__(8266);
+;// CONCATENATED MODULE: ./compiled/src/settings/run-identity.js
 
 
 /** Who runs, from the variables that GitHub sets. Outside of Actions the run gets an id of its own. */
@@ -12003,7 +13144,98 @@ function madeUpId() {
     return `local-${time}-${(0,external_node_crypto_.randomBytes)(2).toString('hex')}`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/surroundings.js
+;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js
+
+/** Names whose values are meant for the browser, and so for everybody. */
+const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
+const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
+/** True for names such as API_KEY or MAIL_PASSWORD. */
+function isSecretName(name) {
+    return SECRET_WORDS.test(name) && !PUBLIC.test(name);
+}
+/** A value without such a name is taken for a secret from this length on. */
+const LONG = 16;
+/**
+ * The values in an environment file that must not be seen alone either: programs print them without their names.
+ * Ordinary words, plain host names and URLs without a password stay readable, unless their name says otherwise.
+ */
+function envSecrets(text) {
+    const values = [];
+    for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+        const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*?)\s*$/.exec(line);
+        if (!match || PUBLIC.test(match[1]))
+            continue;
+        const value = unquoted(match[2]);
+        const password = passwordIn(value);
+        if (password.length === 0 && !isSecretName(match[1]) && !looksSecret(value))
+            continue;
+        values.push(value, ...password);
+    }
+    return values.filter((value) => !(0,secret/* isUnmaskable */.YO)(value));
+}
+/** Without its quotes, or without the comment behind it. A quote that goes on in the next line is cut off. */
+function unquoted(text) {
+    const quote = /^["'`]/.exec(text)?.[0];
+    if (quote === undefined)
+        return text.replace(/\s+#.*$/, '');
+    const end = text.indexOf(quote, 1);
+    return end === -1 ? text.slice(1) : text.slice(1, end);
+}
+function looksSecret(value) {
+    if (value.length < LONG || /^[a-z]+:\/\//i.test(value))
+        return false;
+    return /\d/.test(value) || !/^[A-Za-z.,_/ -]*$/.test(value);
+}
+/** The password of a URL, raw and decoded. */
+function passwordIn(value) {
+    const raw = /^[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:([^\s/@]+)@/i.exec(value)?.[1];
+    if (raw === undefined)
+        return [];
+    try {
+        return [raw, decodeURIComponent(raw)];
+    }
+    catch {
+        return [raw];
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/settings/secret-inputs.js
+
+
+/** Every secret value as given, for masking; read before anything else happens. */
+function secretInputs(read) {
+    const values = [];
+    for (const name of inputs/* INPUT_NAMES */.Qh) {
+        if (!(0,inputs/* inputRule */.zH)(name).secret)
+            continue;
+        const value = read(name);
+        if (value.trim() === '')
+            continue;
+        values.push(value);
+        if (name === 'env-file')
+            values.push(...envSecrets(value));
+        if (name === 'database-url' || name === 'shadow-database-url')
+            values.push(...urlSecrets(value));
+    }
+    return values;
+}
+/** The password inside a URL, raw and decoded, also where the URL is wrong: it must not be seen either way. */
+function urlSecrets(url) {
+    const credentials = /^[a-z]+:\/\/([^@]*(?:@.*)?)@/i.exec(url.trim())?.[1];
+    if (credentials === undefined)
+        return [];
+    const password = credentials.slice(credentials.indexOf(':') + 1);
+    const forms = credentials.includes(':') ? [credentials, password] : [];
+    try {
+        forms.push(decodeURIComponent(password));
+    }
+    catch {
+        // A stray % is complained about by the URL parser; the raw form is masked all the same.
+    }
+    return forms.filter((form) => form !== '');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/settings/surroundings.js
 
 
 /** Looks up what the settings parser needs to know of the world. */
@@ -12025,9 +13257,9 @@ function holdsMigrations(folder) {
     }
 }
 
-// EXTERNAL MODULE: ./build-bundle-hTXrRH/compiled/src/terminal/flags.js
-var terminal_flags = __nccwpck_require__(6314);
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/settings/descriptions.js
+// EXTERNAL MODULE: ./compiled/src/terminal/flags.js
+var terminal_flags = __nccwpck_require__(1807);
+;// CONCATENATED MODULE: ./compiled/src/settings/descriptions.js
 /** One line on each input: action.yml says the same (a test compares them), and so does `muva-deploy --help`. */
 const INPUT_SAYS = {
     mode: 'What to do: plan, migrate, verify, redeploy, health, rollback, or deploy (all of them, with rollback on failure).',
@@ -12109,7 +13341,7 @@ const INPUT_SAYS = {
     comment: 'auto: plan on a pull request keeps one comment up to date; off.',
 };
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/terminal/help.js
+;// CONCATENATED MODULE: ./compiled/src/terminal/help.js
 
 
 
@@ -12125,7 +13357,7 @@ const MODE_SAYS = {
 /** What `muva-deploy --help` prints. */
 function helpText() {
     const lines = ['Usage: muva-deploy <mode> [--input value ...]', '', 'Modes:'];
-    for (const mode of settings_settings/* MODES */.FN)
+    for (const mode of settings_settings/* MODES */.F)
         lines.push(`  ${mode.padEnd(9)} ${MODE_SAYS[mode]}`);
     lines.push('  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do');
     lines.push('', 'Inputs (a flag wins over the environment variable, and that over the default):');
@@ -12138,11 +13370,11 @@ function helpText() {
         const more = [...from, ...otherwise].join('; ');
         lines.push(`  --${name}`, `      ${INPUT_SAYS[name]}${more === '' ? '' : ` (${more})`}`);
     }
-    lines.push('', 'Exit code: 0 when everything asked for was done, else 1.', '');
+    lines.push('', 'Exit code: 0 when everything asked for was done, else 1. MUVA_DEPLOY_DEBUG=1 shows more.', '');
     return lines.join('\n');
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/terminal/sink.js
+;// CONCATENATED MODULE: ./compiled/src/terminal/sink.js
 
 const COLOURS = [
     [/^ {2}passed /, 32],
@@ -12184,7 +13416,8 @@ function phaseTable(report) {
     ];
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/cli.js
+;// CONCATENATED MODULE: ./compiled/src/cli.js
+
 
 
 
@@ -12210,15 +13443,16 @@ async function cli(door) {
     // A reader that went away, such as `| head`, must not stop a deploy half-way.
     stdout.on('error', () => { });
     if (argv[2] === 'init') {
-        const { initFromTerminal } = await __nccwpck_require__.e(/* import() */ 243).then(__nccwpck_require__.bind(__nccwpck_require__, 6243));
+        const { initFromTerminal } = await __nccwpck_require__.e(/* import() */ 756).then(__nccwpck_require__.bind(__nccwpck_require__, 4756));
         process.exitCode = await initFromTerminal(argv.slice(3));
         return;
     }
+    const crashes = watchCrashes();
     const flags = (0,terminal_flags/* parseFlags */.b)(argv.slice(2));
     if (flags.help)
         return void stdout.write(helpText());
     const read = snapshot((0,inputs/* withEnvironment */.Ec)((name) => flags.values.get(name) ?? '', env));
-    const clean = (0,secret/* sanitiser */.DW)((0,settings_settings/* secretInputs */._y)(read).filter((value) => !(0,secret/* isUnmaskable */.YO)(value.trim())));
+    const clean = (0,secret/* sanitiser */.DW)(secretInputs(read).filter((value) => !(0,secret/* isUnmaskable */.YO)(value.trim())));
     const screen = {
         write: (text) => void stdout.write(text),
         colour: stdout.isTTY === true && !env.NO_COLOR,
@@ -12227,12 +13461,12 @@ async function cli(door) {
     const told = teller(terminalSink(screen), clean);
     const mode = flags.values.get('mode') ?? '';
     try {
-        const parsed = (0,settings_settings/* parseSettings */.P$)(read, surroundings(runIdentity(env), process.cwd(), true));
+        const parsed = (0,parse/* parseSettings */.P)(read, surroundings(runIdentity(env), process.cwd(), true));
         const problems = [...flags.problems, ...parsed.problems];
         for (const problem of (0,terminal_flags/* visibleSecrets */.C)(flags.values))
             told.log({ kind: 'warning', problem });
         if (parsed.settings && problems.length === 0) {
-            end(await work(parsed.settings, told, door.dist, startedAt), told, clean);
+            end(await work(parsed.settings, told, crashes, door.dist, startedAt), told, clean);
         }
         else {
             for (const problem of problems)
@@ -12252,24 +13486,20 @@ async function cli(door) {
         setTimeout(() => process.exit(), 2_000).unref();
     }
 }
-async function work(settings, told, dist, startedAt) {
+async function work(settings, told, crashes, dist, startedAt) {
     const heard = hearing(told.log);
     const say = (problems) => {
         for (const { message } of problems)
             told.log({ kind: 'line', text: `after the end: ${message}` });
     };
     const ended = await stoppable({
+        crashes,
         grace: cli_GRACE,
         impatient: true,
         onStop: (why) => told.log({ kind: 'line', text: `${why}; once more ends at once` }),
         onStray: say,
     }, (signal) => deploy_run(settings, { log: heard.log, signal, dist }));
-    if (ended.value !== undefined)
-        return ended.value;
-    const problems = ended.stopped && 'problems' in ended.stopped
-        ? ended.stopped.problems
-        : [{ message: 'The run was cancelled.' }];
-    return heard.report(settings.mode, problems, startedAt);
+    return conclude(ended, heard, { mode: settings.mode, startedAt });
 }
 /** The last lines, the report file and the exit code. */
 function end(report, told, clean) {
@@ -12288,7 +13518,7 @@ function end(report, told, clean) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/api.js
+;// CONCATENATED MODULE: ./compiled/src/github/api.js
 
 const api_DEADLINE = 15_000;
 /**
@@ -12306,7 +13536,7 @@ async function withApi(options, errand, work) {
     const deadline = options.deadline ?? api_DEADLINE;
     const signal = AbortSignal.timeout(deadline);
     try {
-        const { getOctokit } = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(413)]).then(__nccwpck_require__.bind(__nccwpck_require__, 2413));
+        const { getOctokit } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(75)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1075));
         const quiet = () => { };
         const octokit = getOctokit(token.reveal(), {
             request: { signal },
@@ -12318,7 +13548,7 @@ async function withApi(options, errand, work) {
         return await retry({ tries: 3, deadline: deadline / 2, first: 500, longest: 2_000, worthwhile: isOutage, signal }, () => work(api));
     }
     catch (error) {
-        const status = statusOf(error);
+        const status = api_statusOf(error);
         log({
             kind: 'warning',
             problem: {
@@ -12332,7 +13562,7 @@ async function withApi(options, errand, work) {
         return undefined;
     }
 }
-function statusOf(error) {
+function api_statusOf(error) {
     return error instanceof Error &&
         'status' in error &&
         typeof error.status === 'number' &&
@@ -12342,7 +13572,7 @@ function statusOf(error) {
 }
 /** Worth another try: the server is in trouble, or there was no answer at all. */
 function isOutage(error) {
-    const status = statusOf(error);
+    const status = api_statusOf(error);
     return status === undefined ? error instanceof Error && 'status' in error : status >= 500;
 }
 function isRateLimit(error) {
@@ -12353,7 +13583,7 @@ function reason(error) {
     return (error instanceof Error ? error.message : String(error)).split(' - https://')[0].slice(0, 500);
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/comment.js
+;// CONCATENATED MODULE: ./compiled/src/github/comment.js
 
 /** GitHub takes no longer comment. Characters. */
 const COMMENT_LIMIT = 65_000;
@@ -12387,7 +13617,7 @@ async function updateComment(options, settings, markdown) {
     });
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/deployment.js
+;// CONCATENATED MODULE: ./compiled/src/github/deployment.js
 
 /** How a run's outcome reads on the deployments page. Only `success` takes the place of the deployment before it. */
 const DEPLOYMENT_STATES = {
@@ -12442,7 +13672,7 @@ async function setStatus(options, settings, id, state, description) {
     }));
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/commands.js
+;// CONCATENATED MODULE: ./compiled/src/github/commands.js
 /**
  * The workflow commands that are said before and while the work runs. The toolkit (@actions/core) says the same,
  * but loading it takes longer than everything before our first line; it is loaded when the outputs are written.
@@ -12457,12 +13687,19 @@ function command(name, text = '') {
     say(`::${name}::${encoded}`);
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/inputs.js
+;// CONCATENATED MODULE: ./compiled/src/github/inputs.js
+
 
 
 /** The step's `with:`, as the runner hands it over: dashes kept, untrimmed (keys and files are kept byte for byte). */
 function actionInputs(env) {
     return (name) => env[`INPUT_${name.toUpperCase()}`] ?? '';
+}
+/** Takes the secrets out of the environment once they are read: programs that we start do not need them. */
+function forgetSecrets(env) {
+    for (const name of inputs/* INPUT_NAMES */.Qh)
+        if ((0,inputs/* inputRule */.zH)(name).secret)
+            delete env[`INPUT_${name.toUpperCase()}`];
 }
 /**
  * Masks every form of every secret and returns how many were too short or too common for it: masking `test`
@@ -12480,7 +13717,7 @@ function maskSecrets(values) {
     return values.filter((value) => (0,secret/* isUnmaskable */.YO)(value.trim())).length;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/log.js
+;// CONCATENATED MODULE: ./compiled/src/github/log.js
 
 
 /**
@@ -12505,7 +13742,7 @@ function githubSink() {
     };
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/annotations.js
+;// CONCATENATED MODULE: ./compiled/src/github/annotations.js
 
 
 
@@ -12516,7 +13753,7 @@ const LONGEST = 4_000;
  * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
  * then the warnings; ten at most, and the last one tells how many more the log has.
  */
-function annotationsOf(report, workspace) {
+function annotationsOf(report, places) {
     const failed = exitCodeOf(report) !== 0;
     const [cause] = report.problems;
     const all = [];
@@ -12530,7 +13767,7 @@ function annotationsOf(report, workspace) {
             if (told.has(annotations_keyOf(problem)))
                 continue;
             told.add(annotations_keyOf(problem));
-            all.push(annotation(level, problem, workspace));
+            all.push(annotation(level, problem, places));
         }
     };
     add('error', report.problems);
@@ -12545,7 +13782,7 @@ function annotationsOf(report, workspace) {
         { level: 'notice', message: `${rest} more are in the log and in the report file.`, properties: {} },
     ];
 }
-function annotation(level, problem, workspace) {
+function annotation(level, problem, places) {
     const code = problem.code === undefined ? '' : ` (${problem.code})`;
     const next = problem.next === undefined ? '' : `\n${problem.next}`;
     const message = `${problem.message}${code}${next}`;
@@ -12556,15 +13793,20 @@ function annotation(level, problem, workspace) {
         level,
         message: message.slice(0, LONGEST),
         properties: {
-            file: (0,external_node_path_.isAbsolute)(file) ? (0,external_node_path_.relative)(workspace, file) : file,
+            file: fromWorkspace(file, places),
             startLine: line,
             startColumn: column,
         },
     };
 }
+/** GitHub takes paths from the top of the checkout; a problem's file is told from the project's folder. */
+function fromWorkspace(file, { workspace, project }) {
+    const path = (0,external_node_path_.isAbsolute)(file) ? file : external_node_path_.posix.join(project, file);
+    return (0,external_node_path_.isAbsolute)(path) ? (0,external_node_path_.relative)(workspace, path) : path;
+}
 /** Says them; the first one of a failed run also makes the step fail. */
 async function annotate(annotations) {
-    const core = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(260), __nccwpck_require__.e(264)]).then(__nccwpck_require__.bind(__nccwpck_require__, 7264));
+    const core = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
     for (const { level, message, properties } of annotations) {
         if (level === 'failed')
             core.setFailed(message);
@@ -12579,7 +13821,7 @@ function capital(text) {
     return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/markdown.js
+;// CONCATENATED MODULE: ./compiled/src/github/markdown.js
 
 const STRUCTURE = /[\\`*_{}[\]()<>#+!|~&$]/g;
 /**
@@ -12615,11 +13857,15 @@ function markdown_block(lines) {
 function markdown_link(text, url) {
     return url === undefined ? code(text) : `<a href="${url.replace(/[&<>"|]/g, reference)}">${code(text)}</a>`;
 }
-/** A table of cells that are Markdown already; rows above `most` are counted instead of shown. */
+/**
+ * A table of cells that are Markdown already; rows above `most` are counted instead of shown, and a last column
+ * with nothing in it is left out.
+ */
 function table(head, rows, most = 200) {
     if (rows.length === 0)
         return [];
-    const line = (cells) => `| ${cells.join(' | ')} |`;
+    const columns = rows.some((row) => row.at(-1) !== '') ? head.length : head.length - 1;
+    const line = (cells) => `| ${cells.slice(0, columns).join(' | ')} |`;
     const rest = rows.length - most;
     return [
         '',
@@ -12640,162 +13886,16 @@ function reference(character) {
     return `&#${character.codePointAt(0)};`;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/timeline.js
-/** More bars than this are unreadable; the longest are kept. */
-const MOST_BARS = 40;
-/** Bars shorter than this part of the whole are left out. */
-const THINNEST = 200;
-/** A Mermaid gantt chart of the phases and their steps, as GitHub draws it in summaries and comments. */
-function timeline(report) {
-    // A bar thinner than a hair tells nothing, unless it is the one that failed.
-    const ran = report.phases
-        .flatMap((phase) => phase.steps)
-        .filter((step) => step.outcome === 'passed'
-        ? step.milliseconds * THINNEST >= report.milliseconds
-        : step.outcome !== 'skipped');
-    if (ran.length === 0)
-        return [];
-    const shown = new Set([...ran].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, MOST_BARS));
-    const lines = [
-        '```mermaid',
-        'gantt',
-        '    dateFormat x',
-        `    axisFormat ${report.milliseconds < 10_000 ? '%S.%L' : '%H:%M:%S'}`,
-    ];
-    for (const phase of report.phases) {
-        const steps = phase.steps.filter((step) => shown.has(step));
-        if (steps.length === 0)
-            continue;
-        lines.push(`    section ${phase.phase}`, ...steps.map(bar));
-    }
-    lines.push('```');
-    return lines;
-}
-function bar(step) {
-    const state = step.outcome === 'passed' ? 'done' : 'crit';
-    const end = Math.round(step.startedAt + Math.max(1, step.milliseconds));
-    return `    ${title(step.name)} :${state}, ${Math.round(step.startedAt)}, ${end}`;
-}
-/** Mermaid has no escapes for a task's name: what would end it is left out. */
-function title(name) {
-    const plain = name
-        .replace(/[^\p{L}\p{N} ._/@-]/gu, ' ')
-        .replace(/\s+/g, ' ')
-        .trim()
-        .slice(0, 60);
-    // A first word such as "click" or "section" would be read as a keyword.
-    return /^(click|section|title|end|excludes|todayMarker|dateFormat|axisFormat)\b/i.test(plain)
-        ? `- ${plain}`
-        : plain || 'step';
-}
-
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/summary.js
+;// CONCATENATED MODULE: ./compiled/src/github/summary-tables.js
 
 
-
-
-/** Over 1 MiB GitHub shows nothing at all. Bytes. */
-const SUMMARY_LIMIT = 1_000_000;
-const MARKS = {
-    success: '✅',
-    failure: '❌',
-    'rolled-back': '↩️',
-    'rollback-failed': '🆘',
-    cancelled: '⏹️',
-    unknown: '❔',
-    skipped: '⏭️',
-};
 const STEP_MARKS = {
     passed: '✅ passed',
     failed: '❌ failed',
     skipped: '⏭️ skipped',
     unknown: '❔ unknown',
 };
-/** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
-function summaryOf(report, around, limit = SUMMARY_LIMIT) {
-    const { run } = around;
-    const lines = [
-        `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
-        '',
-        ...summary_headline(report, run),
-        ...problemSection('What went wrong', report.problems, run),
-        ...(report.next === undefined ? [] : [`**Next:** ${escapeText(report.next)}`, '']),
-        ...summary_phaseTable(report.phases),
-        ...planSection(report, around.planned ?? []),
-        ...timeline(report),
-        '',
-        ...rollbackSection(report),
-        ...migrationTable(report),
-        ...hostTable(report.facts.hosts ?? [], run),
-        ...healthTable(report.facts.health ?? []),
-        ...tableTable(report),
-        ...problemSection('Warnings', report.warnings, run),
-        ...stepTables(report.phases),
-    ];
-    return cut(lines.filter((line, index) => line !== '' || lines[index - 1] !== ''), limit);
-}
-/** Cuts at a line's end so that at most `limit` bytes remain, and tells how many lines are missing. */
-function cut(lines, limit) {
-    const note = (count) => `\n\n${count} more lines are in the report file.\n`;
-    let bytes = 0;
-    for (const [index, line] of lines.entries()) {
-        bytes += Buffer.byteLength(line) + 1;
-        if (bytes > limit - 100)
-            return lines.slice(0, index).join('\n') + note(lines.length - index);
-    }
-    return lines.join('\n') + '\n';
-}
-function summary_headline(report, run) {
-    const { facts } = report;
-    const count = (list, word) => list && list.length > 0 ? [`${list.length} ${word}`] : [];
-    const commits = facts.deployedSha === undefined
-        ? []
-        : [
-            `${facts.previousSha ? `${summary_commit(facts.previousSha, run)} → ` : ''}${summary_commit(facts.deployedSha, run)}`,
-        ];
-    const parts = [
-        ...(facts.applied === undefined ? count(facts.pending, 'pending') : count(facts.applied, 'applied')),
-        ...count(facts.reverted, 'reverted'),
-        ...count(facts.deferred, 'waiting until after health'),
-        ...commits,
-        ...(facts.downtimeMs === undefined ? [] : [`${(0,duration/* formatDuration */.a)(facts.downtimeMs)} without an answer`]),
-        (0,duration/* formatDuration */.a)(report.milliseconds),
-    ];
-    return [parts.join(' · '), ''];
-}
-function summary_commit(sha, run) {
-    const known = run.repository !== undefined && /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha);
-    return markdown_link(sha.slice(0, 10), known ? `${run.serverUrl}/${run.repository}/commit/${sha}` : undefined);
-}
-function problemSection(title, problems, run) {
-    if (problems.length === 0)
-        return [];
-    const most = 50;
-    const rest = problems.length - most;
-    return [
-        `### ${title}`,
-        '',
-        ...problems.slice(0, most).flatMap((problem) => problemItem(problem, run)),
-        ...(rest > 0 ? [`${rest} more are in the report file.`] : []),
-        '',
-    ];
-}
-function problemItem(problem, run) {
-    const { at } = problem;
-    const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${code(problem.code)}`}`;
-    const next = problem.next === undefined ? [] : [`  <br>${escapeText(problem.next)}`];
-    if (at === undefined)
-        return [`- ${reason}`, ...next];
-    const path = at.file.split('/').map(encodeURIComponent).join('/');
-    const url = run.repository && run.sha && !at.file.startsWith('/')
-        ? `${run.serverUrl}/${run.repository}/blob/${run.sha}/${path}#L${at.line}`
-        : undefined;
-    const source = at.text === undefined
-        ? []
-        : [`  ${markdown_block(problemLines({ message: '', at }, '').slice(1)).replaceAll('\n', '\n  ')}`];
-    return [`- ${markdown_link(positionText(at), url)} ${reason}`, ...source, ...next];
-}
-function summary_phaseTable(phases) {
+function summary_tables_phaseTable(phases) {
     return table(['phase', 'outcome', 'time', ''], phases.map((phase) => [
         phase.phase,
         STEP_MARKS[phase.outcome],
@@ -12803,35 +13903,20 @@ function summary_phaseTable(phases) {
         escapeText(phase.summary ?? ''),
     ]));
 }
-/** The batches: what a plan is read for, and folded away where they were carried out. */
-function planSection(report, planned) {
-    if (planned.length === 0)
-        return [];
-    return report.mode === 'plan'
-        ? ['### Plan', '', markdown_block(planned), '']
-        : folded('What was planned', [markdown_block(planned)]);
-}
 function stepTables(phases) {
-    return phases.flatMap((phase) => folded(`Steps of ${phase.phase} (${phase.steps.length})`, table(['step', 'outcome', 'time', 'detail'], phase.steps.map((step) => [
+    return phases.flatMap((phase) => folded(`Steps of ${phase.phase} (${phase.steps.length})`, stepTable(phase)));
+}
+function stepTable(phase) {
+    return table(['step', 'outcome', 'time', ''], phase.steps.map((step) => [
         code(step.name),
         STEP_MARKS[step.outcome],
         step.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(step.milliseconds),
         escapeText(step.detail ?? ''),
-    ]))));
+    ]));
 }
-function rollbackSection(report) {
-    const { facts } = report;
-    if (!report.phases.some((phase) => phase.phase === 'rollback' && phase.outcome !== 'skipped'))
-        return [];
-    const list = (versions) => versions.slice(0, 50).map(code).join(', ');
-    const lines = [
-        ...(facts.rollbackMs === undefined ? [] : [`- Code put back in ${(0,duration/* formatDuration */.a)(facts.rollbackMs)}.`]),
-        ...(facts.reverted?.length ? [`- Migrations taken back: ${list(facts.reverted)}`] : []),
-        ...(facts.schemaAhead?.length
-            ? [`- Kept in the database, ahead of the code: ${list(facts.schemaAhead)}`]
-            : []),
-    ];
-    return ['### Rollback', '', ...(lines.length > 0 ? lines : ['- Nothing had to be put back.']), ''];
+/** A run of one phase needs no table of phases: its steps say it all. */
+function onePhase(phase) {
+    return [...(phase.summary ? [escapeText(phase.summary)] : []), ...stepTable(phase)];
 }
 /** The versions with their state and, where a step tells it, their name, batch and time. */
 function migrationTable(report) {
@@ -12854,7 +13939,7 @@ function migrationTable(report) {
     }
     const steps = report.phases.filter((phase) => phase.phase !== 'rollback').flatMap((phase) => phase.steps);
     const rows = [...states].map(([version, state]) => {
-        const step = steps.findLast((each) => each.name.startsWith(version));
+        const step = steps.findLast((each) => each.name === version || each.name.startsWith(`${version}_`));
         const time = step && step.outcome !== 'skipped' ? (0,duration/* formatDuration */.a)(step.milliseconds) : '';
         return [code(step?.name ?? version), state, time, escapeText(step?.detail ?? '')];
     });
@@ -12863,7 +13948,7 @@ function migrationTable(report) {
 function hostTable(hosts, run) {
     if (hosts.length === 0)
         return [];
-    const sha = (value) => (value === undefined ? '' : summary_commit(value, run));
+    const sha = (value) => (value === undefined ? '' : summary_tables_commit(value, run));
     const time = (value) => (value === undefined ? '' : (0,duration/* formatDuration */.a)(value));
     return [
         '### Hosts',
@@ -12907,16 +13992,198 @@ function tableTable(report) {
         String(each.policies),
     ])));
 }
+function summary_tables_commit(sha, run) {
+    const known = run.repository !== undefined && /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha);
+    return markdown_link(sha.slice(0, 10), known ? `${run.serverUrl}/${run.repository}/commit/${sha}` : undefined);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/github/timeline.js
+/** More bars than this are unreadable; the longest are kept. */
+const MOST_BARS = 40;
+/** Bars shorter than this part of the whole are left out. */
+const THINNEST = 200;
+/** A Mermaid gantt chart of the phases and their steps, as GitHub draws it in summaries and comments. */
+function timeline(report) {
+    // A bar thinner than a hair tells nothing, unless it is the one that failed.
+    const ran = report.phases
+        .flatMap((phase) => phase.steps)
+        .filter((step) => step.outcome === 'passed'
+        ? step.milliseconds * THINNEST >= report.milliseconds
+        : step.outcome !== 'skipped');
+    if (!report.phases.some((phase) => phase.steps.length > 0))
+        return [];
+    const shown = new Set([...ran].sort((a, b) => b.milliseconds - a.milliseconds).slice(0, MOST_BARS));
+    const lines = ['```mermaid', 'gantt', '    dateFormat x', ...axis(report.milliseconds)];
+    for (const phase of report.phases) {
+        if (phase.outcome === 'skipped')
+            continue;
+        const own = phase.steps.filter((step) => shown.has(step));
+        // A phase whose steps are all too short is one bar itself.
+        const steps = own.length > 0 ? own : [{ ...phase, name: phase.phase }];
+        lines.push(`    section ${phase.phase}`, ...steps.map(bar));
+    }
+    lines.push('```');
+    return lines;
+}
+/** Marks of the time axis: at most about a dozen, or their labels run into each other. */
+function axis(milliseconds) {
+    if (milliseconds < 10_000)
+        return ['    axisFormat %S.%L'];
+    const ticks = [2, 5, 10, 30, 60, 120, 300, 600, 1_800].find((seconds) => milliseconds / seconds < 12_000);
+    return ['    axisFormat %H:%M:%S', `    tickInterval ${ticks ?? 3_600}second`];
+}
+function bar(step) {
+    const state = step.outcome === 'passed' ? 'done' : 'crit';
+    const end = Math.round(step.startedAt + Math.max(1, step.milliseconds));
+    return `    ${title(step.name)} :${state}, ${Math.round(step.startedAt)}, ${end}`;
+}
+/** Mermaid has no escapes for a task's name: what would end it is left out. */
+function title(name) {
+    const plain = name
+        .replace(/[^\p{L}\p{N} ._/@-]/gu, ' ')
+        .replace(/\s+/g, ' ')
+        .trim()
+        .slice(0, 60);
+    // A first word such as "click" or "section" would be read as a keyword.
+    return /^(click|section|title|end|excludes|todayMarker|dateFormat|axisFormat)\b/i.test(plain)
+        ? `- ${plain}`
+        : plain || 'step';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/github/summary.js
+
+
+
+
+
+/** Over 1 MiB GitHub shows nothing at all. Bytes. */
+const SUMMARY_LIMIT = 1_000_000;
+const MARKS = {
+    success: '✅',
+    failure: '❌',
+    'rolled-back': '↩️',
+    'rollback-failed': '🆘',
+    cancelled: '⏹️',
+    unknown: '❔',
+    skipped: '⏭️',
+};
+/** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
+function summaryOf(report, around, limit = SUMMARY_LIMIT) {
+    const { run } = around;
+    const only = report.phases.length === 1 ? report.phases[0] : undefined;
+    const lines = [
+        `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
+        '',
+        ...summary_headline(report, run),
+        ...problemSection('What went wrong', withoutNext(report), run),
+        ...(report.next === undefined ? [] : [`**Next:** ${escapeText(report.next)}`, '']),
+        ...(only === undefined ? summary_tables_phaseTable(report.phases) : onePhase(only)),
+        ...planSection(report, around.planned ?? []),
+        ...(report.mode === 'plan' ? [] : timeline(report)),
+        '',
+        ...rollbackSection(report),
+        ...(report.mode === 'plan' && around.planned?.length ? [] : migrationTable(report)),
+        ...hostTable(report.facts.hosts ?? [], run),
+        ...healthTable(report.facts.health ?? []),
+        ...tableTable(report),
+        ...problemSection('Warnings', report.warnings, run),
+        ...(only === undefined ? stepTables(report.phases) : []),
+    ];
+    return cut(lines.filter((line, index) => line !== '' || lines[index - 1] !== ''), limit);
+}
+/** Cuts at a line's end so that at most `limit` bytes remain, and tells how many lines are missing. */
+function cut(lines, limit) {
+    const note = (count) => `\n\n${count} more lines are in the report file.\n`;
+    let bytes = 0;
+    for (const [index, line] of lines.entries()) {
+        bytes += Buffer.byteLength(line) + 1;
+        if (bytes > limit - 100)
+            return lines.slice(0, index).join('\n') + note(lines.length - index);
+    }
+    return lines.join('\n') + '\n';
+}
+function summary_headline(report, run) {
+    const { facts } = report;
+    const count = (list, word) => list && list.length > 0 ? [`${list.length} ${word}`] : [];
+    const { previousSha: before, deployedSha: now } = facts;
+    const from = before === undefined || before === now ? '' : `${summary_tables_commit(before, run)} → `;
+    const commits = now === undefined ? [] : [`${from}${summary_tables_commit(now, run)}${before === now ? ' stays live' : ''}`];
+    const parts = [
+        ...(facts.applied === undefined ? count(facts.pending, 'pending') : count(facts.applied, 'applied')),
+        ...count(facts.reverted, 'reverted'),
+        ...count(facts.deferred, 'waiting until after health'),
+        ...commits,
+        ...(facts.downtimeMs === undefined ? [] : [`${(0,duration/* formatDuration */.a)(facts.downtimeMs)} without an answer`]),
+        (0,duration/* formatDuration */.a)(report.milliseconds),
+    ];
+    return [parts.join(' · '), ''];
+}
+function problemSection(title, problems, run) {
+    if (problems.length === 0)
+        return [];
+    const most = 50;
+    const rest = problems.length - most;
+    return [
+        `### ${title}`,
+        '',
+        ...problems.slice(0, most).flatMap((problem) => problemItem(problem, run)),
+        ...(rest > 0 ? [`${rest} more are in the report file.`] : []),
+        '',
+    ];
+}
+/** The problems, without the next action that the summary names on a line of its own. */
+function withoutNext(report) {
+    return report.problems.map(({ next, ...problem }) => next === undefined || next === report.next ? problem : { ...problem, next });
+}
+function problemItem(problem, run) {
+    const { at } = problem;
+    const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${code(problem.code)}`}`;
+    const next = problem.next === undefined ? [] : [escapeText(problem.next)];
+    if (at === undefined)
+        return [`- ${reason}`, ...next.map((line) => `  <br>${line}`)];
+    const path = at.file.split('/').map(encodeURIComponent).join('/');
+    const url = run.repository && run.sha && !at.file.startsWith('/')
+        ? `${run.serverUrl}/${run.repository}/blob/${run.sha}/${path}#L${at.line}`
+        : undefined;
+    const source = at.text === undefined
+        ? []
+        : [`  ${markdown_block(problemLines({ message: '', at }, '').slice(1)).replaceAll('\n', '\n  ')}`];
+    // After a preformatted block the text stands on a line of its own anyway.
+    const gap = source.length > 0 ? '  ' : '  <br>';
+    return [`- ${markdown_link(positionText(at), url)} ${reason}`, ...source, ...next.map((line) => gap + line)];
+}
+/** The batches: what a plan is read for, and folded away where they were carried out. */
+function planSection(report, planned) {
+    if (planned.length === 0)
+        return [];
+    return report.mode === 'plan'
+        ? ['### Plan', '', markdown_block(planned), '']
+        : folded('What was planned', [markdown_block(planned)]);
+}
+function rollbackSection(report) {
+    const { facts } = report;
+    if (!report.phases.some((phase) => phase.phase === 'rollback' && phase.outcome !== 'skipped'))
+        return [];
+    const list = (versions) => versions.slice(0, 50).map(code).join(', ');
+    const lines = [
+        ...(facts.rollbackMs === undefined ? [] : [`- Code put back in ${(0,duration/* formatDuration */.a)(facts.rollbackMs)}.`]),
+        ...(facts.reverted?.length ? [`- Migrations taken back: ${list(facts.reverted)}`] : []),
+        ...(facts.schemaAhead?.length
+            ? [`- Kept in the database, ahead of the code: ${list(facts.schemaAhead)}`]
+            : []),
+    ];
+    return ['### Rollback', '', ...(lines.length > 0 ? lines : ['- Nothing had to be put back.']), ''];
+}
 /** Adds to the step's summary; a runner without summaries loses nothing else. Returns whether it was written. */
 async function writeSummary(markdown, env) {
     if (!env.GITHUB_STEP_SUMMARY)
         return false;
-    const { summary } = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(260), __nccwpck_require__.e(264)]).then(__nccwpck_require__.bind(__nccwpck_require__, 7264));
+    const { summary } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
     await summary.addRaw(markdown).write();
     return true;
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/github/publish.js
+;// CONCATENATED MODULE: ./compiled/src/github/publish.js
 
 
 
@@ -12930,12 +14197,12 @@ async function writeSummary(markdown, env) {
  * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
  */
 async function publish(report, publication) {
-    const { run, env, clean, folder, planned } = publication;
+    const { run, env, clean, project, folder, planned } = publication;
     const said = cleaned(report, clean);
     process.exitCode = exitCodeOf(said);
     const warnings = [];
     const { values, cuts } = outputsOf(said, fileReport(said, folder, warnings));
-    const { setOutput } = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(260), __nccwpck_require__.e(264)]).then(__nccwpck_require__.bind(__nccwpck_require__, 7264));
+    const { setOutput } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
     // Without the file the toolkit would print the outputs as commands of the old kind.
     if (env.GITHUB_OUTPUT)
         for (const [name, value] of Object.entries(values))
@@ -12954,7 +14221,7 @@ async function publish(report, publication) {
     catch (error) {
         warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0].message)}` });
     }
-    await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, env.GITHUB_WORKSPACE ?? process.cwd()));
+    await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, { workspace: env.GITHUB_WORKSPACE ?? process.cwd(), project }));
 }
 /** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */
 function fileReport(report, folder, warnings) {
@@ -12967,7 +14234,8 @@ function fileReport(report, folder, warnings) {
     }
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/main.js
+;// CONCATENATED MODULE: ./compiled/src/main.js
+
 
 
 
@@ -12995,7 +14263,7 @@ async function action(door) {
     const { read, teller } = session;
     try {
         teller.log({ kind: 'line', text: firstLine(read('mode'), session.run) });
-        const parsed = parse(session);
+        const parsed = main_parse(session);
         if (parsed.settings === undefined)
             await publish(main_refuse(session, parsed.problems), session.publication);
         else
@@ -13023,14 +14291,16 @@ async function post(door) {
             kind: 'line',
             text: 'The step ended without a final report: looking at what it left behind.',
         });
-        const parsed = parse(session);
+        const parsed = main_parse(session);
         if (parsed.settings === undefined)
             return void main_refuse(session, parsed.problems);
         const { settings } = parsed;
         const { heard } = session;
         const ended = await main_guarded(session, (signal) => settle(settings, { log: heard.log, signal, dist: door.dist }));
-        const report = ended.value ??
-            (ended.stopped ? heard.report(settings.mode, reasons(ended), session.startedAt) : undefined);
+        const nothing = ended.value === undefined && ended.stopped === undefined;
+        const report = nothing
+            ? undefined
+            : conclude(ended, heard, { mode: settings.mode, startedAt: session.startedAt });
         const id = stateOf(STATE.deployment);
         const between = async (final) => id === ''
             ? []
@@ -13054,7 +14324,7 @@ async function post(door) {
 /** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
 async function main_work(session, settings, dist) {
     const { teller, heard, publication, startedAt } = session;
-    const { saveState } = await Promise.all(/* import() */[__nccwpck_require__.e(119), __nccwpck_require__.e(260), __nccwpck_require__.e(264)]).then(__nccwpck_require__.bind(__nccwpck_require__, 7264));
+    const { saveState } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
     saveState(STATE.begun, settings.mode);
     const options = { ...api(session, settings), log: heard.log };
     let deployment;
@@ -13066,7 +14336,9 @@ async function main_work(session, settings, dist) {
         }
         return deploy_run(settings, { log: heard.log, signal, dist });
     });
-    const report = completed(ended, heard.report(settings.mode, reasons(ended), startedAt), heard.warnings, deployment);
+    const concluded = conclude(ended, heard, { mode: settings.mode, startedAt });
+    const facts = deployment === undefined ? {} : { deploymentId: deployment };
+    const report = { ...concluded, facts: { ...concluded.facts, ...facts } };
     if (report.unsettled !== true)
         saveState(STATE.final, report.outcome);
     const deadline = ended.stopped ? API_AFTER_STOP : undefined;
@@ -13081,31 +14353,12 @@ async function main_work(session, settings, dist) {
     teller.end();
     await publish(report, { ...publication, between });
 }
-/** The corridor's own report, or what was heard of it; with what the door itself added. */
-function completed(ended, heard, warnings, deployment) {
-    const facts = deployment === undefined ? {} : { deploymentId: deployment };
-    const { value } = ended;
-    if (value === undefined)
-        return { ...heard, facts: { ...heard.facts, ...facts } };
-    const crash = ended.stopped !== undefined && 'problems' in ended.stopped ? ended.stopped.problems : [];
-    return {
-        ...value,
-        // What looks like a cancel from inside was our own stop after an error.
-        ...(crash.length > 0 && value.outcome === 'cancelled' ? { outcome: 'failure' } : {}),
-        problems: [...crash, ...value.problems],
-        warnings: [...warnings.filter((problem) => !value.warnings.includes(problem)), ...value.warnings],
-        facts: { ...value.facts, ...facts },
-    };
-}
-function reasons(ended) {
-    if (ended.stopped === undefined)
-        return [];
-    return 'problems' in ended.stopped ? ended.stopped.problems : [{ message: 'The run was cancelled.' }];
-}
 function openSession(env) {
     const startedAt = Date.now();
+    const crashes = watchCrashes();
     const read = snapshot((0,inputs/* withEnvironment */.Ec)(actionInputs(env), env));
-    const secrets = (0,settings_settings/* secretInputs */._y)(read);
+    forgetSecrets(env);
+    const secrets = secretInputs(read);
     const unmasked = maskSecrets(secrets);
     const clean = (0,secret/* sanitiser */.DW)(secrets);
     const told = teller(githubSink(), clean);
@@ -13119,14 +14372,22 @@ function openSession(env) {
         read,
         run: identity,
         teller: told,
+        crashes,
         heard,
-        publication: { run: identity, env, clean, folder: env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(), planned: heard.planned },
+        publication: {
+            run: identity,
+            env,
+            clean,
+            project: read('working-directory'),
+            folder: env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(),
+            planned: heard.planned,
+        },
         startedAt,
     };
 }
-function parse(session) {
+function main_parse(session) {
     const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-    return (0,settings_settings/* parseSettings */.P$)(session.read, surroundings(session.run, workspace, false));
+    return (0,parse/* parseSettings */.P)(session.read, surroundings(session.run, workspace, false));
 }
 /** Tells every problem at once; the report of a run that came to nothing. */
 function main_refuse(session, problems) {
@@ -13140,6 +14401,7 @@ function main_refuse(session, problems) {
 function main_guarded(session, action) {
     const { log } = session.teller;
     return stoppable({
+        crashes: session.crashes,
         grace: main_GRACE,
         impatient: false,
         onStop: (text) => log({ kind: 'line', text }),
@@ -13175,7 +14437,7 @@ function leave() {
     setTimeout(() => process.exit(), 2_000).unref();
 }
 
-;// CONCATENATED MODULE: ./build-bundle-hTXrRH/compiled/src/engine.js
+;// CONCATENATED MODULE: ./compiled/src/engine.js
 /** The one bundle behind the doors: dist/index.js and dist/post.js (GitHub) and dist/cli.js (a terminal) are two lines each. */
 
 
