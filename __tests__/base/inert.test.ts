@@ -16,7 +16,8 @@ describe('inertLine', () => {
     ['a progress bar', '10%\r50%\r100%\r', '100%'],
     ['tabs stay', 'a\tb', 'a\tb'],
   ];
-  for (const [name, line, expected] of cases) test(name, () => assert.equal(inertLine(line), expected));
+  for (const [name, line, expected] of cases)
+    test(`row 91: ${name}`, () => assert.equal(inertLine(line), expected));
 
   test('row 91: whatever a program prints, the runner finds no command in it', () => {
     const known = new Set<string>(COMMANDS);
