@@ -35,15 +35,7 @@ export interface Door {
 
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
 export async function run(settings: Settings, door: Door): Promise<Report> {
-  const startedAt = Date.now();
-  const warnings: Problem[] = [];
-  const log: Log = (entry) => {
-    if (entry.kind === 'warning') warnings.push(entry.problem);
-    door.log(entry);
-  };
-  const phases: PhaseReport[] = [];
-  await withTools(settings, { ...door, log }, (tools) => corridor(tools, settings, phases));
-  return finish(settings, phases, warnings, startedAt, door.signal.aborted);
+  return reported(settings, door, () => door.signal.aborted, corridor);
 }
 
 /**
@@ -53,11 +45,25 @@ export async function run(settings: Settings, door: Door): Promise<Report> {
  */
 export async function settle(settings: Settings, door: Door): Promise<Report | undefined> {
   if (!WRITING.includes(settings.mode)) return undefined;
+  return reported(settings, door, () => true, settleWith);
+}
+
+/** Opens the tools, lets `work` fill in the phases, and makes one report of them and of every warning told. */
+async function reported(
+  settings: Settings,
+  door: Door,
+  cancelled: () => boolean,
+  work: (tools: Tools, settings: Settings, phases: PhaseReport[]) => Promise<void>,
+): Promise<Report> {
   const startedAt = Date.now();
   const warnings: Problem[] = [];
+  const log: Log = (entry) => {
+    if (entry.kind === 'warning') warnings.push(entry.problem);
+    door.log(entry);
+  };
   const phases: PhaseReport[] = [];
-  await withTools(settings, door, (tools) => settleWith(tools, settings, phases));
-  return finish(settings, phases, warnings, startedAt, true);
+  await withTools(settings, { ...door, log }, (tools) => work(tools, settings, phases));
+  return finish(settings, phases, warnings, startedAt, cancelled());
 }
 
 const WRITING: readonly Settings['mode'][] = ['migrate', 'redeploy', 'rollback', 'deploy'];
@@ -134,14 +140,7 @@ async function withTools(
 
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
 async function corridor(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
-  const walk = async (
-    phase: PhaseReport['phase'],
-    work: () => Promise<PhaseReport>,
-  ): Promise<PhaseReport> => {
-    const report = await guarded(phase, work, tools.log);
-    phases.push(report);
-    return report;
-  };
+  const walk = walker(tools, phases);
   switch (settings.mode) {
     case 'plan':
       await walk('plan', async () => (await plan(tools, settings)).report);
@@ -285,7 +284,7 @@ function finish(
     warnings,
     facts,
     ...(next === undefined ? {} : { next }),
-    ...(outcome === 'cancelled' && settings.mode === 'deploy' && changes.database
+    ...(outcome === 'cancelled' && settings.mode === 'deploy' && (changes.database || changes.code)
       ? { unsettled: true as const }
       : {}),
     startedAt,

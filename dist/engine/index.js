@@ -12703,16 +12703,7 @@ function settle_fleet_factOf(host, facts, sha) {
 
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
 async function deploy_run(settings, door) {
-    const startedAt = Date.now();
-    const warnings = [];
-    const log = (entry) => {
-        if (entry.kind === 'warning')
-            warnings.push(entry.problem);
-        door.log(entry);
-    };
-    const phases = [];
-    await withTools(settings, { ...door, log }, (tools) => corridor(tools, settings, phases));
-    return deploy_finish(settings, phases, warnings, startedAt, door.signal.aborted);
+    return reported(settings, door, () => door.signal.aborted, corridor);
 }
 /**
  * Called by the post step when the main step ended without a final report (cancelled, killed): ends what is still at
@@ -12722,11 +12713,20 @@ async function deploy_run(settings, door) {
 async function settle(settings, door) {
     if (!WRITING.includes(settings.mode))
         return undefined;
+    return reported(settings, door, () => true, settleWith);
+}
+/** Opens the tools, lets `work` fill in the phases, and makes one report of them and of every warning told. */
+async function reported(settings, door, cancelled, work) {
     const startedAt = Date.now();
     const warnings = [];
+    const log = (entry) => {
+        if (entry.kind === 'warning')
+            warnings.push(entry.problem);
+        door.log(entry);
+    };
     const phases = [];
-    await withTools(settings, door, (tools) => settleWith(tools, settings, phases));
-    return deploy_finish(settings, phases, warnings, startedAt, true);
+    await withTools(settings, { ...door, log }, (tools) => work(tools, settings, phases));
+    return deploy_finish(settings, phases, warnings, startedAt, cancelled());
 }
 const WRITING = ['migrate', 'redeploy', 'rollback', 'deploy'];
 async function settleWith(tools, settings, phases) {
@@ -12791,11 +12791,7 @@ async function withTools(settings, door, work) {
 }
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
 async function corridor(tools, settings, phases) {
-    const walk = async (phase, work) => {
-        const report = await guarded(phase, work, tools.log);
-        phases.push(report);
-        return report;
-    };
+    const walk = walker(tools, phases);
     switch (settings.mode) {
         case 'plan':
             await walk('plan', async () => (await plan(tools, settings)).report);
@@ -12918,7 +12914,7 @@ function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
         warnings,
         facts,
         ...(next === undefined ? {} : { next }),
-        ...(outcome === 'cancelled' && settings.mode === 'deploy' && changes.database
+        ...(outcome === 'cancelled' && settings.mode === 'deploy' && (changes.database || changes.code)
             ? { unsettled: true }
             : {}),
         startedAt,
