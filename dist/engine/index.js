@@ -10153,16 +10153,14 @@ function refuseTransport(plan, database) {
 
 
 
-const settings = Object.entries(DETERMINISTIC_SETTINGS);
+/** SQL that sets what the fingerprint needs, until the transaction ends. */
+const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
+    .map(([name, value]) => `set local ${name} = ${literal(value)};`)
+    .join(' ');
 /** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
 function fingerprintQuery() {
-    const local = settings.map(([name, value]) => `set local ${name} = ${literal(value)};`).join(' ');
-    return `${local} ${FINGERPRINT_ROW};`;
+    return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
 }
-/** Sets what the fingerprint needs from inside PL/pgSQL, until the transaction ends or RESET ALL. */
-const DETERMINISTIC_PERFORM = settings
-    .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
-    .join(' ');
 /** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
 const FINGERPRINT_ROW = `
 select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
@@ -10539,10 +10537,8 @@ function tellFailed(outcome, files, record) {
 
 
 
-
 /** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
 function driftQuery() {
-    const local = Object.entries(DETERMINISTIC_SETTINGS).map(([name, value]) => `set local ${name} = ${literal(value)};`);
     return `set local statement_timeout = '30s'; set local lock_timeout = '5s'; do ${dollarQuote(`
 declare recorded text;
 begin
@@ -10551,7 +10547,7 @@ begin
       from ${RUNS_TABLE} where objects is not null order by finished_at desc nulls last limit 1' into recorded;
   end if;
   perform set_config('muva.recorded', coalesce(recorded, ''), true);
-end`)}; ${local.join(' ')}
+end`)}; ${SET_DETERMINISTIC}
 select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
   'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
   'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
@@ -12925,7 +12921,7 @@ function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
 // EXTERNAL MODULE: ./compiled/src/settings/inputs.js
 var inputs = __nccwpck_require__(8364);
 // EXTERNAL MODULE: ./compiled/src/settings/settings.js
-var settings_settings = __nccwpck_require__(8308);
+var settings = __nccwpck_require__(8308);
 ;// CONCATENATED MODULE: ./compiled/src/door.js
 
 
@@ -13082,7 +13078,7 @@ function conclude(ended, heard, run) {
 }
 /** Writes the report into a new file of the folder, readable by this user only; its path. */
 function writeReport(report, folder) {
-    const mode = settings_settings/* MODES */.F.find((known) => known === report.mode) ?? 'refused';
+    const mode = settings/* MODES */.F.find((known) => known === report.mode) ?? 'refused';
     const path = (0,external_node_path_.join)(folder, `muva-deploy-${mode}-${(0,external_node_crypto_.randomBytes)(4).toString('hex')}.json`);
     (0,external_node_fs_.writeFileSync)(path, reportFile(report), { mode: 0o600, flag: 'wx' });
     return path;
@@ -13353,7 +13349,7 @@ const MODE_SAYS = {
 /** What `muva-deploy --help` prints. */
 function helpText() {
     const lines = ['Usage: muva-deploy <mode> [--input value ...]', '', 'Modes:'];
-    for (const mode of settings_settings/* MODES */.F)
+    for (const mode of settings/* MODES */.F)
         lines.push(`  ${mode.padEnd(9)} ${MODE_SAYS[mode]}`);
     lines.push('  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do');
     lines.push('', 'Inputs (a flag wins over the environment variable, and that over the default):');

@@ -9,12 +9,12 @@ import {
   FINGERPRINT_ROW,
   readObjects,
   type SchemaDifference,
+  SET_DETERMINISTIC,
 } from './fingerprint.js';
-import { DETERMINISTIC_SETTINGS } from './fingerprint-sql.js';
 import { failureOf } from './problem.js';
 import { reading } from './reading.js';
 import { SqlError } from './sql-error.js';
-import { dollarQuote, literal } from './sql-text.js';
+import { dollarQuote } from './sql-text.js';
 
 /** What other hands changed since the last deploy. */
 export interface Drift {
@@ -29,9 +29,6 @@ export interface Drift {
 
 /** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
 export function driftQuery(): string {
-  const local = Object.entries(DETERMINISTIC_SETTINGS).map(
-    ([name, value]) => `set local ${name} = ${literal(value)};`,
-  );
   return `set local statement_timeout = '30s'; set local lock_timeout = '5s'; do ${dollarQuote(`
 declare recorded text;
 begin
@@ -40,7 +37,7 @@ begin
       from ${RUNS_TABLE} where objects is not null order by finished_at desc nulls last limit 1' into recorded;
   end if;
   perform set_config('muva.recorded', coalesce(recorded, ''), true);
-end`)}; ${local.join(' ')}
+end`)}; ${SET_DETERMINISTIC}
 select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
   'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
   'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift

@@ -22,18 +22,15 @@ export interface SchemaDifference {
 /** How objects travel and are stored: [kind, schema, name, hash], about 80 bytes each. */
 export type StoredObject = [kind: string, schema: string, name: string, hash: string];
 
-const settings = Object.entries(DETERMINISTIC_SETTINGS);
+/** SQL that sets what the fingerprint needs, until the transaction ends. */
+export const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
+  .map(([name, value]) => `set local ${name} = ${literal(value)};`)
+  .join(' ');
 
 /** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
 export function fingerprintQuery(): string {
-  const local = settings.map(([name, value]) => `set local ${name} = ${literal(value)};`).join(' ');
-  return `${local} ${FINGERPRINT_ROW};`;
+  return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
 }
-
-/** Sets what the fingerprint needs from inside PL/pgSQL, until the transaction ends or RESET ALL. */
-export const DETERMINISTIC_PERFORM = settings
-  .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
-  .join(' ');
 
 /** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
 export const FINGERPRINT_ROW = `
