@@ -118,6 +118,21 @@ export async function startVps(origin: Origin, options: VpsOptions = {}): Promis
   return vps;
 }
 
+/** One more application on the same server, under the same PM2 daemon. It is stopped with its server. */
+export async function addApplication(vps: Vps, origin: Origin, appName: string): Promise<Vps> {
+  const port = await freePort();
+  const other: Vps = {
+    ...vps,
+    appName,
+    appPath: join(vps.root, 'var/www', appName),
+    port,
+    served: () => served(port),
+    load: (perSecond) => startLoad(port, perSecond),
+  };
+  await installApp(other, origin, {});
+  return other;
+}
+
 async function installApp(vps: Vps, origin: Origin, options: VpsOptions): Promise<void> {
   await mustRun(vps, `git clone -q '${origin.url}' '${vps.appPath}'`);
   if (options.envLocal !== undefined) writeFileSync(join(vps.appPath, '.env.local'), options.envLocal);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -74,6 +75,46 @@ describe('runs on one application', () => {
       1,
       'an ended run is left alone',
     );
+  });
+
+  test('waiting for the word of the action is not counted as time of the deploy', async () => {
+    const timeout = 15_000;
+    const request = deployRequest(vps, origin.commit(appVersion('v3-late')), { cutover: 'on-go', timeout });
+    const started = performance.now();
+    startWorker(vps, request);
+    await hasSaid(request, '"prepared"');
+    const following = followRun(vps, request);
+    await until('the time of the deploy to be over', () => performance.now() - started > timeout + 500);
+    await signalRun(request, 'go');
+    assert.equal((await following).result.outcome, 'deployed');
+  });
+
+  test('a prepared deploy waits while another application of the server is being switched', async () => {
+    const turn = join(vps.home, '.pm2/muva-deploy.turn');
+    const other = spawn('flock', [turn, 'sleep', '600'], { detached: true, stdio: 'ignore' });
+    await until('the turn to be taken', async () => (await vps.run(`flock -n '${turn}' true`)).code !== 0);
+    const before = await vps.served();
+    const late = await runWorker(
+      vps,
+      deployRequest(vps, origin.commit(appVersion('v3a')), { lockWait: 300 }),
+    );
+    assert.equal(late.result.outcome, 'failed');
+    assert.match(late.result.problems[0]!.message, /Another application is being switched on this server/);
+    assert.deepEqual(await vps.served(), before);
+
+    const cancelled = deployRequest(vps, origin.commit(appVersion('v3b')));
+    startWorker(vps, cancelled);
+    await hasSaid(cancelled, 'waiting for another application');
+    await signalRun(cancelled, 'cancel');
+    assert.equal((await followRun(vps, cancelled)).result.outcome, 'cancelled');
+    assert.deepEqual(await vps.served(), before);
+
+    const patient = deployRequest(vps, origin.commit(appVersion('v3')));
+    startWorker(vps, patient);
+    await hasSaid(patient, 'waiting for another application');
+    process.kill(-other.pid!, 'SIGKILL');
+    assert.equal((await followRun(vps, patient)).result.outcome, 'deployed');
+    assert.equal((await vps.served())?.version, 'v3');
   });
 
   test('row 107: no program that a deploy left running holds the lock', async () => {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
-import { cutOver } from './cutover.js';
+import { type CutoverResult, cutOver } from './cutover.js';
 import { decideDeploy } from './decide.js';
 import { judgeEnvText } from './env-files.js';
 import { readText } from './files.js';
@@ -17,6 +17,7 @@ import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease, prune } from './prune.js';
 import { dropNote } from './releases.js';
 import { repair } from './repair.js';
+import { inTurn } from './restart.js';
 import { type RunFolder, silence } from './run-folder.js';
 import { fetchSha, type Stage, stageRepository } from './stage.js';
 import { readState, writeState } from './state.js';
@@ -30,6 +31,8 @@ export interface DeployContext {
   teller: Teller;
   /** Fires on cancel and when the time is over, both only before the cutover. */
   signal: AbortSignal;
+  /** Called once everything is prepared: waiting for the others is not counted as time of this deploy. */
+  prepared(): void;
   /** Called once the cutover begins: from here on nothing stops the run but its own end. */
   commit(): void;
 }
@@ -49,7 +52,9 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
     run: request.run,
     health: request.health,
     port: first.facts.port,
+    lockWait: request.lockWait,
     teller,
+    signal: context.signal,
   });
   const found = await teller.step(
     'preflight',
@@ -67,14 +72,7 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   if (decided !== undefined) return { ...result, ...decided };
   const adopted = await adoptLive(found, context);
   const stage = await prepare(adopted, repository, context, result);
-  try {
-    await waitForGo(context);
-  } catch (error) {
-    await dropRelease(repository, stage.folder);
-    throw error;
-  }
-  context.commit();
-  const cut = await cutOver(adopted, stage, context);
+  const cut = await whenLetGo(adopted, repository, stage, context);
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, teller);
   if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage);
   return { ...result, ...cut, warnings: teller.warnings };
@@ -189,6 +187,28 @@ async function adoptLive(found: Survey, { request, teller, signal }: DeployConte
   writeJournal(found.state, request.run, { event: 'adopted', release, sha: liveSha });
   teller.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
   return { ...found, history: historyOf(readJournal(found.state)) };
+}
+
+/** Cuts over once the action and the other applications of the host let it; until then it can be stopped. */
+async function whenLetGo(
+  found: Survey,
+  repository: Repository,
+  stage: Stage,
+  context: DeployContext,
+): Promise<CutoverResult> {
+  let begun = false;
+  context.prepared();
+  try {
+    await waitForGo(context);
+    return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+      context.commit();
+      begun = true;
+      return cutOver(found, stage, context);
+    });
+  } catch (error) {
+    if (!begun) await dropRelease(repository, stage.folder);
+    throw error;
+  }
 }
 
 /** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */

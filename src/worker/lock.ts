@@ -22,29 +22,29 @@ export interface Holder {
 /** Milliseconds between two tries for the lock. */
 const BETWEEN_TRIES = 250;
 
-export interface LockOptions {
+export interface Waiting {
   /** Milliseconds. */
   wait: number;
   signal: AbortSignal;
+}
+
+export interface LockOptions extends Waiting {
   /** Told once, when somebody else has it. */
   onWaiting: (holder: Holder | undefined) => void;
 }
 
-/**
- * Holds the application's lock while `work` runs. It is a kernel lock on an open file: Node has no flock, so the
- * program `flock` takes it on our descriptor, and it stays ours for as long as we keep that open. Descriptors of
- * Node are closed in programs it starts, so neither PM2 nor the application can keep the lock; a worker that is
- * killed, and a restart of the host, free it at once. Nothing is ever unlocked by hand.
- */
+/** Holds the application's lock while `work` runs, and says in a file who holds it. */
 export async function withLock<T>(
   folder: StateFolder,
   run: RunRequest,
   options: LockOptions,
   work: () => Promise<T>,
 ): Promise<T> {
-  const fd = openSync(folder.lock, 'a', 0o600);
-  try {
-    await acquire(fd, folder, options);
+  const busy: Busy = {
+    onWaiting: () => options.onWaiting(currentHolder(folder)),
+    tooLate: () => lockedOut(currentHolder(folder), options.wait),
+  };
+  return withFileLock(folder.lock, options, busy, async () => {
     const startTime = startTimeOf(process.pid);
     const holder: Holder = {
       runId: run.id,
@@ -61,20 +61,55 @@ export async function withLock<T>(
     } finally {
       rmSync(folder.holder, { force: true });
     }
-  } finally {
-    closeSync(fd);
-  }
+  });
 }
 
-async function acquire(fd: number, folder: StateFolder, options: LockOptions): Promise<void> {
-  const end = performance.now() + options.wait;
-  let told = false;
-  while (!(await tryFlock(fd))) {
-    const holder = currentHolder(folder);
-    if (!told) options.onWaiting(holder);
-    told = true;
-    if (performance.now() > end) throw lockedOut(holder, options.wait);
-    await pause(BETWEEN_TRIES, options.signal);
+/**
+ * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
+ * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
+ */
+export async function withTurn<T>(
+  { file, ...waiting }: Waiting & { file: string },
+  onWaiting: () => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  const tooLate = (): Failure =>
+    new Failure({
+      message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
+      next: 'Start this run again when the other has ended, or raise lock-wait.',
+    });
+  return withFileLock(file, waiting, { onWaiting, tooLate }, work);
+}
+
+interface Busy {
+  /** Told once, when somebody else has the lock. */
+  onWaiting(): void;
+  tooLate(): Failure;
+}
+
+/**
+ * Holds a kernel lock on an open file while `work` runs. Node has no flock, so the program `flock` takes it on our
+ * descriptor, and it stays ours for as long as we keep that open. Descriptors of Node are closed in programs it
+ * starts, so neither PM2 nor the application can keep the lock; a worker that is killed, and a restart of the host,
+ * free it at once. Nothing is ever unlocked by hand.
+ */
+async function withFileLock<T>(
+  file: string,
+  { wait, signal }: Waiting,
+  busy: Busy,
+  work: () => Promise<T>,
+): Promise<T> {
+  const fd = openSync(file, 'a', 0o600);
+  try {
+    const end = performance.now() + wait;
+    for (let tries = 1; !(await tryFlock(fd)); tries++) {
+      if (tries === 1) busy.onWaiting();
+      if (performance.now() > end) throw busy.tooLate();
+      await pause(BETWEEN_TRIES, signal);
+    }
+    return await work();
+  } finally {
+    closeSync(fd);
   }
 }
 

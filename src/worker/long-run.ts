@@ -61,7 +61,7 @@ async function lockedRun(
         stop.startClock();
         const shared = { env, teller, signal: stop.signal, commit: stop.commit };
         return request.command === 'deploy'
-          ? deploy({ ...shared, request, folder })
+          ? deploy({ ...shared, request, folder, prepared: stop.stopClock })
           : rollback({ ...shared, request, folder });
       },
     );
@@ -82,6 +82,7 @@ function lateFailure(timeout: number): Failure {
 interface Stopper {
   signal: AbortSignal;
   startClock(): void;
+  stopClock(): void;
   commit(): void;
   /** True where the time was over, and nobody cancelled. */
   late(): boolean;
@@ -112,6 +113,7 @@ function stopper(folder: RunFolder, timeout: number): Stopper {
         stop();
       }, timeout);
     },
+    stopClock: () => clearTimeout(clock),
     commit() {
       if (controller.signal.aborted) throw new Cancelled();
       committed = true;

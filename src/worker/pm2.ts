@@ -131,7 +131,8 @@ export async function findEntry(tools: Toolbox, name: string): Promise<Entry | u
   return entryIn(stdout, name);
 }
 
-function pm2Home(tools: Toolbox): string {
+/** Where PM2 keeps what it knows for this user. */
+export function pm2Home(tools: Toolbox): string {
   return tools.env.PM2_HOME ?? join(tools.home, '.pm2');
 }
 

@@ -6,7 +6,7 @@ import { findEntry, type Instance, save } from './pm2.js';
 import { commandOf, programsIn } from './proc.js';
 import type { AppRequest, HealthRequest, RunRequest } from './protocol.js';
 import { readNote, releaseFolder, releaseNames } from './releases.js';
-import { restart } from './restart.js';
+import { inTurn, restart } from './restart.js';
 import { readState, type StateFolder, writeState } from './state.js';
 import { applyPlan, undoPlan } from './switch.js';
 import type { Teller } from './teller.js';
@@ -36,7 +36,10 @@ export interface RepairOptions {
   health: HealthRequest;
   releases: string;
   port: number | undefined;
+  /** Milliseconds. */
+  lockWait: number;
   teller: Teller;
+  signal: AbortSignal;
 }
 
 /**
@@ -55,10 +58,12 @@ export async function repair(options: RepairOptions): Promise<boolean> {
     dropPlan(state);
     return false;
   }
-  await teller.step(
-    'repair',
-    () => repairPlan(plan, what, options),
-    (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`,
+  await inTurn(options, () =>
+    teller.step(
+      'repair',
+      () => repairPlan(plan, what, options),
+      (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`,
+    ),
   );
   return true;
 }

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { Failure } from '../base/report.js';
-import { writeAtomically } from './files.js';
+import { isFolder, writeAtomically } from './files.js';
 import type { FirstStart } from './first-start.js';
-import { findEntry, reload } from './pm2.js';
+import { withTurn } from './lock.js';
+import { findEntry, pm2Home, reload } from './pm2.js';
 import { explainEnd, lastLines } from './program.js';
 import type { AppRequest } from './protocol.js';
 import type { StateFolder } from './state.js';
+import type { Teller } from './teller.js';
 import { call, type Toolbox } from './toolbox.js';
 
 export interface RestartOptions {
@@ -33,6 +35,28 @@ export async function restart({ tools, app, state, known, start }: RestartOption
   if (start !== undefined) return startFirst(tools, state, start);
   await resurrect(tools, app.appName);
   await reload(tools, app.appName);
+}
+
+export interface TurnOptions {
+  tools: Toolbox;
+  app: AppRequest;
+  /** Milliseconds. */
+  lockWait: number;
+  teller: Pick<Teller, 'progress'>;
+  signal: AbortSignal;
+}
+
+/** Does `work`, which restarts the application, when no other application of this PM2 is being switched. */
+export async function inTurn<T>(options: TurnOptions, work: () => Promise<T>): Promise<T> {
+  const { tools, app, lockWait, teller, signal } = options;
+  const home = pm2Home(tools);
+  // Without its folder PM2 has never run here, so there is nobody to wait for.
+  if (app.restartCommand !== undefined || !isFolder(home)) return work();
+  return withTurn(
+    { file: join(home, 'muva-deploy.turn'), wait: lockWait, signal },
+    () => teller.progress('waiting for another application of this server to be switched'),
+    work,
+  );
 }
 
 async function runRestartCommand(tools: Toolbox, app: AppRequest, command: string): Promise<void> {

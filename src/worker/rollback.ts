@@ -15,7 +15,7 @@ import { save } from './pm2.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
 import { isKept, readNote, releaseFolder } from './releases.js';
 import { repair } from './repair.js';
-import { restart, restartWords } from './restart.js';
+import { inTurn, restart, restartWords } from './restart.js';
 import type { RunFolder } from './run-folder.js';
 import { readState, writeState } from './state.js';
 import { type Survey, survey } from './survey.js';
@@ -44,7 +44,9 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
     run: request.run,
     health: request.health,
     port: first.facts.port,
+    lockWait: request.lockWait,
     teller,
+    signal: context.signal,
   });
   const found = repaired ? await survey(request.app, env) : first;
   const refusals = found.facts.refusals.filter(isInTheWay);
@@ -66,8 +68,11 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
     };
   }
   await keepLocalChanges(found, context.folder, teller);
-  context.commit();
-  const done = await goBack(found, decision.to, context);
+  const { to } = decision;
+  const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+    context.commit();
+    return goBack(found, to, context);
+  });
   return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
 }
 
