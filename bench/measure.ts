@@ -1,32 +1,91 @@
 /** What every benchmark here shares: medians of interleaved runs, a table, and its place in docs/benchmarks.md. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg } from 'node:os';
+import { availableParallelism, constants, cpus, loadavg } from 'node:os';
 
 export interface Command {
   program: string;
   args: readonly string[];
   cwd?: string;
   env?: Readonly<Record<string, string>>;
+  /** Kills it and all that it has started. */
+  signal?: AbortSignal;
 }
 
-/** Runs a program to its end; milliseconds. One that fails is an error: it must not count as quick. */
-export async function timed({ program, args, cwd, env }: Command): Promise<number> {
+export interface Ended {
+  /** From its start to its end. */
+  milliseconds: number;
+  code: number | null;
+  /** The end of what it printed, on either stream. */
+  text: string;
+}
+
+/** Runs a program to its end, whatever that is. */
+export async function ended({ program, args, cwd, env, signal }: Command): Promise<Ended> {
+  signal?.throwIfAborted();
   const started = performance.now();
   const child = spawn(program, args, {
     cwd,
     env: { PATH: process.env.PATH ?? '', HOME: cwd ?? '/', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own, which can be killed as one.
+    detached: signal !== undefined,
   });
+  const kill = (): void => void process.kill(-child.pid!, 'SIGKILL');
+  signal?.addEventListener('abort', kill, { once: true });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => {
       text = (text + chunk).slice(-4_000);
     });
   const [code] = (await once(child, 'close')) as [number | null];
+  signal?.removeEventListener('abort', kill);
+  signal?.throwIfAborted();
+  return { milliseconds: performance.now() - started, code, text };
+}
+
+/** Runs a program to its end; milliseconds. One that fails is an error: it must not count as quick. */
+export async function timed(command: Command): Promise<number> {
+  const { milliseconds, code, text } = await ended(command);
+  const { program, args } = command;
   if (code !== 0) throw new Error(`${program} ${args.slice(0, 3).join(' ')} ended with ${code}:\n${text}`);
-  return performance.now() - started;
+  return milliseconds;
+}
+
+export interface Bench {
+  /** Fires when somebody interrupts the benchmark. */
+  signal: AbortSignal;
+  /** What is opened is stopped at the end, the newest first: after an error and an interrupt too. */
+  open<T extends { stop(): unknown }>(start: () => T | Promise<T>): Promise<T>;
+}
+
+/** Runs a benchmark that starts servers, and stops all of them, whatever happens. */
+export async function withServers(work: (bench: Bench) => Promise<void>): Promise<void> {
+  const interrupted = new AbortController();
+  const { signal } = interrupted;
+  setMaxListeners(0, signal);
+  const stop = (by: NodeJS.Signals): void => {
+    process.exitCode = 128 + constants.signals[by];
+    interrupted.abort(new Error(`${by}: interrupted`));
+  };
+  for (const each of ['SIGINT', 'SIGTERM'] as const) process.on(each, stop);
+  const opened: { stop(): unknown }[] = [];
+  const open: Bench['open'] = async (start) => {
+    signal.throwIfAborted();
+    const server = await start();
+    opened.unshift(server);
+    return server;
+  };
+  try {
+    await work({ signal, open });
+  } catch (error) {
+    process.exitCode ||= 1;
+    console.error(signal.aborted ? String(signal.reason) : error);
+  } finally {
+    for (const server of opened) await (async () => server.stop())().catch(console.error);
+    for (const each of ['SIGINT', 'SIGTERM'] as const) process.off(each, stop);
+  }
 }
 
 /** Runs all subjects in turns, so that a change in the machine's speed meets every one of them. */
