@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../base/log.js';
@@ -51,6 +52,7 @@ const RECONNECT_FOR = 180_000;
 
 export function openFleet({ ssh }: Pick<VpsSettings, 'ssh'>, options: FleetOptions): Fleet {
   const closing = new AbortController();
+  manyMayListen(closing.signal);
   let key: Promise<PrivateKey> | undefined;
   let worker: Promise<string> | undefined;
   const open: Open = (target, via) => {
@@ -161,9 +163,10 @@ function hostOf(own: Line, position: number, several: boolean): Host {
     position,
     name: own.target.server,
     prefix: several ? `host ${position}: ` : '',
-    exec: (command, options = {}) =>
+    exec: (command, options = {}) => {
+      manyMayListen(options.signal);
       // A server at its limit of sessions has run nothing, so this alone may be repeated.
-      retry(
+      return retry(
         {
           tries: 5,
           deadline: 20_000,
@@ -181,8 +184,14 @@ function hostOf(own: Line, position: number, several: boolean): Host {
             throw error;
           }
         },
-      ),
+      );
+    },
   };
+}
+
+/** All servers listen to one signal. Node takes more than ten listeners for a leak, and would print a warning. */
+function manyMayListen(signal: AbortSignal | undefined): void {
+  if (signal) setMaxListeners(0, signal);
 }
 
 /** The connection is shared, so a person who cancels leaves it to the others and only stops waiting. */
