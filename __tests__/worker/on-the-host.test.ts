@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { longerListenTimeout } from '../../src/worker/cutover-plan.js';
 import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
 import { isEnvFile, judgeEnvText } from '../../src/worker/env-files.js';
 import { startOf, unwrapped } from '../../src/worker/first-start.js';
@@ -13,7 +14,7 @@ import {
 import { recipeOf } from '../../src/worker/install-and-build.js';
 import { strategyFor } from '../../src/worker/layout.js';
 import { missingOutput } from '../../src/worker/output.js';
-import { type Entry, entryIn, noticesIn, portOf, withPort } from '../../src/worker/pm2.js';
+import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '../../src/worker/pm2.js';
 import { listeningInodes } from '../../src/worker/proc.js';
 import { explainEnd, lastLines } from '../../src/worker/program.js';
 import { rehearsalCommand } from '../../src/worker/rehearse.js';
@@ -114,6 +115,32 @@ describe('the PM2 entry', () => {
     assert.equal(traps({ waitReady: true }), '');
     assert.match(traps({ killTimeout: 1_600 }), /kill_timeout is 1600 ms/);
     assert.match(traps({ watch: true }), /watch is on/);
+  });
+
+  test('one that boots slowly gets a longer listen_timeout for the reload', () => {
+    const slow = { mode: 'cluster' } as const;
+    const table: [Parameters<typeof longerListenTimeout>, number | undefined][] = [
+      [[slow, 900, 60_000], undefined],
+      [[slow, 1_500, 60_000], undefined],
+      [[slow, 1_501, 60_000], 7_000],
+      [[slow, 5_000, 60_000], 20_000],
+      [[slow, 40_000, 60_000], 60_000],
+      [[{ ...slow, listenTimeout: 10_000 }, 5_000, 60_000], undefined],
+      [[{ ...slow, listenTimeout: 8_000 }, 5_000, 60_000], 20_000],
+      [[{ ...slow, listenTimeout: 90_000 }, 50_000, 60_000], undefined],
+      [[{ mode: 'fork' }, 5_000, 60_000], undefined],
+      [[slow, undefined, 60_000], undefined],
+      [[undefined, 5_000, 60_000], undefined],
+    ];
+    for (const [given, expected] of table)
+      assert.equal(longerListenTimeout(...given), expected, JSON.stringify(given));
+  });
+
+  test('a reload is given more time where many instances boot and drain slowly', () => {
+    const instances = Array.from({ length: 16 }, (_, id) => ({ id, pid: id, status: 'online', restarts: 0 }));
+    assert.equal(reloadLimit({ instances: instances.slice(0, 2) }), 120_000);
+    assert.equal(reloadLimit({ instances, killTimeout: 10_000 }), 416_000);
+    assert.equal(reloadLimit({ instances, killTimeout: 10_000 }, 20_000), 960_000);
   });
 
   test('an entry pinned to one release, or of another application, is refused', () => {

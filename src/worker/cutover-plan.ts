@@ -4,6 +4,7 @@ import { isSymlink, present } from './files.js';
 import type { ReleaseRef } from './journal.js';
 import { currentLink } from './layout.js';
 import type { Plan } from './plan.js';
+import { type Entry, LISTEN_TIMEOUT } from './pm2.js';
 import type { DeployRequest } from './protocol.js';
 import { readNote, releaseFolder, writeNote } from './releases.js';
 import type { Stage } from './stage.js';
@@ -105,4 +106,22 @@ function noteLeaving(found: Survey, from: ReleaseRef, stage: Stage, plan: Plan):
     envFiles,
     carriedChunks: note?.carriedChunks ?? [],
   });
+}
+
+/**
+ * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
+ * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
+ * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
+ * `longest`: after that the new version would be given up anyway.
+ */
+export function longerListenTimeout(
+  entry: Pick<Entry, 'mode' | 'listenTimeout'> | undefined,
+  bootMs: number | undefined,
+  longest: number,
+): number | undefined {
+  if (entry?.mode !== 'cluster' || bootMs === undefined) return undefined;
+  const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
+  if (2 * bootMs <= current) return undefined;
+  const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
+  return wanted > current ? wanted : undefined;
 }

@@ -1,5 +1,6 @@
+import { formatDuration } from '../base/duration.js';
 import { type HealthFact, type Problem, problemsOf } from '../base/report.js';
-import { noteReleases, planCutover } from './cutover-plan.js';
+import { longerListenTimeout, noteReleases, planCutover } from './cutover-plan.js';
 import type { DeployContext } from './deploy.js';
 import { git } from './git.js';
 import { type DowntimeProbe, probeDowntime } from './health.js';
@@ -29,6 +30,8 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   noteReleases(found, stage, plan);
+  const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
+  if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));
   const probe = probeDowntime(stage.port);
   const before = await instances(found);
   teller.event({ kind: 'state', state: 'cutting-over' });
@@ -41,12 +44,12 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   try {
     await teller.step('cutover', async () => {
       await applyPlan(tools, plan);
-      const known = found.entry !== undefined;
       await restart({
         tools,
         app: request.app,
         state,
-        known,
+        entry: found.entry,
+        ...(listenTimeout === undefined ? {} : { listenTimeout }),
         ...(stage.start ? { start: stage.start } : {}),
       });
     });
@@ -58,6 +61,10 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   } catch (error) {
     return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
   }
+}
+
+function slowBoot(bootMs: number, listenTimeout: number): string {
+  return `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(listenTimeout)} for it from now on (listen_timeout)`;
 }
 
 async function instances(found: Survey): Promise<Instance[]> {

@@ -27,6 +27,8 @@ export interface Entry {
   watch: boolean;
   /** Milliseconds; undefined: PM2's 1.6 s. */
   killTimeout?: number;
+  /** Milliseconds that PM2 waits for a new instance at a reload; undefined: PM2's 3 s. */
+  listenTimeout?: number;
   /** What PM2 hands to the application. Holds secrets: never told, never written. */
   env: Record<string, string>;
   instances: Instance[];
@@ -38,6 +40,10 @@ const PM2_OWN =
 
 /** Milliseconds that PM2 keeps its lock for reloads. */
 const RELOAD_LOCK = 35_000;
+/** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
+const SHORTEST_LIMIT = 120_000;
+export const LISTEN_TIMEOUT = 3_000;
+const KILL_TIMEOUT = 1_600;
 
 /** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
 export function entryIn(list: string, name: string): Entry | undefined {
@@ -62,6 +68,7 @@ export function entryIn(list: string, name: string): Entry | undefined {
     waitReady: env.wait_ready === true,
     watch: env.watch === true || Array.isArray(env.watch),
     ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
+    ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
     env: applicationEnvironment(env.env),
     instances: mine.map((item) => ({
       id: Number(item.pm_id),
@@ -167,12 +174,20 @@ export function otherDaemons(tools: Toolbox): string[] {
 /**
  * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
  * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
- * would import the environment of the worker.
+ * would import the environment of the worker. `listenTimeout`, in milliseconds, is the one value that is changed in it.
  */
-export async function reload(tools: Toolbox, name: string): Promise<void> {
+export async function reload(
+  tools: Toolbox,
+  name: string,
+  entry: Entry,
+  listenTimeout?: number,
+): Promise<void> {
   const end = performance.now() + RELOAD_LOCK;
+  const timeout = reloadLimit(entry, listenTimeout);
+  const words = ['pm2', 'reload', name];
+  if (listenTimeout !== undefined) words.push('--listen-timeout', String(listenTimeout));
   for (;;) {
-    const ended = await call(tools, ['pm2', 'reload', name], { timeout: 120_000 });
+    const ended = await call(tools, words, { timeout });
     if (ended.code === 0) return;
     const busy = /already in progress/i.test(ended.tail);
     if (!busy || performance.now() > end)
@@ -182,6 +197,15 @@ export async function reload(tools: Toolbox, name: string): Promise<void> {
       });
     await pause(500);
   }
+}
+
+/** Milliseconds after which a reload is given up: all instances may boot and drain slowly, one after the other. */
+export function reloadLimit(
+  { instances, listenTimeout, killTimeout }: Pick<Entry, 'instances' | 'listenTimeout' | 'killTimeout'>,
+  longer?: number,
+): number {
+  const each = (longer ?? listenTimeout ?? LISTEN_TIMEOUT) + (killTimeout ?? KILL_TIMEOUT);
+  return Math.max(SHORTEST_LIMIT, 2 * instances.length * each);
 }
 
 /** Lets PM2 start the application after the next reboot as it runs now. Called only after verification. */

@@ -28,8 +28,8 @@ export async function prepare(
   const folder = releaseFolder(found.releases, release);
   try {
     const stage = await build(found, repository, context, { release, folder });
-    await rehearseStage(found, stage, context, result);
-    return stage;
+    const bootMs = await rehearseStage(found, stage, context, result);
+    return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
     await dropRelease(repository, folder);
     throw error;
@@ -131,13 +131,14 @@ async function refuseCollisions(found: Survey, repository: Repository, sha: stri
   });
 }
 
+/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
 async function rehearseStage(
   found: Survey,
   stage: Stage,
   { request, teller, folder, signal }: DeployContext,
   result: RunResult,
-): Promise<void> {
-  const notRehearsed = (why: string): void => {
+): Promise<number | undefined> {
+  const notRehearsed = (why: string): undefined => {
     result.rehearsed = false;
     result.notRehearsedWhy = why;
     teller.progress(`not rehearsed: ${why}`);
@@ -156,7 +157,7 @@ async function rehearseStage(
   });
   if (!command) return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
   const { tools } = found;
-  await teller.step(
+  const { bootMs } = await teller.step(
     'rehearsal',
     () =>
       rehearse({
@@ -168,7 +169,8 @@ async function rehearseStage(
         log: folder.log,
         signal,
       }),
-    (facts) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,
+    ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,
   );
   result.rehearsed = true;
+  return bootMs;
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { Cancelled, Failure, type HealthFact } from '../base/report.js';
 import { askLoopback, unhealthy } from './health.js';
 import { type Entry, withPort } from './pm2.js';
@@ -63,8 +63,14 @@ export interface RehearsalOptions {
   signal: AbortSignal;
 }
 
+export interface Rehearsal {
+  facts: HealthFact[];
+  /** Milliseconds from its start until it listened. */
+  bootMs: number;
+}
+
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
-export async function rehearse(options: RehearsalOptions): Promise<HealthFact[]> {
+export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const { command, port, sha, health, signal } = options;
   const fd = openSync(options.log, 'a', 0o600);
   const before = readFileSync(options.log).length;
@@ -76,6 +82,7 @@ export async function rehearse(options: RehearsalOptions): Promise<HealthFact[]>
     detached: true,
   });
   const stopAsking = new AbortController();
+  const listening = listensAfter(port, stopAsking.signal);
   const cancel = (): void => stopAsking.abort();
   signal.addEventListener('abort', cancel, { once: true });
   let ended: string | undefined;
@@ -91,7 +98,7 @@ export async function rehearse(options: RehearsalOptions): Promise<HealthFact[]>
   try {
     const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
     if (!asked.healthy) throw unhealthyRehearsal(asked.facts, said());
-    return asked.facts;
+    return { facts: asked.facts, bootMs: await listening };
   } catch (error) {
     if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
       throw new Failure({
@@ -101,11 +108,31 @@ export async function rehearse(options: RehearsalOptions): Promise<HealthFact[]>
     throw error;
   } finally {
     signal.removeEventListener('abort', cancel);
+    stopAsking.abort();
     if (child.pid !== undefined && ended === undefined) {
       await endGroup(child.pid, 3_000, 'SIGINT');
       await exited;
     }
   }
+}
+
+/** Milliseconds between two looks whether the port is open. */
+const BETWEEN_LOOKS = 50;
+
+/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
+async function listensAfter(port: number, signal: AbortSignal): Promise<number> {
+  const started = performance.now();
+  while (!signal.aborted && !(await isOpen(port)))
+    await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS));
+  return Math.round(performance.now() - started);
+}
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
 }
 
 function unhealthyRehearsal(facts: HealthFact[], said: string): Failure {

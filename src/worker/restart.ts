@@ -3,7 +3,7 @@ import { Failure } from '../base/report.js';
 import { isFolder, writeAtomically } from './files.js';
 import type { FirstStart } from './first-start.js';
 import { withTurn } from './lock.js';
-import { findEntry, pm2Home, reload } from './pm2.js';
+import { type Entry, findEntry, pm2Home, reload } from './pm2.js';
 import { explainEnd, lastLines } from './program.js';
 import type { AppRequest } from './protocol.js';
 import type { StateFolder } from './state.js';
@@ -14,27 +14,31 @@ export interface RestartOptions {
   tools: Toolbox;
   app: AppRequest;
   state: StateFolder;
-  /** PM2 had the entry a moment ago; saves a question on the way to a reload. */
-  known?: boolean;
+  /** As PM2 had it a moment ago; saves a question on the way to a reload. */
+  entry?: Entry | undefined;
+  /** Milliseconds that PM2 is to wait for each new instance; default: what it has stored. */
+  listenTimeout?: number;
   /** How PM2 starts the application where it has no entry. */
   start?: FirstStart;
 }
 
 /** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
-export async function restart({ tools, app, state, known, start }: RestartOptions): Promise<void> {
+export async function restart(options: RestartOptions): Promise<void> {
+  const { tools, app, state, entry, listenTimeout, start } = options;
   if (app.restartCommand !== undefined) return runRestartCommand(tools, app, app.restartCommand);
-  if (known) {
+  const found = (): Promise<Entry | undefined> => findEntry(tools, app.appName);
+  if (entry) {
     try {
-      return await reload(tools, app.appName);
+      return await reload(tools, app.appName, entry, listenTimeout);
     } catch (error) {
       // Its daemon may have been killed meanwhile; then the ways below bring the application back.
-      if ((await findEntry(tools, app.appName)) !== undefined) throw error;
+      if ((await found()) !== undefined) throw error;
     }
   }
-  if ((await findEntry(tools, app.appName)) !== undefined) return reload(tools, app.appName);
+  const now = await found();
+  if (now !== undefined) return reload(tools, app.appName, now);
   if (start !== undefined) return startFirst(tools, state, start);
-  await resurrect(tools, app.appName);
-  await reload(tools, app.appName);
+  await reload(tools, app.appName, await resurrect(tools, app.appName));
 }
 
 export interface TurnOptions {
@@ -72,13 +76,14 @@ async function runRestartCommand(tools: Toolbox, app: AppRequest, command: strin
 }
 
 /** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
-async function resurrect(tools: Toolbox, appName: string): Promise<void> {
+async function resurrect(tools: Toolbox, appName: string): Promise<Entry> {
   const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
-  if ((await findEntry(tools, appName)) === undefined)
-    throw new Failure({
-      message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
-      next: 'Start it from its ecosystem file, then "pm2 save".',
-    });
+  const entry = await findEntry(tools, appName);
+  if (entry) return entry;
+  throw new Failure({
+    message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
+    next: 'Start it from its ecosystem file, then "pm2 save".',
+  });
 }
 
 async function startFirst(tools: Toolbox, state: StateFolder, { config }: FirstStart): Promise<void> {

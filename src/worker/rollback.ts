@@ -99,7 +99,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       'put back',
       async () => {
         await applyPlan(tools, plan);
-        await restart({ tools, app, state, known: found.entry !== undefined });
+        await restart({ tools, app, state, entry: found.entry });
       },
       () => to.sha.slice(0, 12),
     );

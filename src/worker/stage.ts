@@ -22,6 +22,8 @@ export interface Stage {
   carriedChunks: string[];
   /** Where the application answers on loopback. */
   port: number;
+  /** Milliseconds that the new version took until it listened, where it was rehearsed. */
+  bootMs?: number;
   /** How PM2 starts the application where it has no entry yet. */
   start?: FirstStart;
 }
