@@ -2769,16 +2769,13 @@ function releaseName(sha, now) {
 
 /** Milliseconds between two tries for the lock. */
 const BETWEEN_TRIES = 250;
-/**
- * Holds the application's lock while `work` runs. It is a kernel lock on an open file: Node has no flock, so the
- * program `flock` takes it on our descriptor, and it stays ours for as long as we keep that open. Descriptors of
- * Node are closed in programs it starts, so neither PM2 nor the application can keep the lock; a worker that is
- * killed, and a restart of the host, free it at once. Nothing is ever unlocked by hand.
- */
+/** Holds the application's lock while `work` runs, and says in a file who holds it. */
 async function withLock(folder, run, options, work) {
-    const fd = (0,external_node_fs_namespaceObject.openSync)(folder.lock, 'a', 0o600);
-    try {
-        await acquire(fd, folder, options);
+    const busy = {
+        onWaiting: () => options.onWaiting(currentHolder(folder)),
+        tooLate: () => lockedOut(currentHolder(folder), options.wait),
+    };
+    return withFileLock(folder.lock, options, busy, async () => {
         const startTime = startTimeOf(process.pid);
         const holder = {
             runId: run.id,
@@ -2796,22 +2793,40 @@ async function withLock(folder, run, options, work) {
         finally {
             (0,external_node_fs_namespaceObject.rmSync)(folder.holder, { force: true });
         }
+    });
+}
+/**
+ * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
+ * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
+ */
+async function withTurn({ file, ...waiting }, onWaiting, work) {
+    const tooLate = () => new Failure({
+        message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
+        next: 'Start this run again when the other has ended, or raise lock-wait.',
+    });
+    return withFileLock(file, waiting, { onWaiting, tooLate }, work);
+}
+/**
+ * Holds a kernel lock on an open file while `work` runs. Node has no flock, so the program `flock` takes it on our
+ * descriptor, and it stays ours for as long as we keep that open. Descriptors of Node are closed in programs it
+ * starts, so neither PM2 nor the application can keep the lock; a worker that is killed, and a restart of the host,
+ * free it at once. Nothing is ever unlocked by hand.
+ */
+async function withFileLock(file, { wait, signal }, busy, work) {
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'a', 0o600);
+    try {
+        const end = performance.now() + wait;
+        for (let tries = 1; !(await tryFlock(fd)); tries++) {
+            if (tries === 1)
+                busy.onWaiting();
+            if (performance.now() > end)
+                throw busy.tooLate();
+            await pause(BETWEEN_TRIES, signal);
+        }
+        return await work();
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(fd);
-    }
-}
-async function acquire(fd, folder, options) {
-    const end = performance.now() + options.wait;
-    let told = false;
-    while (!(await tryFlock(fd))) {
-        const holder = currentHolder(folder);
-        if (!told)
-            options.onWaiting(holder);
-        told = true;
-        if (performance.now() > end)
-            throw lockedOut(holder, options.wait);
-        await pause(BETWEEN_TRIES, options.signal);
     }
 }
 function lockedOut(holder, waited) {
@@ -2858,6 +2873,10 @@ function tryFlock(fd) {
 const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
 /** Milliseconds that PM2 keeps its lock for reloads. */
 const RELOAD_LOCK = 35_000;
+/** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
+const SHORTEST_LIMIT = 120_000;
+const LISTEN_TIMEOUT = 3_000;
+const KILL_TIMEOUT = 1_600;
 /** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
 function entryIn(list, name) {
     const mine = parseList(list).filter((item) => item.name === name);
@@ -2881,6 +2900,7 @@ function entryIn(list, name) {
         waitReady: env.wait_ready === true,
         watch: env.watch === true || Array.isArray(env.watch),
         ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
+        ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
         env: applicationEnvironment(env.env),
         instances: mine.map((item) => ({
             id: Number(item.pm_id),
@@ -2938,6 +2958,7 @@ async function findEntry(tools, name) {
         });
     return entryIn(stdout, name);
 }
+/** Where PM2 keeps what it knows for this user. */
 function pm2Home(tools) {
     return tools.env.PM2_HOME ?? (0,external_node_path_namespaceObject.join)(tools.home, '.pm2');
 }
@@ -2968,12 +2989,16 @@ function otherDaemons(tools) {
 /**
  * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
  * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
- * would import the environment of the worker.
+ * would import the environment of the worker. `listenTimeout`, in milliseconds, is the one value that is changed in it.
  */
-async function reload(tools, name) {
+async function reload(tools, name, entry, listenTimeout) {
     const end = performance.now() + RELOAD_LOCK;
+    const timeout = reloadLimit(entry, listenTimeout);
+    const words = ['pm2', 'reload', name];
+    if (listenTimeout !== undefined)
+        words.push('--listen-timeout', String(listenTimeout));
     for (;;) {
-        const ended = await call(tools, ['pm2', 'reload', name], { timeout: 120_000 });
+        const ended = await call(tools, words, { timeout });
         if (ended.code === 0)
             return;
         const busy = /already in progress/i.test(ended.tail);
@@ -2984,6 +3009,11 @@ async function reload(tools, name) {
             });
         await pause(500);
     }
+}
+/** Milliseconds after which a reload is given up: all instances may boot and drain slowly, one after the other. */
+function reloadLimit({ instances, listenTimeout, killTimeout }, longer) {
+    const each = (longer ?? listenTimeout ?? LISTEN_TIMEOUT) + (killTimeout ?? KILL_TIMEOUT);
+    return Math.max(SHORTEST_LIMIT, 2 * instances.length * each);
 }
 /** Lets PM2 start the application after the next reboot as it runs now. Called only after verification. */
 async function save(tools) {
@@ -3470,6 +3500,7 @@ async function judgeCommit({ facts, checkout, history }, request) {
 
 
 
+
 /** Everything the cutover will change, decided before the first change. */
 function planCutover(found, stage, { run, sharedPaths }) {
     const { strategy, live, releases, facts, app } = found;
@@ -3556,6 +3587,21 @@ function noteLeaving(found, from, stage, plan) {
         envFiles,
         carriedChunks: note?.carriedChunks ?? [],
     });
+}
+/**
+ * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
+ * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
+ * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
+ * `longest`: after that the new version would be given up anyway.
+ */
+function longerListenTimeout(entry, bootMs, longest) {
+    if (entry?.mode !== 'cluster' || bootMs === undefined)
+        return undefined;
+    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
+    if (2 * bootMs <= current)
+        return undefined;
+    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
+    return wanted > current ? wanted : undefined;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/output.js
@@ -3779,26 +3825,38 @@ function applyAdoption({ folder, release }) {
 
 
 
+
 /** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
-async function restart({ tools, app, state, known, start }) {
+async function restart(options) {
+    const { tools, app, state, entry, listenTimeout, start } = options;
     if (app.restartCommand !== undefined)
         return runRestartCommand(tools, app, app.restartCommand);
-    if (known) {
+    const found = () => findEntry(tools, app.appName);
+    if (entry) {
         try {
-            return await reload(tools, app.appName);
+            return await reload(tools, app.appName, entry, listenTimeout);
         }
         catch (error) {
             // Its daemon may have been killed meanwhile; then the ways below bring the application back.
-            if ((await findEntry(tools, app.appName)) !== undefined)
+            if ((await found()) !== undefined)
                 throw error;
         }
     }
-    if ((await findEntry(tools, app.appName)) !== undefined)
-        return reload(tools, app.appName);
+    const now = await found();
+    if (now !== undefined)
+        return reload(tools, app.appName, now);
     if (start !== undefined)
         return startFirst(tools, state, start);
-    await resurrect(tools, app.appName);
-    await reload(tools, app.appName);
+    await reload(tools, app.appName, await resurrect(tools, app.appName));
+}
+/** Does `work`, which restarts the application, when no other application of this PM2 is being switched. */
+async function inTurn(options, work) {
+    const { tools, app, lockWait, teller, signal } = options;
+    const home = pm2Home(tools);
+    // Without its folder PM2 has never run here, so there is nobody to wait for.
+    if (app.restartCommand !== undefined || !isFolder(home))
+        return work();
+    return withTurn({ file: (0,external_node_path_namespaceObject.join)(home, 'muva-deploy.turn'), wait: lockWait, signal }, () => teller.progress('waiting for another application of this server to be switched'), work);
 }
 async function runRestartCommand(tools, app, command) {
     const ended = await call(tools, ['/bin/sh', '-c', command], {
@@ -3814,11 +3872,13 @@ async function runRestartCommand(tools, app, command) {
 /** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
 async function resurrect(tools, appName) {
     const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
-    if ((await findEntry(tools, appName)) === undefined)
-        throw new Failure({
-            message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
-            next: 'Start it from its ecosystem file, then "pm2 save".',
-        });
+    const entry = await findEntry(tools, appName);
+    if (entry)
+        return entry;
+    throw new Failure({
+        message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
+        next: 'Start it from its ecosystem file, then "pm2 save".',
+    });
 }
 async function startFirst(tools, state, { config }) {
     const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
@@ -4028,6 +4088,7 @@ function foreignListener(tools, port, instances) {
 
 
 
+
 /** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
 async function cutOver(found, stage, context) {
     const { request, teller } = context;
@@ -4036,6 +4097,9 @@ async function cutOver(found, stage, context) {
     if (plan.checkout)
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
     noteReleases(found, stage, plan);
+    const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
+    if (listenTimeout !== undefined)
+        teller.progress(slowBoot(stage.bootMs, listenTimeout));
     const probe = probeDowntime(stage.port);
     const before = await instances(found);
     teller.event({ kind: 'state', state: 'cutting-over' });
@@ -4048,12 +4112,12 @@ async function cutOver(found, stage, context) {
     try {
         await teller.step('cutover', async () => {
             await applyPlan(tools, plan);
-            const known = found.entry !== undefined;
             await restart({
                 tools,
                 app: request.app,
                 state,
-                known,
+                entry: found.entry,
+                ...(listenTimeout === undefined ? {} : { listenTimeout }),
                 ...(stage.start ? { start: stage.start } : {}),
             });
         });
@@ -4064,6 +4128,9 @@ async function cutOver(found, stage, context) {
     catch (error) {
         return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
     }
+}
+function slowBoot(bootMs, listenTimeout) {
+    return `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(listenTimeout)} for it from now on (listen_timeout)`;
 }
 async function instances(found) {
     if (found.app.restartCommand !== undefined)
@@ -4560,6 +4627,7 @@ async function rehearse(options) {
         detached: true,
     });
     const stopAsking = new AbortController();
+    const listening = listensAfter(port, stopAsking.signal);
     const cancel = () => stopAsking.abort();
     signal.addEventListener('abort', cancel, { once: true });
     let ended;
@@ -4576,7 +4644,7 @@ async function rehearse(options) {
         const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
         if (!asked.healthy)
             throw unhealthyRehearsal(asked.facts, said());
-        return asked.facts;
+        return { facts: asked.facts, bootMs: await listening };
     }
     catch (error) {
         if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
@@ -4588,11 +4656,28 @@ async function rehearse(options) {
     }
     finally {
         signal.removeEventListener('abort', cancel);
+        stopAsking.abort();
         if (child.pid !== undefined && ended === undefined) {
             await endGroup(child.pid, 3_000, 'SIGINT');
             await exited;
         }
     }
+}
+/** Milliseconds between two looks whether the port is open. */
+const rehearse_BETWEEN_LOOKS = 50;
+/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
+async function listensAfter(port, signal) {
+    const started = performance.now();
+    while (!signal.aborted && !(await isOpen(port)))
+        await new Promise((resolve) => setTimeout(resolve, rehearse_BETWEEN_LOOKS));
+    return Math.round(performance.now() - started);
+}
+function isOpen(port) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_.connect)({ host: '127.0.0.1', port });
+        socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+        socket.once('connect', () => socket.destroy());
+    });
 }
 function unhealthyRehearsal(facts, said) {
     const failure = unhealthy('The new version is not healthy on its spare port', facts, 'The live version was not touched. See the output of the rehearsal.');
@@ -4764,8 +4849,8 @@ async function prepare(found, repository, context, result) {
     const folder = releaseFolder(found.releases, release);
     try {
         const stage = await build(found, repository, context, { release, folder });
-        await rehearseStage(found, stage, context, result);
-        return stage;
+        const bootMs = await rehearseStage(found, stage, context, result);
+        return bootMs === undefined ? stage : { ...stage, bootMs };
     }
     catch (error) {
         await dropRelease(repository, folder);
@@ -4835,6 +4920,7 @@ async function refuseCollisions(found, repository, sha) {
         next: 'Move them away on the server, or list them in shared-paths if they belong to the host.',
     });
 }
+/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
 async function rehearseStage(found, stage, { request, teller, folder, signal }, result) {
     const notRehearsed = (why) => {
         result.rehearsed = false;
@@ -4858,7 +4944,7 @@ async function rehearseStage(found, stage, { request, teller, folder, signal }, 
     if (!command)
         return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
     const { tools } = found;
-    await teller.step('rehearsal', () => rehearse({
+    const { bootMs } = await teller.step('rehearsal', () => rehearse({
         tools,
         command,
         port,
@@ -4866,8 +4952,9 @@ async function rehearseStage(found, stage, { request, teller, folder, signal }, 
         health: request.health,
         log: folder.log,
         signal,
-    }), (facts) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
+    }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
     result.rehearsed = true;
+    return bootMs;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/repair.js
@@ -4911,7 +4998,7 @@ async function repair(options) {
         dropPlan(state);
         return false;
     }
-    await teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`);
+    await inTurn(options, () => teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
     return true;
 }
 async function repairPlan(plan, what, options) {
@@ -5125,6 +5212,7 @@ function emptyResult(outcome, warnings) {
 
 
 
+
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 async function deploy(context) {
     const { request, env, teller, signal } = context;
@@ -5140,7 +5228,9 @@ async function deploy(context) {
         run: request.run,
         health: request.health,
         port: first.facts.port,
+        lockWait: request.lockWait,
         teller,
+        signal: context.signal,
     });
     const found = await teller.step('preflight', async () => checkedSurvey(repaired ? await survey(request.app, env) : first, context), preflightWords);
     if (found.facts.liveSha !== undefined)
@@ -5152,15 +5242,7 @@ async function deploy(context) {
         return { ...result, ...decided };
     const adopted = await adoptLive(found, context);
     const stage = await prepare(adopted, repository, context, result);
-    try {
-        await waitForGo(context);
-    }
-    catch (error) {
-        await dropRelease(repository, stage.folder);
-        throw error;
-    }
-    context.commit();
-    const cut = await cutOver(adopted, stage, context);
+    const cut = await whenLetGo(adopted, repository, stage, context);
     if (cut.outcome === 'deployed')
         await tidy(adopted, repository, request, teller);
     if (cut.outcome === 'put-back')
@@ -5269,6 +5351,24 @@ async function adoptLive(found, { request, teller, signal }) {
     teller.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
     return { ...found, history: historyOf(readJournal(found.state)) };
 }
+/** Cuts over once the action and the other applications of the host let it; until then it can be stopped. */
+async function whenLetGo(found, repository, stage, context) {
+    let begun = false;
+    context.prepared();
+    try {
+        await waitForGo(context);
+        return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+            context.commit();
+            begun = true;
+            return cutOver(found, stage, context);
+        });
+    }
+    catch (error) {
+        if (!begun)
+            await dropRelease(repository, stage.folder);
+        throw error;
+    }
+}
 /** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */
 async function waitForGo({ request, folder, teller, signal }) {
     if (signal.aborted)
@@ -5342,7 +5442,9 @@ async function rollback(context) {
         run: request.run,
         health: request.health,
         port: first.facts.port,
+        lockWait: request.lockWait,
         teller,
+        signal: context.signal,
     });
     const found = repaired ? await survey(request.app, env) : first;
     const refusals = found.facts.refusals.filter(isInTheWay);
@@ -5366,8 +5468,11 @@ async function rollback(context) {
         };
     }
     await keepLocalChanges(found, context.folder, teller);
-    context.commit();
-    const done = await goBack(found, decision.to, context);
+    const { to } = decision;
+    const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+        context.commit();
+        return goBack(found, to, context);
+    });
     return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
 }
 /** Little room or memory does not hinder a rollback: nothing is installed or built. */
@@ -5390,7 +5495,7 @@ async function goBack(found, to, context) {
     try {
         await teller.step('put back', async () => {
             await applyPlan(tools, plan);
-            await restart({ tools, app, state, known: found.entry !== undefined });
+            await restart({ tools, app, state, entry: found.entry });
         }, () => to.sha.slice(0, 12));
         const health = await teller.step('verification', () => verify({
             tools,
@@ -5517,7 +5622,7 @@ async function lockedRun(request, env, state, folder, teller) {
             stop.startClock();
             const shared = { env, teller, signal: stop.signal, commit: stop.commit };
             return request.command === 'deploy'
-                ? deploy({ ...shared, request, folder })
+                ? deploy({ ...shared, request, folder, prepared: stop.stopClock })
                 : rollback({ ...shared, request, folder });
         });
     }
@@ -5560,6 +5665,7 @@ function stopper(folder, timeout) {
                 stop();
             }, timeout);
         },
+        stopClock: () => clearTimeout(clock),
         commit() {
             if (controller.signal.aborted)
                 throw new Cancelled();

@@ -14,6 +14,7 @@ import {
   stoppable,
   watchCrashes,
 } from './door.js';
+import { saveState } from './github/commands.js';
 import { COMMENT_LIMIT, updateComment, wantsComment } from './github/comment.js';
 import { closeDeployment, openDeployment } from './github/deployment.js';
 import { actionInputs, forgetSecrets, maskSecrets } from './github/inputs.js';
@@ -110,21 +111,20 @@ export async function post(door: { dist: string }): Promise<void> {
 /** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
 async function work(session: Session, settings: Settings, dist: string): Promise<void> {
   const { teller, heard, publication, startedAt } = session;
-  const { saveState } = await import('@actions/core');
-  saveState(STATE.begun, settings.mode);
+  saveState(process.env, STATE.begun, settings.mode);
   const options = { ...api(session, settings), log: heard.log };
   let deployment: string | undefined;
   const ended = await guarded(session, async (signal) => {
     if (settings.githubDeployment && (settings.mode === 'deploy' || settings.mode === 'redeploy')) {
       deployment = await openDeployment(options, settings);
-      if (deployment !== undefined) saveState(STATE.deployment, deployment);
+      if (deployment !== undefined) saveState(process.env, STATE.deployment, deployment);
     }
     return run(settings, { log: heard.log, signal, dist });
   });
   const concluded = conclude(ended, heard, { mode: settings.mode, startedAt });
   const facts = deployment === undefined ? {} : { deploymentId: deployment };
   const report = { ...concluded, facts: { ...concluded.facts, ...facts } };
-  if (report.unsettled !== true) saveState(STATE.final, report.outcome);
+  if (report.unsettled !== true) saveState(process.env, STATE.final, report.outcome);
   const deadline = ended.stopped ? API_AFTER_STOP : undefined;
   const between = (said: Report): Promise<readonly Problem[]> =>
     collect(session, async (log) => {

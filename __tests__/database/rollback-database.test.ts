@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { LogEntry } from '../../src/base/log.js';
 import { runPhase } from '../../src/base/phase.js';
 import type { PhaseReport } from '../../src/base/report.js';
+import { judgeDrift, lookDrift } from '../../src/database/drift.js';
 import { openDatabase } from '../../src/database/open.js';
 import { type DatabaseRollback, rollbackDatabase } from '../../src/database/rollback-database.js';
 import type { Tools } from '../../src/tools.js';
+import { until } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
   createProject,
@@ -392,6 +397,107 @@ describe('rollback of the database', () => {
       const { report, result } = await roll(it, { 'run-id': '1' });
       assert.deepEqual(report.problems, []);
       assert.deepEqual(result?.reverted, ['1']);
+    });
+  });
+});
+
+describe('a run that did not come to its last file', () => {
+  const EACH = { rls: 'off', transaction: 'each' };
+
+  async function drift({ project, url }: Work): Promise<string> {
+    const database = openDatabase(settingsFor(project, url).database!.connection);
+    try {
+      const tools = { log: () => undefined, signal: new AbortController().signal, database };
+      return judgeDrift(await lookDrift(tools), 'fail').detail;
+    } finally {
+      await database.close();
+    }
+  }
+
+  /** Ends a run's process without warning when its first three files are applied and the fourth is under way. */
+  async function killInTheFourth(it: Work, runId: string): Promise<void> {
+    it.project.write({ ...FIRST, ...SECOND, '4_slow.sql': 'select pg_sleep(60);', '4_slow.down.sql': '' });
+    const script = fileURLToPath(new URL('../servers/migrate-process.js', import.meta.url));
+    const args = [script, it.project.folder, it.url, runId, 'transaction=each', 'rls=off'];
+    const child = spawn(process.execPath, args, { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    await until('the fourth file', async () => {
+      const rows = await query(it.url, "select from pg_stat_activity where wait_event = 'PgSleep'");
+      return rows.length > 0;
+    });
+    child.kill('SIGKILL');
+    await ended;
+    it.project.write({ '4_slow.sql': 'create table public.fourth (id int);' });
+    it.project.write({ '4_slow.down.sql': 'drop table public.fourth;' });
+  }
+
+  test('a failed file: what stands is recorded, and is undone as a whole', async () => {
+    await withProject(async (it) => {
+      it.project.write({ ...FIRST, ...SECOND, '4_broken.sql': 'select 1/0;' });
+      const { report } = await runMigrate(it.project, it.url, { runId: '8', inputs: EACH });
+      assert.deepEqual(report.facts.applied, ['1', '2', '3']);
+      assert.equal(await drift(it), 'unchanged since run 8 (aaaaaaa)');
+      const { result, report: rolled } = await roll(it, { 'run-id': '8' });
+      assert.deepEqual(result?.reverted, ['3', '2', '1']);
+      assert.equal(rolled.steps.at(-1)?.detail, 'the fingerprint equals the one recorded before');
+    });
+  });
+
+  test('killed: nothing is called drift, and it is undone with the proof', async () => {
+    await withProject(async (it) => {
+      await killInTheFourth(it, '8');
+      assert.equal(await drift(it), 'not comparable: run 8 (aaaaaaa) ended before it recorded the schema');
+      const { result, report } = await roll(it, { 'run-id': '8' });
+      assert.deepEqual(report.problems, []);
+      assert.deepEqual(result?.reverted, ['3', '2', '1']);
+      assert.equal(report.steps.at(-1)?.detail, 'the fingerprint equals the one recorded before');
+    });
+  });
+
+  test('killed and run again: both attempts are undone together', async () => {
+    await withProject(async (it) => {
+      await killInTheFourth(it, '8');
+      await runMigrate(it.project, it.url, { runId: '8', inputs: EACH });
+      assert.equal(await drift(it), 'unchanged since run 8 (aaaaaaa)');
+      const { result, report } = await roll(it, { 'run-id': '8' });
+      assert.deepEqual(result?.reverted, ['4', '3', '2', '1']);
+      assert.equal(report.steps.at(-1)?.detail, 'the fingerprint equals the one recorded before');
+    });
+  });
+
+  test('killed and completed by another run: each is undone for itself', async () => {
+    await withProject(async (it) => {
+      await killInTheFourth(it, '8');
+      await runMigrate(it.project, it.url, { runId: '9', inputs: EACH });
+      assert.equal(await drift(it), 'unchanged since run 9 (aaaaaaa)');
+      const newer = await roll(it, { 'run-id': '9' });
+      assert.deepEqual(newer.result?.reverted, ['4']);
+      const older = await roll(it, { 'run-id': '8' });
+      assert.deepEqual(older.result?.reverted, ['3', '2', '1']);
+      for (const { report } of [newer, older])
+        assert.equal(report.steps.at(-1)?.detail, 'the fingerprint equals the one recorded before');
+    });
+  });
+
+  test('half a file, completed by another run: that run is undone with what the first half made', async () => {
+    await withProject(async (it) => {
+      const half = 'create table public.t (id int); create index concurrently t_i on public.t (id);';
+      it.project.write({
+        ...FIRST,
+        '2_t.sql': `${half} select 1/0;`,
+        '2_t.down.sql': 'drop table public.t;',
+      });
+      await runMigrate(it.project, it.url, { runId: '8', inputs: { rls: 'off' } });
+      assert.ok(await has(it, 'public.t_i'));
+      it.project.write({ '2_t.sql': `${half} create table public.u (id int);` });
+      it.project.write({ '2_t.down.sql': 'drop table public.u; drop table public.t;' });
+      await apply(it, '9');
+      const { report, result } = await roll(it, { 'run-id': '9' });
+      assert.deepEqual(report.problems, []);
+      assert.deepEqual(result?.reverted, ['2']);
+      const first = await roll(it, { 'run-id': '8' });
+      assert.deepEqual(first.report.problems, []);
+      assert.deepEqual(first.result?.reverted, ['1']);
     });
   });
 });

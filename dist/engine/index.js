@@ -4656,9 +4656,11 @@ function private_key_refusal({ wrong, right }) {
 
 
 
+
 const RECONNECT_FOR = 180_000;
 function openFleet({ ssh }, options) {
     const closing = new AbortController();
+    manyMayListen(closing.signal);
     let key;
     let worker;
     const open = (target, via) => {
@@ -4746,27 +4748,34 @@ function hostOf(own, position, several) {
         position,
         name: own.target.server,
         prefix: several ? `host ${position}: ` : '',
-        exec: (command, options = {}) => 
-        // A server at its limit of sessions has run nothing, so this alone may be repeated.
-        retry({
-            tries: 5,
-            deadline: 20_000,
-            first: 200,
-            longest: 3_000,
-            ...(options.signal ? { signal: options.signal } : {}),
-            worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
-        }, async () => {
-            const connection = await abortable(own.connection(), options.signal);
-            try {
-                return await connection.exec(command, options);
-            }
-            catch (error) {
-                if (error instanceof SshError && error.kind === 'lost')
-                    own.drop(connection);
-                throw error;
-            }
-        }),
+        exec: (command, options = {}) => {
+            manyMayListen(options.signal);
+            // A server at its limit of sessions has run nothing, so this alone may be repeated.
+            return retry({
+                tries: 5,
+                deadline: 20_000,
+                first: 200,
+                longest: 3_000,
+                ...(options.signal ? { signal: options.signal } : {}),
+                worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
+            }, async () => {
+                const connection = await abortable(own.connection(), options.signal);
+                try {
+                    return await connection.exec(command, options);
+                }
+                catch (error) {
+                    if (error instanceof SshError && error.kind === 'lost')
+                        own.drop(connection);
+                    throw error;
+                }
+            });
+        },
     };
+}
+/** All servers listen to one signal. Node takes more than ten listeners for a leak, and would print a warning. */
+function manyMayListen(signal) {
+    if (signal)
+        (0,external_node_events_.setMaxListeners)(0, signal);
 }
 /** The connection is shared, so a person who cancels leaves it to the others and only stops waiting. */
 function abortable(work, signal) {
@@ -10269,6 +10278,8 @@ function byName(a, b) {
  * What is remembered of the schema around a run, in its row of deploy_runs:
  * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
  * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
+ * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
+ * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
  */
 /** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
 function deterministic(declarations, work) {
@@ -10287,25 +10298,58 @@ begin
   end loop;
 end`;
 }
+/** True of a row whose run changed the schema and has not recorded the state after: it is at work, or was killed. */
+const UNRECORDED = '(r.objects is not null and r.fingerprint_after is null)';
+/** True of a row whose run left a file half applied: whoever completes the file takes over what it changed so far. */
+const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.run_id)`;
 /**
- * A statement for the beginning of each message that changes the schema, after the run's row was written: remembers
- * the state before. The first state that a run met stays, however many messages it sends.
+ * A statement for the first message of a run, after the run's row was written, and for the first one of a file that
+ * is applied in parts: remembers the state before. The first state that a run met stays, however many times it
+ * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
  */
 function recordStateBefore(runId) {
-    return statement(`
-  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, f.fingerprint), objects = f.objects
-  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};`);
+    return `do ${dollarQuote(deterministic('muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;', `
+  select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
+  select r.objects into muva_inherited from ${RUNS_TABLE} r
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null, outcome = 'applied',
+    changes = case when ${HALF_APPLIED} then r.changes else (${mergedChanges}) end
+    from (select muva_objects as objects, muva_fingerprint as fingerprint) f
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED};
+  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
+    objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
+    fingerprint_after = null, outcome = 'begun'
+    where r.run_id = ${literal(runId)};`))};`;
 }
-/** A statement for the end of the same message: remembers the state after, and what the run changed so far. */
+/** A statement for the run's last message: remembers the state after, and what the run changed. */
 function recordStateAfter(runId) {
-    return statement(`
+    return `do ${dollarQuote(deterministic('', schema_record_after(runId)))};`;
+}
+/**
+ * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
+ * is recorded, or another run is at work, which records it with its own.
+ */
+function recordStateAtStop(runId) {
+    return `do ${dollarQuote(deterministic('', `
+  if pg_try_advisory_xact_lock(${LOCK_KEY})
+      and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
+    ${schema_record_after(runId)}
+  end if;`))};`;
+}
+/** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
+function recordKilledRun() {
+    return deterministic('', `
+  if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
+    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, changes = (${mergedChanges})
+      from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
+  end if;`);
+}
+function schema_record_after(runId) {
+    return `
   update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
     outcome = 'applied', changes = case when r.objects is null then r.changes else (${mergedChanges}) end
   from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`);
-}
-function statement(work) {
-    return `do ${dollarQuote(deterministic('', work))};`;
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
 }
 /** Stored objects as rows. */
 const objectRows = (objects) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as hash from jsonb_array_elements(${objects}) e)`;
@@ -10335,6 +10379,8 @@ const mergedChanges = `
 
 /** How often a history may change under us before we give up. */
 const PLANS = 5;
+/** Milliseconds for what is still written after a failure or a cancel; the runner gives a cancelled step 7.5 s. */
+const AT_STOP = 3_000;
 /** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
 async function migrate(tools, settings, options = {}) {
     const detail = options.plan ? headline(options.plan) : undefined;
@@ -10344,23 +10390,37 @@ async function migrate(tools, settings, options = {}) {
         if (!options.plan)
             tellPlan(tools, plan);
         record.facts.applied = [];
-        for (let plans = 1;; plans++) {
-            migrate_note(record, plan);
-            if (plan.refusals.length > 0) {
-                record.summarise('Nothing was applied.');
-                throw new Failure(plan.refusals);
+        const standing = { unrecorded: false };
+        try {
+            for (let plans = 1;; plans++) {
+                migrate_note(record, plan);
+                if (plan.refusals.length > 0) {
+                    record.summarise('Nothing was applied.');
+                    throw new Failure(plan.refusals);
+                }
+                if (await applyPlan(tools, settings, plan, record, standing))
+                    return;
+                if (plans === PLANS)
+                    throw new Failure({
+                        message: 'the migration history keeps changing: another tool is migrating this database',
+                        next: 'Wait for it, then run again.',
+                    });
+                tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+                plan = await planDatabase(tools, settings, planOptions(options));
             }
-            if (await applyPlan(tools, settings, plan, record))
-                return;
-            if (plans === PLANS)
-                throw new Failure({
-                    message: 'the migration history keeps changing: another tool is migrating this database',
-                    next: 'Wait for it, then run again.',
-                });
-            tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
-            plan = await planDatabase(tools, settings, planOptions(options));
+        }
+        finally {
+            if (standing.unrecorded)
+                await recordAtStop(tools, settings);
         }
     });
+}
+/**
+ * Between its first and its last message a run records no state; one that stops there does it now. It may fail: the
+ * next run, or the rollback, then takes what it meets for the end of this one.
+ */
+async function recordAtStop({ database }, settings) {
+    await database?.send(recordStateAtStop(settings.run.id), { deadline: AT_STOP }).catch(() => undefined);
 }
 function tellPlan(tools, plan) {
     tools.log({ kind: 'line', text: headline(plan) });
@@ -10386,7 +10446,7 @@ function migrate_note(record, plan) {
     facts.destructive = plan.destructive;
 }
 /** True when all of the plan is applied; false when the history changed and a new plan is needed. */
-async function applyPlan(tools, settings, plan, record) {
+async function applyPlan(tools, settings, plan, record, standing) {
     const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
     const queue = plan.batches.length === 0 && isWorthRecording(settings, plan)
         ? [{ mode: 'together', files: [] }]
@@ -10394,8 +10454,10 @@ async function applyPlan(tools, settings, plan, record) {
     let first = true;
     while (queue.length > 0) {
         const batch = queue.shift();
-        const context = batchContext(settings, plan, recorded, record, { first, last: queue.length === 0 });
+        const place = { first, last: queue.length === 0, next: queue[0]?.mode };
+        const context = batchContext(settings, batch, plan, recorded, record, place);
         const outcome = await runBatch(tools, batch, context, plan);
+        standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
         if (outcome.kind === 'changed')
             return false;
         if (outcome.kind === 'split') {
@@ -10422,6 +10484,15 @@ async function applyPlan(tools, settings, plan, record) {
         : `${applied.length} applied.`);
     return true;
 }
+function isUnrecorded(standing, batch, outcome, recorded) {
+    if (outcome.kind === 'done')
+        return !recorded;
+    // A database that cannot be asked is not asked again for this; and what stands of half a file belongs to whoever
+    // completes it.
+    if (outcome.kind === 'unknown' || ('stands' in outcome && outcome.stands !== undefined))
+        return false;
+    return standing.unrecorded || batch.mode === 'outside';
+}
 /**
  * A deploy with nothing to apply still leaves its row: what it found is what later drift is measured against, and a
  * rollback to the previous deploy must know that this one changed no schema.
@@ -10431,11 +10502,14 @@ function isWorthRecording(settings, { baseline, look }) {
         return true;
     return settings.mode === 'deploy' && look?.missingRights.length === 0 && !look.readOnly;
 }
-function batchContext(settings, plan, recorded, record, place) {
+function batchContext(settings, batch, plan, recorded, record, place) {
     const rules = settings.database;
     // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
     const verified = place.last && rules.transaction === 'all';
     const verification = verified ? verificationMessage(rules, plan.deferred.length > 0) : '';
+    // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
+    const begins = place.first || batch.mode === 'outside';
+    const ends = place.last || place.next === 'outside';
     return {
         run: settings.run,
         environment: settings.environment,
@@ -10443,8 +10517,8 @@ function batchContext(settings, plan, recorded, record, place) {
         recorded: [...recorded],
         baseline: place.first ? plan.baseline : [],
         position: (record.facts.applied?.length ?? 0) + 1,
-        ...(place.first ? { before: recordStateBefore(settings.run.id) } : {}),
-        after: `${verification}\n${recordStateAfter(settings.run.id)}`,
+        ...(begins ? { before: recordStateBefore(settings.run.id) } : {}),
+        ...(ends ? { after: `${verification}\n${recordStateAfter(settings.run.id)}` } : {}),
     };
 }
 async function runBatch(tools, batch, planned, plan) {
@@ -10537,6 +10611,7 @@ function tellFailed(outcome, files, record) {
 
 
 
+
 /** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
 function driftQuery() {
     return `set local statement_timeout = '30s'; set local lock_timeout = '5s'; do ${dollarQuote(`
@@ -10544,7 +10619,7 @@ declare recorded text;
 begin
   if to_regclass('${RUNS_TABLE}') is not null then
     execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
-      from ${RUNS_TABLE} where objects is not null order by finished_at desc nulls last limit 1' into recorded;
+      from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
   end if;
   perform set_config('muva.recorded', coalesce(recorded, ''), true);
 end`)}; ${SET_DETERMINISTIC}
@@ -10565,6 +10640,7 @@ function readDrift(results) {
             ? {}
             : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
         difference,
+        killed: row.recorded !== null && row.recorded.fingerprint === null,
         upgraded: difference.altered.some(({ kind }) => kind === 'server'),
     };
 }
@@ -10604,6 +10680,8 @@ function judgeDrift(drift, policy) {
         return calm('no deploy has recorded the schema yet');
     const { runId, sha } = drift.since;
     const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
+    if (drift.killed)
+        return calm(`not comparable: ${since} ended before it recorded the schema`);
     if (drift.upgraded)
         return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
     const { added, removed, altered } = drift.difference;
@@ -11927,6 +12005,7 @@ function revertMessage(order) {
         rollback_sql_opening(order.settings),
         block(guard(versions)),
         localSettings(order.settings),
+        block(recordKilledRun()),
         block(rememberObjects(order.whole)),
         block(rehearsal(order, runs)),
         ...order.downs.flatMap((down) => [localSettings(order.settings), block(unit(down, order))]),
@@ -13510,6 +13589,30 @@ function end(report, told, clean) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/github/commands.js
+
+/**
+ * The workflow commands that are said before and while the work runs. The toolkit (@actions/core) says the same,
+ * but loading it takes longer than everything before our first line; it is loaded when the outputs are written.
+ */
+/** Writes one line of the log. Standard output of an action is a pipe, which Node writes at once. */
+function say(line) {
+    process.stdout.write(`${line}\n`);
+}
+/** `::name::text`, with what would end the line or be decoded by the runner encoded. */
+function command(name, text = '') {
+    const encoded = text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+    say(`::${name}::${encoded}`);
+}
+/**
+ * Keeps a value of one line for the post step, in the file that the runner names. Throws where that file cannot be
+ * written: work whose end nobody could settle must not begin.
+ */
+function saveState(env, name, value) {
+    if (env.GITHUB_STATE)
+        (0,external_node_fs_.appendFileSync)(env.GITHUB_STATE, `${name}=${value}\n`);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/github/api.js
 
 const api_DEADLINE = 15_000;
@@ -13662,21 +13765,6 @@ async function setStatus(options, settings, id, state, description) {
         ...(settings.run.url === undefined ? {} : { log_url: settings.run.url }),
         ...(settings.health.url === undefined ? {} : { environment_url: settings.health.url }),
     }));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/github/commands.js
-/**
- * The workflow commands that are said before and while the work runs. The toolkit (@actions/core) says the same,
- * but loading it takes longer than everything before our first line; it is loaded when the outputs are written.
- */
-/** Writes one line of the log. Standard output of an action is a pipe, which Node writes at once. */
-function say(line) {
-    process.stdout.write(`${line}\n`);
-}
-/** `::name::text`, with what would end the line or be decoded by the runner encoded. */
-function command(name, text = '') {
-    const encoded = text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-    say(`::${name}::${encoded}`);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/github/inputs.js
@@ -14244,6 +14332,7 @@ function fileReport(report, folder, warnings) {
 
 
 
+
 /** After a cancel the runner sends SIGTERM at 7.5 s; by then the truth has to be written. Milliseconds. */
 const main_GRACE = 4_500;
 const API_AFTER_STOP = 1_500;
@@ -14316,15 +14405,14 @@ async function post(door) {
 /** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
 async function main_work(session, settings, dist) {
     const { teller, heard, publication, startedAt } = session;
-    const { saveState } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
-    saveState(STATE.begun, settings.mode);
+    saveState(process.env, STATE.begun, settings.mode);
     const options = { ...api(session, settings), log: heard.log };
     let deployment;
     const ended = await main_guarded(session, async (signal) => {
         if (settings.githubDeployment && (settings.mode === 'deploy' || settings.mode === 'redeploy')) {
             deployment = await openDeployment(options, settings);
             if (deployment !== undefined)
-                saveState(STATE.deployment, deployment);
+                saveState(process.env, STATE.deployment, deployment);
         }
         return deploy_run(settings, { log: heard.log, signal, dist });
     });
@@ -14332,7 +14420,7 @@ async function main_work(session, settings, dist) {
     const facts = deployment === undefined ? {} : { deploymentId: deployment };
     const report = { ...concluded, facts: { ...concluded.facts, ...facts } };
     if (report.unsettled !== true)
-        saveState(STATE.final, report.outcome);
+        saveState(process.env, STATE.final, report.outcome);
     const deadline = ended.stopped ? API_AFTER_STOP : undefined;
     const between = (said) => collect(session, async (log) => {
         const planned = heard.planned.map(publication.clean);

@@ -13,6 +13,7 @@ import {
 } from './fingerprint.js';
 import { failureOf } from './problem.js';
 import { reading } from './reading.js';
+import { UNRECORDED } from './schema-record.js';
 import { SqlError } from './sql-error.js';
 import { dollarQuote } from './sql-text.js';
 
@@ -23,6 +24,8 @@ export interface Drift {
   /** The deploy that the schema is compared with. */
   since?: { runId: string; sha?: string };
   difference: SchemaDifference;
+  /** That deploy was killed before it recorded its end: nothing can be said. */
+  killed: boolean;
   /** Another major version of PostgreSQL writes definitions differently: nothing can be said. */
   upgraded: boolean;
 }
@@ -34,7 +37,7 @@ declare recorded text;
 begin
   if to_regclass('${RUNS_TABLE}') is not null then
     execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
-      from ${RUNS_TABLE} where objects is not null order by finished_at desc nulls last limit 1' into recorded;
+      from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
   end if;
   perform set_config('muva.recorded', coalesce(recorded, ''), true);
 end`)}; ${SET_DETERMINISTIC}
@@ -45,7 +48,7 @@ from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', tru
 }
 
 interface DriftRow {
-  recorded: { run_id: string; sha: string | null } | null;
+  recorded: { run_id: string; sha: string | null; fingerprint: string | null } | null;
   before: unknown;
   now: unknown;
 }
@@ -61,6 +64,7 @@ export function readDrift(results: readonly StatementResult[]): Drift {
       ? {}
       : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
     difference,
+    killed: row.recorded !== null && row.recorded.fingerprint === null,
     upgraded: difference.altered.some(({ kind }) => kind === 'server'),
   };
 }
@@ -104,6 +108,7 @@ export function judgeDrift(drift: Drift | undefined, policy: DatabaseSettings['d
   if (!drift.recorded || !drift.since) return calm('no deploy has recorded the schema yet');
   const { runId, sha } = drift.since;
   const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
+  if (drift.killed) return calm(`not comparable: ${since} ended before it recorded the schema`);
   if (drift.upgraded) return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
   const { added, removed, altered } = drift.difference;
   if (added.length + removed.length + altered.length === 0) return calm(`unchanged since ${since}`);

@@ -12,7 +12,7 @@ import { FINGERPRINT_ROW } from './fingerprint.js';
 import { execution, rehearsal } from './rehearsal-sql.js';
 import { type Down, HISTORY_CHANGED, NOT_AS_BEFORE, type RevertOrder } from './revert-order.js';
 import { ROLLED_BACK } from './rollback-decision.js';
-import { changeRows, deterministic, objectRows } from './schema-record.js';
+import { changeRows, deterministic, objectRows, recordKilledRun } from './schema-record.js';
 import { dollarQuote, literal, textArray } from './sql-text.js';
 import { CODES, localSettings } from './unit.js';
 
@@ -56,6 +56,7 @@ export function revertMessage(order: RevertOrder): string {
     opening(order.settings),
     block(guard(versions)),
     localSettings(order.settings),
+    block(recordKilledRun()),
     block(rememberObjects(order.whole)),
     block(rehearsal(order, runs)),
     ...order.downs.flatMap((down) => [localSettings(order.settings), block(unit(down, order))]),

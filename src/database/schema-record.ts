@@ -1,4 +1,4 @@
-import { RUNS_TABLE } from './bookmark.js';
+import { LOCK_KEY, PARTIAL_TABLE, RUNS_TABLE } from './bookmark.js';
 import { FINGERPRINT_ROW } from './fingerprint.js';
 import { DETERMINISTIC_SETTINGS } from './fingerprint-sql.js';
 import { dollarQuote, literal } from './sql-text.js';
@@ -7,6 +7,8 @@ import { dollarQuote, literal } from './sql-text.js';
  * What is remembered of the schema around a run, in its row of deploy_runs:
  * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
  * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
+ * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
+ * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
  */
 
 /** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
@@ -27,27 +29,76 @@ begin
 end`;
 }
 
+/** True of a row whose run changed the schema and has not recorded the state after: it is at work, or was killed. */
+export const UNRECORDED = '(r.objects is not null and r.fingerprint_after is null)';
+/** True of a row whose run left a file half applied: whoever completes the file takes over what it changed so far. */
+const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.run_id)`;
+
 /**
- * A statement for the beginning of each message that changes the schema, after the run's row was written: remembers
- * the state before. The first state that a run met stays, however many messages it sends.
+ * A statement for the first message of a run, after the run's row was written, and for the first one of a file that
+ * is applied in parts: remembers the state before. The first state that a run met stays, however many times it
+ * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
  */
 export function recordStateBefore(runId: string): string {
-  return statement(`
-  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, f.fingerprint), objects = f.objects
-  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};`);
+  return `do ${dollarQuote(
+    deterministic(
+      'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;',
+      `
+  select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
+  select r.objects into muva_inherited from ${RUNS_TABLE} r
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null, outcome = 'applied',
+    changes = case when ${HALF_APPLIED} then r.changes else (${mergedChanges}) end
+    from (select muva_objects as objects, muva_fingerprint as fingerprint) f
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED};
+  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
+    objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
+    fingerprint_after = null, outcome = 'begun'
+    where r.run_id = ${literal(runId)};`,
+    ),
+  )};`;
 }
 
-/** A statement for the end of the same message: remembers the state after, and what the run changed so far. */
+/** A statement for the run's last message: remembers the state after, and what the run changed. */
 export function recordStateAfter(runId: string): string {
-  return statement(`
+  return `do ${dollarQuote(deterministic('', after(runId)))};`;
+}
+
+/**
+ * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
+ * is recorded, or another run is at work, which records it with its own.
+ */
+export function recordStateAtStop(runId: string): string {
+  return `do ${dollarQuote(
+    deterministic(
+      '',
+      `
+  if pg_try_advisory_xact_lock(${LOCK_KEY})
+      and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
+    ${after(runId)}
+  end if;`,
+    ),
+  )};`;
+}
+
+/** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
+export function recordKilledRun(): string {
+  return deterministic(
+    '',
+    `
+  if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
+    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, changes = (${mergedChanges})
+      from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
+  end if;`,
+  );
+}
+
+function after(runId: string): string {
+  return `
   update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
     outcome = 'applied', changes = case when r.objects is null then r.changes else (${mergedChanges}) end
   from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`);
-}
-
-function statement(work: string): string {
-  return `do ${dollarQuote(deterministic('', work))};`;
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
 }
 
 /** Stored objects as rows. */

@@ -1,3 +1,5 @@
+import { appendFileSync } from 'node:fs';
+
 /**
  * The workflow commands that are said before and while the work runs. The toolkit (@actions/core) says the same,
  * but loading it takes longer than everything before our first line; it is loaded when the outputs are written.
@@ -12,4 +14,12 @@ export function say(line: string): void {
 export function command(name: string, text = ''): void {
   const encoded = text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
   say(`::${name}::${encoded}`);
+}
+
+/**
+ * Keeps a value of one line for the post step, in the file that the runner names. Throws where that file cannot be
+ * written: work whose end nobody could settle must not begin.
+ */
+export function saveState(env: NodeJS.ProcessEnv, name: string, value: string): void {
+  if (env.GITHUB_STATE) appendFileSync(env.GITHUB_STATE, `${name}=${value}\n`);
 }

@@ -6,7 +6,7 @@ import { type Batch, name, type PlannedFile } from '../database/batches.js';
 import { applyOutside } from '../database/outside.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
 import { verificationMessage } from '../database/schema-facts.js';
-import { recordStateAfter, recordStateBefore } from '../database/schema-record.js';
+import { recordStateAfter, recordStateAtStop, recordStateBefore } from '../database/schema-record.js';
 import type { ApplyTools, BatchContext } from '../database/sent.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
@@ -20,6 +20,8 @@ export interface MigrateOptions {
 
 /** How often a history may change under us before we give up. */
 const PLANS = 5;
+/** Milliseconds for what is still written after a failure or a cancel; the runner gives a cancelled step 7.5 s. */
+const AT_STOP = 3_000;
 
 /** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
 export async function migrate(
@@ -33,22 +35,40 @@ export async function migrate(
     // A plan that was handed in has been told already.
     if (!options.plan) tellPlan(tools, plan);
     record.facts.applied = [];
-    for (let plans = 1; ; plans++) {
-      note(record, plan);
-      if (plan.refusals.length > 0) {
-        record.summarise('Nothing was applied.');
-        throw new Failure(plan.refusals);
+    const standing: Standing = { unrecorded: false };
+    try {
+      for (let plans = 1; ; plans++) {
+        note(record, plan);
+        if (plan.refusals.length > 0) {
+          record.summarise('Nothing was applied.');
+          throw new Failure(plan.refusals);
+        }
+        if (await applyPlan(tools, settings, plan, record, standing)) return;
+        if (plans === PLANS)
+          throw new Failure({
+            message: 'the migration history keeps changing: another tool is migrating this database',
+            next: 'Wait for it, then run again.',
+          });
+        tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+        plan = await planDatabase(tools, settings, planOptions(options));
       }
-      if (await applyPlan(tools, settings, plan, record)) return;
-      if (plans === PLANS)
-        throw new Failure({
-          message: 'the migration history keeps changing: another tool is migrating this database',
-          next: 'Wait for it, then run again.',
-        });
-      tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
-      plan = await planDatabase(tools, settings, planOptions(options));
+    } finally {
+      if (standing.unrecorded) await recordAtStop(tools, settings);
     }
   });
+}
+
+/** Whether something was committed whose end state is not recorded yet. */
+interface Standing {
+  unrecorded: boolean;
+}
+
+/**
+ * Between its first and its last message a run records no state; one that stops there does it now. It may fail: the
+ * next run, or the rollback, then takes what it meets for the end of this one.
+ */
+async function recordAtStop({ database }: Tools, settings: Settings): Promise<void> {
+  await database?.send(recordStateAtStop(settings.run.id), { deadline: AT_STOP }).catch(() => undefined);
 }
 
 function tellPlan(tools: Tools, plan: DatabasePlan): void {
@@ -83,6 +103,7 @@ async function applyPlan(
   settings: Settings,
   plan: DatabasePlan,
   record: PhaseRecord,
+  standing: Standing,
 ): Promise<boolean> {
   const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
   const queue: Batch[] =
@@ -92,8 +113,10 @@ async function applyPlan(
   let first = true;
   while (queue.length > 0) {
     const batch = queue.shift()!;
-    const context = batchContext(settings, plan, recorded, record, { first, last: queue.length === 0 });
+    const place = { first, last: queue.length === 0, next: queue[0]?.mode };
+    const context = batchContext(settings, batch, plan, recorded, record, place);
     const outcome = await runBatch(tools, batch, context, plan);
+    standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
     if (outcome.kind === 'changed') return false;
     if (outcome.kind === 'split') {
       tools.log({
@@ -127,6 +150,14 @@ async function applyPlan(
   return true;
 }
 
+function isUnrecorded(standing: Standing, batch: Batch, outcome: BatchOutcome, recorded: boolean): boolean {
+  if (outcome.kind === 'done') return !recorded;
+  // A database that cannot be asked is not asked again for this; and what stands of half a file belongs to whoever
+  // completes it.
+  if (outcome.kind === 'unknown' || ('stands' in outcome && outcome.stands !== undefined)) return false;
+  return standing.unrecorded || batch.mode === 'outside';
+}
+
 /**
  * A deploy with nothing to apply still leaves its row: what it found is what later drift is measured against, and a
  * rollback to the previous deploy must know that this one changed no schema.
@@ -138,15 +169,19 @@ function isWorthRecording(settings: Settings, { baseline, look }: DatabasePlan):
 
 function batchContext(
   settings: Settings,
+  batch: Batch,
   plan: DatabasePlan,
   recorded: readonly string[],
   record: PhaseRecord,
-  place: { first: boolean; last: boolean },
+  place: { first: boolean; last: boolean; next: Batch['mode'] | undefined },
 ): BatchContext {
   const rules = settings.database!;
   // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
   const verified = place.last && rules.transaction === 'all';
   const verification = verified ? verificationMessage(rules, plan.deferred.length > 0) : '';
+  // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
+  const begins = place.first || batch.mode === 'outside';
+  const ends = place.last || place.next === 'outside';
   return {
     run: settings.run,
     environment: settings.environment,
@@ -154,8 +189,8 @@ function batchContext(
     recorded: [...recorded],
     baseline: place.first ? plan.baseline : [],
     position: (record.facts.applied?.length ?? 0) + 1,
-    ...(place.first ? { before: recordStateBefore(settings.run.id) } : {}),
-    after: `${verification}\n${recordStateAfter(settings.run.id)}`,
+    ...(begins ? { before: recordStateBefore(settings.run.id) } : {}),
+    ...(ends ? { after: `${verification}\n${recordStateAfter(settings.run.id)}` } : {}),
   };
 }
 
