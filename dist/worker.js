@@ -1548,7 +1548,7 @@ const PACE = { tooMany: 2_000, assets: 1_000 };
 /** Assets asked for at a time. */
 const ASSETS_AT_A_TIME = 8;
 /** The checks of one vantage point: each path by its name, and the assets of the root page. */
-function checks_checksOf(target, health) {
+function checksOf(target, health) {
     const last = health.paths[health.paths.length - 1];
     const checks = health.paths.map((path) => ({
         name: path,
@@ -1714,7 +1714,7 @@ const SHORTEST_TRY = 20;
 async function poll(checks, options) {
     const started = performance.now();
     const remaining = () => options.deadline - (performance.now() - started);
-    const settled = poll_followingController(options.signal);
+    const settled = followingController(options.signal);
     const courses = checks.map(({ name }) => ({
         name,
         ok: false,
@@ -1755,7 +1755,7 @@ async function poll(checks, options) {
     return courses.map((course) => finding(course, options.successes));
 }
 /** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
-function poll_followingController(signal) {
+function followingController(signal) {
     const controller = new AbortController();
     (0,external_node_events_namespaceObject.setMaxListeners)(0, controller.signal);
     const follow = () => controller.abort();
@@ -1801,26 +1801,13 @@ function finding(course, successes) {
  * @throws Cancelled when the signal fires; an application that is not healthy is no error.
  */
 async function checkHealth(target, health, options = {}) {
-    const findings = await poll(checks_checksOf(target, health), {
+    const findings = await poll(checksOf(target, health), {
         timeout: health.timeout,
         deadline: health.deadline,
         successes: health.successes,
         ...(options.signal ? { signal: options.signal } : {}),
         ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
     });
-    return factsOf(target, findings);
-}
-/** One try of every check, in parallel; takes at most `health.timeout` for each request and `health.deadline` in all. */
-async function probeOnce(target, health, options = {}) {
-    const started = performance.now();
-    const controller = followingController(options.signal);
-    const { signal } = controller;
-    const timeout = () => Math.max(1, Math.min(health.timeout, health.deadline - (performance.now() - started)));
-    const findings = await Promise.all(checksOf(target, health).map(async (check) => {
-        const look = await check.ask({ timeout, signal });
-        const milliseconds = performance.now() - started;
-        return { name: check.name, ok: look.ok, attempts: 1, good: look.ok ? 1 : 0, look, milliseconds };
-    })).finally(() => controller.abort());
     return factsOf(target, findings);
 }
 /** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
@@ -3494,239 +3481,182 @@ async function judgeCommit({ facts, checkout, history }, request) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover-plan.js
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = require("node:util");
+;// CONCATENATED MODULE: ./compiled/src/base/secret.js
 
-
-
-
-
-
-/** Everything the cutover will change, decided before the first change. */
-function planCutover(found, stage, { run, sharedPaths }) {
-    const { strategy, live, releases, facts, app } = found;
-    const from = liveRef(found);
-    const to = { release: stage.release, sha: stage.sha };
-    const base = {
-        task: 'deploy',
-        run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
-        ...(from === undefined ? {} : { from }),
-        to,
-    };
-    if (strategy === 'in-place') {
-        const kept = releaseFolder(releases, from.release);
-        return {
-            ...base,
-            swaps: stage.paths.map((path) => ({
-                live: (0,external_node_path_namespaceObject.join)(live, path),
-                incoming: (0,external_node_path_namespaceObject.join)(stage.folder, path),
-                kept: (0,external_node_path_namespaceObject.join)(kept, path),
-                had: present((0,external_node_path_namespaceObject.join)(live, path)),
-            })),
-            checkout: { folder: live, fromSha: facts.liveSha, toSha: stage.sha },
-        };
+/**
+ * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ */
+class Secret {
+    #text;
+    constructor(text) {
+        this.#text = text;
     }
-    const link = currentLink(app.appPath);
-    const home = strategy === 'adopt' ? releaseFolder(releases, from.release) : live;
-    const shares = home === undefined ? [] : sharesOf(found.state, sharedPaths, home);
-    if (strategy === 'adopt') {
-        const release = releaseFolder(releases, from.release);
-        return {
-            ...base,
-            swaps: [],
-            shares,
-            adopt: { folder: app.appPath, release },
-            link: { path: link, from: release, to: stage.folder },
-        };
+    reveal() {
+        return this.#text;
     }
-    return {
-        ...base,
-        swaps: [],
-        shares,
-        link: { path: link, ...(live === undefined ? {} : { from: live }), to: stage.folder },
+    toString() {
+        return '***';
+    }
+    toJSON() {
+        return '***';
+    }
+    [external_node_util_namespaceObject.inspect.custom]() {
+        return '***';
+    }
+}
+/** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
+const SHORTEST_MASKED = 4;
+/** Words so common that masking them would make a log unreadable (the runner masks every occurrence). */
+const COMMON_WORDS = new Set([
+    'test',
+    'true',
+    'false',
+    'null',
+    'root',
+    'main',
+    'user',
+    'password',
+    'postgres',
+    'localhost',
+    'deploy',
+]);
+/** True where a value is too short or too common to be masked on its own. */
+function isUnmaskable(value) {
+    return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
+}
+/**
+ * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
+ * URL-encoded form, its JSON form, base64 in the three alignments, and hex.
+ * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
+ */
+function secretForms(value) {
+    const forms = new Set();
+    const add = (text) => {
+        if (!isUnmaskable(text))
+            forms.add(text);
     };
-}
-/** Shared paths that are reached through the live release until now. */
-function sharesOf(state, paths, release) {
-    return paths
-        .map((path) => ({ live: (0,external_node_path_namespaceObject.join)(release, path), home: (0,external_node_path_namespaceObject.join)(state.shared, path) }))
-        .filter(({ home }) => isSymlink(home));
-}
-/** The release that is live; one is named where a commit is live that our journal does not know. */
-function liveRef({ history, facts }) {
-    if (facts.liveSha === undefined)
-        return undefined;
-    if (history.live?.sha === facts.liveSha)
-        return history.live;
-    return { release: `00000000000000-${facts.liveSha.slice(0, 12)}`, sha: facts.liveSha };
-}
-/** Writes down what a later rollback must know, before the first change. */
-function noteReleases(found, stage, plan) {
-    const { state } = found;
-    writeNote(state, stage.release, {
-        sha: stage.sha,
-        paths: stage.paths,
-        envFiles: stage.envFiles,
-        carriedChunks: stage.carriedChunks,
-    });
-    if (plan.from && found.live !== undefined)
-        noteLeaving(found, plan.from, stage, plan);
-}
-/** What moves away from the live release now, and its env files as they are now, is what a rollback brings back. */
-function noteLeaving(found, from, stage, plan) {
-    const { state, releases } = found;
-    const note = readNote(state, from.release);
-    const moved = plan.swaps
-        .filter(({ had }) => had)
-        .map(({ incoming }) => incoming.slice(stage.folder.length + 1));
-    const envFiles = stage.envFiles.filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)));
-    if (found.strategy === 'in-place')
-        carryEnvFiles(found.live, releaseFolder(releases, from.release), envFiles);
-    writeNote(state, from.release, {
-        sha: from.sha,
-        paths: [...new Set([...(note?.paths ?? []), ...moved])],
-        envFiles,
-        carriedChunks: note?.carriedChunks ?? [],
-    });
-}
-/**
- * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
- * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
- * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
- * `longest`: after that the new version would be given up anyway.
- */
-function longerListenTimeout(entry, bootMs, longest) {
-    if (entry?.mode !== 'cluster' || bootMs === undefined)
-        return undefined;
-    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
-    if (2 * bootMs <= current)
-        return undefined;
-    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
-    return wanted > current ? wanted : undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/output.js
-
-
-
-
-
-
-
-
-
-/**
- * Finds what install and build made: everything in the stage that git does not track, without what the host
- * brought. The stage was fresh, so there is nothing old among it.
- */
-async function findOutput(found, request, folder) {
-    const stage = { tools: found.tools, folder };
-    const brought = new Set([...findEnvFiles(folder), ...request.sharedPaths, 'REVISION']);
-    const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
-    const shared = (path) => request.sharedPaths.some((kept) => kept === path || kept.startsWith(`${path}${external_node_path_namespaceObject.sep}`));
-    const made = untracked.filter((path) => !brought.has(path) && !shared(path));
-    const named = request.buildOutput.filter((path) => !made.some((known) => known === path || path.startsWith(`${known}/`)));
-    for (const path of named)
-        if (!present((0,external_node_path_namespaceObject.join)(folder, path)))
-            throw new Failure(silentBuild(path));
-    return made;
-}
-/** Exit code 0 is no proof: a build that died silently leaves nothing, or not the thing that the server starts. */
-function silentBuild(missing) {
-    return {
-        message: `The build ended with 0, but ${missing} was not made.`,
-        next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it is another output, name it in build-output.',
-    };
-}
-const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
-/** Finds what was made after a build that ended with 0, and refuses what such a build must have made and has not. */
-async function checkOutput(found, request, folder) {
-    const made = await findOutput(found, request, folder);
-    const stage = { tools: found.tools, folder };
-    const before = liveOutput(found);
-    const missing = [];
-    for (const path of missingOutput(made, before, usesNext(readProject(folder))))
-        if (!(await isTracked(stage, path)))
-            missing.push(path);
-    if (made.includes('.next') && !present((0,external_node_path_namespaceObject.join)(folder, '.next/BUILD_ID')))
-        missing.push('.next/BUILD_ID');
-    if (missing.length > 0)
-        throw new Failure(silentBuild(missing[0]));
-    return made;
-}
-/** What of the usual build output the live version has. */
-function liveOutput(found) {
-    const note = found.history.live ? readNote(found.state, found.history.live.release) : undefined;
-    if (note && note.paths.length > 0)
-        return note.paths;
-    return found.live === undefined ? [] : USUAL_OUTPUT.filter((path) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(found.live, path)));
-}
-/** What a build must have made, from what the live version has. Pure: names in, missing names out. */
-function missingOutput(made, before, next) {
-    const wanted = new Set(before.filter((path) => USUAL_OUTPUT.includes(path)));
-    if (next)
-        wanted.add('.next');
-    return [...wanted].filter((path) => !made.includes(path));
-}
-/** Folders of a build whose file names hold a hash, so that old and new files can lie side by side. */
-const CHUNK_FOLDERS = [
-    '.next/static',
-    'dist/assets',
-    'dist/static',
-    'dist/client/assets',
-    'dist/_astro',
-    'build/static',
-    'build/client/assets',
-    '.output/public/_nuxt',
-    'public/build',
-];
-/**
- * Links the static files of the live version into the new one, so that pages which were loaded before the cutover
- * still find theirs. Files that the live version itself took over are left behind: one generation is enough.
- */
-function carryChunks(live, folder, notOwn) {
-    const skip = new Set(notOwn);
-    const carried = [];
-    for (const root of CHUNK_FOLDERS) {
-        if (!isFolder((0,external_node_path_namespaceObject.join)(live, root)) || !isFolder((0,external_node_path_namespaceObject.join)(folder, root)))
+    const trimmed = value.trim();
+    for (const text of [value, trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
+        // A line such as "-----BEGIN OPENSSH PRIVATE KEY-----" is no secret, and masking it hides error messages.
+        if (text.startsWith('-----'))
             continue;
-        for (const file of filesBelow((0,external_node_path_namespaceObject.join)(live, root))) {
-            const path = (0,external_node_path_namespaceObject.join)(root, file);
-            const target = (0,external_node_path_namespaceObject.join)(folder, path);
-            if (skip.has(path) || present(target))
-                continue;
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
-            (0,external_node_fs_namespaceObject.linkSync)((0,external_node_path_namespaceObject.join)(live, path), target);
-            carried.push(path);
-        }
+        add(text);
     }
-    return carried;
-}
-function filesBelow(root, below = '') {
-    return (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true }).flatMap((item) => {
-        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
-        return item.isDirectory() ? filesBelow(root, path) : item.isFile() ? [path] : [];
-    });
-}
-/**
- * Links the static files of the version that leaves into the one that comes back: until the reload is over the old
- * programs still hand out pages that name them, and visitors have such pages open. Never stands in the way.
- */
-function keepOpenPages({ state, live, releases }, from, to, teller) {
-    if (live === undefined)
-        return;
+    if (isUnmaskable(trimmed))
+        return [...forms];
+    const bytes = Buffer.from(trimmed, 'utf8');
+    add(bytes.toString('hex'));
+    for (const shift of [0, 1, 2]) {
+        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+        const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
+            .toString('base64')
+            .replace(/=+$/, '');
+        const start = shift === 0 ? 0 : shift + 1;
+        const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
+        const stable = encoded.slice(start, end);
+        if (stable.length >= 8)
+            add(stable);
+    }
+    add(encodeURIComponent(trimmed));
     try {
-        const notOwn = from === undefined ? [] : (readNote(state, from.release)?.carriedChunks ?? []);
-        const carried = carryChunks(live, releaseFolder(releases, to.release), notOwn);
-        const note = readNote(state, to.release);
-        if (note && carried.length > 0)
-            writeNote(state, to.release, { ...note, carriedChunks: [...note.carriedChunks, ...carried] });
+        add(decodeURIComponent(trimmed));
     }
-    catch (error) {
-        teller.warn({
-            message: `The static files of the version that leaves could not be kept: ${problemsOf(error)[0].message}`,
-            next: 'A page that is open now may miss a script until it is loaded again.',
-        });
+    catch {
+        // Not URL-encoded: nothing to decode.
     }
+    add(JSON.stringify(trimmed).slice(1, -1));
+    return [...forms];
+}
+/** A function that replaces every form of the given secrets by `***`, longest first. */
+function sanitiser(secrets) {
+    const forms = new Set();
+    for (const secret of secrets)
+        for (const form of secretForms(secret))
+            forms.add(form);
+    const ordered = [...forms].sort((a, b) => b.length - a.length);
+    return (text) => ordered.reduce((clean, form) => clean.replaceAll(form, '***'), text);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js
+
+/** Names whose values are meant for the browser, and so for everybody. */
+const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
+const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
+/** True for names such as API_KEY or MAIL_PASSWORD. */
+function isSecretName(name) {
+    return SECRET_WORDS.test(name) && !PUBLIC.test(name);
+}
+/** A value without such a name is taken for a secret from this length on. */
+const LONG = 16;
+/**
+ * The values in an environment file that must not be seen alone either: programs print them without their names.
+ * Ordinary words, plain host names and URLs without a password stay readable, unless their name says otherwise.
+ */
+function envSecrets(text) {
+    const values = [];
+    for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+        const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*?)\s*$/.exec(line);
+        if (!match || PUBLIC.test(match[1]))
+            continue;
+        const value = unquoted(match[2]);
+        const password = passwordIn(value);
+        if (password.length === 0 && !isSecretName(match[1]) && !looksSecret(value))
+            continue;
+        values.push(value, ...password);
+    }
+    return values.filter((value) => !isUnmaskable(value));
+}
+/** Without its quotes, or without the comment behind it. A quote that goes on in the next line is cut off. */
+function unquoted(text) {
+    const quote = /^["'`]/.exec(text)?.[0];
+    if (quote === undefined)
+        return text.replace(/\s+#.*$/, '');
+    const end = text.indexOf(quote, 1);
+    return end === -1 ? text.slice(1) : text.slice(1, end);
+}
+function looksSecret(value) {
+    if (value.length < LONG || /^[a-z]+:\/\//i.test(value))
+        return false;
+    return /\d/.test(value) || !/^[A-Za-z.,_/ -]*$/.test(value);
+}
+/** The password of a URL, raw and decoded. */
+function passwordIn(value) {
+    const raw = /^[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:([^\s/@]+)@/i.exec(value)?.[1];
+    if (raw === undefined)
+        return [];
+    try {
+        return [raw, decodeURIComponent(raw)];
+    }
+    catch {
+        return [raw];
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-secrets.js
+
+
+
+
+/**
+ * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
+ * it: the values in its environment files and in PM2's entry.
+ */
+function hostSecrets(found) {
+    const byName = Object.entries(found.entry?.env ?? {})
+        .filter(([name]) => isSecretName(name))
+        .map(([, value]) => value);
+    if (found.live === undefined)
+        return byName;
+    const { live } = found;
+    const texts = findEnvFiles(live).map((path) => readText((0,external_node_path_namespaceObject.join)(live, path)) ?? '');
+    return [...byName, ...texts.flatMap(textSecrets)];
+}
+/** Of an environment file: its values, and its lines for a key or certificate that goes over several. */
+function textSecrets(text) {
+    return [text, ...envSecrets(text)];
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/plan.js
@@ -4074,6 +4004,371 @@ function foreignListener(tools, port, instances) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/repair.js
+
+
+
+
+
+
+
+
+
+
+
+/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
+function decideRepair(plan, journal) {
+    const last = journal[journal.length - 1];
+    const reached = last?.event === 'verified' || last?.event === 'rolled-back'
+        ? plan.to
+        : last?.event === 'put-back'
+            ? plan.from
+            : undefined;
+    // The run had settled everything, and was cut before it could delete its plan.
+    if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
+        return 'finished';
+    return plan.task === 'deploy' ? 'undo' : 'finish';
+}
+/**
+ * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
+ * True where the live application may be another one now than before.
+ */
+async function repair(options) {
+    const { state, teller } = options;
+    const plan = readPlan(state);
+    if (!plan) {
+        clearStages(options);
+        return false;
+    }
+    const what = decideRepair(plan, readJournal(state));
+    if (what === 'finished') {
+        dropPlan(state);
+        return false;
+    }
+    await inTurn(options, () => teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
+    return true;
+}
+async function repairPlan(plan, what, options) {
+    const { tools, state, app, teller } = options;
+    const live = what === 'undo' ? plan.from : plan.to;
+    const before = (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
+    if (what === 'undo')
+        await undoPlan(tools, plan);
+    else
+        await applyPlan(tools, plan);
+    const cut = {
+        message: `Run ${plan.run.id} was cut in the middle of its ${plan.task === 'deploy' ? 'cutover' : 'rollback'}; ${what === 'undo' ? 'it was undone' : 'it was finished'} before anything else.`,
+    };
+    teller.warn(cut);
+    if (live)
+        await revive(plan, live, before, options);
+    dropPlan(state);
+    return live;
+}
+/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
+async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
+    const appName = app.restartCommand === undefined ? app.appName : undefined;
+    const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
+    try {
+        await restart({ tools, app, state });
+        if (port !== undefined)
+            await verify({
+                tools,
+                ...(appName === undefined ? {} : { appName }),
+                port,
+                sha: live.sha,
+                health,
+                expectVersion: false,
+                before,
+            });
+        if (appName !== undefined)
+            await save(tools);
+        writeJournal(state, run, {
+            event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
+            ...live,
+            ...from,
+        });
+    }
+    catch (error) {
+        const [problem] = problemsOf(error);
+        teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
+        writeJournal(state, run, { event: 'broken', ...live, detail: problem.message });
+    }
+    writeState(state, { ...readState(state), live });
+}
+/**
+ * Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal).
+ * Only releases that reached their cutover have a note.
+ */
+function clearStages({ state, releases, teller }) {
+    for (const name of releaseNames(releases)) {
+        if (readNote(state, name) !== undefined)
+            continue;
+        const folder = releaseFolder(releases, name);
+        for (const pid of programsIn(folder)) {
+            teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
+            process.kill(pid, 'SIGKILL');
+        }
+        remove(folder);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/begin.js
+
+
+
+/**
+ * How every run begins once it holds the lock: it looks at the host, hides the secrets that it finds there from all
+ * that will be told, and brings order into what a run that was cut has left. What it returns is true after that.
+ */
+async function begin({ request, env, teller, signal }) {
+    if (request.command === 'deploy')
+        teller.hide([
+            ...textSecrets(request.envFile ?? ''),
+            ...(request.fetchToken === undefined ? [] : [request.fetchToken]),
+        ]);
+    const found = await survey(request.app, env);
+    teller.hide(hostSecrets(found));
+    const { run, health, lockWait } = request;
+    const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
+    return repaired ? survey(request.app, env) : found;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover-plan.js
+
+
+
+
+
+
+/** Everything the cutover will change, decided before the first change. */
+function planCutover(found, stage, { run, sharedPaths }) {
+    const { strategy, live, releases, facts, app } = found;
+    const from = liveRef(found);
+    const to = { release: stage.release, sha: stage.sha };
+    const base = {
+        task: 'deploy',
+        run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
+        ...(from === undefined ? {} : { from }),
+        to,
+    };
+    if (strategy === 'in-place') {
+        const kept = releaseFolder(releases, from.release);
+        return {
+            ...base,
+            swaps: stage.paths.map((path) => ({
+                live: (0,external_node_path_namespaceObject.join)(live, path),
+                incoming: (0,external_node_path_namespaceObject.join)(stage.folder, path),
+                kept: (0,external_node_path_namespaceObject.join)(kept, path),
+                had: present((0,external_node_path_namespaceObject.join)(live, path)),
+            })),
+            checkout: { folder: live, fromSha: facts.liveSha, toSha: stage.sha },
+        };
+    }
+    const link = currentLink(app.appPath);
+    const home = strategy === 'adopt' ? releaseFolder(releases, from.release) : live;
+    const shares = home === undefined ? [] : sharesOf(found.state, sharedPaths, home);
+    if (strategy === 'adopt') {
+        const release = releaseFolder(releases, from.release);
+        return {
+            ...base,
+            swaps: [],
+            shares,
+            adopt: { folder: app.appPath, release },
+            link: { path: link, from: release, to: stage.folder },
+        };
+    }
+    return {
+        ...base,
+        swaps: [],
+        shares,
+        link: { path: link, ...(live === undefined ? {} : { from: live }), to: stage.folder },
+    };
+}
+/** Shared paths that are reached through the live release until now. */
+function sharesOf(state, paths, release) {
+    return paths
+        .map((path) => ({ live: (0,external_node_path_namespaceObject.join)(release, path), home: (0,external_node_path_namespaceObject.join)(state.shared, path) }))
+        .filter(({ home }) => isSymlink(home));
+}
+/** The release that is live; one is named where a commit is live that our journal does not know. */
+function liveRef({ history, facts }) {
+    if (facts.liveSha === undefined)
+        return undefined;
+    if (history.live?.sha === facts.liveSha)
+        return history.live;
+    return { release: `00000000000000-${facts.liveSha.slice(0, 12)}`, sha: facts.liveSha };
+}
+/** Writes down what a later rollback must know, before the first change. */
+function noteReleases(found, stage, plan) {
+    const { state } = found;
+    writeNote(state, stage.release, {
+        sha: stage.sha,
+        paths: stage.paths,
+        envFiles: stage.envFiles,
+        carriedChunks: stage.carriedChunks,
+    });
+    if (plan.from && found.live !== undefined)
+        noteLeaving(found, plan.from, stage, plan);
+}
+/** What moves away from the live release now, and its env files as they are now, is what a rollback brings back. */
+function noteLeaving(found, from, stage, plan) {
+    const { state, releases } = found;
+    const note = readNote(state, from.release);
+    const moved = plan.swaps
+        .filter(({ had }) => had)
+        .map(({ incoming }) => incoming.slice(stage.folder.length + 1));
+    const envFiles = stage.envFiles.filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)));
+    if (found.strategy === 'in-place')
+        carryEnvFiles(found.live, releaseFolder(releases, from.release), envFiles);
+    writeNote(state, from.release, {
+        sha: from.sha,
+        paths: [...new Set([...(note?.paths ?? []), ...moved])],
+        envFiles,
+        carriedChunks: note?.carriedChunks ?? [],
+    });
+}
+/**
+ * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
+ * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
+ * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
+ * `longest`: after that the new version would be given up anyway.
+ */
+function longerListenTimeout(entry, bootMs, longest) {
+    if (entry?.mode !== 'cluster' || bootMs === undefined)
+        return undefined;
+    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
+    if (2 * bootMs <= current)
+        return undefined;
+    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
+    return wanted > current ? wanted : undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/output.js
+
+
+
+
+
+
+
+
+
+/**
+ * Finds what install and build made: everything in the stage that git does not track, without what the host
+ * brought. The stage was fresh, so there is nothing old among it.
+ */
+async function findOutput(found, request, folder) {
+    const stage = { tools: found.tools, folder };
+    const brought = new Set([...findEnvFiles(folder), ...request.sharedPaths, 'REVISION']);
+    const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
+    const shared = (path) => request.sharedPaths.some((kept) => kept === path || kept.startsWith(`${path}${external_node_path_namespaceObject.sep}`));
+    const made = untracked.filter((path) => !brought.has(path) && !shared(path));
+    const named = request.buildOutput.filter((path) => !made.some((known) => known === path || path.startsWith(`${known}/`)));
+    for (const path of named)
+        if (!present((0,external_node_path_namespaceObject.join)(folder, path)))
+            throw new Failure(silentBuild(path));
+    return made;
+}
+/** Exit code 0 is no proof: a build that died silently leaves nothing, or not the thing that the server starts. */
+function silentBuild(missing) {
+    return {
+        message: `The build ended with 0, but ${missing} was not made.`,
+        next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it is another output, name it in build-output.',
+    };
+}
+const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
+/** Finds what was made after a build that ended with 0, and refuses what such a build must have made and has not. */
+async function checkOutput(found, request, folder) {
+    const made = await findOutput(found, request, folder);
+    const stage = { tools: found.tools, folder };
+    const before = liveOutput(found);
+    const missing = [];
+    for (const path of missingOutput(made, before, usesNext(readProject(folder))))
+        if (!(await isTracked(stage, path)))
+            missing.push(path);
+    if (made.includes('.next') && !present((0,external_node_path_namespaceObject.join)(folder, '.next/BUILD_ID')))
+        missing.push('.next/BUILD_ID');
+    if (missing.length > 0)
+        throw new Failure(silentBuild(missing[0]));
+    return made;
+}
+/** What of the usual build output the live version has. */
+function liveOutput(found) {
+    const note = found.history.live ? readNote(found.state, found.history.live.release) : undefined;
+    if (note && note.paths.length > 0)
+        return note.paths;
+    return found.live === undefined ? [] : USUAL_OUTPUT.filter((path) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(found.live, path)));
+}
+/** What a build must have made, from what the live version has. Pure: names in, missing names out. */
+function missingOutput(made, before, next) {
+    const wanted = new Set(before.filter((path) => USUAL_OUTPUT.includes(path)));
+    if (next)
+        wanted.add('.next');
+    return [...wanted].filter((path) => !made.includes(path));
+}
+/** Folders of a build whose file names hold a hash, so that old and new files can lie side by side. */
+const CHUNK_FOLDERS = [
+    '.next/static',
+    'dist/assets',
+    'dist/static',
+    'dist/client/assets',
+    'dist/_astro',
+    'build/static',
+    'build/client/assets',
+    '.output/public/_nuxt',
+    'public/build',
+];
+/**
+ * Links the static files of the live version into the new one, so that pages which were loaded before the cutover
+ * still find theirs. Files that the live version itself took over are left behind: one generation is enough.
+ */
+function carryChunks(live, folder, notOwn) {
+    const skip = new Set(notOwn);
+    const carried = [];
+    for (const root of CHUNK_FOLDERS) {
+        if (!isFolder((0,external_node_path_namespaceObject.join)(live, root)) || !isFolder((0,external_node_path_namespaceObject.join)(folder, root)))
+            continue;
+        for (const file of filesBelow((0,external_node_path_namespaceObject.join)(live, root))) {
+            const path = (0,external_node_path_namespaceObject.join)(root, file);
+            const target = (0,external_node_path_namespaceObject.join)(folder, path);
+            if (skip.has(path) || present(target))
+                continue;
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
+            (0,external_node_fs_namespaceObject.linkSync)((0,external_node_path_namespaceObject.join)(live, path), target);
+            carried.push(path);
+        }
+    }
+    return carried;
+}
+function filesBelow(root, below = '') {
+    return (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true }).flatMap((item) => {
+        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
+        return item.isDirectory() ? filesBelow(root, path) : item.isFile() ? [path] : [];
+    });
+}
+/**
+ * Links the static files of the version that leaves into the one that comes back: until the reload is over the old
+ * programs still hand out pages that name them, and visitors have such pages open. Never stands in the way.
+ */
+function keepOpenPages({ state, live, releases }, from, to, teller) {
+    if (live === undefined)
+        return;
+    try {
+        const notOwn = from === undefined ? [] : (readNote(state, from.release)?.carriedChunks ?? []);
+        const carried = carryChunks(live, releaseFolder(releases, to.release), notOwn);
+        const note = readNote(state, to.release);
+        if (note && carried.length > 0)
+            writeNote(state, to.release, { ...note, carriedChunks: [...note.carriedChunks, ...carried] });
+    }
+    catch (error) {
+        teller.warn({
+            message: `The static files of the version that leaves could not be kept: ${problemsOf(error)[0].message}`,
+            next: 'A page that is open now may miss a script until it is loaded again.',
+        });
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover.js
 
 
@@ -4235,184 +4530,6 @@ function handWork(plan, restartCommand) {
         message: 'The old version could not be brought back and verified. These commands put it in place by hand:',
         next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
     };
-}
-
-;// CONCATENATED MODULE: external "node:util"
-const external_node_util_namespaceObject = require("node:util");
-;// CONCATENATED MODULE: ./compiled/src/base/secret.js
-
-/**
- * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
- * only `reveal()` gives the text, and each secret is revealed in exactly one file.
- */
-class Secret {
-    #text;
-    constructor(text) {
-        this.#text = text;
-    }
-    reveal() {
-        return this.#text;
-    }
-    toString() {
-        return '***';
-    }
-    toJSON() {
-        return '***';
-    }
-    [external_node_util_namespaceObject.inspect.custom]() {
-        return '***';
-    }
-}
-/** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
-const SHORTEST_MASKED = 4;
-/** Words so common that masking them would make a log unreadable (the runner masks every occurrence). */
-const COMMON_WORDS = new Set([
-    'test',
-    'true',
-    'false',
-    'null',
-    'root',
-    'main',
-    'user',
-    'password',
-    'postgres',
-    'localhost',
-    'deploy',
-]);
-/** True where a value is too short or too common to be masked on its own. */
-function isUnmaskable(value) {
-    return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
-}
-/**
- * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
- * URL-encoded form, its JSON form, base64 in the three alignments, and hex.
- * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
- */
-function secretForms(value) {
-    const forms = new Set();
-    const add = (text) => {
-        if (!isUnmaskable(text))
-            forms.add(text);
-    };
-    const trimmed = value.trim();
-    for (const text of [value, trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
-        // A line such as "-----BEGIN OPENSSH PRIVATE KEY-----" is no secret, and masking it hides error messages.
-        if (text.startsWith('-----'))
-            continue;
-        add(text);
-    }
-    if (isUnmaskable(trimmed))
-        return [...forms];
-    const bytes = Buffer.from(trimmed, 'utf8');
-    add(bytes.toString('hex'));
-    for (const shift of [0, 1, 2]) {
-        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
-        const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
-            .toString('base64')
-            .replace(/=+$/, '');
-        const start = shift === 0 ? 0 : shift + 1;
-        const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
-        const stable = encoded.slice(start, end);
-        if (stable.length >= 8)
-            add(stable);
-    }
-    add(encodeURIComponent(trimmed));
-    try {
-        add(decodeURIComponent(trimmed));
-    }
-    catch {
-        // Not URL-encoded: nothing to decode.
-    }
-    add(JSON.stringify(trimmed).slice(1, -1));
-    return [...forms];
-}
-/** A function that replaces every form of the given secrets by `***`, longest first. */
-function sanitiser(secrets) {
-    const forms = new Set();
-    for (const secret of secrets)
-        for (const form of secretForms(secret))
-            forms.add(form);
-    const ordered = [...forms].sort((a, b) => b.length - a.length);
-    return (text) => ordered.reduce((clean, form) => clean.replaceAll(form, '***'), text);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js
-
-/** Names whose values are meant for the browser, and so for everybody. */
-const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
-const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
-/** True for names such as API_KEY or MAIL_PASSWORD. */
-function isSecretName(name) {
-    return SECRET_WORDS.test(name) && !PUBLIC.test(name);
-}
-/** A value without such a name is taken for a secret from this length on. */
-const LONG = 16;
-/**
- * The values in an environment file that must not be seen alone either: programs print them without their names.
- * Ordinary words, plain host names and URLs without a password stay readable, unless their name says otherwise.
- */
-function envSecrets(text) {
-    const values = [];
-    for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
-        const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*?)\s*$/.exec(line);
-        if (!match || PUBLIC.test(match[1]))
-            continue;
-        const value = unquoted(match[2]);
-        const password = passwordIn(value);
-        if (password.length === 0 && !isSecretName(match[1]) && !looksSecret(value))
-            continue;
-        values.push(value, ...password);
-    }
-    return values.filter((value) => !isUnmaskable(value));
-}
-/** Without its quotes, or without the comment behind it. A quote that goes on in the next line is cut off. */
-function unquoted(text) {
-    const quote = /^["'`]/.exec(text)?.[0];
-    if (quote === undefined)
-        return text.replace(/\s+#.*$/, '');
-    const end = text.indexOf(quote, 1);
-    return end === -1 ? text.slice(1) : text.slice(1, end);
-}
-function looksSecret(value) {
-    if (value.length < LONG || /^[a-z]+:\/\//i.test(value))
-        return false;
-    return /\d/.test(value) || !/^[A-Za-z.,_/ -]*$/.test(value);
-}
-/** The password of a URL, raw and decoded. */
-function passwordIn(value) {
-    const raw = /^[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:([^\s/@]+)@/i.exec(value)?.[1];
-    if (raw === undefined)
-        return [];
-    try {
-        return [raw, decodeURIComponent(raw)];
-    }
-    catch {
-        return [raw];
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host-secrets.js
-
-
-
-
-/**
- * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
- * it: the values in its environment files and in PM2's entry.
- */
-function hostSecrets(found) {
-    const byName = Object.entries(found.entry?.env ?? {})
-        .filter(([name]) => isSecretName(name))
-        .map(([, value]) => value);
-    if (found.live === undefined)
-        return byName;
-    const { live } = found;
-    const texts = findEnvFiles(live).map((path) => readText((0,external_node_path_namespaceObject.join)(live, path)) ?? '');
-    return [...byName, ...texts.flatMap(textSecrets)];
-}
-/** Of an environment file: its values, and its lines for a key or certificate that goes over several. */
-function textSecrets(text) {
-    return [text, ...envSecrets(text)];
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/local-changes.js
@@ -4957,115 +5074,6 @@ async function rehearseStage(found, stage, { request, teller, folder, signal }, 
     return bootMs;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/repair.js
-
-
-
-
-
-
-
-
-
-
-
-/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
-function decideRepair(plan, journal) {
-    const last = journal[journal.length - 1];
-    const reached = last?.event === 'verified' || last?.event === 'rolled-back'
-        ? plan.to
-        : last?.event === 'put-back'
-            ? plan.from
-            : undefined;
-    // The run had settled everything, and was cut before it could delete its plan.
-    if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
-        return 'finished';
-    return plan.task === 'deploy' ? 'undo' : 'finish';
-}
-/**
- * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
- * True where the live application may be another one now than before.
- */
-async function repair(options) {
-    const { state, teller } = options;
-    const plan = readPlan(state);
-    if (!plan) {
-        clearStages(options);
-        return false;
-    }
-    const what = decideRepair(plan, readJournal(state));
-    if (what === 'finished') {
-        dropPlan(state);
-        return false;
-    }
-    await inTurn(options, () => teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
-    return true;
-}
-async function repairPlan(plan, what, options) {
-    const { tools, state, app, teller } = options;
-    const live = what === 'undo' ? plan.from : plan.to;
-    const before = (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
-    if (what === 'undo')
-        await undoPlan(tools, plan);
-    else
-        await applyPlan(tools, plan);
-    const cut = {
-        message: `Run ${plan.run.id} was cut in the middle of its ${plan.task === 'deploy' ? 'cutover' : 'rollback'}; ${what === 'undo' ? 'it was undone' : 'it was finished'} before anything else.`,
-    };
-    teller.warn(cut);
-    if (live)
-        await revive(plan, live, before, options);
-    dropPlan(state);
-    return live;
-}
-/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
-async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
-    const appName = app.restartCommand === undefined ? app.appName : undefined;
-    const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
-    try {
-        await restart({ tools, app, state });
-        if (port !== undefined)
-            await verify({
-                tools,
-                ...(appName === undefined ? {} : { appName }),
-                port,
-                sha: live.sha,
-                health,
-                expectVersion: false,
-                before,
-            });
-        if (appName !== undefined)
-            await save(tools);
-        writeJournal(state, run, {
-            event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
-            ...live,
-            ...from,
-        });
-    }
-    catch (error) {
-        const [problem] = problemsOf(error);
-        teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
-        writeJournal(state, run, { event: 'broken', ...live, detail: problem.message });
-    }
-    writeState(state, { ...readState(state), live });
-}
-/**
- * Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal).
- * Only releases that reached their cutover have a note.
- */
-function clearStages({ state, releases, teller }) {
-    for (const name of releaseNames(releases)) {
-        if (readNote(state, name) !== undefined)
-            continue;
-        const folder = releaseFolder(releases, name);
-        for (const pid of programsIn(folder)) {
-            teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
-            process.kill(pid, 'SIGKILL');
-        }
-        remove(folder);
-    }
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/teller.js
 
 
@@ -5211,28 +5219,12 @@ function emptyResult(outcome, warnings) {
 
 
 
-
-
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 async function deploy(context) {
-    const { request, env, teller, signal } = context;
+    const { request, teller, signal } = context;
     const result = emptyResult('failed', teller.warnings);
-    const first = await survey(request.app, env);
-    teller.hide([
-        ...hostSecrets(first),
-        ...textSecrets(request.envFile ?? ''),
-        ...(request.fetchToken === undefined ? [] : [request.fetchToken]),
-    ]);
-    const repaired = await repair({
-        ...first,
-        run: request.run,
-        health: request.health,
-        port: first.facts.port,
-        lockWait: request.lockWait,
-        teller,
-        signal: context.signal,
-    });
-    const found = await teller.step('preflight', async () => checkedSurvey(repaired ? await survey(request.app, env) : first, context), preflightWords);
+    const begun = await begin(context);
+    const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
     if (found.facts.liveSha !== undefined)
         result.previousSha = found.facts.liveSha;
     const repository = await stageRepository(found, request);
@@ -5428,25 +5420,12 @@ async function tidy(found, repository, request, teller) {
 
 
 
-
-
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
 async function rollback(context) {
-    const { request, env, teller } = context;
+    const { request, teller } = context;
     const started = performance.now();
     const result = emptyResult('failed', teller.warnings);
-    const first = await survey(request.app, env);
-    teller.hide(hostSecrets(first));
-    const repaired = await repair({
-        ...first,
-        run: request.run,
-        health: request.health,
-        port: first.facts.port,
-        lockWait: request.lockWait,
-        teller,
-        signal: context.signal,
-    });
-    const found = repaired ? await survey(request.app, env) : first;
+    const found = await begin(context);
     const refusals = found.facts.refusals.filter(isInTheWay);
     if (refusals.length > 0)
         throw new Failure(refusals);

@@ -5342,105 +5342,6 @@ function daysOf(fact) {
     return fact['days-left'] ?? Number.POSITIVE_INFINITY;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/poll.js
-
-
-
-/** Milliseconds: the first wait after a bad answer, the longest, between good ones, and once there are enough. */
-const FIRST_WAIT = 100;
-const poll_LONGEST_WAIT = 200;
-const BETWEEN_GOOD = 50;
-const WHILE_OTHERS_FAIL = 1_000;
-/** Tries after which a lasting fault is believed. */
-const LASTING_TRIES = 3;
-/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
-const SHORTEST_TRY = 20;
-/**
- * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
- * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
- * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
- */
-async function poll(checks, options) {
-    const started = performance.now();
-    const remaining = () => options.deadline - (performance.now() - started);
-    const settled = poll_followingController(options.signal);
-    const courses = checks.map(({ name }) => ({
-        name,
-        ok: false,
-        attempts: 0,
-        good: 0,
-        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
-        milliseconds: 0,
-        streak: 0,
-        lasting: 0,
-    }));
-    const enough = (course) => course.streak >= options.successes;
-    const isSettled = (course) => enough(course) || course.lasting >= LASTING_TRIES;
-    async function follow(check, course) {
-        while (remaining() >= SHORTEST_TRY && course.lasting < LASTING_TRIES) {
-            const shortened = remaining() < options.timeout;
-            const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
-            const look = await check.ask({ timeout, signal: settled.signal });
-            note(course, look, shortened);
-            course.milliseconds = performance.now() - started;
-            options.onAttempt?.(course.name, course.attempts, look);
-            if (courses.every(isSettled))
-                return settled.abort();
-            const bad = course.attempts - course.good;
-            const wait = look.ok
-                ? enough(course)
-                    ? WHILE_OTHERS_FAIL
-                    : BETWEEN_GOOD
-                : backoff(bad, FIRST_WAIT, poll_LONGEST_WAIT);
-            await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
-        }
-    }
-    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
-        if (!(error instanceof Cancelled && settled.signal.aborted))
-            throw error;
-    }))).finally(() => settled.abort());
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    return courses.map((course) => finding(course, options.successes));
-}
-/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
-function poll_followingController(signal) {
-    const controller = new AbortController();
-    (0,external_node_events_.setMaxListeners)(0, controller.signal);
-    const follow = () => controller.abort();
-    if (signal?.aborted)
-        follow();
-    signal?.addEventListener('abort', follow, { once: true });
-    controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
-        once: true,
-    });
-    return controller;
-}
-function note(course, look, shortened) {
-    course.attempts += 1;
-    course.good += look.ok ? 1 : 0;
-    course.streak = look.ok ? course.streak + 1 : 0;
-    course.lasting =
-        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
-    // A last try that the deadline cut short says less than the one before it.
-    const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
-    if (!saysLess)
-        course.look = look;
-}
-function finding(course, successes) {
-    const { name, attempts, good, look, milliseconds, streak } = course;
-    const ok = streak >= successes;
-    const base = { name, ok, attempts, good, milliseconds };
-    if (ok || good === 0)
-        return { ...base, look: { ...look, ok } };
-    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
-    const fault = look.fault ?? 'timeout';
-    return {
-        ...base,
-        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
-    };
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/web/html.js
 /** Elements whose content is text up to their own end tag, whatever it looks like. */
 const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
@@ -6215,7 +6116,7 @@ const PACE = { tooMany: 2_000, assets: 1_000 };
 /** Assets asked for at a time. */
 const ASSETS_AT_A_TIME = 8;
 /** The checks of one vantage point: each path by its name, and the assets of the root page. */
-function checks_checksOf(target, health) {
+function checksOf(target, health) {
     const last = health.paths[health.paths.length - 1];
     const checks = health.paths.map((path) => ({
         name: path,
@@ -6358,6 +6259,105 @@ async function badAssets(urls, headers, ask) {
     return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
 }
 
+;// CONCATENATED MODULE: ./compiled/src/web/poll.js
+
+
+
+/** Milliseconds: the first wait after a bad answer, the longest, between good ones, and once there are enough. */
+const FIRST_WAIT = 100;
+const poll_LONGEST_WAIT = 200;
+const BETWEEN_GOOD = 50;
+const WHILE_OTHERS_FAIL = 1_000;
+/** Tries after which a lasting fault is believed. */
+const LASTING_TRIES = 3;
+/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
+const SHORTEST_TRY = 20;
+/**
+ * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
+ * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
+ * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
+ */
+async function poll(checks, options) {
+    const started = performance.now();
+    const remaining = () => options.deadline - (performance.now() - started);
+    const settled = followingController(options.signal);
+    const courses = checks.map(({ name }) => ({
+        name,
+        ok: false,
+        attempts: 0,
+        good: 0,
+        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
+        milliseconds: 0,
+        streak: 0,
+        lasting: 0,
+    }));
+    const enough = (course) => course.streak >= options.successes;
+    const isSettled = (course) => enough(course) || course.lasting >= LASTING_TRIES;
+    async function follow(check, course) {
+        while (remaining() >= SHORTEST_TRY && course.lasting < LASTING_TRIES) {
+            const shortened = remaining() < options.timeout;
+            const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
+            const look = await check.ask({ timeout, signal: settled.signal });
+            note(course, look, shortened);
+            course.milliseconds = performance.now() - started;
+            options.onAttempt?.(course.name, course.attempts, look);
+            if (courses.every(isSettled))
+                return settled.abort();
+            const bad = course.attempts - course.good;
+            const wait = look.ok
+                ? enough(course)
+                    ? WHILE_OTHERS_FAIL
+                    : BETWEEN_GOOD
+                : backoff(bad, FIRST_WAIT, poll_LONGEST_WAIT);
+            await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
+        }
+    }
+    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
+        if (!(error instanceof Cancelled && settled.signal.aborted))
+            throw error;
+    }))).finally(() => settled.abort());
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    return courses.map((course) => finding(course, options.successes));
+}
+/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
+function followingController(signal) {
+    const controller = new AbortController();
+    (0,external_node_events_.setMaxListeners)(0, controller.signal);
+    const follow = () => controller.abort();
+    if (signal?.aborted)
+        follow();
+    signal?.addEventListener('abort', follow, { once: true });
+    controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
+        once: true,
+    });
+    return controller;
+}
+function note(course, look, shortened) {
+    course.attempts += 1;
+    course.good += look.ok ? 1 : 0;
+    course.streak = look.ok ? course.streak + 1 : 0;
+    course.lasting =
+        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
+    // A last try that the deadline cut short says less than the one before it.
+    const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
+    if (!saysLess)
+        course.look = look;
+}
+function finding(course, successes) {
+    const { name, attempts, good, look, milliseconds, streak } = course;
+    const ok = streak >= successes;
+    const base = { name, ok, attempts, good, milliseconds };
+    if (ok || good === 0)
+        return { ...base, look: { ...look, ok } };
+    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
+    const fault = look.fault ?? 'timeout';
+    return {
+        ...base,
+        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/web/probe.js
 
 
@@ -6367,26 +6367,13 @@ async function badAssets(urls, headers, ask) {
  * @throws Cancelled when the signal fires; an application that is not healthy is no error.
  */
 async function checkHealth(target, health, options = {}) {
-    const findings = await poll(checks_checksOf(target, health), {
+    const findings = await poll(checksOf(target, health), {
         timeout: health.timeout,
         deadline: health.deadline,
         successes: health.successes,
         ...(options.signal ? { signal: options.signal } : {}),
         ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
     });
-    return factsOf(target, findings);
-}
-/** One try of every check, in parallel; takes at most `health.timeout` for each request and `health.deadline` in all. */
-async function probeOnce(target, health, options = {}) {
-    const started = performance.now();
-    const controller = followingController(options.signal);
-    const { signal } = controller;
-    const timeout = () => Math.max(1, Math.min(health.timeout, health.deadline - (performance.now() - started)));
-    const findings = await Promise.all(checksOf(target, health).map(async (check) => {
-        const look = await check.ask({ timeout, signal });
-        const milliseconds = performance.now() - started;
-        return { name: check.name, ok: look.ok, attempts: 1, good: look.ok ? 1 : 0, look, milliseconds };
-    })).finally(() => controller.abort());
     return factsOf(target, findings);
 }
 /** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
@@ -6452,6 +6439,7 @@ function factOf(from, { name, ok, attempts, look }) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/health-checks.js
+
 
 
 
@@ -6552,7 +6540,7 @@ async function askDatabase(database, ask) {
     });
     const timeout = ask.timeout();
     // A connection is made with patience, longer than one try here may take.
-    const own = poll_followingController(ask.signal);
+    const own = followingController(ask.signal);
     const timer = setTimeout(() => own.abort(), timeout);
     try {
         const sending = database.send('select 1', { deadline: timeout, signal: own.signal });
@@ -6595,16 +6583,15 @@ function isHopeless(error, code) {
 /** SQLSTATEs of a server that is starting, stopping or full. */
 const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
 /** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
-async function askRest(rest, ask) {
+function askRest(rest, ask) {
     const key = rest.key.reveal();
-    try {
-        const answer = await get(new URL(rest.url), {
+    return looking(async () => {
+        const { status, timings } = await get(new URL(rest.url), {
             timeout: ask.timeout(),
             bodyLimit: 0,
             headers: { apikey: key, authorization: `Bearer ${key}` },
             signal: ask.signal,
         });
-        const { status, timings } = answer;
         if (status >= 200 && status <= 299)
             return { ok: true, status, timings };
         const refused = status === 401 || status === 403;
@@ -6616,19 +6603,7 @@ async function askRest(rest, ask) {
             detail: refused ? `answers ${status}: the service key is not accepted` : `answers ${status}`,
             ...(refused ? { lasting: 'likely' } : {}),
         };
-    }
-    catch (error) {
-        if (!(error instanceof NoAnswer))
-            throw error;
-        return {
-            ok: false,
-            status: null,
-            fault: error.fault,
-            detail: error.message,
-            timings: error.timings,
-            ...(error.code === 'ENOTFOUND' ? { lasting: 'likely' } : {}),
-        };
-    }
+    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/health.js
@@ -6842,6 +6817,8 @@ function migrationRow(run, migration) {
       checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 // EXTERNAL MODULE: ./compiled/src/settings/readers.js
 var readers = __nccwpck_require__(4293);
 ;// CONCATENATED MODULE: ./compiled/src/database/source-text.js
@@ -6942,6 +6919,8 @@ function codePoints(text) {
 
 
 
+
+
 const UP = /^(\d+)_(.*)\.sql$/su;
 const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
 /** Reads every migration of the folder; all problems of all files at once. */
@@ -6996,34 +6975,46 @@ async function listFolder(folder, shown) {
         });
     }
 }
-/** Byte order of UTF-8, in which `10_` comes before `9_`. */
+/** Byte order of UTF-8, in which `10_` comes before `9_`; a difference as `sort` wants it. */
 function byBytes(a, b) {
-    return Buffer.compare(Buffer.from(a), Buffer.from(b));
+    const length = Math.min(a.length, b.length);
+    for (let index = 0; index < length; index++) {
+        const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
+        if (difference !== 0)
+            return difference;
+    }
+    return a.length - b.length;
 }
+/** Surrogates stand for the code points above all that one unit can hold. */
+const rank = (unit) => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x1_0000 : unit);
 function splitName(name) {
     const match = UP.exec(name);
     return { version: match[1], name: match[2] };
 }
-/** So many files are open at once; one after the other, 10,000 of them take seconds. */
-const AT_ONCE = 64;
+/**
+ * Files read in one go. Read without waiting, 10,000 of them take a third of the time that promises take; between two
+ * goes the connection to the database, which is made meanwhile, gets its turn.
+ */
+const AT_ONCE = 100;
 async function fetchAll(folder, entries, tree) {
     const fetched = new Map();
-    for (let from = 0; from < entries.length; from += AT_ONCE)
-        await Promise.all(entries.slice(from, from + AT_ONCE).map(async (entry) => {
-            fetched.set(entry.name, await fetchOne(folder, entry, tree));
-        }));
+    for (let from = 0; from < entries.length; from += AT_ONCE) {
+        for (const entry of entries.slice(from, from + AT_ONCE))
+            fetched.set(entry.name, fetchOne(folder, entry, tree));
+        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
+    }
     return fetched;
 }
-async function fetchOne(folder, entry, tree) {
+function fetchOne(folder, entry, tree) {
     const path = (0,external_node_path_.join)(folder, entry.name);
     try {
         // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
-        const target = entry.isFile() ? path : await (0,external_node_fs_promises_namespaceObject.realpath)(path);
+        const target = entry.isFile() ? path : (0,external_node_fs_.realpathSync)(path);
         if (!target.startsWith(tree))
             return 'outside';
-        if (!entry.isFile() && !(await (0,external_node_fs_promises_namespaceObject.stat)(target)).isFile())
+        if (!entry.isFile() && !(0,external_node_fs_.statSync)(target).isFile())
             return 'no file';
-        return await (0,external_node_fs_promises_namespaceObject.readFile)(target);
+        return (0,external_node_fs_.readFileSync)(target);
     }
     catch (error) {
         return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
@@ -10041,10 +10032,13 @@ async function planDatabase(tools, settings, options = {}) {
     if (!database)
         throw new Error('no database was opened');
     const sending = { deadline: plan_LOOK_DEADLINE, signal: tools.signal };
-    const files = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
-    const look = await reading(tools.signal, () => lookAtHistory(database, sending)).catch((error) => {
-        throw failureOf(error, 'looking at the migration history');
-    });
+    // The files are read while the connection is made and the server looks.
+    const [look, files] = await Promise.all([
+        reading(tools.signal, () => lookAtHistory(database, sending)).catch((error) => {
+            throw failureOf(error, 'looking at the migration history');
+        }),
+        readMigrationFiles(settings.workingDirectory, rules.migrationsDir),
+    ]);
     const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);
     const plan = await planFor(chosen, rules);
     plan.look = look;

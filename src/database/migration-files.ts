@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { type Dirent, readFileSync, realpathSync, statSync } from 'node:fs';
+import { readdir, realpath } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { Failure, type Problem } from '../base/report.js';
 import { invisibleCharacter } from '../settings/readers.js';
 import { positionIn } from './source-text.js';
@@ -90,10 +91,18 @@ async function listFolder(folder: string, shown: string): Promise<Dirent[]> {
   }
 }
 
-/** Byte order of UTF-8, in which `10_` comes before `9_`. */
+/** Byte order of UTF-8, in which `10_` comes before `9_`; a difference as `sort` wants it. */
 export function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index++) {
+    const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
 }
+
+/** Surrogates stand for the code points above all that one unit can hold. */
+const rank = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x1_0000 : unit);
 
 function splitName(name: string): { version: string; name: string } {
   const match = UP.exec(name)!;
@@ -103,8 +112,11 @@ function splitName(name: string): { version: string; name: string } {
 /** What the file system gave for one name. */
 type Fetched = Buffer | 'outside' | 'no file' | { code: string };
 
-/** So many files are open at once; one after the other, 10,000 of them take seconds. */
-const AT_ONCE = 64;
+/**
+ * Files read in one go. Read without waiting, 10,000 of them take a third of the time that promises take; between two
+ * goes the connection to the database, which is made meanwhile, gets its turn.
+ */
+const AT_ONCE = 100;
 
 async function fetchAll(
   folder: string,
@@ -112,23 +124,22 @@ async function fetchAll(
   tree: string,
 ): Promise<Map<string, Fetched>> {
   const fetched = new Map<string, Fetched>();
-  for (let from = 0; from < entries.length; from += AT_ONCE)
-    await Promise.all(
-      entries.slice(from, from + AT_ONCE).map(async (entry) => {
-        fetched.set(entry.name, await fetchOne(folder, entry, tree));
-      }),
-    );
+  for (let from = 0; from < entries.length; from += AT_ONCE) {
+    for (const entry of entries.slice(from, from + AT_ONCE))
+      fetched.set(entry.name, fetchOne(folder, entry, tree));
+    await breathe();
+  }
   return fetched;
 }
 
-async function fetchOne(folder: string, entry: Dirent, tree: string): Promise<Fetched> {
+function fetchOne(folder: string, entry: Dirent, tree: string): Fetched {
   const path = join(folder, entry.name);
   try {
     // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
-    const target = entry.isFile() ? path : await realpath(path);
+    const target = entry.isFile() ? path : realpathSync(path);
     if (!target.startsWith(tree)) return 'outside';
-    if (!entry.isFile() && !(await stat(target)).isFile()) return 'no file';
-    return await readFile(target);
+    if (!entry.isFile() && !statSync(target).isFile()) return 'no file';
+    return readFileSync(target);
   } catch (error) {
     return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
   }

@@ -58,10 +58,13 @@ export async function planDatabase(
   const database = tools.database;
   if (!database) throw new Error('no database was opened');
   const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
-  const files = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
-  const look = await reading(tools.signal, () => lookAtHistory(database, sending)).catch((error) => {
-    throw failureOf(error, 'looking at the migration history');
-  });
+  // The files are read while the connection is made and the server looks.
+  const [look, files] = await Promise.all([
+    reading(tools.signal, () => lookAtHistory(database, sending)).catch((error) => {
+      throw failureOf(error, 'looking at the migration history');
+    }),
+    readMigrationFiles(settings.workingDirectory, rules.migrationsDir),
+  ]);
   const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);
   const plan = await planFor(chosen, rules);
   plan.look = look;
