@@ -3,8 +3,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
+import { temporaryFolder } from '../servers/doors.js';
 import { type Stage, withStage } from '../servers/stage.js';
+
+/** Where the reports of the runs go. */
+const folder = temporaryFolder();
+after(() => folder.remove());
 
 /** Lines after which the action is killed: one in every phase of a redeploy. */
 const MOMENTS = [
@@ -84,6 +89,7 @@ function start({ sshd, origin, vps }: Stage, sha: string, runId: number): ChildP
       env: {
         PATH: process.env.PATH ?? '',
         HOME: process.env.HOME ?? '',
+        TMPDIR: folder.path,
         VPS_SSH_KEY: sshd.privateKey,
         GITHUB_SHA: sha,
         GITHUB_RUN_ID: String(runId),

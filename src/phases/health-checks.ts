@@ -4,9 +4,10 @@ import type { Database } from '../database/connection.js';
 import { errorMeaning } from '../database/sql-error.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
+import { looking } from '../web/checks.js';
 import { type Ask, type Check, followingController, type Look, poll } from '../web/poll.js';
 import { checkHealth, factOf } from '../web/probe.js';
-import { get, NoAnswer } from '../web/request.js';
+import { get } from '../web/request.js';
 import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
 
 /** Asks the application on the loopback of each server; ends by itself by the deadline in `settings.health`. */
@@ -176,16 +177,15 @@ function isHopeless(error: unknown, code: string | undefined): boolean {
 const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
 
 /** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
-async function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<Look> {
+function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<Look> {
   const key = rest.key.reveal();
-  try {
-    const answer = await get(new URL(rest.url), {
+  return looking(async () => {
+    const { status, timings } = await get(new URL(rest.url), {
       timeout: ask.timeout(),
       bodyLimit: 0,
       headers: { apikey: key, authorization: `Bearer ${key}` },
       signal: ask.signal,
     });
-    const { status, timings } = answer;
     if (status >= 200 && status <= 299) return { ok: true, status, timings };
     const refused = status === 401 || status === 403;
     return {
@@ -196,15 +196,5 @@ async function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Pro
       detail: refused ? `answers ${status}: the service key is not accepted` : `answers ${status}`,
       ...(refused ? { lasting: 'likely' as const } : {}),
     };
-  } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error;
-    return {
-      ok: false,
-      status: null,
-      fault: error.fault,
-      detail: error.message,
-      timings: error.timings,
-      ...(error.code === 'ENOTFOUND' ? { lasting: 'likely' as const } : {}),
-    };
-  }
+  });
 }

@@ -68,7 +68,7 @@ async function askPath(
 }
 
 /** Runs one try; no answer becomes a look that says why. */
-async function looking(work: () => Promise<Look>): Promise<Look> {
+export async function looking(work: () => Promise<Look>): Promise<Look> {
   try {
     return await work();
   } catch (error) {

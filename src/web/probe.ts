@@ -1,7 +1,7 @@
 import type { RequestOptions } from 'node:http';
 import type { HealthFact } from '../base/report.js';
 import { checksOf, type HealthOptions, type Target } from './checks.js';
-import { type Finding, followingController, type Look, poll } from './poll.js';
+import { type Finding, type Look, poll } from './poll.js';
 
 export type { HealthOptions, Target };
 
@@ -28,27 +28,6 @@ export async function checkHealth(
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
   });
-  return factsOf(target, findings);
-}
-
-/** One try of every check, in parallel; takes at most `health.timeout` for each request and `health.deadline` in all. */
-export async function probeOnce(
-  target: Target,
-  health: HealthOptions,
-  options: ProbeOptions = {},
-): Promise<HealthFact[]> {
-  const started = performance.now();
-  const controller = followingController(options.signal);
-  const { signal } = controller;
-  const timeout = (): number =>
-    Math.max(1, Math.min(health.timeout, health.deadline - (performance.now() - started)));
-  const findings = await Promise.all(
-    checksOf(target, health).map(async (check): Promise<Finding> => {
-      const look = await check.ask({ timeout, signal });
-      const milliseconds = performance.now() - started;
-      return { name: check.name, ok: look.ok, attempts: 1, good: look.ok ? 1 : 0, look, milliseconds };
-    }),
-  ).finally(() => controller.abort());
   return factsOf(target, findings);
 }
 

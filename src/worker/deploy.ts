@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { begin } from './begin.js';
 import { type CutoverResult, cutOver } from './cutover.js';
 import { decideDeploy } from './decide.js';
 import { judgeEnvText } from './env-files.js';
 import { readText } from './files.js';
 import { gitSays, isAncestor, type Repository } from './git.js';
 import { askLoopback } from './health.js';
-import { hostSecrets, textSecrets } from './host-secrets.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import { releaseName } from './layout.js';
 import { keepLocalChanges } from './local-changes.js';
@@ -16,12 +16,11 @@ import { prepare } from './prepare.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease, prune } from './prune.js';
 import { dropNote } from './releases.js';
-import { repair } from './repair.js';
 import { inTurn } from './restart.js';
 import { type RunFolder, silence } from './run-folder.js';
 import { fetchSha, type Stage, stageRepository } from './stage.js';
 import { readState, writeState } from './state.js';
-import { type Survey, survey } from './survey.js';
+import type { Survey } from './survey.js';
 import { emptyResult, type Teller } from './teller.js';
 
 export interface DeployContext {
@@ -39,28 +38,10 @@ export interface DeployContext {
 
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 export async function deploy(context: DeployContext): Promise<RunResult> {
-  const { request, env, teller, signal } = context;
+  const { request, teller, signal } = context;
   const result = emptyResult('failed', teller.warnings);
-  const first = await survey(request.app, env);
-  teller.hide([
-    ...hostSecrets(first),
-    ...textSecrets(request.envFile ?? ''),
-    ...(request.fetchToken === undefined ? [] : [request.fetchToken]),
-  ]);
-  const repaired = await repair({
-    ...first,
-    run: request.run,
-    health: request.health,
-    port: first.facts.port,
-    lockWait: request.lockWait,
-    teller,
-    signal: context.signal,
-  });
-  const found = await teller.step(
-    'preflight',
-    async () => checkedSurvey(repaired ? await survey(request.app, env) : first, context),
-    preflightWords,
-  );
+  const begun = await begin(context);
+  const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
   const repository = await stageRepository(found, request);
   await teller.step(

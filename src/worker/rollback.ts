@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
+import { begin } from './begin.js';
 import { handWork } from './cutover.js';
 import { decideRollback } from './decide.js';
 import { present } from './files.js';
 import { git } from './git.js';
 import { probeDowntime } from './health.js';
-import { hostSecrets } from './host-secrets.js';
 import { type ReleaseRef, writeJournal } from './journal.js';
 import { currentLink } from './layout.js';
 import { keepLocalChanges } from './local-changes.js';
@@ -14,11 +14,10 @@ import { dropPlan, type Plan, writePlan } from './plan.js';
 import { save } from './pm2.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
 import { isKept, readNote, releaseFolder } from './releases.js';
-import { repair } from './repair.js';
 import { inTurn, restart, restartWords } from './restart.js';
 import type { RunFolder } from './run-folder.js';
 import { readState, writeState } from './state.js';
-import { type Survey, survey } from './survey.js';
+import type { Survey } from './survey.js';
 import { applyPlan } from './switch.js';
 import { emptyResult, type Teller } from './teller.js';
 import { verify } from './verify.js';
@@ -34,21 +33,10 @@ export interface RollbackContext {
 
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
 export async function rollback(context: RollbackContext): Promise<RunResult> {
-  const { request, env, teller } = context;
+  const { request, teller } = context;
   const started = performance.now();
   const result = emptyResult('failed', teller.warnings);
-  const first = await survey(request.app, env);
-  teller.hide(hostSecrets(first));
-  const repaired = await repair({
-    ...first,
-    run: request.run,
-    health: request.health,
-    port: first.facts.port,
-    lockWait: request.lockWait,
-    teller,
-    signal: context.signal,
-  });
-  const found = repaired ? await survey(request.app, env) : first;
+  const found = await begin(context);
   const refusals = found.facts.refusals.filter(isInTheWay);
   if (refusals.length > 0) throw new Failure(refusals);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
