@@ -155,7 +155,7 @@ async function putBack(
       event: 'put-back',
       ...(plan.from ?? plan.to),
       from: plan.to,
-      detail: problems[0]?.message ?? '',
+      detail: teller.clean(problems[0]?.message ?? ''),
     });
     if (plan.from) writeState(state, { ...readState(state), live: plan.from });
     dropPlan(state);
@@ -165,7 +165,7 @@ async function putBack(
     writeJournal(state, request.run, {
       event: 'broken',
       ...(plan.from ?? plan.to),
-      detail: problemsOf(error)[0]!.message,
+      detail: teller.clean(problemsOf(error)[0]!.message),
     });
   }
   result.rollbackMs = Math.round(performance.now() - started);

@@ -135,7 +135,7 @@ async function refuseCollisions(found: Survey, repository: Repository, sha: stri
 async function rehearseStage(
   found: Survey,
   stage: Stage,
-  { request, teller, folder, signal }: DeployContext,
+  { request, teller, signal }: DeployContext,
   result: RunResult,
 ): Promise<number | undefined> {
   const notRehearsed = (why: string): undefined => {
@@ -166,7 +166,7 @@ async function rehearseStage(
         port,
         sha: request.sha,
         health: request.health,
-        log: folder.log,
+        log: teller.logged(),
         signal,
       }),
     ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,

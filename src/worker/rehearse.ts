@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { openSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { Cancelled, Failure, type HealthFact } from '../base/report.js';
 import { askLoopback, unhealthy } from './health.js';
@@ -53,13 +52,18 @@ export function sparePort(): Promise<number> {
   });
 }
 
+/** Characters of its output that are kept for a message, and milliseconds that its last words may take. */
+const TAIL = 8_192;
+const LAST_WORDS = 300;
+
 export interface RehearsalOptions {
   tools: Toolbox;
   command: RehearsalCommand;
   port: number;
   sha: string;
   health: HealthRequest;
-  log: string;
+  /** Takes all that the new version prints. */
+  log: (text: string) => void;
   signal: AbortSignal;
 }
 
@@ -72,15 +76,19 @@ export interface Rehearsal {
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const { command, port, sha, health, signal } = options;
-  const fd = openSync(options.log, 'a', 0o600);
-  const before = readFileSync(options.log).length;
-  const said = (): string => lastLines(readFileSync(options.log).subarray(before).toString('utf8'), 12);
+  let tail = '';
+  const said = (): string => lastLines(tail, 12);
   const child = spawn(command.words[0]!, command.words.slice(1), {
     cwd: command.cwd,
     env: { ...options.tools.env, ...command.env },
-    stdio: ['ignore', fd, fd],
+    stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      tail = (tail + text).slice(-TAIL);
+      options.log(text);
+    });
   const stopAsking = new AbortController();
   const listening = listensAfter(port, stopAsking.signal);
   const cancel = (): void => stopAsking.abort();
@@ -93,7 +101,11 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
       resolve();
     };
     child.once('error', (error) => note(`could not be started: ${error.message}`));
-    child.once('exit', (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
+    const end = (code: number | null, by: string | null): void =>
+      note(by === null ? `ended with ${code}` : `was ended by ${by}`);
+    // What it said last comes before 'close'; a program that it left behind may hold the pipes open for ever.
+    child.once('close', end);
+    child.once('exit', (code, by) => setTimeout(end, LAST_WORDS, code, by));
   });
   try {
     const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
@@ -113,6 +125,8 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
       await endGroup(child.pid, 3_000, 'SIGINT');
       await exited;
     }
+    child.stdout.destroy();
+    child.stderr.destroy();
   }
 }
 

@@ -120,7 +120,7 @@ async function revive(
   } catch (error) {
     const [problem] = problemsOf(error);
     teller.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });
-    writeJournal(state, run, { event: 'broken', ...live, detail: problem!.message });
+    writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem!.message) });
   }
   writeState(state, { ...readState(state), live });
 }

@@ -118,7 +118,8 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       downtimeMs: await probe.stop(),
     };
   } catch (error) {
-    writeJournal(state, request.run, { event: 'broken', ...to, detail: problemsOf(error)[0]!.message });
+    const detail = teller.clean(problemsOf(error)[0]!.message);
+    writeJournal(state, request.run, { event: 'broken', ...to, detail });
     return {
       outcome: 'broken',
       problems: [...problemsOf(error), handWork(plan, restartWords(app))],

@@ -15,8 +15,12 @@ export interface Teller {
   step<T>(name: string, work: () => Promise<T>, detail?: (value: T) => string | undefined): Promise<T>;
   /** Takes the output of one program, line by line: all of it into the log, a bounded part to the action. */
   output(source: string): (text: string) => void;
+  /** Takes the output of a program into the log on the host alone, line by line. */
+  logged(): (text: string) => void;
   /** From now on every form of these values is `***` in all that is told or logged. The action cannot know them. */
   hide(secrets: Iterable<string>): void;
+  /** A text without these values, for what is written down beside the events. */
+  clean(text: string): string;
   close(): void;
 }
 
@@ -63,6 +67,8 @@ export function openTeller(folder: RunFolder): Teller {
       const tell = boundedOutput(write, source, (text) => writeSync(log, text));
       return wholeLines((text) => tell(clean(text)), unfinished);
     },
+    logged: () => wholeLines((text) => writeSync(log, clean(text)), unfinished),
+    clean: (text) => clean(text),
     hide(secrets) {
       for (const secret of secrets) hidden.add(secret);
       clean = sanitiser(hidden);
