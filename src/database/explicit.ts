@@ -11,7 +11,7 @@ import {
   serverProblem,
 } from './sent.js';
 import { dollarQuote } from './sql-text.js';
-import { CODES, finishFile, localSettings, opening } from './unit.js';
+import { CODES, finishFile, historyIs, localSettings, opening } from './unit.js';
 
 /**
  * Stands before every message but the first: where the connection was lost and made again in between, this message
@@ -100,7 +100,7 @@ function fileMessage(file: PlannedFile, marker: string): Body {
 function closing(file: PlannedFile, context: Parameters<typeof opening>[0]): string {
   const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
   return `${STILL_INSIDE}${localSettings(context.rules)}
-do ${dollarQuote(`begin ${finishFile(file, 0, recorded, context)} end`)};
+do ${dollarQuote(`begin ${finishFile(file, 0, historyIs(recorded), context)} end`)};
 ${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
 commit`;
 }

@@ -9,7 +9,7 @@ import { DOES_NOT_VERIFY, verificationProblems } from './schema-facts.js';
 import { GRACE, serverProblem } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { dollarQuote, literal } from './sql-text.js';
-import { CHECK_DEFERRED, CODES, finishFile, leaveNothing, localSettings } from './unit.js';
+import { CHECK_DEFERRED, CODES, finishFile, historyIs, leaveNothing, localSettings } from './unit.js';
 
 const RESOLVE_WITHIN = 120_000;
 
@@ -38,7 +38,7 @@ export function recordPart(run: Run, index: number): string {
 
 function recordAll({ file, context }: Run): string {
   const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
-  return `${finishFile(file, 0, recorded, { ...context, marker: '' })}
+  return `${finishFile(file, 0, historyIs(recorded), { ...context, marker: '' })}
   delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`;
 }
 
