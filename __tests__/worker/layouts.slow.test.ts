@@ -52,6 +52,33 @@ describe('other layouts and supervisors', () => {
       assert.deepEqual([failed, failures], [0, []]);
     }));
 
+  test('nothing there yet: an ecosystem file is started with the block of the environment, and told where none fits', () =>
+    withServer({ installed: false }, async (vps, origin) => {
+      const entry = {
+        name: 'app',
+        script: 'server.js',
+        exec_mode: 'cluster',
+        env: { PORT: String(vps.port), MODE: 'any' },
+        env_production: { MODE: 'live' },
+      };
+      const ecosystem = JSON.stringify({ apps: [entry] });
+      const start = (environment: string, sha: string) =>
+        runWorker(
+          vps,
+          deployRequest(vps, sha, { app: app(vps, { environment }), repositoryUrl: origin.url }),
+        );
+      const sick = appVersion('v1', { crashAtBoot: true, onlyLive: true });
+      const other = await start('staging', origin.commit({ ...sick, 'ecosystem.config.json': ecosystem }));
+      assert.equal(other.result.outcome, 'put-back', JSON.stringify(other.result));
+      const warned = other.result.warnings.map(({ message }) => message).join('\n');
+      assert.match(warned, /has env_production for "app", and environment is staging/);
+      const sha = origin.commit(appVersion('v2'));
+      const { result } = await start('production', sha);
+      assert.equal(result.outcome, 'deployed', JSON.stringify(result));
+      assert.equal((await vps.served())?.commit, sha);
+      assert.match((await vps.run('pm2 jlist')).stdout, /"MODE":"live"/);
+    }));
+
   test('nothing there yet, and the first version is sick: nothing is left, and it says so', () =>
     withServer({ installed: false }, async (vps, origin) => {
       const sha = origin.commit(appVersion('v1', { crashAtBoot: true, onlyLive: true }));

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { longerListenTimeout } from '../../src/worker/cutover-plan.js';
 import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
 import { isEnvFile, judgeEnvText } from '../../src/worker/env-files.js';
-import { startOf, unwrapped } from '../../src/worker/first-start.js';
+import { environmentOf, startOf, unwrapped } from '../../src/worker/first-start.js';
 import {
   fetchAttempts,
   httpsForm,
@@ -260,6 +260,23 @@ describe('the first start', () => {
     assert.equal(unwrapped('pnpm start', { start: 'next start' }), 'next start');
     assert.equal(unwrapped('npm run serve', { serve: 'node x' }), 'node x');
     assert.equal(unwrapped('npm run gone', {}), 'npm run gone');
+  });
+  test('takes the block of an ecosystem file that is named after the environment, over env', () => {
+    const app = {
+      env: { PORT: 1, MODE: 'any' },
+      env_production: { MODE: 'live' },
+      env_staging: { MODE: 'try' },
+    };
+    assert.deepEqual(environmentOf(app, 'production'), {
+      env: { PORT: 1, MODE: 'live' },
+      used: 'env_production',
+      unused: ['env_staging'],
+    });
+    const none = { env: { PORT: 1, MODE: 'any' }, unused: ['env_production', 'env_staging'] };
+    assert.deepEqual(environmentOf(app, undefined), none);
+    assert.deepEqual(environmentOf(app, 'demo'), none);
+    assert.deepEqual(environmentOf({}, 'production'), { env: {}, unused: [] });
+    assert.deepEqual(environmentOf({ env_production: { A: '1' } }, 'production').env, { A: '1' });
   });
 });
 

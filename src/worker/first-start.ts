@@ -5,6 +5,7 @@ import { currentLink } from './layout.js';
 import type { Entry } from './pm2.js';
 import type { DeployRequest } from './protocol.js';
 import { readProject, type Survey } from './survey.js';
+import type { Teller } from './teller.js';
 import { must } from './toolbox.js';
 
 /** How PM2 starts an application that it does not know yet, and the same as an entry for the rehearsal. */
@@ -45,10 +46,15 @@ export function unwrapped(command: string, scripts: Record<string, string> | und
 }
 
 /** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
-export async function firstStart(found: Survey, request: DeployRequest, stage: string): Promise<FirstStart> {
+export async function firstStart(
+  found: Survey,
+  request: DeployRequest,
+  stage: string,
+  teller: Pick<Teller, 'progress' | 'warn'>,
+): Promise<FirstStart> {
   const cwd = currentLink(request.app.appPath);
   const config =
-    request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd) : undefined;
+    request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd, teller) : undefined;
   if (config) return { config, entry: asEntry(config) };
   const { packageJson } = readProject(stage);
   const command = request.startCommand ?? packageJson?.scripts?.start;
@@ -78,6 +84,7 @@ async function ecosystemEntry(
   request: DeployRequest,
   stage: string,
   cwd: string,
+  teller: Pick<Teller, 'progress' | 'warn'>,
 ): Promise<Record<string, unknown> | undefined> {
   const file = ECOSYSTEM_FILES.find((name) => readText(join(stage, name)) !== undefined);
   if (file === undefined) return undefined;
@@ -91,8 +98,38 @@ async function ecosystemEntry(
       message: `${file} has no application named "${request.app.appName}".`,
       next: 'Correct app-name or the ecosystem file, or give start-command.',
     });
+  const { environment } = request.app;
+  const { env, used, unused } = environmentOf(app, environment);
+  if (used !== undefined) teller.progress(`${file}: ${used} is laid over env, as environment says`);
+  else if (unused.length > 0)
+    teller.warn({
+      message: `${file} has ${unused.join(', ')} for "${request.app.appName}", and ${
+        environment === undefined ? 'no environment is given' : `environment is ${environment}`
+      }: it is started with env alone.`,
+      next: `If one of them is meant, give its name as environment (${unused[0]!.slice(ENV_BLOCK.length)}), or put its values into env.`,
+    });
   const script = String(app.script ?? '');
-  return { ...app, cwd, script: isAbsolute(script) ? script : join(cwd, script) };
+  return { ...app, env, cwd, script: isAbsolute(script) ? script : join(cwd, script) };
+}
+
+const ENV_BLOCK = 'env_';
+
+/**
+ * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
+ * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
+ */
+export function environmentOf(
+  app: Readonly<Record<string, unknown>>,
+  environment: string | undefined,
+): { env: Record<string, unknown>; used?: string; unused: string[] } {
+  const block = (name: string): Record<string, unknown> => {
+    const value = app[name];
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  };
+  const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
+  const used = names.find((name) => name === ENV_BLOCK + environment);
+  if (used === undefined) return { env: block('env'), unused: names };
+  return { env: { ...block('env'), ...block(used) }, used, unused: names.filter((name) => name !== used) };
 }
 
 function asEntry(config: Record<string, unknown>): Entry {

@@ -57,7 +57,7 @@ async function build(
   const env = request.envFile === undefined ? [] : [request.envFilePath];
   const start =
     found.entry === undefined && request.app.restartCommand === undefined
-      ? await firstStart(found, request, folder)
+      ? await firstStart(found, request, folder, teller)
       : undefined;
   const port = found.facts.port ?? (start && portOf(start.entry));
   if (port === undefined)
