@@ -165,7 +165,7 @@ export function probeSql(settings: DatabaseSettings): string {
   const scope =
     settings.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
   return `
-declare answers jsonb := '{}'; answer text; filled boolean; item record;
+declare answers text[] := '{}'; answer text; ended text; filled boolean; item record;
 begin
   if not exists (select from pg_roles where rolname = 'anon') then
     perform set_config('muva.probe', '{"": "no role anon"}', true);
@@ -189,21 +189,23 @@ begin
         when query_canceled then raise;
         when others then answer := sqlstate;
       end;
-      answers := answers || jsonb_build_object(item.qualified, answer);
+      -- An array grows in place; a jsonb would be copied for each table.
+      answers := answers || array[item.qualified, answer];
     end loop;
     raise exception using errcode = 'MV900';
   exception when sqlstate 'MV900' then null;
-    when query_canceled then answers := answers || '{"": "time"}';
-    when others then answers := answers || jsonb_build_object('', sqlstate);
+    when query_canceled then ended := 'time';
+    when others then ended := sqlstate;
   end;
-  perform set_config('muva.probe', answers::text, true);
+  perform set_config('muva.probe', (jsonb_object(answers)
+    || case when ended is null then '{}' else jsonb_build_object('', ended) end)::text, true);
 end`;
 }
 
 /** A DO block that counts rows, smallest tables first, until the statement timeout; leaves {"schema.table": rows} in `muva.counts`. */
 export function countsSql(settings: DatabaseSettings): string {
   return `
-declare counts jsonb := '{}'; rows bigint; item record;
+declare counts text[] := '{}'; rows bigint; item record;
 begin
   begin
     -- Better no number than one that row level security made smaller.
@@ -212,14 +214,15 @@ begin
       begin
         execute format('select count(*) from %s', item.qualified) into rows;
         raise exception using errcode = 'MV900';
-      exception when sqlstate 'MV900' then counts := counts || jsonb_build_object(item.qualified, rows);
+      exception when sqlstate 'MV900' then
+        counts := counts || array[item.qualified, rows::text];
         when query_canceled then raise;
         when others then null;
       end;
     end loop;
   exception when query_canceled then null;
   end;
-  perform set_config('muva.counts', counts::text, true);
+  perform set_config('muva.counts', (select coalesce(jsonb_object_agg(key, value::bigint), '{}') from jsonb_each_text(jsonb_object(counts)))::text, true);
 end`;
 }
 
