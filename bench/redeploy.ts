@@ -322,6 +322,9 @@ its health route every 25 ms: each request on a new connection, about 100 a seco
 ended and the other version was served. \`longest gap\`: the longest time without a good answer to the probe. ${rounds}
 ${rounds === 1 ? 'round' : 'rounds'}; each subject has a server of its own, with the same files.
 
+Next.js serves only the scripts that were there when it started. While the instances change one after the other, a
+page of the new version asks for its scripts, and an instance that still runs the old one answers 404.
+
 Deploy:
 
 ${table(

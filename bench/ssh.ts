@@ -140,10 +140,10 @@ await withServers(async (bench) => {
     }),
   ]);
   const header = ['', 'turns', ...ways.flatMap(({ title }) => [`${title}: process`, 'without its start'])];
-  const text = `To the same sshd, through a proxy that counts turns: how often the client had to wait for the server. An ed25519 key,
-a known host key; the command is \`true\`. \`process\`: from its start to
-its end; Node and the modules take much of it, once for a whole deploy. \`without its start\`: connecting, logging in
-and the commands, with loading the SSH library, which happens on the first connection. ${rounds} rounds.
+  const text = `To the same sshd, with an ed25519 key and a known host key, through a proxy that counts turns: how often the
+client had to wait for the server. The command is \`true\`. \`process\`: from its start to its end; a deploy pays for
+the start of Node and its modules once. \`without its start\`: connecting, logging in and the commands, with loading
+the SSH library. ${rounds} rounds.
 
 ${table(header, rows)}`;
   console.log(text);
