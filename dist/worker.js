@@ -2847,7 +2847,88 @@ function tryFlock(fd) {
     });
 }
 
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(30);
+;// CONCATENATED MODULE: ./compiled/src/worker/pm2-socket.js
+
+/**
+ * One question to PM2's daemon over its own socket, as PM2's command line asks it. Starting that command line takes
+ * ten times as long as the answer, and a cutover waits for several of them.
+ *
+ * PM2 speaks AMP there: a byte with the version and the number of parts, then each part as four bytes of length and
+ * the bytes themselves, of which `j:` begins JSON and `s:` a text.
+ */
+const AMP_VERSION = 1;
+/** Calls a method of the daemon without arguments; resolves to the first value of its answer. Rejects on anything unexpected. */
+function askDaemon(socketPath, method, patience) {
+    return new Promise((resolve, reject) => {
+        const socket = (0,external_node_net_.connect)(socketPath);
+        let received = Buffer.alloc(0);
+        const end = (settle) => {
+            clearTimeout(timer);
+            socket.destroy();
+            settle();
+        };
+        const fail = (why) => end(() => reject(why instanceof Error ? why : new Error(`PM2's daemon ${why}`)));
+        const timer = setTimeout(() => fail(`did not answer within ${patience} ms`), patience);
+        socket.once('connect', () => socket.write(question(method)));
+        socket.on('data', (chunk) => {
+            received = Buffer.concat([received, chunk]);
+            try {
+                const parts = partsOf(received);
+                if (parts)
+                    end(() => resolve(answerOf(parts)));
+            }
+            catch (error) {
+                fail(error instanceof Error ? error : 'answered something else');
+            }
+        });
+        socket.once('error', fail);
+        socket.once('close', () => fail('closed the connection'));
+    });
+}
+/** The second part is the number that the answer carries again. */
+function question(method) {
+    const parts = [`j:${JSON.stringify({ type: 'call', method, args: [{}] })}`, 's:1'].map((text) => {
+        const body = Buffer.from(text);
+        const length = Buffer.alloc(4);
+        length.writeUInt32BE(body.length);
+        return Buffer.concat([length, body]);
+    });
+    return Buffer.concat([Buffer.from([(AMP_VERSION << 4) | parts.length]), ...parts]);
+}
+/** The parts of a message; undefined while some of it is still to come. */
+function partsOf(bytes) {
+    if (bytes.length === 0)
+        return undefined;
+    if (bytes[0] >> 4 !== AMP_VERSION)
+        throw new Error("PM2's daemon speaks another protocol");
+    const parts = [];
+    let at = 1;
+    for (let count = bytes[0] & 0x0f; count > 0; count--) {
+        if (bytes.length < at + 4)
+            return undefined;
+        const length = bytes.readUInt32BE(at);
+        if (bytes.length < at + 4 + length)
+            return undefined;
+        parts.push(bytes.subarray(at + 4, at + 4 + length));
+        at += 4 + length;
+    }
+    return parts;
+}
+function answerOf(parts) {
+    const text = parts[0]?.toString('utf8') ?? '';
+    if (!text.startsWith('j:'))
+        throw new Error("PM2's daemon answered no JSON");
+    const answer = JSON.parse(text.slice(2));
+    if (!Array.isArray(answer.args))
+        throw new Error(`PM2's daemon refused: ${String(answer.error)}`);
+    // A method hands over an error or null first, then what was asked for.
+    return answer.args[answer.args.length - 1];
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/pm2.js
+
 
 
 
@@ -2864,9 +2945,14 @@ const RELOAD_LOCK = 35_000;
 const SHORTEST_LIMIT = 120_000;
 const LISTEN_TIMEOUT = 3_000;
 const KILL_TIMEOUT = 1_600;
+/** Milliseconds in which the daemon answers over its socket, on a busy server too. */
+const DAEMON_PATIENCE = 3_000;
 /** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
 function entryIn(list, name) {
-    const mine = parseList(list).filter((item) => item.name === name);
+    return entryAmong(parseList(list), name);
+}
+function entryAmong(listed, name) {
+    const mine = listed.filter((item) => item.name === name);
     const first = mine[0];
     if (!first)
         return undefined;
@@ -2897,6 +2983,9 @@ function entryIn(list, name) {
         })),
     };
 }
+function isListed(item) {
+    return typeof item === 'object' && item !== null && 'pm2_env' in item;
+}
 /** PM2 prints notices before the list (a new daemon, a version mismatch): the list is the line that is JSON. */
 function parseList(output) {
     for (const line of output.split('\n').reverse()) {
@@ -2905,7 +2994,7 @@ function parseList(output) {
         try {
             const value = JSON.parse(line);
             if (Array.isArray(value))
-                return value.filter((item) => typeof item === 'object' && item !== null && 'pm2_env' in item);
+                return value.filter(isListed);
         }
         catch {
             // A notice such as "[PM2] Spawning PM2 daemon".
@@ -2935,8 +3024,13 @@ function applicationEnvironment(value) {
  * looks at once would start two daemons, of which one client then waits for ever.
  */
 async function findEntry(tools, name) {
-    if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock')))
+    const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
+    if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)(socket))
         return undefined;
+    // A version of PM2 that answers differently is asked through its own command line.
+    const answer = await askDaemon(socket, 'getMonitorData', DAEMON_PATIENCE).catch(() => undefined);
+    if (Array.isArray(answer) && answer.every(isListed))
+        return entryAmong(answer, name);
     const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
     if (code !== 0)
         throw new Failure({
@@ -3994,8 +4088,8 @@ function foreignListener(tools, port, instances) {
     const own = new Set(instances.map(({ pid }) => pid));
     const daemon = daemonPid(tools);
     // In cluster mode PM2's daemon itself holds the socket.
-    const foreign = listenersOn(port).filter((pid) => pid !== daemon && !descendsFrom(pid, own));
     const listeners = listenersOn(port);
+    const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
     if (foreign.length === 0 || foreign.length < listeners.length)
         return undefined;
     return new Failure({
@@ -4092,7 +4186,7 @@ async function revive(plan, live, before, { tools, state, app, run, health, port
     catch (error) {
         const [problem] = problemsOf(error);
         teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
-        writeJournal(state, run, { event: 'broken', ...live, detail: problem.message });
+        writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem.message) });
     }
     writeState(state, { ...readState(state), live });
 }
@@ -4127,11 +4221,15 @@ async function begin({ request, env, teller, signal }) {
             ...textSecrets(request.envFile ?? ''),
             ...(request.fetchToken === undefined ? [] : [request.fetchToken]),
         ]);
-    const found = await survey(request.app, env);
-    teller.hide(hostSecrets(found));
+    const look = async () => {
+        const seen = await survey(request.app, env);
+        teller.hide(hostSecrets(seen));
+        return seen;
+    };
+    const found = await look();
     const { run, health, lockWait } = request;
     const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
-    return repaired ? survey(request.app, env) : found;
+    return repaired ? look() : found;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover-plan.js
@@ -4500,7 +4598,7 @@ async function putBack(found, context, failed) {
             event: 'put-back',
             ...(plan.from ?? plan.to),
             from: plan.to,
-            detail: problems[0]?.message ?? '',
+            detail: teller.clean(problems[0]?.message ?? ''),
         });
         if (plan.from)
             writeState(state, { ...readState(state), live: plan.from });
@@ -4512,7 +4610,7 @@ async function putBack(found, context, failed) {
         writeJournal(state, request.run, {
             event: 'broken',
             ...(plan.from ?? plan.to),
-            detail: problemsOf(error)[0].message,
+            detail: teller.clean(problemsOf(error)[0].message),
         });
     }
     result.rollbackMs = Math.round(performance.now() - started);
@@ -4579,9 +4677,9 @@ function unwrapped(command, scripts) {
     return (script === undefined ? undefined : scripts?.[script]) ?? command;
 }
 /** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
-async function firstStart(found, request, stage) {
+async function firstStart(found, request, stage, teller) {
     const cwd = currentLink(request.app.appPath);
-    const config = request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd) : undefined;
+    const config = request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd, teller) : undefined;
     if (config)
         return { config, entry: asEntry(config) };
     const { packageJson } = readProject(stage);
@@ -4606,7 +4704,7 @@ async function firstStart(found, request, stage) {
     return { config: made, entry: asEntry(made) };
 }
 /** The application in the repository's ecosystem file, made to run in the live folder whatever the file says. */
-async function ecosystemEntry(found, request, stage, cwd) {
+async function ecosystemEntry(found, request, stage, cwd, teller) {
     const file = ECOSYSTEM_FILES.find((name) => readText((0,external_node_path_namespaceObject.join)(stage, name)) !== undefined);
     if (file === undefined)
         return undefined;
@@ -4620,8 +4718,33 @@ async function ecosystemEntry(found, request, stage, cwd) {
             message: `${file} has no application named "${request.app.appName}".`,
             next: 'Correct app-name or the ecosystem file, or give start-command.',
         });
+    const { environment } = request.app;
+    const { env, used, unused } = first_start_environmentOf(app, environment);
+    if (used !== undefined)
+        teller.progress(`${file}: ${used} is laid over env, as environment says`);
+    else if (unused.length > 0)
+        teller.warn({
+            message: `${file} has ${unused.join(', ')} for "${request.app.appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
+            next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
+        });
     const script = String(app.script ?? '');
-    return { ...app, cwd, script: (0,external_node_path_namespaceObject.isAbsolute)(script) ? script : (0,external_node_path_namespaceObject.join)(cwd, script) };
+    return { ...app, env, cwd, script: (0,external_node_path_namespaceObject.isAbsolute)(script) ? script : (0,external_node_path_namespaceObject.join)(cwd, script) };
+}
+const ENV_BLOCK = 'env_';
+/**
+ * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
+ * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
+ */
+function first_start_environmentOf(app, environment) {
+    const block = (name) => {
+        const value = app[name];
+        return typeof value === 'object' && value !== null ? { ...value } : {};
+    };
+    const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
+    const used = names.find((name) => name === ENV_BLOCK + environment);
+    if (used === undefined)
+        return { env: block('env'), unused: names };
+    return { env: { ...block('env'), ...block(used) }, used, unused: names.filter((name) => name !== used) };
 }
 function asEntry(config) {
     const words = (value) => Array.isArray(value)
@@ -4687,10 +4810,7 @@ function pruneRuns(state, run) {
         (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
 }
 
-// EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __nccwpck_require__(30);
 ;// CONCATENATED MODULE: ./compiled/src/worker/rehearse.js
-
 
 
 
@@ -4731,18 +4851,25 @@ function sparePort() {
         });
     });
 }
+/** Characters of its output that are kept for a message, and milliseconds that its last words may take. */
+const rehearse_TAIL = 8_192;
+const LAST_WORDS = 300;
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
 async function rehearse(options) {
     const { command, port, sha, health, signal } = options;
-    const fd = (0,external_node_fs_namespaceObject.openSync)(options.log, 'a', 0o600);
-    const before = (0,external_node_fs_namespaceObject.readFileSync)(options.log).length;
-    const said = () => lastLines((0,external_node_fs_namespaceObject.readFileSync)(options.log).subarray(before).toString('utf8'), 12);
+    let tail = '';
+    const said = () => lastLines(tail, 12);
     const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
         cwd: command.cwd,
         env: { ...options.tools.env, ...command.env },
-        stdio: ['ignore', fd, fd],
+        stdio: ['ignore', 'pipe', 'pipe'],
         detached: true,
     });
+    for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (text) => {
+            tail = (tail + text).slice(-rehearse_TAIL);
+            options.log(text);
+        });
     const stopAsking = new AbortController();
     const listening = listensAfter(port, stopAsking.signal);
     const cancel = () => stopAsking.abort();
@@ -4755,7 +4882,10 @@ async function rehearse(options) {
             resolve();
         };
         child.once('error', (error) => note(`could not be started: ${error.message}`));
-        child.once('exit', (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
+        const end = (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`);
+        // What it said last comes before 'close'; a program that it left behind may hold the pipes open for ever.
+        child.once('close', end);
+        child.once('exit', (code, by) => setTimeout(end, LAST_WORDS, code, by));
     });
     try {
         const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
@@ -4778,6 +4908,8 @@ async function rehearse(options) {
             await endGroup(child.pid, 3_000, 'SIGINT');
             await exited;
         }
+        child.stdout.destroy();
+        child.stderr.destroy();
     }
 }
 /** Milliseconds between two looks whether the port is open. */
@@ -4988,7 +5120,7 @@ async function build(found, repository, context, { release, folder }) {
     const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
     const env = request.envFile === undefined ? [] : [request.envFilePath];
     const start = found.entry === undefined && request.app.restartCommand === undefined
-        ? await firstStart(found, request, folder)
+        ? await firstStart(found, request, folder, teller)
         : undefined;
     const port = found.facts.port ?? (start && portOf(start.entry));
     if (port === undefined)
@@ -5038,7 +5170,7 @@ async function refuseCollisions(found, repository, sha) {
     });
 }
 /** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
-async function rehearseStage(found, stage, { request, teller, folder, signal }, result) {
+async function rehearseStage(found, stage, { request, teller, signal }, result) {
     const notRehearsed = (why) => {
         result.rehearsed = false;
         result.notRehearsedWhy = why;
@@ -5067,7 +5199,7 @@ async function rehearseStage(found, stage, { request, teller, folder, signal }, 
         port,
         sha: request.sha,
         health: request.health,
-        log: folder.log,
+        log: teller.logged(),
         signal,
     }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
     result.rehearsed = true;
@@ -5117,6 +5249,8 @@ function openTeller(folder) {
             const tell = boundedOutput(write, source, (text) => (0,external_node_fs_namespaceObject.writeSync)(log, text));
             return teller_wholeLines((text) => tell(clean(text)), unfinished);
         },
+        logged: () => teller_wholeLines((text) => (0,external_node_fs_namespaceObject.writeSync)(log, clean(text)), unfinished),
+        clean: (text) => clean(text),
         hide(secrets) {
             for (const secret of secrets)
                 hidden.add(secret);
@@ -5503,7 +5637,8 @@ async function goBack(found, to, context) {
         };
     }
     catch (error) {
-        writeJournal(state, request.run, { event: 'broken', ...to, detail: problemsOf(error)[0].message });
+        const detail = teller.clean(problemsOf(error)[0].message);
+        writeJournal(state, request.run, { event: 'broken', ...to, detail });
         return {
             outcome: 'broken',
             problems: [...problemsOf(error), handWork(plan, restartWords(app))],

@@ -7508,7 +7508,6 @@ function localSettings({ lockTimeout, statementTimeout }) {
 /** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
 function opening(context) {
     const { run, environment, recorded, baseline } = context;
-    const expected = literal(historyHash(recorded));
     const newest = recorded[recorded.length - 1];
     return `set transaction isolation level read committed, read write;
 ${localSettings(context.rules)}
@@ -7521,7 +7520,7 @@ do ${dollarQuote(`begin
     raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
   end if;
   lock table ${HISTORY_TABLE} in share row exclusive mode;
-  if ${HISTORY_HASH_SQL} <> ${expected} then
+  if not (${historyIs(recorded)}) then
     raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
   end if;
   ${runRow(run, environment, newest)}
@@ -7557,16 +7556,21 @@ const CHECK_DEFERRED = `
     exception when sqlstate 'MV000' then null;
     end;
   end if;`;
+/**
+ * What any change to the set of recorded versions changes too. It costs a tenth of the hash in the guard, which counts
+ * when it is computed before and after each of a thousand files; it is compared within one file's unit only.
+ */
+const HISTORY_TRACE = `(select (pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtext(version)))::text from ${HISTORY_TABLE})`;
 /** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
-function fileUnit(file, index, recorded, context, padding = 0) {
+function fileUnit(file, index, context, padding = 0) {
     const { source, statements } = file.shape;
-    let body = `declare started timestamptz := clock_timestamp(); begin\n${'\n'.repeat(padding)}`;
+    let body = `declare started timestamptz := clock_timestamp(); muva_trace text := ${HISTORY_TRACE}; begin\n${'\n'.repeat(padding)}`;
     body += `raise info '${context.marker} start ${index}';\n`;
     body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
     const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
     const { text, lines } = statementLines(source, pieces, 4 + padding);
     body += text;
-    body += `${finishFile(file, index, recorded, context)}
+    body += `${finishFile(file, index, `${HISTORY_TRACE} = muva_trace`, context)}
   raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
 end`;
     return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
@@ -7584,23 +7588,28 @@ function statementLines(source, pieces, firstLine) {
     }
     return { text, lines };
 }
-/** What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables. */
-function finishFile(file, index, recorded, context) {
+/**
+ * What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables.
+ * `untouched`: an SQL condition.
+ */
+function finishFile(file, index, untouched, context) {
     const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
     return `${leaveNothing(context.role)}${CHECK_DEFERRED}
   if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
-  if ${HISTORY_HASH_SQL} <> ${literal(historyHash(recorded))} then ${tampered} end if;
+  if not (${untouched}) then ${tampered} end if;
   ${historyRow(file)}
   ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
 }
+/** The condition that exactly these versions are recorded, which holds across messages. */
+function historyIs(versions) {
+    return `${HISTORY_HASH_SQL} = ${literal(historyHash(versions))}`;
+}
 /** A batch in one message: all of it is committed together, or nothing. */
 function batchMessage(files, context) {
-    const recorded = [...context.recorded, ...context.baseline.map((file) => file.version)];
     let lines = 0;
     const units = files.map((file, index) => {
-        const unit = fileUnit(file, index, recorded, context, context.distinctLines ? lines : 0);
+        const unit = fileUnit(file, index, context, context.distinctLines ? lines : 0);
         lines += file.source.split('\n').length + 100;
-        recorded.push(file.version);
         return unit;
     });
     const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
@@ -7888,7 +7897,7 @@ function fileMessage(file, marker) {
 function closing(file, context) {
     const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
     return `${STILL_INSIDE}${localSettings(context.rules)}
-do ${dollarQuote(`begin ${finishFile(file, 0, recorded, context)} end`)};
+do ${dollarQuote(`begin ${finishFile(file, 0, historyIs(recorded), context)} end`)};
 ${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
 commit`;
 }
@@ -8342,7 +8351,7 @@ const sequences = `
 function probeSql(settings) {
     const scope = settings.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
     return `
-declare answers jsonb := '{}'; answer text; filled boolean; item record;
+declare answers text[] := '{}'; answer text; ended text; filled boolean; item record;
 begin
   if not exists (select from pg_roles where rolname = 'anon') then
     perform set_config('muva.probe', '{"": "no role anon"}', true);
@@ -8366,20 +8375,22 @@ begin
         when query_canceled then raise;
         when others then answer := sqlstate;
       end;
-      answers := answers || jsonb_build_object(item.qualified, answer);
+      -- An array grows in place; a jsonb would be copied for each table.
+      answers := answers || array[item.qualified, answer];
     end loop;
     raise exception using errcode = 'MV900';
   exception when sqlstate 'MV900' then null;
-    when query_canceled then answers := answers || '{"": "time"}';
-    when others then answers := answers || jsonb_build_object('', sqlstate);
+    when query_canceled then ended := 'time';
+    when others then ended := sqlstate;
   end;
-  perform set_config('muva.probe', answers::text, true);
+  perform set_config('muva.probe', (jsonb_object(answers)
+    || case when ended is null then '{}' else jsonb_build_object('', ended) end)::text, true);
 end`;
 }
 /** A DO block that counts rows, smallest tables first, until the statement timeout; leaves {"schema.table": rows} in `muva.counts`. */
 function countsSql(settings) {
     return `
-declare counts jsonb := '{}'; rows bigint; item record;
+declare counts text[] := '{}'; rows bigint; item record;
 begin
   begin
     -- Better no number than one that row level security made smaller.
@@ -8388,14 +8399,15 @@ begin
       begin
         execute format('select count(*) from %s', item.qualified) into rows;
         raise exception using errcode = 'MV900';
-      exception when sqlstate 'MV900' then counts := counts || jsonb_build_object(item.qualified, rows);
+      exception when sqlstate 'MV900' then
+        counts := counts || array[item.qualified, rows::text];
         when query_canceled then raise;
         when others then null;
       end;
     end loop;
   exception when query_canceled then null;
   end;
-  perform set_config('muva.counts', counts::text, true);
+  perform set_config('muva.counts', (select coalesce(jsonb_object_agg(key, value::bigint), '{}') from jsonb_each_text(jsonb_object(counts)))::text, true);
 end`;
 }
 /** A DO block that leaves the recorded versions as a JSON array in `muva.history`; empty where there is no history. */
@@ -8936,7 +8948,7 @@ function recordPart(run, index) {
 }
 function recordAll({ file, context }) {
     const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
-    return `${finishFile(file, 0, recorded, { ...context, marker: '' })}
+    return `${finishFile(file, 0, historyIs(recorded), { ...context, marker: '' })}
   delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`;
 }
 /** All parts stand: the file goes into the history, in one transaction with the verification. */

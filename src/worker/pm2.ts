@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { readJson, readText } from './files.js';
+import { askDaemon } from './pm2-socket.js';
 import { allProcesses, commandOf, environmentOf, isAlive } from './proc.js';
 import { explainEnd, lastLines } from './program.js';
 import { call, type Toolbox } from './toolbox.js';
@@ -44,10 +45,16 @@ const RELOAD_LOCK = 35_000;
 const SHORTEST_LIMIT = 120_000;
 export const LISTEN_TIMEOUT = 3_000;
 const KILL_TIMEOUT = 1_600;
+/** Milliseconds in which the daemon answers over its socket, on a busy server too. */
+const DAEMON_PATIENCE = 3_000;
 
 /** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
 export function entryIn(list: string, name: string): Entry | undefined {
-  const mine = parseList(list).filter((item) => item.name === name);
+  return entryAmong(parseList(list), name);
+}
+
+function entryAmong(listed: readonly Listed[], name: string): Entry | undefined {
+  const mine = listed.filter((item) => item.name === name);
   const first = mine[0];
   if (!first) return undefined;
   const env = first.pm2_env;
@@ -86,16 +93,17 @@ interface Listed {
   pm2_env: Record<string, unknown>;
 }
 
+function isListed(item: unknown): item is Listed {
+  return typeof item === 'object' && item !== null && 'pm2_env' in item;
+}
+
 /** PM2 prints notices before the list (a new daemon, a version mismatch): the list is the line that is JSON. */
 function parseList(output: string): Listed[] {
   for (const line of output.split('\n').reverse()) {
     if (!line.startsWith('[')) continue;
     try {
       const value: unknown = JSON.parse(line);
-      if (Array.isArray(value))
-        return value.filter(
-          (item): item is Listed => typeof item === 'object' && item !== null && 'pm2_env' in item,
-        );
+      if (Array.isArray(value)) return value.filter(isListed);
     } catch {
       // A notice such as "[PM2] Spawning PM2 daemon".
     }
@@ -128,7 +136,11 @@ function applicationEnvironment(value: unknown): Record<string, string> {
  * looks at once would start two daemons, of which one client then waits for ever.
  */
 export async function findEntry(tools: Toolbox, name: string): Promise<Entry | undefined> {
-  if (daemonPid(tools) === undefined && !existsSync(join(pm2Home(tools), 'rpc.sock'))) return undefined;
+  const socket = join(pm2Home(tools), 'rpc.sock');
+  if (daemonPid(tools) === undefined && !existsSync(socket)) return undefined;
+  // A version of PM2 that answers differently is asked through its own command line.
+  const answer = await askDaemon(socket, 'getMonitorData', DAEMON_PATIENCE).catch(() => undefined);
+  if (Array.isArray(answer) && answer.every(isListed)) return entryAmong(answer, name);
   const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
   if (code !== 0)
     throw new Failure({

@@ -122,8 +122,8 @@ function foreignListener(tools: Toolbox, port: number, instances: readonly Insta
   const own = new Set(instances.map(({ pid }) => pid));
   const daemon = daemonPid(tools);
   // In cluster mode PM2's daemon itself holds the socket.
-  const foreign = listenersOn(port).filter((pid) => pid !== daemon && !descendsFrom(pid, own));
   const listeners = listenersOn(port);
+  const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
   if (foreign.length === 0 || foreign.length < listeners.length) return undefined;
   return new Failure({
     message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]!) ?? '?').slice(0, 120)}), not by the application.`,
