@@ -2123,11 +2123,13 @@ function run(words, options) {
             ? undefined
             : setTimeout(() => stop(new Failure({ message: `${file} did not end in ${options.timeout} ms` })), options.timeout);
         let settled = false;
+        let grace;
         const settle = (code, signal) => {
             if (settled)
                 return;
             settled = true;
             clearTimeout(timer);
+            clearTimeout(grace);
             options.signal?.removeEventListener('abort', onAbort);
             child.stdout.destroy();
             child.stderr.destroy();
@@ -2142,7 +2144,10 @@ function run(words, options) {
         });
         child.once('close', settle);
         // A daemon that the program left behind (PM2's) may hold the pipes open: do not wait for it.
-        child.once('exit', (code, signal) => setTimeout(() => settle(code, signal), 300));
+        child.once('exit', (code, signal) => {
+            if (!settled)
+                grace = setTimeout(() => settle(code, signal), 300);
+        });
     });
 }
 /** Runs a program whose failure is unexpected; resolves to its stdout. */
@@ -4885,7 +4890,7 @@ async function rehearse(options) {
         const end = (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`);
         // What it said last comes before 'close'; a program that it left behind may hold the pipes open for ever.
         child.once('close', end);
-        child.once('exit', (code, by) => setTimeout(end, LAST_WORDS, code, by));
+        child.once('exit', (code, by) => setTimeout(end, LAST_WORDS, code, by).unref());
     });
     try {
         const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });

@@ -65,10 +65,12 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
             options.timeout,
           );
     let settled = false;
+    let grace: NodeJS.Timeout | undefined;
     const settle = (code: number | null, signal: NodeJS.Signals | null): void => {
       if (settled) return;
       settled = true;
       clearTimeout(timer);
+      clearTimeout(grace);
       options.signal?.removeEventListener('abort', onAbort);
       child.stdout.destroy();
       child.stderr.destroy();
@@ -81,7 +83,9 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
     });
     child.once('close', settle);
     // A daemon that the program left behind (PM2's) may hold the pipes open: do not wait for it.
-    child.once('exit', (code, signal) => setTimeout(() => settle(code, signal), 300));
+    child.once('exit', (code, signal) => {
+      if (!settled) grace = setTimeout(() => settle(code, signal), 300);
+    });
   });
 }
 

@@ -105,7 +105,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
       note(by === null ? `ended with ${code}` : `was ended by ${by}`);
     // What it said last comes before 'close'; a program that it left behind may hold the pipes open for ever.
     child.once('close', end);
-    child.once('exit', (code, by) => setTimeout(end, LAST_WORDS, code, by));
+    child.once('exit', (code, by) => setTimeout(end, LAST_WORDS, code, by).unref());
   });
   try {
     const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
