@@ -2852,6 +2852,8 @@ function tryFlock(fd) {
     });
 }
 
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = require("node:util");
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(30);
 ;// CONCATENATED MODULE: ./compiled/src/worker/pm2-socket.js
@@ -2933,6 +2935,7 @@ function answerOf(parts) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/pm2.js
+
 
 
 
@@ -3048,10 +3051,12 @@ async function findEntry(tools, name) {
 function pm2Home(tools) {
     return tools.env.PM2_HOME ?? (0,external_node_path_namespaceObject.join)(tools.home, '.pm2');
 }
-/** True where the application is among what `pm2 save` wrote last. The file also holds every environment value. */
-function isSaved(tools, name) {
+/** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
+function savedEntry(tools, name) {
     const saved = readJson((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'dump.pm2'));
-    return Array.isArray(saved) && saved.some((item) => item.name === name);
+    if (!Array.isArray(saved))
+        return undefined;
+    return entryAmong(saved.map((item) => ({ name: item?.name, pm2_env: item ?? {} })), name);
 }
 /** The id of this user's PM2 daemon, as PM2 wrote it. */
 function daemonPid(tools) {
@@ -3101,11 +3106,21 @@ function reloadLimit({ instances, listenTimeout, killTimeout }, longer) {
     const each = (longer ?? listenTimeout ?? LISTEN_TIMEOUT) + (killTimeout ?? KILL_TIMEOUT);
     return Math.max(SHORTEST_LIMIT, 2 * instances.length * each);
 }
-/** Lets PM2 start the application after the next reboot as it runs now. Called only after verification. */
-async function save(tools) {
+/**
+ * Lets PM2 start the application after the next reboot as it runs now. Called only after verification. PM2 saves all
+ * applications of the user at once, so where this one is saved as it runs, the others are left alone.
+ */
+async function save(tools, name) {
+    const [saved, running] = [savedEntry(tools, name), await findEntry(tools, name)];
+    if (saved && running && (0,external_node_util_namespaceObject.isDeepStrictEqual)(lasting(saved), lasting(running)))
+        return;
     const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
     if (ended.code !== 0)
         throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
+}
+/** What of an entry is the same before and after a reboot. */
+function lasting(entry) {
+    return { ...entry, instances: entry.instances.length };
 }
 /** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
 function portOf(entry) {
@@ -3316,7 +3331,7 @@ function noteMissingEntry(facts, app, tools) {
             facts.port = app.healthPort;
         return;
     }
-    if (isSaved(tools, app.appName)) {
+    if (savedEntry(tools, app.appName)) {
         facts.refusals.push({
             message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
             next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
@@ -3580,8 +3595,6 @@ async function judgeCommit({ facts, checkout, history }, request) {
     });
 }
 
-;// CONCATENATED MODULE: external "node:util"
-const external_node_util_namespaceObject = require("node:util");
 ;// CONCATENATED MODULE: ./compiled/src/base/secret.js
 
 /**
@@ -4181,7 +4194,7 @@ async function revive(plan, live, before, { tools, state, app, run, health, port
                 before,
             });
         if (appName !== undefined)
-            await save(tools);
+            await save(tools, appName);
         writeJournal(state, run, {
             event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
             ...live,
@@ -4558,7 +4571,7 @@ async function settle(found, { request, teller }, plan, health, probe) {
     dropPlan(state);
     if (request.app.restartCommand === undefined) {
         try {
-            await save(tools);
+            await save(tools, request.app.appName);
         }
         catch (error) {
             teller.warn({
@@ -5653,7 +5666,7 @@ async function goBack(found, to, context) {
 }
 async function saveOrWarn(found, teller) {
     try {
-        await save(found.tools);
+        await save(found.tools, found.app.appName);
     }
     catch (error) {
         teller.warn({ message: problemsOf(error)[0].message, next: 'Run "pm2 save" on the server.' });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
@@ -41,8 +41,11 @@ describe('an existing checkout, cluster mode, 100 requests a second', () => {
   test('is deployed and rolled back with 0 failed requests', async () => {
     const second = origin.commit(appVersion('v2'));
     const load = vps.load(100);
+    const saved = join(vps.home, '.pm2/dump.pm2');
+    const savedAt = statSync(saved).mtimeMs;
     const request = deployRequest(vps, second);
     const { result, steps } = await runWorker(vps, request);
+    assert.equal(statSync(saved).mtimeMs, savedAt, 'what was saved still holds, so it was not saved again');
     assert.equal(result.outcome, 'deployed', JSON.stringify({ result, steps }, null, 1));
     assert.equal(result.previousSha, first);
     assert.equal(result.rehearsed, true);
@@ -50,7 +53,9 @@ describe('an existing checkout, cluster mode, 100 requests a second', () => {
     assert.deepEqual([served?.version, served?.commit, served?.greeting], ['v2', second, 'hello']);
     assert.equal(readFileSync(join(vps.appPath, 'REVISION'), 'utf8').trim(), second);
     assert.ok(existsSync(join(vps.appPath, 'dist/static/app-v1.js')), 'old chunks are kept');
+    rmSync(saved);
     const back = await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
+    assert.match(readFileSync(saved, 'utf8'), /"name":\s*"app"/);
     assert.equal(back.result.outcome, 'rolled-back', JSON.stringify(back, null, 1));
     const { requests, failed, failures, versions } = await load.stop();
     assert.deepEqual([failed, failures], [0, []], `of ${requests}`);

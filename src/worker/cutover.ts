@@ -109,7 +109,7 @@ async function settle(
   dropPlan(state);
   if (request.app.restartCommand === undefined) {
     try {
-      await save(tools);
+      await save(tools, request.app.appName);
     } catch (error) {
       teller.warn({
         message: problemsOf(error)[0]!.message,

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { readJson, readText } from './files.js';
@@ -155,10 +156,14 @@ export function pm2Home(tools: Toolbox): string {
   return tools.env.PM2_HOME ?? join(tools.home, '.pm2');
 }
 
-/** True where the application is among what `pm2 save` wrote last. The file also holds every environment value. */
-export function isSaved(tools: Toolbox, name: string): boolean {
-  const saved = readJson<{ name?: unknown }[]>(join(pm2Home(tools), 'dump.pm2'));
-  return Array.isArray(saved) && saved.some((item) => item.name === name);
+/** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
+export function savedEntry(tools: Toolbox, name: string): Entry | undefined {
+  const saved = readJson<unknown>(join(pm2Home(tools), 'dump.pm2'));
+  if (!Array.isArray(saved)) return undefined;
+  return entryAmong(
+    saved.map((item) => ({ name: item?.name, pm2_env: item ?? {} })),
+    name,
+  );
 }
 
 /** The id of this user's PM2 daemon, as PM2 wrote it. */
@@ -220,10 +225,20 @@ export function reloadLimit(
   return Math.max(SHORTEST_LIMIT, 2 * instances.length * each);
 }
 
-/** Lets PM2 start the application after the next reboot as it runs now. Called only after verification. */
-export async function save(tools: Toolbox): Promise<void> {
+/**
+ * Lets PM2 start the application after the next reboot as it runs now. Called only after verification. PM2 saves all
+ * applications of the user at once, so where this one is saved as it runs, the others are left alone.
+ */
+export async function save(tools: Toolbox, name: string): Promise<void> {
+  const [saved, running] = [savedEntry(tools, name), await findEntry(tools, name)];
+  if (saved && running && isDeepStrictEqual(lasting(saved), lasting(running))) return;
   const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
   if (ended.code !== 0) throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
+}
+
+/** What of an entry is the same before and after a reboot. */
+function lasting(entry: Entry): unknown {
+  return { ...entry, instances: entry.instances.length };
 }
 
 /** The port of an entry: PORT in its environment, or -p / --port in its arguments. */

@@ -111,7 +111,7 @@ async function revive(
         expectVersion: false,
         before,
       });
-    if (appName !== undefined) await save(tools);
+    if (appName !== undefined) await save(tools, appName);
     writeJournal(state, run, {
       event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
       ...live,

@@ -130,7 +130,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
 
 async function saveOrWarn(found: Survey, teller: Teller): Promise<void> {
   try {
-    await save(found.tools);
+    await save(found.tools, found.app.appName);
   } catch (error) {
     teller.warn({ message: problemsOf(error)[0]!.message, next: 'Run "pm2 save" on the server.' });
   }

@@ -1,7 +1,7 @@
 import { problemsOf } from '../base/report.js';
 import { entryRefusals, entryTraps } from './entry-traps.js';
 import type { Strategy } from './layout.js';
-import { type Entry, findEntry, isSaved, otherDaemons, portOf } from './pm2.js';
+import { type Entry, findEntry, otherDaemons, portOf, savedEntry } from './pm2.js';
 import type { AppRequest, HostFacts } from './protocol.js';
 import type { Toolbox } from './toolbox.js';
 
@@ -70,7 +70,7 @@ function noteMissingEntry(facts: HostFacts, app: AppRequest, tools: Toolbox): vo
     else facts.port = app.healthPort;
     return;
   }
-  if (isSaved(tools, app.appName)) {
+  if (savedEntry(tools, app.appName)) {
     facts.refusals.push({
       message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
       next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
