@@ -6,37 +6,17 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runBundle } from '../__tests__/servers/doors.js';
-import { installNext, nextFiles, nextVersion } from '../__tests__/servers/next-app.js';
+import { installNext, nextVersion } from '../__tests__/servers/next-app.js';
 import { type Origin, startOrigin } from '../__tests__/servers/origin.js';
 import { kill, until } from '../__tests__/servers/pm2.js';
 import { type Sshd, startSshd } from '../__tests__/servers/sshd.js';
 import { startVps, type Vps } from '../__tests__/servers/vps.js';
-import {
-  type Bench,
-  ended,
-  interleaved,
-  median,
-  milliseconds,
-  spread,
-  table,
-  withServers,
-  writeSection,
-} from './measure.js';
+import { type Bench, ended, interleaved, milliseconds, withServers, writeSection } from './measure.js';
+import { shopFiles } from './next-shop.js';
+import { type Measured, OLD, OURS, PAIR, type Parts, type Round, sectionOf } from './redeploy-section.js';
 import { type Watched, watch } from './watch.js';
 
-const rounds = Number(process.argv[2] ?? 2);
-const INSTANCES = 2;
-
-/** Milliseconds of each part, by its name. */
-type Parts = Record<string, number>;
-
-interface Measured extends Watched {
-  /** Until the command had ended and the version that it should bring was served. */
-  total: number;
-  parts: Parts;
-  /** The version that was served at the end. */
-  version: string | undefined;
-}
+const rounds = Number(process.argv[2] ?? 1);
 
 interface Subject {
   name: string;
@@ -51,7 +31,12 @@ interface Server {
 }
 
 /** A server whose application was built once, elsewhere: all start from the same files. */
-async function openServer(bench: Bench, nursery: Vps, live: 'checkout' | 'release'): Promise<Server> {
+async function openServer(
+  bench: Bench,
+  nursery: Vps,
+  live: 'checkout' | 'release',
+  instances = 1,
+): Promise<Server> {
   const vps = await openVps(bench, nursery);
   const { appPath, appName, port } = vps;
   const cwd = live === 'checkout' ? appPath : join(appPath, 'current');
@@ -65,7 +50,7 @@ async function openServer(bench: Bench, nursery: Vps, live: 'checkout' | 'releas
     args: ['start', '-p', String(port)],
     cwd,
     exec_mode: 'cluster',
-    instances: INSTANCES,
+    instances,
     kill_timeout: 10_000,
     listen_timeout: 30_000,
   };
@@ -93,7 +78,7 @@ async function must(vps: Vps, command: string): Promise<void> {
 }
 
 /** This action, as GitHub's runner starts it. */
-function action(server: Server, folder: string, signal: AbortSignal): Subject {
+function action(name: string, server: Server, folder: string, signal: AbortSignal): Subject {
   const { vps, sshd } = server;
   const run = async (id: number, inputs: Record<string, string>): Promise<Parts> => {
     const result = await runBundle({
@@ -121,7 +106,7 @@ function action(server: Server, folder: string, signal: AbortSignal): Subject {
     return Object.fromEntries(steps.map((step) => [step.name, step['duration-ms']]));
   };
   return {
-    name: 'this action',
+    name,
     server,
     deploy: (sha, id) => run(id, { mode: 'redeploy', ref: sha }),
     rollback: (id) => run(id, { mode: 'rollback' }),
@@ -140,9 +125,11 @@ async function overSsh(
   writeFileSync(key, privateKey, { mode: 0o600 });
   writeFileSync(known, knownHosts);
   const timedParts = parts.map(
-    ([name, command]) => `${command}; now=$(date +%s%3N); echo "@ ${name} $((now - since))"; since=$now`,
+    ([name, command]) =>
+      `${command} || exit 1; now=$(date +%s%3N); marks="$marks ${name} $((now - since))"; since=$now`,
   );
-  const script = ['set -e', 'since=$(date +%s%3N)', ...timedParts].join('\n');
+  // All marks in the last line: of what a build prints, only the end is kept.
+  const script = ['marks=', 'since=$(date +%s%3N)', ...timedParts, 'echo "@$marks"'].join('\n');
   const { code, text } = await ended({
     program: 'ssh',
     args: [
@@ -162,13 +149,26 @@ async function overSsh(
     signal,
   });
   if (code !== 0) throw new Error(`the script ended with ${code}:\n${text}`);
-  const marks = text.split('\n').filter((line) => line.startsWith('@ '));
-  return Object.fromEntries(marks.map((line) => [line.split(' ')[1]!, Number(line.split(' ')[2])]));
+  return partsFrom(text, parts);
+}
+
+function partsFrom(text: string, parts: readonly Part[]): Parts {
+  const line = text.split('\n').findLast((each) => each.startsWith('@ ')) ?? '';
+  const marks = line.split(' ').slice(1);
+  return Object.fromEntries(
+    parts.map(([name], index): [string, number] => {
+      const time = Number(marks[index * 2 + 1]);
+      if (marks[index * 2] !== name || !Number.isFinite(time))
+        throw new Error(`no time of ${name} in:\n${text}`);
+      return [name, time];
+    }),
+  );
 }
 
 type Part = [name: string, command: string];
 const INSTALL: Part = ['install', 'pnpm install --frozen-lockfile'];
 const BUILD: Part = ['build', 'pnpm build'];
+const SAVE: Part = ['save', 'pm2 save'];
 
 /** The script that people write first: everything in the live folder. */
 function oldScript(server: Server, folder: string, signal: AbortSignal): Subject {
@@ -176,11 +176,12 @@ function oldScript(server: Server, folder: string, signal: AbortSignal): Subject
   const rebuild: Part[] = [
     INSTALL,
     ['build', 'rm -rf .next && pnpm build'],
-    ['switch', `pm2 restart ${appName} && pm2 save`],
+    ['restart', `pm2 restart ${appName}`],
+    SAVE,
   ];
   const fetched = `cd '${appPath}' && git fetch -q origin && git reset -q --hard origin/main`;
   return {
-    name: 'the old script',
+    name: OLD,
     server,
     deploy: () => overSsh(server, folder, [['fetch', fetched], ...rebuild], signal),
     rollback: () =>
@@ -196,18 +197,20 @@ function oldScript(server: Server, folder: string, signal: AbortSignal): Subject
 /** What Capistrano and its like do: each release in a folder of its own, a symlink, and a reload. */
 function releases(server: Server, origin: Origin, folder: string, signal: AbortSignal): Subject {
   const { appPath, appName } = server.vps;
-  const turn = (to: string): string =>
-    `ln -s '${to}' '${appPath}/next' && mv -T '${appPath}/next' '${appPath}/current'`;
-  const switchTo = (to: string): Part => ['switch', `${turn(to)} && pm2 reload ${appName} && pm2 save`];
+  const switchTo = (to: string): Part[] => [
+    ['link', `ln -s '${to}' '${appPath}/next' && mv -T '${appPath}/next' '${appPath}/current'`],
+    ['restart', `pm2 reload ${appName}`],
+    SAVE,
+  ];
   return {
     name: 'releases, symlink, reload',
     server,
     deploy: (_sha, id) => {
       const release = join(appPath, 'releases', String(id));
       const cloned: Part = ['fetch', `git clone -q '${origin.url}' '${release}' && cd '${release}'`];
-      return overSsh(server, folder, [cloned, INSTALL, BUILD, switchTo(release)], signal);
+      return overSsh(server, folder, [cloned, INSTALL, BUILD, ...switchTo(release)], signal);
     },
-    rollback: () => overSsh(server, folder, [switchTo(join(appPath, 'releases', 'first'))], signal),
+    rollback: () => overSsh(server, folder, switchTo(join(appPath, 'releases', 'first')), signal),
   };
 }
 
@@ -243,109 +246,39 @@ async function underLoad(
   return { ...measured, ...seen };
 }
 
-interface Round {
-  /** The version that was live. */
-  before: string;
-  deploy: Measured;
-  rollback: Measured;
-}
-
-async function once({ server, deploy, rollback }: Subject, run: number, signal: AbortSignal): Promise<Round> {
+async function once(subject: Subject, wanted: string, run: number, signal: AbortSignal): Promise<Round> {
+  const { server, deploy, rollback } = subject;
   const before = (await server.vps.served())!.version;
   const deployed = await underLoad(server, before, signal, () => deploy(origin.head(), run));
   const back = await underLoad(server, deployed.version, signal, () => rollback(run));
-  return { before, deploy: deployed, rollback: back };
+  for (const [what, { total, failed, failures }] of Object.entries({ deploy: deployed, rollback: back })) {
+    console.log(`${subject.name}: ${what} ${milliseconds(total)}, ${failed} failed`);
+    for (const failure of failures.slice(0, 3)) console.log(`  ${failure}`);
+  }
+  return { before, wanted, deploy: deployed, rollback: back };
 }
 
-/** What a deploy consists of, and the steps that count for it; the rest is what no step tells of. */
-const PARTS: Readonly<Record<string, readonly string[]>> = {
-  fetch: ['fetch', 'stage'],
-  install: ['install'],
-  build: ['build'],
-  rehearsal: ['rehearsal'],
-  switch: ['cutover', 'put back', 'switch'],
-  verification: ['verification'],
-};
+const origin = startOrigin(shopFiles('v0'));
 
-function partsOf({ parts, total }: Measured): Parts {
-  const sum = (steps: readonly string[]): number => steps.reduce((all, step) => all + (parts[step] ?? 0), 0);
-  const known = Object.entries(PARTS).map(([name, steps]): [string, number] => [name, sum(steps)]);
-  const rest = total - known.reduce((all, [, time]) => all + time, 0);
-  return { ...Object.fromEntries(known), rest };
+/** Pushes a version as most are pushed: in more than one commit. */
+function push(version: string): void {
+  origin.commit(nextVersion(`${version}, half`));
+  origin.commit(nextVersion(version));
 }
 
-function outcomes(results: Map<string, Round[]>, of: (round: Round) => Measured): string[][] {
-  const base = median([...results.values()][0]!.map((round) => of(round).total));
-  return [...results].map(([name, all]) => {
-    const runs = all.map(of);
-    const requests = runs.reduce((sum, each) => sum + each.requests, 0);
-    const failed = runs.reduce((sum, each) => sum + each.failed, 0);
-    const times = runs.map(({ total }) => total);
-    return [
-      name,
-      spread(times),
-      `${(median(times) / base).toFixed(1)} x`,
-      `${failed.toLocaleString('en')} of ${requests.toLocaleString('en')}`,
-      milliseconds(Math.max(...runs.map(({ gap }) => gap))),
-    ];
-  });
+/** Installs and starts the application; milliseconds that its build took, with nothing beside it. */
+async function buildAlone(nursery: Vps): Promise<number> {
+  let took = 0;
+  const run: Vps['run'] = async (command, cwd) => {
+    const started = performance.now();
+    const ran = await nursery.run(command, cwd);
+    if (command.endsWith('pnpm build')) took = performance.now() - started;
+    return ran;
+  };
+  await installNext({ ...nursery, run }, origin);
+  return took;
 }
 
-function partsTable(results: Map<string, Round[]>): string {
-  const names = [...Object.keys(PARTS), 'rest'];
-  const rows = [...results].flatMap(([subject, all]) =>
-    (['deploy', 'rollback'] as const).map((what) => {
-      const runs = all.map((round) => partsOf(round[what]));
-      const times = names.map((name) => median(runs.map((parts) => parts[name]!)));
-      return [`${subject}: ${what}`, ...times.map((time) => (time === 0 ? '' : milliseconds(time)))];
-    }),
-  );
-  return table(['', ...names], rows);
-}
-
-function sectionOf(results: Map<string, Round[]>): string {
-  const header = ['', 'total', 'to the first row', 'failed requests', 'longest gap'];
-  const right = (rounds: Round[]): number =>
-    rounds.filter(({ before, rollback }) => rollback.version === before).length;
-  const back = outcomes(results, (round) => round.rollback).map((row, index) => {
-    const all = [...results.values()][index]!;
-    return [...row, `${right(all)} of ${all.length}`];
-  });
-  const own = [...results.values()][0]!.map(({ deploy }) => partsOf(deploy));
-  const overhead = own.map(({ fetch, install, build, rehearsal, ...others }) =>
-    Object.values(others).reduce((sum, time) => sum + time, 0),
-  );
-  const restart = median(own.map((parts) => parts.switch!));
-  return `A Next.js application of three routes in PM2's cluster mode with ${INSTANCES} instances, over a real sshd, from a git
-origin on the same machine, with a warm pnpm store. Visitors load its pages with their scripts, and a probe asks
-its health route every 25 ms: each request on a new connection, about 100 a second. \`total\`: until the command had
-ended and the other version was served. \`longest gap\`: the longest time without a good answer to the probe. ${rounds}
-${rounds === 1 ? 'round' : 'rounds'}; each subject has a server of its own, with the same files.
-
-Next.js serves only the scripts that were there when it started. While the instances change one after the other, a
-page of the new version asks for its scripts, and an instance that still runs the old one answers 404.
-
-Deploy:
-
-${table(
-  header,
-  outcomes(results, (round) => round.deploy),
-)}
-
-Rollback. The old script goes one commit back, which is not always the version that was live:
-
-${table([...header, 'to the version that was live'], back)}
-
-Where the time goes. \`fetch\`: with the checkout of the files. \`switch\`: PM2's restart or reload, and for the
-scripts \`pm2 save\`. \`rest\`: starting the process, connecting, looking at the server, and what no step tells of.
-
-${partsTable(results)}
-
-Beyond fetch, install and build, and beside the rehearsal, a deploy by this action takes ${spread(overhead)};
-${milliseconds(restart)} of that are the switch itself.`;
-}
-
-const origin = startOrigin(nextFiles('v0'));
 await withServers(async (bench) => {
   const { signal, open } = bench;
   await open(() => origin);
@@ -354,34 +287,31 @@ await withServers(async (bench) => {
   console.log('building the application once ...');
   const nursery = await openVps(bench);
   nursery.env.npm_config_store_dir = join(folder, 'pnpm-store');
-  await installNext(nursery, origin);
+  const aloneMs = await buildAlone(nursery);
+  console.log(`its build took ${milliseconds(aloneMs)} alone`);
   const own = await openServer(bench, nursery, 'checkout');
   const old = await openServer(bench, nursery, 'checkout');
   const released = await openServer(bench, nursery, 'release');
+  const pair = await openServer(bench, nursery, 'checkout', 2);
   await must(nursery, 'pm2 kill');
   const subjects = [
-    action(own, folder, signal),
+    action(OURS, own, folder, signal),
     oldScript(old, folder, signal),
     releases(released, origin, folder, signal),
   ];
   let round = 0;
-  const results = await interleaved(
+  const compared = await interleaved(
     rounds,
     subjects.map((subject, index) => ({
       name: subject.name,
-      run: async () => {
-        if (index === 0) origin.commit(nextVersion(`v${++round}`));
-        const measured = await once(subject, 1_000 + round, signal);
-        for (const what of ['deploy', 'rollback'] as const) {
-          const { total, failed, failures } = measured[what];
-          console.log(`${subject.name}: ${what} ${milliseconds(total)}, ${failed} failed`);
-          for (const failure of failures.slice(0, 3)) console.log(`  ${failure}`);
-        }
-        return measured;
+      run: () => {
+        if (index === 0) push(`v${++round}`);
+        return once(subject, `v${round}`, 1_000 + round, signal);
       },
     })),
   );
-  const text = sectionOf(results);
+  const last = await once(action(PAIR, pair, folder, signal), `v${round}`, 2_000, signal);
+  const text = sectionOf(new Map<string, Round[]>([...compared, [PAIR, [last]]]), aloneMs);
   console.log(text);
   writeSection(`redeploy ${rounds}`, 'Redeploy and rollback', text);
 });
