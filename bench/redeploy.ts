@@ -294,6 +294,8 @@ await withServers(async (bench) => {
   const released = await openServer(bench, nursery, 'release');
   const pair = await openServer(bench, nursery, 'checkout', 2);
   await must(nursery, 'pm2 kill');
+  // The copies are written to the disk first: otherwise the subject that comes first waits for it.
+  await must(nursery, 'sync');
   const subjects = [
     action(OURS, own, folder, signal),
     oldScript(old, folder, signal),
