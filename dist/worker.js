@@ -631,7 +631,7 @@ function isWritable(path) {
 
 
 /** Milliseconds between two looks for new events, two heartbeats, and how long a run may take to appear. */
-const BETWEEN_LOOKS = 100;
+const BETWEEN_LOOKS = 50;
 const BETWEEN_HEARTBEATS = 5_000;
 const UNTIL_IT_APPEARS = 20_000;
 const CHUNK = 64 * 1_024;
