@@ -10,7 +10,7 @@ const connection = await connect(
     user,
     trust: { keys: [{ type: 'ssh-ed25519', blob }], fingerprints: [], revoked: [], authorityOnly: false },
   },
-  { key: { pem: key } },
+  { key: async () => ({ pem: key }) },
 );
 for (let count = 0; count < Number(commands); count++) {
   const { code } = await connection.exec('true');

@@ -2085,13 +2085,14 @@ function shellescape(a) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __webpack_require__) => {
 
 "use strict";
+// ESM COMPAT FLAG
+__webpack_require__.r(__webpack_exports__);
 
 // EXPORTS
 __webpack_require__.d(__webpack_exports__, {
-  NodeSSH: () => (/* binding */ NodeSSH)
+  NodeSSH: () => (/* binding */ NodeSSH),
+  SSHError: () => (/* binding */ SSHError)
 });
-
-// UNUSED EXPORTS: SSHError
 
 // EXTERNAL MODULE: external "assert"
 var external_assert_ = __webpack_require__(2613);

@@ -3912,6 +3912,8 @@ function lastLines(text) {
 const external_node_fs_promises_namespaceObject = require("node:fs/promises");
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./compiled/src/vps/ssh-error.js
 class SshError extends Error {
     kind;
@@ -4349,6 +4351,7 @@ function hostKeyProblem(server, trust, seen) {
 
 
 
+
 const READY_TIMEOUT = 20_000;
 const PATIENCE = 30_000;
 /** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
@@ -4390,16 +4393,15 @@ async function connection_connectOnce(target, options, algorithms, seen) {
     if (options.signal?.aborted)
         throw new Cancelled();
     const timeout = options.readyTimeout ?? READY_TIMEOUT;
-    const stream = await (options.open ?? ((to) => openSocket(to, timeout)))(target);
-    const { NodeSSH } = await Promise.all(/* import() */[__nccwpck_require__.e(362), __nccwpck_require__.e(241)]).then(__nccwpck_require__.bind(__nccwpck_require__, 8241));
-    const ssh = new NodeSSH();
+    const opening = (options.open ?? ((to) => openSocket(to, timeout)))(target);
+    const { stream, key, ssh } = await opened(target.server, opening, options.key);
     let first = '';
     const ready = ssh.connect({
         host: 'unused',
         sock: stream,
         username: target.user,
-        privateKey: options.key.pem,
-        ...(options.key.passphrase === undefined ? {} : { passphrase: options.key.passphrase }),
+        privateKey: key.pem,
+        ...(key.passphrase === undefined ? {} : { passphrase: key.passphrase }),
         readyTimeout: timeout,
         keepaliveInterval: KEEPALIVE.interval,
         keepaliveCountMax: KEEPALIVE.count,
@@ -4434,6 +4436,23 @@ async function connection_connectOnce(target, options, algorithms, seen) {
     }
     return connectionOf(client, target.server, stream);
 }
+/** Loads the library and reads the key while the connection is made: each takes as long as a near server's answer. */
+async function opened(server, opening, readKey) {
+    // It may fail before anybody waits for it.
+    opening.catch(() => undefined);
+    try {
+        // Loading happens in one piece; the connection has to be on its way before that.
+        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
+        const [key, { NodeSSH }, stream] = await Promise.all([readKey(), Promise.all(/* import() */[__nccwpck_require__.e(362), __nccwpck_require__.e(241)]).then(__nccwpck_require__.bind(__nccwpck_require__, 8241)), opening]);
+        if (stream.destroyed)
+            throw sshError('busy', server, 'ECONNRESET');
+        return { stream, key, ssh: new NodeSSH() };
+    }
+    catch (error) {
+        opening.then((stream) => stream.destroy(), () => undefined);
+        throw error;
+    }
+}
 /** A TCP connection; ssh2 itself never sets TCP_NODELAY, which costs 40 ms for every short command. */
 function openSocket({ server, address }, timeout) {
     return new Promise((resolve, reject) => {
@@ -4447,6 +4466,8 @@ function openSocket({ server, address }, timeout) {
         socket.once('connect', () => {
             clearTimeout(timer);
             socket.removeListener('error', onError);
+            // Until the SSH client listens, an error is seen by the destroyed stream alone.
+            socket.on('error', () => undefined);
             resolve(socket);
         });
     });
@@ -4663,10 +4684,11 @@ function openFleet({ ssh }, options) {
     manyMayListen(closing.signal);
     let key;
     let worker;
-    const open = (target, via) => {
+    const readKey = () => {
         key ??= readPrivateKey(ssh.privateKey.reveal(), ssh.passphrase?.reveal());
-        return openConnection(target, via, key, options, closing.signal);
+        return key;
     };
+    const open = (target, via) => openConnection(target, via, readKey, options, closing.signal);
     const targets = targetsOf(ssh);
     const jump = targets.jump && line(targets.jump, undefined, open);
     const lines = targets.hosts.map((target) => line(target, jump, open));
@@ -4730,9 +4752,9 @@ function line(target, via, open) {
         },
     };
 }
-async function openConnection(target, via, key, options, signal) {
+function openConnection(target, via, key, options, signal) {
     return connect(target, {
-        key: await key,
+        key,
         signal,
         ...(options.readyTimeout === undefined ? {} : { readyTimeout: options.readyTimeout }),
         ...(options.patience === undefined ? {} : { patience: options.patience }),
@@ -6817,8 +6839,6 @@ function migrationRow(run, migration) {
       checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
 }
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 // EXTERNAL MODULE: ./compiled/src/settings/readers.js
 var readers = __nccwpck_require__(4293);
 ;// CONCATENATED MODULE: ./compiled/src/database/source-text.js
@@ -10318,7 +10338,8 @@ function recordStateBefore(runId) {
   select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
   select r.objects into muva_inherited from ${RUNS_TABLE} r
     where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
-  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null, outcome = 'applied',
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
+    outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
     changes = case when ${HALF_APPLIED} then r.changes else (${mergedChanges}) end
     from (select muva_objects as objects, muva_fingerprint as fingerprint) f
     where r.run_id <> ${literal(runId)} and ${UNRECORDED};

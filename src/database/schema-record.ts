@@ -47,7 +47,8 @@ export function recordStateBefore(runId: string): string {
   select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
   select r.objects into muva_inherited from ${RUNS_TABLE} r
     where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
-  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null, outcome = 'applied',
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
+    outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
     changes = case when ${HALF_APPLIED} then r.changes else (${mergedChanges}) end
     from (select muva_objects as objects, muva_fingerprint as fingerprint) f
     where r.run_id <> ${literal(runId)} and ${UNRECORDED};

@@ -1,5 +1,7 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate as breathe } from 'node:timers/promises';
+import type { NodeSSH } from 'node-ssh';
 import type { Client, ServerHostKeyAlgorithm } from 'ssh2';
 import { Cancelled } from '../base/report.js';
 import { retry } from '../base/retry.js';
@@ -42,7 +44,8 @@ export interface Connection {
 }
 
 export interface ConnectOptions {
-  key: PrivateKey;
+  /** Reads the key; called once for each connection, while that is being made. */
+  key: () => Promise<PrivateKey>;
   signal?: AbortSignal;
   /** Milliseconds for the TCP connection, and again for the SSH handshake. Default 20 s. */
   readyTimeout?: number;
@@ -101,16 +104,15 @@ async function connectOnce(
 ): Promise<Connection> {
   if (options.signal?.aborted) throw new Cancelled();
   const timeout = options.readyTimeout ?? READY_TIMEOUT;
-  const stream = await (options.open ?? ((to) => openSocket(to, timeout)))(target);
-  const { NodeSSH } = await import('node-ssh');
-  const ssh = new NodeSSH();
+  const opening = (options.open ?? ((to) => openSocket(to, timeout)))(target);
+  const { stream, key, ssh } = await opened(target.server, opening, options.key);
   let first = '';
   const ready = ssh.connect({
     host: 'unused',
     sock: stream as Socket,
     username: target.user,
-    privateKey: options.key.pem,
-    ...(options.key.passphrase === undefined ? {} : { passphrase: options.key.passphrase }),
+    privateKey: key.pem,
+    ...(key.passphrase === undefined ? {} : { passphrase: key.passphrase }),
     readyTimeout: timeout,
     keepaliveInterval: KEEPALIVE.interval,
     keepaliveCountMax: KEEPALIVE.count,
@@ -142,6 +144,29 @@ async function connectOnce(
   return connectionOf(client, target.server, stream);
 }
 
+/** Loads the library and reads the key while the connection is made: each takes as long as a near server's answer. */
+async function opened(
+  server: string,
+  opening: Promise<Duplex>,
+  readKey: ConnectOptions['key'],
+): Promise<{ stream: Duplex; key: PrivateKey; ssh: NodeSSH }> {
+  // It may fail before anybody waits for it.
+  opening.catch(() => undefined);
+  try {
+    // Loading happens in one piece; the connection has to be on its way before that.
+    await breathe();
+    const [key, { NodeSSH }, stream] = await Promise.all([readKey(), import('node-ssh'), opening]);
+    if (stream.destroyed) throw sshError('busy', server, 'ECONNRESET');
+    return { stream, key, ssh: new NodeSSH() };
+  } catch (error) {
+    opening.then(
+      (stream) => stream.destroy(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
 /** A TCP connection; ssh2 itself never sets TCP_NODELAY, which costs 40 ms for every short command. */
 function openSocket({ server, address }: Target, timeout: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -158,6 +183,8 @@ function openSocket({ server, address }: Target, timeout: number): Promise<Socke
     socket.once('connect', () => {
       clearTimeout(timer);
       socket.removeListener('error', onError);
+      // Until the SSH client listens, an error is seen by the destroyed stream alone.
+      socket.on('error', () => undefined);
       resolve(socket);
     });
   });

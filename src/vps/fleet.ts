@@ -55,10 +55,11 @@ export function openFleet({ ssh }: Pick<VpsSettings, 'ssh'>, options: FleetOptio
   manyMayListen(closing.signal);
   let key: Promise<PrivateKey> | undefined;
   let worker: Promise<string> | undefined;
-  const open: Open = (target, via) => {
+  const readKey = (): Promise<PrivateKey> => {
     key ??= readPrivateKey(ssh.privateKey.reveal(), ssh.passphrase?.reveal());
-    return openConnection(target, via, key, options, closing.signal);
+    return key;
   };
+  const open: Open = (target, via) => openConnection(target, via, readKey, options, closing.signal);
   const targets = targetsOf(ssh);
   const jump = targets.jump && line(targets.jump, undefined, open);
   const lines = targets.hosts.map((target) => line(target, jump, open));
@@ -137,15 +138,15 @@ function line(target: Target, via: Line | undefined, open: Open): Line {
   };
 }
 
-async function openConnection(
+function openConnection(
   target: Target,
   via: Line | undefined,
-  key: Promise<PrivateKey>,
+  key: () => Promise<PrivateKey>,
   options: FleetOptions,
   signal: AbortSignal,
 ): Promise<Connection> {
   return connect(target, {
-    key: await key,
+    key,
     signal,
     ...(options.readyTimeout === undefined ? {} : { readyTimeout: options.readyTimeout }),
     ...(options.patience === undefined ? {} : { patience: options.patience }),
