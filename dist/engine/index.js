@@ -10404,8 +10404,13 @@ const mergedChanges = `
 
 
 
-/** How often a history may change under us before we give up. */
-const PLANS = 5;
+
+/**
+ * How often a history may change under us before we give up, and the milliseconds between two looks: another tool that
+ * applies file after file changes it again each time, until it has ended.
+ */
+const PLANS = 9;
+const BETWEEN_PLANS = { first: 100, longest: 5_000 };
 /** Milliseconds for what is still written after a failure or a cancel; the runner gives a cancelled step 7.5 s. */
 const AT_STOP = 3_000;
 /** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
@@ -10433,6 +10438,7 @@ async function migrate(tools, settings, options = {}) {
                         next: 'Wait for it, then run again.',
                     });
                 tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+                await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), tools.signal);
                 plan = await planDatabase(tools, settings, planOptions(options));
             }
         }

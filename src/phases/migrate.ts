@@ -1,6 +1,7 @@
 import type { PhaseRecord } from '../base/phase.js';
 import { runPhase } from '../base/phase.js';
 import { Cancelled, Failure, type PhaseReport } from '../base/report.js';
+import { backoff, pause } from '../base/retry.js';
 import { applyBatch, type BatchOutcome } from '../database/apply.js';
 import { type Batch, name, type PlannedFile } from '../database/batches.js';
 import { applyOutside } from '../database/outside.js';
@@ -18,8 +19,12 @@ export interface MigrateOptions {
   contract?: boolean;
 }
 
-/** How often a history may change under us before we give up. */
-const PLANS = 5;
+/**
+ * How often a history may change under us before we give up, and the milliseconds between two looks: another tool that
+ * applies file after file changes it again each time, until it has ended.
+ */
+const PLANS = 9;
+const BETWEEN_PLANS = { first: 100, longest: 5_000 };
 /** Milliseconds for what is still written after a failure or a cancel; the runner gives a cancelled step 7.5 s. */
 const AT_STOP = 3_000;
 
@@ -50,6 +55,7 @@ export async function migrate(
             next: 'Wait for it, then run again.',
           });
         tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+        await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), tools.signal);
         plan = await planDatabase(tools, settings, planOptions(options));
       }
     } finally {
