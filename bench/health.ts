@@ -91,7 +91,7 @@ async function verdictOf(
 ): Promise<Verdict> {
   const port = await freePort();
   const run = (): ReturnType<typeof ended> =>
-    ended({ ...command(`http://127.0.0.1:${port}`), cwd: folder, env: { TMPDIR: folder }, signal });
+    ended({ ...command(`http://127.0.0.1:${port}`), cwd: folder, signal });
   const early = delay > 0 ? run() : undefined;
   // At a random moment between two questions.
   if (early) await Promise.race([pause(delay + Math.random() * 500, undefined, { signal }), early]);

@@ -27,7 +27,8 @@ export async function ended({ program, args, cwd, env, signal }: Command): Promi
   const started = performance.now();
   const child = spawn(program, args, {
     cwd,
-    env: { PATH: process.env.PATH ?? '', HOME: cwd ?? '/', ...env },
+    // What it leaves in the folder for temporary files goes with its own folder.
+    env: { PATH: process.env.PATH ?? '', HOME: cwd ?? '/', ...(cwd ? { TMPDIR: cwd } : {}), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own, which can be killed as one.
     detached: signal !== undefined,

@@ -92,14 +92,8 @@ await withServers(async (bench) => {
   ];
   const repeated = 'n=0; while [ $n -lt "$N" ]; do ssh "$@" true || exit; n=$((n + 1)); done';
   const shared = (way: Way): string[] => [
-    ...[
-      '-o',
-      'ControlMaster=auto',
-      '-o',
-      'ControlPersist=30',
-      '-o',
-      `ControlPath=${folder}/master-${way.proxy.port}`,
-    ],
+    ...['-o', 'ControlMaster=auto', '-o', 'ControlPersist=30'],
+    ...['-o', `ControlPath=${folder}/master-${way.proxy.port}`],
   ];
   const subjects: Subject[] = [
     { name: 'an empty Node process', run: () => run(process.execPath, ['-e', '0']) },
