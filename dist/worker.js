@@ -2084,6 +2084,8 @@ const MOST_KEPT = 16 * 1_048_576;
 const TAIL = 8_192;
 /** Milliseconds between asking a program to end and ending it. */
 const GRACE = 5_000;
+/** Milliseconds that the last words of an ended program may take. */
+const LAST_WORDS = 300;
 /**
  * Runs a program in a process group of its own, so that a cancel reaches what it started, and waits for its end.
  * @throws Cancelled where the signal fired; a Failure on timeout or where the program does not exist.
@@ -2123,13 +2125,11 @@ function run(words, options) {
             ? undefined
             : setTimeout(() => stop(new Failure({ message: `${file} did not end in ${options.timeout} ms` })), options.timeout);
         let settled = false;
-        let grace;
         const settle = (code, signal) => {
             if (settled)
                 return;
             settled = true;
             clearTimeout(timer);
-            clearTimeout(grace);
             options.signal?.removeEventListener('abort', onAbort);
             child.stdout.destroy();
             child.stderr.destroy();
@@ -2142,12 +2142,21 @@ function run(words, options) {
             why ??= new Failure({ message: `${file} could not be started: ${error.message}` });
             settle(null, null);
         });
-        child.once('close', settle);
-        // A daemon that the program left behind (PM2's) may hold the pipes open: do not wait for it.
-        child.once('exit', (code, signal) => {
-            if (!settled)
-                grace = setTimeout(() => settle(code, signal), 300);
-        });
+        whenEnded(child, settle);
+    });
+}
+/**
+ * Calls `ended` when a program has ended and said all it had to say. A daemon that it left behind (PM2's) may hold its
+ * pipes open for ever: that is waited for a moment only, and where they close later, `ended` is called once more.
+ */
+function whenEnded(child, ended) {
+    let lastWords;
+    child.once('exit', (code, signal) => {
+        lastWords = setTimeout(ended, LAST_WORDS, code, signal);
+    });
+    child.once('close', (code, signal) => {
+        clearTimeout(lastWords);
+        ended(code, signal);
     });
 }
 /** Runs a program whose failure is unexpected; resolves to its stdout. */
@@ -4835,6 +4844,7 @@ function pruneRuns(state, run) {
 
 
 
+
 /**
  * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
  * spare one. undefined where the port cannot be moved: the application would take the live one.
@@ -4869,9 +4879,8 @@ function sparePort() {
         });
     });
 }
-/** Characters of its output that are kept for a message, and milliseconds that its last words may take. */
+/** Characters of its output that are kept for a message. */
 const rehearse_TAIL = 8_192;
-const LAST_WORDS = 300;
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
 async function rehearse(options) {
     const { command, port, sha, health, signal } = options;
@@ -4900,10 +4909,7 @@ async function rehearse(options) {
             resolve();
         };
         child.once('error', (error) => note(`could not be started: ${error.message}`));
-        const end = (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`);
-        // What it said last comes before 'close'; a program that it left behind may hold the pipes open for ever.
-        child.once('close', end);
-        child.once('exit', (code, by) => setTimeout(end, LAST_WORDS, code, by).unref());
+        whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
     });
     try {
         const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
@@ -4936,14 +4942,17 @@ const rehearse_BETWEEN_LOOKS = 50;
 async function listensAfter(port, signal) {
     const started = performance.now();
     while (!signal.aborted && !(await isOpen(port)))
-        await new Promise((resolve) => setTimeout(resolve, rehearse_BETWEEN_LOOKS));
+        await pause(rehearse_BETWEEN_LOOKS);
     return Math.round(performance.now() - started);
 }
 function isOpen(port) {
     return new Promise((resolve) => {
         const socket = (0,external_node_net_.connect)({ host: '127.0.0.1', port });
-        socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-        socket.once('connect', () => socket.destroy());
+        const answer = (open) => {
+            socket.destroy();
+            resolve(open);
+        };
+        socket.once('connect', () => answer(true)).once('error', () => answer(false));
     });
 }
 function unhealthyRehearsal(facts, said) {

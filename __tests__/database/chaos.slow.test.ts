@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { LOCK_KEY } from '../../src/database/bookmark.js';
 import { type FaultProxy, startFaultProxy } from '../servers/fault-proxy.js';
+import { startMigrateRun } from '../servers/migrate-run.js';
 import { type PgBouncer, startPgBouncer } from '../servers/pgbouncer.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, type Project, runMigrate } from '../servers/project.js';
@@ -49,10 +49,7 @@ async function openProxy(way: Way): Promise<FaultProxy> {
 }
 
 function start(url: string, runId: string, ...inputs: string[]): ChildProcess {
-  const script = fileURLToPath(new URL('../servers/migrate-process.js', import.meta.url));
-  return spawn(process.execPath, [script, project.folder, url, runId, ...inputs], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  return startMigrateRun(project.folder, url, runId, ...inputs);
 }
 
 async function ended(child: ChildProcess): Promise<void> {

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { Failure } from '../../src/base/report.js';
 import { LOCK_KEY } from '../../src/database/bookmark.js';
@@ -11,6 +9,7 @@ import { openDatabase } from '../../src/database/open.js';
 import { LostConnection } from '../../src/database/sql-error.js';
 import { waitForLock } from '../../src/database/wait-for-lock.js';
 import { type FaultProxy, startFaultProxy } from '../servers/fault-proxy.js';
+import { startMigrateRun } from '../servers/migrate-run.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
   createProject,
@@ -382,8 +381,7 @@ test('row 59, row 41: an invalid index that a killed run of ours left is found, 
   await withProject({ '1_a.sql': slow }, async (url, project) => {
     await runMigrate(project, url);
     project.write({ '2_b.sql': 'create index concurrently a_i on public.a (public.slow(id));' });
-    const script = fileURLToPath(new URL('../servers/migrate-process.js', import.meta.url));
-    const child = spawn(process.execPath, [script, project.folder, url, '1002'], { stdio: 'ignore' });
+    const child = startMigrateRun(project.folder, url, '1002');
     await sleeping();
     child.kill('SIGKILL');
     await once(child, 'exit');

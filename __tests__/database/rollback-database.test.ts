@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { LogEntry } from '../../src/base/log.js';
 import { runPhase } from '../../src/base/phase.js';
 import type { PhaseReport } from '../../src/base/report.js';
@@ -10,6 +8,7 @@ import { judgeDrift, lookDrift } from '../../src/database/drift.js';
 import { openDatabase } from '../../src/database/open.js';
 import { type DatabaseRollback, rollbackDatabase } from '../../src/database/rollback-database.js';
 import type { Tools } from '../../src/tools.js';
+import { startMigrateRun } from '../servers/migrate-run.js';
 import { until } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
@@ -417,9 +416,7 @@ describe('a run that did not come to its last file', () => {
   /** Ends a run's process without warning when its first three files are applied and the fourth is under way. */
   async function killInTheFourth(it: Work, runId: string): Promise<void> {
     it.project.write({ ...FIRST, ...SECOND, '4_slow.sql': 'select pg_sleep(60);', '4_slow.down.sql': '' });
-    const script = fileURLToPath(new URL('../servers/migrate-process.js', import.meta.url));
-    const args = [script, it.project.folder, it.url, runId, 'transaction=each', 'rls=off'];
-    const child = spawn(process.execPath, args, { stdio: 'ignore' });
+    const child = startMigrateRun(it.project.folder, it.url, runId, 'transaction=each', 'rls=off');
     const ended = once(child, 'exit');
     await until('the fourth file', async () => {
       const rows = await query(it.url, "select from pg_stat_activity where wait_event = 'PgSleep'");

@@ -10334,7 +10334,7 @@ const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.
  * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
  */
 function recordStateBefore(runId) {
-    return `do ${dollarQuote(deterministic('muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;', `
+    return statement(`
   select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
   select r.objects into muva_inherited from ${RUNS_TABLE} r
     where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
@@ -10346,22 +10346,22 @@ function recordStateBefore(runId) {
   update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
     objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
     fingerprint_after = null, outcome = 'begun'
-    where r.run_id = ${literal(runId)};`))};`;
+    where r.run_id = ${literal(runId)};`, 'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;');
 }
 /** A statement for the run's last message: remembers the state after, and what the run changed. */
 function recordStateAfter(runId) {
-    return `do ${dollarQuote(deterministic('', schema_record_after(runId)))};`;
+    return statement(schema_record_after(runId));
 }
 /**
  * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
  * is recorded, or another run is at work, which records it with its own.
  */
 function recordStateAtStop(runId) {
-    return `do ${dollarQuote(deterministic('', `
+    return statement(`
   if pg_try_advisory_xact_lock(${LOCK_KEY})
       and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
     ${schema_record_after(runId)}
-  end if;`))};`;
+  end if;`);
 }
 /** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
 function recordKilledRun() {
@@ -10370,6 +10370,9 @@ function recordKilledRun() {
     update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, changes = (${mergedChanges})
       from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
   end if;`);
+}
+function statement(work, declarations = '') {
+    return `do ${dollarQuote(deterministic(declarations, work))};`;
 }
 function schema_record_after(runId) {
     return `

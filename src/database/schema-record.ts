@@ -40,10 +40,8 @@ const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.
  * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
  */
 export function recordStateBefore(runId: string): string {
-  return `do ${dollarQuote(
-    deterministic(
-      'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;',
-      `
+  return statement(
+    `
   select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
   select r.objects into muva_inherited from ${RUNS_TABLE} r
     where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
@@ -56,13 +54,13 @@ export function recordStateBefore(runId: string): string {
     objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
     fingerprint_after = null, outcome = 'begun'
     where r.run_id = ${literal(runId)};`,
-    ),
-  )};`;
+    'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;',
+  );
 }
 
 /** A statement for the run's last message: remembers the state after, and what the run changed. */
 export function recordStateAfter(runId: string): string {
-  return `do ${dollarQuote(deterministic('', after(runId)))};`;
+  return statement(after(runId));
 }
 
 /**
@@ -70,16 +68,11 @@ export function recordStateAfter(runId: string): string {
  * is recorded, or another run is at work, which records it with its own.
  */
 export function recordStateAtStop(runId: string): string {
-  return `do ${dollarQuote(
-    deterministic(
-      '',
-      `
+  return statement(`
   if pg_try_advisory_xact_lock(${LOCK_KEY})
       and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
     ${after(runId)}
-  end if;`,
-    ),
-  )};`;
+  end if;`);
 }
 
 /** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
@@ -92,6 +85,10 @@ export function recordKilledRun(): string {
       from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
   end if;`,
   );
+}
+
+function statement(work: string, declarations = ''): string {
+  return `do ${dollarQuote(deterministic(declarations, work))};`;
 }
 
 function after(runId: string): string {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { Cancelled, Failure } from '../base/report.js';
 
 /** How a program of the host ended. */
@@ -24,6 +24,8 @@ const MOST_KEPT = 16 * 1_048_576;
 const TAIL = 8_192;
 /** Milliseconds between asking a program to end and ending it. */
 const GRACE = 5_000;
+/** Milliseconds that the last words of an ended program may take. */
+const LAST_WORDS = 300;
 
 /**
  * Runs a program in a process group of its own, so that a cancel reaches what it started, and waits for its end.
@@ -65,12 +67,10 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
             options.timeout,
           );
     let settled = false;
-    let grace: NodeJS.Timeout | undefined;
     const settle = (code: number | null, signal: NodeJS.Signals | null): void => {
       if (settled) return;
       settled = true;
       clearTimeout(timer);
-      clearTimeout(grace);
       options.signal?.removeEventListener('abort', onAbort);
       child.stdout.destroy();
       child.stderr.destroy();
@@ -81,11 +81,25 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
       why ??= new Failure({ message: `${file} could not be started: ${error.message}` });
       settle(null, null);
     });
-    child.once('close', settle);
-    // A daemon that the program left behind (PM2's) may hold the pipes open: do not wait for it.
-    child.once('exit', (code, signal) => {
-      if (!settled) grace = setTimeout(() => settle(code, signal), 300);
-    });
+    whenEnded(child, settle);
+  });
+}
+
+/**
+ * Calls `ended` when a program has ended and said all it had to say. A daemon that it left behind (PM2's) may hold its
+ * pipes open for ever: that is waited for a moment only, and where they close later, `ended` is called once more.
+ */
+export function whenEnded(
+  child: ChildProcess,
+  ended: (code: number | null, signal: NodeJS.Signals | null) => void,
+): void {
+  let lastWords: NodeJS.Timeout | undefined;
+  child.once('exit', (code, signal) => {
+    lastWords = setTimeout(ended, LAST_WORDS, code, signal);
+  });
+  child.once('close', (code, signal) => {
+    clearTimeout(lastWords);
+    ended(code, signal);
   });
 }
 

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import { Cancelled, Failure, type HealthFact } from '../base/report.js';
+import { pause } from '../base/retry.js';
 import { askLoopback, unhealthy } from './health.js';
 import { type Entry, withPort } from './pm2.js';
-import { endGroup, lastLines } from './program.js';
+import { endGroup, lastLines, whenEnded } from './program.js';
 import type { HealthRequest } from './protocol.js';
 import type { Toolbox } from './toolbox.js';
 
@@ -52,9 +53,8 @@ export function sparePort(): Promise<number> {
   });
 }
 
-/** Characters of its output that are kept for a message, and milliseconds that its last words may take. */
+/** Characters of its output that are kept for a message. */
 const TAIL = 8_192;
-const LAST_WORDS = 300;
 
 export interface RehearsalOptions {
   tools: Toolbox;
@@ -101,11 +101,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
       resolve();
     };
     child.once('error', (error) => note(`could not be started: ${error.message}`));
-    const end = (code: number | null, by: string | null): void =>
-      note(by === null ? `ended with ${code}` : `was ended by ${by}`);
-    // What it said last comes before 'close'; a program that it left behind may hold the pipes open for ever.
-    child.once('close', end);
-    child.once('exit', (code, by) => setTimeout(end, LAST_WORDS, code, by).unref());
+    whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
   });
   try {
     const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
@@ -136,16 +132,18 @@ const BETWEEN_LOOKS = 50;
 /** Milliseconds from now until a port is open, or until nobody wants to know any more. */
 async function listensAfter(port: number, signal: AbortSignal): Promise<number> {
   const started = performance.now();
-  while (!signal.aborted && !(await isOpen(port)))
-    await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS));
+  while (!signal.aborted && !(await isOpen(port))) await pause(BETWEEN_LOOKS);
   return Math.round(performance.now() - started);
 }
 
 function isOpen(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
+    const answer = (open: boolean): void => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.once('connect', () => answer(true)).once('error', () => answer(false));
   });
 }
 
