@@ -2077,7 +2077,46 @@ function undoTarget(runId, history, isAvailable) {
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
+/** No form of a secret is longer than this, in characters. */
+const LONGEST_FORM = 16_000;
+/** A line without an end is not waited for longer than this, in characters. */
+const LONGEST_LINE = 8 * LONGEST_FORM;
+/**
+ * Puts chunks of one stream together and passes on whole lines, each cleaned as a whole: a secret could lie across
+ * two chunks. Two streams need one each, or half a line of the one is cut open by a line of the other.
+ * A line that is too long to wait for is passed on in pieces that cut no secret.
+ */
+function whole_lines_wholeLines(clean, tell) {
+    let rest = '';
+    const pass = (text) => {
+        if (text !== '')
+            tell(text);
+    };
+    return {
+        take(text) {
+            rest += text;
+            const end = rest.lastIndexOf('\n') + 1;
+            const lines = rest.slice(0, end);
+            rest = rest.slice(end);
+            pass(clean(lines));
+            if (rest.length <= LONGEST_LINE)
+                return;
+            // All but a tail in which a secret may have begun.
+            const piece = clean(rest);
+            pass(piece.slice(0, -LONGEST_FORM));
+            rest = piece.slice(-LONGEST_FORM);
+        },
+        finish() {
+            const text = rest;
+            rest = '';
+            pass(clean(text));
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/program.js
+
 
 
 const MOST_KEPT = 16 * 1_048_576;
@@ -2102,18 +2141,12 @@ function run(words, options) {
             detached: true,
         });
         let stdout = '';
-        let tail = '';
         let why;
-        const take = (text) => {
-            tail = (tail + text).slice(-TAIL);
-            options.onOutput?.(text);
-        };
-        child.stdout.setEncoding('utf8').on('data', (text) => {
+        const heard = program_hear(child, options.output);
+        child.stdout.on('data', (text) => {
             if (stdout.length < MOST_KEPT)
                 stdout += text;
-            take(text);
         });
-        child.stderr.setEncoding('utf8').on('data', take);
         const stop = (reason) => {
             why ??= reason;
             if (child.pid !== undefined)
@@ -2131,12 +2164,11 @@ function run(words, options) {
             settled = true;
             clearTimeout(timer);
             options.signal?.removeEventListener('abort', onAbort);
-            child.stdout.destroy();
-            child.stderr.destroy();
+            heard.end();
             if (why)
                 reject(why);
             else
-                resolve({ code, signal, stdout, tail });
+                resolve({ code, signal, stdout, tail: heard.tail() });
         };
         child.once('error', (error) => {
             why ??= new Failure({ message: `${file} could not be started: ${error.message}` });
@@ -2145,6 +2177,36 @@ function run(words, options) {
         whenEnded(child, settle);
     });
 }
+/** Listens to both pipes of a program. */
+function program_hear(child, open = () => whole_lines_wholeLines(asItIs, () => { })) {
+    let tail = '';
+    const keep = (text) => {
+        tail = (tail + text).slice(-TAIL);
+    };
+    const pipes = [child.stdout, child.stderr].map((pipe) => {
+        const told = open();
+        const kept = whole_lines_wholeLines(asItIs, keep);
+        pipe.setEncoding('utf8').on('data', (text) => {
+            told.take(text);
+            kept.take(text);
+        });
+        return { pipe, told, kept };
+    });
+    return {
+        tail() {
+            for (const { kept } of pipes)
+                kept.finish();
+            return tail;
+        },
+        end() {
+            for (const { pipe, told } of pipes) {
+                told.finish();
+                pipe.destroy();
+            }
+        },
+    };
+}
+const asItIs = (text) => text;
 /**
  * Calls `ended` when a program has ended and said all it had to say. A daemon that it left behind (PM2's) may hold its
  * pipes open for ever: that is waited for a moment only, and where they close later, `ended` is called once more.
@@ -4879,24 +4941,17 @@ function sparePort() {
         });
     });
 }
-/** Characters of its output that are kept for a message. */
-const rehearse_TAIL = 8_192;
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
 async function rehearse(options) {
     const { command, port, sha, health, signal } = options;
-    let tail = '';
-    const said = () => lastLines(tail, 12);
     const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
         cwd: command.cwd,
         env: { ...options.tools.env, ...command.env },
         stdio: ['ignore', 'pipe', 'pipe'],
         detached: true,
     });
-    for (const stream of [child.stdout, child.stderr])
-        stream.setEncoding('utf8').on('data', (text) => {
-            tail = (tail + text).slice(-rehearse_TAIL);
-            options.log(text);
-        });
+    const heard = program_hear(child, options.log);
+    const said = () => lastLines(heard.tail(), 12);
     const stopAsking = new AbortController();
     const listening = listensAfter(port, stopAsking.signal);
     const cancel = () => stopAsking.abort();
@@ -4932,8 +4987,7 @@ async function rehearse(options) {
             await endGroup(child.pid, 3_000, 'SIGINT');
             await exited;
         }
-        child.stdout.destroy();
-        child.stderr.destroy();
+        heard.end();
     }
 }
 /** Milliseconds between two looks whether the port is open. */
@@ -5085,7 +5139,7 @@ async function runInStage(what, command, options) {
         cwd: folder,
         env,
         signal,
-        onOutput: teller.output(what),
+        output: teller.output(what),
     });
     if (ended.code === 0)
         return command;
@@ -5178,7 +5232,7 @@ async function installAndBuild(found, { request, teller, signal }, folder) {
 async function prepare_unpack(found, { request, teller, signal }, file, folder) {
     await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
         signal,
-        onOutput: teller.output('unpack'),
+        output: teller.output('unpack'),
     });
     return checkOutput(found, request, folder);
 }
@@ -5226,7 +5280,7 @@ async function rehearseStage(found, stage, { request, teller, signal }, result) 
         port,
         sha: request.sha,
         health: request.health,
-        log: teller.logged(),
+        log: teller.logged,
         signal,
     }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
     result.rehearsed = true;
@@ -5237,11 +5291,10 @@ async function rehearseStage(found, stage, { request, teller, signal }, result) 
 
 
 
+
 /** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
 const MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
-/** A line without an end is not waited for longer than this, in characters. */
-const LONGEST_LINE = 64 * 1_024;
 /**
  * The fields in which people are spoken to. Names, commits, paths and outcomes are left alone: they are our own, and a
  * weak secret that equals one of them must not change what the action reads.
@@ -5253,16 +5306,11 @@ function openTeller(folder) {
     const warnings = [];
     const hidden = new Set();
     let clean = (text) => text;
-    const write = (value) => {
+    const event = (value) => {
         (0,external_node_fs_namespaceObject.writeSync)(events, `${JSON.stringify(value, (name, item) => (typeof item === 'string' && SPOKEN.has(name) ? clean(item) : item))}\n`);
     };
-    // A secret could lie across two chunks, so output is told in whole lines; what is left over comes before the next event.
-    const unfinished = new Set();
-    const event = (value) => {
-        for (const finish of unfinished)
-            finish();
-        write(value);
-    };
+    const toLog = (text) => void (0,external_node_fs_namespaceObject.writeSync)(log, text);
+    const hide = (text) => clean(text);
     return {
         event,
         warnings,
@@ -5273,19 +5321,17 @@ function openTeller(folder) {
         },
         step: (name, work, detail) => tellStep(event, name, work, detail),
         output(source) {
-            const tell = boundedOutput(write, source, (text) => (0,external_node_fs_namespaceObject.writeSync)(log, text));
-            return teller_wholeLines((text) => tell(clean(text)), unfinished);
+            const tell = boundedOutput(event, source, toLog);
+            return () => whole_lines_wholeLines(hide, tell);
         },
-        logged: () => teller_wholeLines((text) => (0,external_node_fs_namespaceObject.writeSync)(log, clean(text)), unfinished),
-        clean: (text) => clean(text),
+        logged: () => whole_lines_wholeLines(hide, toLog),
+        clean: hide,
         hide(secrets) {
             for (const secret of secrets)
                 hidden.add(secret);
             clean = sanitiser(hidden);
         },
         close() {
-            for (const finish of unfinished)
-                finish();
             (0,external_node_fs_namespaceObject.closeSync)(events);
             (0,external_node_fs_namespaceObject.closeSync)(log);
         },
@@ -5313,29 +5359,6 @@ async function tellStep(event, name, work, detail) {
         done(error instanceof Failure ? error.outcome : 'failed');
         throw error;
     }
-}
-/** Passes on whole lines; what has no end yet is passed on by the call that it leaves in `unfinished`. */
-function teller_wholeLines(tell, unfinished) {
-    let rest = '';
-    const finish = () => {
-        unfinished.delete(finish);
-        const text = rest;
-        rest = '';
-        if (text !== '')
-            tell(text);
-    };
-    return (text) => {
-        rest += text;
-        const end = rest.length > LONGEST_LINE ? rest.length : rest.lastIndexOf('\n') + 1;
-        const lines = rest.slice(0, end);
-        rest = rest.slice(end);
-        if (rest === '')
-            unfinished.delete(finish);
-        else
-            unfinished.add(finish);
-        if (lines !== '')
-            tell(lines);
-    };
 }
 function boundedOutput(event, source, log) {
     let told = 0;

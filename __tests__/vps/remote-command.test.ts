@@ -60,7 +60,7 @@ function put(path: string, version?: string): string {
   const file = join(home, path);
   mkdirSync(dirname(file), { recursive: true });
   const text = version
-    ? `#!/bin/sh\nif [ "$1" = -p ]; then echo ${version}; else NODE_TAKEN=$0 exec ${process.execPath} "$@"; fi\n`
+    ? `#!/bin/sh\nif [ "$1" = --version ]; then echo v${version}; else NODE_TAKEN=$0 exec ${process.execPath} "$@"; fi\n`
     : '#!/bin/sh\necho pm2\n';
   writeFileSync(file, text, { mode: 0o755 });
   return file;

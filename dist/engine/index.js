@@ -2089,20 +2089,56 @@ function farewell(report) {
     ];
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
+/** No form of a secret is longer than this, in characters. */
+const LONGEST_FORM = 16_000;
+/** A line without an end is not waited for longer than this, in characters. */
+const LONGEST_LINE = 8 * LONGEST_FORM;
+/**
+ * Puts chunks of one stream together and passes on whole lines, each cleaned as a whole: a secret could lie across
+ * two chunks. Two streams need one each, or half a line of the one is cut open by a line of the other.
+ * A line that is too long to wait for is passed on in pieces that cut no secret.
+ */
+function wholeLines(clean, tell) {
+    let rest = '';
+    const pass = (text) => {
+        if (text !== '')
+            tell(text);
+    };
+    return {
+        take(text) {
+            rest += text;
+            const end = rest.lastIndexOf('\n') + 1;
+            const lines = rest.slice(0, end);
+            rest = rest.slice(end);
+            pass(clean(lines));
+            if (rest.length <= LONGEST_LINE)
+                return;
+            // All but a tail in which a secret may have begun.
+            const piece = clean(rest);
+            pass(piece.slice(0, -LONGEST_FORM));
+            rest = piece.slice(-LONGEST_FORM);
+        },
+        finish() {
+            const text = rest;
+            rest = '';
+            pass(clean(text));
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/teller.js
+
 
 
 
 /** A line at least this often while something runs, so that nobody takes the run for dead. Milliseconds. */
 const HEARTBEAT = 25_000;
 /** Longer lines (minified code in a build's output) are cut with a count. */
-const LONGEST_LINE = 2_000;
-/** No line of a secret, in any of its forms, is longer than this. */
-const LONGEST_FORM = 16_000;
+const teller_LONGEST_LINE = 2_000;
 /** Turns entries into lines: cleans them, groups the output of programs, and speaks up in silence. */
 function teller(sink, clean, heartbeat = HEARTBEAT) {
     let source;
-    let partial = '';
     let spokeAt = performance.now();
     let doing;
     const spoke = () => {
@@ -2114,15 +2150,17 @@ function teller(sink, clean, heartbeat = HEARTBEAT) {
         const text = inert === line ? line : clean(inert);
         if (text.trim() === '')
             return;
-        const rest = text.length - LONGEST_LINE;
-        sink.outputLine(rest > 0 ? `${text.slice(0, LONGEST_LINE)} ... ${rest} more characters` : text);
+        const rest = text.length - teller_LONGEST_LINE;
+        sink.outputLine(rest > 0 ? `${text.slice(0, teller_LONGEST_LINE)} ... ${rest} more characters` : text);
     };
+    const lines = wholeLines(clean, (text) => {
+        for (const line of text.replace(/\n$/, '').split('\n'))
+            outputLine(line);
+    });
     const closeOutput = () => {
         if (source === undefined)
             return;
-        if (partial !== '')
-            outputLine(clean(partial));
-        partial = '';
+        lines.finish();
         source = undefined;
         sink.closeOutput();
     };
@@ -2132,19 +2170,7 @@ function teller(sink, clean, heartbeat = HEARTBEAT) {
             source = from;
             sink.openOutput(clean(inertLine(from)));
         }
-        // A secret could lie across two chunks, so a line is shown only when it is whole.
-        const all = partial + text;
-        const end = all.lastIndexOf('\n');
-        partial = all.slice(end + 1);
-        if (end >= 0)
-            for (const line of clean(all.slice(0, end)).split('\n'))
-                outputLine(line);
-        if (partial.length > 8 * LONGEST_FORM) {
-            // Too long to wait for its end: all but a tail in which a secret may have begun.
-            partial = clean(partial);
-            outputLine(partial.slice(0, -LONGEST_FORM));
-            partial = partial.slice(-LONGEST_FORM);
-        }
+        lines.take(text);
     };
     const timer = setInterval(() => {
         if (doing === undefined || performance.now() - spokeAt < heartbeat)
@@ -3798,6 +3824,8 @@ const OLDEST_NODE = 18;
  * that of PATH, that which PM2's daemon runs on, one with pm2 beside it, any. Later folders win over earlier ones,
  * so that the newest version of a version manager comes first.
  *
+ * Node says its version in a few milliseconds, and takes ten times as long before it runs any JavaScript.
+ *
  * It holds no single quote and no backslash, because it travels inside single quotes through whatever login shell
  * the user has (bash, zsh, dash, fish). Everything stands in functions called by the last line, so that a text
  * that arrives cut runs nothing.
@@ -3833,7 +3861,8 @@ add() {
 recent() {
   node=$1
   [ -x "$node" ] || return 1
-  version=$("$node" -p process.versions.node 2>/dev/null </dev/null)
+  version=$("$node" --version 2>/dev/null </dev/null)
+  version=\${version#v}
   case \${version%%.*} in "" | *[!0-9]*) return 1 ;; esac
   [ "\${version%%.*}" -ge ${OLDEST_NODE} ]
 }

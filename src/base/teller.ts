@@ -2,6 +2,7 @@ import { formatDuration } from './duration.js';
 import { inertLine } from './inert.js';
 import type { Log, LogEntry } from './log.js';
 import { voice } from './voice.js';
+import { wholeLines } from './whole-lines.js';
 
 /** Where the lines go: the runner's log or a terminal. Every text it is given is inert and holds no secret. */
 export interface Sink {
@@ -25,13 +26,9 @@ export const HEARTBEAT = 25_000;
 /** Longer lines (minified code in a build's output) are cut with a count. */
 const LONGEST_LINE = 2_000;
 
-/** No line of a secret, in any of its forms, is longer than this. */
-const LONGEST_FORM = 16_000;
-
 /** Turns entries into lines: cleans them, groups the output of programs, and speaks up in silence. */
 export function teller(sink: Sink, clean: (text: string) => string, heartbeat = HEARTBEAT): Teller {
   let source: string | undefined;
-  let partial = '';
   let spokeAt = performance.now();
   let doing: { what: string; since: number } | undefined;
 
@@ -46,10 +43,12 @@ export function teller(sink: Sink, clean: (text: string) => string, heartbeat = 
     const rest = text.length - LONGEST_LINE;
     sink.outputLine(rest > 0 ? `${text.slice(0, LONGEST_LINE)} ... ${rest} more characters` : text);
   };
+  const lines = wholeLines(clean, (text) => {
+    for (const line of text.replace(/\n$/, '').split('\n')) outputLine(line);
+  });
   const closeOutput = (): void => {
     if (source === undefined) return;
-    if (partial !== '') outputLine(clean(partial));
-    partial = '';
+    lines.finish();
     source = undefined;
     sink.closeOutput();
   };
@@ -59,17 +58,7 @@ export function teller(sink: Sink, clean: (text: string) => string, heartbeat = 
       source = from;
       sink.openOutput(clean(inertLine(from)));
     }
-    // A secret could lie across two chunks, so a line is shown only when it is whole.
-    const all = partial + text;
-    const end = all.lastIndexOf('\n');
-    partial = all.slice(end + 1);
-    if (end >= 0) for (const line of clean(all.slice(0, end)).split('\n')) outputLine(line);
-    if (partial.length > 8 * LONGEST_FORM) {
-      // Too long to wait for its end: all but a tail in which a secret may have begun.
-      partial = clean(partial);
-      outputLine(partial.slice(0, -LONGEST_FORM));
-      partial = partial.slice(-LONGEST_FORM);
-    }
+    lines.take(text);
   };
   const timer = setInterval(
     () => {

@@ -104,7 +104,7 @@ async function unpack(
 ): Promise<string[]> {
   await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
     signal,
-    onOutput: teller.output('unpack'),
+    output: teller.output('unpack'),
   });
   return checkOutput(found, request, folder);
 }
@@ -166,7 +166,7 @@ async function rehearseStage(
         port,
         sha: request.sha,
         health: request.health,
-        log: teller.logged(),
+        log: teller.logged,
         signal,
       }),
     ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,

@@ -1,5 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { Cancelled, Failure } from '../base/report.js';
+import { type LineTaker, wholeLines } from '../base/whole-lines.js';
 
 /** How a program of the host ended. */
 export interface Ended {
@@ -7,9 +9,12 @@ export interface Ended {
   signal: NodeJS.Signals | null;
   /** Everything it wrote to stdout, at most MOST_KEPT bytes. */
   stdout: string;
-  /** The end of stdout and stderr as they came, for a message. */
+  /** The last lines of stdout and stderr, in the order in which they came; for a message. */
   tail: string;
 }
+
+/** Called once for each pipe of a program, so that lines of the one never cut lines of the other. */
+export type OpenOutput = () => LineTaker;
 
 export interface ProgramOptions {
   cwd: string;
@@ -17,7 +22,7 @@ export interface ProgramOptions {
   signal?: AbortSignal;
   /** Milliseconds; then it is stopped and the call fails. */
   timeout?: number;
-  onOutput?: (text: string) => void;
+  output?: OpenOutput;
 }
 
 const MOST_KEPT = 16 * 1_048_576;
@@ -42,17 +47,11 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
       detached: true,
     });
     let stdout = '';
-    let tail = '';
     let why: Error | undefined;
-    const take = (text: string): void => {
-      tail = (tail + text).slice(-TAIL);
-      options.onOutput?.(text);
-    };
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const heard = hear(child, options.output);
+    child.stdout.on('data', (text: string) => {
       if (stdout.length < MOST_KEPT) stdout += text;
-      take(text);
     });
-    child.stderr.setEncoding('utf8').on('data', take);
     const stop = (reason: Error): void => {
       why ??= reason;
       if (child.pid !== undefined) void endGroup(child.pid, GRACE);
@@ -72,10 +71,9 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
       settled = true;
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', onAbort);
-      child.stdout.destroy();
-      child.stderr.destroy();
+      heard.end();
       if (why) reject(why);
-      else resolve({ code, signal, stdout, tail });
+      else resolve({ code, signal, stdout, tail: heard.tail() });
     };
     child.once('error', (error) => {
       why ??= new Failure({ message: `${file} could not be started: ${error.message}` });
@@ -84,6 +82,48 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
     whenEnded(child, settle);
   });
 }
+
+/** What is heard of a program that runs. */
+export interface Heard {
+  /** The last lines that it said. */
+  tail(): string;
+  /** Passes on what it said last without ending the line, and listens no more. */
+  end(): void;
+}
+
+/** Listens to both pipes of a program. */
+export function hear(
+  child: ChildProcessByStdio<null, Readable, Readable>,
+  open: OpenOutput = () => wholeLines(asItIs, () => {}),
+): Heard {
+  let tail = '';
+  const keep = (text: string): void => {
+    tail = (tail + text).slice(-TAIL);
+  };
+  const pipes = [child.stdout, child.stderr].map((pipe) => {
+    const told = open();
+    const kept = wholeLines(asItIs, keep);
+    pipe.setEncoding('utf8').on('data', (text: string) => {
+      told.take(text);
+      kept.take(text);
+    });
+    return { pipe, told, kept };
+  });
+  return {
+    tail() {
+      for (const { kept } of pipes) kept.finish();
+      return tail;
+    },
+    end() {
+      for (const { pipe, told } of pipes) {
+        told.finish();
+        pipe.destroy();
+      }
+    },
+  };
+}
+
+const asItIs = (text: string): string => text;
 
 /**
  * Calls `ended` when a program has ended and said all it had to say. A daemon that it left behind (PM2's) may hold its

@@ -4,7 +4,7 @@ import { Cancelled, Failure, type HealthFact } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { askLoopback, unhealthy } from './health.js';
 import { type Entry, withPort } from './pm2.js';
-import { endGroup, lastLines, whenEnded } from './program.js';
+import { endGroup, hear, lastLines, type OpenOutput, whenEnded } from './program.js';
 import type { HealthRequest } from './protocol.js';
 import type { Toolbox } from './toolbox.js';
 
@@ -53,9 +53,6 @@ export function sparePort(): Promise<number> {
   });
 }
 
-/** Characters of its output that are kept for a message. */
-const TAIL = 8_192;
-
 export interface RehearsalOptions {
   tools: Toolbox;
   command: RehearsalCommand;
@@ -63,7 +60,7 @@ export interface RehearsalOptions {
   sha: string;
   health: HealthRequest;
   /** Takes all that the new version prints. */
-  log: (text: string) => void;
+  log: OpenOutput;
   signal: AbortSignal;
 }
 
@@ -76,19 +73,14 @@ export interface Rehearsal {
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const { command, port, sha, health, signal } = options;
-  let tail = '';
-  const said = (): string => lastLines(tail, 12);
   const child = spawn(command.words[0]!, command.words.slice(1), {
     cwd: command.cwd,
     env: { ...options.tools.env, ...command.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      tail = (tail + text).slice(-TAIL);
-      options.log(text);
-    });
+  const heard = hear(child, options.log);
+  const said = (): string => lastLines(heard.tail(), 12);
   const stopAsking = new AbortController();
   const listening = listensAfter(port, stopAsking.signal);
   const cancel = (): void => stopAsking.abort();
@@ -121,8 +113,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
       await endGroup(child.pid, 3_000, 'SIGINT');
       await exited;
     }
-    child.stdout.destroy();
-    child.stderr.destroy();
+    heard.end();
   }
 }
 

@@ -164,7 +164,7 @@ export async function runInStage(
     cwd: folder,
     env,
     signal,
-    onOutput: teller.output(what),
+    output: teller.output(what),
   });
   if (ended.code === 0) return command;
   throw new Failure({

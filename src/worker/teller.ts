@@ -1,6 +1,8 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { Failure, type Problem, type Step } from '../base/report.js';
 import { sanitiser } from '../base/secret.js';
+import { wholeLines } from '../base/whole-lines.js';
+import type { OpenOutput } from './program.js';
 import type { RunResult, WorkerEvent } from './protocol.js';
 import type { RunFolder } from './run-folder.js';
 
@@ -14,9 +16,9 @@ export interface Teller {
   /** A timed step; `detail` words what came of it. A throw marks it failed. */
   step<T>(name: string, work: () => Promise<T>, detail?: (value: T) => string | undefined): Promise<T>;
   /** Takes the output of one program, line by line: all of it into the log, a bounded part to the action. */
-  output(source: string): (text: string) => void;
+  output(source: string): OpenOutput;
   /** Takes the output of a program into the log on the host alone, line by line. */
-  logged(): (text: string) => void;
+  readonly logged: OpenOutput;
   /** From now on every form of these values is `***` in all that is told or logged. The action cannot know them. */
   hide(secrets: Iterable<string>): void;
   /** A text without these values, for what is written down beside the events. */
@@ -27,8 +29,6 @@ export interface Teller {
 /** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
 const MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
-/** A line without an end is not waited for longer than this, in characters. */
-const LONGEST_LINE = 64 * 1_024;
 
 /**
  * The fields in which people are spoken to. Names, commits, paths and outcomes are left alone: they are our own, and a
@@ -42,18 +42,14 @@ export function openTeller(folder: RunFolder): Teller {
   const warnings: Problem[] = [];
   const hidden = new Set<string>();
   let clean = (text: string): string => text;
-  const write = (value: WorkerEvent): void => {
+  const event = (value: WorkerEvent): void => {
     writeSync(
       events,
       `${JSON.stringify(value, (name, item) => (typeof item === 'string' && SPOKEN.has(name) ? clean(item) : item))}\n`,
     );
   };
-  // A secret could lie across two chunks, so output is told in whole lines; what is left over comes before the next event.
-  const unfinished = new Set<() => void>();
-  const event = (value: WorkerEvent): void => {
-    for (const finish of unfinished) finish();
-    write(value);
-  };
+  const toLog = (text: string): void => void writeSync(log, text);
+  const hide = (text: string): string => clean(text);
   return {
     event,
     warnings,
@@ -64,17 +60,16 @@ export function openTeller(folder: RunFolder): Teller {
     },
     step: (name, work, detail) => tellStep(event, name, work, detail),
     output(source) {
-      const tell = boundedOutput(write, source, (text) => writeSync(log, text));
-      return wholeLines((text) => tell(clean(text)), unfinished);
+      const tell = boundedOutput(event, source, toLog);
+      return () => wholeLines(hide, tell);
     },
-    logged: () => wholeLines((text) => writeSync(log, clean(text)), unfinished),
-    clean: (text) => clean(text),
+    logged: () => wholeLines(hide, toLog),
+    clean: hide,
     hide(secrets) {
       for (const secret of secrets) hidden.add(secret);
       clean = sanitiser(hidden);
     },
     close() {
-      for (const finish of unfinished) finish();
       closeSync(events);
       closeSync(log);
     },
@@ -108,26 +103,6 @@ async function tellStep<T>(
     done(error instanceof Failure ? error.outcome : 'failed');
     throw error;
   }
-}
-
-/** Passes on whole lines; what has no end yet is passed on by the call that it leaves in `unfinished`. */
-function wholeLines(tell: (text: string) => void, unfinished: Set<() => void>): (text: string) => void {
-  let rest = '';
-  const finish = (): void => {
-    unfinished.delete(finish);
-    const text = rest;
-    rest = '';
-    if (text !== '') tell(text);
-  };
-  return (text) => {
-    rest += text;
-    const end = rest.length > LONGEST_LINE ? rest.length : rest.lastIndexOf('\n') + 1;
-    const lines = rest.slice(0, end);
-    rest = rest.slice(end);
-    if (rest === '') unfinished.delete(finish);
-    else unfinished.add(finish);
-    if (lines !== '') tell(lines);
-  };
 }
 
 function boundedOutput(
