@@ -1956,9 +1956,17 @@ function writeNote(state, release, note) {
 function dropNote(state, release) {
     remove(noteFile(state, release));
 }
-/** True where a release that is not live can be put in place without a build. */
-function isKept(state, releases, release) {
-    return readNote(state, release) !== undefined && isFolder(releaseFolder(releases, release));
+/**
+ * Whether a release that is not live can be put in place without a build. Among releases its folder must hold all of
+ * it: what an in-place deploy kept of a version it did not make itself is its output alone.
+ */
+function availability({ state, releases, strategy, }) {
+    return (release) => {
+        const folder = releaseFolder(releases, release);
+        if (readNote(state, release) === undefined || !isFolder(folder))
+            return false;
+        return strategy === 'in-place' || present((0,external_node_path_namespaceObject.join)(folder, 'REVISION')) || present((0,external_node_path_namespaceObject.join)(folder, '.git'));
+    };
 }
 /** The release that a rollback without a name goes to: verified, not bad, and live before the present one. */
 function previousVerified(history, isAvailable) {
@@ -2371,12 +2379,10 @@ function found(tools, [name, ...args]) {
 ;// CONCATENATED MODULE: ./compiled/src/worker/git.js
 
 
-const GIT_ENV = {
-    // A host without access must fail, not ask.
-    GIT_TERMINAL_PROMPT: '0',
-    GIT_SSH_COMMAND: 'ssh -o BatchMode=yes -o ConnectTimeout=15',
-    LC_ALL: 'C',
-};
+// A host without access must fail, not ask.
+const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' };
+/** For hosts that have not set their own: must fail, not ask, also where the remote is silent. */
+const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
 function words(repository, args) {
     return ['git', '-C', repository.folder, ...args];
 }
@@ -2428,16 +2434,22 @@ async function untrackedPaths(repository) {
     const out = await git(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
     return out.split('\0').filter(Boolean);
 }
-/** The addresses to try in turn: the host's own access first, then https with the job's token. */
-function fetchAttempts(origin, source) {
-    const own = source.url ?? origin;
-    if (own === undefined)
+/**
+ * The addresses to try in turn: the host's own access first, then https with the job's token, where that is the
+ * server which issued it.
+ */
+function fetchAttempts(origin, request) {
+    const url = request.repositoryUrl ?? origin ?? request.jobRepositoryUrl;
+    if (url === undefined)
         return [];
-    const attempts = [{ url: own }];
-    const https = httpsForm(own);
-    if (source.token !== undefined && https !== undefined)
-        attempts.push({ url: https, token: source.token });
-    return attempts;
+    const https = httpsForm(url);
+    const { fetchAccess } = request;
+    if (https === undefined || fetchAccess === undefined || !isOn(fetchAccess.server, https))
+        return [{ url }];
+    return [{ url }, { url: https, token: fetchAccess.token }];
+}
+function isOn(server, url) {
+    return URL.canParse(url) && URL.canParse(server) && new URL(url).origin === new URL(server).origin;
 }
 /** `git@host:owner/name.git` and `ssh://git@host/owner/name` as https; undefined for anything that has no such form. */
 function httpsForm(url) {
@@ -2451,7 +2463,7 @@ function httpsForm(url) {
 }
 /** Git settings in the environment: they live as long as the one call, and are not seen in `ps`. */
 function tokenEnvironment({ url, token }) {
-    if (token === undefined || url === undefined)
+    if (token === undefined)
         return {};
     return {
         GIT_CONFIG_COUNT: '1',
@@ -2460,22 +2472,71 @@ function tokenEnvironment({ url, token }) {
     };
 }
 /**
+ * The environment for a git command that talks to a remote. A host that reaches it over SSH in its own way (a deploy
+ * key in core.sshCommand or GIT_SSH_COMMAND) is left to it: git takes the variable before the setting.
+ */
+async function remoteEnvironment(repository, source) {
+    const { env } = repository.tools;
+    const own = env.GIT_SSH_COMMAND ?? env.GIT_SSH ?? (await setting(repository, 'core.sshCommand'));
+    return {
+        ...env,
+        ...GIT_ENV,
+        ...(own === undefined ? { GIT_SSH_COMMAND: SSH_COMMAND } : {}),
+        ...tokenEnvironment(source),
+    };
+}
+/** A git setting as it holds in the repository; undefined where it is not set. */
+async function setting(repository, name) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    const ended = await call(repository.tools, words(repository, ['config', '--get', name]), { env });
+    return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
+}
+/** Lets a repository of our own reach its remote over SSH as another repository of the host does. */
+async function reachRemoteLike(repository, other) {
+    const own = await setting(other, 'core.sshCommand');
+    if (own !== undefined)
+        await git(repository, 'config', 'core.sshCommand', own);
+}
+/** Where to fetch from, one after the other. @throws a Failure where nothing is known. */
+async function fetchSources(repository, request) {
+    const attempts = fetchAttempts(await originOf(repository), request);
+    if (attempts.length > 0)
+        return attempts;
+    throw new Failure({
+        message: 'The repository on the server has no origin to fetch from.',
+        next: 'Give repository-url.',
+    });
+}
+/** The address of the repository's origin; undefined where it has none. */
+async function originOf(repository) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    const ended = await call(repository.tools, words(repository, ['remote', 'get-url', 'origin']), { env });
+    return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
+}
+/**
+ * Asks the first source that answers for its branches and tags: whether one of them ends in the commit. Writes
+ * nothing. @throws a Failure where no source answers.
+ */
+async function askRemote(repository, sha, sources, signal) {
+    let said = '';
+    for (const source of sources) {
+        const env = await remoteEnvironment(repository, source);
+        const list = words(repository, ['ls-remote', '--quiet', source.url]);
+        const ended = await call(repository.tools, list, { env, signal });
+        if (ended.code === 0)
+            return { source, isTip: ended.stdout.split('\n').some((line) => line.startsWith(`${sha}\t`)) };
+        said = ended.tail;
+    }
+    throw noAccess(said);
+}
+/**
  * Brings one commit into the repository's objects, without touching any branch or file, and keeps it by a ref of
  * our own. @throws a Failure that tells a missing commit from a missing access.
  */
-async function fetchCommit(repository, sha, source, signal, options = []) {
-    const origin = (await gitSays(repository, 'remote', 'get-url', 'origin'))
-        ? await git(repository, 'remote', 'get-url', 'origin')
-        : undefined;
-    const attempts = fetchAttempts(origin, source);
-    if (attempts.length === 0)
-        throw new Failure({
-            message: 'The repository on the server has no origin to fetch from.',
-            next: 'Give repository-url.',
-        });
+async function fetchCommit(repository, sha, sources, signal, wanted = 'everything') {
     let said = '';
-    for (const attempt of attempts) {
-        said = await fetchFrom(repository, sha, attempt, signal, options);
+    for (const source of sources) {
+        said = await fetchFrom(repository, sha, source, signal, wanted);
         if (await hasCommit(repository, sha)) {
             await git(repository, 'update-ref', `refs/deploys/${sha}`, sha);
             return;
@@ -2498,19 +2559,17 @@ function noAccess(said) {
     });
 }
 /** What git said; empty where the fetch succeeded. */
-async function fetchFrom(repository, sha, source, signal, options) {
-    const env = { ...repository.tools.env, ...GIT_ENV, ...tokenEnvironment(source) };
-    const fetch = (...what) => call(repository.tools, words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, ...what]), {
-        env,
-        signal,
-    });
-    const exact = await fetch(sha);
+async function fetchFrom(repository, sha, source, signal, wanted) {
+    const env = await remoteEnvironment(repository, source);
+    const light = wanted === 'its existence';
+    const fetch = (options, what) => call(repository.tools, words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, what]), { env, signal });
+    const exact = await fetch(light ? ['--depth=1', '--filter=tree:0'] : [], sha);
     if (exact.code === 0)
         return '';
     if (!isMissingCommit(exact.tail))
         return exact.tail;
-    // Some servers hand out only what a branch or tag leads to.
-    const all = await fetch('+refs/heads/*:refs/deploys/heads/*');
+    // Some servers hand out only what a branch or tag leads to: its whole history, then, to find the commit in it.
+    const all = await fetch(light ? ['--filter=tree:0'] : [], '+refs/heads/*:refs/deploys/heads/*');
     return all.code === 0 ? exact.tail : all.tail;
 }
 function isMissingCommit(said) {
@@ -3541,15 +3600,22 @@ async function lookAtGit(facts, checkout, history) {
         });
         return;
     }
-    const owner = await call(checkout.tools, ['git', '-C', checkout.folder, 'rev-parse', 'HEAD']);
-    if (/dubious ownership/.test(owner.tail)) {
+    const head = await call(checkout.tools, [
+        'git',
+        '-C',
+        checkout.folder,
+        'rev-parse',
+        '--verify',
+        'HEAD^{commit}',
+    ]);
+    if (/dubious ownership/.test(head.tail)) {
         facts.refusals.push({
             message: `git refuses to work in ${checkout.folder}, because another user owns it.`,
             next: `Connect as its owner, or run once on the server: git config --global --add safe.directory ${quote(checkout.folder)}`,
         });
         return;
     }
-    if (owner.code !== 0) {
+    if (head.code !== 0) {
         const revision = readText((0,external_node_path_namespaceObject.join)(checkout.folder, 'REVISION'))?.trim();
         if (facts.layout === 'releases' && revision && /^[0-9a-f]{40,64}$/.test(revision))
             facts.liveSha = revision;
@@ -3560,7 +3626,7 @@ async function lookAtGit(facts, checkout, history) {
             });
         return;
     }
-    facts.liveSha = await headOf(checkout);
+    facts.liveSha = head.stdout.trim();
     facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
     if (facts.strategy !== 'releases')
         facts.dirtyFiles = await dirtyFiles(checkout);
@@ -3580,7 +3646,7 @@ function lookAtState(facts, known) {
         facts.liveRelease = history.live.release;
     const target = facts.liveVerified
         ? history.live
-        : previousVerified(history, (release) => isKept(state, releases, release));
+        : previousVerified(history, availability({ state, releases, strategy: facts.strategy }));
     if (target)
         facts.rollbackTarget = { sha: target.sha, release: target.release };
     const holder = currentHolder(state);
@@ -3610,11 +3676,15 @@ function readProject(folder) {
 
 
 
+/** Milliseconds for all that the remote is asked. */
+const LONGEST_LOOK = 120_000;
 /** Looks at the host and at the commit on its remote; writes nothing that stays. */
 async function inspect(request, env) {
     const found = await survey(request.app, env);
     const { facts } = found;
-    if (request.sha === undefined || facts.git === undefined)
+    // A checkout that git cannot read has been complained about; asking further would only say it again.
+    const unreadable = facts.layout === 'checkout' && found.checkout === undefined;
+    if (request.sha === undefined || facts.git === undefined || unreadable)
         return facts;
     const problem = await lookForCommit(found, { ...request, sha: request.sha });
     facts.shaOnRemote = problem === undefined;
@@ -3627,29 +3697,41 @@ async function inspect(request, env) {
         facts.newerIsLive = true;
     return facts;
 }
-/** Asks the remote for the commit, in a scratch repository: a fetch into the live one would write there. */
-async function lookForCommit(found, request) {
-    const live = found.checkout;
-    if (live && (await hasCommit(live, request.sha)))
+/**
+ * Asks the remote for the commit. Most commits that are deployed are the end of a branch, which it shows; any other is
+ * fetched into a scratch repository, because a fetch into the live one would write there.
+ */
+async function lookForCommit({ tools, checkout }, request) {
+    const { sha } = request;
+    if (checkout && (await hasCommit(checkout, sha)))
         return undefined;
-    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-look-'));
-    const scratch = { tools: found.tools, folder };
+    const signal = AbortSignal.timeout(LONGEST_LOOK);
+    const from = checkout ?? { tools, folder: tools.home };
+    let folder;
     try {
+        const { source, isTip } = await askRemote(from, sha, await fetchSources(from, request), signal);
+        if (isTip)
+            return undefined;
+        folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-look-'));
+        const scratch = { tools, folder };
         await git(scratch, 'init', '-q', '--bare');
-        if (live && (await gitSays(live, 'remote', 'get-url', 'origin')))
-            await git(scratch, 'remote', 'add', 'origin', await git(live, 'remote', 'get-url', 'origin'));
-        await fetchCommit(scratch, request.sha, {
-            ...(request.repositoryUrl === undefined ? {} : { url: request.repositoryUrl }),
-            ...(request.fetchToken === undefined ? {} : { token: request.fetchToken }),
-        }, AbortSignal.timeout(120_000), ['--depth=1', '--filter=tree:0']);
+        await reachRemoteLike(scratch, from);
+        await fetchCommit(scratch, sha, [source], signal, 'its existence');
         return undefined;
     }
     catch (error) {
-        return problemsOf(error)[0];
+        return error instanceof Cancelled ? silentRemote() : problemsOf(error)[0];
     }
     finally {
-        remove(folder);
+        if (folder !== undefined)
+            remove(folder);
     }
+}
+function silentRemote() {
+    return {
+        message: `The remote did not answer the server within ${LONGEST_LOOK / 1_000} s.`,
+        next: 'Look on the server: git ls-remote origin. A firewall may drop what goes out.',
+    };
 }
 /** What the deploy would say of the commit, as far as it can be judged without fetching its history. */
 async function judgeCommit({ facts, checkout, history }, request) {
@@ -4054,6 +4136,10 @@ async function resetCheckout(tools, folder, sha) {
 /** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
 function manualCommands(plan, to, restart) {
     const commands = [];
+    if (plan.adopt) {
+        const [folder, release] = [quote(plan.adopt.folder), quote(plan.adopt.release)];
+        commands.push(`[ -L ${folder} ] || [ ! -d ${folder} ] || mv ${folder} ${release}`);
+    }
     for (const swap of plan.swaps) {
         if (to === 'from' && !swap.had) {
             commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
@@ -4308,7 +4394,7 @@ async function begin({ request, env, teller, signal }) {
     if (request.command === 'deploy')
         teller.hide([
             ...textSecrets(request.envFile ?? ''),
-            ...(request.fetchToken === undefined ? [] : [request.fetchToken]),
+            ...(request.fetchAccess === undefined ? [] : [request.fetchAccess.token]),
         ]);
     const look = async () => {
         const seen = await survey(request.app, env);
@@ -4556,7 +4642,52 @@ function keepOpenPages({ state, live, releases }, from, to, teller) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/prune.js
+
+
+
+
+
+
+
+/** Runs whose events and output stay on the host. */
+const RUNS_KEPT = 20;
+/** Deletes old releases and runs. Never the live release, the one before it, or the only verified one. */
+async function prune({ found, repository, run, keep }) {
+    const { state, releases } = found;
+    const history = historyOf(readJournal(state));
+    const there = releaseNames(releases);
+    const gone = prunable(there, history, keep, availability(found));
+    for (const release of gone) {
+        const note = readNote(state, release);
+        await dropRelease(repository, releaseFolder(releases, release));
+        dropNote(state, release);
+        if (note && !there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
+            await gitSays(repository, 'update-ref', '-d', `refs/deploys/${note.sha}`);
+        if (note)
+            writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
+    }
+    pruneRuns(state, run);
+    return gone;
+}
+/** Deletes a release's folder and what git knows of it as a work tree. */
+async function dropRelease(repository, folder) {
+    if (present(folder))
+        remove(folder);
+    await gitSays(repository, 'worktree', 'prune');
+}
+function pruneRuns(state, run) {
+    const own = runFolderOf(state, run, 'deploy').path;
+    const folders = (0,external_node_fs_namespaceObject.readdirSync)(state.runs)
+        .map((name) => (0,external_node_path_namespaceObject.join)(state.runs, name))
+        .filter((path) => path !== own)
+        .sort((a, b) => (0,external_node_fs_namespaceObject.statSync)(b).mtimeMs - (0,external_node_fs_namespaceObject.statSync)(a).mtimeMs);
+    for (const path of folders.slice(RUNS_KEPT))
+        (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover.js
+
 
 
 
@@ -4578,6 +4709,9 @@ async function cutOver(found, stage, context) {
     const plan = planCutover(found, stage, request);
     if (plan.checkout)
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
+    // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.
+    if (plan.adopt)
+        await dropRelease(found.checkout, plan.adopt.release);
     noteReleases(found, stage, plan);
     const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
     if (listenTimeout !== undefined)
@@ -4856,49 +4990,6 @@ function asEntry(config) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/prune.js
-
-
-
-
-
-
-
-/** Runs whose events and output stay on the host. */
-const RUNS_KEPT = 20;
-/** Deletes old releases and runs. Never the live release, the one before it, or the only verified one. */
-async function prune({ state, releases, repository, run, keep }) {
-    const history = historyOf(readJournal(state));
-    const there = releaseNames(releases);
-    const gone = prunable(there, history, keep, (release) => isKept(state, releases, release));
-    for (const release of gone) {
-        const note = readNote(state, release);
-        await dropRelease(repository, releaseFolder(releases, release));
-        dropNote(state, release);
-        if (note && !there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
-            await gitSays(repository, 'update-ref', '-d', `refs/deploys/${note.sha}`);
-        if (note)
-            writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
-    }
-    pruneRuns(state, run);
-    return gone;
-}
-/** Deletes a release's folder and what git knows of it as a work tree. */
-async function dropRelease(repository, folder) {
-    if (present(folder))
-        remove(folder);
-    await gitSays(repository, 'worktree', 'prune');
-}
-function pruneRuns(state, run) {
-    const own = runFolderOf(state, run, 'deploy').path;
-    const folders = (0,external_node_fs_namespaceObject.readdirSync)(state.runs)
-        .map((name) => (0,external_node_path_namespaceObject.join)(state.runs, name))
-        .filter((path) => path !== own)
-        .sort((a, b) => (0,external_node_fs_namespaceObject.statSync)(b).mtimeMs - (0,external_node_fs_namespaceObject.statSync)(a).mtimeMs);
-    for (const path of folders.slice(RUNS_KEPT))
-        (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/rehearse.js
 
 
@@ -5038,26 +5129,23 @@ async function stageRepository(found, request) {
     (0,external_node_fs_namespaceObject.mkdirSync)(bare.folder, { recursive: true });
     await git(bare, 'init', '-q', '--bare');
     const live = found.checkout;
-    const origin = request.repositoryUrl ??
-        (live && (await gitSays(live, 'remote', 'get-url', 'origin'))
-            ? await git(live, 'remote', 'get-url', 'origin')
-            : undefined);
+    const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
     if (origin === undefined)
         throw new Failure({
             message: 'The server has no repository to fetch from yet.',
             next: 'Give repository-url.',
         });
     await git(bare, 'remote', 'add', 'origin', origin);
+    if (!live)
+        return bare;
+    await reachRemoteLike(bare, live);
     // The live history too, so that "older than the live commit" can be judged.
-    if (live)
-        await git(bare, 'fetch', '-q', '--no-tags', live.folder, '+HEAD:refs/deploys/live');
+    await git(bare, 'fetch', '-q', '--no-tags', live.folder, '+HEAD:refs/deploys/live');
     return bare;
 }
 async function fetchSha(repository, request, signal) {
-    await fetchCommit(repository, request.sha, {
-        ...(request.repositoryUrl === undefined ? {} : { url: request.repositoryUrl }),
-        ...(request.fetchToken === undefined ? {} : { token: request.fetchToken }),
-    }, signal);
+    const sources = await fetchSources(repository, request);
+    await fetchCommit(repository, request.sha, sources, signal);
 }
 /** Checks the commit out beside the live application, and brings the host's own files into it. */
 async function checkOutStage(found, repository, request, folder) {
@@ -5568,11 +5656,11 @@ async function dropStage({ state }, repository, stage) {
 }
 /** After the new version is verified; nothing here can make a good deploy fail. */
 async function tidy(found, repository, request, teller) {
-    const { state, releases } = found;
+    const { state } = found;
     if (request.app.environment !== undefined)
         writeState(state, { ...readState(state), environment: request.app.environment });
     try {
-        const gone = await prune({ state, releases, repository, run: request.run, keep: request.keepReleases });
+        const gone = await prune({ found, repository, run: request.run, keep: request.keepReleases });
         if (gone.length > 0)
             teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
     }
@@ -5619,7 +5707,7 @@ async function rollback(context) {
         ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
         ...(request.to === undefined ? {} : { to: request.to }),
         history: found.history,
-        isAvailable: (release) => isKept(found.state, found.releases, release),
+        isAvailable: availability(found),
     });
     if (decision.kind === 'nothing') {
         teller.progress(`nothing to undo: ${decision.why}`);

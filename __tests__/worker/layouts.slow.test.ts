@@ -120,6 +120,33 @@ describe('other layouts and supervisors', () => {
       assert.deepEqual([failed, failures], [0, []]);
     }));
 
+  test('adopt after deploys in place: what is complete can be gone back to, what is not is refused', () =>
+    withServer({}, async (vps, origin) => {
+      const adopting = { app: app(vps, { strategy: 'adopt' }) };
+      const load = vps.load(100);
+      for (const [version, more] of [
+        ['v2', {}],
+        ['v3', {}],
+        ['v4', adopting],
+        ['v5', {}],
+      ] as const) {
+        const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion(version)), more));
+        assert.equal(result.outcome, 'deployed', `${version} ${JSON.stringify(result)}`);
+        assert.equal((await vps.served())?.version, version);
+      }
+      for (const version of ['v4', 'v3', 'v2']) {
+        const { result } = await runWorker(vps, rollbackRequest(vps, { to: 'previous' }));
+        assert.equal(result.outcome, 'rolled-back', JSON.stringify(result));
+        assert.equal((await vps.served())?.version, version);
+      }
+      // Of v1, which was there before, only the output was kept.
+      const { result } = await runWorker(vps, rollbackRequest(vps, { to: 'previous' }));
+      assert.equal(result.outcome, 'failed', JSON.stringify(result));
+      assert.equal((await vps.served())?.version, 'v2');
+      const { failed, failures } = await load.stop();
+      assert.deepEqual([failed, failures], [0, []]);
+    }));
+
   test('fork mode: the gap is announced before, and measured', () =>
     withServer({ mode: 'fork', portFrom: 'arguments' }, async (vps, origin) => {
       const facts = await inspectHost(vps);

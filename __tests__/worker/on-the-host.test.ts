@@ -282,13 +282,37 @@ describe('the first start', () => {
 
 describe('git', () => {
   test('addresses are tried with the own access first, then https with the token', () => {
-    assert.deepEqual(fetchAttempts('git@github.com:o/r.git', { token: 't' }), [
+    const fetchAccess = { server: 'https://github.com', token: 't' };
+    assert.deepEqual(fetchAttempts('git@github.com:o/r.git', { fetchAccess }), [
       { url: 'git@github.com:o/r.git' },
       { url: 'https://github.com/o/r.git', token: 't' },
     ]);
-    assert.deepEqual(fetchAttempts('/srv/r.git', { token: 't' }), [{ url: '/srv/r.git' }]);
+    assert.deepEqual(fetchAttempts('/srv/r.git', { fetchAccess }), [{ url: '/srv/r.git' }]);
     assert.deepEqual(fetchAttempts(undefined, {}), []);
     assert.equal(httpsForm('ssh://git@host:22/o/r'), 'https://host/o/r');
+  });
+  test('what a person names comes before the origin of the host, and the repository of the job comes last', () => {
+    const jobRepositoryUrl = 'https://github.com/o/job.git';
+    const first = (origin: string | undefined, repositoryUrl?: string) =>
+      fetchAttempts(origin, {
+        jobRepositoryUrl,
+        ...(repositoryUrl === undefined ? {} : { repositoryUrl }),
+      })[0]?.url;
+    assert.equal(first('/srv/r.git', '/named.git'), '/named.git');
+    assert.equal(first('/srv/r.git'), '/srv/r.git');
+    assert.equal(first(undefined), jobRepositoryUrl);
+  });
+  test('row 131: no server but the one that issued it is shown the token', () => {
+    const fetchAccess = { server: 'https://github.com', token: 't' };
+    for (const origin of [
+      'git@gitlab.com:o/r.git',
+      'https://github.com.evil.example/o/r',
+      'https://user@evil.example:443/github.com/o/r',
+      'git@github-deploy:o/r.git',
+      'https://github.com:8443/o/r.git',
+      'http://github.com/o/r.git',
+    ])
+      assert.deepEqual(fetchAttempts(origin, { fetchAccess }), [{ url: origin }], origin);
   });
   test('row 131: the token is in the environment of one call, for that host alone', () => {
     const env = tokenEnvironment({ url: 'https://github.com/o/r.git', token: 'ghs_x' });

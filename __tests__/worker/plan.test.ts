@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -111,6 +112,30 @@ describe('a plan of renames', () => {
     applyAdoption(adoption);
     applyAdoption(adoption);
     assert.equal(readFileSync(at('live/a'), 'utf8'), 'old');
+  });
+
+  test('an adoption can be carried out by hand wherever it was cut', async () => {
+    const { execFileSync } = await import('node:child_process');
+    const plan = {
+      task: 'deploy' as const,
+      run: { id: '1', attempt: 1 },
+      to: { release: 'x', sha: 'x' },
+      swaps: [],
+      adopt: { folder: at('live'), release: at('releases/one') },
+      link: { path: at('live'), from: at('releases/one'), to: at('stage') },
+    };
+    mkdirSync(at('releases'));
+    const byHand = (): void => {
+      for (const command of manualCommands(plan, 'from', 'true')) execFileSync('/bin/sh', ['-c', command]);
+      assert.equal(realpathSync(at('live')), at('releases/one'));
+      assert.equal(readFileSync(at('live/a'), 'utf8'), 'old');
+    };
+    byHand();
+    byHand();
+    rmSync(at('live'));
+    byHand();
+    turnLink(at('live'), at('stage'));
+    byHand();
   });
 
   test('shared files move out of the release and stay reachable through it', () => {

@@ -3656,12 +3656,13 @@ function healthRequest(health) {
         ...(maxLatency === undefined ? {} : { maxLatency }),
     };
 }
-/** What a server needs to fetch the commit where it has no access of its own. */
+/** What a server needs to fetch the commit, also where it has no origin or no access of its own. */
 function fetchRequest({ vps, run, githubToken }) {
+    const { repository, serverUrl } = run;
     return {
         ...(vps.repositoryUrl === undefined ? {} : { repositoryUrl: vps.repositoryUrl }),
-        // The token opens this repository alone, and only on the server that issued it.
-        ...(githubToken && run.repository ? { fetchToken: githubToken.reveal() } : {}),
+        ...(repository === undefined ? {} : { jobRepositoryUrl: `${serverUrl}/${repository}.git` }),
+        ...(githubToken && repository ? { fetchAccess: { server: serverUrl, token: githubToken.reveal() } } : {}),
     };
 }
 function inspectRequest(settings, sha) {
@@ -3679,14 +3680,13 @@ function probeRequest(settings) {
 }
 function deployRequest(settings, details) {
     const { vps } = settings;
-    const { sha, invocation, cutover, cloneUrl } = details;
+    const { sha, invocation, cutover } = details;
     return {
         command: 'deploy',
         app: appRequest(settings),
         run: runRequest(settings.run, invocation),
         sha,
         explicit: vps.refExplicit,
-        ...(cloneUrl === undefined ? {} : { repositoryUrl: cloneUrl }),
         ...fetchRequest(settings),
         ...(vps.installCommand === undefined ? {} : { installCommand: vps.installCommand }),
         ...(vps.buildCommand === undefined ? {} : { buildCommand: vps.buildCommand }),
@@ -11637,14 +11637,7 @@ function refuse(fleet, looks) {
 }
 async function bring({ log, signal }, fleet, run, sha, looks, record) {
     const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
-    const absent = looks.some((look) => look.facts?.layout === 'absent');
-    const cloneUrl = absent && run.run.repository ? `${run.run.serverUrl}/${run.run.repository}.git` : undefined;
-    const request = deployRequest(run, {
-        sha,
-        invocation: (0,external_node_crypto_.randomUUID)(),
-        cutover: 'at-once',
-        ...(cloneUrl === undefined ? {} : { cloneUrl }),
-    });
+    const request = deployRequest(run, { sha, invocation: (0,external_node_crypto_.randomUUID)(), cutover: 'at-once' });
     const undo = rollbackRequest(run, (0,external_node_crypto_.randomUUID)(), { undo: run.run.id });
     const plan = { request, undo, packed, maxParallel: run.vps.maxParallel, signal };
     return rollOut(fleet, plan, { log, record });

@@ -61,15 +61,7 @@ async function bring(
   record: PhaseRecord,
 ): Promise<HostEnd[]> {
   const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
-  const absent = looks.some((look) => look.facts?.layout === 'absent');
-  const cloneUrl =
-    absent && run.run.repository ? `${run.run.serverUrl}/${run.run.repository}.git` : undefined;
-  const request = deployRequest(run, {
-    sha,
-    invocation: randomUUID(),
-    cutover: 'at-once',
-    ...(cloneUrl === undefined ? {} : { cloneUrl }),
-  });
+  const request = deployRequest(run, { sha, invocation: randomUUID(), cutover: 'at-once' });
   const undo = rollbackRequest(run, randomUUID(), { undo: run.run.id });
   const plan = { request, undo, packed, maxParallel: run.vps.maxParallel, signal };
   return rollOut(fleet, plan, { log, record });

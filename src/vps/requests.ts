@@ -2,6 +2,7 @@ import type { HealthSettings, Run, Settings, VpsSettings } from '../settings/set
 import type {
   AppRequest,
   DeployRequest,
+  FetchRequest,
   HealthRequest,
   InspectRequest,
   ProbeRequest,
@@ -52,12 +53,13 @@ function healthRequest(health: HealthSettings): HealthRequest {
   };
 }
 
-/** What a server needs to fetch the commit where it has no access of its own. */
-function fetchRequest({ vps, run, githubToken }: VpsRun): { repositoryUrl?: string; fetchToken?: string } {
+/** What a server needs to fetch the commit, also where it has no origin or no access of its own. */
+function fetchRequest({ vps, run, githubToken }: VpsRun): FetchRequest {
+  const { repository, serverUrl } = run;
   return {
     ...(vps.repositoryUrl === undefined ? {} : { repositoryUrl: vps.repositoryUrl }),
-    // The token opens this repository alone, and only on the server that issued it.
-    ...(githubToken && run.repository ? { fetchToken: githubToken.reveal() } : {}),
+    ...(repository === undefined ? {} : { jobRepositoryUrl: `${serverUrl}/${repository}.git` }),
+    ...(githubToken && repository ? { fetchAccess: { server: serverUrl, token: githubToken.reveal() } } : {}),
   };
 }
 
@@ -82,20 +84,17 @@ export interface DeployDetails {
   /** The same for all hosts of one phase. */
   invocation: string;
   cutover: 'at-once' | 'on-go';
-  /** Where a host without a checkout gets one from, when no repository-url is given. */
-  cloneUrl?: string;
 }
 
 export function deployRequest(settings: VpsRun, details: DeployDetails): DeployRequest {
   const { vps } = settings;
-  const { sha, invocation, cutover, cloneUrl } = details;
+  const { sha, invocation, cutover } = details;
   return {
     command: 'deploy',
     app: appRequest(settings),
     run: runRequest(settings.run, invocation),
     sha,
     explicit: vps.refExplicit,
-    ...(cloneUrl === undefined ? {} : { repositoryUrl: cloneUrl }),
     ...fetchRequest(settings),
     ...(vps.installCommand === undefined ? {} : { installCommand: vps.installCommand }),
     ...(vps.buildCommand === undefined ? {} : { buildCommand: vps.buildCommand }),

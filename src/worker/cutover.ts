@@ -9,6 +9,7 @@ import { keepOpenPages } from './output.js';
 import { dropPlan, type Plan, writePlan } from './plan.js';
 import { findEntry, type Instance, save } from './pm2.js';
 import type { RunResult } from './protocol.js';
+import { dropRelease } from './prune.js';
 import { restart, restartWords } from './restart.js';
 import type { Stage } from './stage.js';
 import { readState, writeState } from './state.js';
@@ -29,6 +30,8 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   const plan = planCutover(found, stage, request);
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
+  // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.
+  if (plan.adopt) await dropRelease(found.checkout!, plan.adopt.release);
   noteReleases(found, stage, plan);
   const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
   if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));

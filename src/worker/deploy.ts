@@ -220,11 +220,11 @@ async function tidy(
   request: DeployRequest,
   teller: Teller,
 ): Promise<void> {
-  const { state, releases } = found;
+  const { state } = found;
   if (request.app.environment !== undefined)
     writeState(state, { ...readState(state), environment: request.app.environment });
   try {
-    const gone = await prune({ state, releases, repository, run: request.run, keep: request.keepReleases });
+    const gone = await prune({ found, repository, run: request.run, keep: request.keepReleases });
     if (gone.length > 0)
       teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
   } catch (error) {

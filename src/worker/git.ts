@@ -1,4 +1,5 @@
 import { Failure } from '../base/report.js';
+import type { FetchRequest } from './protocol.js';
 import { call, must, type Toolbox } from './toolbox.js';
 
 /** Git on one repository of the host. Never pulls, never looks at a branch: commits are named by their full SHA. */
@@ -8,12 +9,11 @@ export interface Repository {
   readonly folder: string;
 }
 
-const GIT_ENV = {
-  // A host without access must fail, not ask.
-  GIT_TERMINAL_PROMPT: '0',
-  GIT_SSH_COMMAND: 'ssh -o BatchMode=yes -o ConnectTimeout=15',
-  LC_ALL: 'C',
-};
+// A host without access must fail, not ask.
+const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' };
+
+/** For hosts that have not set their own: must fail, not ask, also where the remote is silent. */
+const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
 
 function words(repository: Repository, args: readonly string[]): string[] {
   return ['git', '-C', repository.folder, ...args];
@@ -74,21 +74,27 @@ export async function untrackedPaths(repository: Repository): Promise<string[]> 
   return out.split('\0').filter(Boolean);
 }
 
+/** One address to fetch from; with the job's token where the host's own access may not be enough. */
 export interface FetchSource {
-  /** undefined: the origin that the repository has. */
-  url?: string;
-  /** The job's token for https; never in argv, never stored. */
+  url: string;
   token?: string;
 }
 
-/** The addresses to try in turn: the host's own access first, then https with the job's token. */
-export function fetchAttempts(origin: string | undefined, source: FetchSource): FetchSource[] {
-  const own = source.url ?? origin;
-  if (own === undefined) return [];
-  const attempts: FetchSource[] = [{ url: own }];
-  const https = httpsForm(own);
-  if (source.token !== undefined && https !== undefined) attempts.push({ url: https, token: source.token });
-  return attempts;
+/**
+ * The addresses to try in turn: the host's own access first, then https with the job's token, where that is the
+ * server which issued it.
+ */
+export function fetchAttempts(origin: string | undefined, request: FetchRequest): FetchSource[] {
+  const url = request.repositoryUrl ?? origin ?? request.jobRepositoryUrl;
+  if (url === undefined) return [];
+  const https = httpsForm(url);
+  const { fetchAccess } = request;
+  if (https === undefined || fetchAccess === undefined || !isOn(fetchAccess.server, https)) return [{ url }];
+  return [{ url }, { url: https, token: fetchAccess.token }];
+}
+
+function isOn(server: string, url: string): boolean {
+  return URL.canParse(url) && URL.canParse(server) && new URL(url).origin === new URL(server).origin;
 }
 
 /** `git@host:owner/name.git` and `ssh://git@host/owner/name` as https; undefined for anything that has no such form. */
@@ -102,12 +108,79 @@ export function httpsForm(url: string): string | undefined {
 
 /** Git settings in the environment: they live as long as the one call, and are not seen in `ps`. */
 export function tokenEnvironment({ url, token }: FetchSource): Record<string, string> {
-  if (token === undefined || url === undefined) return {};
+  if (token === undefined) return {};
   return {
     GIT_CONFIG_COUNT: '1',
     GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraheader`,
     GIT_CONFIG_VALUE_0: `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
   };
+}
+
+/**
+ * The environment for a git command that talks to a remote. A host that reaches it over SSH in its own way (a deploy
+ * key in core.sshCommand or GIT_SSH_COMMAND) is left to it: git takes the variable before the setting.
+ */
+async function remoteEnvironment(repository: Repository, source: FetchSource): Promise<NodeJS.ProcessEnv> {
+  const { env } = repository.tools;
+  const own = env.GIT_SSH_COMMAND ?? env.GIT_SSH ?? (await setting(repository, 'core.sshCommand'));
+  return {
+    ...env,
+    ...GIT_ENV,
+    ...(own === undefined ? { GIT_SSH_COMMAND: SSH_COMMAND } : {}),
+    ...tokenEnvironment(source),
+  };
+}
+
+/** A git setting as it holds in the repository; undefined where it is not set. */
+async function setting(repository: Repository, name: string): Promise<string | undefined> {
+  const env = { ...repository.tools.env, ...GIT_ENV };
+  const ended = await call(repository.tools, words(repository, ['config', '--get', name]), { env });
+  return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
+}
+
+/** Lets a repository of our own reach its remote over SSH as another repository of the host does. */
+export async function reachRemoteLike(repository: Repository, other: Repository): Promise<void> {
+  const own = await setting(other, 'core.sshCommand');
+  if (own !== undefined) await git(repository, 'config', 'core.sshCommand', own);
+}
+
+/** Where to fetch from, one after the other. @throws a Failure where nothing is known. */
+export async function fetchSources(repository: Repository, request: FetchRequest): Promise<FetchSource[]> {
+  const attempts = fetchAttempts(await originOf(repository), request);
+  if (attempts.length > 0) return attempts;
+  throw new Failure({
+    message: 'The repository on the server has no origin to fetch from.',
+    next: 'Give repository-url.',
+  });
+}
+
+/** The address of the repository's origin; undefined where it has none. */
+export async function originOf(repository: Repository): Promise<string | undefined> {
+  const env = { ...repository.tools.env, ...GIT_ENV };
+  const ended = await call(repository.tools, words(repository, ['remote', 'get-url', 'origin']), { env });
+  return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
+}
+
+/**
+ * Asks the first source that answers for its branches and tags: whether one of them ends in the commit. Writes
+ * nothing. @throws a Failure where no source answers.
+ */
+export async function askRemote(
+  repository: Repository,
+  sha: string,
+  sources: readonly FetchSource[],
+  signal: AbortSignal,
+): Promise<{ source: FetchSource; isTip: boolean }> {
+  let said = '';
+  for (const source of sources) {
+    const env = await remoteEnvironment(repository, source);
+    const list = words(repository, ['ls-remote', '--quiet', source.url]);
+    const ended = await call(repository.tools, list, { env, signal });
+    if (ended.code === 0)
+      return { source, isTip: ended.stdout.split('\n').some((line) => line.startsWith(`${sha}\t`)) };
+    said = ended.tail;
+  }
+  throw noAccess(said);
 }
 
 /**
@@ -117,22 +190,13 @@ export function tokenEnvironment({ url, token }: FetchSource): Record<string, st
 export async function fetchCommit(
   repository: Repository,
   sha: string,
-  source: FetchSource,
+  sources: readonly FetchSource[],
   signal: AbortSignal,
-  options: readonly string[] = [],
+  wanted: Wanted = 'everything',
 ): Promise<void> {
-  const origin = (await gitSays(repository, 'remote', 'get-url', 'origin'))
-    ? await git(repository, 'remote', 'get-url', 'origin')
-    : undefined;
-  const attempts = fetchAttempts(origin, source);
-  if (attempts.length === 0)
-    throw new Failure({
-      message: 'The repository on the server has no origin to fetch from.',
-      next: 'Give repository-url.',
-    });
   let said = '';
-  for (const attempt of attempts) {
-    said = await fetchFrom(repository, sha, attempt, signal, options);
+  for (const source of sources) {
+    said = await fetchFrom(repository, sha, source, signal, wanted);
     if (await hasCommit(repository, sha)) {
       await git(repository, 'update-ref', `refs/deploys/${sha}`, sha);
       return;
@@ -156,29 +220,30 @@ function noAccess(said: string): Failure {
   });
 }
 
+/** A commit with its files and history, or no more than tells whether the remote has it. */
+type Wanted = 'everything' | 'its existence';
+
 /** What git said; empty where the fetch succeeded. */
 async function fetchFrom(
   repository: Repository,
   sha: string,
   source: FetchSource,
   signal: AbortSignal,
-  options: readonly string[],
+  wanted: Wanted,
 ): Promise<string> {
-  const env = { ...repository.tools.env, ...GIT_ENV, ...tokenEnvironment(source) };
-  const fetch = (...what: string[]) =>
+  const env = await remoteEnvironment(repository, source);
+  const light = wanted === 'its existence';
+  const fetch = (options: readonly string[], what: string) =>
     call(
       repository.tools,
-      words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url!, ...what]),
-      {
-        env,
-        signal,
-      },
+      words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, what]),
+      { env, signal },
     );
-  const exact = await fetch(sha);
+  const exact = await fetch(light ? ['--depth=1', '--filter=tree:0'] : [], sha);
   if (exact.code === 0) return '';
   if (!isMissingCommit(exact.tail)) return exact.tail;
-  // Some servers hand out only what a branch or tag leads to.
-  const all = await fetch('+refs/heads/*:refs/deploys/heads/*');
+  // Some servers hand out only what a branch or tag leads to: its whole history, then, to find the commit in it.
+  const all = await fetch(light ? ['--filter=tree:0'] : [], '+refs/heads/*:refs/deploys/heads/*');
   return all.code === 0 ? exact.tail : all.tail;
 }
 

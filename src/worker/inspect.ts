@@ -1,18 +1,32 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Problem, problemsOf } from '../base/report.js';
+import { Cancelled, type Problem, problemsOf } from '../base/report.js';
 import { type DeployDecision, decideDeploy } from './decide.js';
 import { remove } from './files.js';
-import { fetchCommit, git, gitSays, hasCommit, isAncestor, type Repository } from './git.js';
+import {
+  askRemote,
+  fetchCommit,
+  fetchSources,
+  git,
+  hasCommit,
+  isAncestor,
+  type Repository,
+  reachRemoteLike,
+} from './git.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
 import { type Survey, survey } from './survey.js';
+
+/** Milliseconds for all that the remote is asked. */
+const LONGEST_LOOK = 120_000;
 
 /** Looks at the host and at the commit on its remote; writes nothing that stays. */
 export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): Promise<HostFacts> {
   const found = await survey(request.app, env);
   const { facts } = found;
-  if (request.sha === undefined || facts.git === undefined) return facts;
+  // A checkout that git cannot read has been complained about; asking further would only say it again.
+  const unreadable = facts.layout === 'checkout' && found.checkout === undefined;
+  if (request.sha === undefined || facts.git === undefined || unreadable) return facts;
   const problem = await lookForCommit(found, { ...request, sha: request.sha });
   facts.shaOnRemote = problem === undefined;
   if (problem) facts.refusals.push(problem);
@@ -22,35 +36,40 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   return facts;
 }
 
-/** Asks the remote for the commit, in a scratch repository: a fetch into the live one would write there. */
+/**
+ * Asks the remote for the commit. Most commits that are deployed are the end of a branch, which it shows; any other is
+ * fetched into a scratch repository, because a fetch into the live one would write there.
+ */
 async function lookForCommit(
-  found: Survey,
+  { tools, checkout }: Survey,
   request: InspectRequest & { sha: string },
 ): Promise<Problem | undefined> {
-  const live = found.checkout;
-  if (live && (await hasCommit(live, request.sha))) return undefined;
-  const folder = mkdtempSync(join(tmpdir(), 'muva-look-'));
-  const scratch: Repository = { tools: found.tools, folder };
+  const { sha } = request;
+  if (checkout && (await hasCommit(checkout, sha))) return undefined;
+  const signal = AbortSignal.timeout(LONGEST_LOOK);
+  const from: Repository = checkout ?? { tools, folder: tools.home };
+  let folder: string | undefined;
   try {
+    const { source, isTip } = await askRemote(from, sha, await fetchSources(from, request), signal);
+    if (isTip) return undefined;
+    folder = mkdtempSync(join(tmpdir(), 'muva-look-'));
+    const scratch: Repository = { tools, folder };
     await git(scratch, 'init', '-q', '--bare');
-    if (live && (await gitSays(live, 'remote', 'get-url', 'origin')))
-      await git(scratch, 'remote', 'add', 'origin', await git(live, 'remote', 'get-url', 'origin'));
-    await fetchCommit(
-      scratch,
-      request.sha,
-      {
-        ...(request.repositoryUrl === undefined ? {} : { url: request.repositoryUrl }),
-        ...(request.fetchToken === undefined ? {} : { token: request.fetchToken }),
-      },
-      AbortSignal.timeout(120_000),
-      ['--depth=1', '--filter=tree:0'],
-    );
+    await reachRemoteLike(scratch, from);
+    await fetchCommit(scratch, sha, [source], signal, 'its existence');
     return undefined;
   } catch (error) {
-    return problemsOf(error)[0];
+    return error instanceof Cancelled ? silentRemote() : problemsOf(error)[0];
   } finally {
-    remove(folder);
+    if (folder !== undefined) remove(folder);
   }
+}
+
+function silentRemote(): Problem {
+  return {
+    message: `The remote did not answer the server within ${LONGEST_LOOK / 1_000} s.`,
+    next: 'Look on the server: git ls-remote origin. A firewall may drop what goes out.',
+  };
 }
 
 /** What the deploy would say of the commit, as far as it can be judged without fetching its history. */

@@ -52,7 +52,20 @@ export interface HealthRequest {
   maxLatency?: number;
 }
 
-export interface DeployRequest {
+/** Where the host fetches the commit from. */
+export interface FetchRequest {
+  /** Named by a person; default: the origin that the host already has. */
+  repositoryUrl?: string;
+  /** The job's own repository, for a host that has no origin yet. */
+  jobRepositoryUrl?: string;
+  /**
+   * The job's token, for the one fetch of a host that has no access of its own, and the server that issued it
+   * (`https://github.com`): no other is shown it. Over stdin, never stored, never in argv.
+   */
+  fetchAccess?: { server: string; token: string };
+}
+
+export interface DeployRequest extends FetchRequest {
   command: 'deploy';
   app: AppRequest;
   run: RunRequest;
@@ -60,10 +73,6 @@ export interface DeployRequest {
   sha: string;
   /** A person named this commit: it may be older than the live one or marked bad. */
   explicit: boolean;
-  /** Where to fetch from, when not the origin that the host already has. */
-  repositoryUrl?: string;
-  /** The job's token for that one fetch; over stdin, never stored, never in argv. */
-  fetchToken?: string;
   installCommand?: string;
   buildCommand?: string;
   startCommand?: string;
@@ -107,14 +116,12 @@ export interface RollbackRequest {
 }
 
 /** Looks only; writes nothing. */
-export interface InspectRequest {
+export interface InspectRequest extends FetchRequest {
   command: 'inspect';
   app: AppRequest;
   run: RunRequest;
   /** Checked to exist on the remote, when given. */
   sha?: string;
-  repositoryUrl?: string;
-  fetchToken?: string;
   explicit: boolean;
 }
 

@@ -4,26 +4,27 @@ import { present, remove } from './files.js';
 import { gitSays, type Repository } from './git.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import type { RunRequest } from './protocol.js';
-import { dropNote, isKept, prunable, readNote, releaseFolder, releaseNames } from './releases.js';
+import { availability, dropNote, prunable, readNote, releaseFolder, releaseNames } from './releases.js';
 import { runFolderOf } from './run-folder.js';
 import type { StateFolder } from './state.js';
+import type { Survey } from './survey.js';
 
 /** Runs whose events and output stay on the host. */
 const RUNS_KEPT = 20;
 
 export interface PruneOptions {
-  state: StateFolder;
-  releases: string;
+  found: Pick<Survey, 'state' | 'releases' | 'strategy'>;
   repository: Repository;
   run: RunRequest;
   keep: number;
 }
 
 /** Deletes old releases and runs. Never the live release, the one before it, or the only verified one. */
-export async function prune({ state, releases, repository, run, keep }: PruneOptions): Promise<string[]> {
+export async function prune({ found, repository, run, keep }: PruneOptions): Promise<string[]> {
+  const { state, releases } = found;
   const history = historyOf(readJournal(state));
   const there = releaseNames(releases);
-  const gone = prunable(there, history, keep, (release) => isKept(state, releases, release));
+  const gone = prunable(there, history, keep, availability(found));
   for (const release of gone) {
     const note = readNote(state, release);
     await dropRelease(repository, releaseFolder(releases, release));

@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isFolder, readJson, remove, writeAtomically } from './files.js';
+import { isFolder, present, readJson, remove, writeAtomically } from './files.js';
 import type { History, ReleaseRef } from './journal.js';
+import type { Strategy } from './layout.js';
 import type { StateFolder } from './state.js';
 
 /** What a later rollback or pruning must know of a release. */
@@ -43,9 +44,24 @@ export function dropNote(state: StateFolder, release: string): void {
   remove(noteFile(state, release));
 }
 
-/** True where a release that is not live can be put in place without a build. */
-export function isKept(state: StateFolder, releases: string, release: string): boolean {
-  return readNote(state, release) !== undefined && isFolder(releaseFolder(releases, release));
+/**
+ * Whether a release that is not live can be put in place without a build. Among releases its folder must hold all of
+ * it: what an in-place deploy kept of a version it did not make itself is its output alone.
+ */
+export function availability({
+  state,
+  releases,
+  strategy,
+}: {
+  state: StateFolder;
+  releases: string;
+  strategy: Strategy;
+}): (release: string) => boolean {
+  return (release) => {
+    const folder = releaseFolder(releases, release);
+    if (readNote(state, release) === undefined || !isFolder(folder)) return false;
+    return strategy === 'in-place' || present(join(folder, 'REVISION')) || present(join(folder, '.git'));
+  };
 }
 
 /** The release that a rollback without a name goes to: verified, not bad, and live before the present one. */

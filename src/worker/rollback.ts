@@ -13,7 +13,7 @@ import { keepOpenPages } from './output.js';
 import { dropPlan, type Plan, writePlan } from './plan.js';
 import { save } from './pm2.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
-import { isKept, readNote, releaseFolder } from './releases.js';
+import { availability, readNote, releaseFolder } from './releases.js';
 import { inTurn, restart, restartWords } from './restart.js';
 import type { RunFolder } from './run-folder.js';
 import { readState, writeState } from './state.js';
@@ -44,7 +44,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
     ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
     ...(request.to === undefined ? {} : { to: request.to }),
     history: found.history,
-    isAvailable: (release) => isKept(found.state, found.releases, release),
+    isAvailable: availability(found),
   });
   if (decision.kind === 'nothing') {
     teller.progress(`nothing to undo: ${decision.why}`);

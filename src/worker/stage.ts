@@ -4,7 +4,7 @@ import { Failure } from '../base/report.js';
 import { carryEnvFiles, findEnvFiles } from './env-files.js';
 import { isFolder, present, remove, writeAtomically } from './files.js';
 import type { FirstStart } from './first-start.js';
-import { fetchCommit, git, gitSays, headOf, type Repository } from './git.js';
+import { fetchCommit, fetchSources, git, headOf, originOf, type Repository, reachRemoteLike } from './git.js';
 import { type Recipe, recipeOf } from './install-and-build.js';
 import { explainEnd, lastLines, run } from './program.js';
 import type { DeployRequest } from './protocol.js';
@@ -36,19 +36,17 @@ export async function stageRepository(found: Survey, request: DeployRequest): Pr
   mkdirSync(bare.folder, { recursive: true });
   await git(bare, 'init', '-q', '--bare');
   const live = found.checkout;
-  const origin =
-    request.repositoryUrl ??
-    (live && (await gitSays(live, 'remote', 'get-url', 'origin'))
-      ? await git(live, 'remote', 'get-url', 'origin')
-      : undefined);
+  const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
   if (origin === undefined)
     throw new Failure({
       message: 'The server has no repository to fetch from yet.',
       next: 'Give repository-url.',
     });
   await git(bare, 'remote', 'add', 'origin', origin);
+  if (!live) return bare;
+  await reachRemoteLike(bare, live);
   // The live history too, so that "older than the live commit" can be judged.
-  if (live) await git(bare, 'fetch', '-q', '--no-tags', live.folder, '+HEAD:refs/deploys/live');
+  await git(bare, 'fetch', '-q', '--no-tags', live.folder, '+HEAD:refs/deploys/live');
   return bare;
 }
 
@@ -57,15 +55,8 @@ export async function fetchSha(
   request: DeployRequest,
   signal: AbortSignal,
 ): Promise<void> {
-  await fetchCommit(
-    repository,
-    request.sha,
-    {
-      ...(request.repositoryUrl === undefined ? {} : { url: request.repositoryUrl }),
-      ...(request.fetchToken === undefined ? {} : { token: request.fetchToken }),
-    },
-    signal,
-  );
+  const sources = await fetchSources(repository, request);
+  await fetchCommit(repository, request.sha, sources, signal);
 }
 
 /** Checks the commit out beside the live application, and brings the host's own files into it. */

@@ -4,14 +4,14 @@ import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { quote } from '../base/shell.js';
 import { findEnvFiles, judgeHostEnvFiles } from './env-files.js';
 import { readJson, readText } from './files.js';
-import { dirtyFiles, headOf, type Repository } from './git.js';
+import { dirtyFiles, type Repository } from './git.js';
 import { type ProjectFiles, usesNext } from './install-and-build.js';
 import { type History, historyOf, readJournal } from './journal.js';
 import { layoutOf, liveFolder, releasesFolder, type Strategy, strategyFor } from './layout.js';
 import { currentHolder } from './lock.js';
 import { daemonFolders, type Entry } from './pm2.js';
 import type { AppRequest, HostFacts } from './protocol.js';
-import { isKept, previousVerified, readNote } from './releases.js';
+import { availability, previousVerified, readNote } from './releases.js';
 import { judgeRoom, room } from './room.js';
 import { locateStateFolder, readState, type StateFolder } from './state.js';
 import { lookAtPm2 } from './survey-pm2.js';
@@ -145,15 +145,22 @@ async function lookAtGit(
     });
     return;
   }
-  const owner = await call(checkout.tools, ['git', '-C', checkout.folder, 'rev-parse', 'HEAD']);
-  if (/dubious ownership/.test(owner.tail)) {
+  const head = await call(checkout.tools, [
+    'git',
+    '-C',
+    checkout.folder,
+    'rev-parse',
+    '--verify',
+    'HEAD^{commit}',
+  ]);
+  if (/dubious ownership/.test(head.tail)) {
     facts.refusals.push({
       message: `git refuses to work in ${checkout.folder}, because another user owns it.`,
       next: `Connect as its owner, or run once on the server: git config --global --add safe.directory ${quote(checkout.folder)}`,
     });
     return;
   }
-  if (owner.code !== 0) {
+  if (head.code !== 0) {
     const revision = readText(join(checkout.folder, 'REVISION'))?.trim();
     if (facts.layout === 'releases' && revision && /^[0-9a-f]{40,64}$/.test(revision))
       facts.liveSha = revision;
@@ -164,7 +171,7 @@ async function lookAtGit(
       });
     return;
   }
-  facts.liveSha = await headOf(checkout);
+  facts.liveSha = head.stdout.trim();
   facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
   if (facts.strategy !== 'releases') facts.dirtyFiles = await dirtyFiles(checkout);
 }
@@ -186,7 +193,7 @@ function lookAtState(
   if (history.live && history.live.sha === facts.liveSha) facts.liveRelease = history.live.release;
   const target = facts.liveVerified
     ? history.live
-    : previousVerified(history, (release) => isKept(state, releases, release));
+    : previousVerified(history, availability({ state, releases, strategy: facts.strategy }));
   if (target) facts.rollbackTarget = { sha: target.sha, release: target.release };
   const holder = currentHolder(state);
   if (holder)

@@ -37,6 +37,10 @@ async function resetCheckout(tools: Toolbox, folder: string, sha: string): Promi
 /** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
 export function manualCommands(plan: Plan, to: 'from' | 'to', restart: string): string[] {
   const commands: string[] = [];
+  if (plan.adopt) {
+    const [folder, release] = [quote(plan.adopt.folder), quote(plan.adopt.release)];
+    commands.push(`[ -L ${folder} ] || [ ! -d ${folder} ] || mv ${folder} ${release}`);
+  }
   for (const swap of plan.swaps) {
     if (to === 'from' && !swap.had) {
       commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
