@@ -322,6 +322,20 @@ async function retry(options, work) {
 function startTimeOf(pid) {
     return statFields(pid)?.[19];
 }
+/** Clock ticks a second in /proc, on every architecture that Linux servers run on. */
+const TICKS = 100;
+/** Milliseconds since a program was started; both times count from the host's start, so no clock is asked. */
+function ageOf(pid) {
+    const started = Number(startTimeOf(pid) ?? Number.NaN);
+    try {
+        const up = Number((0,external_node_fs_namespaceObject.readFileSync)('/proc/uptime', 'utf8').split(' ')[0]);
+        const age = Math.round((up - started / TICKS) * 1_000);
+        return Number.isFinite(age) ? age : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
 /** The id of the program that started this one. */
 function parentOf(pid) {
     const parent = Number(statFields(pid)?.[1]);
@@ -2580,6 +2594,14 @@ function firstFatal(said) {
     return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/empty-connection.js
+/** What is said of a connection input that is empty while something points to its part: never a silent skip. */
+const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
+/** A connection that is empty although what earlier deploys left behind points to its part. */
+function emptyConnection(input, next) {
+    return { message: `${input}: ${EMPTY_CONNECTION}`, next };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
 
 
@@ -3112,6 +3134,7 @@ function entryAmong(listed, name) {
         watch: env.watch === true || Array.isArray(env.watch),
         ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
         ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
+        ...(typeof env.min_uptime === 'number' ? { minUptime: env.min_uptime } : {}),
         env: applicationEnvironment(env.env),
         instances: mine.map((item) => ({
             id: Number(item.pm_id),
@@ -3495,6 +3518,7 @@ function noteMissingEntry(facts, app, tools) {
 
 
 
+
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
 async function survey(app, env) {
     const refusals = [];
@@ -3633,7 +3657,9 @@ async function lookAtGit(facts, checkout, history) {
 }
 function lookAtState(facts, known) {
     const { app, state, history, releases } = known;
-    const remembered = readState(state).environment;
+    const { environment: remembered, database } = readState(state);
+    if (database && app.database === 'missing')
+        facts.refusals.push(emptyConnection('database-url', 'The last deploy of this application changed a database too. Set the secret, or say skip: database.'));
     if (remembered !== undefined) {
         facts.environment = remembered;
         if (app.environment !== undefined && app.environment !== remembered && !app.adoptEnvironment)
@@ -4165,9 +4191,17 @@ function manualCommands(plan, to, restart) {
 
 
 
-/** Milliseconds between the two samples of PM2's restart counter, and between looks while the answer is awaited. */
-const BETWEEN_SAMPLES = 1_000;
+/** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
+const MIN_UPTIME = 1_000;
+/** Milliseconds between looks while the answer is awaited. */
 const verify_BETWEEN_LOOKS = 1_500;
+/**
+ * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
+ * the sample.
+ */
+function untilStable(ages, sinceSample, minUptime) {
+    return Math.max(0, ...ages.map((age) => minUptime - (age ?? sinceSample)));
+}
 /** What two samples of the instances say: undefined where all run and none was restarted between them. */
 function judgeInstances(before, first, second) {
     if (second.length === 0)
@@ -4186,13 +4220,15 @@ function judgeInstances(before, first, second) {
     return undefined;
 }
 /**
- * Proves that the version which should be live is: all instances online, really new and not restarting, every
- * check good on loopback, the right commit answering, and the port served by this application.
+ * Proves that the version which should be live is: all instances online, really new, up for as long as PM2 asks of a
+ * stable start and not restarting, every check good on loopback, the right commit answering, and the port served by
+ * this application.
  */
 async function verify(options) {
     const { tools, appName, port, sha, health, expectVersion } = options;
     const sampledAt = performance.now();
-    const first = appName === undefined ? [] : await instancesOf(tools, appName);
+    const entry = appName === undefined ? undefined : await findEntry(tools, appName);
+    const first = entry?.instances ?? [];
     const stop = new AbortController();
     const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
     let asked;
@@ -4210,7 +4246,9 @@ async function verify(options) {
     if (!asked.healthy)
         throw notHealthy(asked.facts, appName);
     if (appName !== undefined) {
-        await pause(Math.max(0, BETWEEN_SAMPLES - (performance.now() - sampledAt)));
+        const ages = first.map(({ pid }) => ageOf(pid));
+        const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+        await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
         const second = await instancesOf(tools, appName);
         const wrong = judgeInstances(options.before, first, second);
         if (wrong !== undefined)
@@ -5657,8 +5695,13 @@ async function dropStage({ state }, repository, stage) {
 /** After the new version is verified; nothing here can make a good deploy fail. */
 async function tidy(found, repository, request, teller) {
     const { state } = found;
-    if (request.app.environment !== undefined)
-        writeState(state, { ...readState(state), environment: request.app.environment });
+    const { environment, database } = request.app;
+    if (environment !== undefined || database === 'given')
+        writeState(state, {
+            ...readState(state),
+            ...(environment === undefined ? {} : { environment }),
+            ...(database === 'given' ? { database: true } : {}),
+        });
     try {
         const gone = await prune({ found, repository, run: request.run, keep: request.keepReleases });
         if (gone.length > 0)

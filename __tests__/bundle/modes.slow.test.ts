@@ -102,6 +102,28 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
     assert.equal(await served(), 'v1');
   });
 
+  test('row 7: what database and server remember of that deploy points to a part whose connection is empty', async () => {
+    const head = stage.origin.head();
+    const server = ['ssh-host', 'ssh-port', 'ssh-user', 'ssh-private-key', 'ssh-fingerprint'];
+    const noServer = Object.fromEntries(
+      [...server, 'app-path', 'app-name', 'repository-url'].map((name) => [name, '']),
+    );
+    const noDatabase = { 'database-url': '', 'required-tables': '', 'migrations-dir': 'none' };
+    for (const [mode, inputs, input, part] of [
+      ['plan', noServer, 'ssh-host', 'vps'],
+      ['deploy', noServer, 'ssh-host', 'vps'],
+      ['plan', noDatabase, 'database-url', 'database'],
+      ['deploy', noDatabase, 'database-url', 'database'],
+    ] as const) {
+      const refused = await start(mode, head, 21, inputs);
+      assert.equal(refused.exitCode, 1, refused.log);
+      assert.match(refused.log, new RegExp(`${input}: is empty: secret not set`));
+      assert.match(refused.log, new RegExp(`say skip: ${part}`));
+      await succeeds('plan', head, 22, { ...inputs, skip: part });
+    }
+    assert.equal(await served(), 'v1');
+  });
+
   test('verify and health look and write nothing', async () => {
     const verified = await succeeds('verify', stage.origin.head(), 3);
     assert.equal(verified.outputs.verified, 'true');

@@ -55,6 +55,22 @@ describe('what is live, what was, and the way back', () => {
     assert.ok(!readdirSync(join(state, 'releases')).some((name) => name.endsWith(sha.slice(0, 12))));
   });
 
+  test('row 100: a min_uptime of the PM2 entry is waited for, so a crash before it is noticed', async () => {
+    const crashing = push('v2b', { crashAfter: 2_500, onlyLive: true });
+    const ecosystem = join(vps.home, 'ecosystem.config.json');
+    const text = readFileSync(ecosystem, 'utf8');
+    writeFileSync(ecosystem, text.replace('"exec_mode"', '"min_uptime":4000,"exec_mode"'));
+    await vps.run(`pm2 delete app && pm2 start '${ecosystem}' && pm2 save`);
+    await until('the application to answer', () => vps.served());
+    const { result } = await runWorker(vps, deployRequest(vps, crashing));
+    assert.equal(result.outcome, 'put-back', JSON.stringify(result));
+    assert.match(result.problems[0]!.message, /does not stay up/);
+    await serves('v1');
+    writeFileSync(ecosystem, text);
+    await vps.run(`pm2 delete app && pm2 start '${ecosystem}' && pm2 save`);
+    await until('the application to answer', () => vps.served());
+  });
+
   test('a push of three commits after two failures in a row: the rollback lands on what really was live', async () => {
     await runWorker(vps, deployRequest(vps, push('v3', { build: 'fails' })));
     await runWorker(vps, deployRequest(vps, push('v4', { crashAtBoot: true }), { health: SHORT }));

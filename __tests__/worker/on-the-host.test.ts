@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { longerListenTimeout } from '../../src/worker/cutover-plan.js';
 import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
@@ -15,12 +16,12 @@ import { recipeOf } from '../../src/worker/install-and-build.js';
 import { strategyFor } from '../../src/worker/layout.js';
 import { missingOutput } from '../../src/worker/output.js';
 import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '../../src/worker/pm2.js';
-import { listeningInodes } from '../../src/worker/proc.js';
+import { ageOf, listeningInodes } from '../../src/worker/proc.js';
 import { explainEnd, lastLines } from '../../src/worker/program.js';
 import { rehearsalCommand } from '../../src/worker/rehearse.js';
 import { choosePlace, statePlaces } from '../../src/worker/state.js';
 import { managedFolders } from '../../src/worker/toolbox.js';
-import { judgeInstances } from '../../src/worker/verify.js';
+import { judgeInstances, untilStable } from '../../src/worker/verify.js';
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   mode: 'cluster',
@@ -196,6 +197,29 @@ describe('after a restart', () => {
       if (wrong) assert.match(said ?? '', wrong);
       else assert.equal(said, undefined);
     });
+});
+
+describe('a stable start', () => {
+  test('is waited for until the youngest instance has run for min_uptime', () => {
+    assert.equal(untilStable([5_000, 400], 300, 1_000), 600);
+    assert.equal(untilStable([5_000, undefined], 300, 1_000), 700, 'its age is not known');
+    assert.equal(untilStable([1_200], 300, 1_000), 0);
+    assert.equal(untilStable([], 300, 1_000), 0);
+  });
+
+  test('is timed by the age of the program, whatever the clock says', async () => {
+    const started = performance.now();
+    const child = spawn('/bin/sleep', ['30']);
+    try {
+      const first = ageOf(child.pid!)!;
+      assert.ok(first >= 0 && first <= performance.now() - started + 20, String(first));
+      while (ageOf(child.pid!)! < 200) await new Promise((done) => setTimeout(done, 5));
+      assert.ok(performance.now() - started >= 180);
+    } finally {
+      child.kill('SIGKILL');
+    }
+    assert.equal(ageOf(2 ** 22 + 1), undefined);
+  });
 });
 
 describe('install and build', () => {

@@ -36,6 +36,23 @@ function formatDuration(milliseconds) {
 
 /***/ }),
 
+/***/ 2933:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   D: () => (/* binding */ EMPTY_CONNECTION),
+/* harmony export */   c: () => (/* binding */ emptyConnection)
+/* harmony export */ });
+/** What is said of a connection input that is empty while something points to its part: never a silent skip. */
+const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
+/** A connection that is empty although what earlier deploys left behind points to its part. */
+function emptyConnection(input, next) {
+    return { message: `${input}: ${EMPTY_CONNECTION}`, next };
+}
+
+
+/***/ }),
+
 /***/ 4141:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -284,6 +301,8 @@ function complainAbout(reader, name, complaint) {
         reader.complain(name, complaint.wrong, complaint.right);
 }
 
+// EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
+var empty_connection = __nccwpck_require__(2933);
 ;// CONCATENATED MODULE: ./compiled/src/settings/database-url.js
 
 const ENCODE = 'In a URL the password must be percent-encoded: @ is %40, # is %23, / is %2F, ? is %3F, % is %25.';
@@ -545,13 +564,14 @@ function checkProjectRef(text) {
 
 ;// CONCATENATED MODULE: ./compiled/src/settings/guards.js
 
+
 /**
  * A secret that is not set arrives as an empty string. It must never switch a part off silently: where anything
  * points to a part and its connection is empty, the run is refused, unless `skip` lists the part.
  */
 function complainAboutEmptyConnections(reader, read, mode, skip, parts, around) {
     const whole = mode === 'deploy' || mode === 'plan';
-    const unset = 'is empty: secret not set, or not available to forks';
+    const unset = empty_connection/* EMPTY_CONNECTION */.D;
     const complained = (...names) => reader.problems.some((problem) => names.some((name) => problem.message.startsWith(`${name}:`)));
     if (!parts.database && !skip.includes('database') && !complained('database-url', 'supabase-project-ref')) {
         const ref = read('supabase-project-ref') !== '';
@@ -3624,16 +3644,25 @@ async function exactCommit(ref, workingDirectory) {
 /** Settings in the words of the worker. Pure: no value is looked up or made up here. */
 /** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
 const GO_LEASE = 60_000;
-function appRequest({ vps, environment, adoptEnvironment }) {
+function appRequest(settings) {
+    const { vps, environment, adoptEnvironment } = settings;
+    const database = databaseOf(settings);
     return {
         appPath: vps.appPath,
         appName: vps.appName,
         strategy: vps.strategy,
         ...(environment === undefined ? {} : { environment }),
         adoptEnvironment,
+        ...(database === undefined ? {} : { database }),
         ...(vps.restartCommand === undefined ? {} : { restartCommand: vps.restartCommand }),
         ...(vps.healthPort === undefined ? {} : { healthPort: vps.healthPort }),
     };
+}
+/** Only a whole deploy, or the plan of one, says anything about the database. */
+function databaseOf({ mode, database, skip }) {
+    if ((mode !== 'deploy' && mode !== 'plan') || skip.includes('database'))
+        return undefined;
+    return database ? 'given' : 'missing';
 }
 function runRequest({ id, attempt, url, actor }, invocation) {
     return {
@@ -6823,9 +6852,12 @@ const BOOTSTRAP = `
     create table ${RUNS_TABLE} (
       run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
       previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
-      outcome text,
+      outcome text, server boolean,
       started_at timestamptz not null default now(), finished_at timestamptz);
     alter table ${RUNS_TABLE} enable row level security;
+  elsif not exists (select from pg_catalog.pg_attribute where attrelid = '${RUNS_TABLE}'::regclass
+      and attname = 'server' and not attisdropped) then
+    alter table ${RUNS_TABLE} add column if not exists server boolean;
   end if;
   if to_regclass('${MIGRATIONS_TABLE}') is null then
     create table ${MIGRATIONS_TABLE} (
@@ -6843,8 +6875,11 @@ const BOOTSTRAP = `
       prefix text not null, building jsonb, updated_at timestamptz not null default now());
     alter table ${PARTIAL_TABLE} enable row level security;
   end if;`;
-/** The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state. */
-function runRow(run, environment, previousVersion) {
+/**
+ * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
+ * `server`: the run also deploys to a server.
+ */
+function runRow(run, environment, previousVersion, server) {
     const values = [
         literal(run.id),
         String(run.attempt),
@@ -6853,11 +6888,13 @@ function runRow(run, environment, previousVersion) {
         literal(run.repository),
         literal(run.actor),
         literal(previousVersion),
+        String(server),
     ];
-    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version)
+    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version, server)
     values (${values.join(', ')})
     on conflict (run_id) do update set run_attempt = excluded.run_attempt,
-      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha;`;
+      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha,
+      server = r.server or excluded.server;`;
 }
 /** Our row about an applied migration, for the same transaction. */
 function migrationRow(run, migration) {
@@ -7220,7 +7257,7 @@ begin
     'backendPid', pg_catalog.pg_backend_pid(),
     'readOnly', pg_catalog.pg_is_in_recovery(),
     'initialised', pg_catalog.to_regclass('${HISTORY_TABLE}') is not null,
-    'recorded', '[]'::jsonb, 'environment', null, 'partial', '[]'::jsonb,
+    'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
     'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
   ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
        case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
@@ -7228,6 +7265,11 @@ begin
      from ${HISTORY_TABLE} h`)}
   ${readTable(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`)}
   ${readTable(RUNS_TABLE, 'environment', `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`)}
+  if exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('${RUNS_TABLE}')
+      and attname = 'server' and not attisdropped) then
+  ${readTable(RUNS_TABLE, 'withServer', `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
+       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
+  end if;
   ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix, 'runId', run_id,
        'building', building)), '[]') from ${PARTIAL_TABLE}`)}
   perform pg_catalog.set_config('muva.look', look::text, true);
@@ -7556,7 +7598,7 @@ function localSettings({ lockTimeout, statementTimeout }) {
 }
 /** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
 function opening(context) {
-    const { run, environment, recorded, baseline } = context;
+    const { run, environment, recorded, baseline, server = false } = context;
     const newest = recorded[recorded.length - 1];
     return `set transaction isolation level read committed, read write;
 ${localSettings(context.rules)}
@@ -7572,7 +7614,7 @@ do ${dollarQuote(`begin
   if not (${historyIs(recorded)}) then
     raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
   end if;
-  ${runRow(run, environment, newest)}
+  ${runRow(run, environment, newest, server)}
   ${baseline.map((file) => historyRow(file)).join('\n  ')}
 end`)};
 ${context.before ?? ''}`;
@@ -9882,7 +9924,10 @@ function placed(source, raw) {
     });
 }
 
+// EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
+var empty_connection = __nccwpck_require__(2933);
 ;// CONCATENATED MODULE: ./compiled/src/database/pending.js
+
 
 
 
@@ -9904,6 +9949,7 @@ function choosePending(files, look, rules, identity, contract) {
             result.pending.push(file);
     }
     checkEnvironment(look, identity, result);
+    checkServer(look, identity, result);
     checkOrder(look, rules, result);
     checkMissing(files, look, rules, result);
     checkBaseline(files, rules, result);
@@ -9930,6 +9976,14 @@ function checkEnvironment(look, { environment, adoptEnvironment }, result) {
             message: `this database belongs to the environment "${look.environment}", not "${environment}"`,
             next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
         });
+}
+/** A secret that is not set must not switch the server off silently. */
+function checkServer({ withServer }, { environment, repository, serverMissing }, result) {
+    if (!serverMissing || withServer === null || environment === undefined)
+        return;
+    if (withServer.environment !== environment || withServer.repository !== (repository ?? null))
+        return;
+    result.refusals.push((0,empty_connection/* emptyConnection */.c)('ssh-host', `The last deploy of "${environment}" to this database deployed to a server too. Set the secret, or say skip: vps.`));
 }
 function checkOrder(look, rules, result) {
     const newest = look.recorded[look.recorded.length - 1]?.version;
@@ -10143,8 +10197,14 @@ async function planFiles(settings) {
     plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
     return plan;
 }
-function identityOf({ environment, adoptEnvironment }) {
-    return { environment, adoptEnvironment };
+function identityOf({ environment, adoptEnvironment, run, mode, vps, skip }) {
+    const whole = mode === 'deploy' || mode === 'plan';
+    return {
+        environment,
+        adoptEnvironment,
+        repository: run.repository,
+        serverMissing: whole && vps === undefined && !skip.includes('vps'),
+    };
 }
 function needDatabase(settings) {
     if (!settings.database)
@@ -10578,6 +10638,7 @@ function batchContext(settings, batch, plan, recorded, record, place) {
     return {
         run: settings.run,
         environment: settings.environment,
+        server: settings.mode === 'deploy' && settings.vps !== undefined,
         rules,
         recorded: [...recorded],
         baseline: place.first ? plan.baseline : [],

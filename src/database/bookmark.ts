@@ -43,9 +43,12 @@ export const BOOTSTRAP = `
     create table ${RUNS_TABLE} (
       run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
       previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
-      outcome text,
+      outcome text, server boolean,
       started_at timestamptz not null default now(), finished_at timestamptz);
     alter table ${RUNS_TABLE} enable row level security;
+  elsif not exists (select from pg_catalog.pg_attribute where attrelid = '${RUNS_TABLE}'::regclass
+      and attname = 'server' and not attisdropped) then
+    alter table ${RUNS_TABLE} add column if not exists server boolean;
   end if;
   if to_regclass('${MIGRATIONS_TABLE}') is null then
     create table ${MIGRATIONS_TABLE} (
@@ -64,11 +67,15 @@ export const BOOTSTRAP = `
     alter table ${PARTIAL_TABLE} enable row level security;
   end if;`;
 
-/** The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state. */
+/**
+ * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
+ * `server`: the run also deploys to a server.
+ */
 export function runRow(
   run: Run,
   environment: string | undefined,
   previousVersion: string | undefined,
+  server: boolean,
 ): string {
   const values = [
     literal(run.id),
@@ -78,11 +85,13 @@ export function runRow(
     literal(run.repository),
     literal(run.actor),
     literal(previousVersion),
+    String(server),
   ];
-  return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version)
+  return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version, server)
     values (${values.join(', ')})
     on conflict (run_id) do update set run_attempt = excluded.run_attempt,
-      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha;`;
+      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha,
+      server = r.server or excluded.server;`;
 }
 
 export interface AppliedMigration {

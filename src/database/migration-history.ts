@@ -36,6 +36,8 @@ export interface HistoryLook {
   initialised: boolean;
   /** The environment that deployed to this database last; null where none did. */
   environment: string | null;
+  /** The newest run that changed this database under an environment's name also deployed to a server; then whose it was. */
+  withServer: { environment: string; repository: string | null } | null;
   /** Files of ours that were applied in part, because some of their statements cannot run in a transaction. */
   partial: PartialMigration[];
 }
@@ -96,7 +98,7 @@ begin
     'backendPid', pg_catalog.pg_backend_pid(),
     'readOnly', pg_catalog.pg_is_in_recovery(),
     'initialised', pg_catalog.to_regclass('${HISTORY_TABLE}') is not null,
-    'recorded', '[]'::jsonb, 'environment', null, 'partial', '[]'::jsonb,
+    'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
     'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
   ${readTable(
     HISTORY_TABLE,
@@ -116,6 +118,15 @@ begin
     'environment',
     `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`,
   )}
+  if exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('${RUNS_TABLE}')
+      and attname = 'server' and not attisdropped) then
+  ${readTable(
+    RUNS_TABLE,
+    'withServer',
+    `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
+       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`,
+  )}
+  end if;
   ${readTable(
     PARTIAL_TABLE,
     'partial',

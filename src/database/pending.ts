@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { emptyConnection } from '../base/empty-connection.js';
 import type { Problem } from '../base/report.js';
 import type { DatabaseSettings } from '../settings/settings.js';
 import { byBytes, type MigrationFile } from './migration-files.js';
@@ -14,9 +15,13 @@ export type FileRules = Pick<
   | 'afterHealth'
 >;
 
+/** Who deploys. */
 export interface Identity {
   environment: string | undefined;
   adoptEnvironment: boolean;
+  repository: string | undefined;
+  /** The run would deploy to a server too, but is given none and was not told to leave it out. */
+  serverMissing: boolean;
 }
 
 /** Which files are to be applied, and what speaks against it. */
@@ -54,6 +59,7 @@ export function choosePending(
     else result.pending.push(file);
   }
   checkEnvironment(look, identity, result);
+  checkServer(look, identity, result);
   checkOrder(look, rules, result);
   checkMissing(files, look, rules, result);
   checkBaseline(files, rules, result);
@@ -84,6 +90,22 @@ function checkEnvironment(
       message: `this database belongs to the environment "${look.environment}", not "${environment}"`,
       next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
     });
+}
+
+/** A secret that is not set must not switch the server off silently. */
+function checkServer(
+  { withServer }: HistoryLook,
+  { environment, repository, serverMissing }: Identity,
+  result: Pending,
+): void {
+  if (!serverMissing || withServer === null || environment === undefined) return;
+  if (withServer.environment !== environment || withServer.repository !== (repository ?? null)) return;
+  result.refusals.push(
+    emptyConnection(
+      'ssh-host',
+      `The last deploy of "${environment}" to this database deployed to a server too. Set the secret, or say skip: vps.`,
+    ),
+  );
 }
 
 function checkOrder(look: HistoryLook, rules: FileRules, result: Pending): void {

@@ -114,8 +114,14 @@ export async function planFiles(settings: Settings): Promise<DatabasePlan> {
   return plan;
 }
 
-function identityOf({ environment, adoptEnvironment }: Settings): Identity {
-  return { environment, adoptEnvironment };
+function identityOf({ environment, adoptEnvironment, run, mode, vps, skip }: Settings): Identity {
+  const whole = mode === 'deploy' || mode === 'plan';
+  return {
+    environment,
+    adoptEnvironment,
+    repository: run.repository,
+    serverMissing: whole && vps === undefined && !skip.includes('vps'),
+  };
 }
 
 function needDatabase(settings: Settings): DatabaseSettings {

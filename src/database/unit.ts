@@ -31,6 +31,8 @@ export const CODES = {
 export interface UnitContext {
   run: Run;
   environment: string | undefined;
+  /** The run also deploys to a server. */
+  server?: boolean;
   rules: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout'>;
   /** Versions that must be recorded when the message begins, no more and no less. */
   recorded: readonly string[];
@@ -62,7 +64,7 @@ export function localSettings({ lockTimeout, statementTimeout }: UnitContext['ru
 
 /** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
 export function opening(context: UnitContext): string {
-  const { run, environment, recorded, baseline } = context;
+  const { run, environment, recorded, baseline, server = false } = context;
   const newest = recorded[recorded.length - 1];
   return `set transaction isolation level read committed, read write;
 ${localSettings(context.rules)}
@@ -78,7 +80,7 @@ do ${dollarQuote(`begin
   if not (${historyIs(recorded)}) then
     raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
   end if;
-  ${runRow(run, environment, newest)}
+  ${runRow(run, environment, newest, server)}
   ${baseline.map((file) => historyRow(file)).join('\n  ')}
 end`)};
 ${context.before ?? ''}`;

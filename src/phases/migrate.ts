@@ -191,6 +191,7 @@ function batchContext(
   return {
     run: settings.run,
     environment: settings.environment,
+    server: settings.mode === 'deploy' && settings.vps !== undefined,
     rules,
     recorded: [...recorded],
     baseline: place.first ? plan.baseline : [],

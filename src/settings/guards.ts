@@ -1,3 +1,4 @@
+import { EMPTY_CONNECTION } from '../base/empty-connection.js';
 import type { InputName, ReadInput } from './inputs.js';
 import { checkRelativePath, joinPath } from './names.js';
 import type { InputReader } from './readers.js';
@@ -24,7 +25,7 @@ export function complainAboutEmptyConnections(
   around: Surroundings,
 ): void {
   const whole = mode === 'deploy' || mode === 'plan';
-  const unset = 'is empty: secret not set, or not available to forks';
+  const unset = EMPTY_CONNECTION;
   const complained = (...names: InputName[]): boolean =>
     reader.problems.some((problem) => names.some((name) => problem.message.startsWith(`${name}:`)));
 

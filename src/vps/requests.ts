@@ -18,16 +18,25 @@ const GO_LEASE = 60_000;
 /** Settings with the server given for certain. */
 export type VpsRun = Settings & { readonly vps: VpsSettings };
 
-function appRequest({ vps, environment, adoptEnvironment }: VpsRun): AppRequest {
+function appRequest(settings: VpsRun): AppRequest {
+  const { vps, environment, adoptEnvironment } = settings;
+  const database = databaseOf(settings);
   return {
     appPath: vps.appPath,
     appName: vps.appName,
     strategy: vps.strategy,
     ...(environment === undefined ? {} : { environment }),
     adoptEnvironment,
+    ...(database === undefined ? {} : { database }),
     ...(vps.restartCommand === undefined ? {} : { restartCommand: vps.restartCommand }),
     ...(vps.healthPort === undefined ? {} : { healthPort: vps.healthPort }),
   };
+}
+
+/** Only a whole deploy, or the plan of one, says anything about the database. */
+function databaseOf({ mode, database, skip }: VpsRun): AppRequest['database'] {
+  if ((mode !== 'deploy' && mode !== 'plan') || skip.includes('database')) return undefined;
+  return database ? 'given' : 'missing';
 }
 
 function runRequest({ id, attempt, url, actor }: Run, invocation?: string): RunRequest {

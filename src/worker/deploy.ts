@@ -221,8 +221,13 @@ async function tidy(
   teller: Teller,
 ): Promise<void> {
   const { state } = found;
-  if (request.app.environment !== undefined)
-    writeState(state, { ...readState(state), environment: request.app.environment });
+  const { environment, database } = request.app;
+  if (environment !== undefined || database === 'given')
+    writeState(state, {
+      ...readState(state),
+      ...(environment === undefined ? {} : { environment }),
+      ...(database === 'given' ? { database: true } : {}),
+    });
   try {
     const gone = await prune({ found, repository, run: request.run, keep: request.keepReleases });
     if (gone.length > 0)

@@ -31,6 +31,8 @@ export interface Entry {
   killTimeout?: number;
   /** Milliseconds that PM2 waits for a new instance at a reload; undefined: PM2's 3 s. */
   listenTimeout?: number;
+  /** Milliseconds before which PM2 calls a program that ends unstable; undefined: PM2's 1 s. */
+  minUptime?: number;
   /** What PM2 hands to the application. Holds secrets: never told, never written. */
   env: Record<string, string>;
   instances: Instance[];
@@ -77,6 +79,7 @@ function entryAmong(listed: readonly Listed[], name: string): Entry | undefined 
     watch: env.watch === true || Array.isArray(env.watch),
     ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
     ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
+    ...(typeof env.min_uptime === 'number' ? { minUptime: env.min_uptime } : {}),
     env: applicationEnvironment(env.env),
     instances: mine.map((item) => ({
       id: Number(item.pm_id),

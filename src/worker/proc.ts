@@ -7,6 +7,21 @@ export function startTimeOf(pid: number): string | undefined {
   return statFields(pid)?.[19];
 }
 
+/** Clock ticks a second in /proc, on every architecture that Linux servers run on. */
+const TICKS = 100;
+
+/** Milliseconds since a program was started; both times count from the host's start, so no clock is asked. */
+export function ageOf(pid: number): number | undefined {
+  const started = Number(startTimeOf(pid) ?? Number.NaN);
+  try {
+    const up = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+    const age = Math.round((up - started / TICKS) * 1_000);
+    return Number.isFinite(age) ? age : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The id of the program that started this one. */
 export function parentOf(pid: number): number | undefined {
   const parent = Number(statFields(pid)?.[1]);

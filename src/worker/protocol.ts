@@ -25,6 +25,11 @@ export interface AppRequest {
   strategy: 'auto' | 'in-place' | 'releases' | 'adopt';
   environment?: string;
   adoptEnvironment: boolean;
+  /**
+   * Whether the run changes a database together with this application. `missing`: it should, but is given none and was
+   * not told to leave it out. Absent: not asked.
+   */
+  database?: 'given' | 'missing';
   restartCommand?: string;
   healthPort?: number;
 }

@@ -25,6 +25,8 @@ export interface StateFolder {
 /** What is remembered between runs; the journal holds how it came to be. */
 export interface State {
   environment?: string;
+  /** A database was deployed together with the application. */
+  database?: boolean;
   /** The release that is live, as far as our own deploys know. */
   live?: { release: string; sha: string };
 }

@@ -1,5 +1,6 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { emptyConnection } from '../base/empty-connection.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { quote } from '../base/shell.js';
 import { findEnvFiles, judgeHostEnvFiles } from './env-files.js';
@@ -181,7 +182,14 @@ function lookAtState(
   known: { app: AppRequest; state: StateFolder; history: History; releases: string },
 ): void {
   const { app, state, history, releases } = known;
-  const remembered = readState(state).environment;
+  const { environment: remembered, database } = readState(state);
+  if (database && app.database === 'missing')
+    facts.refusals.push(
+      emptyConnection(
+        'database-url',
+        'The last deploy of this application changed a database too. Set the secret, or say skip: database.',
+      ),
+    );
   if (remembered !== undefined) {
     facts.environment = remembered;
     if (app.environment !== undefined && app.environment !== remembered && !app.adoptEnvironment)

@@ -2,7 +2,7 @@ import { Cancelled, Failure, type HealthFact } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { askLoopback, sickWords } from './health.js';
 import { daemonPid, findEntry, type Instance } from './pm2.js';
-import { commandOf, descendsFrom, listenersOn } from './proc.js';
+import { ageOf, commandOf, descendsFrom, listenersOn } from './proc.js';
 import type { HealthRequest } from './protocol.js';
 import type { Toolbox } from './toolbox.js';
 
@@ -18,9 +18,22 @@ export interface VerifyOptions {
   before: readonly Instance[];
 }
 
-/** Milliseconds between the two samples of PM2's restart counter, and between looks while the answer is awaited. */
-const BETWEEN_SAMPLES = 1_000;
+/** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
+const MIN_UPTIME = 1_000;
+/** Milliseconds between looks while the answer is awaited. */
 const BETWEEN_LOOKS = 1_500;
+
+/**
+ * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
+ * the sample.
+ */
+export function untilStable(
+  ages: readonly (number | undefined)[],
+  sinceSample: number,
+  minUptime: number,
+): number {
+  return Math.max(0, ...ages.map((age) => minUptime - (age ?? sinceSample)));
+}
 
 /** What two samples of the instances say: undefined where all run and none was restarted between them. */
 export function judgeInstances(
@@ -42,13 +55,15 @@ export function judgeInstances(
 }
 
 /**
- * Proves that the version which should be live is: all instances online, really new and not restarting, every
- * check good on loopback, the right commit answering, and the port served by this application.
+ * Proves that the version which should be live is: all instances online, really new, up for as long as PM2 asks of a
+ * stable start and not restarting, every check good on loopback, the right commit answering, and the port served by
+ * this application.
  */
 export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
   const { tools, appName, port, sha, health, expectVersion } = options;
   const sampledAt = performance.now();
-  const first = appName === undefined ? [] : await instancesOf(tools, appName);
+  const entry = appName === undefined ? undefined : await findEntry(tools, appName);
+  const first = entry?.instances ?? [];
   const stop = new AbortController();
   const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
   let asked: Awaited<ReturnType<typeof askLoopback>>;
@@ -63,7 +78,9 @@ export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
   }
   if (!asked.healthy) throw notHealthy(asked.facts, appName);
   if (appName !== undefined) {
-    await pause(Math.max(0, BETWEEN_SAMPLES - (performance.now() - sampledAt)));
+    const ages = first.map(({ pid }) => ageOf(pid));
+    const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+    await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
     const second = await instancesOf(tools, appName);
     const wrong = judgeInstances(options.before, first, second);
     if (wrong !== undefined) throw crashed(appName, wrong);
