@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { mergeFacts } from '../src/base/facts.js';
 import type { Facts, HealthFact, PhaseName, PhaseReport, StepOutcome } from '../src/base/report.js';
-import { changesOf, decideRollback, mergeFacts, newlyFailing, outcomeOf } from '../src/decide.js';
+import { changesOf, decideRollback, newlyFailing, outcomeOf } from '../src/decide.js';
 
 function phase(name: PhaseName, outcome: StepOutcome = 'passed', facts: Facts = {}): PhaseReport {
   return { phase: name, outcome, startedAt: 0, milliseconds: 1, steps: [], problems: [], facts };

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { runPhase } from '../src/base/phase.js';
 import type { PhaseName, Problem, Report } from '../src/base/report.js';
 import { conclude, hearing, refusal, snapshot, stoppable, writeReport } from '../src/door.js';
 
@@ -14,7 +15,7 @@ const run = { mode: 'deploy', startedAt: Date.now() };
 /** Hears a phase begin with one step, and nothing more. */
 function heardOf(phase: PhaseName): ReturnType<typeof hearing> {
   const heard = hearing(() => {});
-  heard.log({ kind: 'phase-started', phase });
+  heard.log({ kind: 'phase-started', phase, facts: {} });
   heard.log({
     kind: 'step',
     phase,
@@ -51,6 +52,18 @@ describe('a run that does not come back', () => {
       [report.outcome, report.problems],
       ['cancelled', [{ message: 'The run was cancelled.' }]],
     );
+  });
+
+  test('row 114: what was committed so far is told, of ended phases and of the one under way', async () => {
+    const heard = hearing(() => {});
+    await runPhase('migrate', heard.log, undefined, async ({ facts }) => {
+      facts.applied = ['1', '2'];
+    });
+    void runPhase('migrate', heard.log, undefined, ({ facts }) => {
+      facts.applied = ['3'];
+      return new Promise(() => {});
+    });
+    assert.deepEqual(heard.report('deploy', [], 0).facts.applied, ['1', '2', '3']);
   });
 
   test('row 132: an error that nobody caught is a failure with that error as its cause', async () => {

@@ -660,14 +660,14 @@ async function follow(request, home, say) {
         hear(folder);
         // Asked before reading, so that a last event written in between is not missed.
         const alive = workerLives(folder);
-        const read = readEvents(folder.events, offset);
-        for (const { event, end } of read) {
+        const before = offset;
+        for (const { event, end } of eventsFrom(folder.events, offset)) {
             offset = end;
             say({ kind: 'event', offset, event });
             if (event.kind === 'ended')
                 return;
         }
-        if (read.length > 0)
+        if (offset > before)
             continue;
         if (!alive)
             return say(died('The worker on the server ended without a result.'));
@@ -709,7 +709,14 @@ function findRun(request, task, home) {
         ? runFoldersOf(state, request.run, task).find(workerLives)
         : undefined;
 }
-/** Whole events after `offset`; a line that is still being written is left for the next look. */
+/** All events from `offset` on, a chunk at a time; a line that is still being written is left out. */
+function* eventsFrom(file, offset) {
+    for (let read = readEvents(file, offset); read.length > 0; read = readEvents(file, offset)) {
+        yield* read;
+        offset = read.at(-1).end;
+    }
+}
+/** Whole events of the chunk after `offset`. */
 function readEvents(file, offset) {
     const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
     try {
@@ -760,7 +767,10 @@ function signal(request, home) {
     return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
 }
 function isPastCutover(folder) {
-    return readEvents(folder.events, 0).some(({ event }) => event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state));
+    for (const { event } of eventsFrom(folder.events, 0))
+        if (event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state))
+            return true;
+    return false;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/html.js
@@ -2911,6 +2921,7 @@ function releaseName(sha, now) {
 
 
 
+
 /** Milliseconds between two tries for the lock. */
 const BETWEEN_TRIES = 250;
 /** Holds the application's lock while `work` runs, and says in a file who holds it. */
@@ -2992,15 +3003,28 @@ function currentHolder(folder) {
     const holder = readJson(folder.holder);
     return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
 }
+/** Exit code of `flock -n` where somebody else has the lock. */
+const HELD = 1;
 /** True where the lock was free and is now held through `fd`. */
 function tryFlock(fd) {
     return new Promise((resolve, reject) => {
-        const child = (0,external_node_child_process_namespaceObject.spawn)('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+        const child = (0,external_node_child_process_namespaceObject.spawn)('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+        let said = '';
+        child.stderr.setEncoding('utf8').on('data', (text) => {
+            said += text;
+        });
         child.once('error', () => reject(new Failure({
             message: 'The program flock is missing on the server; it keeps two deploys apart.',
             next: 'Install it: apt-get install util-linux (Debian, Ubuntu) or the same package of your system.',
         })));
-        child.once('exit', (code) => resolve(code === 0));
+        child.once('close', (code, signal) => {
+            if (code === 0 || code === HELD)
+                return resolve(code === 0);
+            reject(new Failure({
+                message: `The server could not lock its deploy folder: flock ${explainEnd({ code, signal })}. ${lastLines(said, 2)}`,
+                next: 'Look at the file system of that folder: some network file systems know no locks.',
+            }));
+        });
     });
 }
 

@@ -33,7 +33,13 @@ const MUTATIONS = [
   mutation(21, 'database/pending', 'newest) > 0)', 'newest) > -2)', 'database/rules.test'),
   mutation(34, 'database/psql-commands', 'harmless: /', 'harmless: true || /', 'database/nasties.test'),
   mutation(36, 'database/unit', "') is null then", "') is null and false then", 'database/nasties.test'),
-  mutation(44, 'database/sql-error', "return 'resolve';", "return 'retry';", 'database/outcomes.test'),
+  mutation(
+    44,
+    'database/sql-error',
+    "if (error instanceof LostConnection)\n        return 'resolve';",
+    "if (error instanceof LostConnection)\n        return 'retry';",
+    'database/outcomes.test',
+  ),
   mutation(49, 'database/sql-error', "'55P03', ", '', 'database/outcomes.test'),
   mutation(53, 'database/file-error', "'53100'", "'53101'", 'faults/database.test'),
   mutation(69, 'database/tls', 'rejectUnauthorized: true', 'rejectUnauthorized: false', 'database/tls.test'),
@@ -58,13 +64,8 @@ const MUTATIONS = [
     'forms.push(password)',
     'settings/settings.test',
   ),
-  mutation(
-    129,
-    'base/teller',
-    "clean(all.slice(0, end)).split('\\n')",
-    "all.slice(0, end).split('\\n')",
-    'base/teller.test',
-  ),
+  mutation(129, 'base/whole-lines', 'pass(clean(lines));', 'pass(lines);', 'base/teller.test'),
+  mutation(129, 'base/teller', 'inert === line ? line : clean(inert)', 'inert', 'base/teller.test'),
 ];
 
 const { values: options } = parseArgs({ options: { row: { type: 'string', multiple: true } } });
@@ -101,7 +102,8 @@ function tryOut(tree, { row, file, from, to, test }, healthy) {
     return { wrong: true, words: `${test} has no passing test of this row as it is` };
   const path = join(tree, 'src', `${file}.js`);
   const source = readFileSync(path, 'utf8');
-  if (!source.includes(from)) return { wrong: true, words: `does not hold ${JSON.stringify(from)} any more` };
+  const places = source.split(from).length - 1;
+  if (places !== 1) return { wrong: true, words: `holds ${JSON.stringify(from)} ${places} times, not once` };
   const what = `${from} -> ${to === '' ? 'nothing' : to}`;
   writeFileSync(
     path,

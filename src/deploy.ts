@@ -1,3 +1,4 @@
+import { mergeFacts } from './base/facts.js';
 import type { Log } from './base/log.js';
 import { runPhase, skippedPhase } from './base/phase.js';
 import {
@@ -12,7 +13,7 @@ import {
   type Step,
 } from './base/report.js';
 import { openDatabase } from './database/open.js';
-import { changesOf, decideRollback, firstFailure, mergeFacts, outcomeOf } from './decide.js';
+import { changesOf, decideRollback, firstFailure, outcomeOf } from './decide.js';
 import { backup } from './phases/backup.js';
 import { health, healthBaseline } from './phases/health.js';
 import { migrate } from './phases/migrate.js';
@@ -44,7 +45,7 @@ export async function run(settings: Settings, door: Door): Promise<Report> {
  * Returns undefined for modes that write nothing.
  */
 export async function settle(settings: Settings, door: Door): Promise<Report | undefined> {
-  if (!WRITING.includes(settings.mode)) return undefined;
+  if (!WRITING_MODES.includes(settings.mode)) return undefined;
   return reported(settings, door, () => true, settleWith);
 }
 
@@ -66,7 +67,7 @@ async function reported(
   return finish(settings, phases, warnings, startedAt, cancelled());
 }
 
-const WRITING: readonly Settings['mode'][] = ['migrate', 'redeploy', 'rollback', 'deploy'];
+const WRITING_MODES: readonly Settings['mode'][] = ['migrate', 'redeploy', 'rollback', 'deploy'];
 
 async function settleWith(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
   const walk = walker(tools, phases);

@@ -1,16 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { mergeFacts } from './base/facts.js';
 import type { Log } from './base/log.js';
 import { reportFile } from './base/outputs.js';
-import {
-  type PhaseName,
-  type PhaseReport,
-  type Problem,
-  problemsOf,
-  type Report,
-  type Step,
-} from './base/report.js';
+import { type PhaseName, type PhaseReport, type Problem, problemsOf, type Report } from './base/report.js';
 import { INPUT_NAMES, type InputName, type ReadInput } from './settings/inputs.js';
 import { MODES } from './settings/settings.js';
 
@@ -48,20 +42,21 @@ export interface Hearing {
   report(mode: string, problems: Problem[], startedAt: number): Report;
 }
 
-const WRITING: readonly PhaseName[] = ['migrate', 'redeploy', 'rollback'];
+const WRITING_PHASES: readonly PhaseName[] = ['migrate', 'redeploy', 'rollback'];
 
 export function hearing(log: Log): Hearing {
   const ended: PhaseReport[] = [];
   const warnings: Problem[] = [];
   const planned: string[] = [];
-  let open: { phase: PhaseName; startedAt: number; steps: Step[] } | undefined;
+  let open: Pick<PhaseReport, 'phase' | 'startedAt' | 'steps' | 'facts'> | undefined;
   return {
     warnings,
     planned,
     log(entry) {
       if (entry.kind === 'line' && open?.phase === 'plan') planned.push(entry.text.trim());
       if (entry.kind === 'warning') warnings.push(entry.problem);
-      if (entry.kind === 'phase-started') open = { phase: entry.phase, startedAt: Date.now(), steps: [] };
+      if (entry.kind === 'phase-started')
+        open = { phase: entry.phase, startedAt: Date.now(), steps: [], facts: entry.facts };
       if (entry.kind === 'step' && open?.phase === entry.phase) open.steps.push(entry.step);
       if (entry.kind === 'phase-ended') {
         ended.push(entry.report);
@@ -77,10 +72,9 @@ export function hearing(log: Log): Hearing {
           : [
               {
                 ...open,
-                outcome: WRITING.includes(open.phase) ? 'unknown' : 'failed',
+                outcome: WRITING_PHASES.includes(open.phase) ? 'unknown' : 'failed',
                 milliseconds: Date.now() - open.startedAt,
                 problems,
-                facts: {},
                 summary: 'It was still under way when the time ran out.',
               },
             ];
@@ -91,7 +85,7 @@ export function hearing(log: Log): Hearing {
         ...(open === undefined ? {} : { failedPhase: open.phase }),
         problems,
         warnings,
-        facts: Object.assign({}, ...ended.map((phase) => phase.facts)),
+        facts: mergeFacts([...ended, ...unfinished]),
         unsettled: true,
         startedAt,
         milliseconds,

@@ -44,7 +44,7 @@ const failed: PhaseReport = {
 describe('voice', () => {
   test('a failed migration reads as it is meant to', () => {
     const entries: Exclude<LogEntry, { kind: 'output' }>[] = [
-      { kind: 'phase-started', phase: 'migrate', detail: '3 pending in 1 batch' },
+      { kind: 'phase-started', phase: 'migrate', detail: '3 pending in 1 batch', facts: {} },
       step('20250101000000_hotels', 'passed', 4) as never,
       step('20250102000000_rooms', 'failed', 1) as never,
       step('20250103000000_later', 'skipped') as never,

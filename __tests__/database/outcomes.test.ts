@@ -139,10 +139,18 @@ test('row 43: a server that crashes and restarts in the middle is waited for', a
   );
 });
 
-test('row 49: a table that the application holds is tried again, and the blocker is named', async () => {
+for (const [kind, sql] of [
+  ['one transaction', 'alter table public.a add column b int;'],
+  ['several parts', 'alter table public.a add column b int; create index concurrently a_b on public.a (b);'],
+] as const) {
+  test(`row 49: a table that the application holds is tried again, and the blocker is named: ${kind}`, () =>
+    blockedByTheShop(sql));
+}
+
+async function blockedByTheShop(sql: string): Promise<void> {
   await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url, project) => {
     await runMigrate(project, url);
-    project.write({ '2_b.sql': 'alter table public.a add column b int;' });
+    project.write({ '2_b.sql': sql });
     const app = new pg.Client({ connectionString: url, application_name: 'shop' });
     await app.connect();
     await app.query('begin; lock table public.a in access share mode');
@@ -158,9 +166,9 @@ test('row 49: a table that the application holds is tried again, and the blocker
     const { report } = await running;
     await app.end();
     assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
-    assert.match(told.join('\n'), /lock timeout.*blocked by .*shop/);
+    assert.match(told.join('\n'), /lock timeout.*blocked by .*shop.*trying again/);
   });
-});
+}
 
 test('row 50: a lock that another run holds is waited for, and the holder is named', async () => {
   await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url, project) => {

@@ -61,6 +61,21 @@ describe('redeploy to one server, with worse luck', () => {
     assert.equal((await server.vps.served())?.pid, before?.pid);
   });
 
+  test('row 114: a cancel after the cutover began stops nothing, and a verification that then fails is told as failed', async () => {
+    const sha = origin.commit(appVersion('v2b', { healthStatus: 500, onlyLive: true }));
+    const report = await deploy({ ref: sha, 'health-deadline': '3s' }, (entry, cancel) => {
+      if (entry.kind === 'step' && entry.step.name === 'cutover') cancel();
+    });
+    assert.equal(report.outcome, 'failed');
+    assert.deepEqual(
+      report.steps.slice(-3).map(({ name, outcome }) => `${outcome} ${name}`),
+      ['passed cutover', 'failed verification', 'passed put back'],
+    );
+    assert.equal(report.facts.hosts?.[0]?.outcome, 'rolled-back');
+    assert.match(report.problems[0]!.message, /not healthy/);
+    assert.equal((await server.vps.served())?.version, 'v1');
+  });
+
   test('a failed build fails the phase with its output, and the old version serves', async () => {
     const sha = origin.commit(appVersion('v3', { build: 'fails' }));
     const output: string[] = [];
@@ -93,7 +108,9 @@ describe('redeploy to one server, with worse luck', () => {
     assert.equal(report.facts.hosts?.[0]?.outcome, 'unknown');
     assert.match(report.summary!, /not known which version is live/);
     // Nothing is unlocked by hand: the rollback of the same run waits for it, and then undoes it.
-    const facts = await withTools(settings, ({ tools }) => rollbackFleet(tools, settings, plainRecord()));
+    const facts = (
+      await withTools(settings, ({ tools }) => rollbackFleet(tools, settings, plainRecord()))
+    ).map(({ fact }) => fact);
     assert.equal(facts[0]?.outcome, 'rolled-back', JSON.stringify(facts));
     assert.equal((await server.vps.served())?.version, 'v1');
   });

@@ -136,7 +136,7 @@ describe('redeploy to two servers', () => {
       const names = (await probeFleet(tools, settings)).map((fact) => fact.name);
       assert.ok(names.includes('host 1: /') && names.includes('host 2: /api/health'), names.join());
       const record = plainRecord();
-      const facts = await rollbackFleet(tools, settings, record);
+      const facts = (await rollbackFleet(tools, settings, record)).map(({ fact }) => fact);
       assert.deepEqual(
         facts.map((fact) => fact.outcome),
         ['rolled-back', 'rolled-back'],

@@ -116,11 +116,11 @@ describe('redeploy to one server', () => {
       const [looked] = await inspectFleet(tools, settings);
       assert.equal(looked?.facts?.liveSha, sha);
       const record = plainRecord();
-      const [back] = await rollbackFleet(tools, settings, record);
+      const [{ fact: back } = { fact: undefined }] = await rollbackFleet(tools, settings, record);
       assert.equal(back?.outcome, 'rolled-back');
       assert.ok(record.steps.length > 0);
       assert.equal((await server.vps.served())?.version, 'v1');
-      const [again] = await rollbackFleet(tools, settings, plainRecord());
+      const [{ fact: again } = { fact: undefined }] = await rollbackFleet(tools, settings, plainRecord());
       assert.equal(again?.outcome, 'unchanged');
     });
   });

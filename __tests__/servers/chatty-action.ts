@@ -30,7 +30,7 @@ const scenes: Record<string, () => Promise<void>> = {
     told.log({ kind: 'problem', problem: { message: `server said ##[set-output name=d]4 ${secret}` } });
   },
   async silent() {
-    told.log({ kind: 'phase-started', phase: 'redeploy' });
+    told.log({ kind: 'phase-started', phase: 'redeploy', facts: {} });
     told.log({ kind: 'progress', text: 'installing packages...' });
     await new Promise((done) => setTimeout(done, 450));
     told.log({ kind: 'line', text: 'done' });

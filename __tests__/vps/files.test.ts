@@ -10,18 +10,20 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import { Failure } from '../../src/base/report.js';
+import { Cancelled, Failure } from '../../src/base/report.js';
 import { exactCommit } from '../../src/vps/exact-commit.js';
 import { type Fleet, openFleet } from '../../src/vps/fleet.js';
-import { packBuild, pathsToPack } from '../../src/vps/pack-build.js';
+import { type PackOptions, packBuild, pathsToPack } from '../../src/vps/pack-build.js';
 import { storeFile } from '../../src/vps/store-file.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
+import { until } from '../servers/pm2.js';
 import { type Sshd, startSshd } from '../servers/sshd.js';
 import { startWire, type Wire } from '../servers/wire.js';
 import { sshSettings } from './fleet-settings.js';
@@ -122,13 +124,14 @@ describe('the build of this job', () => {
     rmSync(work, { recursive: true, force: true });
   });
 
-  const pack = (change: { buildOutput?: string[]; sha?: string; workingDirectory?: string } = {}) =>
+  const pack = (change: Partial<PackOptions> = {}) =>
     packBuild({
       workingDirectory: checkout,
       sha: origin.head(),
       buildOutput: [],
       sharedPaths: ['uploads'],
       folder: work,
+      signal: new AbortController().signal,
       ...change,
     });
   const listed = (file: string): string[] =>
@@ -149,6 +152,23 @@ describe('the build of this job', () => {
       'node_modules/a/index.js',
     ]);
     await assert.rejects(pack({ buildOutput: ['out'] }), /build-output names out/);
+  });
+
+  test('row 114: a cancel ends the packing of a large build at once', async () => {
+    const large = join(checkout, 'dist/large');
+    writeFileSync(large, '');
+    truncateSync(large, 8 * 1024 ** 3);
+    const folder = join(work, 'cancelled');
+    mkdirSync(folder);
+    const controller = new AbortController();
+    const packing = pack({ folder, signal: controller.signal });
+    const refused = assert.rejects(packing, Cancelled);
+    await until('tar to begin', () => existsSync(join(folder, 'build.tgz')));
+    const cancelled = performance.now();
+    controller.abort();
+    await refused;
+    assert.ok(performance.now() - cancelled < 2_000);
+    rmSync(large);
   });
 
   test('a checkout at another commit is refused', async () => {
@@ -193,7 +213,11 @@ describe('the exact commit', () => {
       origin.commit({ a: '3' });
       assert.equal(await exactCommit('main', work), second);
       await assert.rejects(exactCommit('nothing', work), /is not a commit of the checkout/);
-      await assert.rejects(exactCommit('main', join(work, 'missing')), /is not a commit of the checkout/);
+      await assert.rejects(exactCommit('main', join(work, 'missing')), /git could not be run in .*missing/);
+      // What git says in a container whose user does not own the checkout.
+      process.env.GIT_TEST_ASSUME_DIFFERENT_OWNER = '1';
+      await assert.rejects(exactCommit('main', work), /another user owns the checkout/);
+      delete process.env.GIT_TEST_ASSUME_DIFFERENT_OWNER;
     } finally {
       origin.stop();
       rmSync(work, { recursive: true, force: true });

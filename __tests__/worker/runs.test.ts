@@ -8,7 +8,15 @@ import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill, until } from '../servers/pm2.js';
 import { startVps, type Vps } from '../servers/vps.js';
-import { ask, deployRequest, followRun, inspectHost, runWorker, startWorker } from '../servers/worker.js';
+import {
+  ask,
+  deployRequest,
+  followRun,
+  inspectHost,
+  rollbackRequest,
+  runWorker,
+  startWorker,
+} from '../servers/worker.js';
 
 describe('runs on one application', () => {
   let origin: Origin;
@@ -53,6 +61,22 @@ describe('runs on one application', () => {
     assert.deepEqual(await signalRun(slow, 'cancel'), [
       { kind: 'signalled', accepted: false, detail: 'the run has ended' },
     ]);
+  });
+
+  test('row 114: however much a build has said, a cancel after the cutover began is not accepted', async () => {
+    const talkative = 'node -e "for (let n = 0; n < 3000; n++) console.log(String(n).repeat(10))"';
+    const request = deployRequest(vps, origin.commit(appVersion('v2c')), {
+      buildCommand: `${talkative} && pnpm build`,
+    });
+    startWorker(vps, request);
+    await hasSaid(request, '"cutting-over"');
+    assert.ok(eventsOf(request).length > 100_000);
+    const [answer] = await signalRun(request, 'cancel');
+    assert.equal(answer?.kind === 'signalled' && answer.accepted, false, JSON.stringify(answer));
+    const { result } = await followRun(vps, request);
+    assert.equal(result.outcome, 'deployed');
+    await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
+    assert.equal((await vps.served())?.version, 'v1');
   });
 
   test('row 116: the same run started twice is one run; it waits for go, and the lock is free afterwards', async () => {

@@ -2237,6 +2237,41 @@ function activity(entry, before) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/facts.js
+/** The facts of all phases as one: later phases win, lists of migrations grow. */
+function mergeFacts(phases) {
+    const merged = {};
+    for (const { facts } of phases) {
+        const applied = union(merged.applied, facts.applied);
+        const reverted = union(merged.reverted, facts.reverted);
+        const hosts = mergeHosts(merged.hosts, facts.hosts);
+        Object.assign(merged, facts);
+        if (applied)
+            merged.applied = applied;
+        if (reverted)
+            merged.reverted = reverted;
+        if (hosts)
+            merged.hosts = hosts;
+    }
+    return merged;
+}
+function union(before, more) {
+    if (!before)
+        return more;
+    return [...new Set([...before, ...(more ?? [])])];
+}
+function mergeHosts(before, more) {
+    if (!before || !more)
+        return more ?? before;
+    const known = new Map(before.map((fact) => [fact.host, fact]));
+    for (const fact of more) {
+        const earlier = known.get(fact.host);
+        // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
+        known.set(fact.host, fact.outcome === 'unchanged' && earlier ? earlier : { ...earlier, ...fact });
+    }
+    return [...known.values()].sort((a, b) => a.host - b.host);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/phase.js
 
 /**
@@ -2282,7 +2317,7 @@ async function runPhase(phase, log, detail, work) {
             summary = text;
         },
     };
-    log({ kind: 'phase-started', phase, ...(detail === undefined ? {} : { detail }) });
+    log({ kind: 'phase-started', phase, facts, ...(detail === undefined ? {} : { detail }) });
     let outcome = 'passed';
     let problems = [];
     try {
@@ -3253,43 +3288,7 @@ function openDatabase(connection, options = {}) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/decide.js
-/**
- * The decisions of the corridor, as pure functions of the phase reports: what must be undone, and what the
- * whole run is called. Nothing here touches the world.
- */
-/** The facts of all phases as one: later phases win, lists of migrations grow. */
-function mergeFacts(phases) {
-    const merged = {};
-    for (const { facts } of phases) {
-        const applied = union(merged.applied, facts.applied);
-        const reverted = union(merged.reverted, facts.reverted);
-        const hosts = mergeHosts(merged.hosts, facts.hosts);
-        Object.assign(merged, facts);
-        if (applied)
-            merged.applied = applied;
-        if (reverted)
-            merged.reverted = reverted;
-        if (hosts)
-            merged.hosts = hosts;
-    }
-    return merged;
-}
-function union(before, more) {
-    if (!before)
-        return more;
-    return [...new Set([...before, ...(more ?? [])])];
-}
-function mergeHosts(before, more) {
-    if (!before || !more)
-        return more ?? before;
-    const known = new Map(before.map((fact) => [fact.host, fact]));
-    for (const fact of more) {
-        const earlier = known.get(fact.host);
-        // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
-        known.set(fact.host, fact.outcome === 'unchanged' && earlier ? earlier : { ...earlier, ...fact });
-    }
-    return [...known.values()].sort((a, b) => a.host - b.host);
-}
+
 function changesOf(phases) {
     const facts = mergeFacts(phases);
     const reverted = new Set(facts.reverted ?? []);
@@ -3613,7 +3612,39 @@ function statusOf(answer) {
     return typeof status === 'string' ? status : undefined;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/vps/local-git.js
+
+/**
+ * Runs git in the checkout of this job. Throws a Failure where it cannot work there at all: it is not installed, the
+ * folder is missing, or the checkout belongs to another user (jobs in a container); any other end is the caller's.
+ */
+async function localGit(words, workingDirectory) {
+    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 318).then(__nccwpck_require__.bind(__nccwpck_require__, 6318));
+    let ended;
+    try {
+        const { exitCode, stdout, stderr } = await getExecOutput('git', words, {
+            cwd: workingDirectory,
+            silent: true,
+            ignoreReturnCode: true,
+        });
+        ended = { code: exitCode, stdout, stderr };
+    }
+    catch (error) {
+        throw new Failure({
+            message: `git could not be run in ${workingDirectory}: ${problemsOf(error)[0].message}`,
+            next: 'Check working-directory, and that git is installed where this job runs.',
+        });
+    }
+    if (/dubious ownership/.test(ended.stderr))
+        throw new Failure({
+            message: `git refuses to work in ${workingDirectory}, because another user owns the checkout`,
+            next: 'In a step before this one: git config --global --add safe.directory "$GITHUB_WORKSPACE"',
+        });
+    return ended;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/vps/exact-commit.js
+
 
 /**
  * The full SHA of a commit, branch or tag, resolved in the checkout of this job: what is deployed is one exact
@@ -3622,16 +3653,11 @@ function statusOf(answer) {
 async function exactCommit(ref, workingDirectory) {
     if (/^[0-9a-f]{40}$/.test(ref))
         return ref;
-    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 318).then(__nccwpck_require__.bind(__nccwpck_require__, 6318));
     for (const name of [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref]) {
         const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
-        const { exitCode, stdout } = await getExecOutput('git', words, {
-            cwd: workingDirectory,
-            silent: true,
-            ignoreReturnCode: true,
-        }).catch(() => ({ exitCode: 1, stdout: '' }));
+        const { code, stdout } = await localGit(words, workingDirectory);
         const sha = stdout.trim();
-        if (exitCode === 0 && /^[0-9a-f]{40}$/.test(sha))
+        if (code === 0 && /^[0-9a-f]{40}$/.test(sha))
             return sha;
     }
     throw new Failure({
@@ -4931,9 +4957,10 @@ async function converse(host, program, options, onLine = () => false) {
         throw new Failure(exitProblem(host.name, result));
     return answer;
 }
-/** A problem that happened on a server, with the server's position in front where there are several. */
-function onHost(host, problem) {
-    return { ...problem, message: host.prefix + problem.message };
+/** A problem that happened on a server, with the server's position in front where there are several; once. */
+function onHost({ name, prefix }, problem) {
+    const said = problem.message.startsWith(prefix) || problem.message.startsWith(`${name} `);
+    return said ? problem : { ...problem, message: prefix + problem.message };
 }
 /**
  * One question, one answer; nothing is left on the server. All of them may be asked again, so a lost connection
@@ -5079,17 +5106,19 @@ async function inspectFleet(tools, settings) {
         ? undefined
         : await exactCommit(settings.vps.ref, settings.workingDirectory);
     const look = async (host) => {
+        const { position, name, prefix } = host;
+        const own = { host: position, name, prefix };
         try {
             const request = inspectRequest(vpsRun, sha);
             const answer = await worker_client_ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
             if (answer.kind === 'host')
-                return { host: host.position, facts: answer.facts };
-            throw new Failure({ message: `${host.prefix}the worker answered something else` });
+                return { ...own, facts: answer.facts };
+            throw new Failure({ message: `${prefix}the worker answered something else` });
         }
         catch (error) {
             if (tools.signal.aborted)
                 throw error;
-            return { host: host.position, problem: problemsOf(error)[0] };
+            return { ...own, problem: problemsOf(error)[0] };
         }
     };
     return Promise.all(fleet.hosts.map(look));
@@ -6905,8 +6934,6 @@ function migrationRow(run, migration) {
       checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/readers.js
-var readers = __nccwpck_require__(4293);
 ;// CONCATENATED MODULE: ./compiled/src/database/source-text.js
 /** Longest line shown to a person; a longer one is cut around the column. */
 const SHOWN = 160;
@@ -6998,6 +7025,8 @@ function codePoints(text) {
     return count;
 }
 
+// EXTERNAL MODULE: ./compiled/src/settings/readers.js
+var readers = __nccwpck_require__(4293);
 ;// CONCATENATED MODULE: ./compiled/src/database/migration-files.js
 
 
@@ -7322,36 +7351,6 @@ function lastRow(results) {
             return row;
     }
     return {};
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/blockers.js
-
-
-/**
- * Who holds a table that `text` names, longest transaction first, for the message after a lock time-out; empty where
- * nobody is seen any more. The server no longer knows whom we waited for, so the names in the text decide.
- */
-async function nameBlockers(database, text) {
-    const message = `select coalesce(json_agg(b), '[]')::text as blockers from (
-    select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
-      round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
-      string_agg(distinct c.oid::regclass::text, ', ') as tables
-    from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
-    where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm')
-      and l.database = (select oid from pg_database where datname = current_database())
-      and strpos(${literal(text)}, c.relname) > 0
-    group by a.pid, 2, a.state, a.xact_start order by a.xact_start limit 3) b`;
-    try {
-        const results = await database.send(message, { deadline: 10_000 });
-        const rows = JSON.parse(String(lastRow(results).blockers));
-        return rows
-            .map(({ pid, who, state, seconds, tables }) => `${who} (pid ${pid}, ${state} for ${seconds} s, holds ${tables})`)
-            .join('; ');
-    }
-    catch {
-        // Only words for a message: the lock time-out itself is told either way.
-        return '';
-    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/split.js
@@ -8706,6 +8705,82 @@ const ENDED = {
     '42501': 'not asked: this login may not become anon',
 };
 
+;// CONCATENATED MODULE: ./compiled/src/database/blockers.js
+
+
+/**
+ * Who holds a table that `text` names, longest transaction first, for the message after a lock time-out; empty where
+ * nobody is seen any more. The server no longer knows whom we waited for, so the names in the text decide.
+ */
+async function nameBlockers(database, text) {
+    const message = `select coalesce(json_agg(b), '[]')::text as blockers from (
+    select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
+      round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
+      string_agg(distinct c.oid::regclass::text, ', ') as tables
+    from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
+    where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm')
+      and l.database = (select oid from pg_database where datname = current_database())
+      and strpos(${literal(text)}, c.relname) > 0
+    group by a.pid, 2, a.state, a.xact_start order by a.xact_start limit 3) b`;
+    try {
+        const results = await database.send(message, { deadline: 10_000 });
+        const rows = JSON.parse(String(lastRow(results).blockers));
+        return rows
+            .map(({ pid, who, state, seconds, tables }) => `${who} (pid ${pid}, ${state} for ${seconds} s, holds ${tables})`)
+            .join('; ');
+    }
+    catch {
+        // Only words for a message: the lock time-out itself is told either way.
+        return '';
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/try-again.js
+
+
+/** How often work that a busy database refused is tried, in all. */
+const TRIES = 6;
+/** Milliseconds in which it must be found out what became of a message whose answer was lost. */
+const RESOLVE_WITHIN = 120_000;
+/**
+ * After try number `tries` (from 1) ended in a problem that may pass: waits, says why, and resolves to `again`; after
+ * the last try to the problem itself. A lock time-out names who holds the tables that `source` names.
+ */
+async function tryAgain(tools, tries, problem, source) {
+    const named = problem.code === '55P03' ? await withBlockers(tools, problem, source) : problem;
+    if (tries >= TRIES)
+        return named;
+    const wait = backoff(tries, 500, 8_000);
+    tools.log({
+        kind: 'progress',
+        text: `${named.message}; trying again in ${Math.round(wait / 100) / 10} s`,
+    });
+    await pause(wait, tools.signal);
+    return 'again';
+}
+async function withBlockers({ database }, problem, source) {
+    const blockers = await nameBlockers(database, source);
+    return blockers === ''
+        ? problem
+        : {
+            ...problem,
+            message: `${problem.message}, blocked by ${blockers}`,
+            next: 'Run again at a quieter time, raise lock-timeout, or end the session that holds it: select pg_terminate_backend(<pid>);',
+        };
+}
+/** It could not be found out whether the commit happened; the next run finds out. */
+const COMMIT_UNKNOWN = {
+    message: 'the answer to the commit was lost, and the database could not be asked since',
+    next: 'Run again when the database can be reached: it finds out by itself what was applied.',
+};
+/** The connection broke, and nothing of the work under way was done. */
+function connectionLost(error, next) {
+    return {
+        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
+        next,
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/apply.js
 
 
@@ -8718,10 +8793,6 @@ const ENDED = {
 
 
 
-
-/** A cut connection is noticed by the server within a second; a lost network takes longer. */
-const RESOLVE_WITHIN = 120_000;
-const TRIES = 6;
 /** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
 async function applyBatch(tools, batch, context) {
     let cuts = 0;
@@ -8736,18 +8807,12 @@ async function applyBatch(tools, batch, context) {
             continue;
         }
         const verdict = apply_judge(error, batch, sent, tools.signal);
-        if (verdict.kind === 'retry' && verdict.problem.code === '55P03')
-            verdict.problem = await withBlockers(tools, batch, verdict);
-        if (verdict.kind === 'retry' && ++tries < TRIES) {
-            const wait = backoff(tries, 500, 8_000);
-            tools.log({
-                kind: 'progress',
-                text: `${verdict.problem.message}; trying again in ${Math.round(wait / 100) / 10} s`,
-            });
-            await pause(wait, tools.signal);
+        if (verdict.kind === 'retry') {
+            const source = batch.files[verdict.at ?? -1]?.source ?? HISTORY_TABLE;
+            const problem = await tryAgain(tools, ++tries, verdict.problem, source);
+            if (problem !== 'again')
+                return { kind: 'failed', problem, at: verdict.at, times: sent.times };
         }
-        else if (verdict.kind === 'retry')
-            return { kind: 'failed', problem: verdict.problem, at: verdict.at, times: sent.times };
         else if (verdict.kind === 'resolve') {
             const outcome = await resolveBatch(tools, batch, context, sent.times);
             // Not applied, and nobody is at work any more: once more, but not for ever.
@@ -8757,7 +8822,12 @@ async function applyBatch(tools, batch, context) {
                 return outcome;
             return tools.signal.aborted
                 ? { kind: 'cancelled' }
-                : { kind: 'failed', problem: lost(error), at: undefined, times: sent.times };
+                : {
+                    kind: 'failed',
+                    problem: connectionLost(error, 'Nothing of this batch was applied. Run again.'),
+                    at: undefined,
+                    times: sent.times,
+                };
         }
         else
             return verdict;
@@ -8819,23 +8889,6 @@ function apply_judge(error, batch, sent, signal) {
         ? { kind: 'retry', problem, at }
         : { kind: 'failed', problem, at, times: sent.times };
 }
-/** Adds whom we waited for. */
-async function withBlockers({ database }, batch, { problem, at }) {
-    const blockers = await nameBlockers(database, batch.files[at ?? -1]?.source ?? HISTORY_TABLE);
-    return blockers === ''
-        ? problem
-        : {
-            ...problem,
-            message: `${problem.message}, blocked by ${blockers}`,
-            next: 'Run again at a quieter time, raise lock-timeout, or end the session that holds it: select pg_terminate_backend(<pid>);',
-        };
-}
-function lost(error) {
-    return {
-        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
-        next: 'Nothing of this batch was applied. Run again.',
-    };
-}
 /** Takes the lock, then looks: applied by us, applied by another run, or not at all. */
 async function resolveBatch(tools, batch, context, times) {
     tools.log({
@@ -8844,13 +8897,7 @@ async function resolveBatch(tools, batch, context, times) {
     });
     const look = await lookUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
     if (!look)
-        return {
-            kind: 'unknown',
-            problem: {
-                message: 'the answer to the commit was lost, and the database could not be asked since',
-                next: 'Run again when the database can be reached: it finds out by itself what was applied.',
-            },
-        };
+        return { kind: 'unknown', problem: COMMIT_UNKNOWN };
     const ours = new Map(look.recorded.map((row) => [row.version, row.runId]));
     const wanted = [...batch.files, ...context.baseline];
     const present = wanted.filter((file) => ours.has(file.version));
@@ -8936,7 +8983,6 @@ async function trappedIndex(tools, wanted) {
 
 
 
-const lease_TRIES = 6;
 /** The lease outlives the longest statement by this much. */
 const LEASE_GRACE = 60_000;
 /** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
@@ -8957,11 +9003,13 @@ async function begin(run) {
                 await waitForLock(tools, LOCK_WAIT);
             else if (error instanceof SqlError && error.code === CODES.changed)
                 return { kind: 'changed' };
-            else if (errorMeaning(error) === 'stop' || attempt === lease_TRIES)
-                return { kind: 'failed', problem: asProblem(error), at: 0, times: [] };
-            // Taking the lease twice is harmless, so an answer that was lost needs no look.
-            else
-                await pause(backoff(attempt, 500, 8_000), tools.signal);
+            else {
+                // Taking the lease twice is harmless, so an answer that was lost needs no look.
+                const problem = asProblem(error);
+                const over = errorMeaning(error) === 'stop' ? problem : await tryAgain(tools, attempt, problem, HISTORY_TABLE);
+                if (over !== 'again')
+                    return { kind: 'failed', problem: over, at: 0, times: [] };
+            }
         }
     }
 }
@@ -9003,10 +9051,7 @@ function asProblem(error) {
         return serverProblem(error);
     if (error instanceof Failure)
         return error.problems[0];
-    return {
-        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
-        next: 'Run again: it goes on where it stopped.',
-    };
+    return connectionLost(error, 'Run again: it goes on where it stopped.');
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/part.js
@@ -9021,7 +9066,6 @@ function asProblem(error) {
 
 
 
-const part_RESOLVE_WITHIN = 120_000;
 /** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
 function isEnd({ file }, index) {
     const { segments } = file.shape;
@@ -9060,7 +9104,7 @@ function prefixOf(file, parts) {
 }
 /** Sends a part that is one transaction; retried, and looked after where no answer came. */
 async function sendPart(run, index, message, explain) {
-    const { tools, context } = run;
+    const { tools, context, file } = run;
     for (let attempt = 1;; attempt++) {
         try {
             await tools.database.send(message, {
@@ -9084,34 +9128,26 @@ async function sendPart(run, index, message, explain) {
                 if (state === 'done')
                     return undefined;
                 if (state === 'unknown')
-                    return { problem: unknownProblem(), outcome: 'unknown' };
+                    return { problem: COMMIT_UNKNOWN, outcome: 'unknown' };
                 if (tools.signal.aborted)
                     return 'cancelled';
             }
-            if (meaning === 'stop' || attempt === lease_TRIES)
-                return {
-                    problem: error instanceof SqlError ? explain(error) : asProblem(error),
-                    outcome: 'failed',
-                };
-            await pause(backoff(attempt, 500, 8_000), tools.signal);
+            const problem = error instanceof SqlError ? explain(error) : asProblem(error);
+            const over = meaning === 'stop' ? problem : await tryAgain(tools, attempt, problem, file.source);
+            if (over !== 'again')
+                return { problem: over, outcome: 'failed' };
         }
     }
 }
 /** Looks, under the lock, whether part number `index` is committed. */
 async function partState({ tools, file }, index) {
-    const look = await lookUnderLock(tools.database, part_RESOLVE_WITHIN, tools.signal);
+    const look = await lookUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
     if (!look)
         return 'unknown';
     if (look.recorded.some((row) => row.version === file.version))
         return 'done';
     const partial = look.partial.find((row) => row.version === file.version);
     return (partial?.done ?? 0) > index ? 'done' : 'not done';
-}
-function unknownProblem() {
-    return {
-        message: 'the answer to the commit was lost, and the database could not be asked since',
-        next: 'Run again when the database can be reached: it finds out by itself what was applied.',
-    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/outside.js
@@ -9222,12 +9258,10 @@ async function runAlone(run, index, unfinished) {
         const again = errorMeaning(error) === 'retry' || (errorMeaning(error) === 'resolve' && building !== null);
         if (!again && error instanceof LostConnection)
             return { problem: unknownAlone(text), outcome: 'unknown' };
-        if (!again || attempt === lease_TRIES)
-            return {
-                problem: error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error),
-                outcome: 'failed',
-            };
-        await pause(backoff(attempt, 500, 8_000), tools.signal);
+        const problem = error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
+        const over = again ? await tryAgain(tools, attempt, problem, text) : problem;
+        if (over !== 'again')
+            return { problem: over, outcome: 'failed' };
     }
     const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
     return sendPart(run, index, partMessage(run, recorded, false), serverProblem);
@@ -11093,19 +11127,15 @@ function leftBehind(file, wanted, found, what = 'its down file') {
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/plan-hosts.js
 
+
 /** What a deploy would be refused for on one host, with the host's position in front. */
 function hostRefusals(look) {
     const problems = look.problem ? [look.problem] : (look.facts?.refusals ?? []);
-    return problems.map((problem) => plan_hosts_onHost(look, problem));
+    return problems.map((problem) => onHost(look, problem));
 }
 /** Traps of one host that do not stop a deploy. */
 function hostWarnings(look) {
-    return (look.facts?.warnings ?? []).map((problem) => plan_hosts_onHost(look, problem));
-}
-function plan_hosts_onHost(look, problem) {
-    return problem.message.startsWith(`host ${look.host}`)
-        ? problem
-        : { ...problem, message: `host ${look.host}: ${problem.message}` };
+    return (look.facts?.warnings ?? []).map((problem) => onHost(look, problem));
 }
 /** The look at one host as a step; refused or unreachable is failed. */
 function hostStep(look, next, timed) {
@@ -11286,12 +11316,15 @@ function plan_closing(look) {
 
 
 
+
+
+
 /** Caches that only speed up the next build, and are often larger than the build. */
 const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
 /** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
 async function packBuild(options) {
     const { workingDirectory, sha, folder } = options;
-    const head = (await pack_build_run('git', ['rev-parse', 'HEAD'], workingDirectory)).trim();
+    const head = (await git(['rev-parse', 'HEAD'], workingDirectory)).trim();
     if (head !== sha) {
         throw new Failure({
             message: `build-on: runner packs the build of this job, and the checkout is at ${head.slice(0, 12)}, not at ${sha.slice(0, 12)}`,
@@ -11299,7 +11332,7 @@ async function packBuild(options) {
         });
     }
     const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
-    const ignored = (await pack_build_run('git', words, workingDirectory)).split('\0');
+    const ignored = (await git(words, workingDirectory)).split('\0');
     const paths = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
     for (const path of options.buildOutput)
         await mustExist(workingDirectory, path);
@@ -11311,7 +11344,7 @@ async function packBuild(options) {
     }
     const file = (0,external_node_path_.join)(folder, 'build.tgz');
     const excluded = CACHES.map((path) => `--exclude=${path}`);
-    await pack_build_run('tar', ['-czf', file, ...excluded, '--', ...paths], workingDirectory);
+    await pack(['-czf', file, ...excluded, '--', ...paths], workingDirectory, options.signal);
     return { file, bytes: (await (0,external_node_fs_promises_namespaceObject.stat)(file)).size, paths };
 }
 /** What of the ignored paths is packed: the named output and node_modules, or all but what belongs to the host. Pure. */
@@ -11337,16 +11370,34 @@ async function mustExist(workingDirectory, path) {
         });
     }
 }
-/** Runs a local program and returns its stdout; a failure says what it said. */
-async function pack_build_run(program, words, cwd) {
-    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 318).then(__nccwpck_require__.bind(__nccwpck_require__, 6318));
-    const ended = await getExecOutput(program, words, { cwd, silent: true, ignoreReturnCode: true });
-    if (ended.exitCode === 0)
-        return ended.stdout;
+/** Stdout of a git command that is expected to succeed. */
+async function git(words, workingDirectory) {
+    const { code, stdout, stderr } = await localGit(words, workingDirectory);
+    if (code === 0)
+        return stdout;
     throw new Failure({
-        message: `${program} ${words[0]} failed: ${ended.stderr.trim().split('\n').pop()}`,
-        code: String(ended.exitCode),
+        message: `git ${words[0]} failed: ${lastLine(stderr)}`,
+        code: String(code),
     });
+}
+/** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
+async function pack(words, cwd, signal) {
+    try {
+        await (0,external_node_util_.promisify)(external_node_child_process_namespaceObject.execFile)('tar', words, { cwd, signal });
+    }
+    catch (error) {
+        if (signal.aborted)
+            throw new Cancelled();
+        const { code, stderr } = error;
+        throw new Failure({
+            message: `tar failed: ${lastLine(stderr ?? '') || problemsOf(error)[0].message}`,
+            ...(code === undefined ? {} : { code: String(code) }),
+            next: 'Look at the room of this machine, and at what is named in build-output.',
+        });
+    }
+}
+function lastLine(text) {
+    return text.trim().split('\n').pop() ?? '';
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/run-worker.js
@@ -11477,14 +11528,23 @@ function rollout_begin(fleet, host, request, audience) {
         log: audience.log,
         record: {
             // What a host was doing when it was told to stop did not fail.
-            add: (step) => audience.record.add(run.stopping && step.outcome === 'failed' ? stopped(step) : step),
+            add: (step) => audience.record.add(run.stopping && !run.cuttingOver && step.outcome === 'failed' ? stopped(step) : step),
         },
         onState: (state) => {
             if (state === 'prepared')
                 prepared();
+            if (state === 'cutting-over')
+                run.cuttingOver = true;
         },
     };
-    const run = { host, gone: false, stopping: false, ready: reached, end: work() };
+    const run = {
+        host,
+        gone: false,
+        stopping: false,
+        cuttingOver: false,
+        ready: reached,
+        end: work(),
+    };
     async function work() {
         const found = await rollout_endOf(fleet, host, request, own);
         // Being stopped on our own word is nothing to complain about.
@@ -11555,14 +11615,18 @@ async function stopAll(fleet, running, request, { log }, why) {
         run.stopping = true;
         let detail = '';
         // A run that is just being started is not known yet, and must not slip through.
-        for (let tries = 0; tries < 10 && !run.ended; tries++) {
+        for (let tries = 0; tries < 10 && !run.ended && !run.cuttingOver; tries++) {
             const answer = await worker_client_send(fleet, run.host, 'cancel', request);
             if (answer.accepted)
                 return `${run.host.name} was told to stop: ${why}`;
             detail = answer.detail;
             await pause(1_000);
         }
-        return run.ended ? `${run.host.name} has ended` : `${run.host.name} was not stopped: ${detail}`;
+        if (run.ended)
+            return `${run.host.name} has ended`;
+        return run.cuttingOver
+            ? `${run.host.name} cuts over already: it finishes, and verifies or puts back by itself`
+            : `${run.host.name} was not stopped: ${detail}`;
     };
     await Promise.all(running.map(async (run) => {
         if (run.ended || run.gone)
@@ -11659,6 +11723,7 @@ async function sendToAll(fleet, looks, file, sha, signal) {
 
 
 
+
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
  * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
@@ -11673,26 +11738,21 @@ async function redeploy(tools, settings, look) {
         if (run.vps.ref === undefined)
             throw new Failure({ message: 'there is no commit to deploy' });
         const sha = await exactCommit(run.vps.ref, run.workingDirectory);
-        const looks = look ?? (await record.step('look', () => lookFirst(tools, settings, fleet)));
-        refuse(fleet, looks);
+        const looks = look ?? (await record.step('look', () => lookFirst(tools, settings)));
+        refuse(looks);
         const ends = await bring(tools, fleet, run, sha, looks, record);
         Object.assign(record.facts, redeploy_factsOf(ends));
         redeploy_judge(ends, sha, tools.signal.aborted, record);
     });
 }
-async function lookFirst(tools, settings, fleet) {
+async function lookFirst(tools, settings) {
     const looks = await inspectFleet(tools, settings);
-    refuse(fleet, looks);
+    refuse(looks);
     return looks;
 }
 /** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
-function refuse(fleet, looks) {
-    const problems = looks.flatMap((look) => {
-        const prefix = fleet.hosts[look.host - 1]?.prefix ?? '';
-        if (look.problem)
-            return [look.problem];
-        return (look.facts?.refusals ?? []).map((problem) => ({ ...problem, message: prefix + problem.message }));
-    });
+function refuse(looks) {
+    const problems = looks.flatMap(hostRefusals);
     if (problems.length > 0)
         throw new Failure(problems);
 }
@@ -11709,7 +11769,7 @@ async function sendBuild(fleet, run, sha, looks, record, signal) {
     try {
         const { workingDirectory } = run;
         const { buildOutput, sharedPaths } = run.vps;
-        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder }), ({ bytes, paths }) => `${formatBytes(bytes)}: ${paths.join(', ')}`);
+        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }), ({ bytes, paths }) => `${formatBytes(bytes)}: ${paths.join(', ')}`);
         return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
     }
     finally {
@@ -11802,12 +11862,11 @@ function downtime(ends) {
 
 
 
+
 /** Milliseconds for a message that only looks. */
 const rollback_send_LOOK_DEADLINE = 40_000;
 /** Milliseconds that a table in use is waited for. */
 const rollback_send_WAIT = 120_000;
-/** Milliseconds in which it must be found out what became of a message whose answer was lost. */
-const rollback_send_RESOLVE_WITHIN = 120_000;
 /** How often an answer may be lost before the network is blamed. */
 const CUTS = 3;
 /**
@@ -11865,7 +11924,7 @@ function patiently(tools, work) {
 }
 /** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
 async function standingVersions(database, versions) {
-    const look = await lookUnderLock(database, rollback_send_RESOLVE_WITHIN);
+    const look = await lookUnderLock(database, RESOLVE_WITHIN);
     if (!look)
         throw new Failure({
             message: 'the answer to the rollback was lost, and the database could not be asked since',
@@ -12606,9 +12665,12 @@ function byHand({ rollback }, versions) {
 
 
 
+
+
 /**
  * Brings the code on every host back, all at once: to `rollback-to` where it is given, else by undoing what the
- * named run changed. The worker's steps become steps of `record`. Resolves with one fact per host.
+ * named run changed. The worker's steps become steps of `record`. Resolves with one fact per host and why it did not
+ * go back, where it did not.
  */
 async function rollbackFleet(tools, settings, record) {
     const { fleet, log } = tools;
@@ -12619,10 +12681,13 @@ async function rollbackFleet(tools, settings, record) {
     const request = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), what);
     const back = async (host) => {
         try {
-            return rollbackFact(host.position, await runWorker(fleet, host, request, { log, record }));
+            const result = await runWorker(fleet, host, request, { log, record });
+            const problems = result.problems.map((problem) => onHost(host, problem));
+            return { fact: rollbackFact(host.position, result), problems };
         }
         catch (error) {
-            return factOfError(host.position, error, 'rollback-failed');
+            const problems = problemsOf(error).map((problem) => onHost(host, problem));
+            return { fact: factOfError(host.position, error, 'rollback-failed'), problems };
         }
     };
     return Promise.all(fleet.hosts.map(back));
@@ -12670,18 +12735,19 @@ async function rollbackCode(tools, settings, record) {
     if (!tools.fleet || settings.rollback.steps !== undefined)
         return { changed: false, unknown: false, problems: [] };
     try {
-        const hosts = await rollbackFleet(tools, settings, record);
+        const ends = await rollbackFleet(tools, settings, record);
+        const hosts = ends.map(({ fact }) => fact);
         record.facts.hosts = hosts;
         const back = hosts.find((host) => host.outcome === 'rolled-back');
         if (back?.['deployed-sha'])
             record.facts.deployedSha = back['deployed-sha'];
         if (back?.release)
             record.facts.release = back.release;
-        const bad = hosts.filter((host) => host.outcome === 'rollback-failed' || host.outcome === 'unknown' || host.outcome === 'failed');
+        const bad = ends.filter(({ fact }) => ['rollback-failed', 'unknown', 'failed'].includes(fact.outcome));
         return {
             changed: back !== undefined,
-            unknown: bad.some((host) => host.outcome === 'unknown'),
-            problems: bad.map(hostProblem),
+            unknown: bad.some(({ fact }) => fact.outcome === 'unknown'),
+            problems: bad.flatMap(({ fact, problems }) => (problems.length > 0 ? problems : [rollback_unnamed(fact)])),
         };
     }
     catch (error) {
@@ -12692,8 +12758,8 @@ function failedPart(error) {
     const unknown = error instanceof Failure && error.outcome === 'unknown';
     return { changed: false, unknown, problems: problemsOf(error) };
 }
-function hostProblem(host) {
-    return { message: `host ${host.host}: ${host.detail ?? 'the previous version could not be put back'}` };
+function rollback_unnamed(host) {
+    return { message: `host ${host.host}: the previous version could not be put back` };
 }
 async function rollbackSchema(tools, settings, record, codeFailed) {
     const none = { changed: false, unknown: false, schemaAhead: [], problems: [] };
@@ -12895,6 +12961,7 @@ function settle_fleet_factOf(host, facts, sha) {
 
 
 
+
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
 async function deploy_run(settings, door) {
     return reported(settings, door, () => door.signal.aborted, corridor);
@@ -12905,7 +12972,7 @@ async function deploy_run(settings, door) {
  * Returns undefined for modes that write nothing.
  */
 async function settle(settings, door) {
-    if (!WRITING.includes(settings.mode))
+    if (!WRITING_MODES.includes(settings.mode))
         return undefined;
     return reported(settings, door, () => true, settleWith);
 }
@@ -12922,7 +12989,7 @@ async function reported(settings, door, cancelled, work) {
     await withTools(settings, { ...door, log }, (tools) => work(tools, settings, phases));
     return deploy_finish(settings, phases, warnings, startedAt, cancelled());
 }
-const WRITING = ['migrate', 'redeploy', 'rollback', 'deploy'];
+const WRITING_MODES = ['migrate', 'redeploy', 'rollback', 'deploy'];
 async function settleWith(tools, settings, phases) {
     const walk = walker(tools, phases);
     const hosts = await settleFleet(tools, settings);
@@ -13128,6 +13195,7 @@ var settings = __nccwpck_require__(8308);
 
 
 
+
 /** What both doors do around the corridor, the same way. */
 /** Reads every input once; later changes of the environment change nothing. */
 function snapshot(read) {
@@ -13149,7 +13217,7 @@ function door_refusal(mode, problems, startedAt) {
         milliseconds: Date.now() - startedAt,
     };
 }
-const door_WRITING = ['migrate', 'redeploy', 'rollback'];
+const WRITING_PHASES = ['migrate', 'redeploy', 'rollback'];
 function hearing(log) {
     const ended = [];
     const warnings = [];
@@ -13164,7 +13232,7 @@ function hearing(log) {
             if (entry.kind === 'warning')
                 warnings.push(entry.problem);
             if (entry.kind === 'phase-started')
-                open = { phase: entry.phase, startedAt: Date.now(), steps: [] };
+                open = { phase: entry.phase, startedAt: Date.now(), steps: [], facts: entry.facts };
             if (entry.kind === 'step' && open?.phase === entry.phase)
                 open.steps.push(entry.step);
             if (entry.kind === 'phase-ended') {
@@ -13180,10 +13248,9 @@ function hearing(log) {
                 : [
                     {
                         ...open,
-                        outcome: door_WRITING.includes(open.phase) ? 'unknown' : 'failed',
+                        outcome: WRITING_PHASES.includes(open.phase) ? 'unknown' : 'failed',
                         milliseconds: Date.now() - open.startedAt,
                         problems,
-                        facts: {},
                         summary: 'It was still under way when the time ran out.',
                     },
                 ];
@@ -13194,7 +13261,7 @@ function hearing(log) {
                 ...(open === undefined ? {} : { failedPhase: open.phase }),
                 problems,
                 warnings,
-                facts: Object.assign({}, ...ended.map((phase) => phase.facts)),
+                facts: mergeFacts([...ended, ...unfinished]),
                 unsettled: true,
                 startedAt,
                 milliseconds,

@@ -1,8 +1,9 @@
-import type { PhaseName, PhaseReport, Problem, Step } from './report.js';
+import type { Facts, PhaseName, PhaseReport, Problem, Step } from './report.js';
 
 /** Everything a person is told while the work runs. The doors decide how an entry looks. */
 export type LogEntry =
-  | { kind: 'phase-started'; phase: PhaseName; detail?: string }
+  /** `facts` grows while the phase runs: the truth so far, should it never end. */
+  | { kind: 'phase-started'; phase: PhaseName; detail?: string; facts: Facts }
   | { kind: 'step'; phase: PhaseName; step: Step }
   | { kind: 'phase-ended'; report: PhaseReport }
   /** Work that is under way and says so; printed, but no claim that anything is done. */

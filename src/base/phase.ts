@@ -71,7 +71,7 @@ export async function runPhase(
       summary = text;
     },
   };
-  log({ kind: 'phase-started', phase, ...(detail === undefined ? {} : { detail }) });
+  log({ kind: 'phase-started', phase, facts, ...(detail === undefined ? {} : { detail }) });
   let outcome: StepOutcome = 'passed';
   let problems: Problem[] = [];
   try {

@@ -1,7 +1,5 @@
 import { Cancelled, Failure, type Problem } from '../base/report.js';
-import { backoff, pause } from '../base/retry.js';
 import type { Batch } from './batches.js';
-import { nameBlockers } from './blockers.js';
 import { HISTORY_TABLE } from './bookmark.js';
 import { sendExplicit } from './explicit.js';
 import { fileProblem, unitOf } from './file-error.js';
@@ -20,6 +18,7 @@ import {
   timesOf,
 } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
+import { COMMIT_UNKNOWN, connectionLost, RESOLVE_WITHIN, tryAgain } from './try-again.js';
 import { batchMessage, CODES } from './unit.js';
 import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
 
@@ -36,10 +35,6 @@ export type BatchOutcome =
   /** `stands`: what of the file is committed all the same, because it cannot run in a transaction. */
   | { kind: 'cancelled'; stands?: string }
   | { kind: 'unknown'; problem: Problem };
-
-/** A cut connection is noticed by the server within a second; a lost network takes longer. */
-const RESOLVE_WITHIN = 120_000;
-const TRIES = 6;
 
 /** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
 export async function applyBatch(
@@ -58,25 +53,23 @@ export async function applyBatch(
       continue;
     }
     const verdict = judge(error, batch, sent, tools.signal);
-    if (verdict.kind === 'retry' && verdict.problem.code === '55P03')
-      verdict.problem = await withBlockers(tools, batch, verdict);
-    if (verdict.kind === 'retry' && ++tries < TRIES) {
-      const wait = backoff(tries, 500, 8_000);
-      tools.log({
-        kind: 'progress',
-        text: `${verdict.problem.message}; trying again in ${Math.round(wait / 100) / 10} s`,
-      });
-      await pause(wait, tools.signal);
-    } else if (verdict.kind === 'retry')
-      return { kind: 'failed', problem: verdict.problem, at: verdict.at, times: sent.times };
-    else if (verdict.kind === 'resolve') {
+    if (verdict.kind === 'retry') {
+      const source = batch.files[verdict.at ?? -1]?.source ?? HISTORY_TABLE;
+      const problem = await tryAgain(tools, ++tries, verdict.problem, source);
+      if (problem !== 'again') return { kind: 'failed', problem, at: verdict.at, times: sent.times };
+    } else if (verdict.kind === 'resolve') {
       const outcome = await resolveBatch(tools, batch, context, sent.times);
       // Not applied, and nobody is at work any more: once more, but not for ever.
       if (outcome === 'again' && ++cuts <= 2 && !tools.signal.aborted) continue;
       if (outcome !== 'again') return outcome;
       return tools.signal.aborted
         ? { kind: 'cancelled' }
-        : { kind: 'failed', problem: lost(error), at: undefined, times: sent.times };
+        : {
+            kind: 'failed',
+            problem: connectionLost(error, 'Nothing of this batch was applied. Run again.'),
+            at: undefined,
+            times: sent.times,
+          };
     } else return verdict;
   }
 }
@@ -137,29 +130,6 @@ function judge(error: unknown, batch: Batch, sent: Sent, signal: AbortSignal): V
     : { kind: 'failed', problem, at, times: sent.times };
 }
 
-/** Adds whom we waited for. */
-async function withBlockers(
-  { database }: ApplyTools,
-  batch: Batch,
-  { problem, at }: { problem: Problem; at: number | undefined },
-): Promise<Problem> {
-  const blockers = await nameBlockers(database, batch.files[at ?? -1]?.source ?? HISTORY_TABLE);
-  return blockers === ''
-    ? problem
-    : {
-        ...problem,
-        message: `${problem.message}, blocked by ${blockers}`,
-        next: 'Run again at a quieter time, raise lock-timeout, or end the session that holds it: select pg_terminate_backend(<pid>);',
-      };
-}
-
-function lost(error: unknown): Problem {
-  return {
-    message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
-    next: 'Nothing of this batch was applied. Run again.',
-  };
-}
-
 /** Takes the lock, then looks: applied by us, applied by another run, or not at all. */
 async function resolveBatch(
   tools: ApplyTools,
@@ -172,14 +142,7 @@ async function resolveBatch(
     text: 'no answer came: looking at the history, under the lock, whether it was applied',
   });
   const look = await lookUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
-  if (!look)
-    return {
-      kind: 'unknown',
-      problem: {
-        message: 'the answer to the commit was lost, and the database could not be asked since',
-        next: 'Run again when the database can be reached: it finds out by itself what was applied.',
-      },
-    };
+  if (!look) return { kind: 'unknown', problem: COMMIT_UNKNOWN };
   const ours = new Map(look.recorded.map((row) => [row.version, row.runId]));
   const wanted = [...batch.files, ...context.baseline];
   const present = wanted.filter((file) => ours.has(file.version));

@@ -1,15 +1,14 @@
 import { Cancelled, Failure, type Problem } from '../base/report.js';
-import { backoff, pause } from '../base/retry.js';
 import type { BatchOutcome } from './apply.js';
 import type { PlannedFile } from './batches.js';
 import { HISTORY_TABLE, LEASE_TABLE } from './bookmark.js';
 import { type ApplyTools, type BatchContext, GRACE, serverProblem } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { literal } from './sql-text.js';
+import { connectionLost, tryAgain } from './try-again.js';
 import { CODES, opening } from './unit.js';
 import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
 
-export const TRIES = 6;
 /** The lease outlives the longest statement by this much. */
 const LEASE_GRACE = 60_000;
 
@@ -36,10 +35,13 @@ export async function begin(run: Run): Promise<BatchOutcome | undefined> {
       if (error instanceof Failure) return { kind: 'failed', problem: error.problems[0]!, at: 0, times: [] };
       if (error instanceof SqlError && error.code === CODES.locked) await waitForLock(tools, LOCK_WAIT);
       else if (error instanceof SqlError && error.code === CODES.changed) return { kind: 'changed' };
-      else if (errorMeaning(error) === 'stop' || attempt === TRIES)
-        return { kind: 'failed', problem: asProblem(error), at: 0, times: [] };
-      // Taking the lease twice is harmless, so an answer that was lost needs no look.
-      else await pause(backoff(attempt, 500, 8_000), tools.signal);
+      else {
+        // Taking the lease twice is harmless, so an answer that was lost needs no look.
+        const problem = asProblem(error);
+        const over =
+          errorMeaning(error) === 'stop' ? problem : await tryAgain(tools, attempt, problem, HISTORY_TABLE);
+        if (over !== 'again') return { kind: 'failed', problem: over, at: 0, times: [] };
+      }
     }
   }
 }
@@ -87,8 +89,5 @@ export async function release({ tools, holder }: Run): Promise<void> {
 export function asProblem(error: unknown): Problem {
   if (error instanceof SqlError) return serverProblem(error);
   if (error instanceof Failure) return error.problems[0]!;
-  return {
-    message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
-    next: 'Run again: it goes on where it stopped.',
-  };
+  return connectionLost(error, 'Run again: it goes on where it stopped.');
 }

@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
-import { backoff, pause } from '../base/retry.js';
 import type { BatchOutcome } from './apply.js';
 import type { Batch } from './batches.js';
 import { PARTIAL_TABLE } from './bookmark.js';
 import type { Segment } from './classify.js';
 import { fileProblem, placedProblem } from './file-error.js';
 import { buildOf, dropLeftovers, invalidIndexes, trappedIndex } from './index-build.js';
-import { asProblem, begin, type Run, release, renewLease, TRIES } from './lease.js';
+import { asProblem, begin, type Run, release, renewLease } from './lease.js';
 import type { IndexBuild, PartialMigration } from './migration-history.js';
 import { finish, isEnd, type PartFailure, partMessage, prefixOf, recordPart, sendPart } from './part.js';
 import { type ApplyTools, type BatchContext, GRACE, serverProblem } from './sent.js';
 import { oneLine, positionIn } from './source-text.js';
 import { errorMeaning, LostConnection, SqlError } from './sql-error.js';
 import { literal } from './sql-text.js';
+import { tryAgain } from './try-again.js';
 import { type StatementLine, statementLines } from './unit.js';
 
 /**
@@ -112,12 +112,9 @@ async function runAlone(
     // Index builds are safe to try again, since what they left was dropped; of the others a lost answer tells nothing.
     const again = errorMeaning(error) === 'retry' || (errorMeaning(error) === 'resolve' && building !== null);
     if (!again && error instanceof LostConnection) return { problem: unknownAlone(text), outcome: 'unknown' };
-    if (!again || attempt === TRIES)
-      return {
-        problem: error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error),
-        outcome: 'failed',
-      };
-    await pause(backoff(attempt, 500, 8_000), tools.signal);
+    const problem = error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
+    const over = again ? await tryAgain(tools, attempt, problem, text) : problem;
+    if (over !== 'again') return { problem: over, outcome: 'failed' };
   }
   const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
   return sendPart(run, index, partMessage(run, recorded, false), serverProblem);

@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto';
 import { Cancelled, type Problem } from '../base/report.js';
-import { backoff, pause } from '../base/retry.js';
 import type { PlannedFile } from './batches.js';
 import { PARTIAL_TABLE } from './bookmark.js';
-import { asProblem, type Run, renewLease, TRIES } from './lease.js';
+import { asProblem, type Run, renewLease } from './lease.js';
 import { lookUnderLock } from './resolve.js';
 import { DOES_NOT_VERIFY, verificationProblems } from './schema-facts.js';
 import { GRACE, serverProblem } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { dollarQuote, literal } from './sql-text.js';
+import { COMMIT_UNKNOWN, RESOLVE_WITHIN, tryAgain } from './try-again.js';
 import { CHECK_DEFERRED, CODES, finishFile, historyIs, leaveNothing, localSettings } from './unit.js';
-
-const RESOLVE_WITHIN = 120_000;
 
 /** What ended a part: nothing of that part stands, unless it is unknown. */
 export type PartFailure =
@@ -73,7 +71,7 @@ export async function sendPart(
   message: string,
   explain: (error: SqlError) => Problem,
 ): Promise<PartFailure | undefined> {
-  const { tools, context } = run;
+  const { tools, context, file } = run;
   for (let attempt = 1; ; attempt++) {
     try {
       await tools.database.send(message, {
@@ -92,15 +90,12 @@ export async function sendPart(
       if (meaning === 'resolve') {
         const state = await partState(run, index);
         if (state === 'done') return undefined;
-        if (state === 'unknown') return { problem: unknownProblem(), outcome: 'unknown' };
+        if (state === 'unknown') return { problem: COMMIT_UNKNOWN, outcome: 'unknown' };
         if (tools.signal.aborted) return 'cancelled';
       }
-      if (meaning === 'stop' || attempt === TRIES)
-        return {
-          problem: error instanceof SqlError ? explain(error) : asProblem(error),
-          outcome: 'failed',
-        };
-      await pause(backoff(attempt, 500, 8_000), tools.signal);
+      const problem = error instanceof SqlError ? explain(error) : asProblem(error);
+      const over = meaning === 'stop' ? problem : await tryAgain(tools, attempt, problem, file.source);
+      if (over !== 'again') return { problem: over, outcome: 'failed' };
     }
   }
 }
@@ -112,11 +107,4 @@ async function partState({ tools, file }: Run, index: number): Promise<'done' | 
   if (look.recorded.some((row) => row.version === file.version)) return 'done';
   const partial = look.partial.find((row) => row.version === file.version);
   return (partial?.done ?? 0) > index ? 'done' : 'not done';
-}
-
-function unknownProblem(): Problem {
-  return {
-    message: 'the answer to the commit was lost, and the database could not be asked since',
-    next: 'Run again when the database can be reached: it finds out by itself what was applied.',
-  };
 }

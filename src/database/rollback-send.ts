@@ -6,6 +6,7 @@ import type { Database, StatementResult } from './connection.js';
 import { lookUnderLock } from './resolve.js';
 import type { RollbackLook } from './rollback-decision.js';
 import { errorMeaning, SqlError } from './sql-error.js';
+import { RESOLVE_WITHIN } from './try-again.js';
 import { CODES } from './unit.js';
 import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
 
@@ -14,9 +15,6 @@ export const LOOK_DEADLINE = 40_000;
 
 /** Milliseconds that a table in use is waited for. */
 const WAIT = 120_000;
-
-/** Milliseconds in which it must be found out what became of a message whose answer was lost. */
-const RESOLVE_WITHIN = 120_000;
 
 /** How often an answer may be lost before the network is blamed. */
 const CUTS = 3;

@@ -1,6 +1,7 @@
 import { formatBytes } from '../base/bytes.js';
 import type { Problem, Step } from '../base/report.js';
 import type { HostLook } from '../vps/inspect-fleet.js';
+import { onHost } from '../vps/worker-client.js';
 import type { HostFacts } from '../worker/protocol.js';
 
 /** What a deploy would be refused for on one host, with the host's position in front. */
@@ -12,12 +13,6 @@ export function hostRefusals(look: HostLook): Problem[] {
 /** Traps of one host that do not stop a deploy. */
 export function hostWarnings(look: HostLook): Problem[] {
   return (look.facts?.warnings ?? []).map((problem) => onHost(look, problem));
-}
-
-function onHost(look: HostLook, problem: Problem): Problem {
-  return problem.message.startsWith(`host ${look.host}`)
-    ? problem
-    : { ...problem, message: `host ${look.host}: ${problem.message}` };
 }
 
 /** The look at one host as a step; refused or unreachable is failed. */

@@ -15,6 +15,7 @@ import { packBuild } from '../vps/pack-build.js';
 import { deployRequest, rollbackRequest, type VpsRun } from '../vps/requests.js';
 import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
 import { sendToAll } from '../vps/send-build.js';
+import { hostRefusals } from './plan-hosts.js';
 
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
@@ -28,27 +29,23 @@ export async function redeploy(tools: Tools, settings: Settings, look?: HostLook
     const run = settings as VpsRun;
     if (run.vps.ref === undefined) throw new Failure({ message: 'there is no commit to deploy' });
     const sha = await exactCommit(run.vps.ref, run.workingDirectory);
-    const looks = look ?? (await record.step('look', () => lookFirst(tools, settings, fleet)));
-    refuse(fleet, looks);
+    const looks = look ?? (await record.step('look', () => lookFirst(tools, settings)));
+    refuse(looks);
     const ends = await bring(tools, fleet, run, sha, looks, record);
     Object.assign(record.facts, factsOf(ends));
     judge(ends, sha, tools.signal.aborted, record);
   });
 }
 
-async function lookFirst(tools: Tools, settings: Settings, fleet: Fleet): Promise<HostLook[]> {
+async function lookFirst(tools: Tools, settings: Settings): Promise<HostLook[]> {
   const looks = await inspectFleet(tools, settings);
-  refuse(fleet, looks);
+  refuse(looks);
   return looks;
 }
 
 /** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
-function refuse(fleet: Fleet, looks: readonly HostLook[]): void {
-  const problems = looks.flatMap((look) => {
-    const prefix = fleet.hosts[look.host - 1]?.prefix ?? '';
-    if (look.problem) return [look.problem];
-    return (look.facts?.refusals ?? []).map((problem) => ({ ...problem, message: prefix + problem.message }));
-  });
+function refuse(looks: readonly HostLook[]): void {
+  const problems = looks.flatMap(hostRefusals);
   if (problems.length > 0) throw new Failure(problems);
 }
 
@@ -82,7 +79,7 @@ async function sendBuild(
     const { buildOutput, sharedPaths } = run.vps;
     const build = await record.step(
       'pack the build',
-      () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder }),
+      () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }),
       ({ bytes, paths }) => `${formatBytes(bytes)}: ${paths.join(', ')}`,
     );
     return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));

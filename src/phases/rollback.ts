@@ -47,18 +47,17 @@ async function rollbackCode(tools: Tools, settings: Settings, record: PhaseRecor
   if (!tools.fleet || settings.rollback.steps !== undefined)
     return { changed: false, unknown: false, problems: [] };
   try {
-    const hosts = await rollbackFleet(tools, settings, record);
+    const ends = await rollbackFleet(tools, settings, record);
+    const hosts = ends.map(({ fact }) => fact);
     record.facts.hosts = hosts;
     const back = hosts.find((host) => host.outcome === 'rolled-back');
     if (back?.['deployed-sha']) record.facts.deployedSha = back['deployed-sha'];
     if (back?.release) record.facts.release = back.release;
-    const bad = hosts.filter(
-      (host) => host.outcome === 'rollback-failed' || host.outcome === 'unknown' || host.outcome === 'failed',
-    );
+    const bad = ends.filter(({ fact }) => ['rollback-failed', 'unknown', 'failed'].includes(fact.outcome));
     return {
       changed: back !== undefined,
-      unknown: bad.some((host) => host.outcome === 'unknown'),
-      problems: bad.map(hostProblem),
+      unknown: bad.some(({ fact }) => fact.outcome === 'unknown'),
+      problems: bad.flatMap(({ fact, problems }) => (problems.length > 0 ? problems : [unnamed(fact)])),
     };
   } catch (error) {
     return failedPart(error);
@@ -70,8 +69,8 @@ function failedPart(error: unknown): PartOutcome {
   return { changed: false, unknown, problems: problemsOf(error) };
 }
 
-function hostProblem(host: HostFact): Problem {
-  return { message: `host ${host.host}: ${host.detail ?? 'the previous version could not be put back'}` };
+function unnamed(host: HostFact): Problem {
+  return { message: `host ${host.host}: the previous version could not be put back` };
 }
 
 interface SchemaOutcome extends PartOutcome {

@@ -1,4 +1,5 @@
 import { Failure } from '../base/report.js';
+import { localGit } from './local-git.js';
 
 /**
  * The full SHA of a commit, branch or tag, resolved in the checkout of this job: what is deployed is one exact
@@ -6,16 +7,11 @@ import { Failure } from '../base/report.js';
  */
 export async function exactCommit(ref: string, workingDirectory: string): Promise<string> {
   if (/^[0-9a-f]{40}$/.test(ref)) return ref;
-  const { getExecOutput } = await import('@actions/exec');
   for (const name of [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref]) {
     const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
-    const { exitCode, stdout } = await getExecOutput('git', words, {
-      cwd: workingDirectory,
-      silent: true,
-      ignoreReturnCode: true,
-    }).catch(() => ({ exitCode: 1, stdout: '' }));
+    const { code, stdout } = await localGit(words, workingDirectory);
     const sha = stdout.trim();
-    if (exitCode === 0 && /^[0-9a-f]{40}$/.test(sha)) return sha;
+    if (code === 0 && /^[0-9a-f]{40}$/.test(sha)) return sha;
   }
   throw new Failure({
     message: `ref ${JSON.stringify(ref)} is not a commit of the checkout in working-directory`,

@@ -11,6 +11,8 @@ import { ask } from './worker-client.js';
 export interface HostLook {
   /** Position, from 1. */
   host: number;
+  name: Host['name'];
+  prefix: Host['prefix'];
   facts?: HostFacts;
   problem?: Problem;
 }
@@ -28,14 +30,16 @@ export async function inspectFleet(tools: Tools, settings: Settings): Promise<Ho
       ? undefined
       : await exactCommit(settings.vps.ref, settings.workingDirectory);
   const look = async (host: Host): Promise<HostLook> => {
+    const { position, name, prefix } = host;
+    const own = { host: position, name, prefix };
     try {
       const request = inspectRequest(vpsRun, sha);
       const answer = await ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
-      if (answer.kind === 'host') return { host: host.position, facts: answer.facts };
-      throw new Failure({ message: `${host.prefix}the worker answered something else` });
+      if (answer.kind === 'host') return { ...own, facts: answer.facts };
+      throw new Failure({ message: `${prefix}the worker answered something else` });
     } catch (error) {
       if (tools.signal.aborted) throw error;
-      return { host: host.position, problem: problemsOf(error)[0]! };
+      return { ...own, problem: problemsOf(error)[0]! };
     }
   };
   return Promise.all(fleet.hosts.map(look));

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Failure } from '../base/report.js';
+import { promisify } from 'node:util';
+import { Cancelled, Failure, problemsOf } from '../base/report.js';
+import { localGit } from './local-git.js';
 
 /** What `build-on: runner` sends: the build that earlier steps of this job made in the checkout. */
 export interface PackedBuild {
@@ -20,6 +23,7 @@ export interface PackOptions {
   sharedPaths: readonly string[];
   /** Where the archive is written. */
   folder: string;
+  signal: AbortSignal;
 }
 
 /** Caches that only speed up the next build, and are often larger than the build. */
@@ -28,7 +32,7 @@ const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
 /** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
 export async function packBuild(options: PackOptions): Promise<PackedBuild> {
   const { workingDirectory, sha, folder } = options;
-  const head = (await run('git', ['rev-parse', 'HEAD'], workingDirectory)).trim();
+  const head = (await git(['rev-parse', 'HEAD'], workingDirectory)).trim();
   if (head !== sha) {
     throw new Failure({
       message: `build-on: runner packs the build of this job, and the checkout is at ${head.slice(0, 12)}, not at ${sha.slice(0, 12)}`,
@@ -36,7 +40,7 @@ export async function packBuild(options: PackOptions): Promise<PackedBuild> {
     });
   }
   const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
-  const ignored = (await run('git', words, workingDirectory)).split('\0');
+  const ignored = (await git(words, workingDirectory)).split('\0');
   const paths = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
   for (const path of options.buildOutput) await mustExist(workingDirectory, path);
   if (paths.length === 0) {
@@ -47,7 +51,7 @@ export async function packBuild(options: PackOptions): Promise<PackedBuild> {
   }
   const file = join(folder, 'build.tgz');
   const excluded = CACHES.map((path) => `--exclude=${path}`);
-  await run('tar', ['-czf', file, ...excluded, '--', ...paths], workingDirectory);
+  await pack(['-czf', file, ...excluded, '--', ...paths], workingDirectory, options.signal);
   return { file, bytes: (await stat(file)).size, paths };
 }
 
@@ -80,13 +84,31 @@ async function mustExist(workingDirectory: string, path: string): Promise<void> 
   }
 }
 
-/** Runs a local program and returns its stdout; a failure says what it said. */
-async function run(program: string, words: string[], cwd: string): Promise<string> {
-  const { getExecOutput } = await import('@actions/exec');
-  const ended = await getExecOutput(program, words, { cwd, silent: true, ignoreReturnCode: true });
-  if (ended.exitCode === 0) return ended.stdout;
+/** Stdout of a git command that is expected to succeed. */
+async function git(words: string[], workingDirectory: string): Promise<string> {
+  const { code, stdout, stderr } = await localGit(words, workingDirectory);
+  if (code === 0) return stdout;
   throw new Failure({
-    message: `${program} ${words[0]} failed: ${ended.stderr.trim().split('\n').pop()}`,
-    code: String(ended.exitCode),
+    message: `git ${words[0]} failed: ${lastLine(stderr)}`,
+    code: String(code),
   });
+}
+
+/** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
+async function pack(words: readonly string[], cwd: string, signal: AbortSignal): Promise<void> {
+  try {
+    await promisify(execFile)('tar', words, { cwd, signal });
+  } catch (error) {
+    if (signal.aborted) throw new Cancelled();
+    const { code, stderr } = error as { code?: number | string; stderr?: string };
+    throw new Failure({
+      message: `tar failed: ${lastLine(stderr ?? '') || problemsOf(error)[0]!.message}`,
+      ...(code === undefined ? {} : { code: String(code) }),
+      next: 'Look at the room of this machine, and at what is named in build-output.',
+    });
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').pop() ?? '';
 }

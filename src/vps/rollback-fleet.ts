@@ -1,35 +1,46 @@
 import { randomUUID } from 'node:crypto';
 import type { PhaseRecord } from '../base/phase.js';
-import type { HostFact } from '../base/report.js';
+import { type HostFact, type Problem, problemsOf } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import type { RunResult } from '../worker/protocol.js';
 import type { Host } from './fleet.js';
 import { rollbackRequest, type VpsRun } from './requests.js';
 import { factOfError, hostFact, runWorker } from './run-worker.js';
+import { onHost } from './worker-client.js';
 
 /**
  * Brings the code on every host back, all at once: to `rollback-to` where it is given, else by undoing what the
- * named run changed. The worker's steps become steps of `record`. Resolves with one fact per host.
+ * named run changed. The worker's steps become steps of `record`. Resolves with one fact per host and why it did not
+ * go back, where it did not.
  */
 export async function rollbackFleet(
   tools: Tools,
   settings: Settings,
   record: PhaseRecord,
-): Promise<HostFact[]> {
+): Promise<HostBack[]> {
   const { fleet, log } = tools;
   if (!fleet || !settings.vps) return [];
   const { to, runId } = settings.rollback;
   const what = to === undefined ? { undo: runId } : { to };
   const request = rollbackRequest(settings as VpsRun, randomUUID(), what);
-  const back = async (host: Host): Promise<HostFact> => {
+  const back = async (host: Host): Promise<HostBack> => {
     try {
-      return rollbackFact(host.position, await runWorker(fleet, host, request, { log, record }));
+      const result = await runWorker(fleet, host, request, { log, record });
+      const problems = result.problems.map((problem) => onHost(host, problem));
+      return { fact: rollbackFact(host.position, result), problems };
     } catch (error) {
-      return factOfError(host.position, error, 'rollback-failed');
+      const problems = problemsOf(error).map((problem) => onHost(host, problem));
+      return { fact: factOfError(host.position, error, 'rollback-failed'), problems };
     }
   };
   return Promise.all(fleet.hosts.map(back));
+}
+
+/** How a rollback went on one host. */
+export interface HostBack {
+  fact: HostFact;
+  problems: Problem[];
 }
 
 /** A rollback that failed is `rollback-failed`, whatever the deploy before it is called. Pure. */

@@ -37,6 +37,8 @@ interface Running {
   gone: boolean;
   /** It was told to stop. */
   stopping: boolean;
+  /** Its cutover has begun: from here on it finishes, and no word of ours stops it. */
+  cuttingOver: boolean;
 }
 
 /** Good ends let the other hosts go on; after any other, no further host is changed. */
@@ -90,13 +92,24 @@ function begin(fleet: Fleet, host: Host, request: DeployRequest, audience: Audie
     log: audience.log,
     record: {
       // What a host was doing when it was told to stop did not fail.
-      add: (step) => audience.record.add(run.stopping && step.outcome === 'failed' ? stopped(step) : step),
+      add: (step) =>
+        audience.record.add(
+          run.stopping && !run.cuttingOver && step.outcome === 'failed' ? stopped(step) : step,
+        ),
     },
     onState: (state) => {
       if (state === 'prepared') prepared();
+      if (state === 'cutting-over') run.cuttingOver = true;
     },
   };
-  const run: Running = { host, gone: false, stopping: false, ready: reached, end: work() };
+  const run: Running = {
+    host,
+    gone: false,
+    stopping: false,
+    cuttingOver: false,
+    ready: reached,
+    end: work(),
+  };
   async function work(): Promise<HostEnd> {
     const found = await endOf(fleet, host, request, own);
     // Being stopped on our own word is nothing to complain about.
@@ -178,13 +191,16 @@ async function stopAll(
     run.stopping = true;
     let detail = '';
     // A run that is just being started is not known yet, and must not slip through.
-    for (let tries = 0; tries < 10 && !run.ended; tries++) {
+    for (let tries = 0; tries < 10 && !run.ended && !run.cuttingOver; tries++) {
       const answer = await send(fleet, run.host, 'cancel', request);
       if (answer.accepted) return `${run.host.name} was told to stop: ${why}`;
       detail = answer.detail;
       await pause(1_000);
     }
-    return run.ended ? `${run.host.name} has ended` : `${run.host.name} was not stopped: ${detail}`;
+    if (run.ended) return `${run.host.name} has ended`;
+    return run.cuttingOver
+      ? `${run.host.name} cuts over already: it finishes, and verifies or puts back by itself`
+      : `${run.host.name} was not stopped: ${detail}`;
   };
   await Promise.all(
     running.map(async (run) => {

@@ -47,9 +47,10 @@ async function converse(
   return answer;
 }
 
-/** A problem that happened on a server, with the server's position in front where there are several. */
-export function onHost(host: Pick<Host, 'prefix'>, problem: Problem): Problem {
-  return { ...problem, message: host.prefix + problem.message };
+/** A problem that happened on a server, with the server's position in front where there are several; once. */
+export function onHost({ name, prefix }: Pick<Host, 'name' | 'prefix'>, problem: Problem): Problem {
+  const said = problem.message.startsWith(prefix) || problem.message.startsWith(`${name} `);
+  return said ? problem : { ...problem, message: prefix + problem.message };
 }
 
 /**

@@ -22,13 +22,13 @@ export async function follow(request: FollowRequest, home: string, say: Say): Pr
     hear(folder);
     // Asked before reading, so that a last event written in between is not missed.
     const alive = workerLives(folder);
-    const read = readEvents(folder.events, offset);
-    for (const { event, end } of read) {
+    const before = offset;
+    for (const { event, end } of eventsFrom(folder.events, offset)) {
       offset = end;
       say({ kind: 'event', offset, event });
       if (event.kind === 'ended') return;
     }
-    if (read.length > 0) continue;
+    if (offset > before) continue;
     if (!alive) return say(died('The worker on the server ended without a result.'));
     if (performance.now() - beat > BETWEEN_HEARTBEATS) {
       beat = performance.now();
@@ -73,8 +73,16 @@ function findRun(
     : undefined;
 }
 
-/** Whole events after `offset`; a line that is still being written is left for the next look. */
-export function readEvents(file: string, offset: number): { event: WorkerEvent; end: number }[] {
+/** All events from `offset` on, a chunk at a time; a line that is still being written is left out. */
+export function* eventsFrom(file: string, offset: number): Generator<{ event: WorkerEvent; end: number }> {
+  for (let read = readEvents(file, offset); read.length > 0; read = readEvents(file, offset)) {
+    yield* read;
+    offset = read.at(-1)!.end;
+  }
+}
+
+/** Whole events of the chunk after `offset`. */
+function readEvents(file: string, offset: number): { event: WorkerEvent; end: number }[] {
   const fd = openSync(file, 'r');
   try {
     let bytes = Buffer.alloc(0);
@@ -121,8 +129,8 @@ export function signal(request: SignalRequest, home: string): WorkerLine {
 }
 
 function isPastCutover(folder: RunFolder): boolean {
-  return readEvents(folder.events, 0).some(
-    ({ event }) =>
-      event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state),
-  );
+  for (const { event } of eventsFrom(folder.events, 0))
+    if (event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state))
+      return true;
+  return false;
 }

@@ -5,6 +5,7 @@ import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { readJson, writeAtomically } from './files.js';
 import { isAlive, startTimeOf } from './proc.js';
+import { explainEnd, lastLines } from './program.js';
 import type { RunRequest } from './protocol.js';
 import type { StateFolder } from './state.js';
 
@@ -134,10 +135,17 @@ export function currentHolder(folder: StateFolder): Holder | undefined {
   return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
 }
 
+/** Exit code of `flock -n` where somebody else has the lock. */
+const HELD = 1;
+
 /** True where the lock was free and is now held through `fd`. */
 function tryFlock(fd: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+    let said = '';
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
     child.once('error', () =>
       reject(
         new Failure({
@@ -146,6 +154,14 @@ function tryFlock(fd: number): Promise<boolean> {
         }),
       ),
     );
-    child.once('exit', (code) => resolve(code === 0));
+    child.once('close', (code, signal) => {
+      if (code === 0 || code === HELD) return resolve(code === 0);
+      reject(
+        new Failure({
+          message: `The server could not lock its deploy folder: flock ${explainEnd({ code, signal })}. ${lastLines(said, 2)}`,
+          next: 'Look at the file system of that folder: some network file systems know no locks.',
+        }),
+      );
+    });
   });
 }
