@@ -115,6 +115,8 @@ export async function inspectHost(
     app: app(vps),
     run: { id: '1', attempt: 1 },
     explicit: false,
+    rehearse: true,
+    dirtyCheckout: 'refuse',
     ...more,
   } as WorkerRequest);
   if (line?.kind !== 'host') throw new Error(JSON.stringify(line));

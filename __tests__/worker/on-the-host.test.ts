@@ -18,7 +18,7 @@ import { missingOutput } from '../../src/worker/output.js';
 import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '../../src/worker/pm2.js';
 import { ageOf, listeningInodes } from '../../src/worker/proc.js';
 import { explainEnd, lastLines } from '../../src/worker/program.js';
-import { rehearsalCommand } from '../../src/worker/rehearse.js';
+import { rehearsalCommand, rehearsalObstacle } from '../../src/worker/rehearse.js';
 import { choosePlace, statePlaces } from '../../src/worker/state.js';
 import { managedFolders } from '../../src/worker/toolbox.js';
 import { judgeInstances, untilStable } from '../../src/worker/verify.js';
@@ -177,9 +177,30 @@ describe('the PM2 entry', () => {
       entry({ script: '/usr/bin/pnpm', interpreter: 'none', args: ['start'] }),
       from,
     );
-    assert.deepEqual(pnpm?.words, ['/usr/bin/pnpm', 'start']);
-    assert.equal(rehearsalCommand(entry({ env: {} }), from), undefined, 'its port cannot be moved');
+    assert.deepEqual(pnpm.words, ['/usr/bin/pnpm', 'start']);
   });
+});
+
+describe('what stands in the way of a rehearsal', () => {
+  const asked = { rehearse: true };
+  const rows: [string, ReturnType<typeof rehearsalObstacle>, RegExp | undefined][] = [
+    ['nothing', rehearsalObstacle(asked, { args: [], env: { PORT: '1' } }), undefined],
+    ['nothing, its port is an argument', rehearsalObstacle(asked, { args: ['-p', '1'], env: {} }), undefined],
+    [
+      'a port that cannot be moved',
+      rehearsalObstacle(asked, { args: ['start'], env: {} }),
+      /neither in PORT/,
+    ],
+    [
+      'another supervisor',
+      rehearsalObstacle({ ...asked, restartCommand: 'x' }, undefined),
+      /restart-command/,
+    ],
+    ['a wish', rehearsalObstacle({ rehearse: false }, { args: [], env: { PORT: '1' } }), /rehearse is false/],
+    ['nothing that is known before the first start', rehearsalObstacle(asked, undefined), undefined],
+  ];
+  for (const [name, said, wanted] of rows)
+    test(name, () => (wanted ? assert.match(said ?? '', wanted) : assert.equal(said, undefined)));
 });
 
 describe('after a restart', () => {

@@ -30,7 +30,7 @@ export function hostStep(
   };
 }
 
-/** What a deploy would do on a host, in one line: commits, layout, process, room. */
+/** What a deploy would do on a host, in one line: commits, layout, process, room; in a second one that it is not rehearsed. */
 export function describeHost(facts: HostFacts, next: string | undefined): string {
   const short = (sha: string | undefined): string | undefined => sha?.slice(0, 7);
   const live = short(facts.liveSha);
@@ -39,5 +39,8 @@ export function describeHost(facts: HostFacts, next: string | undefined): string
       ? `${live} is live already`
       : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
   const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
-  return [move, facts.strategy, entry, `${formatBytes(facts.freeBytes)} free`].join(', ');
+  const parts = [move, facts.strategy, entry, `${formatBytes(facts.freeBytes)} free`];
+  return facts.notRehearsedWhy === undefined
+    ? parts.join(', ')
+    : `${parts.join(', ')}\nnot rehearsed: ${facts.notRehearsedWhy}`;
 }

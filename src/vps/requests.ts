@@ -80,6 +80,8 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined): Inspe
     ...(sha === undefined ? {} : { sha }),
     ...fetchRequest(settings),
     explicit: settings.vps.refExplicit,
+    rehearse: settings.vps.rehearse,
+    dirtyCheckout: settings.vps.dirtyCheckout,
   };
 }
 

@@ -11,7 +11,7 @@ import { gitSays, isAncestor, type Repository } from './git.js';
 import { askLoopback } from './health.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import { releaseName } from './layout.js';
-import { keepLocalChanges } from './local-changes.js';
+import { dirtyRefusals, keepLocalChanges } from './local-changes.js';
 import { prepare } from './prepare.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease, prune } from './prune.js';
@@ -70,9 +70,10 @@ function preflightWords(found: Survey): string {
 
 /** Judges what was found with the lock held: what the action saw before may be old by now. */
 async function checkedSurvey(found: Survey, { request, folder, teller }: DeployContext): Promise<Survey> {
-  const refusals: Problem[] = [...found.facts.refusals];
-  const dirty = found.facts.dirtyFiles;
-  if (dirty.length > 0 && request.dirtyCheckout === 'refuse') refusals.push(dirtyRefusal(dirty));
+  const refusals: Problem[] = [
+    ...found.facts.refusals,
+    ...dirtyRefusals(found.facts.dirtyFiles, request.dirtyCheckout),
+  ];
   const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
   if (envFault !== undefined)
     refusals.push({
@@ -83,14 +84,6 @@ async function checkedSurvey(found: Survey, { request, folder, teller }: DeployC
   for (const trap of found.facts.warnings) teller.warn(trap);
   await keepLocalChanges(found, folder, teller);
   return found;
-}
-
-function dirtyRefusal(dirty: readonly string[]): Problem {
-  const more = dirty.length > 5 ? ` and ${dirty.length - 5} more` : '';
-  return {
-    message: `Tracked files were changed on the server: ${dirty.slice(0, 5).join(', ')}${more}.`,
-    next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
-  };
 }
 
 /** Ends early where nothing is to be done; undefined means: go on. */

@@ -14,7 +14,9 @@ import {
   type Repository,
   reachRemoteLike,
 } from './git.js';
+import { dirtyRefusals, dirtyWarnings } from './local-changes.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
+import { rehearsalObstacle } from './rehearse.js';
 import { type Survey, survey } from './survey.js';
 
 /** Milliseconds for all that the remote is asked. */
@@ -24,6 +26,10 @@ const LONGEST_LOOK = 120_000;
 export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): Promise<HostFacts> {
   const found = await survey(request.app, env);
   const { facts } = found;
+  facts.refusals.push(...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
+  facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
+  const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
+  if (obstacle !== undefined) facts.notRehearsedWhy = obstacle;
   // A checkout that git cannot read has been complained about; asking further would only say it again.
   const unreadable = facts.layout === 'checkout' && found.checkout === undefined;
   if (request.sha === undefined || facts.git === undefined || unreadable) return facts;

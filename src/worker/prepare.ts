@@ -9,7 +9,7 @@ import { carryChunks, checkOutput, findOutput } from './output.js';
 import { portOf } from './pm2.js';
 import type { RunResult } from './protocol.js';
 import { dropRelease } from './prune.js';
-import { rehearsalCommand, rehearse, sparePort } from './rehearse.js';
+import { rehearsalCommand, rehearsalObstacle, rehearse, sparePort } from './rehearse.js';
 import { readNote, releaseFolder } from './releases.js';
 import { checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
 import type { Survey } from './survey.js';
@@ -138,15 +138,13 @@ async function rehearseStage(
   { request, teller, signal }: DeployContext,
   result: RunResult,
 ): Promise<number | undefined> {
-  const notRehearsed = (why: string): undefined => {
-    result.rehearsed = false;
-    result.notRehearsedWhy = why;
-    teller.progress(`not rehearsed: ${why}`);
-  };
   result.rehearsed = false;
-  if (!request.rehearse) return notRehearsed('rehearse is false');
   const entry = found.entry ?? stage.start?.entry;
-  if (!entry) return notRehearsed('the application has no PM2 entry to take its command from');
+  const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, entry);
+  if (obstacle !== undefined || entry === undefined) {
+    teller.progress(`not rehearsed: ${obstacle ?? 'the application has no PM2 entry'}`);
+    return undefined;
+  }
   const port = await sparePort();
   const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];
   const command = rehearsalCommand(entry, {
@@ -155,7 +153,6 @@ async function rehearseStage(
     port,
     node: found.tools.find('node')!,
   });
-  if (!command) return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
   const { tools } = found;
   const { bootMs } = await teller.step(
     'rehearsal',

@@ -128,6 +128,8 @@ export interface InspectRequest extends FetchRequest {
   /** Checked to exist on the remote, when given. */
   sha?: string;
   explicit: boolean;
+  rehearse: boolean;
+  dirtyCheckout: DeployRequest['dirtyCheckout'];
 }
 
 /** Asks the application on loopback; writes nothing. */
@@ -242,7 +244,6 @@ export interface RunResult {
   downtimeMs?: number;
   rollbackMs?: number;
   rehearsed?: boolean;
-  notRehearsedWhy?: string;
   health?: HealthFact[];
   problems: Problem[];
   warnings: Problem[];
@@ -276,6 +277,8 @@ export interface HostFacts {
   port?: number;
   entry?: { mode: 'cluster' | 'fork'; instances: number; status: string; script: string };
   lock?: { holder?: { runId: string; url?: string; since: number; pid: number } };
+  /** Why the new version would go live without having been started beside the live one; absent where it is rehearsed. */
+  notRehearsedWhy?: string;
   /** What would make a deploy be refused. */
   refusals: Problem[];
   /** Traps that do not stop a deploy, each with its fix. */

@@ -16,16 +16,31 @@ export interface RehearsalCommand {
 }
 
 /**
+ * Why a new version is not rehearsed; undefined where it is. An application that PM2 does not know yet gets its entry
+ * from the commit.
+ */
+export function rehearsalObstacle(
+  asked: { rehearse: boolean; restartCommand?: string },
+  entry: Pick<Entry, 'args' | 'env'> | undefined,
+): string | undefined {
+  if (!asked.rehearse) return 'rehearse is false';
+  if (asked.restartCommand !== undefined)
+    return 'with restart-command there is no PM2 entry that tells how the application is started';
+  if (entry === undefined || entry.env.PORT !== undefined) return undefined;
+  const movable = withPort(entry.args, 0).some((word, index) => word !== entry.args[index]);
+  // Where its port cannot be moved it would take the live one.
+  return movable ? undefined : 'the port stands neither in PORT nor in -p / --port of the PM2 entry';
+}
+
+/**
  * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
- * spare one. undefined where the port cannot be moved: the application would take the live one.
+ * spare one.
  */
 export function rehearsalCommand(
   entry: Entry,
   from: { live: string[]; stage: string; port: number; node: string },
-): RehearsalCommand | undefined {
+): RehearsalCommand {
   const args = withPort(entry.args, from.port);
-  const moved = args.some((word, index) => word !== entry.args[index]);
-  if (!moved && entry.env.PORT === undefined) return undefined;
   const place = (text: string): string => {
     for (const live of from.live)
       if (text === live || text.startsWith(`${live}/`)) return from.stage + text.slice(live.length);
