@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mergeFacts } from '../src/base/facts.js';
-import type { Facts, HealthFact, PhaseName, PhaseReport, StepOutcome } from '../src/base/report.js';
-import { changesOf, decideRollback, newlyFailing, outcomeOf } from '../src/decide.js';
+import type { Facts, HealthFact, HostFact, PhaseName, PhaseReport, StepOutcome } from '../src/base/report.js';
+import { changesOf, decideRollback, newlyFailing, outcomeOf, schemaAhead } from '../src/decide.js';
 
 function phase(name: PhaseName, outcome: StepOutcome = 'passed', facts: Facts = {}): PhaseReport {
   return { phase: name, outcome, startedAt: 0, milliseconds: 1, steps: [], problems: [], facts };
@@ -121,6 +121,36 @@ describe('decideRollback', () => {
   }
 });
 
+test('rows 76 and 115: what an earlier attempt left, or nobody answered for, is undone like what this one did', () => {
+  const failed = [phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'failed' }] })];
+  assert.equal(decideRollback(failed, [], true).rollback, false);
+  assert.equal(decideRollback(failed, [], true, { database: true, code: false }).rollback, true);
+  assert.equal(decideRollback(failed, [], true, { database: false, code: true }).rollback, true);
+  assert.equal(decideRollback([phase('migrate', 'unknown', { applied: [] })], [], true).rollback, true);
+});
+
+describe('schemaAhead', () => {
+  const host = (outcome: HostFact['outcome']): Facts => ({
+    applied: ['1', '2'],
+    hosts: [{ host: 1, outcome }],
+  });
+  const cases: [string, Facts, string[]][] = [
+    ['the new code serves', host('deployed'), []],
+    ['it is not known what serves', host('unknown'), []],
+    ['the server put the old code back', host('rolled-back'), ['2', '1']],
+    ['the build failed', host('failed'), ['2', '1']],
+    ['one of two was taken back', { ...host('rolled-back'), reverted: ['2'] }, ['1']],
+    [
+      'what a rollback kept of earlier runs',
+      { ...host('rolled-back'), applied: [], schemaAhead: ['7'] },
+      ['7'],
+    ],
+    ['there is no server', { applied: ['1'] }, []],
+  ];
+  for (const [title, facts, expected] of cases)
+    test(title, () => assert.deepEqual(schemaAhead(facts), expected));
+});
+
 describe('newlyFailing', () => {
   test('tells the vantage points apart', () => {
     const now = [check('/', false, 'runner'), check('/', false, 'vps')];
@@ -153,6 +183,50 @@ describe('outcomeOf', () => {
       'redeploy',
       false,
       'rolled-back',
+    ],
+    [
+      'the worker put the code back, and the schema is kept',
+      [
+        APPLIED,
+        phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'rolled-back' }] }),
+        phase('rollback', 'passed', { rolledBack: false, schemaAhead: ['1'] }),
+      ],
+      'deploy',
+      false,
+      'rolled-back',
+    ],
+    [
+      'the build failed, and the schema is kept',
+      [
+        APPLIED,
+        phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'failed' }] }),
+        phase('rollback', 'passed', { rolledBack: false, schemaAhead: ['1'] }),
+      ],
+      'deploy',
+      false,
+      'failure',
+    ],
+    [
+      'a rollback that was cancelled',
+      [APPLIED, SICK, phase('rollback', 'failed')],
+      'deploy',
+      true,
+      'cancelled',
+    ],
+    [
+      'nobody answers, the rollback neither',
+      [phase('migrate', 'unknown'), phase('rollback', 'failed')],
+      'deploy',
+      false,
+      'unknown',
+    ],
+    ['mode rollback that was refused', [phase('rollback', 'failed')], 'rollback', false, 'failure'],
+    [
+      'mode rollback that failed on the way',
+      [phase('rollback', 'failed', { rolledBack: false })],
+      'rollback',
+      false,
+      'rollback-failed',
     ],
     [
       'the worker could not put it back',

@@ -2082,13 +2082,26 @@ function namedTarget(to, history, isAvailable) {
 /** Undoes all deploys of a run that are live now, down to what was live before the first of them. */
 function undoTarget(runId, history, isAvailable) {
     const made = history.deploys.filter((deploy) => deploy.runId === runId);
+    const { live } = history;
     if (made.length === 0)
-        return { kind: 'nothing', why: `run ${runId} did not change the live version here` };
-    const live = history.live?.release;
+        return {
+            kind: 'nothing',
+            why: history.putBack.has(runId)
+                ? `the server has put back what run ${runId} changed already`
+                : `run ${runId} did not change the live version here`,
+        };
     const ownReleases = new Set(made.map(({ to }) => to.release));
-    if (live === undefined || !ownReleases.has(live))
-        return { kind: 'nothing', why: `what run ${runId} deployed is not live any more: it is undone already` };
-    let from = made.find(({ to }) => to.release === live)?.from;
+    if (live === undefined || !ownReleases.has(live.release)) {
+        const own = Math.max(...made.map(({ to }) => arrivalOf(history, to.release)));
+        if (live !== undefined && arrivalOf(history, live.release) > own)
+            return {
+                kind: 'nothing',
+                why: `${live.sha.slice(0, 7)} came after what run ${runId} deployed, and is live`,
+                overtakenBy: live.sha,
+            };
+        return { kind: 'nothing', why: `what run ${runId} deployed is undone already` };
+    }
+    let from = made.find(({ to }) => to.release === live.release)?.from;
     while (from && ownReleases.has(from.release)) {
         const release = from.release;
         from = made.find(({ to }) => to.release === release)?.from;
@@ -2105,6 +2118,32 @@ function undoTarget(runId, history, isAvailable) {
         message: `Run ${runId} deployed here, but there is no verified release before it that could be put back.`,
         next: 'Deploy a good commit by naming it with ref.',
     });
+}
+/** When a release came last, as a position among all arrivals; -1 where it never did. */
+function arrivalOf({ arrivals }, release) {
+    return arrivals.findLastIndex((arrival) => arrival.release === release);
+}
+/** The runs whose releases came after this one: what they changed elsewhere is ahead of it. */
+function runsSince(history, release) {
+    const since = history.arrivals.slice(arrivalOf(history, release) + 1);
+    return [...new Set(since.flatMap(({ runId }) => runId ?? []))];
+}
+/** What a rollback would do on this host, and which runs it would take back; decided as the rollback itself decides. */
+function wayBack(question) {
+    const { history, undoRun, to: named } = question;
+    const own = named === undefined && undoRun !== undefined ? [undoRun] : undefined;
+    try {
+        const decision = decideRollback(question);
+        const { live } = history;
+        if (decision.kind === 'nothing')
+            return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };
+        const { to } = decision;
+        const forward = live !== undefined && arrivalOf(history, to.release) > arrivalOf(history, live.release);
+        return { kind: 'go', to, forward, runs: own ?? runsSince(history, to.release) };
+    }
+    catch (error) {
+        return { kind: 'refused', problem: problemsOf(error)[0] };
+    }
 }
 
 ;// CONCATENATED MODULE: external "node:child_process"
@@ -2604,434 +2643,52 @@ function firstFatal(said) {
     return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/empty-connection.js
-/** What is said of a connection input that is empty while something points to its part: never a silent skip. */
-const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
-/** A connection that is empty although what earlier deploys left behind points to its part. */
-function emptyConnection(input, next) {
-    return { message: `${input}: ${EMPTY_CONNECTION}`, next };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
+;// CONCATENATED MODULE: ./compiled/src/worker/local-changes.js
 
 
 
-/** Folders that never hold an environment file of the project, and may be very large. */
-const NEVER_LOOKED_INTO = new Set([
-    'node_modules',
-    '.git',
-    '.next',
-    'dist',
-    'build',
-    'out',
-    '.turbo',
-    'coverage',
-]);
-const DEEPEST = 3;
-/** True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed. */
-function isEnvFile(name) {
-    return /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) && !/\.(example|sample|template|dist)$/.test(name);
+/** Tracked files that were changed on the server, where they are not to be taken away. */
+function dirtyRefusals(dirty, policy) {
+    if (dirty.length === 0 || policy === 'stash')
+        return [];
+    return [
+        {
+            message: `Tracked files were changed on the server: ${named(dirty)}.`,
+            next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
+        },
+    ];
 }
-/** Environment files in a checkout, also in the packages of a monorepo; paths relative to it. */
-function findEnvFiles(root, below = '', depth = 0) {
-    const found = [];
-    for (const item of (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) {
-        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
-        if (item.isDirectory()) {
-            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
-                found.push(...findEnvFiles(root, path, depth + 1));
-        }
-        else if (isEnvFile(item.name))
-            found.push(path);
-    }
-    return found.sort();
+/** The same where a deploy keeps them as a patch: they will no longer be live. */
+function dirtyWarnings(dirty, policy) {
+    if (dirty.length === 0 || policy !== 'stash')
+        return [];
+    return [
+        {
+            message: `Tracked files were changed on the server: ${named(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
+        },
+    ];
 }
-/**
- * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
- * A file that was only half written must not be built into an application.
- */
-function judgeEnvText(text) {
-    if (text.trim() === '')
-        return 'is empty';
-    if (text.includes('\0'))
-        return 'holds a NUL byte';
-    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-    for (let index = 0; index < lines.length; index++) {
-        const line = lines[index].trim();
-        if (line === '' || line.startsWith('#'))
-            continue;
-        const match = /^(?:export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*=\s*(.*)$/.exec(line);
-        if (!match)
-            return `line ${index + 1} is not NAME=value`;
-        const opened = index + 1;
-        const quote = /^["'`]/.exec(match[1])?.[0];
-        if (quote === undefined)
-            continue;
-        let rest = match[1].slice(1);
-        while (!endsQuote(rest, quote)) {
-            index++;
-            if (index >= lines.length)
-                return `the quote that line ${opened} opens is never closed`;
-            rest = lines[index];
-        }
-    }
-    return undefined;
+function named(files) {
+    const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
+    return `${files.slice(0, 5).join(', ')}${more}`;
 }
-function endsQuote(text, quote) {
-    for (let index = 0; index < text.length; index++) {
-        if (text[index] === '\\' && quote === '"')
-            index++;
-        else if (text[index] === quote)
-            return true;
-    }
-    return false;
-}
-/** Problems of the host's own environment files: those that the last deploy knew and that are gone, or torn ones. */
-function judgeHostEnvFiles(root, found, known) {
-    const problems = [];
-    for (const path of known)
-        if (!found.includes(path))
-            problems.push({
-                message: `${path} was on the server at the last deploy and is missing now.`,
-                next: 'Put it back in the checkout, or give its content with env-file.',
-            });
-    for (const path of found) {
-        const why = judgeEnvText(readText((0,external_node_path_namespaceObject.join)(root, path)) ?? '');
-        if (why !== undefined && why !== 'is empty')
-            problems.push({
-                message: `${path} on the server looks half written: ${why}.`,
-                next: 'Correct the file, or give its content with env-file.',
-            });
-    }
-    return problems;
-}
-/** Copies environment files into a stage, with the permissions they have. */
-function carryEnvFiles(from, to, paths) {
-    for (const path of paths) {
-        const target = (0,external_node_path_namespaceObject.join)(to, path);
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
-        (0,external_node_fs_namespaceObject.copyFileSync)((0,external_node_path_namespaceObject.join)(from, path), target);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/install-and-build.js
-const LOCK_FILES = [
-    ['pnpm-lock.yaml', 'pnpm'],
-    ['package-lock.json', 'npm'],
-    ['npm-shrinkwrap.json', 'npm'],
-    ['yarn.lock', 'yarn'],
-    ['bun.lock', 'bun'],
-    ['bun.lockb', 'bun'],
-];
-/** The commands that install and build, from the lock file and package.json; given ones win. */
-function recipeOf(project, given) {
-    const { files, packageJson } = project;
-    if (!packageJson) {
-        return {
-            ...(given.install === undefined ? {} : { install: given.install }),
-            ...(given.build === undefined ? {} : { build: given.build }),
-        };
-    }
-    const named = packageJson.packageManager?.split('@')[0];
-    const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
-    const packageManager = locked.find((manager) => manager === named) ?? locked[0];
-    const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
-    const needsInstall = Object.keys(dependencies).length > 0;
-    if (given.install === undefined && packageManager === undefined && needsInstall)
-        return {
-            refusal: {
-                message: 'The commit has dependencies but no lock file, so an install would not give the same tree twice.',
-                next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
-            },
-        };
-    const install = given.install ?? (packageManager && installCommand(packageManager, files));
-    const build = given.build ??
-        (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
-    return {
-        ...(packageManager === undefined ? {} : { packageManager }),
-        ...(install === undefined ? {} : { install }),
-        ...(build === undefined ? {} : { build }),
-    };
-}
-function installCommand(manager, files) {
-    if (manager === 'npm')
-        return 'npm ci --no-audit --no-fund';
-    if (manager === 'yarn' && files.has('.yarnrc.yml'))
-        return 'yarn install --immutable';
-    return `${manager} install --frozen-lockfile`;
-}
-function usesNext({ packageJson }) {
-    return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/journal.js
-
-function readJournal(folder) {
-    return parseJournal(readText(folder.journal) ?? '');
-}
-/** The entries of a journal; a last line that a power cut tore is left out. */
-function parseJournal(text) {
-    const entries = [];
-    for (const line of text.split('\n')) {
-        if (line.trim() === '')
-            continue;
-        try {
-            const entry = JSON.parse(line);
-            if (typeof entry.event === 'string' && typeof entry.sha === 'string')
-                entries.push(entry);
-        }
-        catch {
-            // Torn by a power cut: what it would have said did not finish.
-        }
-    }
-    return entries;
-}
-function writeJournal(folder, run, entry) {
-    const { id, attempt, url } = run;
-    // A line torn by a power cut must not swallow the next one.
-    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
-    const line = {
-        ...entry,
-        at: Date.now(),
-        run: { id, attempt, ...(url === undefined ? {} : { url }) },
-    };
-    appendLine(folder.journal, torn + JSON.stringify(line));
-}
-const isSame = (a, b) => a?.release === b?.release;
-/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
-function historyOf(entries) {
-    const history = {
-        liveVerified: false,
-        verified: [],
-        badShas: new Set(),
-        badReleases: new Set(),
-        pruned: new Set(),
-        deploys: [],
-    };
-    for (const entry of entries)
-        journal_note(history, entry);
-    return history;
-}
-function journal_note(history, entry) {
-    const ref = { release: entry.release, sha: entry.sha };
-    switch (entry.event) {
-        case 'cutover':
-            history.live = ref;
-            history.liveVerified = false;
-            return;
-        case 'pruned':
-            history.pruned.add(ref.release);
-            return;
-        case 'broken':
-            history.live = ref;
-            history.liveVerified = false;
-            return;
-        case 'put-back':
-            if (entry.from?.release !== ref.release)
-                break;
-            // A first deploy failed: there was nothing to go back to, and nothing is live.
-            delete history.live;
-            history.liveVerified = false;
-            return;
-        case 'rolled-back':
-            markBad(history, ref, entry.from);
-            break;
-        case 'adopted':
-        case 'verified':
-            if (entry.event === 'verified')
-                history.deploys.push({
-                    runId: entry.run.id,
-                    to: ref,
-                    ...(entry.from === undefined ? {} : { from: entry.from }),
-                });
-            if (!history.verified.some((known) => isSame(known, ref)))
-                history.verified.push(ref);
-            break;
-        default:
-            break;
-    }
-    history.badShas.delete(ref.sha);
-    history.badReleases.delete(ref.release);
-    history.live = ref;
-    history.liveVerified = history.verified.some((known) => isSame(known, ref));
-}
-/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
-function markBad(history, to, from) {
-    if (!from || isSame(from, to))
+/** Keeps tracked files that were changed on the server as a patch beside the run's log, before a reset takes them away. */
+async function keepLocalChanges(found, folder, teller) {
+    const { length } = found.facts.dirtyFiles;
+    if (length === 0 || found.checkout === undefined)
         return;
-    const index = (ref) => history.verified.findIndex((known) => isSame(known, ref));
-    if (index(from) >= 0 && index(from) < index(to))
-        return;
-    history.badReleases.add(from.release);
-    if (from.sha !== to.sha)
-        history.badShas.add(from.sha);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/layout.js
-
-
-
-/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
-function currentLink(appPath) {
-    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
-    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
-}
-function layoutOf(appPath) {
-    if (isSymlink(currentLink(appPath)))
-        return 'releases';
-    if (!present(appPath))
-        return 'absent';
-    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
-}
-/** What `auto` means for a layout. */
-function strategyFor(layout, asked) {
-    if (asked === 'auto')
-        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
-    if (asked === 'adopt')
-        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
-    if (asked === 'in-place')
-        return layout === 'checkout' ? 'in-place' : undefined;
-    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
-}
-/** The folder that serves now, with symlinks resolved; undefined where there is none. */
-function liveFolder(appPath) {
-    const link = currentLink(appPath);
-    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
-}
-/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
-function releasesFolder(appPath, state) {
-    const link = currentLink(appPath);
-    if (!isSymlink(link))
-        return state.releases;
-    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
-    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
-    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
-}
-/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
-function releaseName(sha, now) {
-    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
-    return `${time}-${sha.slice(0, 12)}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/lock.js
-
-
-
-
-
-
-
-
-/** Milliseconds between two tries for the lock. */
-const BETWEEN_TRIES = 250;
-/** Holds the application's lock while `work` runs, and says in a file who holds it. */
-async function withLock(folder, run, options, work) {
-    const busy = {
-        onWaiting: () => options.onWaiting(currentHolder(folder)),
-        tooLate: () => lockedOut(currentHolder(folder), options.wait),
-    };
-    return withFileLock(folder.lock, options, busy, async () => {
-        const startTime = startTimeOf(process.pid);
-        const holder = {
-            runId: run.id,
-            attempt: run.attempt,
-            ...(run.url === undefined ? {} : { url: run.url }),
-            ...(run.actor === undefined ? {} : { actor: run.actor }),
-            since: Date.now(),
-            pid: process.pid,
-            ...(startTime === undefined ? {} : { startTime }),
-        };
-        writeAtomically(folder.holder, `${JSON.stringify(holder)}\n`);
-        try {
-            return await work();
-        }
-        finally {
-            (0,external_node_fs_namespaceObject.rmSync)(folder.holder, { force: true });
-        }
-    });
-}
-/**
- * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
- * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
- */
-async function withTurn({ file, ...waiting }, onWaiting, work) {
-    const tooLate = () => new Failure({
-        message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
-        next: 'Start this run again when the other has ended, or raise lock-wait.',
-    });
-    return withFileLock(file, waiting, { onWaiting, tooLate }, work);
-}
-/**
- * Holds a kernel lock on an open file while `work` runs. Node has no flock, so the program `flock` takes it on our
- * descriptor, and it stays ours for as long as we keep that open. Descriptors of Node are closed in programs it
- * starts, so neither PM2 nor the application can keep the lock; a worker that is killed, and a restart of the host,
- * free it at once. Nothing is ever unlocked by hand.
- */
-async function withFileLock(file, { wait, signal }, busy, work) {
-    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'a', 0o600);
-    try {
-        const end = performance.now() + wait;
-        for (let tries = 1; !(await tryFlock(fd)); tries++) {
-            if (tries === 1)
-                busy.onWaiting();
-            if (performance.now() > end)
-                throw busy.tooLate();
-            await pause(BETWEEN_TRIES, signal);
-        }
-        return await work();
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(fd);
-    }
-}
-function lockedOut(holder, waited) {
-    return new Failure({
-        message: `Another run deploys this application: ${holderWords(holder)}. Waited ${formatDuration(waited)} for it.`,
-        next: 'Wait until that run has ended and start this one again, or raise lock-wait. There is nothing to unlock by hand.',
-    });
-}
-/** `run 123 by ana (https://…)`: who holds the lock, as far as it is known. */
-function holderWords(holder) {
-    if (!holder)
-        return 'a run that has not said its name yet';
-    const by = holder.actor === undefined ? '' : ` by ${holder.actor}`;
-    const url = holder.url === undefined ? '' : ` (${holder.url})`;
-    return `run ${holder.runId}${by}${url}`;
-}
-/** The holder as written, if that program still runs. */
-function currentHolder(folder) {
-    const holder = readJson(folder.holder);
-    return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
-}
-/** Exit code of `flock -n` where somebody else has the lock. */
-const HELD = 1;
-/** True where the lock was free and is now held through `fd`. */
-function tryFlock(fd) {
-    return new Promise((resolve, reject) => {
-        const child = (0,external_node_child_process_namespaceObject.spawn)('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
-        let said = '';
-        child.stderr.setEncoding('utf8').on('data', (text) => {
-            said += text;
-        });
-        child.once('error', () => reject(new Failure({
-            message: 'The program flock is missing on the server; it keeps two deploys apart.',
-            next: 'Install it: apt-get install util-linux (Debian, Ubuntu) or the same package of your system.',
-        })));
-        child.once('close', (code, signal) => {
-            if (code === 0 || code === HELD)
-                return resolve(code === 0);
-            reject(new Failure({
-                message: `The server could not lock its deploy folder: flock ${explainEnd({ code, signal })}. ${lastLines(said, 2)}`,
-                next: 'Look at the file system of that folder: some network file systems know no locks.',
-            }));
-        });
+    const patch = (0,external_node_path_namespaceObject.join)(folder.path, 'local-changes.patch');
+    writeAtomically(patch, `${await git(found.checkout, 'diff', '--binary', 'HEAD')}\n`);
+    teller.warn({
+        message: `${length} tracked ${length === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
+        next: `To have them back: git apply ${patch}`,
     });
 }
 
-;// CONCATENATED MODULE: external "node:util"
-const external_node_util_namespaceObject = require("node:util");
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(30);
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = require("node:util");
 ;// CONCATENATED MODULE: ./compiled/src/worker/pm2-socket.js
 
 /**
@@ -3327,6 +2984,567 @@ function withPort(args, port) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/rehearse.js
+
+
+
+
+
+
+
+/**
+ * Why a new version is not rehearsed; undefined where it is. An application that PM2 does not know yet gets its entry
+ * from the commit.
+ */
+function rehearsalObstacle(asked, entry) {
+    if (!asked.rehearse)
+        return 'rehearse is false';
+    if (asked.restartCommand !== undefined)
+        return 'with restart-command there is no PM2 entry that tells how the application is started';
+    if (entry === undefined || entry.env.PORT !== undefined)
+        return undefined;
+    const movable = withPort(entry.args, 0).some((word, index) => word !== entry.args[index]);
+    // Where its port cannot be moved it would take the live one.
+    return movable ? undefined : 'the port stands neither in PORT nor in -p / --port of the PM2 entry';
+}
+/**
+ * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
+ * spare one.
+ */
+function rehearsalCommand(entry, from) {
+    const args = withPort(entry.args, from.port);
+    const place = (text) => {
+        for (const live of from.live)
+            if (text === live || text.startsWith(`${live}/`))
+                return from.stage + text.slice(live.length);
+        return text;
+    };
+    const script = place(entry.script);
+    const interpreter = entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
+    return {
+        words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
+        cwd: place(entry.cwd),
+        env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
+    };
+}
+/** A port that nobody listens on now. */
+function sparePort() {
+    return new Promise((resolve, reject) => {
+        const server = (0,external_node_net_.createServer)();
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', () => {
+            const address = server.address();
+            server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+        });
+    });
+}
+/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
+async function rehearse(options) {
+    const { command, port, sha, health, signal } = options;
+    const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
+        cwd: command.cwd,
+        env: { ...options.tools.env, ...command.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+    });
+    const heard = program_hear(child, options.log);
+    const said = () => lastLines(heard.tail(), 12);
+    const stopAsking = new AbortController();
+    const listening = listensAfter(port, stopAsking.signal);
+    const cancel = () => stopAsking.abort();
+    signal.addEventListener('abort', cancel, { once: true });
+    let ended;
+    const exited = new Promise((resolve) => {
+        const note = (why) => {
+            ended ??= why;
+            stopAsking.abort();
+            resolve();
+        };
+        child.once('error', (error) => note(`could not be started: ${error.message}`));
+        whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
+    });
+    try {
+        const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
+        if (!asked.healthy)
+            throw unhealthyRehearsal(asked.facts, said());
+        return { facts: asked.facts, bootMs: await listening };
+    }
+    catch (error) {
+        if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
+            throw new Failure({
+                message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
+                next: 'The live version was not touched. Start the build on your machine with the same environment.',
+            });
+        throw error;
+    }
+    finally {
+        signal.removeEventListener('abort', cancel);
+        stopAsking.abort();
+        if (child.pid !== undefined && ended === undefined) {
+            await endGroup(child.pid, 3_000, 'SIGINT');
+            await exited;
+        }
+        heard.end();
+    }
+}
+/** Milliseconds between two looks whether the port is open. */
+const rehearse_BETWEEN_LOOKS = 50;
+/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
+async function listensAfter(port, signal) {
+    const started = performance.now();
+    while (!signal.aborted && !(await isOpen(port)))
+        await pause(rehearse_BETWEEN_LOOKS);
+    return Math.round(performance.now() - started);
+}
+function isOpen(port) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_.connect)({ host: '127.0.0.1', port });
+        const answer = (open) => {
+            socket.destroy();
+            resolve(open);
+        };
+        socket.once('connect', () => answer(true)).once('error', () => answer(false));
+    });
+}
+function unhealthyRehearsal(facts, said) {
+    const failure = unhealthy('The new version is not healthy on its spare port', facts, 'The live version was not touched. See the output of the rehearsal.');
+    const [problem] = failure.problems;
+    return new Failure({
+        ...problem,
+        message: said === '' ? problem.message : `${problem.message}\n${said}`,
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/empty-connection.js
+/** What is said of a connection input that is empty while something points to its part: never a silent skip. */
+const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
+/** A connection that is empty although what earlier deploys left behind points to its part. */
+function emptyConnection(input, next) {
+    return { message: `${input}: ${EMPTY_CONNECTION}`, next };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
+
+
+
+/** Folders that never hold an environment file of the project, and may be very large. */
+const NEVER_LOOKED_INTO = new Set([
+    'node_modules',
+    '.git',
+    '.next',
+    'dist',
+    'build',
+    'out',
+    '.turbo',
+    'coverage',
+]);
+const DEEPEST = 3;
+/** True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed. */
+function isEnvFile(name) {
+    return /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) && !/\.(example|sample|template|dist)$/.test(name);
+}
+/** Environment files in a checkout, also in the packages of a monorepo; paths relative to it. */
+function findEnvFiles(root, below = '', depth = 0) {
+    const found = [];
+    for (const item of (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) {
+        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
+        if (item.isDirectory()) {
+            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
+                found.push(...findEnvFiles(root, path, depth + 1));
+        }
+        else if (isEnvFile(item.name))
+            found.push(path);
+    }
+    return found.sort();
+}
+/**
+ * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
+ * A file that was only half written must not be built into an application.
+ */
+function judgeEnvText(text) {
+    if (text.trim() === '')
+        return 'is empty';
+    if (text.includes('\0'))
+        return 'holds a NUL byte';
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    for (let index = 0; index < lines.length; index++) {
+        const line = lines[index].trim();
+        if (line === '' || line.startsWith('#'))
+            continue;
+        const match = /^(?:export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*=\s*(.*)$/.exec(line);
+        if (!match)
+            return `line ${index + 1} is not NAME=value`;
+        const opened = index + 1;
+        const quote = /^["'`]/.exec(match[1])?.[0];
+        if (quote === undefined)
+            continue;
+        let rest = match[1].slice(1);
+        while (!endsQuote(rest, quote)) {
+            index++;
+            if (index >= lines.length)
+                return `the quote that line ${opened} opens is never closed`;
+            rest = lines[index];
+        }
+    }
+    return undefined;
+}
+function endsQuote(text, quote) {
+    for (let index = 0; index < text.length; index++) {
+        if (text[index] === '\\' && quote === '"')
+            index++;
+        else if (text[index] === quote)
+            return true;
+    }
+    return false;
+}
+/** Problems of the host's own environment files: those that the last deploy knew and that are gone, or torn ones. */
+function judgeHostEnvFiles(root, found, known) {
+    const problems = [];
+    for (const path of known)
+        if (!found.includes(path))
+            problems.push({
+                message: `${path} was on the server at the last deploy and is missing now.`,
+                next: 'Put it back in the checkout, or give its content with env-file.',
+            });
+    for (const path of found) {
+        const why = judgeEnvText(readText((0,external_node_path_namespaceObject.join)(root, path)) ?? '');
+        if (why !== undefined && why !== 'is empty')
+            problems.push({
+                message: `${path} on the server looks half written: ${why}.`,
+                next: 'Correct the file, or give its content with env-file.',
+            });
+    }
+    return problems;
+}
+/** Copies environment files into a stage, with the permissions they have. */
+function carryEnvFiles(from, to, paths) {
+    for (const path of paths) {
+        const target = (0,external_node_path_namespaceObject.join)(to, path);
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
+        (0,external_node_fs_namespaceObject.copyFileSync)((0,external_node_path_namespaceObject.join)(from, path), target);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/install-and-build.js
+const LOCK_FILES = [
+    ['pnpm-lock.yaml', 'pnpm'],
+    ['package-lock.json', 'npm'],
+    ['npm-shrinkwrap.json', 'npm'],
+    ['yarn.lock', 'yarn'],
+    ['bun.lock', 'bun'],
+    ['bun.lockb', 'bun'],
+];
+/** The commands that install and build, from the lock file and package.json; given ones win. */
+function recipeOf(project, given) {
+    const { files, packageJson } = project;
+    if (!packageJson) {
+        return {
+            ...(given.install === undefined ? {} : { install: given.install }),
+            ...(given.build === undefined ? {} : { build: given.build }),
+        };
+    }
+    const named = packageJson.packageManager?.split('@')[0];
+    const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
+    const packageManager = locked.find((manager) => manager === named) ?? locked[0];
+    const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
+    const needsInstall = Object.keys(dependencies).length > 0;
+    if (given.install === undefined && packageManager === undefined && needsInstall)
+        return {
+            refusal: {
+                message: 'The commit has dependencies but no lock file, so an install would not give the same tree twice.',
+                next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
+            },
+        };
+    const install = given.install ?? (packageManager && installCommand(packageManager, files));
+    const build = given.build ??
+        (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
+    return {
+        ...(packageManager === undefined ? {} : { packageManager }),
+        ...(install === undefined ? {} : { install }),
+        ...(build === undefined ? {} : { build }),
+    };
+}
+function installCommand(manager, files) {
+    if (manager === 'npm')
+        return 'npm ci --no-audit --no-fund';
+    if (manager === 'yarn' && files.has('.yarnrc.yml'))
+        return 'yarn install --immutable';
+    return `${manager} install --frozen-lockfile`;
+}
+function usesNext({ packageJson }) {
+    return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/journal.js
+
+function readJournal(folder) {
+    return parseJournal(readText(folder.journal) ?? '');
+}
+/** The entries of a journal; a last line that a power cut tore is left out. */
+function parseJournal(text) {
+    const entries = [];
+    for (const line of text.split('\n')) {
+        if (line.trim() === '')
+            continue;
+        try {
+            const entry = JSON.parse(line);
+            if (typeof entry.event === 'string' && typeof entry.sha === 'string')
+                entries.push(entry);
+        }
+        catch {
+            // Torn by a power cut: what it would have said did not finish.
+        }
+    }
+    return entries;
+}
+function writeJournal(folder, run, entry) {
+    const { id, attempt, url } = run;
+    // A line torn by a power cut must not swallow the next one.
+    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
+    const line = {
+        ...entry,
+        at: Date.now(),
+        run: { id, attempt, ...(url === undefined ? {} : { url }) },
+    };
+    appendLine(folder.journal, torn + JSON.stringify(line));
+}
+const isSame = (a, b) => a?.release === b?.release;
+/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
+function historyOf(entries) {
+    const history = {
+        liveVerified: false,
+        verified: [],
+        badShas: new Set(),
+        badReleases: new Set(),
+        pruned: new Set(),
+        deploys: [],
+        arrivals: [],
+        putBack: new Set(),
+    };
+    for (const entry of entries)
+        journal_note(history, entry);
+    return history;
+}
+function journal_note(history, entry) {
+    const ref = { release: entry.release, sha: entry.sha };
+    switch (entry.event) {
+        case 'cutover':
+            history.arrivals.push({ release: ref.release, runId: entry.run.id });
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'pruned':
+            history.pruned.add(ref.release);
+            return;
+        case 'broken':
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'put-back':
+            history.putBack.add(entry.run.id);
+            if (entry.from?.release !== ref.release)
+                break;
+            // A first deploy failed: there was nothing to go back to, and nothing is live.
+            delete history.live;
+            history.liveVerified = false;
+            return;
+        case 'rolled-back':
+            markBad(history, ref, entry.from);
+            break;
+        case 'adopted':
+        case 'verified':
+            if (entry.event === 'adopted')
+                history.arrivals.push({ release: ref.release });
+            if (entry.event === 'verified')
+                history.deploys.push({
+                    runId: entry.run.id,
+                    to: ref,
+                    ...(entry.from === undefined ? {} : { from: entry.from }),
+                });
+            if (!history.verified.some((known) => isSame(known, ref)))
+                history.verified.push(ref);
+            break;
+        default:
+            break;
+    }
+    history.badShas.delete(ref.sha);
+    history.badReleases.delete(ref.release);
+    history.live = ref;
+    history.liveVerified = history.verified.some((known) => isSame(known, ref));
+}
+/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
+function markBad(history, to, from) {
+    if (!from || isSame(from, to))
+        return;
+    const index = (ref) => history.verified.findIndex((known) => isSame(known, ref));
+    if (index(from) >= 0 && index(from) < index(to))
+        return;
+    history.badReleases.add(from.release);
+    if (from.sha !== to.sha)
+        history.badShas.add(from.sha);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/layout.js
+
+
+
+/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
+function currentLink(appPath) {
+    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
+    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
+}
+function layoutOf(appPath) {
+    if (isSymlink(currentLink(appPath)))
+        return 'releases';
+    if (!present(appPath))
+        return 'absent';
+    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
+}
+/** What `auto` means for a layout. */
+function strategyFor(layout, asked) {
+    if (asked === 'auto')
+        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
+    if (asked === 'adopt')
+        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
+    if (asked === 'in-place')
+        return layout === 'checkout' ? 'in-place' : undefined;
+    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
+}
+/** The folder that serves now, with symlinks resolved; undefined where there is none. */
+function liveFolder(appPath) {
+    const link = currentLink(appPath);
+    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
+}
+/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
+function releasesFolder(appPath, state) {
+    const link = currentLink(appPath);
+    if (!isSymlink(link))
+        return state.releases;
+    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
+    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
+    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
+}
+/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
+function releaseName(sha, now) {
+    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
+    return `${time}-${sha.slice(0, 12)}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/lock.js
+
+
+
+
+
+
+
+
+/** Milliseconds between two tries for the lock. */
+const BETWEEN_TRIES = 250;
+/** Holds the application's lock while `work` runs, and says in a file who holds it. */
+async function withLock(folder, run, options, work) {
+    const busy = {
+        onWaiting: () => options.onWaiting(currentHolder(folder)),
+        tooLate: () => lockedOut(currentHolder(folder), options.wait),
+    };
+    return withFileLock(folder.lock, options, busy, async () => {
+        const startTime = startTimeOf(process.pid);
+        const holder = {
+            runId: run.id,
+            attempt: run.attempt,
+            ...(run.url === undefined ? {} : { url: run.url }),
+            ...(run.actor === undefined ? {} : { actor: run.actor }),
+            since: Date.now(),
+            pid: process.pid,
+            ...(startTime === undefined ? {} : { startTime }),
+        };
+        writeAtomically(folder.holder, `${JSON.stringify(holder)}\n`);
+        try {
+            return await work();
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.rmSync)(folder.holder, { force: true });
+        }
+    });
+}
+/**
+ * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
+ * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
+ */
+async function withTurn({ file, ...waiting }, onWaiting, work) {
+    const tooLate = () => new Failure({
+        message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
+        next: 'Start this run again when the other has ended, or raise lock-wait.',
+    });
+    return withFileLock(file, waiting, { onWaiting, tooLate }, work);
+}
+/**
+ * Holds a kernel lock on an open file while `work` runs. Node has no flock, so the program `flock` takes it on our
+ * descriptor, and it stays ours for as long as we keep that open. Descriptors of Node are closed in programs it
+ * starts, so neither PM2 nor the application can keep the lock; a worker that is killed, and a restart of the host,
+ * free it at once. Nothing is ever unlocked by hand.
+ */
+async function withFileLock(file, { wait, signal }, busy, work) {
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'a', 0o600);
+    try {
+        const end = performance.now() + wait;
+        for (let tries = 1; !(await tryFlock(fd)); tries++) {
+            if (tries === 1)
+                busy.onWaiting();
+            if (performance.now() > end)
+                throw busy.tooLate();
+            await pause(BETWEEN_TRIES, signal);
+        }
+        return await work();
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+function lockedOut(holder, waited) {
+    return new Failure({
+        message: `Another run deploys this application: ${holderWords(holder)}. Waited ${formatDuration(waited)} for it.`,
+        next: 'Wait until that run has ended and start this one again, or raise lock-wait. There is nothing to unlock by hand.',
+    });
+}
+/** `run 123 by ana (https://…)`: who holds the lock, as far as it is known. */
+function holderWords(holder) {
+    if (!holder)
+        return 'a run that has not said its name yet';
+    const by = holder.actor === undefined ? '' : ` by ${holder.actor}`;
+    const url = holder.url === undefined ? '' : ` (${holder.url})`;
+    return `run ${holder.runId}${by}${url}`;
+}
+/** The holder as written, if that program still runs. */
+function currentHolder(folder) {
+    const holder = readJson(folder.holder);
+    return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
+}
+/** Exit code of `flock -n` where somebody else has the lock. */
+const HELD = 1;
+/** True where the lock was free and is now held through `fd`. */
+function tryFlock(fd) {
+    return new Promise((resolve, reject) => {
+        const child = (0,external_node_child_process_namespaceObject.spawn)('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+        let said = '';
+        child.stderr.setEncoding('utf8').on('data', (text) => {
+            said += text;
+        });
+        child.once('error', () => reject(new Failure({
+            message: 'The program flock is missing on the server; it keeps two deploys apart.',
+            next: 'Install it: apt-get install util-linux (Debian, Ubuntu) or the same package of your system.',
+        })));
+        child.once('close', (code, signal) => {
+            if (code === 0 || code === HELD)
+                return resolve(code === 0);
+            reject(new Failure({
+                message: `The server could not lock its deploy folder: flock ${explainEnd({ code, signal })}. ${lastLines(said, 2)}`,
+                next: 'Look at the file system of that folder: some network file systems know no locks.',
+            }));
+        });
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/room.js
 
 
@@ -3357,12 +3575,12 @@ function availableMemory() {
 function judgeRoom(facts, appPath) {
     const megabytes = (bytes) => `${Math.floor(bytes / 1_048_576)} MB`;
     if (facts.freeBytes < LEAST_FREE_BYTES)
-        facts.refusals.push({
+        facts.deployRefusals.push({
             message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
             next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
         });
     if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
-        facts.refusals.push({
+        facts.deployRefusals.push({
             message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
             next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
         });
@@ -3570,15 +3788,16 @@ async function survey(app, env) {
         ...(await versions(tools)),
         ...room(app.appPath),
         refusals,
+        deployRefusals: [],
         warnings,
     };
     await lookAtGit(facts, checkout, history);
     const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
-    lookAtState(facts, { app, state, history, releases });
+    lookAtState(facts, { app, state, history });
     judgeRoom(facts, app.appPath);
     if (live !== undefined) {
         const known = history.live ? (readNote(state, history.live.release)?.envFiles ?? []) : [];
-        refusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), known));
+        facts.deployRefusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), known));
     }
     return {
         app,
@@ -3680,7 +3899,7 @@ async function lookAtGit(facts, checkout, history) {
         facts.dirtyFiles = await dirtyFiles(checkout);
 }
 function lookAtState(facts, known) {
-    const { app, state, history, releases } = known;
+    const { app, state, history } = known;
     const { environment: remembered, database } = readState(state);
     if (database && app.database === 'missing')
         facts.refusals.push(emptyConnection('database-url', 'The last deploy of this application changed a database too. Set the secret, or say skip: database.'));
@@ -3694,11 +3913,9 @@ function lookAtState(facts, known) {
     }
     if (history.live && history.live.sha === facts.liveSha)
         facts.liveRelease = history.live.release;
-    const target = facts.liveVerified
-        ? history.live
-        : previousVerified(history, availability({ state, releases, strategy: facts.strategy }));
-    if (target)
-        facts.rollbackTarget = { sha: target.sha, release: target.release };
+    const arrived = history.arrivals.findLast(({ release }) => release === facts.liveRelease);
+    if (arrived?.runId !== undefined)
+        facts.liveRun = arrived.runId;
     const holder = currentHolder(state);
     if (holder)
         facts.lock = {
@@ -3726,12 +3943,24 @@ function readProject(folder) {
 
 
 
+
+
+
 /** Milliseconds for all that the remote is asked. */
 const LONGEST_LOOK = 120_000;
 /** Looks at the host and at the commit on its remote; writes nothing that stays. */
 async function inspect(request, env) {
     const found = await survey(request.app, env);
     const { facts } = found;
+    if (request.undo !== undefined) {
+        facts.wayBack = wayBack({ ...request.undo, history: found.history, isAvailable: availability(found) });
+        return facts;
+    }
+    facts.deployRefusals.push(...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
+    facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
+    const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
+    if (obstacle !== undefined)
+        facts.notRehearsedWhy = obstacle;
     // A checkout that git cannot read has been complained about; asking further would only say it again.
     const unreadable = facts.layout === 'checkout' && found.checkout === undefined;
     if (request.sha === undefined || facts.git === undefined || unreadable)
@@ -3739,10 +3968,10 @@ async function inspect(request, env) {
     const problem = await lookForCommit(found, { ...request, sha: request.sha });
     facts.shaOnRemote = problem === undefined;
     if (problem)
-        facts.refusals.push(problem);
+        facts.deployRefusals.push(problem);
     const decision = await judgeCommit(found, { ...request, sha: request.sha });
     if (decision.kind === 'refuse')
-        facts.refusals.push(decision.problem);
+        facts.deployRefusals.push(decision.problem);
     if (decision.kind === 'newer-is-live')
         facts.newerIsLive = true;
     return facts;
@@ -4346,7 +4575,6 @@ function foreignListener(tools, port, instances) {
 
 
 
-
 /** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
 function decideRepair(plan, journal) {
     const last = journal[journal.length - 1];
@@ -4387,14 +4615,19 @@ async function repairPlan(plan, what, options) {
         await undoPlan(tools, plan);
     else
         await applyPlan(tools, plan);
-    const cut = {
-        message: `Run ${plan.run.id} was cut in the middle of its ${plan.task === 'deploy' ? 'cutover' : 'rollback'}; ${what === 'undo' ? 'it was undone' : 'it was finished'} before anything else.`,
-    };
-    teller.warn(cut);
+    teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
     if (live)
         await revive(plan, live, before, options);
     dropPlan(state);
     return live;
+}
+/** A run that was cut, and one that came to its end without a version that answers, are told apart. */
+function whatWasRepaired(plan, what, last) {
+    const work = plan.task === 'deploy' ? 'cutover' : 'rollback';
+    const ended = last?.event === 'broken' && last.run.id === plan.run.id
+        ? `Run ${plan.run.id} could not bring any version to answer in its ${work}`
+        : `Run ${plan.run.id} was cut in the middle of its ${work}`;
+    return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
 }
 /** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
 async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
@@ -4425,7 +4658,6 @@ async function revive(plan, live, before, { tools, state, app, run, health, port
         teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
         writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem.message) });
     }
-    writeState(state, { ...readState(state), live });
 }
 /**
  * Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal).
@@ -4763,7 +4995,6 @@ function pruneRuns(state, run) {
 
 
 
-
 /** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
 async function cutOver(found, stage, context) {
     const { request, teller } = context;
@@ -4834,7 +5065,6 @@ async function settle(found, { request, teller }, plan, health, probe) {
         ...plan.to,
         ...(plan.from ? { from: plan.from } : {}),
     });
-    writeState(state, { ...readState(state), live: plan.to });
     dropPlan(state);
     if (request.app.restartCommand === undefined) {
         try {
@@ -4885,8 +5115,6 @@ async function putBack(found, context, failed) {
             from: plan.to,
             detail: teller.clean(problems[0]?.message ?? ''),
         });
-        if (plan.from)
-            writeState(state, { ...readState(state), live: plan.from });
         dropPlan(state);
     }
     catch (error) {
@@ -4913,23 +5141,6 @@ function handWork(plan, restartCommand) {
         message: 'The old version could not be brought back and verified. These commands put it in place by hand:',
         next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
     };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/local-changes.js
-
-
-
-/** Keeps tracked files that were changed on the server as a patch beside the run's log, before a reset takes them away. */
-async function keepLocalChanges(found, folder, teller) {
-    const { length } = found.facts.dirtyFiles;
-    if (length === 0 || found.checkout === undefined)
-        return;
-    const patch = (0,external_node_path_namespaceObject.join)(folder.path, 'local-changes.patch');
-    writeAtomically(patch, `${await git(found.checkout, 'diff', '--binary', 'HEAD')}\n`);
-    teller.warn({
-        message: `${length} tracked ${length === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
-        next: `To have them back: git apply ${patch}`,
-    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/first-start.js
@@ -5050,125 +5261,6 @@ function asEntry(config) {
         env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
         instances: [],
     };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/rehearse.js
-
-
-
-
-
-
-
-/**
- * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
- * spare one. undefined where the port cannot be moved: the application would take the live one.
- */
-function rehearsalCommand(entry, from) {
-    const args = withPort(entry.args, from.port);
-    const moved = args.some((word, index) => word !== entry.args[index]);
-    if (!moved && entry.env.PORT === undefined)
-        return undefined;
-    const place = (text) => {
-        for (const live of from.live)
-            if (text === live || text.startsWith(`${live}/`))
-                return from.stage + text.slice(live.length);
-        return text;
-    };
-    const script = place(entry.script);
-    const interpreter = entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
-    return {
-        words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
-        cwd: place(entry.cwd),
-        env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
-    };
-}
-/** A port that nobody listens on now. */
-function sparePort() {
-    return new Promise((resolve, reject) => {
-        const server = (0,external_node_net_.createServer)();
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', () => {
-            const address = server.address();
-            server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-        });
-    });
-}
-/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
-async function rehearse(options) {
-    const { command, port, sha, health, signal } = options;
-    const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
-        cwd: command.cwd,
-        env: { ...options.tools.env, ...command.env },
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
-    });
-    const heard = program_hear(child, options.log);
-    const said = () => lastLines(heard.tail(), 12);
-    const stopAsking = new AbortController();
-    const listening = listensAfter(port, stopAsking.signal);
-    const cancel = () => stopAsking.abort();
-    signal.addEventListener('abort', cancel, { once: true });
-    let ended;
-    const exited = new Promise((resolve) => {
-        const note = (why) => {
-            ended ??= why;
-            stopAsking.abort();
-            resolve();
-        };
-        child.once('error', (error) => note(`could not be started: ${error.message}`));
-        whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
-    });
-    try {
-        const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
-        if (!asked.healthy)
-            throw unhealthyRehearsal(asked.facts, said());
-        return { facts: asked.facts, bootMs: await listening };
-    }
-    catch (error) {
-        if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
-            throw new Failure({
-                message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
-                next: 'The live version was not touched. Start the build on your machine with the same environment.',
-            });
-        throw error;
-    }
-    finally {
-        signal.removeEventListener('abort', cancel);
-        stopAsking.abort();
-        if (child.pid !== undefined && ended === undefined) {
-            await endGroup(child.pid, 3_000, 'SIGINT');
-            await exited;
-        }
-        heard.end();
-    }
-}
-/** Milliseconds between two looks whether the port is open. */
-const rehearse_BETWEEN_LOOKS = 50;
-/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
-async function listensAfter(port, signal) {
-    const started = performance.now();
-    while (!signal.aborted && !(await isOpen(port)))
-        await pause(rehearse_BETWEEN_LOOKS);
-    return Math.round(performance.now() - started);
-}
-function isOpen(port) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_.connect)({ host: '127.0.0.1', port });
-        const answer = (open) => {
-            socket.destroy();
-            resolve(open);
-        };
-        socket.once('connect', () => answer(true)).once('error', () => answer(false));
-    });
-}
-function unhealthyRehearsal(facts, said) {
-    const failure = unhealthy('The new version is not healthy on its spare port', facts, 'The live version was not touched. See the output of the rehearsal.');
-    const [problem] = failure.problems;
-    return new Failure({
-        ...problem,
-        message: said === '' ? problem.message : `${problem.message}\n${said}`,
-    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/stage.js
@@ -5402,17 +5494,13 @@ async function refuseCollisions(found, repository, sha) {
 }
 /** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
 async function rehearseStage(found, stage, { request, teller, signal }, result) {
-    const notRehearsed = (why) => {
-        result.rehearsed = false;
-        result.notRehearsedWhy = why;
-        teller.progress(`not rehearsed: ${why}`);
-    };
     result.rehearsed = false;
-    if (!request.rehearse)
-        return notRehearsed('rehearse is false');
     const entry = found.entry ?? stage.start?.entry;
-    if (!entry)
-        return notRehearsed('the application has no PM2 entry to take its command from');
+    const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, entry);
+    if (obstacle !== undefined || entry === undefined) {
+        teller.progress(`not rehearsed: ${obstacle ?? 'the application has no PM2 entry'}`);
+        return undefined;
+    }
     const port = await sparePort();
     const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];
     const command = rehearsalCommand(entry, {
@@ -5421,8 +5509,6 @@ async function rehearseStage(found, stage, { request, teller, signal }, result) 
         port,
         node: found.tools.find('node'),
     });
-    if (!command)
-        return notRehearsed('the port stands neither in PORT nor in -p / --port of the PM2 entry');
     const { tools } = found;
     const { bootMs } = await teller.step('rehearsal', () => rehearse({
         tools,
@@ -5585,10 +5671,11 @@ function preflightWords(found) {
 }
 /** Judges what was found with the lock held: what the action saw before may be old by now. */
 async function checkedSurvey(found, { request, folder, teller }) {
-    const refusals = [...found.facts.refusals];
-    const dirty = found.facts.dirtyFiles;
-    if (dirty.length > 0 && request.dirtyCheckout === 'refuse')
-        refusals.push(dirtyRefusal(dirty));
+    const refusals = [
+        ...found.facts.refusals,
+        ...found.facts.deployRefusals,
+        ...dirtyRefusals(found.facts.dirtyFiles, request.dirtyCheckout),
+    ];
     const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
     if (envFault !== undefined)
         refusals.push({
@@ -5601,13 +5688,6 @@ async function checkedSurvey(found, { request, folder, teller }) {
         teller.warn(trap);
     await keepLocalChanges(found, folder, teller);
     return found;
-}
-function dirtyRefusal(dirty) {
-    const more = dirty.length > 5 ? ` and ${dirty.length - 5} more` : '';
-    return {
-        message: `Tracked files were changed on the server: ${dirty.slice(0, 5).join(', ')}${more}.`,
-        next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
-    };
 }
 /** Ends early where nothing is to be done; undefined means: go on. */
 async function decide(found, repository, { request, teller, signal }) {
@@ -5758,14 +5838,13 @@ async function tidy(found, repository, request, teller) {
 
 
 
-
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
 async function rollback(context) {
     const { request, teller } = context;
     const started = performance.now();
     const result = emptyResult('failed', teller.warnings);
     const found = await begin(context);
-    const refusals = found.facts.refusals.filter(isInTheWay);
+    const { refusals } = found.facts;
     if (refusals.length > 0)
         throw new Failure(refusals);
     if (found.facts.liveSha !== undefined)
@@ -5792,10 +5871,6 @@ async function rollback(context) {
         return goBack(found, to, context);
     });
     return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
-}
-/** Little room or memory does not hinder a rollback: nothing is installed or built. */
-function isInTheWay(problem) {
-    return !/^Only \d+ /.test(problem.message) && !/half written|is missing now/.test(problem.message);
 }
 async function goBack(found, to, context) {
     const { request, teller } = context;
@@ -5829,7 +5904,6 @@ async function goBack(found, to, context) {
             ...to,
             ...(plan.from ? { from: plan.from } : {}),
         });
-        writeState(state, { ...readState(state), live: to });
         dropPlan(state);
         if (named)
             await saveOrWarn(found, teller);
@@ -5877,18 +5951,34 @@ function planRollback(found, to, run) {
             link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
         };
     const away = releaseFolder(releases, from?.release ?? 'unknown');
-    const note = readNote(state, to.release);
-    const paths = [...new Set([...(note?.paths ?? []), ...(note?.envFiles ?? [])])].filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
+    const paths = pathsOf(state, to.release).filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
+    const onlyHere = from === undefined ? [] : pathsOf(state, from.release);
     return {
         ...base,
-        swaps: paths.map((path) => ({
-            live: (0,external_node_path_namespaceObject.join)(live, path),
-            incoming: (0,external_node_path_namespaceObject.join)(target, path),
-            kept: (0,external_node_path_namespaceObject.join)(away, path),
-            had: present((0,external_node_path_namespaceObject.join)(live, path)),
-        })),
+        swaps: [
+            ...paths.map((path) => ({
+                live: (0,external_node_path_namespaceObject.join)(live, path),
+                incoming: (0,external_node_path_namespaceObject.join)(target, path),
+                kept: (0,external_node_path_namespaceObject.join)(away, path),
+                had: present((0,external_node_path_namespaceObject.join)(live, path)),
+            })),
+            // What only the leaving version brought (its env file, say) goes with it: it takes the place where it is kept.
+            ...onlyHere
+                .filter((path) => !paths.includes(path) && present((0,external_node_path_namespaceObject.join)(live, path)))
+                .map((path) => ({
+                live: (0,external_node_path_namespaceObject.join)(away, path),
+                incoming: (0,external_node_path_namespaceObject.join)(live, path),
+                kept: `${(0,external_node_path_namespaceObject.join)(away, path)}.replaced`,
+                had: present((0,external_node_path_namespaceObject.join)(away, path)),
+            })),
+        ],
         checkout: { folder: live, fromSha: facts.liveSha, toSha: to.sha },
     };
+}
+/** What belongs to a release beside its tracked files. */
+function pathsOf(state, release) {
+    const note = readNote(state, release);
+    return [...new Set([...(note?.paths ?? []), ...(note?.envFiles ?? [])])];
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/long-run.js

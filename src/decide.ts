@@ -1,5 +1,5 @@
 import { mergeFacts } from './base/facts.js';
-import type { HealthFact, Outcome, PhaseReport } from './base/report.js';
+import type { Facts, HealthFact, Outcome, PhaseReport } from './base/report.js';
 
 /**
  * The decisions of the corridor, as pure functions of the phase reports: what must be undone, and what the
@@ -8,19 +8,36 @@ import type { HealthFact, Outcome, PhaseReport } from './base/report.js';
 
 /** What stands changed by this run, as far as the reports know. */
 export interface Changes {
-  /** Migrations that were committed and not reverted. */
+  /** Migrations that were committed and not reverted, or whose commit was never answered. */
   database: boolean;
   /** A host serves the new version, or it is not known what it serves. */
   code: boolean;
 }
 
-export function changesOf(phases: readonly PhaseReport[]): Changes {
+export const UNCHANGED: Changes = { database: false, code: false };
+
+/** `before`: what an earlier attempt of the same run left standing, as the plan found it. */
+export function changesOf(phases: readonly PhaseReport[], before: Changes = UNCHANGED): Changes {
   const facts = mergeFacts(phases);
-  const reverted = new Set(facts.reverted ?? []);
+  const hosts = facts.hosts ?? [];
+  const unanswered = phases.some(({ phase, outcome }) => phase === 'migrate' && outcome === 'unknown');
   return {
-    database: (facts.applied ?? []).some((version) => !reverted.has(version)),
-    code: (facts.hosts ?? []).some((host) => host.outcome === 'deployed' || host.outcome === 'unknown'),
+    database: before.database || unanswered || standing(facts).length > 0,
+    code: before.code || hosts.some(({ outcome }) => outcome === 'deployed' || outcome === 'unknown'),
   };
+}
+
+/** What this run applied and nobody has taken back since. */
+function standing({ applied = [], reverted = [] }: Facts): string[] {
+  return applied.filter((version) => !reverted.includes(version));
+}
+
+/** Versions, newest first, that stay applied although no host serves the code that came with them; none where there is no server. */
+export function schemaAhead(facts: Facts): string[] {
+  const { hosts = [] } = facts;
+  const newCode = hosts.some(({ outcome }) => outcome === 'deployed' || outcome === 'unknown');
+  const known = facts.schemaAhead ?? [];
+  return hosts.length === 0 || newCode ? known : [...new Set([...known, ...standing(facts).reverse()])];
 }
 
 export interface RollbackDecision {
@@ -37,10 +54,11 @@ export function decideRollback(
   phases: readonly PhaseReport[],
   before: readonly HealthFact[],
   rollbackOnFailure: boolean,
+  earlier: Changes = UNCHANGED,
 ): RollbackDecision {
   const failed = firstFailure(phases);
   if (!failed) return { rollback: false, why: 'Nothing failed.' };
-  const changes = changesOf(phases);
+  const changes = changesOf(phases, earlier);
   if (!changes.database && !changes.code)
     return { rollback: false, why: 'This run changed nothing that could be undone.' };
   if (failed.phase === 'health' && failed.facts.verdict === 'edge') {
@@ -86,7 +104,13 @@ export function outcomeOf(phases: readonly PhaseReport[], mode: string, cancelle
   const failed = firstFailure(phases);
   if (rollback) {
     if (rollback.outcome === 'unknown') return 'unknown';
-    if (rollback.outcome === 'failed') return 'rollback-failed';
+    // Where nobody answers, neither the deploy nor the rollback can be called anything else.
+    if (rollback.outcome === 'failed' && failed?.outcome === 'unknown') return 'unknown';
+    // A rollback that a person stopped has neither failed nor been done; the post step takes it up again.
+    if (rollback.outcome === 'failed' && cancelled) return 'cancelled';
+    // Refused before anything was tried, a rollback that was asked for is a failure like any other.
+    if (rollback.outcome === 'failed')
+      return mode === 'rollback' && rollback.facts.rolledBack === undefined ? 'failure' : 'rollback-failed';
     // Where a rollback is what was asked for, it is a success; the output rolled-back says whether it had to do anything.
     if (mode === 'rollback') return 'success';
     if (rollback.facts.rolledBack !== false) return 'rolled-back';
@@ -99,9 +123,7 @@ export function outcomeOf(phases: readonly PhaseReport[], mode: string, cancelle
   if (failed.outcome === 'unknown') return 'unknown';
   const hosts = failed.facts.hosts ?? [];
   if (hosts.some((host) => host.outcome === 'rollback-failed')) return 'rollback-failed';
-  // The worker on the VPS put the old version back by itself, and nothing else stands changed.
-  const changes = changesOf(phases);
-  if (hosts.some((host) => host.outcome === 'rolled-back') && !changes.database && !changes.code)
-    return 'rolled-back';
-  return 'failure';
+  // The servers put the old version back by themselves; what stays of the schema is told by schema-ahead.
+  const { code } = changesOf(phases);
+  return hosts.some((host) => host.outcome === 'rolled-back') && !code ? 'rolled-back' : 'failure';
 }

@@ -13,7 +13,7 @@ import {
   type Step,
 } from './base/report.js';
 import { openDatabase } from './database/open.js';
-import { changesOf, decideRollback, firstFailure, outcomeOf } from './decide.js';
+import { type Changes, changesOf, decideRollback, firstFailure, outcomeOf, schemaAhead } from './decide.js';
 import { backup } from './phases/backup.js';
 import { health, healthBaseline } from './phases/health.js';
 import { migrate } from './phases/migrate.js';
@@ -197,7 +197,12 @@ async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: Phas
   if (planned.outcome === 'passed' && look && !look.hosts?.some(isOvertaken))
     await change(tools, settings, walk, look, before);
   if (tools.signal.aborted) return;
-  const decision = decideRollback(phases, before, settings.rollback.onFailure);
+  const decision = decideRollback(
+    phases,
+    before,
+    settings.rollback.onFailure,
+    earlierAttempt(settings, look),
+  );
   if (decision.rollback) {
     tools.log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
     await walk('rollback', () => rollback(tools, settings));
@@ -205,6 +210,16 @@ async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: Phas
     phases.push(skippedPhase('rollback', decision.why));
     tools.log({ kind: 'line', text: `Not rolled back: ${decision.why}` });
   }
+}
+
+/** What an earlier attempt of this workflow run, which came to no end, left standing. */
+function earlierAttempt({ run, vps }: Settings, look: Look | undefined): Changes {
+  return {
+    database: look?.database?.look?.recorded.some(({ runId }) => runId === run.id) ?? false,
+    code:
+      vps !== undefined &&
+      (look?.hosts?.some(({ facts }) => facts?.liveRun === run.id && facts.liveSha === vps.ref) ?? false),
+  };
 }
 
 /** The part of a deploy that writes, phase after phase, until one does not pass. */
@@ -270,7 +285,10 @@ function finish(
     (step) => step.outcome === 'failed' || step.outcome === 'unknown',
   )?.name;
   const facts = mergeFacts(phases);
-  facts.rolledBack ??= facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
+  const byHosts = facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
+  facts.rolledBack = facts.rolledBack === true || byHosts;
+  const ahead = schemaAhead(facts);
+  if (ahead.length > 0) facts.schemaAhead = ahead;
   const outcome = outcomeOf(phases, settings.mode, cancelled);
   const changes = changesOf(phases);
   const next = failed?.problems.find((problem) => problem.next !== undefined)?.next;

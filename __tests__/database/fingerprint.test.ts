@@ -16,10 +16,11 @@ import {
   type SchemaObject,
 } from '../../src/database/fingerprint.js';
 import { openDatabase } from '../../src/database/open.js';
-import { type DatabaseRollback, rollbackDatabase } from '../../src/database/rollback-database.js';
+import type { DatabaseRollback } from '../../src/database/rollback-database.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, runMigrate, settingsFor } from '../servers/project.js';
+import { rollbackAlone } from '../servers/rollback.js';
 import { EVERY_KIND, everyKindFiles } from './every-kind.js';
 
 let server: PostgresServer;
@@ -64,7 +65,7 @@ describe('fingerprint', () => {
     const report = await withDatabase(url, (database): Promise<PhaseReport> => {
       const tools = { log: (_: LogEntry) => undefined, signal: new AbortController().signal, database };
       return runPhase('rollback', tools.log, undefined, async (record) => {
-        undone = await rollbackDatabase(tools, settings, record);
+        undone = await rollbackAlone(tools, settings, record);
       });
     });
     assert.deepEqual(report.problems, []);

@@ -4,11 +4,11 @@ import { runPhase } from '../../src/base/phase.js';
 import { judgeDrift, lookDrift } from '../../src/database/drift.js';
 import { fingerprintQuery, readFingerprint } from '../../src/database/fingerprint.js';
 import { openDatabase } from '../../src/database/open.js';
-import { rollbackDatabase } from '../../src/database/rollback-database.js';
 import { migrate } from '../../src/phases/migrate.js';
 import { verify } from '../../src/phases/verify.js';
 import { query } from '../servers/postgres.js';
 import { createProject, history, type Inputs, settingsFor } from '../servers/project.js';
+import { rollbackAlone } from '../servers/rollback.js';
 import { everyKindFiles } from './every-kind.js';
 
 /** `connection`: how the action is told of the database; `url`: the same one, for looking past the action. */
@@ -43,7 +43,7 @@ export async function liveOneLife(connection: Inputs, url: string): Promise<void
 
     for (const expected of [30, 0]) {
       const report = await runPhase('rollback', tools.log, undefined, async (record) => {
-        const { reverted } = await rollbackDatabase(tools, settings('rollback', { 'run-id': '31' }), record);
+        const { reverted } = await rollbackAlone(tools, settings('rollback', { 'run-id': '31' }), record);
         assert.equal(reverted.length, expected);
       });
       assert.deepEqual(report.problems, []);

@@ -64,6 +64,15 @@ test('a restore point that failed, or is not allowed, stops the deploy', async (
 });
 
 test('its name is one that the API takes', () => {
-  assert.equal(restorePointName('1234567890123'), 'deploy-1234567890123');
-  assert.equal(restorePointName('local run/1 (very long)').length <= 20, true);
+  const name = (id: string, attempt = 1): string => restorePointName({ id, attempt });
+  assert.equal(name('12345678901'), 'deploy-12345678901');
+  assert.equal(name('12345678901', 2), 'deploy-12345678901-2');
+  const names = [
+    name('local-20251125T101112Z'),
+    name('local-20251129T101112Z'),
+    name('local-20251129T101112Z', 2),
+    name('local run/1 (very long)'),
+  ];
+  assert.equal(new Set(names).size, names.length, names.join());
+  for (const each of names) assert.match(each, /^deploy-[A-Za-z0-9-]{1,13}$/);
 });

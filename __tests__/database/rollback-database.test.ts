@@ -6,7 +6,7 @@ import { runPhase } from '../../src/base/phase.js';
 import type { PhaseReport } from '../../src/base/report.js';
 import { judgeDrift, lookDrift } from '../../src/database/drift.js';
 import { openDatabase } from '../../src/database/open.js';
-import { type DatabaseRollback, rollbackDatabase } from '../../src/database/rollback-database.js';
+import type { DatabaseRollback } from '../../src/database/rollback-database.js';
 import type { Tools } from '../../src/tools.js';
 import { startMigrateRun } from '../servers/migrate-run.js';
 import { until } from '../servers/pm2.js';
@@ -19,6 +19,7 @@ import {
   runMigrate,
   settingsFor,
 } from '../servers/project.js';
+import { rollbackAlone } from '../servers/rollback.js';
 
 let server: PostgresServer;
 before(async () => {
@@ -62,7 +63,7 @@ async function roll(it: Work, inputs: Inputs, project = it.project): Promise<Rol
   const tools: Tools = { log, signal: new AbortController().signal, database };
   let result: DatabaseRollback | undefined;
   const report = await runPhase('rollback', log, undefined, async (record) => {
-    result = await rollbackDatabase(tools, settings, record);
+    result = await rollbackAlone(tools, settings, record);
   });
   await database.close();
   return { report, ...(result ? { result } : {}) };
@@ -296,11 +297,19 @@ describe('rollback of the database', () => {
     });
   });
 
-  test('allow-data-loss lets a down file delete what was there before, and tells what', async () => {
+  for (const emptying of [
+    'truncate public.hotels',
+    'delete from public.hotels',
+    'delete from hotels where id > 0',
+  ])
+    test(`allow-data-loss lets a down file delete what was there before, and tells what: ${emptying}`, () =>
+      losesForeignRows(emptying));
+
+  async function losesForeignRows(emptying: string): Promise<void> {
     await withProject(async (it) => {
       it.project.write(FIRST);
       await apply(it, '1');
-      it.project.write({ '2_x.sql': 'select 1', '2_x.down.sql': 'truncate public.hotels' });
+      it.project.write({ '2_x.sql': 'select 1', '2_x.down.sql': emptying });
       await apply(it, '2');
       await query(it.url, 'insert into public.hotels values (1, null)');
       const refused = await roll(it, { 'run-id': '2' });
@@ -308,6 +317,37 @@ describe('rollback of the database', () => {
       const allowed = await roll(it, { 'run-id': '2', 'allow-data-loss': 'true' });
       assert.deepEqual(allowed.result?.reverted, ['2']);
       assert.deepEqual(it.warnings, ['deleted with it: all rows of public.hotels (1 row)']);
+    });
+  }
+
+  test('a down file may delete some rows of a table that was there before', async () => {
+    await withProject(async (it) => {
+      it.project.write(FIRST);
+      await apply(it, '1');
+      await query(it.url, "insert into public.hotels values (1, 'kept')");
+      it.project.write({
+        '2_x.sql': "insert into public.hotels values (2, 'seed')",
+        '2_x.down.sql': 'delete from public.hotels where id = 2',
+      });
+      await apply(it, '2');
+      const { result } = await roll(it, { 'run-id': '2' });
+      assert.deepEqual([result?.reverted, it.warnings], [['2'], []]);
+    });
+  });
+
+  test('a number of steps is taken back as a whole, or refused before anything is', async () => {
+    await withProject(async (it) => {
+      const { '3_rank.sql': rank, '3_rank.down.sql': down } = SECOND;
+      it.project.write({ ...FIRST, '2_kept.sql': 'create table public.kept (id int)' });
+      it.project.write({ '3_rank.sql': rank, '3_rank.down.sql': down });
+      await apply(it, '1');
+      const { report } = await roll(it, { 'rollback-steps': '2' });
+      assert.match(
+        report.problems[0]!.message,
+        /of the newest 2 migrations only 1 can be undone: 2 has no down/,
+      );
+      assert.match(report.problems[0]!.next!, /^Say rollback-steps: 1, or write/);
+      assert.deepEqual(await history(it.url), ['1', '2', '3']);
     });
   });
 

@@ -19,59 +19,92 @@ const LOOK: RollbackLook = {
     { version: '3', name: 'x', runId: '2', hasDown: false },
   ],
   runs: [
-    { runId: '3', sha: SHA.c },
-    { runId: '2', sha: SHA.b },
-    { runId: '1', sha: SHA.a },
+    { runId: '3', sha: SHA.c, outcome: 'applied' },
+    { runId: '2', sha: SHA.b, outcome: 'applied' },
+    { runId: '1', sha: SHA.a, outcome: 'applied' },
   ],
   partial: [],
+  environment: null,
 };
+/** The same without what other hands did. */
+const OURS: RollbackLook = { ...LOOK, history: ['1', '2', '3'] };
 
 describe('what a rollback undoes', () => {
-  const cases: [
+  type Row = [
     what: string,
+    look: RollbackLook,
     wanted: { to?: string; steps?: number; runId?: string },
-    lived: string | undefined,
-    versions: string[] | RegExp,
-  ][] = [
-    ['the run that is named', { runId: '1' }, undefined, ['2', '1']],
-    ['a run that applied nothing', { runId: '3' }, undefined, /run 3 applied no migration/],
-    ['a run that is not known', { runId: '99' }, undefined, /run 99 applied no migration/],
-    ['the newest, also of other hands', { steps: 2 }, undefined, ['4', '3']],
-    ['more than there are', { steps: 9 }, undefined, ['4', '3', '2', '1']],
+    runs: string[] | undefined,
+    expected: string[] | RegExp,
+  ];
+  const cases: Row[] = [
+    ['the run that is named', OURS, { runId: '2' }, undefined, ['3']],
+    ['a run that applied nothing', OURS, { runId: '3' }, undefined, /run 3 applied no migration/],
+    ['a run that is not known', OURS, { runId: '99' }, undefined, /run 99 applied no migration/],
+    [
+      'a run that others came after',
+      OURS,
+      { runId: '1' },
+      undefined,
+      /2, 1 cannot be undone alone: 3 came later/,
+    ],
+    [
+      'a run that other hands came after',
+      LOOK,
+      { runId: '2' },
+      undefined,
+      /3 cannot be undone alone: 4 came/,
+    ],
+    ['the newest, also of other hands', LOOK, { steps: 2 }, undefined, ['4', '3']],
+    ['more than there are', LOOK, { steps: 9 }, undefined, ['4', '3', '2', '1']],
     [
       'previous: the newest deploy changed no schema',
+      OURS,
       { to: 'previous' },
       undefined,
-      /run 3, applied no migration/,
+      /run 3 applied no/,
     ],
-    ['previous: the commit that served is known', { to: 'previous' }, SHA.b, ['3']],
+    ['a commit, as a person writes it', OURS, { to: 'aaaaaaa' }, undefined, ['3']],
+    ['a release named after its commit', OURS, { to: `20250101-${SHA.a.slice(0, 12)}` }, undefined, ['3']],
+    ['the commit that is live', OURS, { to: SHA.c }, undefined, /no migration was applied since/],
     [
-      'previous: that commit never changed this database',
-      { to: 'previous' },
-      'd'.repeat(40),
-      /changed no schema/,
+      'a commit that was never deployed',
+      OURS,
+      { to: 'e'.repeat(40) },
+      undefined,
+      /no deploy of e+ is recorded/,
     ],
-    ['a commit, as a person writes it', { to: 'aaaaaaa' }, undefined, ['3']],
-    ['a release that is named after its commit', { to: `20250101-${SHA.a.slice(0, 12)}` }, undefined, ['3']],
-    ['the commit that is live', { to: SHA.c }, undefined, /no migration was applied since/],
-    ['a commit that was never deployed', { to: 'e'.repeat(40) }, undefined, /no deploy of e+ is recorded/],
-    ['a name without a commit in it', { to: 'main' }, undefined, /no deploy of main is recorded/],
+    ['a name without a commit in it', OURS, { to: 'main' }, undefined, /no deploy of main is recorded/],
+    ['what the servers take back', OURS, { to: 'previous' }, ['2', '3'], ['3']],
+    ['what the servers take back, all of it', OURS, { to: SHA.b }, ['1', '2'], ['3', '2', '1']],
+    ['servers that take nothing back', OURS, { to: 'previous' }, [], /no deploy came after/],
   ];
-  for (const [what, wanted, lived, expected] of cases)
+  for (const [what, look, wanted, runs, expected] of cases)
     test(what, () => {
-      const target = chooseTarget(LOOK, { runId: 'none', ...wanted }, lived);
-      if (expected instanceof RegExp)
-        assert.match(target.kind === 'unknown' ? target.message : target.why, expected);
+      const target = chooseTarget(look, { runId: 'none', ...wanted }, runs);
+      const said = target.kind === 'refused' ? target.message : target.kind === 'nothing' ? target.why : '';
+      if (expected instanceof RegExp) assert.match(said, expected);
       else assert.deepEqual(target.kind === 'migrations' ? target.versions : target, expected);
     });
 
+  test('what stands above is named where the code goes back all the same', () => {
+    const target = chooseTarget(LOOK, { runId: '2' }, ['2']);
+    assert.deepEqual(target, { kind: 'migrations', versions: ['3'], above: ['4'] });
+  });
+
+  test('a run that was started without a commit is passed over, and undone by its id', () => {
+    const runs = [{ runId: '4', sha: null, outcome: null }, ...OURS.runs];
+    assert.deepEqual(chooseTarget({ ...OURS, runs }, { runId: 'none', to: SHA.a }).kind, 'migrations');
+    assert.equal(chooseTarget({ ...OURS, runs }, { runId: 'none', to: 'previous' }).kind, 'nothing');
+  });
+
   test('a run that is undone already counts no more', () => {
-    const runs = LOOK.runs.map((run) => (run.runId === '1' ? run : { ...run, outcome: 'rolled-back' }));
-    const left = { ...LOOK, runs, migrations: LOOK.migrations.slice(0, 2) };
+    const runs = OURS.runs.map((run) => (run.runId === '3' ? { ...run, outcome: 'rolled-back' } : run));
+    const left = { ...OURS, runs };
     const target = chooseTarget(left, { runId: 'none', to: 'previous' });
-    assert.deepEqual(target.kind === 'migrations' && target.versions, ['2', '1']);
-    const again = chooseTarget(left, { runId: '2' });
-    assert.equal(again.kind === 'nothing' && again.why, 'what run 2 changed is undone already');
+    assert.deepEqual(target.kind === 'migrations' && target.versions, ['3']);
+    const again = chooseTarget(left, { runId: '3' });
+    assert.equal(again.kind === 'nothing' && again.why, 'what run 3 changed is undone already');
   });
 
   test('nothing older than a migration without a down file goes', () => {
@@ -85,6 +118,9 @@ describe('what a rollback undoes', () => {
     assert.deepEqual([split.revert, split.keep], [all.slice(0, 2), all.slice(2)]);
     assert.equal(split.why, '2 has no down file, and 1 older one stays below it');
     assert.deepEqual(splitAtIrreversible(all.slice(0, 2)).keep, []);
+    const above = splitAtIrreversible([all[0]!, all[1]!, all[3]!], ['2']);
+    assert.deepEqual([above.revert, above.keep], [all.slice(0, 2), [all[3]]]);
+    assert.equal(above.why, '2 came after 1 and stays above it');
   });
 
   test('only a run of which nothing stays can be compared with its start', () => {

@@ -5,9 +5,9 @@ import { runPhase } from '../../src/base/phase.js';
 import type { PhaseReport } from '../../src/base/report.js';
 import type { Database } from '../../src/database/connection.js';
 import { openDatabase } from '../../src/database/open.js';
-import { rollbackDatabase } from '../../src/database/rollback-database.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, objects, runMigrate, settingsFor } from '../servers/project.js';
+import { rollbackAlone } from '../servers/rollback.js';
 import { startWire } from '../servers/wire.js';
 
 let server: PostgresServer;
@@ -56,7 +56,7 @@ async function roll(url: string, options: Options = {}): Promise<PhaseReport> {
   const log = (entry: LogEntry): void => options.onLog?.(entry);
   const signal = options.signal ?? new AbortController().signal;
   const report = await runPhase('rollback', log, undefined, async (record) => {
-    const { reverted } = await rollbackDatabase({ log, signal, database }, settings, record);
+    const { reverted } = await rollbackAlone({ log, signal, database }, settings, record);
     record.facts.reverted = reverted;
   });
   await opened.close();

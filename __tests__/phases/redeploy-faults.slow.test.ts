@@ -109,7 +109,9 @@ describe('redeploy to one server, with worse luck', () => {
     assert.match(report.summary!, /not known which version is live/);
     // Nothing is unlocked by hand: the rollback of the same run waits for it, and then undoes it.
     const facts = (
-      await withTools(settings, ({ tools }) => rollbackFleet(tools, settings, plainRecord()))
+      await withTools(settings, ({ tools }) =>
+        rollbackFleet(tools, settings, plainRecord(), () => ({ undoRun: settings.rollback.runId })),
+      )
     ).map(({ fact }) => fact);
     assert.equal(facts[0]?.outcome, 'rolled-back', JSON.stringify(facts));
     assert.equal((await server.vps.served())?.version, 'v1');
@@ -178,7 +180,9 @@ describe('redeploy to one server, with worse luck', () => {
       ['8001', 'v1'],
     ] as const) {
       const settings = settingsFor([server], { mode: 'rollback', 'run-id': run });
-      await withTools(settings, ({ tools }) => rollbackFleet(tools, settings, plainRecord()));
+      await withTools(settings, ({ tools }) =>
+        rollbackFleet(tools, settings, plainRecord(), () => ({ undoRun: settings.rollback.runId })),
+      );
       assert.equal((await server.vps.served())?.version, version);
     }
   });

@@ -136,7 +136,9 @@ describe('redeploy to two servers', () => {
       const names = (await probeFleet(tools, settings)).map((fact) => fact.name);
       assert.ok(names.includes('host 1: /') && names.includes('host 2: /api/health'), names.join());
       const record = plainRecord();
-      const facts = (await rollbackFleet(tools, settings, record)).map(({ fact }) => fact);
+      const facts = (
+        await rollbackFleet(tools, settings, record, () => ({ undoRun: settings.rollback.runId }))
+      ).map(({ fact }) => fact);
       assert.deepEqual(
         facts.map((fact) => fact.outcome),
         ['rolled-back', 'rolled-back'],

@@ -116,11 +116,18 @@ describe('redeploy to one server', () => {
       const [looked] = await inspectFleet(tools, settings);
       assert.equal(looked?.facts?.liveSha, sha);
       const record = plainRecord();
-      const [{ fact: back } = { fact: undefined }] = await rollbackFleet(tools, settings, record);
+      const [{ fact: back } = { fact: undefined }] = await rollbackFleet(tools, settings, record, () => ({
+        undoRun: settings.rollback.runId,
+      }));
       assert.equal(back?.outcome, 'rolled-back');
       assert.ok(record.steps.length > 0);
       assert.equal((await server.vps.served())?.version, 'v1');
-      const [{ fact: again } = { fact: undefined }] = await rollbackFleet(tools, settings, plainRecord());
+      const [{ fact: again } = { fact: undefined }] = await rollbackFleet(
+        tools,
+        settings,
+        plainRecord(),
+        () => ({ undoRun: settings.rollback.runId }),
+      );
       assert.equal(again?.outcome, 'unchanged');
     });
   });

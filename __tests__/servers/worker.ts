@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Problem } from '../../src/base/report.js';
 import {
   type AppRequest,
   type DeployRequest,
@@ -121,6 +122,11 @@ export async function inspectHost(
   } as WorkerRequest);
   if (line?.kind !== 'host') throw new Error(JSON.stringify(line));
   return line.facts;
+}
+
+/** All that a deploy would be refused for. */
+export function refusalsOf({ refusals, deployRefusals }: HostFacts): Problem[] {
+  return [...refusals, ...deployRefusals];
 }
 
 export interface Followed {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { decideDeploy, decideRollback } from '../../src/worker/decide.js';
+import { decideDeploy, decideRollback, wayBack } from '../../src/worker/decide.js';
 import { type History, historyOf, type JournalEntry, parseJournal } from '../../src/worker/journal.js';
 import { previousVerified, prunable } from '../../src/worker/releases.js';
 
@@ -139,6 +139,59 @@ describe('decideRollback', () => {
     assert.throws(() => to(history, { to: sha('a') }, () => false), /has been pruned/);
     assert.throws(() => to(history, { to: sha('e') }), /was never live/);
   });
+});
+
+describe('the way back', () => {
+  const way = (words: string[], undo: { undoRun: string } | { to: string }) => {
+    const answer = wayBack({ history: historyFrom(...words), isAvailable: all, ...undo });
+    if (answer.kind === 'go')
+      return `${answer.to.release} of ${answer.runs}${answer.forward ? ' forward' : ''}`;
+    return answer.kind === 'nothing' ? `nothing of ${answer.runs}: ${answer.why}` : answer.problem.message;
+  };
+  const rows: [string, string[], { undoRun: string } | { to: string }, string | RegExp][] = [
+    ['a run: takes back itself', ['a', '+b:1', '+c:2'], { undoRun: '2' }, 'rb of 2'],
+    ['previous: the run that brought what is live', ['a', '+b:1', '+c:2'], { to: 'previous' }, 'rb of 2'],
+    ['a commit: every run since', ['a', '+b:1', '+c:2', '+d:3'], { to: sha('b') }, 'rb of 2,3'],
+    ['what was there before the first deploy', ['a', '+b:1', '+c:2'], { to: 'ra' }, 'ra of 1,2'],
+    ['runs that were put back count too', ['a', '+b:1', '!c:2', '+d:3'], { to: sha('b') }, 'rb of 2,3'],
+    [
+      'asked again after the code went back: still the runs that came after',
+      ['a', '+b:1', '+c:2', '-b'],
+      { to: sha('b') },
+      /^nothing of 2: .* is live already/,
+    ],
+    [
+      'a commit that came after the live one',
+      ['a', '+b:1', '+c:2', '-b'],
+      { to: sha('c') },
+      'rc of  forward',
+    ],
+    [
+      'one that others came after',
+      ['a', '+b:1', '+c:2'],
+      { undoRun: '1' },
+      /^nothing of 1: ccccccc came after/,
+    ],
+    ['one that is undone', ['a', '+b:1', '+c:2', '-b'], { undoRun: '2' }, /is undone already/],
+    [
+      'one that the server put back',
+      ['a', '+b:1', '!c:2'],
+      { undoRun: '2' },
+      /has put back what run 2 changed/,
+    ],
+    [
+      'one that never came here',
+      ['a', '+b:1'],
+      { undoRun: '7' },
+      /run 7 did not change the live version here/,
+    ],
+    ['a commit that never was live', ['a', '+b:1'], { to: sha('e') }, /was never live/],
+  ];
+  for (const [title, words, undo, expected] of rows)
+    test(title, () => {
+      if (typeof expected === 'string') assert.equal(way(words, undo), expected);
+      else assert.match(way(words, undo), expected);
+    });
 });
 
 describe('pruning', () => {

@@ -6,7 +6,14 @@ import type { DeployRequest, RunResult } from '../../src/worker/protocol.js';
 import { type AppFaults, appFiles, appVersion, mismatchedPackage } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { type LoadResult, startVps, type Vps } from '../servers/vps.js';
-import { deployRequest, type Followed, HEALTH, inspectHost, runWorker } from '../servers/worker.js';
+import {
+  deployRequest,
+  type Followed,
+  HEALTH,
+  inspectHost,
+  refusalsOf,
+  runWorker,
+} from '../servers/worker.js';
 
 describe('a deploy that goes wrong leaves the old version serving, with 0 failed requests', () => {
   let origin: Origin;
@@ -134,7 +141,7 @@ describe('a deploy that goes wrong leaves the old version serving, with 0 failed
     rmSync(join(vps.root, 'bin/pm2'));
     try {
       const facts = await inspectHost(vps);
-      assert.match(facts.refusals[0]!.message, /pm2 is not found/);
+      assert.match(refusalsOf(facts)[0]!.message, /pm2 is not found/);
     } finally {
       await vps.run(`ln -s '${process.cwd()}/node_modules/.bin/pm2' '${join(vps.root, 'bin/pm2')}'`);
     }

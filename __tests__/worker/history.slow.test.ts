@@ -8,7 +8,15 @@ import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { until } from '../servers/pm2.js';
 import { startVps, type Vps } from '../servers/vps.js';
-import { app, deployRequest, HEALTH, inspectHost, rollbackRequest, runWorker } from '../servers/worker.js';
+import {
+  app,
+  deployRequest,
+  HEALTH,
+  inspectHost,
+  refusalsOf,
+  rollbackRequest,
+  runWorker,
+} from '../servers/worker.js';
 
 const SHORT = { ...HEALTH, deadline: 2_500 };
 
@@ -93,7 +101,7 @@ describe('what is live, what was, and the way back', () => {
     const { result } = await runWorker(vps, deployRequest(vps, shas.v7!));
     assert.match(result.problems[0]!.message, /rolled back on this server and is marked bad/);
     const facts = await inspectHost(vps, { sha: shas.v7! });
-    assert.match(facts.refusals[0]!.message, /marked bad/);
+    assert.match(refusalsOf(facts)[0]!.message, /marked bad/);
     await deployed(shas.v7!, { explicit: true });
     await serves('v7');
   });
@@ -134,6 +142,21 @@ describe('what is live, what was, and the way back', () => {
     assert.equal((await vps.served())?.greeting, 'three');
     await runWorker(vps, rollbackRequest(vps, { undoRun: carrying.run.id }));
     assert.equal(readFileSync(file, 'utf8'), 'GREETING=three\n');
+  });
+
+  test('what only the leaving version brought goes with it, and comes back with it', async () => {
+    const brought = join(vps.appPath, '.env.production');
+    const more = { envFile: 'MODE=nine\n', envFilePath: '.env.production' };
+    const request = await deployed(push('v9c', { outputs: 1 }), more);
+    assert.deepEqual([existsSync(brought), existsSync(join(vps.appPath, 'made-0.txt'))], [true, true]);
+    await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
+    assert.deepEqual([existsSync(brought), existsSync(join(vps.appPath, 'made-0.txt'))], [false, false]);
+    const { result } = await runWorker(vps, rollbackRequest(vps, { to: shas.v9c! }));
+    assert.equal(result.outcome, 'rolled-back', JSON.stringify(result));
+    assert.equal(readFileSync(brought, 'utf8'), 'MODE=nine\n');
+    assert.equal(readFileSync(join(vps.appPath, 'made-0.txt'), 'utf8'), 'v9c');
+    await runWorker(vps, rollbackRequest(vps, { to: 'previous' }));
+    assert.equal(existsSync(brought), false);
   });
 
   test('row 8: a host that remembers another environment is refused, unless it is adopted', async () => {

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { startVps, type Vps, type VpsOptions } from '../servers/vps.js';
-import { deployRequest, inspectHost, runWorker } from '../servers/worker.js';
+import { deployRequest, inspectHost, refusalsOf, runWorker } from '../servers/worker.js';
 
 async function withServer(
   options: VpsOptions,
@@ -59,7 +59,7 @@ describe('hosts as they are', () => {
       rmSync(join(vps.root, 'bin'), { recursive: true });
       vps.env.PATH = '/usr/local/bin:/usr/bin:/bin';
       const facts = await inspectHost(vps);
-      assert.deepEqual(facts.refusals, []);
+      assert.deepEqual(refusalsOf(facts), []);
       assert.match(facts.pm2!, /^\d/);
       const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v2'))));
       assert.equal(result.outcome, 'deployed', JSON.stringify(result));
@@ -70,10 +70,10 @@ describe('hosts as they are', () => {
       await vps.run('pm2 kill');
       const facts = await inspectHost(vps);
       assert.match(
-        facts.refusals[0]!.message,
+        refusalsOf(facts)[0]!.message,
         /PM2 does not run "app" now, but it is among what PM2 saved last/,
       );
-      assert.match(facts.refusals[0]!.next!, /pm2 resurrect/);
+      assert.match(refusalsOf(facts)[0]!.next!, /pm2 resurrect/);
       assert.deepEqual(vps.processes(), []);
     }));
 
@@ -87,7 +87,9 @@ describe('hosts as they are', () => {
         return t.diagnostic('mount is not allowed here: the limits are tested by table only');
       await vps.run(`git clone -q ${origin.url} ${vps.appPath}`);
       const facts = await inspectHost(vps);
-      const said = facts.refusals.map(({ message }) => message).join('\n');
+      const said = refusalsOf(facts)
+        .map(({ message }) => message)
+        .join('\n');
       assert.match(said, /Only \d+ MB are free/);
       assert.match(said, /Only \d+ inodes are free/);
       const { result } = await runWorker(vps, deployRequest(vps, origin.head()));
@@ -106,7 +108,7 @@ describe('hosts as they are', () => {
       assert.equal(result.outcome, 'deployed', JSON.stringify(result));
       rmSync(join(vps.appPath, '.env.local'));
       const facts = await inspectHost(vps);
-      assert.match(facts.refusals[0]!.message, /\.env\.local was on the server at the last deploy/);
+      assert.match(refusalsOf(facts)[0]!.message, /\.env\.local was on the server at the last deploy/);
     }));
 
   test('a user who owns nothing beside the application: the state folder goes into the home, or the command is told', () =>

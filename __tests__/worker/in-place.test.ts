@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { startVps, type Vps } from '../servers/vps.js';
-import { deployRequest, inspectHost, rollbackRequest, runWorker } from '../servers/worker.js';
+import { deployRequest, inspectHost, refusalsOf, rollbackRequest, runWorker } from '../servers/worker.js';
 
 describe('an existing checkout, cluster mode, 100 requests a second', () => {
   let origin: Origin;
@@ -29,7 +29,7 @@ describe('an existing checkout, cluster mode, 100 requests a second', () => {
 
   test('is looked at without being changed', async () => {
     const facts = await inspectHost(vps, { sha: first });
-    assert.deepEqual(facts.refusals, []);
+    assert.deepEqual(refusalsOf(facts), []);
     assert.equal(facts.liveSha, first);
     assert.equal(facts.strategy, 'in-place');
     assert.equal(facts.shaOnRemote, true);

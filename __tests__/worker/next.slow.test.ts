@@ -13,7 +13,14 @@ import {
 } from '../servers/next-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { ask, startVps, type Vps } from '../servers/vps.js';
-import { deployRequest, HEALTH, inspectHost, rollbackRequest, runWorker } from '../servers/worker.js';
+import {
+  deployRequest,
+  HEALTH,
+  inspectHost,
+  refusalsOf,
+  rollbackRequest,
+  runWorker,
+} from '../servers/worker.js';
 
 /** About 8 requests each: a page, its chunks and the health route. */
 const VISITORS_A_SECOND = 7;
@@ -69,7 +76,7 @@ describe('Next.js in a checkout that PM2 runs in cluster mode, with visitors', (
 
   test('is looked at without being changed', async () => {
     const facts = await inspectHost(vps, { sha: first });
-    assert.deepEqual([facts.refusals, facts.warnings], [[], []]);
+    assert.deepEqual([refusalsOf(facts), facts.warnings], [[], []]);
     assert.deepEqual([facts.liveSha, facts.strategy, facts.port], [first, 'in-place', vps.port]);
   });
 

@@ -9,7 +9,7 @@ import { type Origin, startOrigin } from '../servers/origin.js';
 import { filesBelow, searchFor, watchArguments } from '../servers/secret-search.js';
 import { type Sshd, startSshd } from '../servers/sshd.js';
 import { startVps, type Vps } from '../servers/vps.js';
-import { app, deployRequest, inspectHost, runWorker } from '../servers/worker.js';
+import { app, deployRequest, inspectHost, refusalsOf, runWorker } from '../servers/worker.js';
 
 const TOKEN = 'ghs_canaryOfTheJob0123456789';
 const UNKNOWN = 'f'.repeat(40);
@@ -49,7 +49,7 @@ describe('a host with its own access', () => {
     const tip = origin.commit(appVersion('v3'));
     for (const sha of [tip, middle]) {
       const facts = await inspectHost(vps, { sha });
-      assert.deepEqual([facts.shaOnRemote, facts.refusals], [true, []], sha);
+      assert.deepEqual([facts.shaOnRemote, refusalsOf(facts)], [true, []], sha);
     }
     assert.notEqual((await vps.run(`git cat-file -e ${tip}`, vps.appPath)).code, 0, 'a look leaves nothing');
     const { result } = await runWorker(vps, deployRequest(vps, tip));
@@ -59,16 +59,16 @@ describe('a host with its own access', () => {
   test('row 98: a commit that the remote does not have is refused by the look', async () => {
     const facts = await inspectHost(vps, { sha: UNKNOWN });
     assert.equal(facts.shaOnRemote, false);
-    assert.match(facts.refusals[0]?.message ?? '', /f{40} is not on the remote/);
+    assert.match(refusalsOf(facts)[0]?.message ?? '', /f{40} is not on the remote/);
   });
 
   test('GIT_SSH_COMMAND of the host is left to it', async () => {
     await git('config', '--unset', 'core.sshCommand');
     const sha = origin.commit(appVersion('v4'));
     const without = await inspectHost(vps, { sha });
-    assert.match(without.refusals[0]?.message ?? '', /cannot fetch from its remote/);
+    assert.match(refusalsOf(without)[0]?.message ?? '', /cannot fetch from its remote/);
     vps.env.GIT_SSH_COMMAND = command;
-    assert.deepEqual((await inspectHost(vps, { sha })).refusals, []);
+    assert.deepEqual(refusalsOf(await inspectHost(vps, { sha })), []);
     delete vps.env.GIT_SSH_COMMAND;
     await git('config', 'core.sshCommand', `'${command}'`);
   });
@@ -107,14 +107,14 @@ describe('a private repository over HTTPS, and a host without access of its own'
 
   test('without the token the look refuses, with what to do', async () => {
     const facts = await inspectHost(vps, { sha: origin.commit(appVersion('v2')) });
-    assert.match(facts.refusals[0]?.message ?? '', /cannot fetch from its remote/);
-    assert.match(facts.refusals[0]?.next ?? '', /deploy key/);
+    assert.match(refusalsOf(facts)[0]?.message ?? '', /cannot fetch from its remote/);
+    assert.match(refusalsOf(facts)[0]?.next ?? '', /deploy key/);
   });
 
   test('row 131: the token of the job opens it for the one fetch, and is left nowhere', async () => {
     const fetchAccess = { server: remote.server, token: TOKEN };
     const sha = origin.head();
-    assert.deepEqual((await inspectHost(vps, { sha, fetchAccess })).refusals, []);
+    assert.deepEqual(refusalsOf(await inspectHost(vps, { sha, fetchAccess })), []);
     const watched = watchArguments(vps.root);
     const { result, events } = await runWorker(vps, deployRequest(vps, sha, { fetchAccess }));
     const seen = watched.stop();
@@ -132,7 +132,7 @@ describe('a private repository over HTTPS, and a host without access of its own'
   test('a token that the remote refuses is told as a missing access, without the token', async () => {
     const fetchAccess = { server: remote.server, token: 'ghs_wrong0123456789' };
     const facts = await inspectHost(vps, { sha: origin.commit(appVersion('v3')), fetchAccess });
-    assert.match(facts.refusals[0]?.message ?? '', /cannot fetch from its remote/);
+    assert.match(refusalsOf(facts)[0]?.message ?? '', /cannot fetch from its remote/);
     assert.doesNotMatch(JSON.stringify(facts), /ghs_wrong/);
   });
 
@@ -140,7 +140,7 @@ describe('a private repository over HTTPS, and a host without access of its own'
     const before = remote.logins.length;
     const fetchAccess = { server: 'https://github.com', token: TOKEN };
     const facts = await inspectHost(vps, { sha: origin.head(), fetchAccess });
-    assert.match(facts.refusals[0]?.message ?? '', /cannot fetch from its remote/);
+    assert.match(refusalsOf(facts)[0]?.message ?? '', /cannot fetch from its remote/);
     assert.equal(remote.logins.length, before);
   });
 
@@ -149,7 +149,7 @@ describe('a private repository over HTTPS, and a host without access of its own'
     const fetchAccess = { server: remote.server, token: TOKEN };
     const sha = origin.head();
     const more = { fetchAccess, jobRepositoryUrl: remote.url };
-    assert.deepEqual((await inspectHost(vps, { sha, ...more })).refusals, []);
+    assert.deepEqual(refusalsOf(await inspectHost(vps, { sha, ...more })), []);
     const { result } = await runWorker(vps, deployRequest(vps, sha, more));
     assert.equal(result.outcome, 'deployed', JSON.stringify(result));
   });

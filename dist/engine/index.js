@@ -2244,32 +2244,50 @@ function mergeFacts(phases) {
     for (const { facts } of phases) {
         const applied = union(merged.applied, facts.applied);
         const reverted = union(merged.reverted, facts.reverted);
-        const hosts = mergeHosts(merged.hosts, facts.hosts);
+        const hosts = mergeHosts(merged.hosts ?? [], facts.hosts ?? []);
         Object.assign(merged, facts);
         if (applied)
             merged.applied = applied;
         if (reverted)
             merged.reverted = reverted;
-        if (hosts)
+        if (hosts.length > 0)
             merged.hosts = hosts;
     }
-    return merged;
+    return merged.hosts ? withLive(merged, merged.hosts) : merged;
+}
+/** The outputs name what the first host serves of which that is known. */
+function withLive({ deployedSha: _sha, release: _release, ...facts }, hosts) {
+    const live = hosts.find((host) => host['deployed-sha'] !== undefined);
+    return {
+        ...facts,
+        ...(live?.['deployed-sha'] === undefined ? {} : { deployedSha: live['deployed-sha'] }),
+        ...(live?.release === undefined ? {} : { release: live.release }),
+    };
 }
 function union(before, more) {
     if (!before)
         return more;
     return [...new Set([...before, ...(more ?? [])])];
 }
+/** What is known of each host: a later fact adds to what an earlier phase found, or takes its place. */
 function mergeHosts(before, more) {
-    if (!before || !more)
-        return more ?? before;
     const known = new Map(before.map((fact) => [fact.host, fact]));
     for (const fact of more) {
         const earlier = known.get(fact.host);
         // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
-        known.set(fact.host, fact.outcome === 'unchanged' && earlier ? earlier : { ...earlier, ...fact });
+        const stays = fact.outcome === 'unchanged' && earlier !== undefined && earlier.outcome !== 'unchanged';
+        known.set(fact.host, stays ? earlier : { ...knownStill(earlier, fact), ...fact });
     }
     return [...known.values()].sort((a, b) => a.host - b.host);
+}
+/** Where it is not known what a host serves now, what it served before says nothing. */
+function knownStill(earlier, { outcome }) {
+    if (earlier === undefined)
+        return {};
+    if (outcome !== 'unknown' && outcome !== 'rollback-failed')
+        return earlier;
+    const { 'deployed-sha': _sha, release: _release, ...rest } = earlier;
+    return rest;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/phase.js
@@ -3289,23 +3307,37 @@ function openDatabase(connection, options = {}) {
 
 ;// CONCATENATED MODULE: ./compiled/src/decide.js
 
-function changesOf(phases) {
+const UNCHANGED = { database: false, code: false };
+/** `before`: what an earlier attempt of the same run left standing, as the plan found it. */
+function changesOf(phases, before = UNCHANGED) {
     const facts = mergeFacts(phases);
-    const reverted = new Set(facts.reverted ?? []);
+    const hosts = facts.hosts ?? [];
+    const unanswered = phases.some(({ phase, outcome }) => phase === 'migrate' && outcome === 'unknown');
     return {
-        database: (facts.applied ?? []).some((version) => !reverted.has(version)),
-        code: (facts.hosts ?? []).some((host) => host.outcome === 'deployed' || host.outcome === 'unknown'),
+        database: before.database || unanswered || standing(facts).length > 0,
+        code: before.code || hosts.some(({ outcome }) => outcome === 'deployed' || outcome === 'unknown'),
     };
+}
+/** What this run applied and nobody has taken back since. */
+function standing({ applied = [], reverted = [] }) {
+    return applied.filter((version) => !reverted.includes(version));
+}
+/** Versions, newest first, that stay applied although no host serves the code that came with them; none where there is no server. */
+function schemaAhead(facts) {
+    const { hosts = [] } = facts;
+    const newCode = hosts.some(({ outcome }) => outcome === 'deployed' || outcome === 'unknown');
+    const known = facts.schemaAhead ?? [];
+    return hosts.length === 0 || newCode ? known : [...new Set([...known, ...standing(facts).reverse()])];
 }
 /**
  * Whether a deploy that did not succeed is undone. Only a failure that this run can have caused counts: an edge
  * fault leaves good code in place, and what was changed decides what there is to undo.
  */
-function decideRollback(phases, before, rollbackOnFailure) {
+function decideRollback(phases, before, rollbackOnFailure, earlier = UNCHANGED) {
     const failed = firstFailure(phases);
     if (!failed)
         return { rollback: false, why: 'Nothing failed.' };
-    const changes = changesOf(phases);
+    const changes = changesOf(phases, earlier);
     if (!changes.database && !changes.code)
         return { rollback: false, why: 'This run changed nothing that could be undone.' };
     if (failed.phase === 'health' && failed.facts.verdict === 'edge') {
@@ -3347,8 +3379,15 @@ function outcomeOf(phases, mode, cancelled) {
     if (rollback) {
         if (rollback.outcome === 'unknown')
             return 'unknown';
+        // Where nobody answers, neither the deploy nor the rollback can be called anything else.
+        if (rollback.outcome === 'failed' && failed?.outcome === 'unknown')
+            return 'unknown';
+        // A rollback that a person stopped has neither failed nor been done; the post step takes it up again.
+        if (rollback.outcome === 'failed' && cancelled)
+            return 'cancelled';
+        // Refused before anything was tried, a rollback that was asked for is a failure like any other.
         if (rollback.outcome === 'failed')
-            return 'rollback-failed';
+            return mode === 'rollback' && rollback.facts.rolledBack === undefined ? 'failure' : 'rollback-failed';
         // Where a rollback is what was asked for, it is a success; the output rolled-back says whether it had to do anything.
         if (mode === 'rollback')
             return 'success';
@@ -3366,11 +3405,9 @@ function outcomeOf(phases, mode, cancelled) {
     const hosts = failed.facts.hosts ?? [];
     if (hosts.some((host) => host.outcome === 'rollback-failed'))
         return 'rollback-failed';
-    // The worker on the VPS put the old version back by itself, and nothing else stands changed.
-    const changes = changesOf(phases);
-    if (hosts.some((host) => host.outcome === 'rolled-back') && !changes.database && !changes.code)
-        return 'rolled-back';
-    return 'failure';
+    // The servers put the old version back by themselves; what stays of the schema is told by schema-ahead.
+    const { code } = changesOf(phases);
+    return hosts.some((host) => host.outcome === 'rolled-back') && !code ? 'rolled-back' : 'failure';
 }
 
 // EXTERNAL MODULE: external "node:fs"
@@ -3577,12 +3614,18 @@ function problemOfSql(error, doing) {
 
 
 
+
 /** Milliseconds that a restore point may take to become available. */
 const WAIT = 10 * 60_000;
 const PATH = 'database/backups/restore-point';
-/** The API takes at most 20 characters. */
-function restorePointName(runId) {
-    return `deploy-${runId.replace(/[^A-Za-z0-9-]/g, '')}`.slice(0, 20);
+/** What the API takes, in characters. */
+const LONGEST_NAME = 20;
+/** One name for each attempt of a run; a run id that is too long is told by its hash. */
+function restorePointName({ id, attempt }) {
+    const name = `deploy-${id.replace(/[^A-Za-z0-9-]/g, '')}${attempt > 1 ? `-${attempt}` : ''}`;
+    if (name.length <= LONGEST_NAME)
+        return name;
+    return `deploy-${(0,external_node_crypto_.createHash)('sha256').update(`${id} ${attempt}`).digest('hex').slice(0, 12)}`;
 }
 /** Makes a named restore point through the Management API and waits until it is available. */
 async function makeRestorePoint(project, name, signal, poll = 2_000) {
@@ -3720,7 +3763,8 @@ function fetchRequest({ vps, run, githubToken }) {
         ...(githubToken && repository ? { fetchAccess: { server: serverUrl, token: githubToken.reveal() } } : {}),
     };
 }
-function inspectRequest(settings, sha) {
+/** `undo`: asks what a rollback would do, instead of what a deploy would. */
+function inspectRequest(settings, sha, undo) {
     return {
         command: 'inspect',
         app: appRequest(settings),
@@ -3728,6 +3772,9 @@ function inspectRequest(settings, sha) {
         ...(sha === undefined ? {} : { sha }),
         ...fetchRequest(settings),
         explicit: settings.vps.refExplicit,
+        rehearse: settings.vps.rehearse,
+        dirtyCheckout: settings.vps.dirtyCheckout,
+        ...(undo === undefined ? {} : { undo }),
     };
 }
 function probeRequest(settings) {
@@ -3760,13 +3807,12 @@ function deployRequest(settings, details) {
         goLease: GO_LEASE,
     };
 }
-/** `undo`: the run whose change is undone, where no version is asked for by name. */
-function rollbackRequest(settings, invocation, what) {
+function rollbackRequest(settings, invocation, undo) {
     return {
         command: 'rollback',
         app: appRequest(settings),
         run: runRequest(settings.run, invocation),
-        ...('to' in what ? { to: what.to } : { undoRun: what.undo }),
+        ...undo,
         health: healthRequest(settings.health),
         lockWait: settings.vps.lockWait,
         timeout: settings.vps.deployTimeout,
@@ -5096,20 +5142,22 @@ function overdue(host) {
 
 /** Milliseconds; the look asks the git remote too. */
 const LOOK_DEADLINE = 120_000;
-/** Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. */
-async function inspectFleet(tools, settings) {
+/**
+ * Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. `undo`: asks what a
+ * rollback would do, instead of what a deploy would.
+ */
+async function inspectFleet(tools, settings, undo) {
     const { fleet } = tools;
     if (!fleet || !settings.vps)
         return [];
     const vpsRun = settings;
-    const sha = settings.vps.ref === undefined
-        ? undefined
-        : await exactCommit(settings.vps.ref, settings.workingDirectory);
+    const { ref } = settings.vps;
+    const sha = ref === undefined || undo !== undefined ? undefined : await exactCommit(ref, settings.workingDirectory);
     const look = async (host) => {
         const { position, name, prefix } = host;
         const own = { host: position, name, prefix };
         try {
-            const request = inspectRequest(vpsRun, sha);
+            const request = inspectRequest(vpsRun, sha, undo);
             const answer = await worker_client_ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
             if (answer.kind === 'host')
                 return { ...own, facts: answer.facts };
@@ -5233,7 +5281,7 @@ async function backup(tools, settings) {
             throw new Failure({ message: 'there is no database to back up' });
         if (wanted.connection.kind === 'management-api') {
             const { connection } = wanted;
-            const name = restorePointName(settings.run.id);
+            const name = restorePointName(settings.run);
             tools.log({ kind: 'progress', text: `making the restore point ${name}` });
             await record.step('restore point', () => makeRestorePoint(connection, name, tools.signal));
             record.facts.backupPath = `restore-point:${name}`;
@@ -10531,6 +10579,7 @@ const mergedChanges = `
 
 
 
+
 /**
  * How often a history may change under us before we give up, and the milliseconds between two looks: another tool that
  * applies file after file changes it again each time, until it has ended.
@@ -10548,6 +10597,7 @@ async function migrate(tools, settings, options = {}) {
         if (!options.plan)
             tellPlan(tools, plan);
         record.facts.applied = [];
+        const run = await deployedRun(settings);
         const standing = { unrecorded: false };
         try {
             for (let plans = 1;; plans++) {
@@ -10556,7 +10606,7 @@ async function migrate(tools, settings, options = {}) {
                     record.summarise('Nothing was applied.');
                     throw new Failure(plan.refusals);
                 }
-                if (await applyPlan(tools, settings, plan, record, standing))
+                if (await applyPlan(tools, { ...settings, run }, plan, record, standing))
                     return;
                 if (plans === PLANS)
                     throw new Failure({
@@ -10573,6 +10623,10 @@ async function migrate(tools, settings, options = {}) {
                 await recordAtStop(tools, settings);
         }
     });
+}
+/** The run as it is recorded: by the commit that is deployed, which need not be the one that started the workflow. */
+async function deployedRun({ run, vps, workingDirectory }) {
+    return vps?.ref === undefined ? run : { ...run, sha: await exactCommit(vps.ref, workingDirectory) };
 }
 /**
  * Between its first and its last message a run records no state; one that stops there does it now. It may fail: the
@@ -10715,7 +10769,9 @@ function tellApplied(files, outcome, record) {
 function stop(outcome, batch, queue, record) {
     const later = queue.flatMap((next) => next.files);
     const rest = [...batch.files, ...later];
-    record.facts.skipped = rest.map((file) => file.version);
+    // Of a batch whose answer was lost it is not known that it was skipped.
+    const skipped = outcome.kind === 'unknown' ? later : rest;
+    record.facts.skipped = skipped.map((file) => file.version);
     const applied = record.facts.applied?.length ?? 0;
     const stands = applied === 0 ? '0 applied' : `${applied} applied before it and kept`;
     switch (outcome.kind) {
@@ -11130,12 +11186,33 @@ function leftBehind(file, wanted, found, what = 'its down file') {
 
 /** What a deploy would be refused for on one host, with the host's position in front. */
 function hostRefusals(look) {
-    const problems = look.problem ? [look.problem] : (look.facts?.refusals ?? []);
+    const { problem, facts } = look;
+    const problems = problem ? [problem] : facts ? [...facts.refusals, ...facts.deployRefusals] : [];
     return problems.map((problem) => onHost(look, problem));
 }
 /** Traps of one host that do not stop a deploy. */
 function hostWarnings(look) {
     return (look.facts?.warnings ?? []).map((problem) => onHost(look, problem));
+}
+/** What every host serves now, as outputs: it stays true until a later phase changes it. */
+function liveFacts(looks) {
+    const hosts = looks.map(({ host, facts }) => {
+        const { liveSha, liveRelease } = facts ?? {};
+        return {
+            host,
+            outcome: 'unchanged',
+            ...(liveSha === undefined ? {} : { 'previous-sha': liveSha, 'deployed-sha': liveSha }),
+            ...(liveRelease === undefined ? {} : { release: liveRelease }),
+        };
+    });
+    const live = hosts.find((fact) => fact['deployed-sha'] !== undefined);
+    return {
+        hosts,
+        ...(live?.['deployed-sha'] === undefined
+            ? {}
+            : { previousSha: live['deployed-sha'], deployedSha: live['deployed-sha'] }),
+        ...(live?.release === undefined ? {} : { release: live.release }),
+    };
 }
 /** The look at one host as a step; refused or unreachable is failed. */
 function hostStep(look, next, timed) {
@@ -11147,7 +11224,7 @@ function hostStep(look, next, timed) {
         ...(detail === undefined ? {} : { detail }),
     };
 }
-/** What a deploy would do on a host, in one line: commits, layout, process, room. */
+/** What a deploy would do on a host, in one line: commits, layout, process, room; in a second one that it is not rehearsed. */
 function describeHost(facts, next) {
     const short = (sha) => sha?.slice(0, 7);
     const live = short(facts.liveSha);
@@ -11155,7 +11232,10 @@ function describeHost(facts, next) {
         ? `${live} is live already`
         : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
     const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
-    return [move, facts.strategy, entry, `${formatBytes(facts.freeBytes)} free`].join(', ');
+    const parts = [move, facts.strategy, entry, `${formatBytes(facts.freeBytes)} free`];
+    return facts.notRehearsedWhy === undefined
+        ? parts.join(', ')
+        : `${parts.join(', ')}\nnot rehearsed: ${facts.notRehearsedWhy}`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/plan.js
@@ -11183,7 +11263,7 @@ async function plan(tools, settings) {
             throw new Cancelled();
         if (look.hosts?.some(isOvertaken)) {
             // Its migrations are older than those of the newer run too: what the database says of them is no fault.
-            record.facts.hosts = look.hosts.map(({ host }) => ({ host, outcome: 'skipped' }));
+            record.facts.hosts = (record.facts.hosts ?? []).map((host) => ({ ...host, outcome: 'skipped' }));
             tools.log({
                 kind: 'warning',
                 problem: { message: 'A newer commit is live already: this one is not deployed.' },
@@ -11268,9 +11348,7 @@ async function lookAtHosts(tools, settings, record, look) {
         for (const problem of hostWarnings(host))
             tools.log({ kind: 'warning', problem });
     }
-    const live = hosts[0]?.facts?.liveSha;
-    if (live !== undefined)
-        record.facts.previousSha = live;
+    Object.assign(record.facts, liveFacts(hosts));
     return hosts.flatMap(hostRefusals);
 }
 /** `3 pending in 1 batch, 1 waits for health`. */
@@ -11724,6 +11802,7 @@ async function sendToAll(fleet, looks, file, sha, signal) {
 
 
 
+
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
  * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
@@ -11739,9 +11818,12 @@ async function redeploy(tools, settings, look) {
             throw new Failure({ message: 'there is no commit to deploy' });
         const sha = await exactCommit(run.vps.ref, run.workingDirectory);
         const looks = look ?? (await record.step('look', () => lookFirst(tools, settings)));
+        Object.assign(record.facts, liveFacts(looks));
         refuse(looks);
         const ends = await bring(tools, fleet, run, sha, looks, record);
+        const live = record.facts.hosts ?? [];
         Object.assign(record.facts, redeploy_factsOf(ends));
+        record.facts.hosts = mergeHosts(live, ends.map(({ fact }) => fact));
         redeploy_judge(ends, sha, tools.signal.aborted, record);
     });
 }
@@ -11759,7 +11841,7 @@ function refuse(looks) {
 async function bring({ log, signal }, fleet, run, sha, looks, record) {
     const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
     const request = deployRequest(run, { sha, invocation: (0,external_node_crypto_.randomUUID)(), cutover: 'at-once' });
-    const undo = rollbackRequest(run, (0,external_node_crypto_.randomUUID)(), { undo: run.run.id });
+    const undo = rollbackRequest(run, (0,external_node_crypto_.randomUUID)(), { undoRun: run.run.id });
     const plan = { request, undo, packed, maxParallel: run.vps.maxParallel, signal };
     return rollOut(fleet, plan, { log, record });
 }
@@ -11968,7 +12050,7 @@ function execution(down, { settings, role }) {
 }
 /**
  * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
- * columns, and tables that were emptied. What the run itself created may go and is told; anything else that holds
+ * columns, and tables that were emptied, by TRUNCATE or by DELETE. What the run itself created may go and is told; anything else that holds
  * something is refused. Leaves the list in `muva.losses`.
  */
 function rehearsal(order, runs) {
@@ -11994,7 +12076,8 @@ begin
     select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
       where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
     for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
-      join pg_class c on c.oid = t.oid where c.relfilenode <> t.file
+      join pg_class c on c.oid = t.oid
+      where c.relfilenode <> t.file or pg_stat_get_xact_tuples_deleted(c.oid) > 0
     loop
       execute format('select exists (select from %s)', item.qualified) into filled;
       if not filled then emptied := emptied || item.oid; end if;
@@ -12039,92 +12122,98 @@ end`;
 /** The run's outcome in deploy_runs once it was undone. */
 const ROLLED_BACK = 'rolled-back';
 /**
- * Finds the versions to undo, newest first. `livedSha` is the commit that served before the code went back in this
- * same rollback: where it is known, `previous` undoes the run that deployed it, and nothing where that run changed
- * no schema.
+ * Finds the versions to undo, newest first. `runs`: the runs whose code goes back in the same rollback, as the servers
+ * know them; without it the database is rolled back alone, by what it knows itself.
  */
-function chooseTarget(look, wanted, livedSha) {
+function chooseTarget(look, wanted, runs) {
     if (wanted.steps !== undefined)
         return newest(look, wanted.steps);
-    if (wanted.to === 'previous')
-        return previous(look, livedSha);
-    if (wanted.to !== undefined)
-        return since(look, wanted.to);
-    const versions = appliedBy(look, new Set([wanted.runId]));
-    const undone = look.runs.find(({ runId }) => runId === wanted.runId)?.outcome === ROLLED_BACK;
-    if (versions.length > 0)
-        return { kind: 'migrations', versions, why: `run ${wanted.runId} applied them` };
+    if (runs !== undefined)
+        return ofRuns(look, runs);
+    const target = wanted.to === undefined
+        ? ofRuns(look, [wanted.runId])
+        : wanted.to === 'previous'
+            ? previous(look)
+            : since(look, wanted.to);
+    if (target.kind !== 'migrations' || target.above.length === 0)
+        return target;
     return {
-        kind: 'nothing',
-        why: undone
-            ? `what run ${wanted.runId} changed is undone already`
-            : `run ${wanted.runId} applied no migration`,
+        kind: 'refused',
+        message: `${list(target.versions)} cannot be undone alone: ${list(target.above)} came later and would be left above a gap`,
+        next: 'Undo the later ones too: name them with rollback-steps, or an older commit with rollback-to.',
     };
 }
 function newest(look, steps) {
-    const versions = [...look.history].sort(byBytes).reverse().slice(0, steps);
+    const versions = newestFirst(look.history).slice(0, steps);
     return versions.length === 0
         ? { kind: 'nothing', why: 'no migration is applied' }
-        : { kind: 'migrations', versions, why: `they are the newest ${versions.length}` };
+        : { kind: 'migrations', versions, above: [] };
 }
-function previous(look, livedSha) {
-    const standing = look.runs.filter(({ outcome }) => outcome !== ROLLED_BACK);
-    const run = livedSha === undefined
-        ? standing[0]
-        : standing.find(({ sha }) => sha !== undefined && same(sha, livedSha));
-    if (!run)
-        return {
-            kind: 'nothing',
-            why: livedSha === undefined
-                ? 'no deploy is recorded in this database'
-                : `the deploy of ${livedSha.slice(0, 7)} changed no schema`,
-        };
-    const versions = appliedBy(look, new Set([run.runId]));
-    if (versions.length === 0)
-        return { kind: 'nothing', why: `the newest deploy, run ${run.runId}, applied no migration` };
-    return { kind: 'migrations', versions, why: `the newest deploy, run ${run.runId}, applied them` };
+/** What the runs applied and still stands. */
+function ofRuns(look, runs) {
+    const versions = newestFirst(look.migrations.filter(({ runId }) => runs.includes(runId)).map(({ version }) => version));
+    if (versions.length > 0)
+        return withWhatStandsAbove(look, versions);
+    const undone = look.runs.some(({ runId, outcome }) => runs.includes(runId) && outcome === ROLLED_BACK);
+    const names = runs.length === 1 ? `run ${runs[0]}` : `runs ${runs.join(', ')}`;
+    if (runs.length === 0)
+        return { kind: 'nothing', why: 'no deploy came after what is live' };
+    return {
+        kind: 'nothing',
+        why: undone ? `what ${names} changed is undone already` : `${names} applied no migration`,
+    };
+}
+function withWhatStandsAbove(look, versions) {
+    const oldest = versions[versions.length - 1];
+    const above = newestFirst(look.history).filter((version) => byBytes(version, oldest) > 0 && !versions.includes(version));
+    return { kind: 'migrations', versions, above };
+}
+function previous(look) {
+    const run = look.runs.find(({ outcome }) => outcome !== ROLLED_BACK);
+    return run ? ofRuns(look, [run.runId]) : { kind: 'nothing', why: 'no deploy is recorded in this database' };
 }
 function since(look, to) {
-    const at = look.runs.findIndex(({ sha, outcome }) => outcome !== ROLLED_BACK && sha !== undefined && same(sha, to));
+    const at = look.runs.findIndex(({ sha, outcome }) => outcome !== ROLLED_BACK && sha !== null && same(sha, to));
     if (at === -1)
         return {
-            kind: 'unknown',
+            kind: 'refused',
             message: `no deploy of ${to} is recorded in this database, so it is not known which migrations came after it`,
             next: 'Name the migrations with rollback-steps, or keep the schema with rollback-database: keep.',
         };
-    const later = new Set(look.runs.slice(0, at).map(({ runId }) => runId));
-    const versions = appliedBy(look, later);
-    return versions.length === 0
+    const target = ofRuns(look, look.runs.slice(0, at).map(({ runId }) => runId));
+    return target.kind === 'nothing'
         ? { kind: 'nothing', why: `no migration was applied since the deploy of ${to}` }
-        : { kind: 'migrations', versions, why: `they were applied since the deploy of ${to}` };
+        : target;
+}
+function newestFirst(versions) {
+    return [...versions].sort(byBytes).reverse();
+}
+function list(versions) {
+    const more = versions.length > 5 ? ` and ${versions.length - 5} more` : '';
+    return `${versions.slice(0, 5).join(', ')}${more}`;
 }
 /** A commit and how a person or a release name writes it: a prefix of at least 7 digits, alone or after a dash. */
 function same(sha, named) {
     const word = named.slice(named.lastIndexOf('-') + 1).toLowerCase();
     return /^[0-9a-f]{7,64}$/.test(word) && (sha.startsWith(word) || word.startsWith(sha));
 }
-function appliedBy(look, runs) {
-    return look.migrations
-        .filter(({ runId }) => runs.has(runId))
-        .map(({ version }) => version)
-        .sort(byBytes)
-        .reverse();
-}
 /**
- * Newest first until the first migration without a down file: what is older than a migration that stays cannot go,
- * because the newer one may rest on it, and the history must not get a gap.
+ * What of the wanted versions can go, newest first: until the first that has no down file, or that a version stays
+ * above which is not to be undone. What is older than one that stays cannot go: the newer one may rest on it, and the
+ * history must not get a gap.
  */
-function splitAtIrreversible(newestFirst) {
-    const at = newestFirst.findIndex(({ down }) => down === undefined);
+function splitAtIrreversible(newestFirst, above = []) {
+    const stays = ({ version, down }) => down === undefined || above.some((other) => byBytes(other, version) > 0);
+    const at = newestFirst.findIndex(stays);
     if (at === -1)
         return { revert: [...newestFirst], keep: [] };
     const first = newestFirst[at];
     const older = newestFirst.length - at - 1;
-    return {
-        revert: newestFirst.slice(0, at),
-        keep: newestFirst.slice(at),
-        why: `${first.version} has no down file${older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : ''}`,
-    };
+    const below = older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : '';
+    const cause = first.down === undefined
+        ? `${first.version} has no down file`
+        : `${list(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
+    return { revert: newestFirst.slice(0, at), keep: newestFirst.slice(at), why: `${cause}${below}` };
 }
 /** The runs of which every migration that still stands is undone: only they can be compared with their start. */
 function wholeRuns(look, reverted) {
@@ -12148,7 +12237,7 @@ function wholeRuns(look, reverted) {
 /** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
 const LOOK_MESSAGE = `
 set local statement_timeout = '30s'; do ${dollarQuote(`
-declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]';
+declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]'; environment text;
 begin
   if to_regclass('${HISTORY_TABLE}') is not null then
     execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
@@ -12163,9 +12252,11 @@ begin
     end if;
     execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
       order by coalesce(finished_at, started_at) desc), ''[]'') from ${RUNS_TABLE}' into runs;
+    execute 'select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1'
+      into environment;
   end if;
   perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
-    'partial', partial::jsonb)::text, true);
+    'partial', partial::jsonb, 'environment', environment)::text, true);
 end`)}; select current_setting('muva.look')::jsonb as look;`;
 /** The recorded down texts of some versions. */
 function downsQuery(versions) {
@@ -12490,25 +12581,32 @@ function tellFailedDowns(record, downs, failed) {
 
 
 
+/** Looks at what the database knows of its deploys, before anything is undone. */
+function lookWhatToUndo(tools, record) {
+    return record.step('database: look what to undo', async () => {
+        const { database } = tools;
+        if (!database)
+            throw new Failure({ message: 'there is no database to roll back' });
+        const sending = { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal };
+        const asked = reading(tools.signal, () => database.send(LOOK_MESSAGE, sending));
+        return readLook(await asked.catch((error) => {
+            throw failureOf(error, 'looking what to undo');
+        }));
+    });
+}
 /**
  * Undoes what the named run (or steps, or what came after a commit) did to the schema, newest first, in one
  * transaction that ends with the proof that the schema is as before. Nothing to undo is no failure.
  */
-async function rollbackDatabase(tools, settings, record) {
+async function rollbackDatabase(tools, settings, record, scope) {
     const { database } = tools;
     const wanted = settings.database;
     if (!database || !wanted)
         throw new Failure({ message: 'there is no database to roll back' });
+    let { look } = scope;
     for (let attempt = 1;; attempt++) {
-        const look = await record.step('database: look what to undo', async () => {
-            const sending = { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal };
-            const asked = reading(tools.signal, () => database.send(LOOK_MESSAGE, sending));
-            return readLook(await asked.catch((error) => {
-                throw failureOf(error, 'looking what to undo');
-            }));
-        });
         try {
-            return await undo({ tools, database, wanted, look, record }, settings);
+            return await undo({ tools, database, wanted, look, record }, settings, scope);
         }
         catch (error) {
             if (!(error instanceof SqlError && error.code === HISTORY_CHANGED))
@@ -12520,15 +12618,15 @@ async function rollbackDatabase(tools, settings, record) {
                 });
             tools.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
         }
+        look = await lookWhatToUndo(tools, record);
     }
 }
 /** How often the history may change between the look and the change. */
 const LOOKS = 3;
-async function undo(work, settings) {
+async function undo(work, settings, scope) {
     const { tools, look, record } = work;
-    const lived = record.facts.hosts?.find(({ outcome }) => outcome === 'rolled-back')?.['previous-sha'];
-    const target = chooseTarget(look, settings.rollback, lived);
-    if (target.kind === 'unknown')
+    const target = chooseTarget(look, settings.rollback, scope.runs);
+    if (target.kind === 'refused')
         throw new Failure({ message: target.message, next: target.next });
     for (const { version, done } of look.partial.filter(({ runId }) => runId === settings.rollback.runId))
         tools.log({
@@ -12549,7 +12647,7 @@ async function undo(work, settings) {
         case 'records':
             return deleteRecords(work, target);
         case 'down':
-            return revert(work, settings, target);
+            return revert(work, settings, target, scope);
     }
 }
 function rollback_database_tell(record, name, detail) {
@@ -12574,10 +12672,12 @@ async function deleteRecords(work, target) {
     record.facts.reverted = versions;
     return { reverted: versions, schemaAhead: [], changed: true };
 }
-async function revert(work, settings, target) {
+async function revert(work, settings, target, scope) {
     const { tools, record } = work;
     const found = await findDowns(work, settings.workingDirectory, target.versions);
-    const { revert: wished, keep, why } = splitAtIrreversible(found);
+    const { revert: wished, keep, why } = splitAtIrreversible(found, target.above);
+    if (keep.length > 0 && settings.rollback.steps !== undefined)
+        throw tooManySteps(settings.rollback.steps, wished.length, why);
     const schemaAhead = keep.map(({ version }) => version);
     if (schemaAhead.length > 0) {
         record.facts.schemaAhead = schemaAhead;
@@ -12589,13 +12689,22 @@ async function revert(work, settings, target) {
     }
     if (wished.length === 0)
         return { reverted: [], schemaAhead, changed: false };
-    const result = await revertOnce(work, settings, wished);
+    const result = await revertOnce(work, wished, scope);
     const reverted = wished.map(({ version }) => version);
     record.facts.reverted = reverted;
     for (const loss of result.losses)
         tools.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
     rollback_database_tell(record, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
     return { reverted, schemaAhead, changed: true };
+}
+/** A number that a person names is done as a whole or not at all. */
+function tooManySteps(wanted, possible, why) {
+    return new Failure({
+        message: `of the newest ${wanted} migrations ${possible === 0 ? 'none' : `only ${possible}`} can be undone: ${why}; nothing was undone`,
+        next: possible === 0
+            ? 'Write the down file, or undo the objects by hand and say rollback-database: records.'
+            : `Say rollback-steps: ${possible}, or write the missing down file.`,
+    });
 }
 const NEXT_AHEAD = 'The code that is live must work with this schema; a later migration can undo it. History rows stay, so the next deploy goes on from here.';
 const PROOF = {
@@ -12608,7 +12717,7 @@ const PROOF = {
  * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
  * has corrected them since), those are tried.
  */
-async function revertOnce(work, settings, wished) {
+async function revertOnce(work, wished, { again }) {
     const { tools, record } = work;
     const run = async (downs) => {
         const ready = await prepareDowns(tools, record, downs);
@@ -12637,7 +12746,7 @@ async function revertOnce(work, settings, wished) {
     if (!('failure' in result))
         return result;
     tellFailedDowns(record, wished, result);
-    const next = byHand(settings, wished.map(({ version }) => version));
+    const next = byHand(again, wished.map(({ version }) => version));
     const problems = result.failure.problems.map((problem) => ({
         ...problem,
         next: [problem.next, next].filter(Boolean).join(' '),
@@ -12648,15 +12757,10 @@ function mayBeCorrected(failure) {
     return (!(failure instanceof Cancelled) && failure.outcome === 'failed' && failure.problems[0]?.code !== DATA_LOSS);
 }
 /** The exact commands for a person, where the down files did not do it. */
-function byHand({ rollback }, versions) {
-    const which = rollback.steps !== undefined
-        ? ['--rollback-steps', String(rollback.steps)]
-        : rollback.to !== undefined
-            ? ['--rollback-to', rollback.to]
-            : ['--run-id', rollback.runId];
+function byHand(again, versions) {
     const list = versions.map((version) => `'${version}'`).join(', ');
     return [
-        `Again, after correcting the down file: ${commandLine('muva-deploy', 'rollback', ...which)}`,
+        `Again, after correcting the down file: ${commandLine('muva-deploy', 'rollback', ...again)}`,
         `By hand, after undoing the objects: ${[HISTORY_TABLE, MIGRATIONS_TABLE].map((table) => `delete from ${table} where version in (${list});`).join(' ')}`,
     ].join('. ');
 }
@@ -12668,18 +12772,16 @@ function byHand({ rollback }, versions) {
 
 
 /**
- * Brings the code on every host back, all at once: to `rollback-to` where it is given, else by undoing what the
- * named run changed. The worker's steps become steps of `record`. Resolves with one fact per host and why it did not
- * go back, where it did not.
+ * Brings the code on every host back, all at once; `undoOn` says what is to be undone on each. The worker's steps
+ * become steps of `record`. Resolves with one fact per host and why it did not go back, where it did not.
  */
-async function rollbackFleet(tools, settings, record) {
+async function rollbackFleet(tools, settings, record, undoOn) {
     const { fleet, log } = tools;
     if (!fleet || !settings.vps)
         return [];
-    const { to, runId } = settings.rollback;
-    const what = to === undefined ? { undo: runId } : { to };
-    const request = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), what);
+    const invocation = (0,external_node_crypto_.randomUUID)();
     const back = async (host) => {
+        const request = rollbackRequest(settings, invocation, undoOn(host));
         try {
             const result = await runWorker(fleet, host, request, { log, record });
             const problems = result.problems.map((problem) => onHost(host, problem));
@@ -12699,91 +12801,270 @@ function rollbackFact(position, result) {
     return failed ? { ...fact, outcome: 'rollback-failed' } : fact;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/phases/way-back.js
+
+/**
+ * Chooses the way back, or says why there is none. `previous` becomes one commit here, so that asking again after half
+ * of it failed finishes the same rollback instead of going one release further. `schema`: the database goes back too.
+ */
+function chooseWayBack(wanted, looks, schema) {
+    return wanted.to === undefined ? undoRun(wanted.runId, looks) : backTo(wanted.to, looks, schema);
+}
+function answersOf(looks) {
+    return looks.flatMap((look) => (look.facts?.wayBack ? [{ look, way: look.facts.wayBack }] : []));
+}
+/** A host that has nothing to undo or cannot be reached is no reason to leave the others as they are. */
+function undoRun(runId, looks) {
+    const overtaken = answersOf(looks).flatMap(({ look, way }) => way.kind === 'nothing' && way.overtakenBy !== undefined
+        ? [
+            onHost(look, {
+                message: `run ${runId} was overtaken: ${way.why}; nothing was undone`,
+                next: 'Undo the later run first (run-id), or go back behind both with rollback-to.',
+            }),
+        ]
+        : []);
+    if (overtaken.length > 0)
+        return { refusals: overtaken };
+    return { undoOn: () => ({ undoRun: runId }), runs: [runId], again: ['--run-id', runId] };
+}
+/** All hosts go to one commit, or none is changed. */
+function backTo(to, looks, schema) {
+    const answers = answersOf(looks);
+    const refusals = answers.flatMap(({ look, way }) => way.kind === 'refused' ? [onHost(look, way.problem)] : []);
+    if (refusals.length > 0)
+        return { refusals };
+    if (answers.length === 0)
+        return { refusals: looks.flatMap(({ problem }) => problem ?? []) };
+    const target = ({ look, way }) => way.kind === 'go' ? way.to.sha : (look.facts?.liveSha ?? '');
+    const apart = disagreement(answers, ({ look }) => look.facts?.liveSha ?? '', to === 'previous' ? 'serve' : undefined) ??
+        disagreement(answers, target, 'would go to');
+    if (apart)
+        return { refusals: [apart] };
+    const sha = target(answers[0]);
+    const forward = answers.find(({ way }) => way.kind === 'go' && way.forward);
+    if (forward && schema)
+        return {
+            refusals: [
+                {
+                    message: `${sha.slice(0, 7)} came after what is live: it is no way back, and would need its migrations; nothing was changed`,
+                    next: `Deploy it: mode: deploy with ref: ${sha}. Without the schema: rollback-database: keep.`,
+                },
+            ],
+        };
+    const releases = new Map(answers.flatMap(({ look, way }) => (way.kind === 'go' ? [[look.host, way.to.release]] : [])));
+    const runs = answers.flatMap(({ way }) => (way.kind === 'refused' ? [] : way.runs));
+    return {
+        undoOn: ({ position }) => ({ to: releases.get(position) ?? sha }),
+        runs: [...new Set(runs)],
+        again: ['--rollback-to', sha],
+    };
+}
+/** Hosts that differ in something that one rollback needs to be the same. */
+function disagreement(answers, of, verb) {
+    if (verb === undefined || new Set(answers.map(of)).size === 1)
+        return undefined;
+    const each = answers.map((answer) => `${answer.look.name} ${of(answer).slice(0, 7) || 'nothing'}`);
+    return {
+        message: `the hosts ${verb} different commits (${each.join(', ')}); nothing was changed`,
+        next: 'Name the commit that all of them are to serve with rollback-to, or the run that is to be undone with run-id.',
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/phases/rollback.js
 
 
 
 
+
+
+
 /**
- * Undoes what one workflow run changed, newest first: the code goes back on every host, then the database by its
- * down files. Where the code could not be put back the schema is kept: the code that is live may need it.
+ * Undoes what one workflow run changed, or all that came after a commit: it looks at every server and the database
+ * first, then the code goes back on every host, then the database by its down files. Where the code could not be put
+ * back the schema is kept: the code that is live may need it.
  */
 async function rollback(tools, settings) {
-    const what = settings.rollback.to ??
-        (settings.rollback.steps === undefined
-            ? `run ${settings.rollback.runId}`
-            : `the newest ${settings.rollback.steps} migrations`);
-    return runPhase('rollback', tools.log, what, async (record) => {
+    return runPhase('rollback', tools.log, rollback_headline(settings), async (record) => {
+        const found = await rollback_look(tools, settings, record);
         const started = performance.now();
-        const code = await rollbackCode(tools, settings, record);
-        const milliseconds = Math.round(performance.now() - started);
+        const code = await rollbackCode(tools, settings, record, found);
         if (code.changed)
-            record.facts.rollbackMs = milliseconds;
-        const database = await rollbackSchema(tools, settings, record, code.problems.length > 0);
-        const changed = code.changed || database.changed;
-        record.facts.rolledBack = changed;
-        const problems = [...code.problems, ...database.problems];
+            record.facts.rollbackMs = Math.round(performance.now() - started);
+        const schema = await rollbackSchema(tools, settings, record, found, code);
+        record.facts.rolledBack = code.changed || schema.changed;
+        if (schema.ahead.length > 0)
+            record.facts.schemaAhead = schema.ahead;
+        const problems = [...code.problems, ...schema.problems];
         if (problems.length > 0)
-            throw new Failure(problems, code.unknown || database.unknown ? 'unknown' : 'failed');
-        record.summarise(changed
-            ? rollback_closing(code.changed, database.schemaAhead)
-            : 'There was nothing to undo: nothing was changed.');
+            throw new Failure(problems, code.unknown || schema.unknown ? 'unknown' : 'failed');
+        record.summarise(rollback_closing(code, schema, settings.rollback.database));
     });
 }
-async function rollbackCode(tools, settings, record) {
-    // Steps count migrations; the code is not asked for.
-    if (!tools.fleet || settings.rollback.steps !== undefined)
-        return { changed: false, unknown: false, problems: [] };
+function rollback_headline({ rollback: { to, steps, runId } }) {
+    if (steps !== undefined)
+        return `the newest ${steps} migrations`;
+    return to ?? `run ${runId}`;
+}
+/** Looks at all of it at once. @throws a Failure where the rollback is refused; nothing is changed then. */
+async function rollback_look(tools, settings, record) {
+    const [hosts, database] = await Promise.all([
+        rollback_lookAtHosts(tools, settings, record),
+        rollback_lookAtDatabase(tools, settings, record),
+    ]);
+    const { steps, to, runId } = settings.rollback;
+    const code = hosts.length === 0 ? undefined : choose(settings, hosts);
+    if (database !== undefined && !Array.isArray(database))
+        refuseEnvironment(settings, database);
+    const alone = steps !== undefined
+        ? ['--rollback-steps', String(steps)]
+        : to === undefined
+            ? ['--run-id', runId]
+            : ['--rollback-to', to];
+    return {
+        ...(code === undefined ? {} : { code }),
+        ...(database === undefined ? {} : { database }),
+        again: code?.again ?? alone,
+    };
+}
+/** Steps count migrations: the code is not asked for. */
+async function rollback_lookAtHosts(tools, settings, record) {
+    const { to, runId, steps } = settings.rollback;
+    if (!tools.fleet || !settings.vps || steps !== undefined)
+        return [];
+    const undo = to === undefined ? { undoRun: runId } : { to };
+    return record.step('code: look what to undo', () => inspectFleet(tools, settings, undo), words);
+}
+function words(looks) {
+    return looks
+        .map(({ prefix, problem, facts }) => {
+        const way = facts?.wayBack;
+        if (!way)
+            return `${prefix}${problem?.message ?? 'no answer'}`;
+        if (way.kind === 'refused')
+            return prefix + way.problem.message;
+        return prefix + (way.kind === 'nothing' ? `nothing: ${way.why}` : `back to ${way.to.sha.slice(0, 7)}`);
+    })
+        .join('\n');
+}
+function choose(settings, hosts) {
+    const schema = settings.database !== undefined && settings.rollback.database !== 'keep';
+    const target = chooseWayBack(settings.rollback, hosts, schema);
+    if ('refusals' in target)
+        throw new Failure(target.refusals);
+    return target;
+}
+/** A database that cannot be asked now is no reason to leave bad code in place: that is told after the code went back. */
+async function rollback_lookAtDatabase(tools, settings, record) {
+    if (!tools.database || !settings.database)
+        return undefined;
     try {
-        const ends = await rollbackFleet(tools, settings, record);
+        return await lookWhatToUndo(tools, record);
+    }
+    catch (error) {
+        return problemsOf(error);
+    }
+}
+function refuseEnvironment({ environment, adoptEnvironment }, { environment: remembered }) {
+    if (remembered === null || environment === undefined || environment === remembered || adoptEnvironment)
+        return;
+    throw new Failure({
+        message: `this database belongs to the environment "${remembered}", not "${environment}"; nothing was undone`,
+        next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
+    });
+}
+const NOTHING = { changed: false, unknown: false, problems: [] };
+async function rollbackCode(tools, settings, record, { code }) {
+    if (code === undefined)
+        return NOTHING;
+    try {
+        const ends = await rollbackFleet(tools, settings, record, code.undoOn);
         const hosts = ends.map(({ fact }) => fact);
-        record.facts.hosts = hosts;
-        const back = hosts.find((host) => host.outcome === 'rolled-back');
-        if (back?.['deployed-sha'])
-            record.facts.deployedSha = back['deployed-sha'];
-        if (back?.release)
-            record.facts.release = back.release;
+        tellHosts(record, hosts);
         const bad = ends.filter(({ fact }) => ['rollback-failed', 'unknown', 'failed'].includes(fact.outcome));
         return {
-            changed: back !== undefined,
+            changed: hosts.some(({ outcome }) => outcome === 'rolled-back'),
             unknown: bad.some(({ fact }) => fact.outcome === 'unknown'),
             problems: bad.flatMap(({ fact, problems }) => (problems.length > 0 ? problems : [rollback_unnamed(fact)])),
         };
     }
     catch (error) {
-        return failedPart(error);
+        return { ...NOTHING, ...failed(error) };
     }
 }
-function failedPart(error) {
-    const unknown = error instanceof Failure && error.outcome === 'unknown';
-    return { changed: false, unknown, problems: problemsOf(error) };
+/** The outputs name one commit: of the first host that knows it. */
+function tellHosts({ facts }, hosts) {
+    facts.hosts = hosts;
+    const back = hosts.find(({ outcome }) => outcome === 'rolled-back') ?? hosts[0];
+    if (back?.['previous-sha'] !== undefined)
+        facts.previousSha = back['previous-sha'];
+    if (back?.['deployed-sha'] !== undefined)
+        facts.deployedSha = back['deployed-sha'];
+    if (back?.release !== undefined)
+        facts.release = back.release;
+}
+function failed(error) {
+    return {
+        unknown: error instanceof Failure && error.outcome === 'unknown',
+        problems: problemsOf(error),
+    };
 }
 function rollback_unnamed(host) {
     return { message: `host ${host.host}: the previous version could not be put back` };
 }
-async function rollbackSchema(tools, settings, record, codeFailed) {
-    const none = { changed: false, unknown: false, schemaAhead: [], problems: [] };
-    if (!tools.database || !settings.database)
-        return none;
-    if (codeFailed) {
+async function rollbackSchema(tools, settings, record, { code, database, again }, codeOutcome) {
+    const nothing = { ...NOTHING, ahead: [] };
+    if (database === undefined)
+        return nothing;
+    if (Array.isArray(database))
+        return { ...nothing, problems: database.map(orAgain(again)) };
+    const target = chooseTarget(database, settings.rollback, code?.runs);
+    // Until it is undone it is ahead of the code, whatever comes in between.
+    const ahead = target.kind === 'migrations' && code !== undefined ? target.versions : [];
+    if (codeOutcome.problems.length > 0) {
         record.skip('database: kept, because the code could not be put back');
-        return none;
+        return { ...nothing, ahead: codeOutcome.changed ? ahead : [] };
     }
     try {
-        const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record);
+        const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record, {
+            look: database,
+            again,
+            ...(code?.runs === undefined ? {} : { runs: code.runs }),
+        });
         record.facts.reverted = reverted;
-        record.facts.schemaAhead = schemaAhead;
-        return { ...none, changed, schemaAhead };
+        return { ...nothing, changed, ahead: schemaAhead };
     }
     catch (error) {
-        return { ...none, ...failedPart(error) };
+        return { ...nothing, ...failed(error), ahead };
     }
 }
-function rollback_closing(code, schemaAhead) {
-    const back = code ? 'The previous version is live again.' : 'The database is back.';
-    return schemaAhead.length === 0
-        ? back
-        : `${back} The schema is ahead of the code: ${schemaAhead.join(', ')} stay applied.`;
+/** What failed for now can be asked for again, by the words that ask for nothing more. */
+function orAgain(again) {
+    const command = `Then finish it: muva-deploy rollback ${again.join(' ')}`;
+    return (problem) => ({
+        ...problem,
+        next: problem.next === undefined ? command : `${problem.next} ${command}`,
+    });
+}
+/** The closing sentence: what is back, what was left, and what stays. Pure. */
+function rollback_closing(code, schema, how) {
+    const back = [
+        ...(code.changed ? ['The previous version is live again.'] : []),
+        ...(schema.changed
+            ? [
+                how === 'records'
+                    ? 'The history rows are deleted; what the migrations made still stands.'
+                    : 'The database is back.',
+            ]
+            : []),
+    ];
+    const ahead = schema.ahead.length === 0
+        ? []
+        : [
+            `The schema is ahead of the code: ${schema.ahead.join(', ')} ${schema.ahead.length === 1 ? 'stays' : 'stay'} applied.`,
+        ];
+    if (back.length > 0 || ahead.length > 0)
+        return [...(back.length > 0 ? back : ['Nothing could be taken back.']), ...ahead].join(' ');
+    return 'There was nothing to undo: nothing was changed.';
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/compare-history.js
@@ -13103,7 +13384,7 @@ async function deploy(tools, settings, walk, phases) {
         await change(tools, settings, walk, look, before);
     if (tools.signal.aborted)
         return;
-    const decision = decideRollback(phases, before, settings.rollback.onFailure);
+    const decision = decideRollback(phases, before, settings.rollback.onFailure, earlierAttempt(settings, look));
     if (decision.rollback) {
         tools.log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
         await walk('rollback', () => rollback(tools, settings));
@@ -13112,6 +13393,14 @@ async function deploy(tools, settings, walk, phases) {
         phases.push(skippedPhase('rollback', decision.why));
         tools.log({ kind: 'line', text: `Not rolled back: ${decision.why}` });
     }
+}
+/** What an earlier attempt of this workflow run, which came to no end, left standing. */
+function earlierAttempt({ run, vps }, look) {
+    return {
+        database: look?.database?.look?.recorded.some(({ runId }) => runId === run.id) ?? false,
+        code: vps !== undefined &&
+            (look?.hosts?.some(({ facts }) => facts?.liveRun === run.id && facts.liveSha === vps.ref) ?? false),
+    };
 }
 /** The part of a deploy that writes, phase after phase, until one does not pass. */
 async function change(tools, settings, walk, look, before) {
@@ -13160,7 +13449,11 @@ function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
     const failed = firstFailure(phases) ?? phases.find((phase) => phase.outcome === 'failed' || phase.outcome === 'unknown');
     const failedStep = failed?.steps.find((step) => step.outcome === 'failed' || step.outcome === 'unknown')?.name;
     const facts = mergeFacts(phases);
-    facts.rolledBack ??= facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
+    const byHosts = facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
+    facts.rolledBack = facts.rolledBack === true || byHosts;
+    const ahead = schemaAhead(facts);
+    if (ahead.length > 0)
+        facts.schemaAhead = ahead;
     const outcome = outcomeOf(phases, settings.mode, cancelled);
     const changes = changesOf(phases);
     const next = failed?.problems.find((problem) => problem.next !== undefined)?.next;

@@ -6,13 +6,23 @@ export function mergeFacts(phases: readonly Pick<PhaseReport, 'facts'>[]): Facts
   for (const { facts } of phases) {
     const applied = union(merged.applied, facts.applied);
     const reverted = union(merged.reverted, facts.reverted);
-    const hosts = mergeHosts(merged.hosts, facts.hosts);
+    const hosts = mergeHosts(merged.hosts ?? [], facts.hosts ?? []);
     Object.assign(merged, facts);
     if (applied) merged.applied = applied;
     if (reverted) merged.reverted = reverted;
-    if (hosts) merged.hosts = hosts;
+    if (hosts.length > 0) merged.hosts = hosts;
   }
-  return merged;
+  return merged.hosts ? withLive(merged, merged.hosts) : merged;
+}
+
+/** The outputs name what the first host serves of which that is known. */
+function withLive({ deployedSha: _sha, release: _release, ...facts }: Facts, hosts: HostFact[]): Facts {
+  const live = hosts.find((host) => host['deployed-sha'] !== undefined);
+  return {
+    ...facts,
+    ...(live?.['deployed-sha'] === undefined ? {} : { deployedSha: live['deployed-sha'] }),
+    ...(live?.release === undefined ? {} : { release: live.release }),
+  };
 }
 
 function union(before: string[] | undefined, more: string[] | undefined): string[] | undefined {
@@ -20,13 +30,22 @@ function union(before: string[] | undefined, more: string[] | undefined): string
   return [...new Set([...before, ...(more ?? [])])];
 }
 
-function mergeHosts(before: HostFact[] | undefined, more: HostFact[] | undefined): HostFact[] | undefined {
-  if (!before || !more) return more ?? before;
+/** What is known of each host: a later fact adds to what an earlier phase found, or takes its place. */
+export function mergeHosts(before: readonly HostFact[], more: readonly HostFact[]): HostFact[] {
   const known = new Map(before.map((fact) => [fact.host, fact]));
   for (const fact of more) {
     const earlier = known.get(fact.host);
     // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
-    known.set(fact.host, fact.outcome === 'unchanged' && earlier ? earlier : { ...earlier, ...fact });
+    const stays = fact.outcome === 'unchanged' && earlier !== undefined && earlier.outcome !== 'unchanged';
+    known.set(fact.host, stays ? earlier : { ...knownStill(earlier, fact), ...fact });
   }
   return [...known.values()].sort((a, b) => a.host - b.host);
+}
+
+/** Where it is not known what a host serves now, what it served before says nothing. */
+function knownStill(earlier: HostFact | undefined, { outcome }: HostFact): Partial<HostFact> {
+  if (earlier === undefined) return {};
+  if (outcome !== 'unknown' && outcome !== 'rollback-failed') return earlier;
+  const { 'deployed-sha': _sha, release: _release, ...rest } = earlier;
+  return rest;
 }

@@ -19,7 +19,7 @@ export function execution(down: Down, { settings, role }: RevertOrder): string {
 
 /**
  * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
- * columns, and tables that were emptied. What the run itself created may go and is told; anything else that holds
+ * columns, and tables that were emptied, by TRUNCATE or by DELETE. What the run itself created may go and is told; anything else that holds
  * something is refused. Leaves the list in `muva.losses`.
  */
 export function rehearsal(order: RevertOrder, runs: readonly string[]): string {
@@ -46,7 +46,8 @@ begin
     select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
       where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
     for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
-      join pg_class c on c.oid = t.oid where c.relfilenode <> t.file
+      join pg_class c on c.oid = t.oid
+      where c.relfilenode <> t.file or pg_stat_get_xact_tuples_deleted(c.oid) > 0
     loop
       execute format('select exists (select from %s)', item.qualified) into filled;
       if not filled then emptied := emptied || item.oid; end if;

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
-import type { DatabaseConnection } from '../settings/settings.js';
+import type { DatabaseConnection, Run } from '../settings/settings.js';
 import { askJson } from './management-api.js';
 import { failureOf } from './problem.js';
 
@@ -10,9 +11,14 @@ type Project = Extract<DatabaseConnection, { kind: 'management-api' }>;
 const WAIT = 10 * 60_000;
 const PATH = 'database/backups/restore-point';
 
-/** The API takes at most 20 characters. */
-export function restorePointName(runId: string): string {
-  return `deploy-${runId.replace(/[^A-Za-z0-9-]/g, '')}`.slice(0, 20);
+/** What the API takes, in characters. */
+const LONGEST_NAME = 20;
+
+/** One name for each attempt of a run; a run id that is too long is told by its hash. */
+export function restorePointName({ id, attempt }: Pick<Run, 'id' | 'attempt'>): string {
+  const name = `deploy-${id.replace(/[^A-Za-z0-9-]/g, '')}${attempt > 1 ? `-${attempt}` : ''}`;
+  if (name.length <= LONGEST_NAME) return name;
+  return `deploy-${createHash('sha256').update(`${id} ${attempt}`).digest('hex').slice(0, 12)}`;
 }
 
 /** Makes a named restore point through the Management API and waits until it is available. */

@@ -31,6 +31,30 @@ export interface DatabaseRollback {
   changed: boolean;
 }
 
+/** Looks at what the database knows of its deploys, before anything is undone. */
+export function lookWhatToUndo(tools: Tools, record: PhaseRecord): Promise<RollbackLook> {
+  return record.step('database: look what to undo', async () => {
+    const { database } = tools;
+    if (!database) throw new Failure({ message: 'there is no database to roll back' });
+    const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
+    const asked = reading(tools.signal, () => database.send(LOOK_MESSAGE, sending));
+    return readLook(
+      await asked.catch((error: unknown) => {
+        throw failureOf(error, 'looking what to undo');
+      }),
+    );
+  });
+}
+
+export interface DatabaseScope {
+  /** Made a moment ago. A history that has changed since is noticed and looked at again. */
+  look: RollbackLook;
+  /** The runs whose code goes back in the same rollback; without it the database is rolled back alone. */
+  runs?: readonly string[];
+  /** The words of the command line by which a person asks for the same again. */
+  again: readonly string[];
+}
+
 /**
  * Undoes what the named run (or steps, or what came after a commit) did to the schema, newest first, in one
  * transaction that ends with the proof that the schema is as before. Nothing to undo is no failure.
@@ -39,22 +63,15 @@ export async function rollbackDatabase(
   tools: Tools,
   settings: Settings,
   record: PhaseRecord,
+  scope: DatabaseScope,
 ): Promise<DatabaseRollback> {
   const { database } = tools;
   const wanted = settings.database;
   if (!database || !wanted) throw new Failure({ message: 'there is no database to roll back' });
+  let { look } = scope;
   for (let attempt = 1; ; attempt++) {
-    const look = await record.step('database: look what to undo', async () => {
-      const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
-      const asked = reading(tools.signal, () => database.send(LOOK_MESSAGE, sending));
-      return readLook(
-        await asked.catch((error: unknown) => {
-          throw failureOf(error, 'looking what to undo');
-        }),
-      );
-    });
     try {
-      return await undo({ tools, database, wanted, look, record }, settings);
+      return await undo({ tools, database, wanted, look, record }, settings, scope);
     } catch (error) {
       if (!(error instanceof SqlError && error.code === HISTORY_CHANGED)) throw error;
       if (attempt === LOOKS)
@@ -64,17 +81,17 @@ export async function rollbackDatabase(
         });
       tools.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
     }
+    look = await lookWhatToUndo(tools, record);
   }
 }
 
 /** How often the history may change between the look and the change. */
 const LOOKS = 3;
 
-async function undo(work: Work, settings: Settings): Promise<DatabaseRollback> {
+async function undo(work: Work, settings: Settings, scope: DatabaseScope): Promise<DatabaseRollback> {
   const { tools, look, record } = work;
-  const lived = record.facts.hosts?.find(({ outcome }) => outcome === 'rolled-back')?.['previous-sha'];
-  const target = chooseTarget(look, settings.rollback, lived);
-  if (target.kind === 'unknown') throw new Failure({ message: target.message, next: target.next });
+  const target = chooseTarget(look, settings.rollback, scope.runs);
+  if (target.kind === 'refused') throw new Failure({ message: target.message, next: target.next });
   for (const { version, done } of look.partial.filter(({ runId }) => runId === settings.rollback.runId))
     tools.log({
       kind: 'warning',
@@ -94,7 +111,7 @@ async function undo(work: Work, settings: Settings): Promise<DatabaseRollback> {
     case 'records':
       return deleteRecords(work, target);
     case 'down':
-      return revert(work, settings, target);
+      return revert(work, settings, target, scope);
   }
 }
 
@@ -132,10 +149,17 @@ async function deleteRecords(work: Work, target: Migrations): Promise<DatabaseRo
   return { reverted: versions, schemaAhead: [], changed: true };
 }
 
-async function revert(work: Work, settings: Settings, target: Migrations): Promise<DatabaseRollback> {
+async function revert(
+  work: Work,
+  settings: Settings,
+  target: Migrations,
+  scope: DatabaseScope,
+): Promise<DatabaseRollback> {
   const { tools, record } = work;
   const found = await findDowns(work, settings.workingDirectory, target.versions);
-  const { revert: wished, keep, why } = splitAtIrreversible(found);
+  const { revert: wished, keep, why } = splitAtIrreversible(found, target.above);
+  if (keep.length > 0 && settings.rollback.steps !== undefined)
+    throw tooManySteps(settings.rollback.steps, wished.length, why!);
   const schemaAhead = keep.map(({ version }) => version);
   if (schemaAhead.length > 0) {
     record.facts.schemaAhead = schemaAhead;
@@ -146,13 +170,24 @@ async function revert(work: Work, settings: Settings, target: Migrations): Promi
     tell(record, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
   }
   if (wished.length === 0) return { reverted: [], schemaAhead, changed: false };
-  const result = await revertOnce(work, settings, wished);
+  const result = await revertOnce(work, wished, scope);
   const reverted = wished.map(({ version }) => version);
   record.facts.reverted = reverted;
   for (const loss of result.losses)
     tools.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
   tell(record, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
   return { reverted, schemaAhead, changed: true };
+}
+
+/** A number that a person names is done as a whole or not at all. */
+function tooManySteps(wanted: number, possible: number, why: string): Failure {
+  return new Failure({
+    message: `of the newest ${wanted} migrations ${possible === 0 ? 'none' : `only ${possible}`} can be undone: ${why}; nothing was undone`,
+    next:
+      possible === 0
+        ? 'Write the down file, or undo the objects by hand and say rollback-database: records.'
+        : `Say rollback-steps: ${possible}, or write the missing down file.`,
+  });
 }
 
 const NEXT_AHEAD =
@@ -171,8 +206,8 @@ const PROOF: Readonly<Record<string, string>> = {
  */
 async function revertOnce(
   work: Work,
-  settings: Settings,
   wished: readonly FoundDown[],
+  { again }: DatabaseScope,
 ): Promise<RevertResult> {
   const { tools, record } = work;
   const run = async (downs: readonly FoundDown[]): Promise<RevertResult | RevertFailure> => {
@@ -209,7 +244,7 @@ async function revertOnce(
   if (!('failure' in result)) return result;
   tellFailedDowns(record, wished, result);
   const next = byHand(
-    settings,
+    again,
     wished.map(({ version }) => version),
   );
   const problems = result.failure.problems.map((problem) => ({
@@ -226,16 +261,10 @@ function mayBeCorrected(failure: Failure): boolean {
 }
 
 /** The exact commands for a person, where the down files did not do it. */
-export function byHand({ rollback }: Pick<Settings, 'rollback'>, versions: readonly string[]): string {
-  const which =
-    rollback.steps !== undefined
-      ? ['--rollback-steps', String(rollback.steps)]
-      : rollback.to !== undefined
-        ? ['--rollback-to', rollback.to]
-        : ['--run-id', rollback.runId];
+export function byHand(again: readonly string[], versions: readonly string[]): string {
   const list = versions.map((version) => `'${version}'`).join(', ');
   return [
-    `Again, after correcting the down file: ${commandLine('muva-deploy', 'rollback', ...which)}`,
+    `Again, after correcting the down file: ${commandLine('muva-deploy', 'rollback', ...again)}`,
     `By hand, after undoing the objects: ${[HISTORY_TABLE, MIGRATIONS_TABLE].map((table) => `delete from ${table} where version in (${list});`).join(' ')}`,
   ].join('. ');
 }

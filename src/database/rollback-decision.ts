@@ -11,8 +11,9 @@ export interface RecordedMigration {
 
 export interface RecordedRun {
   runId: string;
-  sha?: string;
-  outcome?: string;
+  /** Null for a run that was started without a commit. */
+  sha: string | null;
+  outcome: string | null;
 }
 
 /** What the database knows; nothing of it was judged. */
@@ -27,97 +28,113 @@ export interface RollbackLook {
   runs: RecordedRun[];
   /** Files of which only a part is applied, because some of their statements cannot run in a transaction. */
   partial: { version: string; runId: string; done: number }[];
+  /** The environment that deployed to this database last; null where none did. */
+  environment: string | null;
 }
 
 /** What is to be undone, before it is known whether it can be. */
 export type RollbackTarget =
-  | { kind: 'migrations'; versions: string[]; why: string }
+  /** `above`: versions that are newer than the oldest of these and are not to be undone; a gap must not come about. */
+  | { kind: 'migrations'; versions: string[]; above: string[] }
   | { kind: 'nothing'; why: string }
-  | { kind: 'unknown'; message: string; next: string };
+  /** It is not known what to undo, or undoing it alone would leave a gap in the history. */
+  | { kind: 'refused'; message: string; next: string };
 
 /** The run's outcome in deploy_runs once it was undone. */
 export const ROLLED_BACK = 'rolled-back';
 
 /**
- * Finds the versions to undo, newest first. `livedSha` is the commit that served before the code went back in this
- * same rollback: where it is known, `previous` undoes the run that deployed it, and nothing where that run changed
- * no schema.
+ * Finds the versions to undo, newest first. `runs`: the runs whose code goes back in the same rollback, as the servers
+ * know them; without it the database is rolled back alone, by what it knows itself.
  */
 export function chooseTarget(
   look: RollbackLook,
   wanted: Pick<RollbackSettings, 'steps' | 'to' | 'runId'>,
-  livedSha?: string,
+  runs?: readonly string[],
 ): RollbackTarget {
   if (wanted.steps !== undefined) return newest(look, wanted.steps);
-  if (wanted.to === 'previous') return previous(look, livedSha);
-  if (wanted.to !== undefined) return since(look, wanted.to);
-  const versions = appliedBy(look, new Set([wanted.runId]));
-  const undone = look.runs.find(({ runId }) => runId === wanted.runId)?.outcome === ROLLED_BACK;
-  if (versions.length > 0) return { kind: 'migrations', versions, why: `run ${wanted.runId} applied them` };
+  if (runs !== undefined) return ofRuns(look, runs);
+  const target =
+    wanted.to === undefined
+      ? ofRuns(look, [wanted.runId])
+      : wanted.to === 'previous'
+        ? previous(look)
+        : since(look, wanted.to);
+  if (target.kind !== 'migrations' || target.above.length === 0) return target;
   return {
-    kind: 'nothing',
-    why: undone
-      ? `what run ${wanted.runId} changed is undone already`
-      : `run ${wanted.runId} applied no migration`,
+    kind: 'refused',
+    message: `${list(target.versions)} cannot be undone alone: ${list(target.above)} came later and would be left above a gap`,
+    next: 'Undo the later ones too: name them with rollback-steps, or an older commit with rollback-to.',
   };
 }
 
 function newest(look: RollbackLook, steps: number): RollbackTarget {
-  const versions = [...look.history].sort(byBytes).reverse().slice(0, steps);
+  const versions = newestFirst(look.history).slice(0, steps);
   return versions.length === 0
     ? { kind: 'nothing', why: 'no migration is applied' }
-    : { kind: 'migrations', versions, why: `they are the newest ${versions.length}` };
+    : { kind: 'migrations', versions, above: [] };
 }
 
-function previous(look: RollbackLook, livedSha: string | undefined): RollbackTarget {
-  const standing = look.runs.filter(({ outcome }) => outcome !== ROLLED_BACK);
-  const run =
-    livedSha === undefined
-      ? standing[0]
-      : standing.find(({ sha }) => sha !== undefined && same(sha, livedSha));
-  if (!run)
-    return {
-      kind: 'nothing',
-      why:
-        livedSha === undefined
-          ? 'no deploy is recorded in this database'
-          : `the deploy of ${livedSha.slice(0, 7)} changed no schema`,
-    };
-  const versions = appliedBy(look, new Set([run.runId]));
-  if (versions.length === 0)
-    return { kind: 'nothing', why: `the newest deploy, run ${run.runId}, applied no migration` };
-  return { kind: 'migrations', versions, why: `the newest deploy, run ${run.runId}, applied them` };
+/** What the runs applied and still stands. */
+function ofRuns(look: RollbackLook, runs: readonly string[]): RollbackTarget {
+  const versions = newestFirst(
+    look.migrations.filter(({ runId }) => runs.includes(runId)).map(({ version }) => version),
+  );
+  if (versions.length > 0) return withWhatStandsAbove(look, versions);
+  const undone = look.runs.some(({ runId, outcome }) => runs.includes(runId) && outcome === ROLLED_BACK);
+  const names = runs.length === 1 ? `run ${runs[0]}` : `runs ${runs.join(', ')}`;
+  if (runs.length === 0) return { kind: 'nothing', why: 'no deploy came after what is live' };
+  return {
+    kind: 'nothing',
+    why: undone ? `what ${names} changed is undone already` : `${names} applied no migration`,
+  };
+}
+
+function withWhatStandsAbove(look: RollbackLook, versions: string[]): RollbackTarget {
+  const oldest = versions[versions.length - 1]!;
+  const above = newestFirst(look.history).filter(
+    (version) => byBytes(version, oldest) > 0 && !versions.includes(version),
+  );
+  return { kind: 'migrations', versions, above };
+}
+
+function previous(look: RollbackLook): RollbackTarget {
+  const run = look.runs.find(({ outcome }) => outcome !== ROLLED_BACK);
+  return run ? ofRuns(look, [run.runId]) : { kind: 'nothing', why: 'no deploy is recorded in this database' };
 }
 
 function since(look: RollbackLook, to: string): RollbackTarget {
   const at = look.runs.findIndex(
-    ({ sha, outcome }) => outcome !== ROLLED_BACK && sha !== undefined && same(sha, to),
+    ({ sha, outcome }) => outcome !== ROLLED_BACK && sha !== null && same(sha, to),
   );
   if (at === -1)
     return {
-      kind: 'unknown',
+      kind: 'refused',
       message: `no deploy of ${to} is recorded in this database, so it is not known which migrations came after it`,
       next: 'Name the migrations with rollback-steps, or keep the schema with rollback-database: keep.',
     };
-  const later = new Set(look.runs.slice(0, at).map(({ runId }) => runId));
-  const versions = appliedBy(look, later);
-  return versions.length === 0
+  const target = ofRuns(
+    look,
+    look.runs.slice(0, at).map(({ runId }) => runId),
+  );
+  return target.kind === 'nothing'
     ? { kind: 'nothing', why: `no migration was applied since the deploy of ${to}` }
-    : { kind: 'migrations', versions, why: `they were applied since the deploy of ${to}` };
+    : target;
+}
+
+function newestFirst(versions: readonly string[]): string[] {
+  return [...versions].sort(byBytes).reverse();
+}
+
+function list(versions: readonly string[]): string {
+  const more = versions.length > 5 ? ` and ${versions.length - 5} more` : '';
+  return `${versions.slice(0, 5).join(', ')}${more}`;
 }
 
 /** A commit and how a person or a release name writes it: a prefix of at least 7 digits, alone or after a dash. */
 function same(sha: string, named: string): boolean {
   const word = named.slice(named.lastIndexOf('-') + 1).toLowerCase();
   return /^[0-9a-f]{7,64}$/.test(word) && (sha.startsWith(word) || word.startsWith(sha));
-}
-
-function appliedBy(look: RollbackLook, runs: ReadonlySet<string>): string[] {
-  return look.migrations
-    .filter(({ runId }) => runs.has(runId))
-    .map(({ version }) => version)
-    .sort(byBytes)
-    .reverse();
 }
 
 export interface Split<T> {
@@ -128,21 +145,26 @@ export interface Split<T> {
 }
 
 /**
- * Newest first until the first migration without a down file: what is older than a migration that stays cannot go,
- * because the newer one may rest on it, and the history must not get a gap.
+ * What of the wanted versions can go, newest first: until the first that has no down file, or that a version stays
+ * above which is not to be undone. What is older than one that stays cannot go: the newer one may rest on it, and the
+ * history must not get a gap.
  */
 export function splitAtIrreversible<T extends { version: string; down?: unknown }>(
   newestFirst: readonly T[],
+  above: readonly string[] = [],
 ): Split<T> {
-  const at = newestFirst.findIndex(({ down }) => down === undefined);
+  const stays = ({ version, down }: T): boolean =>
+    down === undefined || above.some((other) => byBytes(other, version) > 0);
+  const at = newestFirst.findIndex(stays);
   if (at === -1) return { revert: [...newestFirst], keep: [] };
   const first = newestFirst[at]!;
   const older = newestFirst.length - at - 1;
-  return {
-    revert: newestFirst.slice(0, at),
-    keep: newestFirst.slice(at),
-    why: `${first.version} has no down file${older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : ''}`,
-  };
+  const below = older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : '';
+  const cause =
+    first.down === undefined
+      ? `${first.version} has no down file`
+      : `${list(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
+  return { revert: newestFirst.slice(0, at), keep: newestFirst.slice(at), why: `${cause}${below}` };
 }
 
 /** The runs of which every migration that still stands is undone: only they can be compared with their start. */

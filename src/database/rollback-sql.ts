@@ -19,7 +19,7 @@ import { CODES, localSettings } from './unit.js';
 /** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
 export const LOOK_MESSAGE = `
 set local statement_timeout = '30s'; do ${dollarQuote(`
-declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]';
+declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]'; environment text;
 begin
   if to_regclass('${HISTORY_TABLE}') is not null then
     execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
@@ -34,9 +34,11 @@ begin
     end if;
     execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
       order by coalesce(finished_at, started_at) desc), ''[]'') from ${RUNS_TABLE}' into runs;
+    execute 'select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1'
+      into environment;
   end if;
   perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
-    'partial', partial::jsonb)::text, true);
+    'partial', partial::jsonb, 'environment', environment)::text, true);
 end`)}; select current_setting('muva.look')::jsonb as look;`;
 
 /** The recorded down texts of some versions. */

@@ -24,7 +24,7 @@ export async function backup(tools: Tools, settings: Settings): Promise<PhaseRep
     if (!tools.database || !wanted) throw new Failure({ message: 'there is no database to back up' });
     if (wanted.connection.kind === 'management-api') {
       const { connection } = wanted;
-      const name = restorePointName(settings.run.id);
+      const name = restorePointName(settings.run);
       tools.log({ kind: 'progress', text: `making the restore point ${name}` });
       await record.step('restore point', () => makeRestorePoint(connection, name, tools.signal));
       record.facts.backupPath = `restore-point:${name}`;

@@ -11,6 +11,7 @@ import { recordStateAfter, recordStateAtStop, recordStateBefore } from '../datab
 import type { ApplyTools, BatchContext } from '../database/sent.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
+import { exactCommit } from '../vps/exact-commit.js';
 
 export interface MigrateOptions {
   /** Made a moment ago by `planDatabase`; a history that has changed since is noticed and planned again. */
@@ -40,6 +41,7 @@ export async function migrate(
     // A plan that was handed in has been told already.
     if (!options.plan) tellPlan(tools, plan);
     record.facts.applied = [];
+    const run = await deployedRun(settings);
     const standing: Standing = { unrecorded: false };
     try {
       for (let plans = 1; ; plans++) {
@@ -48,7 +50,7 @@ export async function migrate(
           record.summarise('Nothing was applied.');
           throw new Failure(plan.refusals);
         }
-        if (await applyPlan(tools, settings, plan, record, standing)) return;
+        if (await applyPlan(tools, { ...settings, run }, plan, record, standing)) return;
         if (plans === PLANS)
           throw new Failure({
             message: 'the migration history keeps changing: another tool is migrating this database',
@@ -62,6 +64,11 @@ export async function migrate(
       if (standing.unrecorded) await recordAtStop(tools, settings);
     }
   });
+}
+
+/** The run as it is recorded: by the commit that is deployed, which need not be the one that started the workflow. */
+async function deployedRun({ run, vps, workingDirectory }: Settings): Promise<Settings['run']> {
+  return vps?.ref === undefined ? run : { ...run, sha: await exactCommit(vps.ref, workingDirectory) };
 }
 
 /** Whether something was committed whose end state is not recorded yet. */
@@ -250,7 +257,9 @@ type Stopped = Exclude<BatchOutcome, { kind: 'done' | 'changed' | 'split' }>;
 function stop(outcome: Stopped, batch: Batch, queue: readonly Batch[], record: PhaseRecord): never {
   const later = queue.flatMap((next) => next.files);
   const rest = [...batch.files, ...later];
-  record.facts.skipped = rest.map((file) => file.version);
+  // Of a batch whose answer was lost it is not known that it was skipped.
+  const skipped = outcome.kind === 'unknown' ? later : rest;
+  record.facts.skipped = skipped.map((file) => file.version);
   const applied = record.facts.applied?.length ?? 0;
   const stands = applied === 0 ? '0 applied' : `${applied} applied before it and kept`;
   switch (outcome.kind) {

@@ -1,18 +1,40 @@
 import { formatBytes } from '../base/bytes.js';
-import type { Problem, Step } from '../base/report.js';
+import type { Facts, HostFact, Problem, Step } from '../base/report.js';
 import type { HostLook } from '../vps/inspect-fleet.js';
 import { onHost } from '../vps/worker-client.js';
 import type { HostFacts } from '../worker/protocol.js';
 
 /** What a deploy would be refused for on one host, with the host's position in front. */
 export function hostRefusals(look: HostLook): Problem[] {
-  const problems = look.problem ? [look.problem] : (look.facts?.refusals ?? []);
+  const { problem, facts } = look;
+  const problems = problem ? [problem] : facts ? [...facts.refusals, ...facts.deployRefusals] : [];
   return problems.map((problem) => onHost(look, problem));
 }
 
 /** Traps of one host that do not stop a deploy. */
 export function hostWarnings(look: HostLook): Problem[] {
   return (look.facts?.warnings ?? []).map((problem) => onHost(look, problem));
+}
+
+/** What every host serves now, as outputs: it stays true until a later phase changes it. */
+export function liveFacts(looks: readonly HostLook[]): Facts {
+  const hosts = looks.map(({ host, facts }): HostFact => {
+    const { liveSha, liveRelease } = facts ?? {};
+    return {
+      host,
+      outcome: 'unchanged',
+      ...(liveSha === undefined ? {} : { 'previous-sha': liveSha, 'deployed-sha': liveSha }),
+      ...(liveRelease === undefined ? {} : { release: liveRelease }),
+    };
+  });
+  const live = hosts.find((fact) => fact['deployed-sha'] !== undefined);
+  return {
+    hosts,
+    ...(live?.['deployed-sha'] === undefined
+      ? {}
+      : { previousSha: live['deployed-sha'], deployedSha: live['deployed-sha'] }),
+    ...(live?.release === undefined ? {} : { release: live.release }),
+  };
 }
 
 /** The look at one host as a step; refused or unreachable is failed. */

@@ -7,7 +7,7 @@ import { proveReversible } from '../database/shadow.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
-import { hostRefusals, hostStep, hostWarnings } from './plan-hosts.js';
+import { hostRefusals, hostStep, hostWarnings, liveFacts } from './plan-hosts.js';
 
 /** What a look at everything found; the phases that write go on from it and check that it still holds. */
 export interface Look {
@@ -31,7 +31,7 @@ export async function plan(tools: Tools, settings: Settings): Promise<Look> {
     if (tools.signal.aborted) throw new Cancelled();
     if (look.hosts?.some(isOvertaken)) {
       // Its migrations are older than those of the newer run too: what the database says of them is no fault.
-      record.facts.hosts = look.hosts.map(({ host }) => ({ host, outcome: 'skipped' }));
+      record.facts.hosts = (record.facts.hosts ?? []).map((host) => ({ ...host, outcome: 'skipped' }));
       tools.log({
         kind: 'warning',
         problem: { message: 'A newer commit is live already: this one is not deployed.' },
@@ -143,8 +143,7 @@ async function lookAtHosts(
     record.add(hostStep(host, settings.vps.ref, { startedAt, milliseconds }));
     for (const problem of hostWarnings(host)) tools.log({ kind: 'warning', problem });
   }
-  const live = hosts[0]?.facts?.liveSha;
-  if (live !== undefined) record.facts.previousSha = live;
+  Object.assign(record.facts, liveFacts(hosts));
   return hosts.flatMap(hostRefusals);
 }
 

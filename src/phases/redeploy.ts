@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatBytes } from '../base/bytes.js';
 import { formatDuration } from '../base/duration.js';
+import { mergeHosts } from '../base/facts.js';
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Cancelled, type Facts, Failure, type PhaseReport, type Problem } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
@@ -15,7 +16,7 @@ import { packBuild } from '../vps/pack-build.js';
 import { deployRequest, rollbackRequest, type VpsRun } from '../vps/requests.js';
 import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
 import { sendToAll } from '../vps/send-build.js';
-import { hostRefusals } from './plan-hosts.js';
+import { hostRefusals, liveFacts } from './plan-hosts.js';
 
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
@@ -30,9 +31,15 @@ export async function redeploy(tools: Tools, settings: Settings, look?: HostLook
     if (run.vps.ref === undefined) throw new Failure({ message: 'there is no commit to deploy' });
     const sha = await exactCommit(run.vps.ref, run.workingDirectory);
     const looks = look ?? (await record.step('look', () => lookFirst(tools, settings)));
+    Object.assign(record.facts, liveFacts(looks));
     refuse(looks);
     const ends = await bring(tools, fleet, run, sha, looks, record);
+    const live = record.facts.hosts ?? [];
     Object.assign(record.facts, factsOf(ends));
+    record.facts.hosts = mergeHosts(
+      live,
+      ends.map(({ fact }) => fact),
+    );
     judge(ends, sha, tools.signal.aborted, record);
   });
 }
@@ -59,7 +66,7 @@ async function bring(
 ): Promise<HostEnd[]> {
   const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
   const request = deployRequest(run, { sha, invocation: randomUUID(), cutover: 'at-once' });
-  const undo = rollbackRequest(run, randomUUID(), { undo: run.run.id });
+  const undo = rollbackRequest(run, randomUUID(), { undoRun: run.run.id });
   const plan = { request, undo, packed, maxParallel: run.vps.maxParallel, signal };
   return rollOut(fleet, plan, { log, record });
 }

@@ -1,36 +1,120 @@
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Failure, type HostFact, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
-import { rollbackDatabase } from '../database/rollback-database.js';
+import { lookWhatToUndo, rollbackDatabase } from '../database/rollback-database.js';
+import { chooseTarget, type RollbackLook } from '../database/rollback-decision.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
+import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
 import { rollbackFleet } from '../vps/rollback-fleet.js';
+import { type CodeTarget, chooseWayBack } from './way-back.js';
 
 /**
- * Undoes what one workflow run changed, newest first: the code goes back on every host, then the database by its
- * down files. Where the code could not be put back the schema is kept: the code that is live may need it.
+ * Undoes what one workflow run changed, or all that came after a commit: it looks at every server and the database
+ * first, then the code goes back on every host, then the database by its down files. Where the code could not be put
+ * back the schema is kept: the code that is live may need it.
  */
 export async function rollback(tools: Tools, settings: Settings): Promise<PhaseReport> {
-  const what =
-    settings.rollback.to ??
-    (settings.rollback.steps === undefined
-      ? `run ${settings.rollback.runId}`
-      : `the newest ${settings.rollback.steps} migrations`);
-  return runPhase('rollback', tools.log, what, async (record) => {
+  return runPhase('rollback', tools.log, headline(settings), async (record) => {
+    const found = await look(tools, settings, record);
     const started = performance.now();
-    const code = await rollbackCode(tools, settings, record);
-    const milliseconds = Math.round(performance.now() - started);
-    if (code.changed) record.facts.rollbackMs = milliseconds;
-    const database = await rollbackSchema(tools, settings, record, code.problems.length > 0);
-    const changed = code.changed || database.changed;
-    record.facts.rolledBack = changed;
-    const problems = [...code.problems, ...database.problems];
+    const code = await rollbackCode(tools, settings, record, found);
+    if (code.changed) record.facts.rollbackMs = Math.round(performance.now() - started);
+    const schema = await rollbackSchema(tools, settings, record, found, code);
+    record.facts.rolledBack = code.changed || schema.changed;
+    if (schema.ahead.length > 0) record.facts.schemaAhead = schema.ahead;
+    const problems = [...code.problems, ...schema.problems];
     if (problems.length > 0)
-      throw new Failure(problems, code.unknown || database.unknown ? 'unknown' : 'failed');
-    record.summarise(
-      changed
-        ? closing(code.changed, database.schemaAhead)
-        : 'There was nothing to undo: nothing was changed.',
-    );
+      throw new Failure(problems, code.unknown || schema.unknown ? 'unknown' : 'failed');
+    record.summarise(closing(code, schema, settings.rollback.database));
+  });
+}
+
+function headline({ rollback: { to, steps, runId } }: Settings): string {
+  if (steps !== undefined) return `the newest ${steps} migrations`;
+  return to ?? `run ${runId}`;
+}
+
+/** What was found before anything is changed. */
+interface Found {
+  /** Undefined where the code is not asked for. */
+  code?: CodeTarget;
+  /** Undefined where no database is given; a problem where it could not be asked. */
+  database?: RollbackLook | Problem[];
+  /** The words of the command line that ask for the same again. */
+  again: string[];
+}
+
+/** Looks at all of it at once. @throws a Failure where the rollback is refused; nothing is changed then. */
+async function look(tools: Tools, settings: Settings, record: PhaseRecord): Promise<Found> {
+  const [hosts, database] = await Promise.all([
+    lookAtHosts(tools, settings, record),
+    lookAtDatabase(tools, settings, record),
+  ]);
+  const { steps, to, runId } = settings.rollback;
+  const code = hosts.length === 0 ? undefined : choose(settings, hosts);
+  if (database !== undefined && !Array.isArray(database)) refuseEnvironment(settings, database);
+  const alone =
+    steps !== undefined
+      ? ['--rollback-steps', String(steps)]
+      : to === undefined
+        ? ['--run-id', runId]
+        : ['--rollback-to', to];
+  return {
+    ...(code === undefined ? {} : { code }),
+    ...(database === undefined ? {} : { database }),
+    again: code?.again ?? alone,
+  };
+}
+
+/** Steps count migrations: the code is not asked for. */
+async function lookAtHosts(tools: Tools, settings: Settings, record: PhaseRecord): Promise<HostLook[]> {
+  const { to, runId, steps } = settings.rollback;
+  if (!tools.fleet || !settings.vps || steps !== undefined) return [];
+  const undo = to === undefined ? { undoRun: runId } : { to };
+  return record.step('code: look what to undo', () => inspectFleet(tools, settings, undo), words);
+}
+
+function words(looks: readonly HostLook[]): string {
+  return looks
+    .map(({ prefix, problem, facts }) => {
+      const way = facts?.wayBack;
+      if (!way) return `${prefix}${problem?.message ?? 'no answer'}`;
+      if (way.kind === 'refused') return prefix + way.problem.message;
+      return prefix + (way.kind === 'nothing' ? `nothing: ${way.why}` : `back to ${way.to.sha.slice(0, 7)}`);
+    })
+    .join('\n');
+}
+
+function choose(settings: Settings, hosts: readonly HostLook[]): CodeTarget {
+  const schema = settings.database !== undefined && settings.rollback.database !== 'keep';
+  const target = chooseWayBack(settings.rollback, hosts, schema);
+  if ('refusals' in target) throw new Failure(target.refusals);
+  return target;
+}
+
+/** A database that cannot be asked now is no reason to leave bad code in place: that is told after the code went back. */
+async function lookAtDatabase(
+  tools: Tools,
+  settings: Settings,
+  record: PhaseRecord,
+): Promise<Found['database']> {
+  if (!tools.database || !settings.database) return undefined;
+  try {
+    return await lookWhatToUndo(tools, record);
+  } catch (error) {
+    return problemsOf(error);
+  }
+}
+
+function refuseEnvironment(
+  { environment, adoptEnvironment }: Settings,
+  { environment: remembered }: RollbackLook,
+): void {
+  if (remembered === null || environment === undefined || environment === remembered || adoptEnvironment)
+    return;
+  throw new Failure({
+    message: `this database belongs to the environment "${remembered}", not "${environment}"; nothing was undone`,
+    next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
   });
 }
 
@@ -42,31 +126,44 @@ interface PartOutcome {
   problems: Problem[];
 }
 
-async function rollbackCode(tools: Tools, settings: Settings, record: PhaseRecord): Promise<PartOutcome> {
-  // Steps count migrations; the code is not asked for.
-  if (!tools.fleet || settings.rollback.steps !== undefined)
-    return { changed: false, unknown: false, problems: [] };
+const NOTHING: PartOutcome = { changed: false, unknown: false, problems: [] };
+
+async function rollbackCode(
+  tools: Tools,
+  settings: Settings,
+  record: PhaseRecord,
+  { code }: Found,
+): Promise<PartOutcome> {
+  if (code === undefined) return NOTHING;
   try {
-    const ends = await rollbackFleet(tools, settings, record);
+    const ends = await rollbackFleet(tools, settings, record, code.undoOn);
     const hosts = ends.map(({ fact }) => fact);
-    record.facts.hosts = hosts;
-    const back = hosts.find((host) => host.outcome === 'rolled-back');
-    if (back?.['deployed-sha']) record.facts.deployedSha = back['deployed-sha'];
-    if (back?.release) record.facts.release = back.release;
+    tellHosts(record, hosts);
     const bad = ends.filter(({ fact }) => ['rollback-failed', 'unknown', 'failed'].includes(fact.outcome));
     return {
-      changed: back !== undefined,
+      changed: hosts.some(({ outcome }) => outcome === 'rolled-back'),
       unknown: bad.some(({ fact }) => fact.outcome === 'unknown'),
       problems: bad.flatMap(({ fact, problems }) => (problems.length > 0 ? problems : [unnamed(fact)])),
     };
   } catch (error) {
-    return failedPart(error);
+    return { ...NOTHING, ...failed(error) };
   }
 }
 
-function failedPart(error: unknown): PartOutcome {
-  const unknown = error instanceof Failure && error.outcome === 'unknown';
-  return { changed: false, unknown, problems: problemsOf(error) };
+/** The outputs name one commit: of the first host that knows it. */
+function tellHosts({ facts }: PhaseRecord, hosts: HostFact[]): void {
+  facts.hosts = hosts;
+  const back = hosts.find(({ outcome }) => outcome === 'rolled-back') ?? hosts[0];
+  if (back?.['previous-sha'] !== undefined) facts.previousSha = back['previous-sha'];
+  if (back?.['deployed-sha'] !== undefined) facts.deployedSha = back['deployed-sha'];
+  if (back?.release !== undefined) facts.release = back.release;
+}
+
+function failed(error: unknown): Pick<PartOutcome, 'unknown' | 'problems'> {
+  return {
+    unknown: error instanceof Failure && error.outcome === 'unknown',
+    problems: problemsOf(error),
+  };
 }
 
 function unnamed(host: HostFact): Problem {
@@ -74,34 +171,72 @@ function unnamed(host: HostFact): Problem {
 }
 
 interface SchemaOutcome extends PartOutcome {
-  schemaAhead: string[];
+  /** Versions that stay applied while the code is back. */
+  ahead: string[];
 }
 
 async function rollbackSchema(
   tools: Tools,
   settings: Settings,
   record: PhaseRecord,
-  codeFailed: boolean,
+  { code, database, again }: Found,
+  codeOutcome: PartOutcome,
 ): Promise<SchemaOutcome> {
-  const none: SchemaOutcome = { changed: false, unknown: false, schemaAhead: [], problems: [] };
-  if (!tools.database || !settings.database) return none;
-  if (codeFailed) {
+  const nothing: SchemaOutcome = { ...NOTHING, ahead: [] };
+  if (database === undefined) return nothing;
+  if (Array.isArray(database)) return { ...nothing, problems: database.map(orAgain(again)) };
+  const target = chooseTarget(database, settings.rollback, code?.runs);
+  // Until it is undone it is ahead of the code, whatever comes in between.
+  const ahead = target.kind === 'migrations' && code !== undefined ? target.versions : [];
+  if (codeOutcome.problems.length > 0) {
     record.skip('database: kept, because the code could not be put back');
-    return none;
+    return { ...nothing, ahead: codeOutcome.changed ? ahead : [] };
   }
   try {
-    const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record);
+    const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record, {
+      look: database,
+      again,
+      ...(code?.runs === undefined ? {} : { runs: code.runs }),
+    });
     record.facts.reverted = reverted;
-    record.facts.schemaAhead = schemaAhead;
-    return { ...none, changed, schemaAhead };
+    return { ...nothing, changed, ahead: schemaAhead };
   } catch (error) {
-    return { ...none, ...failedPart(error) };
+    return { ...nothing, ...failed(error), ahead };
   }
 }
 
-function closing(code: boolean, schemaAhead: readonly string[]): string {
-  const back = code ? 'The previous version is live again.' : 'The database is back.';
-  return schemaAhead.length === 0
-    ? back
-    : `${back} The schema is ahead of the code: ${schemaAhead.join(', ')} stay applied.`;
+/** What failed for now can be asked for again, by the words that ask for nothing more. */
+function orAgain(again: readonly string[]): (problem: Problem) => Problem {
+  const command = `Then finish it: muva-deploy rollback ${again.join(' ')}`;
+  return (problem) => ({
+    ...problem,
+    next: problem.next === undefined ? command : `${problem.next} ${command}`,
+  });
+}
+
+/** The closing sentence: what is back, what was left, and what stays. Pure. */
+export function closing(
+  code: Pick<PartOutcome, 'changed'>,
+  schema: Pick<SchemaOutcome, 'changed' | 'ahead'>,
+  how: Settings['rollback']['database'],
+): string {
+  const back = [
+    ...(code.changed ? ['The previous version is live again.'] : []),
+    ...(schema.changed
+      ? [
+          how === 'records'
+            ? 'The history rows are deleted; what the migrations made still stands.'
+            : 'The database is back.',
+        ]
+      : []),
+  ];
+  const ahead =
+    schema.ahead.length === 0
+      ? []
+      : [
+          `The schema is ahead of the code: ${schema.ahead.join(', ')} ${schema.ahead.length === 1 ? 'stays' : 'stay'} applied.`,
+        ];
+  if (back.length > 0 || ahead.length > 0)
+    return [...(back.length > 0 ? back : ['Nothing could be taken back.']), ...ahead].join(' ');
+  return 'There was nothing to undo: nothing was changed.';
 }

@@ -1,7 +1,7 @@
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import type { HostFacts } from '../worker/protocol.js';
+import type { HostFacts, Undo } from '../worker/protocol.js';
 import { exactCommit } from './exact-commit.js';
 import type { Host } from './fleet.js';
 import { inspectRequest, type VpsRun } from './requests.js';
@@ -20,20 +20,22 @@ export interface HostLook {
 /** Milliseconds; the look asks the git remote too. */
 const LOOK_DEADLINE = 120_000;
 
-/** Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. */
-export async function inspectFleet(tools: Tools, settings: Settings): Promise<HostLook[]> {
+/**
+ * Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. `undo`: asks what a
+ * rollback would do, instead of what a deploy would.
+ */
+export async function inspectFleet(tools: Tools, settings: Settings, undo?: Undo): Promise<HostLook[]> {
   const { fleet } = tools;
   if (!fleet || !settings.vps) return [];
   const vpsRun = settings as VpsRun;
+  const { ref } = settings.vps;
   const sha =
-    settings.vps.ref === undefined
-      ? undefined
-      : await exactCommit(settings.vps.ref, settings.workingDirectory);
+    ref === undefined || undo !== undefined ? undefined : await exactCommit(ref, settings.workingDirectory);
   const look = async (host: Host): Promise<HostLook> => {
     const { position, name, prefix } = host;
     const own = { host: position, name, prefix };
     try {
-      const request = inspectRequest(vpsRun, sha);
+      const request = inspectRequest(vpsRun, sha, undo);
       const answer = await ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
       if (answer.kind === 'host') return { ...own, facts: answer.facts };
       throw new Failure({ message: `${prefix}the worker answered something else` });

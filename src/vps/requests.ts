@@ -8,6 +8,7 @@ import type {
   ProbeRequest,
   RollbackRequest,
   RunRequest,
+  Undo,
 } from '../worker/protocol.js';
 
 /** Settings in the words of the worker. Pure: no value is looked up or made up here. */
@@ -72,7 +73,8 @@ function fetchRequest({ vps, run, githubToken }: VpsRun): FetchRequest {
   };
 }
 
-export function inspectRequest(settings: VpsRun, sha: string | undefined): InspectRequest {
+/** `undo`: asks what a rollback would do, instead of what a deploy would. */
+export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?: Undo): InspectRequest {
   return {
     command: 'inspect',
     app: appRequest(settings),
@@ -82,6 +84,7 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined): Inspe
     explicit: settings.vps.refExplicit,
     rehearse: settings.vps.rehearse,
     dirtyCheckout: settings.vps.dirtyCheckout,
+    ...(undo === undefined ? {} : { undo }),
   };
 }
 
@@ -125,17 +128,12 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
   };
 }
 
-/** `undo`: the run whose change is undone, where no version is asked for by name. */
-export function rollbackRequest(
-  settings: VpsRun,
-  invocation: string,
-  what: { undo: string } | { to: string },
-): RollbackRequest {
+export function rollbackRequest(settings: VpsRun, invocation: string, undo: Undo): RollbackRequest {
   return {
     command: 'rollback',
     app: appRequest(settings),
     run: runRequest(settings.run, invocation),
-    ...('to' in what ? { to: what.to } : { undoRun: what.undo }),
+    ...undo,
     health: healthRequest(settings.health),
     lockWait: settings.vps.lockWait,
     timeout: settings.vps.deployTimeout,

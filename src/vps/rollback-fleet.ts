@@ -3,28 +3,27 @@ import type { PhaseRecord } from '../base/phase.js';
 import { type HostFact, type Problem, problemsOf } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import type { RunResult } from '../worker/protocol.js';
+import type { RunResult, Undo } from '../worker/protocol.js';
 import type { Host } from './fleet.js';
 import { rollbackRequest, type VpsRun } from './requests.js';
 import { factOfError, hostFact, runWorker } from './run-worker.js';
 import { onHost } from './worker-client.js';
 
 /**
- * Brings the code on every host back, all at once: to `rollback-to` where it is given, else by undoing what the
- * named run changed. The worker's steps become steps of `record`. Resolves with one fact per host and why it did not
- * go back, where it did not.
+ * Brings the code on every host back, all at once; `undoOn` says what is to be undone on each. The worker's steps
+ * become steps of `record`. Resolves with one fact per host and why it did not go back, where it did not.
  */
 export async function rollbackFleet(
   tools: Tools,
   settings: Settings,
   record: PhaseRecord,
+  undoOn: (host: Host) => Undo,
 ): Promise<HostBack[]> {
   const { fleet, log } = tools;
   if (!fleet || !settings.vps) return [];
-  const { to, runId } = settings.rollback;
-  const what = to === undefined ? { undo: runId } : { to };
-  const request = rollbackRequest(settings as VpsRun, randomUUID(), what);
+  const invocation = randomUUID();
   const back = async (host: Host): Promise<HostBack> => {
+    const request = rollbackRequest(settings as VpsRun, invocation, undoOn(host));
     try {
       const result = await runWorker(fleet, host, request, { log, record });
       const problems = result.problems.map((problem) => onHost(host, problem));

@@ -12,7 +12,6 @@ import type { RunResult } from './protocol.js';
 import { dropRelease } from './prune.js';
 import { restart, restartWords } from './restart.js';
 import type { Stage } from './stage.js';
-import { readState, writeState } from './state.js';
 import type { Survey } from './survey.js';
 import { applyPlan, manualCommands, undoPlan } from './switch.js';
 import { call } from './toolbox.js';
@@ -108,7 +107,6 @@ async function settle(
     ...plan.to,
     ...(plan.from ? { from: plan.from } : {}),
   });
-  writeState(state, { ...readState(state), live: plan.to });
   dropPlan(state);
   if (request.app.restartCommand === undefined) {
     try {
@@ -160,7 +158,6 @@ async function putBack(
       from: plan.to,
       detail: teller.clean(problems[0]?.message ?? ''),
     });
-    if (plan.from) writeState(state, { ...readState(state), live: plan.from });
     dropPlan(state);
   } catch (error) {
     result.outcome = 'broken';

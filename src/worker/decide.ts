@@ -1,5 +1,6 @@
-import { Failure, type Problem } from '../base/report.js';
+import { Failure, type Problem, problemsOf } from '../base/report.js';
 import type { History, ReleaseRef } from './journal.js';
+import type { WayBack } from './protocol.js';
 import { previousVerified } from './releases.js';
 
 export interface DeployQuestion {
@@ -56,7 +57,10 @@ export interface RollbackQuestion {
   isAvailable: (release: string) => boolean;
 }
 
-export type RollbackDecision = { kind: 'go'; to: ReleaseRef } | { kind: 'nothing'; why: string };
+/** `overtakenBy`: the run was not undone; another commit has come since, and stands on what the run changed. */
+export type RollbackDecision =
+  | { kind: 'go'; to: ReleaseRef }
+  | { kind: 'nothing'; why: string; overtakenBy?: string };
 
 /** Where a rollback goes; a Failure where what was asked for is not there. */
 export function decideRollback(question: RollbackQuestion): RollbackDecision {
@@ -102,12 +106,26 @@ function undoTarget(
   isAvailable: (release: string) => boolean,
 ): RollbackDecision {
   const made = history.deploys.filter((deploy) => deploy.runId === runId);
-  if (made.length === 0) return { kind: 'nothing', why: `run ${runId} did not change the live version here` };
-  const live = history.live?.release;
+  const { live } = history;
+  if (made.length === 0)
+    return {
+      kind: 'nothing',
+      why: history.putBack.has(runId)
+        ? `the server has put back what run ${runId} changed already`
+        : `run ${runId} did not change the live version here`,
+    };
   const ownReleases = new Set(made.map(({ to }) => to.release));
-  if (live === undefined || !ownReleases.has(live))
-    return { kind: 'nothing', why: `what run ${runId} deployed is not live any more: it is undone already` };
-  let from = made.find(({ to }) => to.release === live)?.from;
+  if (live === undefined || !ownReleases.has(live.release)) {
+    const own = Math.max(...made.map(({ to }) => arrivalOf(history, to.release)));
+    if (live !== undefined && arrivalOf(history, live.release) > own)
+      return {
+        kind: 'nothing',
+        why: `${live.sha.slice(0, 7)} came after what run ${runId} deployed, and is live`,
+        overtakenBy: live.sha,
+      };
+    return { kind: 'nothing', why: `what run ${runId} deployed is undone already` };
+  }
+  let from = made.find(({ to }) => to.release === live.release)?.from;
   while (from && ownReleases.has(from.release)) {
     const release = from.release;
     from = made.find(({ to }) => to.release === release)?.from;
@@ -125,4 +143,32 @@ function undoTarget(
     message: `Run ${runId} deployed here, but there is no verified release before it that could be put back.`,
     next: 'Deploy a good commit by naming it with ref.',
   });
+}
+
+/** When a release came last, as a position among all arrivals; -1 where it never did. */
+function arrivalOf({ arrivals }: History, release: string): number {
+  return arrivals.findLastIndex((arrival) => arrival.release === release);
+}
+
+/** The runs whose releases came after this one: what they changed elsewhere is ahead of it. */
+function runsSince(history: History, release: string): string[] {
+  const since = history.arrivals.slice(arrivalOf(history, release) + 1);
+  return [...new Set(since.flatMap(({ runId }) => runId ?? []))];
+}
+
+/** What a rollback would do on this host, and which runs it would take back; decided as the rollback itself decides. */
+export function wayBack(question: RollbackQuestion): WayBack {
+  const { history, undoRun, to: named } = question;
+  const own = named === undefined && undoRun !== undefined ? [undoRun] : undefined;
+  try {
+    const decision = decideRollback(question);
+    const { live } = history;
+    if (decision.kind === 'nothing')
+      return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };
+    const { to } = decision;
+    const forward = live !== undefined && arrivalOf(history, to.release) > arrivalOf(history, live.release);
+    return { kind: 'go', to, forward, runs: own ?? runsSince(history, to.release) };
+  } catch (error) {
+    return { kind: 'refused', problem: problemsOf(error)[0]! };
+  }
 }

@@ -72,6 +72,7 @@ function preflightWords(found: Survey): string {
 async function checkedSurvey(found: Survey, { request, folder, teller }: DeployContext): Promise<Survey> {
   const refusals: Problem[] = [
     ...found.facts.refusals,
+    ...found.facts.deployRefusals,
     ...dirtyRefusals(found.facts.dirtyFiles, request.dirtyCheckout),
   ];
   const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cancelled, type Problem, problemsOf } from '../base/report.js';
-import { type DeployDecision, decideDeploy } from './decide.js';
+import { type DeployDecision, decideDeploy, wayBack } from './decide.js';
 import { remove } from './files.js';
 import {
   askRemote,
@@ -17,6 +17,7 @@ import {
 import { dirtyRefusals, dirtyWarnings } from './local-changes.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
 import { rehearsalObstacle } from './rehearse.js';
+import { availability } from './releases.js';
 import { type Survey, survey } from './survey.js';
 
 /** Milliseconds for all that the remote is asked. */
@@ -26,7 +27,11 @@ const LONGEST_LOOK = 120_000;
 export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): Promise<HostFacts> {
   const found = await survey(request.app, env);
   const { facts } = found;
-  facts.refusals.push(...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
+  if (request.undo !== undefined) {
+    facts.wayBack = wayBack({ ...request.undo, history: found.history, isAvailable: availability(found) });
+    return facts;
+  }
+  facts.deployRefusals.push(...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
   facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
   const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
   if (obstacle !== undefined) facts.notRehearsedWhy = obstacle;
@@ -35,9 +40,9 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   if (request.sha === undefined || facts.git === undefined || unreadable) return facts;
   const problem = await lookForCommit(found, { ...request, sha: request.sha });
   facts.shaOnRemote = problem === undefined;
-  if (problem) facts.refusals.push(problem);
+  if (problem) facts.deployRefusals.push(problem);
   const decision = await judgeCommit(found, { ...request, sha: request.sha });
-  if (decision.kind === 'refuse') facts.refusals.push(decision.problem);
+  if (decision.kind === 'refuse') facts.deployRefusals.push(decision.problem);
   if (decision.kind === 'newer-is-live') facts.newerIsLive = true;
   return facts;
 }

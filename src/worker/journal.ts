@@ -70,6 +70,10 @@ export interface History {
   pruned: Set<string>;
   /** Each cutover that was verified: which run made it, and what was live before. */
   deploys: { runId: string; to: ReleaseRef; from?: ReleaseRef }[];
+  /** Each release that came, by a cutover of ours or found live, whether or not it stayed; oldest first. */
+  arrivals: { release: string; runId?: string }[];
+  /** Runs whose cutover was taken back by the server itself. */
+  putBack: Set<string>;
 }
 
 const isSame = (a: ReleaseRef | undefined, b: ReleaseRef | undefined): boolean => a?.release === b?.release;
@@ -83,6 +87,8 @@ export function historyOf(entries: readonly JournalEntry[]): History {
     badReleases: new Set(),
     pruned: new Set(),
     deploys: [],
+    arrivals: [],
+    putBack: new Set(),
   };
   for (const entry of entries) note(history, entry);
   return history;
@@ -92,6 +98,7 @@ function note(history: History, entry: JournalEntry): void {
   const ref: ReleaseRef = { release: entry.release, sha: entry.sha };
   switch (entry.event) {
     case 'cutover':
+      history.arrivals.push({ release: ref.release, runId: entry.run.id });
       history.live = ref;
       history.liveVerified = false;
       return;
@@ -103,6 +110,7 @@ function note(history: History, entry: JournalEntry): void {
       history.liveVerified = false;
       return;
     case 'put-back':
+      history.putBack.add(entry.run.id);
       if (entry.from?.release !== ref.release) break;
       // A first deploy failed: there was nothing to go back to, and nothing is live.
       delete history.live;
@@ -113,6 +121,7 @@ function note(history: History, entry: JournalEntry): void {
       break;
     case 'adopted':
     case 'verified':
+      if (entry.event === 'adopted') history.arrivals.push({ release: ref.release });
       if (entry.event === 'verified')
         history.deploys.push({
           runId: entry.run.id,

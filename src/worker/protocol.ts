@@ -120,6 +120,9 @@ export interface RollbackRequest {
   timeout: number;
 }
 
+/** What is to be undone: what a run changed; or everything since `previous`, a commit or a release. */
+export type Undo = { undoRun: string } | { to: string };
+
 /** Looks only; writes nothing. */
 export interface InspectRequest extends FetchRequest {
   command: 'inspect';
@@ -130,6 +133,8 @@ export interface InspectRequest extends FetchRequest {
   explicit: boolean;
   rehearse: boolean;
   dirtyCheckout: DeployRequest['dirtyCheckout'];
+  /** Asks what a rollback would do, instead of what a deploy would. */
+  undo?: Undo;
 }
 
 /** Asks the application on loopback; writes nothing. */
@@ -249,13 +254,21 @@ export interface RunResult {
   warnings: Problem[];
 }
 
+/**
+ * What a rollback would do on a host. `runs`: the workflow runs that it takes back, or that are ahead of what is live
+ * already. `forward`: the release came after the live one, so it is no way back.
+ */
+export type WayBack =
+  | { kind: 'go'; to: { sha: string; release: string }; forward: boolean; runs: string[] }
+  | { kind: 'nothing'; why: string; runs: string[]; overtakenBy?: string }
+  | { kind: 'refused'; problem: Problem };
+
 /** What a look at the host found; the decisions about it are made by the action and by the worker alike. */
 export interface HostFacts {
   /** Versions found, undefined where missing. */
   node?: string;
   git?: string;
   pm2?: string;
-  packageManager?: { name: string; version?: string };
   layout: 'checkout' | 'releases' | 'absent' | 'other';
   strategy: 'in-place' | 'releases' | 'adopt';
   /** Where the deploy's own folder is, or will be made by the first write. */
@@ -264,11 +277,13 @@ export interface HostFacts {
   environment?: string;
   liveSha?: string;
   liveRelease?: string;
+  /** The workflow run that brought what is live; absent where it was found here. */
+  liveRun?: string;
   liveVerified: boolean;
   /** The commit asked about is older than the live one and never was live: a newer run came first. */
   newerIsLive?: true;
-  /** The last verified release that a rollback would go to. */
-  rollbackTarget?: { sha: string; release?: string };
+  /** The answer to `undo`. */
+  wayBack?: WayBack;
   shaOnRemote?: boolean;
   dirtyFiles: string[];
   freeBytes: number;
@@ -279,8 +294,10 @@ export interface HostFacts {
   lock?: { holder?: { runId: string; url?: string; since: number; pid: number } };
   /** Why the new version would go live without having been started beside the live one; absent where it is rehearsed. */
   notRehearsedWhy?: string;
-  /** What would make a deploy be refused. */
+  /** What makes every change impossible. */
   refusals: Problem[];
+  /** What would make a deploy be refused, and does not hinder a rollback: nothing is built or installed there. */
+  deployRefusals: Problem[];
   /** Traps that do not stop a deploy, each with its fix. */
   warnings: Problem[];
 }

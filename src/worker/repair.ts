@@ -1,4 +1,4 @@
-import { type Problem, problemsOf } from '../base/report.js';
+import { problemsOf } from '../base/report.js';
 import { remove } from './files.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from './journal.js';
 import { dropPlan, type Plan, readPlan } from './plan.js';
@@ -7,7 +7,7 @@ import { commandOf, programsIn } from './proc.js';
 import type { AppRequest, HealthRequest, RunRequest } from './protocol.js';
 import { readNote, releaseFolder, releaseNames } from './releases.js';
 import { inTurn, restart } from './restart.js';
-import { readState, type StateFolder, writeState } from './state.js';
+import type { StateFolder } from './state.js';
 import { applyPlan, undoPlan } from './switch.js';
 import type { Teller } from './teller.js';
 import type { Toolbox } from './toolbox.js';
@@ -79,15 +79,20 @@ async function repairPlan(
     (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
   if (what === 'undo') await undoPlan(tools, plan);
   else await applyPlan(tools, plan);
-  const cut: Problem = {
-    message: `Run ${plan.run.id} was cut in the middle of its ${plan.task === 'deploy' ? 'cutover' : 'rollback'}; ${
-      what === 'undo' ? 'it was undone' : 'it was finished'
-    } before anything else.`,
-  };
-  teller.warn(cut);
+  teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
   if (live) await revive(plan, live, before, options);
   dropPlan(state);
   return live;
+}
+
+/** A run that was cut, and one that came to its end without a version that answers, are told apart. */
+function whatWasRepaired(plan: Plan, what: 'undo' | 'finish', last: JournalEntry | undefined): string {
+  const work = plan.task === 'deploy' ? 'cutover' : 'rollback';
+  const ended =
+    last?.event === 'broken' && last.run.id === plan.run.id
+      ? `Run ${plan.run.id} could not bring any version to answer in its ${work}`
+      : `Run ${plan.run.id} was cut in the middle of its ${work}`;
+  return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
 }
 
 /** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
@@ -122,7 +127,6 @@ async function revive(
     teller.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });
     writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem!.message) });
   }
-  writeState(state, { ...readState(state), live });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Failure, type Problem, problemsOf } from '../base/report.js';
+import { Failure, problemsOf } from '../base/report.js';
 import { begin } from './begin.js';
 import { handWork } from './cutover.js';
 import { decideRollback } from './decide.js';
@@ -16,7 +16,7 @@ import type { RollbackRequest, RunResult } from './protocol.js';
 import { availability, readNote, releaseFolder } from './releases.js';
 import { inTurn, restart, restartWords } from './restart.js';
 import type { RunFolder } from './run-folder.js';
-import { readState, writeState } from './state.js';
+import type { StateFolder } from './state.js';
 import type { Survey } from './survey.js';
 import { applyPlan } from './switch.js';
 import { emptyResult, type Teller } from './teller.js';
@@ -37,7 +37,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   const started = performance.now();
   const result = emptyResult('failed', teller.warnings);
   const found = await begin(context);
-  const refusals = found.facts.refusals.filter(isInTheWay);
+  const { refusals } = found.facts;
   if (refusals.length > 0) throw new Failure(refusals);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
   const decision = decideRollback({
@@ -62,11 +62,6 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
     return goBack(found, to, context);
   });
   return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
-}
-
-/** Little room or memory does not hinder a rollback: nothing is installed or built. */
-function isInTheWay(problem: Problem): boolean {
-  return !/^Only \d+ /.test(problem.message) && !/half written|is missing now/.test(problem.message);
 }
 
 async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): Promise<Partial<RunResult>> {
@@ -107,7 +102,6 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       ...to,
       ...(plan.from ? { from: plan.from } : {}),
     });
-    writeState(state, { ...readState(state), live: to });
     dropPlan(state);
     if (named) await saveOrWarn(found, teller);
     return {
@@ -158,18 +152,33 @@ export function planRollback(
       link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
     };
   const away = releaseFolder(releases, from?.release ?? 'unknown');
-  const note = readNote(state, to.release);
-  const paths = [...new Set([...(note?.paths ?? []), ...(note?.envFiles ?? [])])].filter((path) =>
-    present(join(target, path)),
-  );
+  const paths = pathsOf(state, to.release).filter((path) => present(join(target, path)));
+  const onlyHere = from === undefined ? [] : pathsOf(state, from.release);
   return {
     ...base,
-    swaps: paths.map((path) => ({
-      live: join(live!, path),
-      incoming: join(target, path),
-      kept: join(away, path),
-      had: present(join(live!, path)),
-    })),
+    swaps: [
+      ...paths.map((path) => ({
+        live: join(live!, path),
+        incoming: join(target, path),
+        kept: join(away, path),
+        had: present(join(live!, path)),
+      })),
+      // What only the leaving version brought (its env file, say) goes with it: it takes the place where it is kept.
+      ...onlyHere
+        .filter((path) => !paths.includes(path) && present(join(live!, path)))
+        .map((path) => ({
+          live: join(away, path),
+          incoming: join(live!, path),
+          kept: `${join(away, path)}.replaced`,
+          had: present(join(away, path)),
+        })),
+    ],
     checkout: { folder: live!, fromSha: facts.liveSha!, toSha: to.sha },
   };
+}
+
+/** What belongs to a release beside its tracked files. */
+function pathsOf(state: StateFolder, release: string): string[] {
+  const note = readNote(state, release);
+  return [...new Set([...(note?.paths ?? []), ...(note?.envFiles ?? [])])];
 }

@@ -31,12 +31,12 @@ function availableMemory(): number {
 export function judgeRoom(facts: HostFacts, appPath: string): void {
   const megabytes = (bytes: number): string => `${Math.floor(bytes / 1_048_576)} MB`;
   if (facts.freeBytes < LEAST_FREE_BYTES)
-    facts.refusals.push({
+    facts.deployRefusals.push({
       message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
       next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
     });
   if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
-    facts.refusals.push({
+    facts.deployRefusals.push({
       message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
       next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
     });

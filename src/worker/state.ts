@@ -27,8 +27,6 @@ export interface State {
   environment?: string;
   /** A database was deployed together with the application. */
   database?: boolean;
-  /** The release that is live, as far as our own deploys know. */
-  live?: { release: string; sha: string };
 }
 
 /** The two places a state folder may be: beside the application, or in the home of who deploys. */

@@ -12,7 +12,7 @@ import { layoutOf, liveFolder, releasesFolder, type Strategy, strategyFor } from
 import { currentHolder } from './lock.js';
 import { daemonFolders, type Entry } from './pm2.js';
 import type { AppRequest, HostFacts } from './protocol.js';
-import { availability, previousVerified, readNote } from './releases.js';
+import { readNote } from './releases.js';
 import { judgeRoom, room } from './room.js';
 import { locateStateFolder, readState, type StateFolder } from './state.js';
 import { lookAtPm2 } from './survey-pm2.js';
@@ -60,15 +60,16 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
     ...(await versions(tools)),
     ...room(app.appPath),
     refusals,
+    deployRefusals: [],
     warnings,
   };
   await lookAtGit(facts, checkout, history);
   const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
-  lookAtState(facts, { app, state, history, releases });
+  lookAtState(facts, { app, state, history });
   judgeRoom(facts, app.appPath);
   if (live !== undefined) {
     const known = history.live ? (readNote(state, history.live.release)?.envFiles ?? []) : [];
-    refusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), known));
+    facts.deployRefusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), known));
   }
   return {
     app,
@@ -179,9 +180,9 @@ async function lookAtGit(
 
 function lookAtState(
   facts: HostFacts,
-  known: { app: AppRequest; state: StateFolder; history: History; releases: string },
+  known: { app: AppRequest; state: StateFolder; history: History },
 ): void {
-  const { app, state, history, releases } = known;
+  const { app, state, history } = known;
   const { environment: remembered, database } = readState(state);
   if (database && app.database === 'missing')
     facts.refusals.push(
@@ -199,10 +200,8 @@ function lookAtState(
       });
   }
   if (history.live && history.live.sha === facts.liveSha) facts.liveRelease = history.live.release;
-  const target = facts.liveVerified
-    ? history.live
-    : previousVerified(history, availability({ state, releases, strategy: facts.strategy }));
-  if (target) facts.rollbackTarget = { sha: target.sha, release: target.release };
+  const arrived = history.arrivals.findLast(({ release }) => release === facts.liveRelease);
+  if (arrived?.runId !== undefined) facts.liveRun = arrived.runId;
   const holder = currentHolder(state);
   if (holder)
     facts.lock = {
