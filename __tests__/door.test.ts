@@ -37,6 +37,7 @@ describe('a run that does not come back', () => {
     process.emit('SIGINT');
     const report = conclude(await ended, heardOf('migrate'), run);
     assert.deepEqual([report.outcome, report.failedPhase, report.unsettled], ['unknown', 'migrate', true]);
+    assert.deepEqual(report.problems, [{ message: 'The run was cancelled.' }]);
     assert.deepEqual(
       report.phases[0]?.steps.map(({ name }) => name),
       ['first'],
@@ -48,10 +49,9 @@ describe('a run that does not come back', () => {
     const ended = stop(() => {});
     process.emit('SIGTERM');
     const report = conclude(await ended, heardOf('health'), run);
-    assert.deepEqual(
-      [report.outcome, report.problems],
-      ['cancelled', [{ message: 'The run was cancelled.' }]],
-    );
+    // A cancel is what a person wanted: nothing to complain of.
+    assert.deepEqual([report.outcome, report.problems], ['cancelled', []]);
+    assert.deepEqual([report.phases[0]?.outcome, report.phases[0]?.cancelled], ['failed', true]);
   });
 
   test('row 114: what was committed so far is told, of ended phases and of the one under way', async () => {
@@ -63,7 +63,7 @@ describe('a run that does not come back', () => {
       facts.applied = ['3'];
       return new Promise(() => {});
     });
-    assert.deepEqual(heard.report('deploy', [], 0).facts.applied, ['1', '2', '3']);
+    assert.deepEqual(heard.report({ mode: 'deploy', startedAt: 0 }, []).facts.applied, ['1', '2', '3']);
   });
 
   test('row 132: an error that nobody caught is a failure with that error as its cause', async () => {

@@ -32,14 +32,21 @@ export function refusal(mode: string, problems: Problem[], startedAt: number): R
   };
 }
 
+/** What is known of a run before it does anything. */
+export interface StartedRun {
+  readonly mode: string;
+  readonly environment?: string | undefined;
+  readonly startedAt: number;
+}
+
 /** Hears what is told, so that the truth so far can be written when the work does not come back. */
 export interface Hearing {
   readonly log: Log;
   readonly warnings: Problem[];
   /** What the plan said beside its steps: the batches and their files. */
   readonly planned: string[];
-  /** The report of a run that did not come back. */
-  report(mode: string, problems: Problem[], startedAt: number): Report;
+  /** The report of a run that did not come back; no problems where it was cancelled. */
+  report(run: StartedRun, problems: Problem[]): Report;
 }
 
 const WRITING_PHASES: readonly PhaseName[] = ['migrate', 'redeploy', 'rollback'];
@@ -64,26 +71,32 @@ export function hearing(log: Log): Hearing {
       }
       log(entry);
     },
-    report(mode, problems, startedAt) {
+    report({ mode, environment, startedAt }, problems) {
       const milliseconds = Date.now() - startedAt;
+      const unknown = open !== undefined && WRITING_PHASES.includes(open.phase);
+      const cancelled = problems.length === 0;
+      // What was cancelled while it only looked needs no other reason.
+      const why = cancelled && unknown ? [{ message: 'The run was cancelled.' }] : problems;
       const unfinished: PhaseReport[] =
         open === undefined
           ? []
           : [
               {
                 ...open,
-                outcome: WRITING_PHASES.includes(open.phase) ? 'unknown' : 'failed',
+                outcome: unknown ? 'unknown' : 'failed',
                 milliseconds: Date.now() - open.startedAt,
-                problems,
+                problems: why,
+                ...(cancelled ? { cancelled } : {}),
                 summary: 'It was still under way when the time ran out.',
               },
             ];
       return {
         mode,
-        outcome: unfinished[0]?.outcome === 'unknown' ? 'unknown' : 'cancelled',
+        ...(environment === undefined ? {} : { environment }),
+        outcome: unknown ? 'unknown' : 'cancelled',
         phases: [...ended, ...unfinished],
         ...(open === undefined ? {} : { failedPhase: open.phase }),
-        problems,
+        problems: why,
         warnings,
         facts: mergeFacts([...ended, ...unfinished]),
         unsettled: true,
@@ -179,20 +192,16 @@ export async function stoppable<T>(
 }
 
 /** The corridor's own report, or what was heard of a run that did not come back; with what stopped it. */
-export function conclude(
-  ended: Stoppable<Report>,
-  heard: Hearing,
-  run: { mode: string; startedAt: number },
-): Report {
+export function conclude(ended: Stoppable<Report>, heard: Hearing, run: StartedRun): Report {
   const crash = ended.stopped !== undefined && 'problems' in ended.stopped ? ended.stopped.problems : [];
-  const why = crash.length > 0 ? crash : [{ message: 'The run was cancelled.' }];
-  const report = ended.value ?? heard.report(run.mode, why, run.startedAt);
+  const report = ended.value ?? heard.report(run, crash);
   return {
     ...report,
     // What looks like a cancel from inside was our own stop after an error.
     ...(crash.length > 0 && report.outcome === 'cancelled' ? { outcome: 'failure' as const } : {}),
     problems: ended.value === undefined ? report.problems : [...crash, ...report.problems],
     warnings: [...new Set([...heard.warnings, ...report.warnings])],
+    planned: heard.planned,
   };
 }
 

@@ -100,6 +100,7 @@ test('the report file holds the phases and steps in the words of the outputs', (
     reportFile(
       report({
         facts: { previousSha: 'abc' },
+        planned: ['pending   20250101000000_rooms'],
         phases: [
           {
             phase: 'verify',
@@ -108,13 +109,26 @@ test('the report file holds the phases and steps in the words of the outputs', (
             milliseconds: 2,
             problems: [],
             facts: {},
-            steps: [{ name: 'tables', outcome: 'passed', startedAt: 0, milliseconds: 1 }],
+            steps: [{ name: 'tables', outcome: 'passed', startedAt: 0, milliseconds: 1.234_567 }],
+          },
+          {
+            phase: 'health',
+            outcome: 'failed',
+            cancelled: true,
+            startedAt: 0,
+            milliseconds: 2,
+            problems: [],
+            facts: {},
+            steps: [],
           },
         ],
       }),
     ),
   );
   assert.equal(file.facts['previous-sha'], 'abc');
+  assert.equal(file['duration-ms'], 13);
+  assert.deepEqual(file.planned, ['pending   20250101000000_rooms']);
+  assert.equal(file.phases[1].outcome, 'cancelled');
   assert.deepEqual(file.phases[0].steps[0], {
     name: 'tables',
     outcome: 'passed',

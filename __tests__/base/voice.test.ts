@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport, Report } from '../../src/base/report.js';
-import { farewell, voice } from '../../src/base/voice.js';
+import { farewell, leftBehind, outcomeText, voice } from '../../src/base/voice.js';
 
 const step = (
   name: string,
@@ -85,19 +85,66 @@ describe('voice', () => {
     ]);
   });
 
+  test('a phase that was cancelled is not called failed', () => {
+    const steps: PhaseReport['steps'] = [
+      { name: 'drift', outcome: 'skipped', startedAt: 0, milliseconds: 3, detail: 'cancelled' },
+    ];
+    const { summary: _, ...ended } = failed;
+    const stopped: PhaseReport = { ...ended, steps, problems: [], cancelled: true };
+    const sentence = (report: PhaseReport): string[] => voice({ kind: 'phase-ended', report });
+    assert.deepEqual(sentence(stopped), ['migrate was cancelled.']);
+    assert.deepEqual(sentence({ ...stopped, summary: 'The batch was rolled back: 0 applied.' }), [
+      'migrate was cancelled. The batch was rolled back: 0 applied.',
+    ]);
+    assert.match(sentence({ ...stopped, outcome: 'unknown' })[0]!, /not known/);
+  });
+
+  const report: Report = {
+    mode: 'deploy',
+    environment: 'staging',
+    outcome: 'rolled-back',
+    phases: [],
+    problems: [],
+    warnings: [],
+    facts: {},
+    next: 'Look at the log.',
+    startedAt: 0,
+    milliseconds: 61_000,
+  };
+
+  test('every mode is named with its environment', () => {
+    const named = (mode: string, outcome: Report['outcome'], environment = 'staging'): string =>
+      outcomeText({ ...report, mode, outcome, environment });
+    assert.equal(named('redeploy', 'success'), 'redeploy to staging succeeded');
+    assert.equal(named('plan', 'success', 'production'), 'plan for production succeeded');
+    assert.equal(named('health', 'failure'), 'health on staging failed');
+    assert.equal(named('rollback', 'rolled-back'), 'rollback on staging succeeded');
+    const { environment: _, ...nowhere } = report;
+    assert.equal(outcomeText({ ...nowhere, mode: 'plan' }), 'plan failed and was rolled back');
+  });
+
+  test('what a run that was stopped leaves behind', () => {
+    const left = (facts: Report['facts']): string => leftBehind({ ...report, facts });
+    assert.equal(left({ applied: ['1', '2'], reverted: ['2'] }), '1 applied');
+    assert.equal(
+      left({ applied: ['1'], hosts: [{ host: 1, outcome: 'deployed' }] }),
+      '1 applied, the new version is live on the server',
+    );
+    assert.equal(
+      left({
+        hosts: [
+          { host: 1, outcome: 'deployed' },
+          { host: 2, outcome: 'unknown' },
+          { host: 3, outcome: 'unchanged' },
+        ],
+      }),
+      'the new version is live on host 1, it is not known what host 2 serves',
+    );
+    assert.equal(left({}), '');
+    assert.equal(leftBehind({ ...report, outcome: 'unknown' }), 'it is not known what was changed');
+  });
+
   test('the end says how it ended, and the next action', () => {
-    const report: Report = {
-      mode: 'deploy',
-      environment: 'staging',
-      outcome: 'rolled-back',
-      phases: [],
-      problems: [],
-      warnings: [],
-      facts: {},
-      next: 'Look at the log.',
-      startedAt: 0,
-      milliseconds: 61_000,
-    };
     assert.deepEqual(farewell(report), [
       '',
       'deploy to staging failed and was rolled back (1 min 1 s).',

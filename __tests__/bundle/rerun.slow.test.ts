@@ -135,6 +135,9 @@ describe('cancel of a redeploy', { timeout: 240_000 }, () => {
     assert.deepEqual([result.exitCode, result.outputs.outcome], [1, 'cancelled'], result.log);
     assert.equal(await served(), 'v5', result.post?.log);
     assert.doesNotMatch((await vps.run('ps -eo args')).stdout, /^sleep 60$/m);
+    assert.match(result.log, /^redeploy was cancelled\. On the server the live version was not touched\.$/m);
+    const [, afterTheEnd = ''] = result.log.split(/^report: .*$/m);
+    assert.doesNotMatch(afterTheEnd, /^ {2}\.\.\./m, 'after the last word nothing more is told');
   });
 
   test('row 114: during the cutover: one version serves in the end, and what is said is what serves', async () => {

@@ -1,4 +1,11 @@
-import type { Facts, PhaseName, PhaseReport, Problem, Step } from './report.js';
+import {
+  type Facts,
+  type PhaseName,
+  type PhaseReport,
+  type Problem,
+  problemKey,
+  type Step,
+} from './report.js';
 
 /** Everything a person is told while the work runs. The doors decide how an entry looks. */
 export type LogEntry =
@@ -17,3 +24,16 @@ export type LogEntry =
   | { kind: 'debug'; text: string };
 
 export type Log = (entry: LogEntry) => void;
+
+/** Passes everything on, but no warning twice: what the plan warned of, the worker on the server sees again. */
+export function eachWarningOnce(log: Log): Log {
+  const told = new Set<string>();
+  return (entry) => {
+    if (entry.kind === 'warning') {
+      const key = problemKey(entry.problem);
+      if (told.has(key)) return;
+      told.add(key);
+    }
+    log(entry);
+  };
+}

@@ -1,4 +1,5 @@
 import type { Facts, PhaseReport, Problem, Report } from './report.js';
+import { phaseOutcome } from './voice.js';
 
 /** Every output and what it says; action.yml says the same (a test compares them). */
 export const OUTPUT_SAYS = {
@@ -126,10 +127,11 @@ export function reportFile(report: Report): string {
     'failed-step': report.failedStep ?? null,
     next: report.next ?? null,
     'started-at': new Date(report.startedAt).toISOString(),
-    'duration-ms': report.milliseconds,
+    'duration-ms': Math.round(report.milliseconds),
     phases: report.phases.map(phaseEntry),
     problems: report.problems,
     warnings: report.warnings,
+    planned: report.planned ?? [],
     facts: factEntries(report.facts),
   };
   return JSON.stringify(content, undefined, 2) + '\n';
@@ -138,16 +140,16 @@ export function reportFile(report: Report): string {
 function phaseEntry(phase: PhaseReport): object {
   return {
     phase: phase.phase,
-    outcome: phase.outcome,
+    outcome: phaseOutcome(phase),
     'started-at': new Date(phase.startedAt).toISOString(),
-    'duration-ms': phase.milliseconds,
+    'duration-ms': Math.round(phase.milliseconds),
     summary: phase.summary ?? null,
     problems: phase.problems satisfies Problem[],
     steps: phase.steps.map((step) => ({
       name: step.name,
       outcome: step.outcome,
       'started-at': new Date(step.startedAt).toISOString(),
-      'duration-ms': step.milliseconds,
+      'duration-ms': Math.round(step.milliseconds),
       detail: step.detail ?? null,
     })),
   };

@@ -1,7 +1,10 @@
+import { capital } from './capital.js';
 import type { Log } from './log.js';
 import {
+  Cancelled,
   type Facts,
   Failure,
+  NotNeeded,
   type PhaseName,
   type PhaseReport,
   type Problem,
@@ -14,7 +17,10 @@ import {
 export interface PhaseRecord {
   /** Assigned as soon as something is known, so that a failure later loses nothing. */
   readonly facts: Facts;
-  /** Runs `work` as a step; `detail` words what came of it. A throw marks the step failed and ends the phase. */
+  /**
+   * Runs `work` as a step; `detail` words what came of it. A throw marks the step failed and ends the phase; Cancelled
+   * and NotNeeded mark it as skipped.
+   */
   step<T>(name: string, work: () => Promise<T> | T, detail?: (value: T) => string | undefined): Promise<T>;
   /** Records a step that was timed elsewhere (inside one database message, on the VPS). */
   add(step: Step): void;
@@ -60,7 +66,8 @@ export async function runPhase(
         done('passed', detail?.(value));
         return value;
       } catch (error) {
-        done(error instanceof Failure ? error.outcome : 'failed', undefined);
+        if (error instanceof Cancelled || error instanceof NotNeeded) done('skipped', error.message);
+        else done(error instanceof Failure ? error.outcome : 'failed', undefined);
         throw error;
       }
     },
@@ -74,11 +81,16 @@ export async function runPhase(
   log({ kind: 'phase-started', phase, facts, ...(detail === undefined ? {} : { detail }) });
   let outcome: StepOutcome = 'passed';
   let problems: Problem[] = [];
+  let cancelled: true | undefined;
   try {
     await work(record);
   } catch (error) {
     outcome = error instanceof Failure ? error.outcome : 'failed';
-    problems = problemsOf(error);
+    if (error instanceof Cancelled) {
+      // It is what a person wanted, so there is nothing to complain of.
+      cancelled = true;
+      summary ??= error.detail && `${capital(error.detail)}.`;
+    } else problems = problemsOf(error);
   }
   const report: PhaseReport = {
     phase,
@@ -87,6 +99,7 @@ export async function runPhase(
     milliseconds: Date.now() - startedAt,
     steps,
     problems,
+    ...(cancelled ? { cancelled } : {}),
     facts,
     ...(summary === undefined ? {} : { summary }),
   };

@@ -45,6 +45,8 @@ export interface PhaseReport {
   steps: Step[];
   /** Why the phase failed; the first entry is the cause. Empty unless failed or unknown. */
   problems: Problem[];
+  /** It did not end by itself, but was stopped by a cancel. */
+  cancelled?: true;
   /** One closing sentence: what was done and what was left untouched. */
   summary?: string;
   facts: Facts;
@@ -168,6 +170,8 @@ export interface Report {
   failedStep?: string;
   problems: Problem[];
   warnings: Problem[];
+  /** What the plan said beside its steps: the batches and their files, one line each. */
+  planned?: readonly string[];
   facts: Facts;
   /** The next action for a person; empty after success. */
   next?: string;
@@ -194,9 +198,21 @@ export class Failure extends Error {
 
 /** The run was cancelled by a person (SIGINT, SIGTERM); what was under way has been stopped or told. */
 export class Cancelled extends Failure {
-  constructor(message = 'cancelled') {
-    super({ message });
+  /** What was cancelled, or what became of it, where that can be told. */
+  readonly detail: string | undefined;
+
+  constructor(detail?: string) {
+    super({ message: detail ?? 'cancelled' });
     this.name = 'Cancelled';
+    this.detail = detail;
+  }
+}
+
+/** A step that turned out to be none of this run's business; the message says why. */
+export class NotNeeded extends Failure {
+  constructor(message: string) {
+    super({ message });
+    this.name = 'NotNeeded';
   }
 }
 
@@ -207,4 +223,9 @@ export function problemsOf(error: unknown): Problem[] {
   const code =
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   return [code === undefined ? { message } : { message, code }];
+}
+
+/** The same for two problems that a person would take for one: the same words about the same place. */
+export function problemKey({ message, at }: Problem): string {
+  return JSON.stringify([message, at?.file, at?.line]);
 }

@@ -1,7 +1,7 @@
 import { formatDuration } from './duration.js';
 import { inertLines } from './inert.js';
 import type { LogEntry } from './log.js';
-import type { PhaseReport, Problem, Report, SourcePosition, Step } from './report.js';
+import type { HostFact, PhaseReport, Problem, Report, SourcePosition, Step, StepOutcome } from './report.js';
 
 /** Columns before a step's name, and before what belongs to a step. */
 const STEP_INDENT = 10;
@@ -77,18 +77,24 @@ function caretLines(at: SourcePosition): string[] {
   return [gutter + source, `${' '.repeat(gutter.length)}${padding}^`];
 }
 
+/** What a phase is called by its end: one that a cancel stopped did not fail. */
+export function phaseOutcome({ outcome, cancelled }: PhaseReport): StepOutcome | 'cancelled' {
+  return cancelled && outcome === 'failed' ? 'cancelled' : outcome;
+}
+
 function closingSentence(report: PhaseReport): string {
-  const { phase, outcome, summary } = report;
+  const { phase, summary } = report;
   // A phase that words the whole sentence itself.
   if (summary?.startsWith(`${phase} `)) return summary;
   const step = report.steps.find((each) => each.outcome === 'failed' || each.outcome === 'unknown')?.name;
   const at = step === undefined ? '' : ` at ${step}`;
   const start = {
+    cancelled: `${phase} was cancelled.`,
     passed: `${phase} passed in ${formatDuration(report.milliseconds)}.`,
     failed: `${phase} failed${at}.`,
     unknown: `${phase} ended${at} without an answer: whether it took effect is not known.`,
     skipped: `${phase} skipped.`,
-  }[outcome];
+  }[phaseOutcome(report)];
   return summary === undefined || summary === '' ? start : `${start} ${summary}`;
 }
 
@@ -102,14 +108,35 @@ const VERDICTS: Readonly<Record<Report['outcome'], string>> = {
   skipped: 'was skipped: a newer run is live already',
 };
 
-/** `deploy to staging failed and was rolled back`. */
-export function outcomeText(report: Report): string {
+/** The word between a mode and its environment. */
+const TOWARDS: Readonly<Record<string, string>> = { deploy: 'to', redeploy: 'to', plan: 'for' };
+
+/** `deploy to staging failed and was rolled back`, `plan for staging succeeded`, `health on staging failed`. */
+export function outcomeText({ mode, environment, outcome }: Report): string {
+  const where = environment === undefined ? '' : ` ${TOWARDS[mode] ?? 'on'} ${environment}`;
   // Only there it is what was asked for.
-  if (report.mode === 'rollback' && report.outcome === 'rolled-back') return 'rollback succeeded';
-  const where = report.environment === undefined ? '' : ` to ${report.environment}`;
-  const what =
-    report.mode === 'deploy' || report.mode === 'redeploy' ? `${report.mode}${where}` : report.mode;
-  return `${what} ${VERDICTS[report.outcome]}`;
+  const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
+  return `${mode}${where} ${verdict}`;
+}
+
+/** What a run that was stopped in the middle leaves behind, as far as it knows: `2 applied, the new version is live`; or nothing. */
+export function leftBehind({ facts, outcome }: Report): string {
+  const reverted = new Set(facts.reverted);
+  const applied = (facts.applied ?? []).filter((version) => !reverted.has(version)).length;
+  const all = facts.hosts ?? [];
+  const named = (outcome: HostFact['outcome']): string => {
+    const hosts = all.filter((host) => host.outcome === outcome);
+    if (hosts.length === 0) return '';
+    return all.length === 1 ? 'the server' : hosts.map(({ host }) => `host ${host}`).join(' and ');
+  };
+  const [live, unknown] = [named('deployed'), named('unknown')];
+  const parts = [
+    ...(applied === 0 ? [] : [`${applied} applied`]),
+    ...(live === '' ? [] : [`the new version is live on ${live}`]),
+    ...(unknown === '' ? [] : [`it is not known what ${unknown} serves`]),
+  ];
+  if (parts.length > 0) return parts.join(', ');
+  return outcome === 'unknown' ? 'it is not known what was changed' : '';
 }
 
 /** The last lines of a run: how it ended, in how long, and what a person does now. */

@@ -159,7 +159,7 @@ async function ended(child: ChildProcess, signal: AbortSignal): Promise<void> {
     said = (said + chunk).slice(-4_000);
   });
   const [code, killedBy] = (await once(child, 'close')) as [number | null, string | null];
-  if (signal.aborted) throw new Cancelled('the backup was cancelled');
+  if (signal.aborted) throw new Cancelled();
   if (code === 0) return;
   // Of the queries that it repeats only the one for a lock is told: it names the table that somebody holds.
   const lines = said.split('\n').filter((line) => /error:|Query was: LOCK TABLE/.test(line));

@@ -290,10 +290,10 @@ function stop(outcome: Stopped, batch: Batch, queue: readonly Batch[], record: P
       record.skip(...rest.map(name));
       record.summarise(
         outcome.stands === undefined
-          ? `Cancelled; the batch was rolled back: ${stands}.`
-          : `Cancelled; ${stands}. ${outcome.stands}`,
+          ? `The batch was rolled back: ${stands}.`
+          : `${name(batch.files[0]!)} is applied in part: ${stands}. ${outcome.stands}`,
       );
-      throw new Cancelled('the migration was cancelled');
+      throw new Cancelled();
     case 'unknown':
       for (const file of batch.files)
         record.add({ name: name(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });

@@ -1,6 +1,7 @@
 import { formatDuration } from '../base/duration.js';
-import type { Report, StepOutcome } from '../base/report.js';
+import type { Report } from '../base/report.js';
 import type { Sink } from '../base/teller.js';
+import { phaseOutcome } from '../base/voice.js';
 
 export interface Screen {
   readonly write: (text: string) => void;
@@ -36,7 +37,7 @@ export function phaseTable(report: Report): string[] {
   if (report.phases.length === 0) return [];
   const rows = report.phases.map((phase) => [
     phase.phase,
-    phase.outcome satisfies StepOutcome,
+    phaseOutcome(phase),
     phase.outcome === 'skipped' ? '' : formatDuration(phase.milliseconds),
     phase.outcome === 'skipped' ? '' : `${phase.steps.length} steps`,
   ]);

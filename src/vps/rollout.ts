@@ -197,7 +197,6 @@ async function stopAll(
       detail = answer.detail;
       await pause(1_000);
     }
-    if (run.ended) return `${run.host.name} has ended`;
     return run.cuttingOver
       ? `${run.host.name} cuts over already: it finishes, and verifies or puts back by itself`
       : `${run.host.name} was not stopped: ${detail}`;
@@ -208,7 +207,8 @@ async function stopAll(
       const text = await stopOne(run).catch(
         (error: unknown) => `${run.host.name} could not be told to stop: ${problemsOf(error)[0]!.message}`,
       );
-      log({ kind: 'progress', text });
+      // How a run ended is told by its steps, and the word of it may come after the last line of the log.
+      if (!run.ended) log({ kind: 'progress', text });
     }),
   );
 }
