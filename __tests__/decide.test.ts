@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mergeFacts } from '../src/base/facts.js';
 import type { Facts, HealthFact, HostFact, PhaseName, PhaseReport, StepOutcome } from '../src/base/report.js';
-import { changesOf, decideRollback, newlyFailing, outcomeOf, schemaAhead } from '../src/decide.js';
+import {
+  changesOf,
+  decideRollback,
+  newlyFailing,
+  nextAction,
+  outcomeOf,
+  schemaAhead,
+} from '../src/decide.js';
 
 function phase(name: PhaseName, outcome: StepOutcome = 'passed', facts: Facts = {}): PhaseReport {
   return { phase: name, outcome, startedAt: 0, milliseconds: 1, steps: [], problems: [], facts };
@@ -149,6 +156,73 @@ describe('schemaAhead', () => {
   ];
   for (const [title, facts, expected] of cases)
     test(title, () => assert.deepEqual(schemaAhead(facts), expected));
+});
+
+describe('why nothing is rolled back', () => {
+  const host = (position: number, outcome: HostFact['outcome']): HostFact => ({ host: position, outcome });
+  const cases: [string, HostFact[], RegExp][] = [
+    ['nothing was changed', [], /^This run changed nothing that could be undone\.$/],
+    [
+      'the live version was not touched',
+      [host(1, 'failed')],
+      /^This run changed nothing that could be undone\.$/,
+    ],
+    [
+      'the worker put it back',
+      [host(1, 'rolled-back')],
+      /^The server has put the previous version back already; nothing else was changed\.$/,
+    ],
+    [
+      'the workers put it back',
+      [host(1, 'rolled-back'), host(2, 'unchanged')],
+      /^Every server that was changed has put/,
+    ],
+    [
+      'the worker could not',
+      [host(1, 'rolled-back'), host(2, 'rollback-failed')],
+      /^The previous version could not be put back; nothing else was changed\.$/,
+    ],
+  ];
+  for (const [title, hosts, why] of cases)
+    test(title, () => {
+      const decision = decideRollback([phase('redeploy', 'failed', { hosts })], [], true);
+      assert.equal(decision.rollback, false);
+      assert.match(decision.why, why);
+    });
+});
+
+describe('nextAction', () => {
+  const failed = (name: PhaseName, next: (string | undefined)[], facts: Facts = {}): PhaseReport => ({
+    ...phase(name, 'failed', facts),
+    problems: next.map((each) => ({ message: 'no', ...(each === undefined ? {} : { next: each }) })),
+  });
+  const broken: Facts = { hosts: [{ host: 1, outcome: 'rollback-failed' }] };
+  const cases: [string, PhaseReport[], string | undefined][] = [
+    ['nothing after success', [APPLIED], undefined],
+    ['of the first failure', [failed('redeploy', [undefined, 'look', 'more'])], 'look'],
+    ['of the first failure, when it was put back', [APPLIED, failed('redeploy', ['look']), BACK], 'look'],
+    [
+      'of a rollback that failed, whatever failed before it',
+      [APPLIED, failed('redeploy', ['look']), failed('rollback', ['why', 'git reset --hard'])],
+      'git reset --hard',
+    ],
+    [
+      'of a rollback that has no word on it',
+      [APPLIED, failed('redeploy', ['look']), failed('rollback', [undefined])],
+      'Start the rollback again: mode: rollback with run-id: 7.',
+    ],
+    [
+      'of a server that could not put its version back',
+      [failed('redeploy', ['look', 'git reset --hard'], broken), phase('rollback', 'skipped')],
+      'git reset --hard',
+    ],
+    [
+      'of a rollback that was asked for',
+      [failed('rollback', ['write the down file'])],
+      'write the down file',
+    ],
+  ];
+  for (const [title, phases, next] of cases) test(title, () => assert.equal(nextAction(phases, '7'), next));
 });
 
 describe('newlyFailing', () => {

@@ -59,8 +59,7 @@ export function decideRollback(
   const failed = firstFailure(phases);
   if (!failed) return { rollback: false, why: 'Nothing failed.' };
   const changes = changesOf(phases, earlier);
-  if (!changes.database && !changes.code)
-    return { rollback: false, why: 'This run changed nothing that could be undone.' };
+  if (!changes.database && !changes.code) return { rollback: false, why: nothingToUndo(failed) };
   if (failed.phase === 'health' && failed.facts.verdict === 'edge') {
     return {
       rollback: false,
@@ -85,6 +84,17 @@ export function decideRollback(
   return { rollback: true, why: `Phase ${failed.phase} failed.` };
 }
 
+/** The worker on a server puts its old version back by itself, or has told why it could not. */
+function nothingToUndo({ facts }: PhaseReport): string {
+  const hosts = facts.hosts ?? [];
+  const where = hosts.length > 1 ? 'Every server that was changed' : 'The server';
+  if (hosts.some((host) => host.outcome === 'rollback-failed'))
+    return 'The previous version could not be put back; nothing else was changed.';
+  if (hosts.some((host) => host.outcome === 'rolled-back'))
+    return `${where} has put the previous version back already; nothing else was changed.`;
+  return 'This run changed nothing that could be undone.';
+}
+
 /** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
 export function newlyFailing(before: readonly HealthFact[], now: readonly HealthFact[]): HealthFact[] {
   const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
@@ -96,6 +106,20 @@ export function firstFailure(phases: readonly PhaseReport[]): PhaseReport | unde
   return phases.find(
     (phase) => phase.phase !== 'rollback' && (phase.outcome === 'failed' || phase.outcome === 'unknown'),
   );
+}
+
+/**
+ * What a person does now. The last word belongs to a rollback that did not end well: what it says by hand puts back
+ * what is still changed, whatever failed first.
+ */
+export function nextAction(phases: readonly PhaseReport[], runId: string): string | undefined {
+  const bad = ({ outcome }: PhaseReport): boolean => outcome === 'failed' || outcome === 'unknown';
+  const back = phases.find((phase) => phase.phase === 'rollback' && bad(phase));
+  const actions = (back ?? firstFailure(phases))?.problems.flatMap(({ next }) => next ?? []) ?? [];
+  // Commands by hand stand last, behind the reasons why nothing else could do it.
+  if (back) return actions.at(-1) ?? `Start the rollback again: mode: rollback with run-id: ${runId}.`;
+  const broken = firstFailure(phases)?.facts.hosts?.some((host) => host.outcome === 'rollback-failed');
+  return broken ? actions.at(-1) : actions[0];
 }
 
 /** What the whole run is called in the output `outcome`. */

@@ -1,5 +1,5 @@
 import { mergeFacts } from './base/facts.js';
-import type { Log } from './base/log.js';
+import { eachWarningOnce, type Log } from './base/log.js';
 import { runPhase, skippedPhase } from './base/phase.js';
 import {
   Cancelled,
@@ -13,7 +13,15 @@ import {
   type Step,
 } from './base/report.js';
 import { openDatabase } from './database/open.js';
-import { type Changes, changesOf, decideRollback, firstFailure, outcomeOf, schemaAhead } from './decide.js';
+import {
+  type Changes,
+  changesOf,
+  decideRollback,
+  firstFailure,
+  nextAction,
+  outcomeOf,
+  schemaAhead,
+} from './decide.js';
 import { backup } from './phases/backup.js';
 import { health, healthBaseline } from './phases/health.js';
 import { migrate } from './phases/migrate.js';
@@ -58,10 +66,10 @@ async function reported(
 ): Promise<Report> {
   const startedAt = Date.now();
   const warnings: Problem[] = [];
-  const log: Log = (entry) => {
+  const log = eachWarningOnce((entry) => {
     if (entry.kind === 'warning') warnings.push(entry.problem);
     door.log(entry);
-  };
+  });
   const phases: PhaseReport[] = [];
   await withTools(settings, { ...door, log }, (tools) => work(tools, settings, phases));
   return finish(settings, phases, warnings, startedAt, cancelled());
@@ -208,7 +216,7 @@ async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: Phas
     await walk('rollback', () => rollback(tools, settings));
   } else if (firstFailure(phases)) {
     phases.push(skippedPhase('rollback', decision.why));
-    tools.log({ kind: 'line', text: `Not rolled back: ${decision.why}` });
+    tools.log({ kind: 'line', text: decision.why });
   }
 }
 
@@ -265,10 +273,11 @@ async function guarded(
   try {
     return await work();
   } catch (error) {
+    const ended = { ...skippedPhase(phase, ''), startedAt, milliseconds: Date.now() - startedAt };
+    if (error instanceof Cancelled) return { ...ended, cancelled: true };
     const problems = problemsOf(error);
     for (const problem of problems) log({ kind: 'problem', problem });
-    const outcome = error instanceof Cancelled ? 'skipped' : 'failed';
-    return { ...skippedPhase(phase, ''), outcome, startedAt, milliseconds: Date.now() - startedAt, problems };
+    return { ...ended, outcome: 'failed', problems };
   }
 }
 
@@ -291,7 +300,7 @@ function finish(
   if (ahead.length > 0) facts.schemaAhead = ahead;
   const outcome = outcomeOf(phases, settings.mode, cancelled);
   const changes = changesOf(phases);
-  const next = failed?.problems.find((problem) => problem.next !== undefined)?.next;
+  const next = nextAction(phases, settings.rollback.runId);
   return {
     mode: settings.mode,
     ...(settings.environment === undefined ? {} : { environment: settings.environment }),
