@@ -91,6 +91,9 @@ describe('a healthy application', () => {
     const timings = fact('/').timings!;
     assert.equal(timings.tls, null);
     assert.ok(timings['first-byte']! > 0 && timings.total >= timings['first-byte']!, JSON.stringify(timings));
+    for (const each of facts)
+      for (const part of Object.values(each.timings!))
+        assert.equal(part, part === null ? null : Number(part.toFixed(1)), JSON.stringify(each));
     assert.equal(judge(facts, [], {}).verdict, 'ok');
   });
 

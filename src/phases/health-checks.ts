@@ -7,7 +7,7 @@ import type { Tools } from '../tools.js';
 import { looking } from '../web/checks.js';
 import { type Ask, type Check, followingController, type Look, poll } from '../web/poll.js';
 import { checkHealth, factOf } from '../web/probe.js';
-import { get } from '../web/request.js';
+import { get, tenths } from '../web/request.js';
 import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
 
 /** Asks the application on the loopback of each server; ends by itself by the deadline in `settings.health`. */
@@ -129,7 +129,7 @@ async function askDatabase(database: Database, ask: Ask): Promise<Look> {
   const look = (rest: Partial<Look>): Look => ({
     ok: false,
     status: null,
-    timings: { ...NOT_MEASURED, total: performance.now() - started },
+    timings: { ...NOT_MEASURED, total: tenths(performance.now() - started) },
     ...rest,
   });
   const timeout = ask.timeout();

@@ -2,7 +2,7 @@ import { assetUrls, judgeAsset, MOST_ASSETS } from './assets.js';
 import { isHtml, judgeAnswer } from './judge-body.js';
 import type { Ask, Check, Look } from './poll.js';
 import { decideRedirect, publicOrigin, withoutFragment } from './redirects.js';
-import { type Answer, get, NoAnswer } from './request.js';
+import { type Answer, get, NoAnswer, tenths } from './request.js';
 
 /** Where an application is asked: the public URL from the runner, or loopback on its own server. */
 export interface Target {
@@ -145,7 +145,7 @@ async function askAssets(target: Target, ask: Ask): Promise<Look> {
       return { ok: true, status: null, detail: 'the root page is no HTML page' };
     const all = assetUrls(text, page.url, page.behindProxy?.origin);
     const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
-    const timings = { ...page.answer.timings, total: performance.now() - started };
+    const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
     const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
     if (bad.length === 0)
       return {

@@ -78,11 +78,11 @@ function startJourney(): Journey {
     timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
     reached(part) {
       const now = performance.now();
-      journey.timings[part] = round(now - last);
+      journey.timings[part] = tenths(now - last);
       last = now;
       journey.part = order[order.indexOf(part) + 1]!;
     },
-    elapsed: () => round(performance.now() - started),
+    elapsed: () => tenths(performance.now() - started),
   };
   return journey;
 }
@@ -287,6 +287,7 @@ function isAddress(host: string): boolean {
   return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
 }
 
-function round(milliseconds: number): number {
+/** Milliseconds to a tenth: what is measured finer is noise. */
+export function tenths(milliseconds: number): number {
   return Math.round(milliseconds * 10) / 10;
 }
