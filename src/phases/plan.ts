@@ -1,5 +1,5 @@
 import { type PhaseRecord, runPhase } from '../base/phase.js';
-import { Cancelled, Failure, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
+import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
 import { name as fileName } from '../database/batches.js';
 import { judgeDrift, lookDrift } from '../database/drift.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
@@ -24,9 +24,11 @@ export async function plan(tools: Tools, settings: Settings): Promise<Look> {
   const look: Omit<Look, 'report'> = {};
   const report = await runPhase('plan', tools.log, undefined, async (record) => {
     // Both looks run at once, and what goes wrong in one does not hide what the other found.
+    const lookedAtHosts = caught(() => lookAtHosts(tools, settings, record, look));
+    const overtaken = lookedAtHosts.then(() => look.hosts?.some(isOvertaken) === true);
     const [database, hosts] = await Promise.all([
-      caught(() => lookAtDatabase(tools, settings, record, look)),
-      caught(() => lookAtHosts(tools, settings, record, look)),
+      caught(() => lookAtDatabase(tools, settings, unlessOvertaken(record, overtaken), look)),
+      lookedAtHosts,
     ]);
     if (tools.signal.aborted) throw new Cancelled();
     if (look.hosts?.some(isOvertaken)) {
@@ -52,6 +54,24 @@ export async function plan(tools: Tools, settings: Settings): Promise<Look> {
 /** True where a newer run has deployed to the host meanwhile; the database and the other hosts are left to it too. */
 export function isOvertaken({ facts }: HostLook): boolean {
   return facts?.newerIsLive === true;
+}
+
+/** Where a newer run is live, the database is ahead of this run's files, and what a step says of that is no fault. */
+function unlessOvertaken(record: PhaseRecord, overtaken: Promise<boolean>): PhaseRecord {
+  return {
+    ...record,
+    step(name, work, detail) {
+      const forgiven = async (): Promise<Awaited<ReturnType<typeof work>>> => {
+        try {
+          return await work();
+        } catch (error) {
+          if (await overtaken) throw new NotNeeded('a newer run is live already');
+          throw error;
+        }
+      };
+      return record.step(name, forgiven, detail);
+    },
+  };
 }
 
 async function caught(work: () => Promise<Problem[]>): Promise<Problem[]> {
