@@ -50,12 +50,12 @@ export async function withApi<T>(
   try {
     const { getOctokit } = await import('@actions/github');
     const quiet = (): void => {};
+    // Its own messages would go to the console past our log.
     const octokit = getOctokit(token.reveal(), {
-      request: { signal },
-      ...(process.env.GITHUB_API_URL ? { baseUrl: process.env.GITHUB_API_URL } : {}),
-      // Its own messages would go to the console past our log.
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     });
+    // As an option of ours it would take the place of the toolkit's, which know the proxy and the server.
+    octokit.hook.before('request', ({ request }) => void Object.assign(request, { signal }));
     const api = { rest: octokit.rest, paginate: octokit.paginate, owner, repo };
     return await retry(
       { tries: 3, deadline: deadline / 2, first: 500, longest: 2_000, worthwhile: isOutage, signal },
@@ -77,19 +77,18 @@ export async function withApi<T>(
   }
 }
 
+/** The status of an answer; the toolkit gives its errors one also where none came. */
 function statusOf(error: unknown): number | undefined {
-  return error instanceof Error &&
-    'status' in error &&
-    typeof error.status === 'number' &&
-    error.status >= 400
-    ? error.status
-    : undefined;
+  return isRequestError(error) && error.response !== undefined ? error.status : undefined;
 }
 
 /** Worth another try: the server is in trouble, or there was no answer at all. */
 function isOutage(error: unknown): boolean {
-  const status = statusOf(error);
-  return status === undefined ? error instanceof Error && 'status' in error : status >= 500;
+  return isRequestError(error) && (error.response === undefined || error.status >= 500);
+}
+
+function isRequestError(error: unknown): error is Error & { status: number; response?: unknown } {
+  return error instanceof Error && 'status' in error && typeof error.status === 'number';
 }
 
 function isRateLimit(error: unknown): boolean {
