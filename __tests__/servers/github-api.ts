@@ -26,7 +26,10 @@ export interface Deployment {
   id: number;
   ref: string;
   environment: string;
+  /** As GitHub has it: true for the environment `production`, unless told otherwise. */
+  production_environment: boolean;
   required_contexts?: string[];
+  /** In the order in which they were set. */
   statuses: { state: string; description?: string; log_url?: string; environment_url?: string }[];
 }
 
@@ -57,6 +60,19 @@ const FAULTS: Readonly<Record<Exclude<Fault, 'hang' | 'cut'>, [number, string, R
   'not-found': [404, 'Not Found', {}],
 };
 
+/** What GitHub does by itself after a success (auto_inactive), and does not do for production environments. */
+function retireBefore(good: Deployment, all: readonly Deployment[]): void {
+  for (const each of all.slice(0, all.indexOf(good))) {
+    const same = each.environment === good.environment && !each.production_environment;
+    if (same && stateOf(each) === 'success') each.statuses.push({ state: 'inactive' });
+  }
+}
+
+/** The state that the deployment is in now. */
+export function stateOf(deployment: Deployment): string | undefined {
+  return deployment.statuses.at(-1)?.state;
+}
+
 /** Starts the double on a free port of loopback; it expects the given token. */
 export async function startGitHubApi(token: string): Promise<GitHubApi> {
   const deployments: Deployment[] = [];
@@ -66,17 +82,28 @@ export async function startGitHubApi(token: string): Promise<GitHubApi> {
   let nextId = 4_000;
 
   const route = (call: string, url: URL, host: string, body: Record<string, unknown>): Answer => {
-    const status = /^POST \/deployments\/(\d+)\/statuses$/.exec(call);
+    const status = /^(GET|POST) \/deployments\/(\d+)\/statuses$/.exec(call);
     const edited = /^PATCH \/issues\/comments\/(\d+)$/.exec(call);
+    if (call === 'GET /deployments') {
+      const of = deployments.filter((each) => each.environment === url.searchParams.get('environment'));
+      return [200, of.toReversed().slice(0, Number(url.searchParams.get('per_page') ?? '30'))];
+    }
     if (call === 'POST /deployments') {
-      const deployment = { ...body, id: nextId++, statuses: [] } as unknown as Deployment;
+      const deployment = {
+        production_environment: body.environment === 'production',
+        ...body,
+        id: nextId++,
+        statuses: [],
+      } as unknown as Deployment;
       deployments.push(deployment);
       return [201, { ...deployment, task: 'deploy' }];
     }
     if (status) {
-      const deployment = deployments.find((each) => each.id === Number(status[1]));
+      const deployment = deployments.find((each) => each.id === Number(status[2]));
       if (!deployment) return NOT_FOUND;
+      if (status[1] === 'GET') return [200, deployment.statuses.toReversed()];
       deployment.statuses.push(body as unknown as Deployment['statuses'][number]);
+      if (body.state === 'success') retireBefore(deployment, deployments);
       return [201, { ...body, id: nextId++ }];
     }
     if (/^GET \/issues\/\d+\/comments$/.test(call)) {

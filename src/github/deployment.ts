@@ -1,4 +1,4 @@
-import type { Outcome } from '../base/report.js';
+import type { Outcome, Report } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import { type ApiOptions, type Errand, withApi } from './api.js';
 
@@ -18,8 +18,11 @@ export const DEPLOYMENT_STATES: Readonly<Record<Outcome, State>> = {
 const PERMISSION = 'deployments: write';
 
 /** Creates a deployment that is in progress; its id, or undefined where GitHub would not (a warning says why). */
-export async function openDeployment(options: ApiOptions, settings: Settings): Promise<string | undefined> {
-  const ref = settings.vps?.ref ?? settings.run.sha;
+export async function openDeployment(
+  options: ApiOptions,
+  settings: Settings,
+  ref = settings.vps?.ref ?? settings.run.sha,
+): Promise<string | undefined> {
   const errand: Errand = { what: 'GitHub Deployment not created', permission: PERMISSION };
   if (ref === undefined) {
     options.log({ kind: 'warning', problem: { message: `${errand.what}: there is no commit to name` } });
@@ -30,7 +33,7 @@ export async function openDeployment(options: ApiOptions, settings: Settings): P
       owner,
       repo,
       ref,
-      environment: settings.environment ?? 'production',
+      environment: environmentOf(settings),
       description: `muva-deploy ${settings.mode}`,
       auto_merge: false,
       // The job itself is one of the commit's checks and still running: waiting for it would never end.
@@ -42,14 +45,48 @@ export async function openDeployment(options: ApiOptions, settings: Settings): P
   return id;
 }
 
+/**
+ * The commit that a rollback made live again. It is deployed once more, for GitHub: else the commit that was withdrawn
+ * would stay the active one there.
+ */
+export function liveAgain({ mode, outcome, facts }: Report): string | undefined {
+  const back = facts.hosts?.some((host) => host.outcome === 'rolled-back');
+  return mode === 'rollback' && outcome === 'success' && back ? facts.deployedSha : undefined;
+}
+
 /** Ends the deployment with the run's outcome. */
-export function closeDeployment(
+export async function closeDeployment(
   options: ApiOptions,
   settings: Settings,
   id: string,
   outcome: Outcome,
 ): Promise<void> {
-  return setStatus(options, settings, id, DEPLOYMENT_STATES[outcome], outcome);
+  const state = DEPLOYMENT_STATES[outcome];
+  await setStatus(options, settings, id, state, outcome);
+  if (state === 'success') await retireOthers(options, settings, id);
+}
+
+/**
+ * GitHub marks the earlier deployments of an environment as inactive when one has succeeded, but not those of a
+ * production environment; there every commit that ever was live would stay active.
+ */
+async function retireOthers(options: ApiOptions, settings: Settings, id: string): Promise<void> {
+  const errand = { what: 'Earlier GitHub Deployments not marked inactive', permission: PERMISSION };
+  await withApi(options, errand, async ({ rest, owner, repo }) => {
+    const environment = environmentOf(settings);
+    const { data } = await rest.repos.listDeployments({ owner, repo, environment, per_page: 20 });
+    for (const { id: deployment_id, production_environment } of data) {
+      if (!production_environment || String(deployment_id) === id) continue;
+      const which = { owner, repo, deployment_id };
+      const { data: statuses } = await rest.repos.listDeploymentStatuses({ ...which, per_page: 1 });
+      if (statuses[0]?.state !== 'success') continue;
+      await rest.repos.createDeploymentStatus({ ...which, state: 'inactive', description: 'replaced' });
+    }
+  });
+}
+
+function environmentOf({ environment }: Settings): string {
+  return environment ?? 'production';
 }
 
 async function setStatus(

@@ -96,6 +96,6 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'rollback-steps': "The newest N applied migrations instead of this run's.",
   'rollback-to': 'previous, a commit or a release: what a person asks for later.',
   'github-deployment':
-    'on: create a GitHub Deployment and its statuses; leave it off where the job has environment:, which makes one itself.',
+    'on: create a GitHub Deployment and its statuses, after mode: rollback for the commit that is live again; leave it off where the job has environment:, which makes one itself.',
   comment: 'auto: plan on a pull request keeps one comment up to date; off.',
 };
