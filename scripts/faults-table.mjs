@@ -639,7 +639,7 @@ export const GROUPS = [
         128,
         'A secret that is too short or a common word',
         'ok',
-        '`are too short or too common to be masked`',
+        '`too short or too common to be masked`',
       ),
       row(
         129,

@@ -1,7 +1,9 @@
 import { tmpdir } from 'node:os';
+import { capital } from './base/capital.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
 import { sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
+import { leftBehind } from './base/voice.js';
 import { run, settle } from './deploy.js';
 import {
   type Crashes,
@@ -15,16 +17,15 @@ import {
   watchCrashes,
 } from './door.js';
 import { saveState } from './github/commands.js';
-import { COMMENT_LIMIT, updateComment, wantsComment } from './github/comment.js';
-import { closeDeployment, openDeployment } from './github/deployment.js';
+import { commentPlan, wantsComment } from './github/comment.js';
+import { closeDeployment, liveAgain, openDeployment } from './github/deployment.js';
 import { actionInputs, forgetSecrets, maskSecrets } from './github/inputs.js';
 import { githubSink } from './github/log.js';
 import { type Publication, publish } from './github/publish.js';
-import { summaryOf } from './github/summary.js';
 import { type ReadInput, withEnvironment } from './settings/inputs.js';
 import { parseSettings } from './settings/parse.js';
 import { runIdentity } from './settings/run-identity.js';
-import { secretInputs } from './settings/secret-inputs.js';
+import { secretInputs, unmaskableInputs } from './settings/secret-inputs.js';
 import type { Run, Settings } from './settings/settings.js';
 import { surroundings } from './settings/surroundings.js';
 
@@ -32,7 +33,7 @@ import { surroundings } from './settings/surroundings.js';
 const GRACE = 4_500;
 const API_AFTER_STOP = 1_500;
 /** Names of the values that the post step reads. */
-const STATE = { begun: 'begun', final: 'final', deployment: 'deployment' } as const;
+const STATE = { begun: 'begun', cancelled: 'cancelled', final: 'final', deployment: 'deployment' } as const;
 
 /** One start of the action: what was given, who runs, and where it speaks. */
 interface Session {
@@ -72,10 +73,9 @@ export async function post(door: { dist: string }): Promise<void> {
   const session = openSession(process.env);
   const { teller, publication } = session;
   try {
-    teller.log({
-      kind: 'line',
-      text: 'The step ended without a final report: looking at what it left behind.',
-    });
+    const cancelled = stateOf(STATE.cancelled) !== '';
+    const why = cancelled ? 'the main step was cancelled' : 'the main step ended without a report';
+    teller.log({ kind: 'line', text: `${capital(why)}: looking at what it left behind.` });
     const parsed = parse(session);
     if (parsed.settings === undefined) return void refuse(session, parsed.problems);
     const { settings } = parsed;
@@ -84,9 +84,11 @@ export async function post(door: { dist: string }): Promise<void> {
       settle(settings, { log: heard.log, signal, dist: door.dist }),
     );
     const nothing = ended.value === undefined && ended.stopped === undefined;
-    const report = nothing
-      ? undefined
-      : conclude(ended as Stoppable<Report>, heard, { mode: settings.mode, startedAt: session.startedAt });
+    const started = { mode: settings.mode, environment: settings.environment, startedAt: session.startedAt };
+    const found = nothing ? undefined : conclude(ended as Stoppable<Report>, heard, started);
+    // Where nothing has failed it is the only reason for what was done here.
+    const reason = cancelled && found?.outcome === 'cancelled' ? [] : [{ message: why }];
+    const report = found && { ...found, problems: [...reason, ...found.problems] };
     const id = stateOf(STATE.deployment);
     const between = async (final: Report): Promise<readonly Problem[]> =>
       id === ''
@@ -121,22 +123,32 @@ async function work(session: Session, settings: Settings, dist: string): Promise
     }
     return run(settings, { log: heard.log, signal, dist });
   });
-  const concluded = conclude(ended, heard, { mode: settings.mode, startedAt });
+  const again = settings.githubDeployment && ended.value && liveAgain(ended.value);
+  if (again && !ended.stopped) deployment = await openDeployment(options, settings, again);
+  const { mode, environment } = settings;
+  const concluded = conclude(ended, heard, { mode, environment, startedAt });
   const facts = deployment === undefined ? {} : { deploymentId: deployment };
-  const report = { ...concluded, facts: { ...concluded.facts, ...facts } };
+  const report = { ...concluded, facts: { ...concluded.facts, ...facts }, ...leftToPost(concluded) };
+  if (ended.stopped && 'signal' in ended.stopped) saveState(process.env, STATE.cancelled, 'true');
   if (report.unsettled !== true) saveState(process.env, STATE.final, report.outcome);
   const deadline = ended.stopped ? API_AFTER_STOP : undefined;
   const between = (said: Report): Promise<readonly Problem[]> =>
     collect(session, async (log) => {
-      const planned = heard.planned.map(publication.clean);
       const to = { ...options, log, ...(deadline === undefined ? {} : { deadline }) };
       if (deployment !== undefined && report.unsettled !== true)
         await closeDeployment(to, settings, deployment, said.outcome);
-      if (wantsComment(settings))
-        await updateComment(to, settings, summaryOf(said, { run: settings.run, planned }, COMMENT_LIMIT));
+      if (wantsComment(settings)) await commentPlan(to, settings, said, publication.places);
     });
   teller.end();
   await publish(report, { ...publication, between });
+}
+
+/** What a person has to know of a run that was stopped in the middle: that nothing has to be done by hand yet. */
+function leftToPost(report: Report): Pick<Report, 'next'> {
+  const left = leftBehind(report);
+  if (report.unsettled !== true || left === '') return {};
+  const does = report.mode === 'deploy' ? 'settles it' : 'says where things stand';
+  return { next: `${capital(left)}; the post step of this job ${does}.` };
 }
 
 function openSession(env: NodeJS.ProcessEnv): Session {
@@ -145,12 +157,13 @@ function openSession(env: NodeJS.ProcessEnv): Session {
   const read = snapshot(withEnvironment(actionInputs(env), env));
   forgetSecrets(env);
   const secrets = secretInputs(read);
-  const unmasked = maskSecrets(secrets);
+  maskSecrets(secrets);
   const clean = sanitiser(secrets);
   const told = teller(githubSink(), clean);
   const heard = hearing(told.log);
-  if (unmasked > 0) {
-    const message = `${unmasked} secret value(s) are too short or too common to be masked: a mask would blank ordinary words out of the log.`;
+  const unmasked = unmaskableInputs(read);
+  if (unmasked.length > 0) {
+    const message = `The secret in ${unmasked.join(', ')} is too short or too common to be masked: a mask would blank ordinary words out of the log.`;
     heard.log({ kind: 'warning', problem: { message, next: 'Use a longer secret.' } });
   }
   const identity = runIdentity(env);
@@ -164,17 +177,19 @@ function openSession(env: NodeJS.ProcessEnv): Session {
       run: identity,
       env,
       clean,
-      project: read('working-directory'),
+      places: { workspace: workspaceOf(env), project: read('working-directory') },
       folder: env.RUNNER_TEMP || tmpdir(),
-      planned: heard.planned,
     },
     startedAt,
   };
 }
 
 function parse(session: Session): ReturnType<typeof parseSettings> {
-  const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-  return parseSettings(session.read, surroundings(session.run, workspace, false));
+  return parseSettings(session.read, surroundings(session.run, workspaceOf(process.env), false));
+}
+
+function workspaceOf(env: NodeJS.ProcessEnv): string {
+  return env.GITHUB_WORKSPACE || process.cwd();
 }
 
 /** Tells every problem at once; the report of a run that came to nothing. */

@@ -105,6 +105,37 @@ describe('GitHub Deployments, through the bundle', () => {
     });
 });
 
+test('row 105: a rollback that fails has the last word, and the summary tells what is still applied', async () => {
+  const site = createServer(async (_, response) => {
+    const migrated = (await tables()).length > 0;
+    response.writeHead(migrated ? 500 : 200, { 'content-type': 'application/json' }).end('{}');
+  });
+  await new Promise<void>((done) => site.listen(0, '127.0.0.1', done));
+  try {
+    file('20250101000000_rooms.sql', 'create table rooms (id int primary key);');
+    file('20250101000000_rooms.down.sql', 'drop table nothere;');
+    const result = await run({
+      mode: 'deploy',
+      skip: 'vps',
+      'health-url': `http://127.0.0.1:${(site.address() as AddressInfo).port}`,
+      'health-paths': '/api/health',
+      'health-deadline': '2s',
+    });
+    assert.deepEqual([result.exitCode, result.outputs.outcome], [1, 'rollback-failed'], result.log);
+    assert.deepEqual(await tables(), [{ name: 'rooms' }]);
+    const byHand = /muva-deploy rollback --run-id 1001\. By hand, .*: delete from .*'20250101000000'/;
+    const lastNext = result.log.split('\n').findLast((line) => line.startsWith('next: '));
+    assert.match(lastNext ?? '', byHand, result.log);
+    const next = /^\*\*Next:\*\* (.*)$/m.exec(result.summary)?.[1];
+    assert.match(next ?? '', /muva-deploy rollback --run-id 1001/, result.summary);
+    assert.match(result.annotations[0]?.message ?? '', byHand);
+    assert.doesNotMatch(result.summary, /Nothing had to be put back/);
+    assert.match(result.summary, /The rollback failed.*\n- Still applied: <code>20250101000000<\/code>/);
+  } finally {
+    await new Promise((done) => site.close(done));
+  }
+});
+
 describe('cancel', () => {
   const sleeper = (): void => {
     file('20250101000000_rooms.sql', 'create table rooms (id int primary key);');
@@ -137,6 +168,8 @@ describe('cancel', () => {
     assert.deepEqual([result.exitCode, result.conclusion], [1, 'cancelled'], result.log);
     assert.equal(result.outputs.outcome, 'cancelled', result.log);
     assert.equal(result.outputs.applied, '[]');
+    assert.match(result.log, /^migrate was cancelled\. The batch was rolled back: 0 applied\.$/m);
+    assert.doesNotMatch(result.log + result.summary, /failed|went wrong/);
     assert.deepEqual(await running(), []);
     assert.deepEqual(await tables(), []);
   });
@@ -190,7 +223,14 @@ describe('cancel', () => {
       assert.equal(result.outputs.outcome, 'cancelled', result.log);
       assert.equal(result.outputs.applied, '["20250101000000"]');
       assert.equal(result.state.final, undefined, 'the main step leaves the end to post');
-      assert.match(result.post!.log, /looking at what it left behind/);
+      const left = '1 applied; the post step of this job settles it.';
+      assert.ok(result.log.includes(`next: ${left}`), result.log);
+      assert.ok(result.summary.includes(`**Next:** ${left}`), result.summary);
+      assert.match(result.post!.log, /^The main step was cancelled: looking at what it left behind\.$/m);
+      assert.match(
+        result.post!.annotations[0]?.message ?? '',
+        /was rolled back: the main step was cancelled$/,
+      );
       assert.match(result.post!.summary, /20250101000000/, result.post!.log);
       assert.deepEqual(await tables(), [], result.post!.log);
       const states = api.deployments[0]?.statuses.map(({ state }) => state);

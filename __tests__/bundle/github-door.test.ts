@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { OUTPUT_NAMES } from '../../src/base/outputs.js';
 import { secretForms } from '../../src/base/secret.js';
@@ -11,6 +12,8 @@ import { type GitHubApi, startGitHubApi } from '../servers/github-api.js';
 import type { RunResult } from '../servers/runner.js';
 
 const TOKEN = 'ghs_0123456789abcdefghijklmnopqrstuvwxyz';
+/** The newest commit of the pull request. */
+const HEAD = 'd'.repeat(40);
 const PASSWORD = 'p@ss/w0rd #1 hotel';
 
 const folder = temporaryFolder();
@@ -158,7 +161,10 @@ describe('the GitHub door', () => {
       workspace: folder.path,
       inputs: health({ 'ssh-passphrase': 'test', 'supabase-access-token': 'ab' }),
     });
-    assert.match(result.log, /warning: 2 secret value\(s\) are too short or too common/);
+    assert.match(
+      result.log,
+      /warning: The secret in supabase-access-token, ssh-passphrase is too short or too common/,
+    );
     assert.doesNotMatch(result.rawLog, /::add-mask::(test|ab)$/m);
     assert.ok(
       result.annotations.some(
@@ -210,7 +216,13 @@ describe('cancel', () => {
     assert.deepEqual([result.exitCode, result.signal, result.conclusion], [1, null, 'cancelled'], result.log);
     assertOutputs(result, 'cancelled');
     assert.match(result.log, /^SIGINT received: stopping what is under way$/m);
-    assert.match(result.summary, /^## ⏹️ /);
+    assert.match(result.log, /^health was cancelled\.$/m);
+    assert.match(result.summary, /^## ⏹️ health was cancelled\n/);
+    assert.doesNotMatch(result.log + result.summary, /failed|went wrong/);
+    assert.deepEqual(
+      result.annotations.map(({ message }) => message),
+      ['Health was cancelled'],
+    );
   });
 
   test('row 115: after a forced cancel nothing is claimed: no outputs, a begun state without an end', async () => {
@@ -260,17 +272,21 @@ describe('plan on a pull request', () => {
   const pull = (head: string): object => ({
     pull_request: {
       number: 7,
-      head: { repo: { full_name: head } },
+      head: { sha: HEAD, repo: { full_name: head } },
       base: { repo: { full_name: 'octocat/hotel' } },
     },
   });
-  const plan = async (head: string, inputs: Record<string, string> = {}): Promise<RunResult> =>
+  const plan = async (
+    head: string,
+    inputs: Record<string, string> = {},
+    env: Record<string, string> = {},
+  ): Promise<RunResult> =>
     runBundle({
       workspace: folder.path,
       inputs: { mode: 'plan', skip: 'database, vps', ...inputs },
       token: TOKEN,
       event: pull(head),
-      env: { GITHUB_EVENT_NAME: 'pull_request', GITHUB_API_URL: api.url },
+      env: { GITHUB_EVENT_NAME: 'pull_request', GITHUB_API_URL: api.url, ...env },
     });
 
   test('of the repository itself keeps one comment', async () => {
@@ -279,7 +295,47 @@ describe('plan on a pull request', () => {
       assert.equal(result.exitCode, 0, result.log);
     }
     assert.equal(api.comments.length, 1);
-    assert.match(api.comments[0]!.body, /^<!-- muva-deploy plan {2}-->\n## ✅ plan succeeded/);
+    assert.match(api.comments[0]!.body, /^<!-- muva-deploy plan [0-9a-f]{20} -->\n## ✅ plan succeeded/);
+    assert.match(api.comments[0]!.body, new RegExp(`/octocat/hotel/commit/${HEAD}"`));
+    assert.match(api.comments[0]!.body, /\/octocat\/hotel\/actions\/runs\/1001"/);
+  });
+
+  test('goes through the proxy of the runner', async () => {
+    const asked: string[] = [];
+    const proxy = createServer();
+    // The name is known to nobody else, so a request that does not come here reaches nothing.
+    proxy.on('connect', ({ url: to = '' }: IncomingMessage, client: Duplex) => {
+      asked.push(to);
+      const server = connect(Number(new URL(api.url).port), '127.0.0.1', () => {
+        client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+        server.pipe(client).pipe(server);
+      });
+      for (const socket of [server, client]) socket.on('error', () => socket.destroy());
+    });
+    await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
+    try {
+      api.comments.length = 0;
+      const result = await plan(
+        'octocat/hotel',
+        {},
+        {
+          GITHUB_API_URL: 'http://github.invalid',
+          http_proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+        },
+      );
+      assert.equal(result.exitCode, 0, result.log);
+      assert.deepEqual(result.annotations, [], result.log);
+      assert.equal(api.comments.length, 1);
+      assert.ok(asked.length > 0 && asked.every((to) => to === 'github.invalid:80'), String(asked));
+    } finally {
+      await new Promise((done) => proxy.close(done));
+    }
+  });
+
+  test('row 122: where GitHub is not found, that is told, and no status that nobody sent', async () => {
+    const result = await plan('octocat/hotel', {}, { GITHUB_API_URL: 'http://github.invalid' });
+    assert.equal(result.exitCode, 0, result.log);
+    assert.match(result.log, /^warning: Plan comment not written: .*github\.invalid$/m);
   });
 
   test('row 122: without the permission it is a warning and the summary', async () => {

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { runBundle, runTerminal } from '../servers/doors.js';
+import { type GitHubApi, startGitHubApi, stateOf } from '../servers/github-api.js';
 import { query } from '../servers/postgres.js';
 import type { RunResult } from '../servers/runner.js';
 import { pushVersion, type Stage, withCheckout, withStage } from '../servers/stage.js';
 
+const TOKEN = 'ghs_0123456789abcdefghijklmnopqrstuvwxyz';
+
 /** Every mode through the bundle, one after the other, as a workflow with separate steps would call them. */
 describe(`the bundle on Node ${process.versions.node}`, () => {
   let stage: Stage;
+  let api: GitHubApi;
   let leave: () => void = () => {};
   let left: Promise<void>;
   let v1 = '';
@@ -15,6 +19,7 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
   let v2 = '';
 
   before(async () => {
+    api = await startGitHubApi(TOKEN);
     await new Promise<void>((ready, failed) => {
       left = withStage({}, async (opened) => {
         stage = opened;
@@ -28,7 +33,7 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
   });
   after(async () => {
     leave();
-    await left;
+    await Promise.all([left, api.close()]);
   });
 
   function inputs(): Record<string, string> {
@@ -60,7 +65,13 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
       runBundle({
         workspace,
         secrets: [stage.databaseUrl, stage.sshd.privateKey],
-        env: { GITHUB_RUN_ID: String(runId), GITHUB_SHA: sha, GITHUB_REPOSITORY: 'octocat/guesthouse' },
+        token: TOKEN,
+        env: {
+          GITHUB_RUN_ID: String(runId),
+          GITHUB_SHA: sha,
+          GITHUB_REPOSITORY: 'octocat/guesthouse',
+          GITHUB_API_URL: api.url,
+        },
         inputs: { ...inputs(), mode, ...more },
       }),
     );
@@ -100,6 +111,15 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
     assert.equal(run.outputs['deployed-sha'], stage.origin.head());
     assert.equal(run.outputs.healthy, 'true');
     assert.equal(await served(), 'v1');
+    // Plan and worker see the same traps of PM2; a person is told of each once.
+    const warnings = run.log.split('\n').filter((line) => line.startsWith('warning: '));
+    assert.ok(warnings.length > 0, run.log);
+    assert.deepEqual(warnings, [...new Set(warnings)], run.log);
+    for (const warning of warnings)
+      assert.equal(
+        run.annotations.filter((each) => warning.endsWith(each.message.split('\n')[0]!)).length,
+        1,
+      );
   });
 
   test('row 7: what database and server remember of that deploy points to a part whose connection is empty', async () => {
@@ -143,16 +163,26 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
     const migrated = await succeeds('migrate', v2, 4);
     assert.deepEqual(JSON.parse(migrated.outputs.applied!), ['20250201000000']);
     assert.equal(await served(), 'v1');
-    const deployed = await succeeds('redeploy', v2, 4);
+    const on = { 'github-deployment': 'on' };
+    const deployed = await succeeds('redeploy', v2, 4, on);
     assert.deepEqual([deployed.outputs['previous-sha'], deployed.outputs['deployed-sha']], [v1, v2]);
     assert.equal(await served(), 'v2');
 
-    const back = await succeeds('rollback', v2, 4);
+    const back = await succeeds('rollback', v2, 4, on);
     assert.deepEqual([back.outputs.outcome, back.outputs['rolled-back']], ['success', 'true']);
     assert.deepEqual(JSON.parse(back.outputs.reverted!), ['20250201000000']);
     assert.equal(await served(), 'v1');
+    assert.deepEqual(
+      api.deployments.map((each) => [each.ref, stateOf(each)]),
+      [
+        [v2, 'inactive'],
+        [v1, 'success'],
+      ],
+    );
+    assert.equal(back.outputs['deployment-id'], String(api.deployments[1]!.id));
 
-    const again = await succeeds('rollback', v2, 4);
+    const again = await succeeds('rollback', v2, 4, on);
+    assert.equal(api.deployments.length, 2, 'nothing was put back, so nothing is deployed');
     assert.deepEqual([again.outputs.outcome, again.outputs['rolled-back']], ['success', 'false']);
     assert.equal(await served(), 'v1');
   });
@@ -170,6 +200,8 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
     const late = await succeeds('deploy', overtaken, 6);
     assert.equal(late.outputs.outcome, 'skipped');
     assert.match(late.log, /A newer commit is live already/);
+    assert.match(late.log, /^ {2}skipped migrations +a newer run is live already$/m);
+    assert.doesNotMatch(late.log, /^ {2}failed /m);
     assert.equal(await served(), 'v2');
   });
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
-import type { Outcome, Problem } from '../../src/base/report.js';
+import type { HostFact, Outcome, Problem, Report } from '../../src/base/report.js';
 import { Secret } from '../../src/base/secret.js';
-import { updateComment, wantsComment } from '../../src/github/comment.js';
-import { closeDeployment, openDeployment } from '../../src/github/deployment.js';
+import { commentPlan, updateComment, wantsComment } from '../../src/github/comment.js';
+import { closeDeployment, liveAgain, openDeployment } from '../../src/github/deployment.js';
 import { type InputName, inputRule } from '../../src/settings/inputs.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import type { Run, Settings } from '../../src/settings/settings.js';
-import { type Fault, type GitHubApi, startGitHubApi } from '../servers/github-api.js';
+import { type Fault, type GitHubApi, startGitHubApi, stateOf } from '../servers/github-api.js';
 
 const TOKEN = 'ghs_test0123456789';
 let api: GitHubApi;
@@ -101,6 +101,63 @@ describe('GitHub Deployments', () => {
     });
   });
 
+  for (const environment of ['staging', 'production'])
+    test(`in ${environment} exactly one is active: the newest that was good`, async () => {
+      const wanted = settings({ ...health, environment });
+      for (const outcome of ['failure', 'success', 'rolled-back', 'success', 'success', 'failure'] as const) {
+        const warnings = await warningsOf(async (options) => {
+          const id = await openDeployment(options, wanted);
+          await closeDeployment(options, wanted, id!, outcome);
+        });
+        assert.deepEqual(warnings, []);
+      }
+      assert.deepEqual(api.deployments.map(stateOf), [
+        'failure',
+        'inactive',
+        'failure',
+        'inactive',
+        'success',
+        'failure',
+      ]);
+    });
+
+  test('of another environment stay as they are', async () => {
+    for (const environment of ['production', 'staging', 'production'])
+      await warningsOf(async (options) => {
+        const id = await openDeployment(options, settings({ ...health, environment }));
+        await closeDeployment(options, settings({ ...health, environment }), id!, 'success');
+      });
+    assert.deepEqual(api.deployments.map(stateOf), ['inactive', 'success', 'success']);
+  });
+
+  describe('after a rollback that was asked for', () => {
+    const back = 'c'.repeat(40);
+    const ended = (mode: string, outcome: Outcome, host?: HostFact['outcome']): Report => ({
+      mode,
+      outcome,
+      phases: [],
+      problems: [],
+      warnings: [],
+      facts: { deployedSha: back, hosts: host ? [{ host: 1, outcome: host, 'deployed-sha': back }] : [] },
+      startedAt: 0,
+      milliseconds: 0,
+    });
+    const cases: [title: string, report: Report, live: string | undefined][] = [
+      ['the commit that is live again', ended('rollback', 'success', 'rolled-back'), back],
+      ['none where the code stayed', ended('rollback', 'success', 'unchanged'), undefined],
+      ['none where only the database went back', ended('rollback', 'success'), undefined],
+      ['none where it failed', ended('rollback', 'rollback-failed', 'rolled-back'), undefined],
+      ['none after a deploy, which has its own', ended('deploy', 'rolled-back', 'rolled-back'), undefined],
+    ];
+    for (const [title, report, live] of cases)
+      test(`a deployment: ${title}`, () => assert.equal(liveAgain(report), live));
+
+    test('the deployment names that commit, not the one of the workflow', async () => {
+      await warningsOf((options) => openDeployment(options, settings(health), back));
+      assert.equal(api.deployments[0]?.ref, back);
+    });
+  });
+
   const faults: [fault: Fault, expected: RegExp, next: RegExp | undefined, requests: number][] = [
     [
       'forbidden',
@@ -126,6 +183,14 @@ describe('GitHub Deployments', () => {
     });
   }
 
+  test('row 123: where no answer came, no status is told', async () => {
+    api.fail('cut');
+    const [warning] = await warningsOf((options) => openDeployment(options, settings(health)));
+    assert.match(warning?.message ?? '', /^GitHub Deployment not created: .+/);
+    assert.equal(warning?.code, undefined);
+    assert.equal(api.requests.length, 3);
+  });
+
   for (const fault of ['outage', 'cut'] as const) {
     test(`row 123: a short ${fault} is tried again`, async () => {
       api.fail(fault, 1);
@@ -148,30 +213,88 @@ describe('GitHub Deployments', () => {
 });
 
 describe('the plan comment', () => {
+  const places = { workspace: '/nowhere', project: '.' };
   const plan = settings({ ...health, mode: 'plan' });
 
   test('is one comment, updated, found also behind many others, and never mistaken for a quote of it', async () => {
-    for (let id = 1; id <= 130; id++)
-      api.comments.push({ id, body: `> <!-- muva-deploy plan staging -->\nperson ${id}` });
-    await warningsOf((options) => updateComment(options, plan, 'first'));
-    await warningsOf((options) => updateComment(options, plan, 'second'));
-    assert.equal(api.comments.length, 131);
-    assert.equal(api.comments.at(-1)?.body, '<!-- muva-deploy plan staging -->\nsecond');
-    const other = settings({ ...health, mode: 'plan', environment: 'production' });
-    await warningsOf((options) => updateComment(options, other, 'another environment'));
+    for (let id = 1; id <= 130; id++) api.comments.push({ id, body: `person ${id}` });
+    await warningsOf((options) => updateComment(options, plan, places, 'first'));
+    const [mark, text] = api.comments[130]!.body.split('\n');
+    assert.match(mark!, /^<!-- muva-deploy plan [0-9a-f]{20} -->$/);
+    assert.equal(text, 'first');
+    api.comments.unshift({ id: 131, body: `> ${mark}\nperson 131` });
+    await warningsOf((options) => updateComment(options, plan, places, 'second'));
     assert.equal(api.comments.length, 132);
+    assert.equal(api.comments.at(-1)?.body, `${mark}\nsecond`);
+  });
+
+  test('is another one for every application and environment of a pull request, and the same in every run', async () => {
+    const server = {
+      'ssh-host': 'vps.example',
+      'ssh-user': 'deploy',
+      'ssh-private-key': 'key',
+      'ssh-fingerprint': `SHA256:${'A'.repeat(43)}`,
+      'app-path': '/srv/shop',
+      'app-name': 'shop',
+    };
+    const mode = 'plan';
+    const all: [inputs: Partial<Record<InputName, string>>, project: string][] = [
+      [{ ...health, mode }, '.'],
+      [{ ...health, mode, environment: 'production' }, '.'],
+      [{ ...health, mode, environment: '' }, '.'],
+      [{ ...health, mode, environment: '测试' }, '.'],
+      [{ ...health, mode, environment: '生产' }, '.'],
+      [{ ...health, mode, 'working-directory': 'apps/shop' }, 'apps/shop'],
+      [{ ...health, mode, 'working-directory': 'apps/admin' }, 'apps/admin'],
+      [{ ...health, mode, 'migrations-dir': 'apps/admin/migrations' }, '.'],
+      [{ ...health, ...server, mode }, '.'],
+      [{ ...health, ...server, mode, 'app-name': 'admin' }, '.'],
+      [{ ...health, ...server, mode, 'app-path': '/srv/admin' }, '.'],
+    ];
+    for (const workspace of ['/nowhere', '/somewhere/else'])
+      for (const [inputs, project] of all)
+        await warningsOf((options) => updateComment(options, settings(inputs), { workspace, project }, 'x'));
+    assert.equal(api.comments.length, all.length);
+    await warningsOf((options) =>
+      updateComment(options, settings(all[5]![0]), { workspace: '/nowhere', project: './apps/shop/' }, 'x'),
+    );
+    assert.equal(api.comments.length, all.length);
+  });
+
+  test('names environment, application, commit and run, because it stays when the next commit comes', async () => {
+    const head = 'd'.repeat(40);
+    const pull = settings({ ...health, mode: 'plan' }, { ...run, pullRequestHead: head });
+    const report: Report = {
+      mode: 'plan',
+      environment: 'staging',
+      outcome: 'success',
+      phases: [],
+      problems: [],
+      warnings: [],
+      facts: {},
+      startedAt: 0,
+      milliseconds: 1,
+    };
+    await warningsOf((options) =>
+      commentPlan(options, pull, report, { workspace: '/nowhere', project: 'apps/shop' }),
+    );
+    const [, heading, , origin] = api.comments[0]!.body.split('\n');
+    assert.equal(heading, '## ✅ plan for staging succeeded');
+    assert.match(origin!, /^<code>apps\/shop<\/code> · commit /);
+    assert.ok(origin!.includes(`href="https://github.com/octocat/hotel/commit/${head}"`), origin);
+    assert.ok(origin!.includes(`href="${run.url}"`), origin);
   });
 
   test('row 122: a token that may not comment is a warning that names the permission', async () => {
     api.fail('forbidden');
-    const [warning] = await warningsOf((options) => updateComment(options, plan, 'x'));
+    const [warning] = await warningsOf((options) => updateComment(options, plan, places, 'x'));
     assert.match(warning?.message ?? '', /^Plan comment not written: Resource not accessible/);
     assert.match(warning?.next ?? '', /pull-requests: write/);
   });
 
   test('row 122: on a fork nothing is asked of the API', async () => {
     const fork = settings({ ...health, mode: 'plan' }, { ...run, fork: true });
-    assert.deepEqual(await warningsOf((options) => updateComment(options, fork, 'x')), []);
+    assert.deepEqual(await warningsOf((options) => updateComment(options, fork, places, 'x')), []);
     assert.deepEqual(api.requests, []);
   });
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Problem } from '../../src/base/report.js';
 import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
 import { parseSettings } from '../../src/settings/parse.js';
-import { secretInputs } from '../../src/settings/secret-inputs.js';
+import { secretInputs, unmaskableInputs } from '../../src/settings/secret-inputs.js';
 import type { Run, Settings } from '../../src/settings/settings.js';
 
 const RUN: Run = { id: '1', attempt: 1, serverUrl: 'https://github.com', fork: false, sha: 'a'.repeat(40) };
@@ -254,6 +254,20 @@ describe('secretInputs', () => {
       secretInputs(read).sort(),
       ['hunter%40two', 'hunter@two', 'postgresql://u:hunter%40two@db.example.com/x', 'u:hunter%40two'].sort(),
     );
+  });
+
+  test('row 128: the inputs whose secret cannot be masked are named', () => {
+    const inputs: Inputs = {
+      'database-url': 'postgresql://u:postgres@db.example.com/x',
+      'shadow-database-url': 'postgresql://u:a-long-password@db.example.com/x',
+      'ssh-passphrase': ' abc ',
+      'github-token': 'a-long-token',
+      'env-file': 'KEY=abc\n',
+    };
+    assert.deepEqual(unmaskableInputs(withEnvironment((name) => inputs[name] ?? '', {})), [
+      'database-url',
+      'ssh-passphrase',
+    ]);
   });
 });
 

@@ -1,8 +1,9 @@
-import { isAbsolute, posix, relative } from 'node:path';
 import type { AnnotationProperties } from '@actions/core';
+import { capital } from '../base/capital.js';
 import { exitCodeOf } from '../base/outputs.js';
-import type { Problem, Report } from '../base/report.js';
+import { type Problem, problemKey, type Report } from '../base/report.js';
 import { outcomeText } from '../base/voice.js';
+import { fromWorkspace, type Places } from './places.js';
 
 /** GitHub keeps ten per level and step, and drops the rest without a word. */
 const MOST = 10;
@@ -12,13 +13,6 @@ export interface Annotation {
   level: 'failed' | 'error' | 'warning' | 'notice';
   message: string;
   properties: AnnotationProperties;
-}
-
-export interface Places {
-  /** The top of the checkout; absolute. */
-  workspace: string;
-  /** The input working-directory: from the workspace, or absolute. */
-  project: string;
 }
 
 /**
@@ -31,13 +25,17 @@ export function annotationsOf(report: Report, places: Places): Annotation[] {
   const all: Annotation[] = [];
   if (failed) {
     const why = cause === undefined ? '' : `: ${cause.message}`;
-    all.push({ level: 'failed', message: `${capital(outcomeText(report))}${why}`, properties: {} });
+    const { next } = report;
+    const how = { message: `${capital(outcomeText(report))}${why}`, ...(next === undefined ? {} : { next }) };
+    all.push(annotation('failed', how, places));
   }
-  const told = new Set<string>(failed && cause !== undefined && cause.at === undefined ? [keyOf(cause)] : []);
+  // The last word on what to do is said with the cause; where that has another one, it is said as well.
+  const whole = cause?.at === undefined && (cause?.next === undefined || cause.next === report.next);
+  const told = new Set<string>(failed && cause !== undefined && whole ? [problemKey(cause)] : []);
   const add = (level: 'error' | 'warning', problems: readonly Problem[]): void => {
     for (const problem of problems) {
-      if (told.has(keyOf(problem))) continue;
-      told.add(keyOf(problem));
+      if (told.has(problemKey(problem))) continue;
+      told.add(problemKey(problem));
       all.push(annotation(level, problem, places));
     }
   };
@@ -53,7 +51,7 @@ export function annotationsOf(report: Report, places: Places): Annotation[] {
   ];
 }
 
-function annotation(level: 'error' | 'warning', problem: Problem, places: Places): Annotation {
+function annotation(level: Annotation['level'], problem: Problem, places: Places): Annotation {
   const code = problem.code === undefined ? '' : ` (${problem.code})`;
   const next = problem.next === undefined ? '' : `\n${problem.next}`;
   const message = `${problem.message}${code}${next}`;
@@ -70,12 +68,6 @@ function annotation(level: 'error' | 'warning', problem: Problem, places: Places
   };
 }
 
-/** GitHub takes paths from the top of the checkout; a problem's file is told from the project's folder. */
-function fromWorkspace(file: string, { workspace, project }: Places): string {
-  const path = isAbsolute(file) ? file : posix.join(project, file);
-  return isAbsolute(path) ? relative(workspace, path) : path;
-}
-
 /** Says them; the first one of a failed run also makes the step fail. */
 export async function annotate(annotations: readonly Annotation[]): Promise<void> {
   const core = await import('@actions/core');
@@ -83,12 +75,4 @@ export async function annotate(annotations: readonly Annotation[]): Promise<void
     if (level === 'failed') core.setFailed(message);
     else core[level](message, properties);
   }
-}
-
-function keyOf(problem: Problem): string {
-  return JSON.stringify([problem.message, problem.at?.file, problem.at?.line]);
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,12 +1,23 @@
+import { createHash } from 'node:crypto';
+import type { Report } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import { type ApiOptions, withApi } from './api.js';
+import { code, link } from './markdown.js';
+import { fromWorkspace, type Places } from './places.js';
+import { summaryOf } from './summary.js';
+import { commit } from './summary-tables.js';
 
 /** GitHub takes no longer comment. Characters. */
-export const COMMENT_LIMIT = 65_000;
+const COMMENT_LIMIT = 65_000;
 
-/** The first line of our comment, invisible in the page: how the next run finds it again. */
-function marker(environment: string | undefined): string {
-  return `<!-- muva-deploy plan ${(environment ?? '').replace(/[^\w./ -]/g, '')} -->`;
+/**
+ * The first line of our comment, invisible in the page: how the next run finds it again. One for each application and
+ * environment; hashed, because names may hold anything.
+ */
+function marker({ environment, files, vps }: Settings, project: string): string {
+  const which = [environment, project, files.migrationsDir, vps?.appName, vps?.appPath];
+  const text = JSON.stringify(which.map((part) => part ?? ''));
+  return `<!-- muva-deploy plan ${createHash('sha256').update(text).digest('hex').slice(0, 20)} -->`;
 }
 
 /** True where this run should keep a comment: a plan on a pull request of the repository itself. */
@@ -14,10 +25,34 @@ export function wantsComment(settings: Settings): boolean {
   return settings.mode === 'plan' && settings.comment === 'auto' && settings.run.pullRequest !== undefined;
 }
 
-/** Writes the plan into the one comment of this pull request and environment. */
+/** Writes the plan into the one comment of this pull request, application and environment. */
+export async function commentPlan(
+  options: ApiOptions,
+  settings: Settings,
+  report: Report,
+  places: Places,
+): Promise<void> {
+  const around = { run: settings.run, places, origin: originOf(settings, places) };
+  await updateComment(options, settings, places, summaryOf(report, around, COMMENT_LIMIT));
+}
+
+/** Which application, commit and run a comment is about, as Markdown: it stays when the next commit comes. */
+function originOf({ run, vps }: Settings, places: Places): string {
+  const project = fromWorkspace('.', places);
+  const sha = run.pullRequestHead ?? run.sha;
+  return [
+    ...(project === '' ? [] : [code(project)]),
+    ...(vps === undefined ? [] : [code(vps.appName)]),
+    ...(sha === undefined ? [] : [`commit ${commit(sha, run)}`]),
+    `run ${link(run.id, run.url)}, attempt ${run.attempt}`,
+  ].join(' · ');
+}
+
+/** Writes Markdown into that comment, or makes it. */
 export async function updateComment(
   options: ApiOptions,
   settings: Settings,
+  places: Places,
   markdown: string,
 ): Promise<void> {
   const issue_number = settings.run.pullRequest!;
@@ -26,7 +61,7 @@ export async function updateComment(
     options.log({ kind: 'line', text });
     return;
   }
-  const mark = marker(settings.environment);
+  const mark = marker(settings, fromWorkspace('.', places));
   const body = `${mark}\n${markdown}`;
   const errand = { what: 'Plan comment not written', permission: 'pull-requests: write' };
   await withApi(options, errand, async ({ rest, paginate, owner, repo }) => {

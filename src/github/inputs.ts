@@ -1,4 +1,4 @@
-import { isUnmaskable, secretForms } from '../base/secret.js';
+import { secretForms } from '../base/secret.js';
 import { INPUT_NAMES, inputRule, type ReadInput } from '../settings/inputs.js';
 import { command } from './commands.js';
 
@@ -12,15 +12,11 @@ export function forgetSecrets(env: NodeJS.ProcessEnv): void {
   for (const name of INPUT_NAMES) if (inputRule(name).secret) delete env[`INPUT_${name.toUpperCase()}`];
 }
 
-/**
- * Masks every form of every secret and returns how many were too short or too common for it: masking `test`
- * would blank that word out of the whole log.
- */
-export function maskSecrets(values: readonly string[]): number {
+/** Masks every form of every secret, but not `test` and the like: that word would be blanked out of the whole log. */
+export function maskSecrets(values: readonly string[]): void {
   const forms = new Set(values.flatMap(secretForms));
   // The runner shows a line for each; folded, they do not hide the beginning of the run.
   if (forms.size > 0) command('group', 'Secrets masked');
   for (const form of forms) command('add-mask', form);
   if (forms.size > 0) command('endgroup');
-  return values.filter((value) => isUnmaskable(value.trim())).length;
 }

@@ -1,30 +1,57 @@
 import { inertLine } from '../base/inert.js';
 
 const STRUCTURE = /[\\`*_{}[\]()<>#+!|~&$]/g;
+const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^]+/g;
 
 /**
- * Untrusted text as Markdown that shows exactly that text: everything that Markdown or HTML would read as
- * structure becomes a character reference, and mentions and issue references are kept from linking.
+ * Untrusted text as Markdown that shows exactly that text: everything that Markdown or HTML would read as structure
+ * becomes a character reference, and mentions and issue references are kept from linking. Addresses become links.
  */
 export function escapeText(text: string): string {
   return text
     .split(/\r?\n/)
-    .map((line) => inertLine(line).replace(STRUCTURE, reference))
-    .join('<br>')
-    .replace(/@(?=\w)/g, '@&#8203;')
-    .replace(/&#35;(?=\d)/g, '&#35;&#8203;');
+    .map((line) => escapeLine(inertLine(line)))
+    .join('<br>');
+}
+
+function escapeLine(line: string): string {
+  let shown = '';
+  let from = 0;
+  for (const match of line.matchAll(ADDRESS)) {
+    const address = withoutSentence(match[0]);
+    shown += characters(line.slice(from, match.index)) + link(address, address);
+    from = match.index + address.length;
+  }
+  return shown + characters(line.slice(from));
+}
+
+/** An address without what belongs to the sentence around it: a full stop, or a bracket that was opened before it. */
+function withoutSentence(address: string): string {
+  const count = (character: string): number => address.split(character).length - 1;
+  const opened = (close: string, open: string): boolean =>
+    address.endsWith(close) && count(close) > count(open);
+  if (/[.,;:!?*_~]$/.test(address) || opened(')', '(') || opened(']', '['))
+    return withoutSentence(address.slice(0, -1));
+  return address;
+}
+
+/**
+ * GitHub makes links of addresses in the source, and takes our references for a part of them; so none is left in it
+ * that looks like one. An element around @ and # hides them from GitHub, and is not there when the text is copied.
+ */
+function characters(text: string): string {
+  return text
+    .replace(STRUCTURE, reference)
+    .replace(/:(?=\/\/)/g, reference)
+    .replace(/(?<=\bww)w(?=\.)/gi, reference)
+    .replace(/@/g, '<span>@</span>')
+    .replace(/&#35;(?=\d)/g, '<span>&#35;</span>');
 }
 
 /** Untrusted text in a fixed-width font, on one line; safe inside a table cell. */
 export function code(text: string): string {
   if (text === '') return '';
-  const shown = text
-    .split(/\r?\n/)
-    .map(inertLine)
-    .join(' ')
-    .replace(STRUCTURE, reference)
-    .replace(/@(?=\w)/g, '@&#8203;');
-  return `<code>${shown}</code>`;
+  return `<code>${characters(text.split(/\r?\n/).map(inertLine).join(' '))}</code>`;
 }
 
 /** Untrusted text as a preformatted block. */
@@ -33,9 +60,11 @@ export function block(lines: readonly string[]): string {
   return `<pre>${text}</pre>`;
 }
 
-/** A link whose target was made by us; the text is escaped. */
+/** A link to an address of http or https; the text is escaped. */
 export function link(text: string, url: string | undefined): string {
-  return url === undefined ? code(text) : `<a href="${url.replace(/[&<>"|]/g, reference)}">${code(text)}</a>`;
+  return url === undefined
+    ? code(text)
+    : `<a href="${url.replace(/[&<>"|$]/g, reference)}">${code(text)}</a>`;
 }
 
 /**

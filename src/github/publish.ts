@@ -6,6 +6,7 @@ import { writeReport } from '../door.js';
 import type { Run } from '../settings/settings.js';
 import { annotate, annotationsOf } from './annotations.js';
 import { say } from './commands.js';
+import type { Places } from './places.js';
 import { summaryOf, writeSummary } from './summary.js';
 
 export interface Publication {
@@ -13,12 +14,9 @@ export interface Publication {
   readonly env: NodeJS.ProcessEnv;
   /** Removes every form of every secret. */
   readonly clean: (text: string) => string;
-  /** The input working-directory, from which problems name their files. */
-  readonly project: string;
+  readonly places: Places;
   /** Where the report file goes. */
   readonly folder: string;
-  /** Filled while the run plans: what it said beside its steps. */
-  readonly planned: readonly string[];
   /** What is told to GitHub's API in between; its warnings still reach the annotations. */
   readonly between?: (report: Report) => Promise<readonly Problem[]>;
 }
@@ -28,7 +26,7 @@ export interface Publication {
  * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
  */
 export async function publish(report: Report, publication: Publication): Promise<void> {
-  const { run, env, clean, project, folder, planned } = publication;
+  const { run, env, clean, places, folder } = publication;
   const said = cleaned(report, clean);
   process.exitCode = exitCodeOf(said);
   const warnings: Problem[] = [];
@@ -43,16 +41,11 @@ export async function publish(report: Report, publication: Publication): Promise
   if (values.report !== '') say(`report: ${values.report}`);
   const whole = { ...said, warnings: [...said.warnings, ...warnings] };
   try {
-    await writeSummary(summaryOf(whole, { run, planned: planned.map(clean) }), env);
+    await writeSummary(summaryOf(whole, { run, places }), env);
   } catch (error) {
     warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0]!.message)}` });
   }
-  await annotate(
-    annotationsOf(
-      { ...said, warnings: [...said.warnings, ...warnings] },
-      { workspace: env.GITHUB_WORKSPACE ?? process.cwd(), project },
-    ),
-  );
+  await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, places));
 }
 
 /** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */

@@ -1,13 +1,15 @@
 import { formatDuration } from '../base/duration.js';
 import type { HealthFact, HostFact, PhaseReport, Report, StepOutcome } from '../base/report.js';
+import { phaseOutcome } from '../base/voice.js';
 import type { Run } from '../settings/settings.js';
 import { code, escapeText, folded, link, table } from './markdown.js';
 
-const STEP_MARKS: Readonly<Record<StepOutcome, string>> = {
+const STEP_MARKS: Readonly<Record<StepOutcome | 'cancelled', string>> = {
   passed: '✅ passed',
   failed: '❌ failed',
   skipped: '⏭️ skipped',
   unknown: '❔ unknown',
+  cancelled: '⏹️ cancelled',
 };
 
 export function phaseTable(phases: readonly PhaseReport[]): string[] {
@@ -15,7 +17,7 @@ export function phaseTable(phases: readonly PhaseReport[]): string[] {
     ['phase', 'outcome', 'time', ''],
     phases.map((phase) => [
       phase.phase,
-      STEP_MARKS[phase.outcome],
+      STEP_MARKS[phaseOutcome(phase)],
       phase.outcome === 'skipped' ? '' : formatDuration(phase.milliseconds),
       escapeText(phase.summary ?? ''),
     ]),

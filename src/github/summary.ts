@@ -1,8 +1,10 @@
+import { isAbsolute } from 'node:path';
 import { formatDuration } from '../base/duration.js';
-import type { Outcome, Problem, Report } from '../base/report.js';
+import type { Outcome, PhaseReport, Problem, Report, SourcePosition } from '../base/report.js';
 import { outcomeText, positionText, problemLines } from '../base/voice.js';
 import type { Run } from '../settings/settings.js';
 import { block, code, escapeText, folded, link } from './markdown.js';
+import { fromWorkspace, type Places } from './places.js';
 import {
   commit,
   healthTable,
@@ -31,30 +33,32 @@ const MARKS: Readonly<Record<Outcome, string>> = {
 /** What the summary needs beside the report. */
 export interface Around {
   readonly run: Run;
-  /** What the plan said beside its steps. */
-  readonly planned?: readonly string[];
+  readonly places: Places;
+  /** Markdown below the heading: whose run this is, where the page does not say so itself. */
+  readonly origin?: string;
 }
 
 /** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
 export function summaryOf(report: Report, around: Around, limit = SUMMARY_LIMIT): string {
-  const { run } = around;
+  const { run, places, origin } = around;
   const only = report.phases.length === 1 ? report.phases[0] : undefined;
   const lines = [
     `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
     '',
+    ...(origin === undefined ? [] : [origin, '']),
     ...headline(report, run),
-    ...problemSection('What went wrong', withoutNext(report), run),
-    ...(report.next === undefined ? [] : [`**Next:** ${escapeText(report.next)}`, '']),
+    ...problemSection('What went wrong', withoutNext(report), run, places),
+    ...(report.next === undefined ? [] : [nextLine(report.next), '']),
     ...(only === undefined ? phaseTable(report.phases) : onePhase(only)),
-    ...planSection(report, around.planned ?? []),
+    ...planSection(report),
     ...(report.mode === 'plan' ? [] : timeline(report)),
     '',
     ...rollbackSection(report),
-    ...(report.mode === 'plan' && around.planned?.length ? [] : migrationTable(report)),
+    ...(report.mode === 'plan' && report.planned?.length ? [] : migrationTable(report)),
     ...hostTable(report.facts.hosts ?? [], run),
     ...healthTable(report.facts.health ?? []),
     ...tableTable(report),
-    ...problemSection('Warnings', report.warnings, run),
+    ...problemSection('Warnings', report.warnings, run, places),
     ...(only === undefined ? stepTables(report.phases) : []),
   ];
   return cut(
@@ -63,15 +67,30 @@ export function summaryOf(report: Report, around: Around, limit = SUMMARY_LIMIT)
   );
 }
 
+/** Bytes kept free for the end of a summary that was cut. */
+const ROOM = 150;
+
 /** Cuts at a line's end so that at most `limit` bytes remain, and tells how many lines are missing. */
-function cut(lines: readonly string[], limit: number): string {
-  const note = (count: number): string => `\n\n${count} more lines are in the report file.\n`;
+function cut(parts: readonly string[], limit: number): string {
+  const lines = parts.join('\n').split('\n');
   let bytes = 0;
   for (const [index, line] of lines.entries()) {
     bytes += Buffer.byteLength(line) + 1;
-    if (bytes > limit - 100) return lines.slice(0, index).join('\n') + note(lines.length - index);
+    if (bytes <= limit - ROOM) continue;
+    const kept = lines.slice(0, index);
+    const rest = lines.length - index;
+    return [...kept, ...stillOpen(kept), '', `${rest} more lines are in the report file.`, ''].join('\n');
   }
   return lines.join('\n') + '\n';
+}
+
+/** What ends the blocks that are open at the end of these lines. */
+function stillOpen(lines: readonly string[]): string[] {
+  const text = lines.join('\n');
+  const count = (mark: string): number => text.split(mark).length - 1;
+  const ends = (tag: string): string[] => (count(`<${tag}>`) > count(`</${tag}>`) ? [`</${tag}>`] : []);
+  const fence = lines.lastIndexOf('```mermaid') > lines.lastIndexOf('```') ? ['```'] : [];
+  return [...fence, ...ends('pre'), ...ends('details')];
 }
 
 function headline(report: Report, run: Run): string[] {
@@ -93,14 +112,14 @@ function headline(report: Report, run: Run): string[] {
   return [parts.join(' · '), ''];
 }
 
-function problemSection(title: string, problems: readonly Problem[], run: Run): string[] {
+function problemSection(title: string, problems: readonly Problem[], run: Run, places: Places): string[] {
   if (problems.length === 0) return [];
   const most = 50;
   const rest = problems.length - most;
   return [
     `### ${title}`,
     '',
-    ...problems.slice(0, most).flatMap((problem) => problemItem(problem, run)),
+    ...problems.slice(0, most).flatMap((problem) => problemItem(problem, run, places)),
     ...(rest > 0 ? [`${rest} more are in the report file.`] : []),
     '',
   ];
@@ -113,45 +132,88 @@ function withoutNext(report: Report): Problem[] {
   );
 }
 
-function problemItem(problem: Problem, run: Run): string[] {
+function nextLine(next: string): string {
+  const said = advice(next);
+  return `**Next:**${said.startsWith('\n') ? '' : ' '}${said}`;
+}
+
+/** A next action; several lines are commands, to be copied as they stand. */
+function advice(next: string): string {
+  return next.includes('\n') ? `\n${block(next.split('\n'))}` : escapeText(next);
+}
+
+function problemItem(problem: Problem, run: Run, places: Places): string[] {
   const { at } = problem;
   const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${code(problem.code)}`}`;
-  const next = problem.next === undefined ? [] : [escapeText(problem.next)];
-  if (at === undefined) return [`- ${reason}`, ...next.map((line) => `  <br>${line}`)];
-  const path = at.file.split('/').map(encodeURIComponent).join('/');
-  const url =
-    run.repository && run.sha && !at.file.startsWith('/')
-      ? `${run.serverUrl}/${run.repository}/blob/${run.sha}/${path}#L${at.line}`
-      : undefined;
-  const source =
-    at.text === undefined
-      ? []
-      : [`  ${block(problemLines({ message: '', at }, '').slice(1)).replaceAll('\n', '\n  ')}`];
-  // After a preformatted block the text stands on a line of its own anyway.
-  const gap = source.length > 0 ? '  ' : '  <br>';
-  return [`- ${link(positionText(at), url)} ${reason}`, ...source, ...next.map((line) => gap + line)];
+  const source = at?.text === undefined ? '' : `\n${block(problemLines({ message: '', at }, '').slice(1))}`;
+  const next = problem.next === undefined ? '' : advice(problem.next);
+  // A preformatted block stands on lines of its own anyway.
+  const gap = next === '' || next.startsWith('\n') ? '' : source === '' ? '\n<br>' : '\n';
+  const item = `${at ? `${link(positionText(at), sourceUrl(at, run, places))} ` : ''}${reason}${source}${gap}${next}`;
+  return [`- ${item.replaceAll('\n', '\n  ')}`];
+}
+
+/** The line on GitHub, of a file that lies in the checkout. */
+function sourceUrl(
+  at: SourcePosition,
+  { repository, serverUrl, sha }: Run,
+  places: Places,
+): string | undefined {
+  const file = fromWorkspace(at.file, places);
+  if (!repository || !sha || file.startsWith('../') || isAbsolute(file)) return undefined;
+  const path = file.split('/').map(encodeURIComponent).join('/');
+  return `${serverUrl}/${repository}/blob/${sha}/${path}#L${at.line}`;
 }
 
 /** The batches: what a plan is read for, and folded away where they were carried out. */
-function planSection(report: Report, planned: readonly string[]): string[] {
+function planSection({ mode, planned = [] }: Report): string[] {
   if (planned.length === 0) return [];
-  return report.mode === 'plan'
+  return mode === 'plan'
     ? ['### Plan', '', block(planned), '']
     : folded('What was planned', [block(planned)]);
 }
 
 function rollbackSection(report: Report): string[] {
   const { facts } = report;
-  if (!report.phases.some((phase) => phase.phase === 'rollback' && phase.outcome !== 'skipped')) return [];
-  const list = (versions: readonly string[]): string => versions.slice(0, 50).map(code).join(', ');
+  const phase = report.phases.find((each) => each.phase === 'rollback' && each.outcome !== 'skipped');
+  if (phase === undefined) return [];
+  const versions = (title: string, list: readonly string[] = []): string[] =>
+    list.length === 0 ? [] : [`- ${title}: ${list.slice(0, 50).map(code).join(', ')}`];
+  const back = facts.hosts?.some((host) => host.outcome === 'rolled-back');
+  const passed = phase.outcome === 'passed';
   const lines = [
-    ...(facts.rollbackMs === undefined ? [] : [`- Code put back in ${formatDuration(facts.rollbackMs)}.`]),
-    ...(facts.reverted?.length ? [`- Migrations taken back: ${list(facts.reverted)}`] : []),
-    ...(facts.schemaAhead?.length
-      ? [`- Kept in the database, ahead of the code: ${list(facts.schemaAhead)}`]
+    ...(passed ? [] : stuck(phase, report, versions)),
+    ...(back && facts.rollbackMs !== undefined
+      ? [`- Code put back in ${formatDuration(facts.rollbackMs)}.`]
       : []),
+    ...versions('Migrations taken back', facts.reverted),
+    ...(passed ? versions('Kept in the database, ahead of the code', facts.schemaAhead) : []),
   ];
-  return ['### Rollback', '', ...(lines.length > 0 ? lines : ['- Nothing had to be put back.']), ''];
+  const nothing = phase.facts.rolledBack === false ? 'Nothing had to be put back.' : phase.summary;
+  return ['### Rollback', '', ...(lines.length > 0 ? lines : [`- ${escapeText(nothing ?? 'Done.')}`]), ''];
+}
+
+/** What a rollback that did not end well leaves as this run made it. */
+function stuck(
+  { outcome }: PhaseReport,
+  { outcome: whole, facts: { applied = [], reverted = [], schemaAhead = [], hosts = [] } }: Report,
+  versions: (title: string, list: readonly string[]) => string[],
+): string[] {
+  const left = hosts.filter((host) => ['deployed', 'rollback-failed', 'unknown'].includes(host.outcome));
+  const unknown = outcome === 'unknown';
+  const how = whole === 'cancelled' ? 'was cancelled' : 'failed';
+  return [
+    unknown
+      ? '- **It is not known whether everything was put back.**'
+      : `- **The rollback ${how}: not everything was put back.**`,
+    ...versions(
+      unknown ? 'Perhaps still applied' : 'Still applied',
+      [...new Set([...applied, ...schemaAhead])].filter((version) => !reverted.includes(version)),
+    ),
+    ...(left.length === 0
+      ? []
+      : [`- Code not put back: ${left.map(({ host }) => `host ${host}`).join(', ')}`]),
+  ];
 }
 
 /** Adds to the step's summary; a runner without summaries loses nothing else. Returns whether it was written. */

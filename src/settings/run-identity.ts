@@ -5,7 +5,7 @@ import type { Run } from './settings.js';
 interface EventPayload {
   pull_request?: {
     number?: number;
-    head?: { repo?: { full_name?: string } | null };
+    head?: { sha?: string; repo?: { full_name?: string } | null };
     base?: { repo?: { full_name?: string } };
   };
 }
@@ -18,6 +18,7 @@ export function runIdentity(env: NodeJS.ProcessEnv): Run {
   const id = env.GITHUB_RUN_ID || undefined;
   const attempt = Number(env.GITHUB_RUN_ATTEMPT || '1');
   const pullRequest = payload.pull_request?.number;
+  const head = payload.pull_request?.head?.sha;
   return {
     id: id ?? madeUpId(),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
@@ -29,6 +30,7 @@ export function runIdentity(env: NodeJS.ProcessEnv): Run {
     ...(env.GITHUB_ACTOR ? { actor: env.GITHUB_ACTOR } : {}),
     ...(env.GITHUB_EVENT_NAME ? { event: env.GITHUB_EVENT_NAME } : {}),
     ...(typeof pullRequest === 'number' ? { pullRequest } : {}),
+    ...(typeof head === 'string' ? { pullRequestHead: head } : {}),
   };
 }
 

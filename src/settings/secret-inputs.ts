@@ -1,18 +1,25 @@
 import { envSecrets } from '../base/env-secrets.js';
-import { INPUT_NAMES, inputRule, type ReadInput } from './inputs.js';
+import { isUnmaskable } from '../base/secret.js';
+import { INPUT_NAMES, type InputName, inputRule, type ReadInput } from './inputs.js';
 
 /** Every secret value as given, for masking; read before anything else happens. */
 export function secretInputs(read: ReadInput): string[] {
-  const values: string[] = [];
-  for (const name of INPUT_NAMES) {
-    if (!inputRule(name).secret) continue;
-    const value = read(name);
-    if (value.trim() === '') continue;
-    values.push(value);
-    if (name === 'env-file') values.push(...envSecrets(value));
-    if (name === 'database-url' || name === 'shadow-database-url') values.push(...urlSecrets(value));
-  }
-  return values;
+  return INPUT_NAMES.flatMap((name) => secretsOf(name, read(name)));
+}
+
+/** The inputs that hold a secret too short or too common to be masked. */
+export function unmaskableInputs(read: ReadInput): InputName[] {
+  return INPUT_NAMES.filter((name) =>
+    secretsOf(name, read(name)).some((value) => isUnmaskable(value.trim())),
+  );
+}
+
+/** The value of a secret input, and the secrets inside it. */
+function secretsOf(name: InputName, value: string): string[] {
+  if (!inputRule(name).secret || value.trim() === '') return [];
+  if (name === 'env-file') return [value, ...envSecrets(value)];
+  if (name === 'database-url' || name === 'shadow-database-url') return [value, ...urlSecrets(value)];
+  return [value];
 }
 
 /** The password inside a URL, raw and decoded, also where the URL is wrong: it must not be seen either way. */

@@ -25,6 +25,8 @@ export interface Run {
   readonly event?: string;
   /** The pull request's number, where the event has one. */
   readonly pullRequest?: number;
+  /** The newest commit of the pull request; `sha` is then the merge of it that GitHub made. */
+  readonly pullRequestHead?: string;
   /** A pull request from another repository: no secrets, a read-only token. */
   readonly fork: boolean;
 }
