@@ -166,9 +166,19 @@ class Failure extends Error {
 }
 /** The run was cancelled by a person (SIGINT, SIGTERM); what was under way has been stopped or told. */
 class Cancelled extends Failure {
-    constructor(message = 'cancelled') {
-        super({ message });
+    /** What was cancelled, or what became of it, where that can be told. */
+    detail;
+    constructor(detail) {
+        super({ message: detail ?? 'cancelled' });
         this.name = 'Cancelled';
+        this.detail = detail;
+    }
+}
+/** A step that turned out to be none of this run's business; the message says why. */
+class NotNeeded extends Failure {
+    constructor(message) {
+        super({ message });
+        this.name = 'NotNeeded';
     }
 }
 /** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
@@ -178,6 +188,10 @@ function problemsOf(error) {
     const message = error instanceof Error ? error.message || error.name : String(error);
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
     return [code === undefined ? { message } : { message, code }];
+}
+/** The same for two problems that a person would take for one: the same words about the same place. */
+function problemKey({ message, at }) {
+    return JSON.stringify([message, at?.file, at?.line]);
 }
 
 ;// CONCATENATED MODULE: external "node:path"
@@ -1358,11 +1372,11 @@ function startJourney() {
         timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
         reached(part) {
             const now = performance.now();
-            journey.timings[part] = round(now - last);
+            journey.timings[part] = tenths(now - last);
             last = now;
             journey.part = order[order.indexOf(part) + 1];
         },
-        elapsed: () => round(performance.now() - started),
+        elapsed: () => tenths(performance.now() - started),
     };
     return journey;
 }
@@ -1556,7 +1570,8 @@ function bareHost(url) {
 function isAddress(host) {
     return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
 }
-function round(milliseconds) {
+/** Milliseconds to a tenth: what is measured finer is noise. */
+function tenths(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
@@ -1668,7 +1683,7 @@ async function askAssets(target, ask) {
             return { ok: true, status: null, detail: 'the root page is no HTML page' };
         const all = assetUrls(text, page.url, page.behindProxy?.origin);
         const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
-        const timings = { ...page.answer.timings, total: performance.now() - started };
+        const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
         const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
         if (bad.length === 0)
             return {

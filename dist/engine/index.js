@@ -1774,7 +1774,175 @@ function cleaned(value, clean) {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cleaned(item, clean)]));
 }
 
+// EXTERNAL MODULE: ./compiled/src/base/duration.js
+var duration = __nccwpck_require__(2609);
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: ./compiled/src/base/inert.js
+
+/**
+ * One line of untrusted text (a program's output, a server's message) with nothing in it that a terminal or the
+ * GitHub runner would obey: no escape sequences or control characters, no `::command::` at its start, and none
+ * of the older `##[command]` that the runner obeys anywhere in a line.
+ */
+function inertLine(line) {
+    // A progress bar rewrites its line with carriage returns; what stood there last is what a person would see.
+    const shown = line.replace(/\r+$/, '');
+    const last = shown.slice(shown.lastIndexOf('\r') + 1);
+    const plain = (0,external_node_util_.stripVTControlCharacters)(last).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, '');
+    return plain.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: ');
+}
+/** Untrusted text as inert lines, without empty lines at its end. */
+function inertLines(text) {
+    const lines = text.split(/\r?\n/).map(inertLine);
+    while (lines.length > 0 && lines.at(-1).trim() === '')
+        lines.pop();
+    return lines;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/voice.js
+
+
+/** Columns before a step's name, and before what belongs to a step. */
+const STEP_INDENT = 10;
+const NAME_WIDTH = 46;
+/**
+ * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
+ * what to do. Output of programs is not worded here: the doors show it as it comes.
+ */
+function voice(entry) {
+    switch (entry.kind) {
+        case 'phase-started':
+            return ['', ...inertLines(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
+        case 'step':
+            return stepLines(entry.step);
+        case 'phase-ended':
+            return [
+                ...entry.report.problems.flatMap((problem) => problemLines(problem, ' '.repeat(STEP_INDENT))),
+                ...inertLines(closingSentence(entry.report)),
+            ];
+        case 'progress':
+            return inertLines(entry.text).map((line) => `  ...     ${line}`);
+        case 'line':
+        case 'debug':
+            return entry.text === '' ? [''] : inertLines(entry.text);
+        case 'notice':
+            return problemLines(entry.problem, '', 'notice: ');
+        case 'warning':
+            return problemLines(entry.problem, '', 'warning: ');
+        case 'problem':
+            return problemLines(entry.problem, '', 'error: ');
+    }
+}
+function stepLines(step) {
+    const [first = '', ...more] = inertLines(step.detail ?? '');
+    const name = inertLines(step.name).join(' ');
+    const time = step.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(step.milliseconds);
+    // A name longer than its column keeps two blanks to what follows.
+    const column = time === '' && first === '' ? name : `${name.padEnd(NAME_WIDTH - 2)}  `;
+    const head = `  ${step.outcome.padEnd(7)} ${column}${time.padStart(time === '' ? 0 : 9)}`;
+    return [
+        first === '' ? head.trimEnd() : `${head}  ${first}`,
+        ...more.map((line) => ' '.repeat(STEP_INDENT) + line),
+    ];
+}
+/** A problem as lines: place and message, the source line with a caret, what to do next. */
+function problemLines(problem, indent, label = '') {
+    const place = problem.at ? `${positionText(problem.at)}  ` : '';
+    const code = problem.code === undefined ? '' : ` (${problem.code})`;
+    const lines = [
+        ...inertLines(`${label}${place}${problem.message}${code}`),
+        ...(problem.at ? caretLines(problem.at) : []),
+        ...(problem.next === undefined ? [] : inertLines(`next: ${problem.next}`)),
+    ];
+    return lines.map((line, index) => `${indent}${index === 0 || label === '' ? '' : '  '}${line}`);
+}
+/** `file:line:column`, which editors and terminals make clickable. */
+function positionText(at) {
+    return `${at.file}:${at.line}:${at.column}`;
+}
+function caretLines(at) {
+    if (at.text === undefined)
+        return [];
+    const [source = ''] = inertLines(at.text);
+    const gutter = `${at.line} | `;
+    const before = [...source].slice(0, at.column - 1);
+    if (before.length < at.column - 1)
+        return [gutter + source];
+    // Tabs stay tabs, so that the caret stands below its character whatever their width.
+    const padding = before.map((character) => (character === '\t' ? '\t' : ' ')).join('');
+    return [gutter + source, `${' '.repeat(gutter.length)}${padding}^`];
+}
+/** What a phase is called by its end: one that a cancel stopped did not fail. */
+function phaseOutcome({ outcome, cancelled }) {
+    return cancelled && outcome === 'failed' ? 'cancelled' : outcome;
+}
+function closingSentence(report) {
+    const { phase, summary } = report;
+    // A phase that words the whole sentence itself.
+    if (summary?.startsWith(`${phase} `))
+        return summary;
+    const step = report.steps.find((each) => each.outcome === 'failed' || each.outcome === 'unknown')?.name;
+    const at = step === undefined ? '' : ` at ${step}`;
+    const start = {
+        cancelled: `${phase} was cancelled.`,
+        passed: `${phase} passed in ${(0,duration/* formatDuration */.a)(report.milliseconds)}.`,
+        failed: `${phase} failed${at}.`,
+        unknown: `${phase} ended${at} without an answer: whether it took effect is not known.`,
+        skipped: `${phase} skipped.`,
+    }[phaseOutcome(report)];
+    return summary === undefined || summary === '' ? start : `${start} ${summary}`;
+}
+const VERDICTS = {
+    success: 'succeeded',
+    failure: 'failed',
+    'rolled-back': 'failed and was rolled back',
+    'rollback-failed': 'failed, and so did the rollback',
+    cancelled: 'was cancelled',
+    unknown: 'ended, and whether it took effect is not known',
+    skipped: 'was skipped: a newer run is live already',
+};
+/** The word between a mode and its environment. */
+const TOWARDS = { deploy: 'to', redeploy: 'to', plan: 'for' };
+/** `deploy to staging failed and was rolled back`, `plan for staging succeeded`, `health on staging failed`. */
+function outcomeText({ mode, environment, outcome }) {
+    const where = environment === undefined ? '' : ` ${TOWARDS[mode] ?? 'on'} ${environment}`;
+    // Only there it is what was asked for.
+    const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
+    return `${mode}${where} ${verdict}`;
+}
+/** What a run that was stopped in the middle leaves behind, as far as it knows: `2 applied, the new version is live`; or nothing. */
+function leftBehind({ facts, outcome }) {
+    const reverted = new Set(facts.reverted);
+    const applied = (facts.applied ?? []).filter((version) => !reverted.has(version)).length;
+    const all = facts.hosts ?? [];
+    const named = (outcome) => {
+        const hosts = all.filter((host) => host.outcome === outcome);
+        if (hosts.length === 0)
+            return '';
+        return all.length === 1 ? 'the server' : hosts.map(({ host }) => `host ${host}`).join(' and ');
+    };
+    const [live, unknown] = [named('deployed'), named('unknown')];
+    const parts = [
+        ...(applied === 0 ? [] : [`${applied} applied`]),
+        ...(live === '' ? [] : [`the new version is live on ${live}`]),
+        ...(unknown === '' ? [] : [`it is not known what ${unknown} serves`]),
+    ];
+    if (parts.length > 0)
+        return parts.join(', ');
+    return outcome === 'unknown' ? 'it is not known what was changed' : '';
+}
+/** The last lines of a run: how it ended, in how long, and what a person does now. */
+function farewell(report) {
+    return [
+        '',
+        ...inertLines(`${outcomeText(report)} (${(0,duration/* formatDuration */.a)(report.milliseconds)}).`),
+        ...(report.next === undefined ? [] : inertLines(`next: ${report.next}`)),
+    ];
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/outputs.js
+
 /** Every output and what it says; action.yml says the same (a test compares them). */
 const OUTPUT_SAYS = {
     outcome: 'success, failure, rolled-back, rollback-failed, cancelled, unknown or skipped (a newer run is live already).',
@@ -1890,10 +2058,11 @@ function reportFile(report) {
         'failed-step': report.failedStep ?? null,
         next: report.next ?? null,
         'started-at': new Date(report.startedAt).toISOString(),
-        'duration-ms': report.milliseconds,
+        'duration-ms': Math.round(report.milliseconds),
         phases: report.phases.map(phaseEntry),
         problems: report.problems,
         warnings: report.warnings,
+        planned: report.planned ?? [],
         facts: factEntries(report.facts),
     };
     return JSON.stringify(content, undefined, 2) + '\n';
@@ -1901,16 +2070,16 @@ function reportFile(report) {
 function phaseEntry(phase) {
     return {
         phase: phase.phase,
-        outcome: phase.outcome,
+        outcome: phaseOutcome(phase),
         'started-at': new Date(phase.startedAt).toISOString(),
-        'duration-ms': phase.milliseconds,
+        'duration-ms': Math.round(phase.milliseconds),
         summary: phase.summary ?? null,
         problems: phase.problems,
         steps: phase.steps.map((step) => ({
             name: step.name,
             outcome: step.outcome,
             'started-at': new Date(step.startedAt).toISOString(),
-            'duration-ms': step.milliseconds,
+            'duration-ms': Math.round(step.milliseconds),
             detail: step.detail ?? null,
         })),
     };
@@ -1952,9 +2121,19 @@ class Failure extends Error {
 }
 /** The run was cancelled by a person (SIGINT, SIGTERM); what was under way has been stopped or told. */
 class Cancelled extends Failure {
-    constructor(message = 'cancelled') {
-        super({ message });
+    /** What was cancelled, or what became of it, where that can be told. */
+    detail;
+    constructor(detail) {
+        super({ message: detail ?? 'cancelled' });
         this.name = 'Cancelled';
+        this.detail = detail;
+    }
+}
+/** A step that turned out to be none of this run's business; the message says why. */
+class NotNeeded extends Failure {
+    constructor(message) {
+        super({ message });
+        this.name = 'NotNeeded';
     }
 }
 /** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
@@ -1965,150 +2144,13 @@ function problemsOf(error) {
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
     return [code === undefined ? { message } : { message, code }];
 }
+/** The same for two problems that a person would take for one: the same words about the same place. */
+function problemKey({ message, at }) {
+    return JSON.stringify([message, at?.file, at?.line]);
+}
 
 // EXTERNAL MODULE: ./compiled/src/base/secret.js
 var secret = __nccwpck_require__(4141);
-// EXTERNAL MODULE: ./compiled/src/base/duration.js
-var duration = __nccwpck_require__(2609);
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./compiled/src/base/inert.js
-
-/**
- * One line of untrusted text (a program's output, a server's message) with nothing in it that a terminal or the
- * GitHub runner would obey: no escape sequences or control characters, no `::command::` at its start, and none
- * of the older `##[command]` that the runner obeys anywhere in a line.
- */
-function inertLine(line) {
-    // A progress bar rewrites its line with carriage returns; what stood there last is what a person would see.
-    const shown = line.replace(/\r+$/, '');
-    const last = shown.slice(shown.lastIndexOf('\r') + 1);
-    const plain = (0,external_node_util_.stripVTControlCharacters)(last).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, '');
-    return plain.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: ');
-}
-/** Untrusted text as inert lines, without empty lines at its end. */
-function inertLines(text) {
-    const lines = text.split(/\r?\n/).map(inertLine);
-    while (lines.length > 0 && lines.at(-1).trim() === '')
-        lines.pop();
-    return lines;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/voice.js
-
-
-/** Columns before a step's name, and before what belongs to a step. */
-const STEP_INDENT = 10;
-const NAME_WIDTH = 46;
-/**
- * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
- * what to do. Output of programs is not worded here: the doors show it as it comes.
- */
-function voice(entry) {
-    switch (entry.kind) {
-        case 'phase-started':
-            return ['', ...inertLines(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
-        case 'step':
-            return stepLines(entry.step);
-        case 'phase-ended':
-            return [
-                ...entry.report.problems.flatMap((problem) => problemLines(problem, ' '.repeat(STEP_INDENT))),
-                ...inertLines(closingSentence(entry.report)),
-            ];
-        case 'progress':
-            return inertLines(entry.text).map((line) => `  ...     ${line}`);
-        case 'line':
-        case 'debug':
-            return entry.text === '' ? [''] : inertLines(entry.text);
-        case 'notice':
-            return problemLines(entry.problem, '', 'notice: ');
-        case 'warning':
-            return problemLines(entry.problem, '', 'warning: ');
-        case 'problem':
-            return problemLines(entry.problem, '', 'error: ');
-    }
-}
-function stepLines(step) {
-    const [first = '', ...more] = inertLines(step.detail ?? '');
-    const name = inertLines(step.name).join(' ');
-    const time = step.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(step.milliseconds);
-    // A name longer than its column keeps two blanks to what follows.
-    const column = time === '' && first === '' ? name : `${name.padEnd(NAME_WIDTH - 2)}  `;
-    const head = `  ${step.outcome.padEnd(7)} ${column}${time.padStart(time === '' ? 0 : 9)}`;
-    return [
-        first === '' ? head.trimEnd() : `${head}  ${first}`,
-        ...more.map((line) => ' '.repeat(STEP_INDENT) + line),
-    ];
-}
-/** A problem as lines: place and message, the source line with a caret, what to do next. */
-function problemLines(problem, indent, label = '') {
-    const place = problem.at ? `${positionText(problem.at)}  ` : '';
-    const code = problem.code === undefined ? '' : ` (${problem.code})`;
-    const lines = [
-        ...inertLines(`${label}${place}${problem.message}${code}`),
-        ...(problem.at ? caretLines(problem.at) : []),
-        ...(problem.next === undefined ? [] : inertLines(`next: ${problem.next}`)),
-    ];
-    return lines.map((line, index) => `${indent}${index === 0 || label === '' ? '' : '  '}${line}`);
-}
-/** `file:line:column`, which editors and terminals make clickable. */
-function positionText(at) {
-    return `${at.file}:${at.line}:${at.column}`;
-}
-function caretLines(at) {
-    if (at.text === undefined)
-        return [];
-    const [source = ''] = inertLines(at.text);
-    const gutter = `${at.line} | `;
-    const before = [...source].slice(0, at.column - 1);
-    if (before.length < at.column - 1)
-        return [gutter + source];
-    // Tabs stay tabs, so that the caret stands below its character whatever their width.
-    const padding = before.map((character) => (character === '\t' ? '\t' : ' ')).join('');
-    return [gutter + source, `${' '.repeat(gutter.length)}${padding}^`];
-}
-function closingSentence(report) {
-    const { phase, outcome, summary } = report;
-    // A phase that words the whole sentence itself.
-    if (summary?.startsWith(`${phase} `))
-        return summary;
-    const step = report.steps.find((each) => each.outcome === 'failed' || each.outcome === 'unknown')?.name;
-    const at = step === undefined ? '' : ` at ${step}`;
-    const start = {
-        passed: `${phase} passed in ${(0,duration/* formatDuration */.a)(report.milliseconds)}.`,
-        failed: `${phase} failed${at}.`,
-        unknown: `${phase} ended${at} without an answer: whether it took effect is not known.`,
-        skipped: `${phase} skipped.`,
-    }[outcome];
-    return summary === undefined || summary === '' ? start : `${start} ${summary}`;
-}
-const VERDICTS = {
-    success: 'succeeded',
-    failure: 'failed',
-    'rolled-back': 'failed and was rolled back',
-    'rollback-failed': 'failed, and so did the rollback',
-    cancelled: 'was cancelled',
-    unknown: 'ended, and whether it took effect is not known',
-    skipped: 'was skipped: a newer run is live already',
-};
-/** `deploy to staging failed and was rolled back`. */
-function outcomeText(report) {
-    // Only there it is what was asked for.
-    if (report.mode === 'rollback' && report.outcome === 'rolled-back')
-        return 'rollback succeeded';
-    const where = report.environment === undefined ? '' : ` to ${report.environment}`;
-    const what = report.mode === 'deploy' || report.mode === 'redeploy' ? `${report.mode}${where}` : report.mode;
-    return `${what} ${VERDICTS[report.outcome]}`;
-}
-/** The last lines of a run: how it ended, in how long, and what a person does now. */
-function farewell(report) {
-    return [
-        '',
-        ...inertLines(`${outcomeText(report)} (${(0,duration/* formatDuration */.a)(report.milliseconds)}).`),
-        ...(report.next === undefined ? [] : inertLines(`next: ${report.next}`)),
-    ];
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
 /** No form of a secret is longer than this, in characters. */
 const LONGEST_FORM = 16_000;
@@ -2290,7 +2332,30 @@ function knownStill(earlier, { outcome }) {
     return rest;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/log.js
+
+/** Passes everything on, but no warning twice: what the plan warned of, the worker on the server sees again. */
+function eachWarningOnce(log) {
+    const told = new Set();
+    return (entry) => {
+        if (entry.kind === 'warning') {
+            const key = problemKey(entry.problem);
+            if (told.has(key))
+                return;
+            told.add(key);
+        }
+        log(entry);
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/capital.js
+/** A text as the beginning of a sentence. */
+function capital(text) {
+    return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/phase.js
+
 
 /**
  * Runs one phase and always returns a report: an error of any kind becomes a failed (or unknown) report
@@ -2323,7 +2388,10 @@ async function runPhase(phase, log, detail, work) {
                 return value;
             }
             catch (error) {
-                done(error instanceof Failure ? error.outcome : 'failed', undefined);
+                if (error instanceof Cancelled || error instanceof NotNeeded)
+                    done('skipped', error.message);
+                else
+                    done(error instanceof Failure ? error.outcome : 'failed', undefined);
                 throw error;
             }
         },
@@ -2338,12 +2406,19 @@ async function runPhase(phase, log, detail, work) {
     log({ kind: 'phase-started', phase, facts, ...(detail === undefined ? {} : { detail }) });
     let outcome = 'passed';
     let problems = [];
+    let cancelled;
     try {
         await work(record);
     }
     catch (error) {
         outcome = error instanceof Failure ? error.outcome : 'failed';
-        problems = problemsOf(error);
+        if (error instanceof Cancelled) {
+            // It is what a person wanted, so there is nothing to complain of.
+            cancelled = true;
+            summary ??= error.detail && `${capital(error.detail)}.`;
+        }
+        else
+            problems = problemsOf(error);
     }
     const report = {
         phase,
@@ -2352,6 +2427,7 @@ async function runPhase(phase, log, detail, work) {
         milliseconds: Date.now() - startedAt,
         steps,
         problems,
+        ...(cancelled ? { cancelled } : {}),
         facts,
         ...(summary === undefined ? {} : { summary }),
     };
@@ -3339,7 +3415,7 @@ function decideRollback(phases, before, rollbackOnFailure, earlier = UNCHANGED) 
         return { rollback: false, why: 'Nothing failed.' };
     const changes = changesOf(phases, earlier);
     if (!changes.database && !changes.code)
-        return { rollback: false, why: 'This run changed nothing that could be undone.' };
+        return { rollback: false, why: nothingToUndo(failed) };
     if (failed.phase === 'health' && failed.facts.verdict === 'edge') {
         return {
             rollback: false,
@@ -3363,6 +3439,16 @@ function decideRollback(phases, before, rollbackOnFailure, earlier = UNCHANGED) 
         return { rollback: false, why: 'rollback-on-failure is false: the changes of this run stay.' };
     return { rollback: true, why: `Phase ${failed.phase} failed.` };
 }
+/** The worker on a server puts its old version back by itself, or has told why it could not. */
+function nothingToUndo({ facts }) {
+    const hosts = facts.hosts ?? [];
+    const where = hosts.length > 1 ? 'Every server that was changed' : 'The server';
+    if (hosts.some((host) => host.outcome === 'rollback-failed'))
+        return 'The previous version could not be put back; nothing else was changed.';
+    if (hosts.some((host) => host.outcome === 'rolled-back'))
+        return `${where} has put the previous version back already; nothing else was changed.`;
+    return 'This run changed nothing that could be undone.';
+}
 /** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
 function newlyFailing(before, now) {
     const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
@@ -3371,6 +3457,20 @@ function newlyFailing(before, now) {
 /** The phase that the run failed in: the first that failed or ended unknown. */
 function firstFailure(phases) {
     return phases.find((phase) => phase.phase !== 'rollback' && (phase.outcome === 'failed' || phase.outcome === 'unknown'));
+}
+/**
+ * What a person does now. The last word belongs to a rollback that did not end well: what it says by hand puts back
+ * what is still changed, whatever failed first.
+ */
+function nextAction(phases, runId) {
+    const bad = ({ outcome }) => outcome === 'failed' || outcome === 'unknown';
+    const back = phases.find((phase) => phase.phase === 'rollback' && bad(phase));
+    const actions = (back ?? firstFailure(phases))?.problems.flatMap(({ next }) => next ?? []) ?? [];
+    // Commands by hand stand last, behind the reasons why nothing else could do it.
+    if (back)
+        return actions.at(-1) ?? `Start the rollback again: mode: rollback with run-id: ${runId}.`;
+    const broken = firstFailure(phases)?.facts.hosts?.some((host) => host.outcome === 'rollback-failed');
+    return broken ? actions.at(-1) : actions[0];
 }
 /** What the whole run is called in the output `outcome`. */
 function outcomeOf(phases, mode, cancelled) {
@@ -3561,7 +3661,7 @@ async function ended(child, signal) {
     });
     const [code, killedBy] = (await (0,external_node_events_.once)(child, 'close'));
     if (signal.aborted)
-        throw new Cancelled('the backup was cancelled');
+        throw new Cancelled();
     if (code === 0)
         return;
     // Of the queries that it repeats only the one for a lock is told: it names the table that somebody holds.
@@ -5418,7 +5518,7 @@ function verdict_judge(facts, before, options) {
     const verdict = blame(facts, blamed);
     const rest = failing.filter((fact) => !blamed.includes(fact));
     const problems = [...causeFirst(blamed, verdict), ...rest].map((fact) => problemOf(fact, !fresh.includes(fact)));
-    problems[0] = { ...problems[0], next: nextAction(verdict, options) };
+    problems[0] = { ...problems[0], next: verdict_nextAction(verdict, options) };
     return { verdict, healthy: false, problems, warnings };
 }
 function blame(facts, blamed) {
@@ -5465,7 +5565,7 @@ function problemOf(fact, failedBefore) {
 function placeOf(fact) {
     return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
 }
-function nextAction(verdict, options) {
+function verdict_nextAction(verdict, options) {
     if (verdict === 'edge')
         return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
     if (verdict === 'database')
@@ -6059,11 +6159,11 @@ function startJourney() {
         timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
         reached(part) {
             const now = performance.now();
-            journey.timings[part] = round(now - last);
+            journey.timings[part] = tenths(now - last);
             last = now;
             journey.part = order[order.indexOf(part) + 1];
         },
-        elapsed: () => round(performance.now() - started),
+        elapsed: () => tenths(performance.now() - started),
     };
     return journey;
 }
@@ -6257,7 +6357,8 @@ function bareHost(url) {
 function isAddress(host) {
     return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
 }
-function round(milliseconds) {
+/** Milliseconds to a tenth: what is measured finer is noise. */
+function tenths(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
@@ -6369,7 +6470,7 @@ async function askAssets(target, ask) {
             return { ok: true, status: null, detail: 'the root page is no HTML page' };
         const all = assetUrls(text, page.url, page.behindProxy?.origin);
         const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
-        const timings = { ...page.answer.timings, total: performance.now() - started };
+        const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
         const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
         if (bad.length === 0)
             return {
@@ -6692,7 +6793,7 @@ async function askDatabase(database, ask) {
     const look = (rest) => ({
         ok: false,
         status: null,
-        timings: { ...NOT_MEASURED, total: performance.now() - started },
+        timings: { ...NOT_MEASURED, total: tenths(performance.now() - started) },
         ...rest,
     });
     const timeout = ask.timeout();
@@ -10797,9 +10898,9 @@ function stop(outcome, batch, queue, record) {
         case 'cancelled':
             record.skip(...rest.map(batches_name));
             record.summarise(outcome.stands === undefined
-                ? `Cancelled; the batch was rolled back: ${stands}.`
-                : `Cancelled; ${stands}. ${outcome.stands}`);
-            throw new Cancelled('the migration was cancelled');
+                ? `The batch was rolled back: ${stands}.`
+                : `${batches_name(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
+            throw new Cancelled();
         case 'unknown':
             for (const file of batch.files)
                 record.add({ name: batches_name(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
@@ -11096,13 +11197,13 @@ async function prove(stage, settings, base, proven) {
         for (let index = proven.length - 1; index >= 0 && problems.length === 0; index--) {
             const file = proven[index];
             await run(stage, { ...file, file: file.down.file }, file.down.source);
-            problems.push(...leftBehind(file, states[index], await look(stage)));
+            problems.push(...shadow_leftBehind(file, states[index], await look(stage)));
         }
         if (problems.length > 0)
             return problems;
         for (const file of proven)
             await run(stage, file, file.source);
-        return leftBehind(proven.at(-1), states.at(-1), await look(stage), 'a second up');
+        return shadow_leftBehind(proven.at(-1), states.at(-1), await look(stage), 'a second up');
     }
     catch (error) {
         if (error instanceof Failure)
@@ -11167,7 +11268,7 @@ async function look(stage) {
     });
     return readFingerprint(results.slice(0, -1));
 }
-function leftBehind(file, wanted, found, what = 'its down file') {
+function shadow_leftBehind(file, wanted, found, what = 'its down file') {
     const difference = compareObjects(wanted.objects, found.objects);
     if (isSame(difference))
         return [];
@@ -11255,9 +11356,11 @@ async function plan(tools, settings) {
     const look = {};
     const report = await runPhase('plan', tools.log, undefined, async (record) => {
         // Both looks run at once, and what goes wrong in one does not hide what the other found.
+        const lookedAtHosts = plan_caught(() => lookAtHosts(tools, settings, record, look));
+        const overtaken = lookedAtHosts.then(() => look.hosts?.some(isOvertaken) === true);
         const [database, hosts] = await Promise.all([
-            plan_caught(() => lookAtDatabase(tools, settings, record, look)),
-            plan_caught(() => lookAtHosts(tools, settings, record, look)),
+            plan_caught(() => lookAtDatabase(tools, settings, unlessOvertaken(record, overtaken), look)),
+            lookedAtHosts,
         ]);
         if (tools.signal.aborted)
             throw new Cancelled();
@@ -11283,6 +11386,25 @@ async function plan(tools, settings) {
 /** True where a newer run has deployed to the host meanwhile; the database and the other hosts are left to it too. */
 function isOvertaken({ facts }) {
     return facts?.newerIsLive === true;
+}
+/** Where a newer run is live, the database is ahead of this run's files, and what a step says of that is no fault. */
+function unlessOvertaken(record, overtaken) {
+    return {
+        ...record,
+        step(name, work, detail) {
+            const forgiven = async () => {
+                try {
+                    return await work();
+                }
+                catch (error) {
+                    if (await overtaken)
+                        throw new NotNeeded('a newer run is live already');
+                    throw error;
+                }
+            };
+            return record.step(name, forgiven, detail);
+        },
+    };
 }
 async function plan_caught(work) {
     try {
@@ -11700,8 +11822,6 @@ async function stopAll(fleet, running, request, { log }, why) {
             detail = answer.detail;
             await pause(1_000);
         }
-        if (run.ended)
-            return `${run.host.name} has ended`;
         return run.cuttingOver
             ? `${run.host.name} cuts over already: it finishes, and verifies or puts back by itself`
             : `${run.host.name} was not stopped: ${detail}`;
@@ -11710,7 +11830,9 @@ async function stopAll(fleet, running, request, { log }, why) {
         if (run.ended || run.gone)
             return;
         const text = await stopOne(run).catch((error) => `${run.host.name} could not be told to stop: ${problemsOf(error)[0].message}`);
-        log({ kind: 'progress', text });
+        // How a run ended is told by its steps, and the word of it may come after the last line of the log.
+        if (!run.ended)
+            log({ kind: 'progress', text });
     }));
 }
 /**
@@ -13243,6 +13365,7 @@ function settle_fleet_factOf(host, facts, sha) {
 
 
 
+
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
 async function deploy_run(settings, door) {
     return reported(settings, door, () => door.signal.aborted, corridor);
@@ -13261,11 +13384,11 @@ async function settle(settings, door) {
 async function reported(settings, door, cancelled, work) {
     const startedAt = Date.now();
     const warnings = [];
-    const log = (entry) => {
+    const log = eachWarningOnce((entry) => {
         if (entry.kind === 'warning')
             warnings.push(entry.problem);
         door.log(entry);
-    };
+    });
     const phases = [];
     await withTools(settings, { ...door, log }, (tools) => work(tools, settings, phases));
     return deploy_finish(settings, phases, warnings, startedAt, cancelled());
@@ -13391,7 +13514,7 @@ async function deploy(tools, settings, walk, phases) {
     }
     else if (firstFailure(phases)) {
         phases.push(skippedPhase('rollback', decision.why));
-        tools.log({ kind: 'line', text: `Not rolled back: ${decision.why}` });
+        tools.log({ kind: 'line', text: decision.why });
     }
 }
 /** What an earlier attempt of this workflow run, which came to no end, left standing. */
@@ -13438,11 +13561,13 @@ async function guarded(phase, work, log) {
         return await work();
     }
     catch (error) {
+        const ended = { ...skippedPhase(phase, ''), startedAt, milliseconds: Date.now() - startedAt };
+        if (error instanceof Cancelled)
+            return { ...ended, cancelled: true };
         const problems = problemsOf(error);
         for (const problem of problems)
             log({ kind: 'problem', problem });
-        const outcome = error instanceof Cancelled ? 'skipped' : 'failed';
-        return { ...skippedPhase(phase, ''), outcome, startedAt, milliseconds: Date.now() - startedAt, problems };
+        return { ...ended, outcome: 'failed', problems };
     }
 }
 function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
@@ -13456,7 +13581,7 @@ function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
         facts.schemaAhead = ahead;
     const outcome = outcomeOf(phases, settings.mode, cancelled);
     const changes = changesOf(phases);
-    const next = failed?.problems.find((problem) => problem.next !== undefined)?.next;
+    const next = nextAction(phases, settings.rollback.runId);
     return {
         mode: settings.mode,
         ...(settings.environment === undefined ? {} : { environment: settings.environment }),
@@ -13534,25 +13659,31 @@ function hearing(log) {
             }
             log(entry);
         },
-        report(mode, problems, startedAt) {
+        report({ mode, environment, startedAt }, problems) {
             const milliseconds = Date.now() - startedAt;
+            const unknown = open !== undefined && WRITING_PHASES.includes(open.phase);
+            const cancelled = problems.length === 0;
+            // What was cancelled while it only looked needs no other reason.
+            const why = cancelled && unknown ? [{ message: 'The run was cancelled.' }] : problems;
             const unfinished = open === undefined
                 ? []
                 : [
                     {
                         ...open,
-                        outcome: WRITING_PHASES.includes(open.phase) ? 'unknown' : 'failed',
+                        outcome: unknown ? 'unknown' : 'failed',
                         milliseconds: Date.now() - open.startedAt,
-                        problems,
+                        problems: why,
+                        ...(cancelled ? { cancelled } : {}),
                         summary: 'It was still under way when the time ran out.',
                     },
                 ];
             return {
                 mode,
-                outcome: unfinished[0]?.outcome === 'unknown' ? 'unknown' : 'cancelled',
+                ...(environment === undefined ? {} : { environment }),
+                outcome: unknown ? 'unknown' : 'cancelled',
                 phases: [...ended, ...unfinished],
                 ...(open === undefined ? {} : { failedPhase: open.phase }),
-                problems,
+                problems: why,
                 warnings,
                 facts: mergeFacts([...ended, ...unfinished]),
                 unsettled: true,
@@ -13624,14 +13755,14 @@ async function stoppable(options, work) {
 /** The corridor's own report, or what was heard of a run that did not come back; with what stopped it. */
 function conclude(ended, heard, run) {
     const crash = ended.stopped !== undefined && 'problems' in ended.stopped ? ended.stopped.problems : [];
-    const why = crash.length > 0 ? crash : [{ message: 'The run was cancelled.' }];
-    const report = ended.value ?? heard.report(run.mode, why, run.startedAt);
+    const report = ended.value ?? heard.report(run, crash);
     return {
         ...report,
         // What looks like a cancel from inside was our own stop after an error.
         ...(crash.length > 0 && report.outcome === 'cancelled' ? { outcome: 'failure' } : {}),
         problems: ended.value === undefined ? report.problems : [...crash, ...report.problems],
         warnings: [...new Set([...heard.warnings, ...report.warnings])],
+        planned: heard.planned,
     };
 }
 /** Writes the report into a new file of the folder, readable by this user only; its path. */
@@ -13655,6 +13786,7 @@ function runIdentity(env) {
     const id = env.GITHUB_RUN_ID || undefined;
     const attempt = Number(env.GITHUB_RUN_ATTEMPT || '1');
     const pullRequest = payload.pull_request?.number;
+    const head = payload.pull_request?.head?.sha;
     return {
         id: id ?? madeUpId(),
         attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
@@ -13666,6 +13798,7 @@ function runIdentity(env) {
         ...(env.GITHUB_ACTOR ? { actor: env.GITHUB_ACTOR } : {}),
         ...(env.GITHUB_EVENT_NAME ? { event: env.GITHUB_EVENT_NAME } : {}),
         ...(typeof pullRequest === 'number' ? { pullRequest } : {}),
+        ...(typeof head === 'string' ? { pullRequestHead: head } : {}),
     };
 }
 /** A pull request whose head is in another repository, or in one that has been deleted. */
@@ -13752,22 +13885,24 @@ function passwordIn(value) {
 ;// CONCATENATED MODULE: ./compiled/src/settings/secret-inputs.js
 
 
+
 /** Every secret value as given, for masking; read before anything else happens. */
 function secretInputs(read) {
-    const values = [];
-    for (const name of inputs/* INPUT_NAMES */.Qh) {
-        if (!(0,inputs/* inputRule */.zH)(name).secret)
-            continue;
-        const value = read(name);
-        if (value.trim() === '')
-            continue;
-        values.push(value);
-        if (name === 'env-file')
-            values.push(...envSecrets(value));
-        if (name === 'database-url' || name === 'shadow-database-url')
-            values.push(...urlSecrets(value));
-    }
-    return values;
+    return inputs/* INPUT_NAMES */.Qh.flatMap((name) => secretsOf(name, read(name)));
+}
+/** The inputs that hold a secret too short or too common to be masked. */
+function unmaskableInputs(read) {
+    return inputs/* INPUT_NAMES */.Qh.filter((name) => secretsOf(name, read(name)).some((value) => (0,secret/* isUnmaskable */.YO)(value.trim())));
+}
+/** The value of a secret input, and the secrets inside it. */
+function secretsOf(name, value) {
+    if (!(0,inputs/* inputRule */.zH)(name).secret || value.trim() === '')
+        return [];
+    if (name === 'env-file')
+        return [value, ...envSecrets(value)];
+    if (name === 'database-url' || name === 'shadow-database-url')
+        return [value, ...urlSecrets(value)];
+    return [value];
 }
 /** The password inside a URL, raw and decoded, also where the URL is wrong: it must not be seen either way. */
 function urlSecrets(url) {
@@ -13887,7 +14022,7 @@ const INPUT_SAYS = {
     'rollback-database': 'down: run the down file where there is one; records: only delete the history rows; keep: leave the schema.',
     'rollback-steps': "The newest N applied migrations instead of this run's.",
     'rollback-to': 'previous, a commit or a release: what a person asks for later.',
-    'github-deployment': 'on: create a GitHub Deployment and its statuses; leave it off where the job has environment:, which makes one itself.',
+    'github-deployment': 'on: create a GitHub Deployment and its statuses, after mode: rollback for the commit that is live again; leave it off where the job has environment:, which makes one itself.',
     comment: 'auto: plan on a pull request keeps one comment up to date; off.',
 };
 
@@ -13926,6 +14061,7 @@ function helpText() {
 
 ;// CONCATENATED MODULE: ./compiled/src/terminal/sink.js
 
+
 const COLOURS = [
     [/^ {2}passed /, 32],
     [/^ {2}failed /, 31],
@@ -13952,7 +14088,7 @@ function phaseTable(report) {
         return [];
     const rows = report.phases.map((phase) => [
         phase.phase,
-        phase.outcome,
+        phaseOutcome(phase),
         phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
         phase.outcome === 'skipped' ? '' : `${phase.steps.length} steps`,
     ]);
@@ -14112,12 +14248,12 @@ async function withApi(options, errand, work) {
     try {
         const { getOctokit } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(75)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1075));
         const quiet = () => { };
+        // Its own messages would go to the console past our log.
         const octokit = getOctokit(token.reveal(), {
-            request: { signal },
-            ...(process.env.GITHUB_API_URL ? { baseUrl: process.env.GITHUB_API_URL } : {}),
-            // Its own messages would go to the console past our log.
             log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
         });
+        // As an option of ours it would take the place of the toolkit's, which know the proxy and the server.
+        octokit.hook.before('request', ({ request }) => void Object.assign(request, { signal }));
         const api = { rest: octokit.rest, paginate: octokit.paginate, owner, repo };
         return await retry({ tries: 3, deadline: deadline / 2, first: 500, longest: 2_000, worthwhile: isOutage, signal }, () => work(api));
     }
@@ -14136,18 +14272,16 @@ async function withApi(options, errand, work) {
         return undefined;
     }
 }
+/** The status of an answer; the toolkit gives its errors one also where none came. */
 function api_statusOf(error) {
-    return error instanceof Error &&
-        'status' in error &&
-        typeof error.status === 'number' &&
-        error.status >= 400
-        ? error.status
-        : undefined;
+    return isRequestError(error) && error.response !== undefined ? error.status : undefined;
 }
 /** Worth another try: the server is in trouble, or there was no answer at all. */
 function isOutage(error) {
-    const status = api_statusOf(error);
-    return status === undefined ? error instanceof Error && 'status' in error : status >= 500;
+    return isRequestError(error) && (error.response === undefined || error.status >= 500);
+}
+function isRequestError(error) {
+    return error instanceof Error && 'status' in error && typeof error.status === 'number';
 }
 function isRateLimit(error) {
     return error instanceof Error && /rate limit/i.test(error.message);
@@ -14157,264 +14291,66 @@ function reason(error) {
     return (error instanceof Error ? error.message : String(error)).split(' - https://')[0].slice(0, 500);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/github/comment.js
-
-/** GitHub takes no longer comment. Characters. */
-const COMMENT_LIMIT = 65_000;
-/** The first line of our comment, invisible in the page: how the next run finds it again. */
-function marker(environment) {
-    return `<!-- muva-deploy plan ${(environment ?? '').replace(/[^\w./ -]/g, '')} -->`;
-}
-/** True where this run should keep a comment: a plan on a pull request of the repository itself. */
-function wantsComment(settings) {
-    return settings.mode === 'plan' && settings.comment === 'auto' && settings.run.pullRequest !== undefined;
-}
-/** Writes the plan into the one comment of this pull request and environment. */
-async function updateComment(options, settings, markdown) {
-    const issue_number = settings.run.pullRequest;
-    if (settings.run.fork) {
-        const text = 'The plan is in the job summary only: the token of a fork cannot comment.';
-        options.log({ kind: 'line', text });
-        return;
-    }
-    const mark = marker(settings.environment);
-    const body = `${mark}\n${markdown}`;
-    const errand = { what: 'Plan comment not written', permission: 'pull-requests: write' };
-    await withApi(options, errand, async ({ rest, paginate, owner, repo }) => {
-        const comments = await paginate(rest.issues.listComments, { owner, repo, issue_number, per_page: 100 });
-        // At its very start, so that a person's quote of the comment is never taken for it.
-        const ours = comments.find((comment) => comment.body?.startsWith(mark));
-        if (ours)
-            await rest.issues.updateComment({ owner, repo, comment_id: ours.id, body });
-        else
-            await rest.issues.createComment({ owner, repo, issue_number, body });
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/github/deployment.js
-
-/** How a run's outcome reads on the deployments page. Only `success` takes the place of the deployment before it. */
-const DEPLOYMENT_STATES = {
-    success: 'success',
-    failure: 'failure',
-    'rolled-back': 'failure',
-    'rollback-failed': 'error',
-    cancelled: 'error',
-    unknown: 'error',
-    skipped: 'inactive',
-};
-const PERMISSION = 'deployments: write';
-/** Creates a deployment that is in progress; its id, or undefined where GitHub would not (a warning says why). */
-async function openDeployment(options, settings) {
-    const ref = settings.vps?.ref ?? settings.run.sha;
-    const errand = { what: 'GitHub Deployment not created', permission: PERMISSION };
-    if (ref === undefined) {
-        options.log({ kind: 'warning', problem: { message: `${errand.what}: there is no commit to name` } });
-        return undefined;
-    }
-    const id = await withApi(options, errand, async ({ rest, owner, repo }) => {
-        const created = await rest.repos.createDeployment({
-            owner,
-            repo,
-            ref,
-            environment: settings.environment ?? 'production',
-            description: `muva-deploy ${settings.mode}`,
-            auto_merge: false,
-            // The job itself is one of the commit's checks and still running: waiting for it would never end.
-            required_contexts: [],
-        });
-        return 'id' in created.data ? String(created.data.id) : undefined;
-    });
-    if (id !== undefined)
-        await setStatus(options, settings, id, 'in_progress', 'deploying');
-    return id;
-}
-/** Ends the deployment with the run's outcome. */
-function closeDeployment(options, settings, id, outcome) {
-    return setStatus(options, settings, id, DEPLOYMENT_STATES[outcome], outcome);
-}
-async function setStatus(options, settings, id, state, description) {
-    const errand = { what: `GitHub Deployment not marked ${state}`, permission: PERMISSION };
-    await withApi(options, errand, ({ rest, owner, repo }) => rest.repos.createDeploymentStatus({
-        owner,
-        repo,
-        deployment_id: Number(id),
-        state,
-        description,
-        ...(settings.run.url === undefined ? {} : { log_url: settings.run.url }),
-        ...(settings.health.url === undefined ? {} : { environment_url: settings.health.url }),
-    }));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/github/inputs.js
-
-
-
-/** The step's `with:`, as the runner hands it over: dashes kept, untrimmed (keys and files are kept byte for byte). */
-function actionInputs(env) {
-    return (name) => env[`INPUT_${name.toUpperCase()}`] ?? '';
-}
-/** Takes the secrets out of the environment once they are read: programs that we start do not need them. */
-function forgetSecrets(env) {
-    for (const name of inputs/* INPUT_NAMES */.Qh)
-        if ((0,inputs/* inputRule */.zH)(name).secret)
-            delete env[`INPUT_${name.toUpperCase()}`];
-}
-/**
- * Masks every form of every secret and returns how many were too short or too common for it: masking `test`
- * would blank that word out of the whole log.
- */
-function maskSecrets(values) {
-    const forms = new Set(values.flatMap(secret/* secretForms */.eo));
-    // The runner shows a line for each; folded, they do not hide the beginning of the run.
-    if (forms.size > 0)
-        command('group', 'Secrets masked');
-    for (const form of forms)
-        command('add-mask', form);
-    if (forms.size > 0)
-        command('endgroup');
-    return values.filter((value) => (0,secret/* isUnmaskable */.YO)(value.trim())).length;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/github/log.js
-
-
-/**
- * The runner's log. Output of programs is shown inside a group, with workflow commands stopped under a token
- * that the program cannot know: otherwise a build could set our outputs or mask words out of the log.
- */
-function githubSink() {
-    let token = '';
-    return {
-        line: say,
-        debug: (text) => command('debug', text),
-        openOutput(source) {
-            token = (0,external_node_crypto_.randomUUID)();
-            command('group', source);
-            command('stop-commands', token);
-        },
-        outputLine: say,
-        closeOutput() {
-            command(token);
-            command('endgroup');
-        },
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/github/annotations.js
-
-
-
-/** GitHub keeps ten per level and step, and drops the rest without a word. */
-const MOST = 10;
-const LONGEST = 4_000;
-/**
- * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
- * then the warnings; ten at most, and the last one tells how many more the log has.
- */
-function annotationsOf(report, places) {
-    const failed = exitCodeOf(report) !== 0;
-    const [cause] = report.problems;
-    const all = [];
-    if (failed) {
-        const why = cause === undefined ? '' : `: ${cause.message}`;
-        all.push({ level: 'failed', message: `${capital(outcomeText(report))}${why}`, properties: {} });
-    }
-    const told = new Set(failed && cause !== undefined && cause.at === undefined ? [annotations_keyOf(cause)] : []);
-    const add = (level, problems) => {
-        for (const problem of problems) {
-            if (told.has(annotations_keyOf(problem)))
-                continue;
-            told.add(annotations_keyOf(problem));
-            all.push(annotation(level, problem, places));
-        }
-    };
-    add('error', report.problems);
-    // A place in a file is worth more than a remark without one.
-    const placed = report.warnings.filter((problem) => problem.at !== undefined);
-    add('warning', [...placed, ...report.warnings.filter((problem) => problem.at === undefined)]);
-    if (all.length <= MOST)
-        return all;
-    const rest = all.length - (MOST - 1);
-    return [
-        ...all.slice(0, MOST - 1),
-        { level: 'notice', message: `${rest} more are in the log and in the report file.`, properties: {} },
-    ];
-}
-function annotation(level, problem, places) {
-    const code = problem.code === undefined ? '' : ` (${problem.code})`;
-    const next = problem.next === undefined ? '' : `\n${problem.next}`;
-    const message = `${problem.message}${code}${next}`;
-    if (problem.at === undefined)
-        return { level, message: message.slice(0, LONGEST), properties: {} };
-    const { file, line, column } = problem.at;
-    return {
-        level,
-        message: message.slice(0, LONGEST),
-        properties: {
-            file: fromWorkspace(file, places),
-            startLine: line,
-            startColumn: column,
-        },
-    };
-}
-/** GitHub takes paths from the top of the checkout; a problem's file is told from the project's folder. */
-function fromWorkspace(file, { workspace, project }) {
-    const path = (0,external_node_path_.isAbsolute)(file) ? file : external_node_path_.posix.join(project, file);
-    return (0,external_node_path_.isAbsolute)(path) ? (0,external_node_path_.relative)(workspace, path) : path;
-}
-/** Says them; the first one of a failed run also makes the step fail. */
-async function annotate(annotations) {
-    const core = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
-    for (const { level, message, properties } of annotations) {
-        if (level === 'failed')
-            core.setFailed(message);
-        else
-            core[level](message, properties);
-    }
-}
-function annotations_keyOf(problem) {
-    return JSON.stringify([problem.message, problem.at?.file, problem.at?.line]);
-}
-function capital(text) {
-    return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/github/markdown.js
 
 const STRUCTURE = /[\\`*_{}[\]()<>#+!|~&$]/g;
+const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^]+/g;
 /**
- * Untrusted text as Markdown that shows exactly that text: everything that Markdown or HTML would read as
- * structure becomes a character reference, and mentions and issue references are kept from linking.
+ * Untrusted text as Markdown that shows exactly that text: everything that Markdown or HTML would read as structure
+ * becomes a character reference, and mentions and issue references are kept from linking. Addresses become links.
  */
 function escapeText(text) {
     return text
         .split(/\r?\n/)
-        .map((line) => inertLine(line).replace(STRUCTURE, reference))
-        .join('<br>')
-        .replace(/@(?=\w)/g, '@&#8203;')
-        .replace(/&#35;(?=\d)/g, '&#35;&#8203;');
+        .map((line) => escapeLine(inertLine(line)))
+        .join('<br>');
+}
+function escapeLine(line) {
+    let shown = '';
+    let from = 0;
+    for (const match of line.matchAll(ADDRESS)) {
+        const address = withoutSentence(match[0]);
+        shown += characters(line.slice(from, match.index)) + markdown_link(address, address);
+        from = match.index + address.length;
+    }
+    return shown + characters(line.slice(from));
+}
+/** An address without what belongs to the sentence around it: a full stop, or a bracket that was opened before it. */
+function withoutSentence(address) {
+    const count = (character) => address.split(character).length - 1;
+    const opened = (close, open) => address.endsWith(close) && count(close) > count(open);
+    if (/[.,;:!?*_~]$/.test(address) || opened(')', '(') || opened(']', '['))
+        return withoutSentence(address.slice(0, -1));
+    return address;
+}
+/**
+ * GitHub makes links of addresses in the source, and takes our references for a part of them; so none is left in it
+ * that looks like one. An element around @ and # hides them from GitHub, and is not there when the text is copied.
+ */
+function characters(text) {
+    return text
+        .replace(STRUCTURE, reference)
+        .replace(/:(?=\/\/)/g, reference)
+        .replace(/(?<=\bww)w(?=\.)/gi, reference)
+        .replace(/@/g, '<span>@</span>')
+        .replace(/&#35;(?=\d)/g, '<span>&#35;</span>');
 }
 /** Untrusted text in a fixed-width font, on one line; safe inside a table cell. */
 function code(text) {
     if (text === '')
         return '';
-    const shown = text
-        .split(/\r?\n/)
-        .map(inertLine)
-        .join(' ')
-        .replace(STRUCTURE, reference)
-        .replace(/@(?=\w)/g, '@&#8203;');
-    return `<code>${shown}</code>`;
+    return `<code>${characters(text.split(/\r?\n/).map(inertLine).join(' '))}</code>`;
 }
 /** Untrusted text as a preformatted block. */
 function markdown_block(lines) {
     const text = lines.map((line) => inertLine(line).replace(/[&<>]/g, reference)).join('\n');
     return `<pre>${text}</pre>`;
 }
-/** A link whose target was made by us; the text is escaped. */
+/** A link to an address of http or https; the text is escaped. */
 function markdown_link(text, url) {
-    return url === undefined ? code(text) : `<a href="${url.replace(/[&<>"|]/g, reference)}">${code(text)}</a>`;
+    return url === undefined
+        ? code(text)
+        : `<a href="${url.replace(/[&<>"|$]/g, reference)}">${code(text)}</a>`;
 }
 /**
  * A table of cells that are Markdown already; rows above `most` are counted instead of shown, and a last column
@@ -14445,7 +14381,20 @@ function reference(character) {
     return `&#${character.codePointAt(0)};`;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/github/places.js
+
+/**
+ * A path from the top of the checkout, as GitHub takes it; a problem's file is told from the project's folder. Begins
+ * with `..` where the file lies outside of the checkout.
+ */
+function fromWorkspace(file, { workspace, project }) {
+    return (0,external_node_path_.relative)(workspace, (0,external_node_path_.resolve)(workspace, project, file))
+        .split(external_node_path_.sep)
+        .join('/');
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/github/summary-tables.js
+
 
 
 const STEP_MARKS = {
@@ -14453,11 +14402,12 @@ const STEP_MARKS = {
     failed: '❌ failed',
     skipped: '⏭️ skipped',
     unknown: '❔ unknown',
+    cancelled: '⏹️ cancelled',
 };
 function summary_tables_phaseTable(phases) {
     return table(['phase', 'outcome', 'time', ''], phases.map((phase) => [
         phase.phase,
-        STEP_MARKS[phase.outcome],
+        STEP_MARKS[phaseOutcome(phase)],
         phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
         escapeText(phase.summary ?? ''),
     ]));
@@ -14615,6 +14565,8 @@ function title(name) {
 
 
 
+
+
 /** Over 1 MiB GitHub shows nothing at all. Bytes. */
 const SUMMARY_LIMIT = 1_000_000;
 const MARKS = {
@@ -14628,38 +14580,52 @@ const MARKS = {
 };
 /** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
 function summaryOf(report, around, limit = SUMMARY_LIMIT) {
-    const { run } = around;
+    const { run, places, origin } = around;
     const only = report.phases.length === 1 ? report.phases[0] : undefined;
     const lines = [
         `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
         '',
+        ...(origin === undefined ? [] : [origin, '']),
         ...summary_headline(report, run),
-        ...problemSection('What went wrong', withoutNext(report), run),
-        ...(report.next === undefined ? [] : [`**Next:** ${escapeText(report.next)}`, '']),
+        ...problemSection('What went wrong', withoutNext(report), run, places),
+        ...(report.next === undefined ? [] : [nextLine(report.next), '']),
         ...(only === undefined ? summary_tables_phaseTable(report.phases) : onePhase(only)),
-        ...planSection(report, around.planned ?? []),
+        ...planSection(report),
         ...(report.mode === 'plan' ? [] : timeline(report)),
         '',
         ...rollbackSection(report),
-        ...(report.mode === 'plan' && around.planned?.length ? [] : migrationTable(report)),
+        ...(report.mode === 'plan' && report.planned?.length ? [] : migrationTable(report)),
         ...hostTable(report.facts.hosts ?? [], run),
         ...healthTable(report.facts.health ?? []),
         ...tableTable(report),
-        ...problemSection('Warnings', report.warnings, run),
+        ...problemSection('Warnings', report.warnings, run, places),
         ...(only === undefined ? stepTables(report.phases) : []),
     ];
     return cut(lines.filter((line, index) => line !== '' || lines[index - 1] !== ''), limit);
 }
+/** Bytes kept free for the end of a summary that was cut. */
+const ROOM = 150;
 /** Cuts at a line's end so that at most `limit` bytes remain, and tells how many lines are missing. */
-function cut(lines, limit) {
-    const note = (count) => `\n\n${count} more lines are in the report file.\n`;
+function cut(parts, limit) {
+    const lines = parts.join('\n').split('\n');
     let bytes = 0;
     for (const [index, line] of lines.entries()) {
         bytes += Buffer.byteLength(line) + 1;
-        if (bytes > limit - 100)
-            return lines.slice(0, index).join('\n') + note(lines.length - index);
+        if (bytes <= limit - ROOM)
+            continue;
+        const kept = lines.slice(0, index);
+        const rest = lines.length - index;
+        return [...kept, ...stillOpen(kept), '', `${rest} more lines are in the report file.`, ''].join('\n');
     }
     return lines.join('\n') + '\n';
+}
+/** What ends the blocks that are open at the end of these lines. */
+function stillOpen(lines) {
+    const text = lines.join('\n');
+    const count = (mark) => text.split(mark).length - 1;
+    const ends = (tag) => (count(`<${tag}>`) > count(`</${tag}>`) ? [`</${tag}>`] : []);
+    const fence = lines.lastIndexOf('```mermaid') > lines.lastIndexOf('```') ? ['```'] : [];
+    return [...fence, ...ends('pre'), ...ends('details')];
 }
 function summary_headline(report, run) {
     const { facts } = report;
@@ -14677,7 +14643,7 @@ function summary_headline(report, run) {
     ];
     return [parts.join(' · '), ''];
 }
-function problemSection(title, problems, run) {
+function problemSection(title, problems, run, places) {
     if (problems.length === 0)
         return [];
     const most = 50;
@@ -14685,7 +14651,7 @@ function problemSection(title, problems, run) {
     return [
         `### ${title}`,
         '',
-        ...problems.slice(0, most).flatMap((problem) => problemItem(problem, run)),
+        ...problems.slice(0, most).flatMap((problem) => problemItem(problem, run, places)),
         ...(rest > 0 ? [`${rest} more are in the report file.`] : []),
         '',
     ];
@@ -14694,44 +14660,73 @@ function problemSection(title, problems, run) {
 function withoutNext(report) {
     return report.problems.map(({ next, ...problem }) => next === undefined || next === report.next ? problem : { ...problem, next });
 }
-function problemItem(problem, run) {
+function nextLine(next) {
+    const said = advice(next);
+    return `**Next:**${said.startsWith('\n') ? '' : ' '}${said}`;
+}
+/** A next action; several lines are commands, to be copied as they stand. */
+function advice(next) {
+    return next.includes('\n') ? `\n${markdown_block(next.split('\n'))}` : escapeText(next);
+}
+function problemItem(problem, run, places) {
     const { at } = problem;
     const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${code(problem.code)}`}`;
-    const next = problem.next === undefined ? [] : [escapeText(problem.next)];
-    if (at === undefined)
-        return [`- ${reason}`, ...next.map((line) => `  <br>${line}`)];
-    const path = at.file.split('/').map(encodeURIComponent).join('/');
-    const url = run.repository && run.sha && !at.file.startsWith('/')
-        ? `${run.serverUrl}/${run.repository}/blob/${run.sha}/${path}#L${at.line}`
-        : undefined;
-    const source = at.text === undefined
-        ? []
-        : [`  ${markdown_block(problemLines({ message: '', at }, '').slice(1)).replaceAll('\n', '\n  ')}`];
-    // After a preformatted block the text stands on a line of its own anyway.
-    const gap = source.length > 0 ? '  ' : '  <br>';
-    return [`- ${markdown_link(positionText(at), url)} ${reason}`, ...source, ...next.map((line) => gap + line)];
+    const source = at?.text === undefined ? '' : `\n${markdown_block(problemLines({ message: '', at }, '').slice(1))}`;
+    const next = problem.next === undefined ? '' : advice(problem.next);
+    // A preformatted block stands on lines of its own anyway.
+    const gap = next === '' || next.startsWith('\n') ? '' : source === '' ? '\n<br>' : '\n';
+    const item = `${at ? `${markdown_link(positionText(at), sourceUrl(at, run, places))} ` : ''}${reason}${source}${gap}${next}`;
+    return [`- ${item.replaceAll('\n', '\n  ')}`];
+}
+/** The line on GitHub, of a file that lies in the checkout. */
+function sourceUrl(at, { repository, serverUrl, sha }, places) {
+    const file = fromWorkspace(at.file, places);
+    if (!repository || !sha || file.startsWith('../') || (0,external_node_path_.isAbsolute)(file))
+        return undefined;
+    const path = file.split('/').map(encodeURIComponent).join('/');
+    return `${serverUrl}/${repository}/blob/${sha}/${path}#L${at.line}`;
 }
 /** The batches: what a plan is read for, and folded away where they were carried out. */
-function planSection(report, planned) {
+function planSection({ mode, planned = [] }) {
     if (planned.length === 0)
         return [];
-    return report.mode === 'plan'
+    return mode === 'plan'
         ? ['### Plan', '', markdown_block(planned), '']
         : folded('What was planned', [markdown_block(planned)]);
 }
 function rollbackSection(report) {
     const { facts } = report;
-    if (!report.phases.some((phase) => phase.phase === 'rollback' && phase.outcome !== 'skipped'))
+    const phase = report.phases.find((each) => each.phase === 'rollback' && each.outcome !== 'skipped');
+    if (phase === undefined)
         return [];
-    const list = (versions) => versions.slice(0, 50).map(code).join(', ');
+    const versions = (title, list = []) => list.length === 0 ? [] : [`- ${title}: ${list.slice(0, 50).map(code).join(', ')}`];
+    const back = facts.hosts?.some((host) => host.outcome === 'rolled-back');
+    const passed = phase.outcome === 'passed';
     const lines = [
-        ...(facts.rollbackMs === undefined ? [] : [`- Code put back in ${(0,duration/* formatDuration */.a)(facts.rollbackMs)}.`]),
-        ...(facts.reverted?.length ? [`- Migrations taken back: ${list(facts.reverted)}`] : []),
-        ...(facts.schemaAhead?.length
-            ? [`- Kept in the database, ahead of the code: ${list(facts.schemaAhead)}`]
+        ...(passed ? [] : stuck(phase, report, versions)),
+        ...(back && facts.rollbackMs !== undefined
+            ? [`- Code put back in ${(0,duration/* formatDuration */.a)(facts.rollbackMs)}.`]
             : []),
+        ...versions('Migrations taken back', facts.reverted),
+        ...(passed ? versions('Kept in the database, ahead of the code', facts.schemaAhead) : []),
     ];
-    return ['### Rollback', '', ...(lines.length > 0 ? lines : ['- Nothing had to be put back.']), ''];
+    const nothing = phase.facts.rolledBack === false ? 'Nothing had to be put back.' : phase.summary;
+    return ['### Rollback', '', ...(lines.length > 0 ? lines : [`- ${escapeText(nothing ?? 'Done.')}`]), ''];
+}
+/** What a rollback that did not end well leaves as this run made it. */
+function stuck({ outcome }, { outcome: whole, facts: { applied = [], reverted = [], schemaAhead = [], hosts = [] } }, versions) {
+    const left = hosts.filter((host) => ['deployed', 'rollback-failed', 'unknown'].includes(host.outcome));
+    const unknown = outcome === 'unknown';
+    const how = whole === 'cancelled' ? 'was cancelled' : 'failed';
+    return [
+        unknown
+            ? '- **It is not known whether everything was put back.**'
+            : `- **The rollback ${how}: not everything was put back.**`,
+        ...versions(unknown ? 'Perhaps still applied' : 'Still applied', [...new Set([...applied, ...schemaAhead])].filter((version) => !reverted.includes(version))),
+        ...(left.length === 0
+            ? []
+            : [`- Code not put back: ${left.map(({ host }) => `host ${host}`).join(', ')}`]),
+    ];
 }
 /** Adds to the step's summary; a runner without summaries loses nothing else. Returns whether it was written. */
 async function writeSummary(markdown, env) {
@@ -14740,6 +14735,279 @@ async function writeSummary(markdown, env) {
     const { summary } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
     await summary.addRaw(markdown).write();
     return true;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/github/comment.js
+
+
+
+
+
+
+/** GitHub takes no longer comment. Characters. */
+const COMMENT_LIMIT = 65_000;
+/**
+ * The first line of our comment, invisible in the page: how the next run finds it again. One for each application and
+ * environment; hashed, because names may hold anything.
+ */
+function marker({ environment, files, vps }, project) {
+    const which = [environment, project, files.migrationsDir, vps?.appName, vps?.appPath];
+    const text = JSON.stringify(which.map((part) => part ?? ''));
+    return `<!-- muva-deploy plan ${(0,external_node_crypto_.createHash)('sha256').update(text).digest('hex').slice(0, 20)} -->`;
+}
+/** True where this run should keep a comment: a plan on a pull request of the repository itself. */
+function wantsComment(settings) {
+    return settings.mode === 'plan' && settings.comment === 'auto' && settings.run.pullRequest !== undefined;
+}
+/** Writes the plan into the one comment of this pull request, application and environment. */
+async function commentPlan(options, settings, report, places) {
+    const around = { run: settings.run, places, origin: originOf(settings, places) };
+    await updateComment(options, settings, places, summaryOf(report, around, COMMENT_LIMIT));
+}
+/** Which application, commit and run a comment is about, as Markdown: it stays when the next commit comes. */
+function originOf({ run, vps }, places) {
+    const project = fromWorkspace('.', places);
+    const sha = run.pullRequestHead ?? run.sha;
+    return [
+        ...(project === '' ? [] : [code(project)]),
+        ...(vps === undefined ? [] : [code(vps.appName)]),
+        ...(sha === undefined ? [] : [`commit ${summary_tables_commit(sha, run)}`]),
+        `run ${markdown_link(run.id, run.url)}, attempt ${run.attempt}`,
+    ].join(' · ');
+}
+/** Writes Markdown into that comment, or makes it. */
+async function updateComment(options, settings, places, markdown) {
+    const issue_number = settings.run.pullRequest;
+    if (settings.run.fork) {
+        const text = 'The plan is in the job summary only: the token of a fork cannot comment.';
+        options.log({ kind: 'line', text });
+        return;
+    }
+    const mark = marker(settings, fromWorkspace('.', places));
+    const body = `${mark}\n${markdown}`;
+    const errand = { what: 'Plan comment not written', permission: 'pull-requests: write' };
+    await withApi(options, errand, async ({ rest, paginate, owner, repo }) => {
+        const comments = await paginate(rest.issues.listComments, { owner, repo, issue_number, per_page: 100 });
+        // At its very start, so that a person's quote of the comment is never taken for it.
+        const ours = comments.find((comment) => comment.body?.startsWith(mark));
+        if (ours)
+            await rest.issues.updateComment({ owner, repo, comment_id: ours.id, body });
+        else
+            await rest.issues.createComment({ owner, repo, issue_number, body });
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/github/deployment.js
+
+/** How a run's outcome reads on the deployments page. Only `success` takes the place of the deployment before it. */
+const DEPLOYMENT_STATES = {
+    success: 'success',
+    failure: 'failure',
+    'rolled-back': 'failure',
+    'rollback-failed': 'error',
+    cancelled: 'error',
+    unknown: 'error',
+    skipped: 'inactive',
+};
+const PERMISSION = 'deployments: write';
+/** Creates a deployment that is in progress; its id, or undefined where GitHub would not (a warning says why). */
+async function openDeployment(options, settings, ref = settings.vps?.ref ?? settings.run.sha) {
+    const errand = { what: 'GitHub Deployment not created', permission: PERMISSION };
+    if (ref === undefined) {
+        options.log({ kind: 'warning', problem: { message: `${errand.what}: there is no commit to name` } });
+        return undefined;
+    }
+    const id = await withApi(options, errand, async ({ rest, owner, repo }) => {
+        const created = await rest.repos.createDeployment({
+            owner,
+            repo,
+            ref,
+            environment: environmentOf(settings),
+            description: `muva-deploy ${settings.mode}`,
+            auto_merge: false,
+            // The job itself is one of the commit's checks and still running: waiting for it would never end.
+            required_contexts: [],
+        });
+        return 'id' in created.data ? String(created.data.id) : undefined;
+    });
+    if (id !== undefined)
+        await setStatus(options, settings, id, 'in_progress', 'deploying');
+    return id;
+}
+/**
+ * The commit that a rollback made live again. It is deployed once more, for GitHub: else the commit that was withdrawn
+ * would stay the active one there.
+ */
+function liveAgain({ mode, outcome, facts }) {
+    const back = facts.hosts?.some((host) => host.outcome === 'rolled-back');
+    return mode === 'rollback' && outcome === 'success' && back ? facts.deployedSha : undefined;
+}
+/** Ends the deployment with the run's outcome. */
+async function closeDeployment(options, settings, id, outcome) {
+    const state = DEPLOYMENT_STATES[outcome];
+    await setStatus(options, settings, id, state, outcome);
+    if (state === 'success')
+        await retireOthers(options, settings, id);
+}
+/**
+ * GitHub marks the earlier deployments of an environment as inactive when one has succeeded, but not those of a
+ * production environment; there every commit that ever was live would stay active.
+ */
+async function retireOthers(options, settings, id) {
+    const errand = { what: 'Earlier GitHub Deployments not marked inactive', permission: PERMISSION };
+    await withApi(options, errand, async ({ rest, owner, repo }) => {
+        const environment = environmentOf(settings);
+        const { data } = await rest.repos.listDeployments({ owner, repo, environment, per_page: 20 });
+        for (const { id: deployment_id, production_environment } of data) {
+            if (!production_environment || String(deployment_id) === id)
+                continue;
+            const which = { owner, repo, deployment_id };
+            const { data: statuses } = await rest.repos.listDeploymentStatuses({ ...which, per_page: 1 });
+            if (statuses[0]?.state !== 'success')
+                continue;
+            await rest.repos.createDeploymentStatus({ ...which, state: 'inactive', description: 'replaced' });
+        }
+    });
+}
+function environmentOf({ environment }) {
+    return environment ?? 'production';
+}
+async function setStatus(options, settings, id, state, description) {
+    const errand = { what: `GitHub Deployment not marked ${state}`, permission: PERMISSION };
+    await withApi(options, errand, ({ rest, owner, repo }) => rest.repos.createDeploymentStatus({
+        owner,
+        repo,
+        deployment_id: Number(id),
+        state,
+        description,
+        ...(settings.run.url === undefined ? {} : { log_url: settings.run.url }),
+        ...(settings.health.url === undefined ? {} : { environment_url: settings.health.url }),
+    }));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/github/inputs.js
+
+
+
+/** The step's `with:`, as the runner hands it over: dashes kept, untrimmed (keys and files are kept byte for byte). */
+function actionInputs(env) {
+    return (name) => env[`INPUT_${name.toUpperCase()}`] ?? '';
+}
+/** Takes the secrets out of the environment once they are read: programs that we start do not need them. */
+function forgetSecrets(env) {
+    for (const name of inputs/* INPUT_NAMES */.Qh)
+        if ((0,inputs/* inputRule */.zH)(name).secret)
+            delete env[`INPUT_${name.toUpperCase()}`];
+}
+/** Masks every form of every secret, but not `test` and the like: that word would be blanked out of the whole log. */
+function maskSecrets(values) {
+    const forms = new Set(values.flatMap(secret/* secretForms */.eo));
+    // The runner shows a line for each; folded, they do not hide the beginning of the run.
+    if (forms.size > 0)
+        command('group', 'Secrets masked');
+    for (const form of forms)
+        command('add-mask', form);
+    if (forms.size > 0)
+        command('endgroup');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/github/log.js
+
+
+/**
+ * The runner's log. Output of programs is shown inside a group, with workflow commands stopped under a token
+ * that the program cannot know: otherwise a build could set our outputs or mask words out of the log.
+ */
+function githubSink() {
+    let token = '';
+    return {
+        line: say,
+        debug: (text) => command('debug', text),
+        openOutput(source) {
+            token = (0,external_node_crypto_.randomUUID)();
+            command('group', source);
+            command('stop-commands', token);
+        },
+        outputLine: say,
+        closeOutput() {
+            command(token);
+            command('endgroup');
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/github/annotations.js
+
+
+
+
+
+/** GitHub keeps ten per level and step, and drops the rest without a word. */
+const MOST = 10;
+const LONGEST = 4_000;
+/**
+ * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
+ * then the warnings; ten at most, and the last one tells how many more the log has.
+ */
+function annotationsOf(report, places) {
+    const failed = exitCodeOf(report) !== 0;
+    const [cause] = report.problems;
+    const all = [];
+    if (failed) {
+        const why = cause === undefined ? '' : `: ${cause.message}`;
+        const { next } = report;
+        const how = { message: `${capital(outcomeText(report))}${why}`, ...(next === undefined ? {} : { next }) };
+        all.push(annotation('failed', how, places));
+    }
+    // The last word on what to do is said with the cause; where that has another one, it is said as well.
+    const whole = cause?.at === undefined && (cause?.next === undefined || cause.next === report.next);
+    const told = new Set(failed && cause !== undefined && whole ? [problemKey(cause)] : []);
+    const add = (level, problems) => {
+        for (const problem of problems) {
+            if (told.has(problemKey(problem)))
+                continue;
+            told.add(problemKey(problem));
+            all.push(annotation(level, problem, places));
+        }
+    };
+    add('error', report.problems);
+    // A place in a file is worth more than a remark without one.
+    const placed = report.warnings.filter((problem) => problem.at !== undefined);
+    add('warning', [...placed, ...report.warnings.filter((problem) => problem.at === undefined)]);
+    if (all.length <= MOST)
+        return all;
+    const rest = all.length - (MOST - 1);
+    return [
+        ...all.slice(0, MOST - 1),
+        { level: 'notice', message: `${rest} more are in the log and in the report file.`, properties: {} },
+    ];
+}
+function annotation(level, problem, places) {
+    const code = problem.code === undefined ? '' : ` (${problem.code})`;
+    const next = problem.next === undefined ? '' : `\n${problem.next}`;
+    const message = `${problem.message}${code}${next}`;
+    if (problem.at === undefined)
+        return { level, message: message.slice(0, LONGEST), properties: {} };
+    const { file, line, column } = problem.at;
+    return {
+        level,
+        message: message.slice(0, LONGEST),
+        properties: {
+            file: fromWorkspace(file, places),
+            startLine: line,
+            startColumn: column,
+        },
+    };
+}
+/** Says them; the first one of a failed run also makes the step fail. */
+async function annotate(annotations) {
+    const core = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
+    for (const { level, message, properties } of annotations) {
+        if (level === 'failed')
+            core.setFailed(message);
+        else
+            core[level](message, properties);
+    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/github/publish.js
@@ -14756,7 +15024,7 @@ async function writeSummary(markdown, env) {
  * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
  */
 async function publish(report, publication) {
-    const { run, env, clean, project, folder, planned } = publication;
+    const { run, env, clean, places, folder } = publication;
     const said = cleaned(report, clean);
     process.exitCode = exitCodeOf(said);
     const warnings = [];
@@ -14775,12 +15043,12 @@ async function publish(report, publication) {
         say(`report: ${values.report}`);
     const whole = { ...said, warnings: [...said.warnings, ...warnings] };
     try {
-        await writeSummary(summaryOf(whole, { run, planned: planned.map(clean) }), env);
+        await writeSummary(summaryOf(whole, { run, places }), env);
     }
     catch (error) {
         warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0].message)}` });
     }
-    await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, { workspace: env.GITHUB_WORKSPACE ?? process.cwd(), project }));
+    await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, places));
 }
 /** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */
 function fileReport(report, folder, warnings) {
@@ -14812,11 +15080,12 @@ function fileReport(report, folder, warnings) {
 
 
 
+
 /** After a cancel the runner sends SIGTERM at 7.5 s; by then the truth has to be written. Milliseconds. */
 const main_GRACE = 4_500;
 const API_AFTER_STOP = 1_500;
 /** Names of the values that the post step reads. */
-const STATE = { begun: 'begun', final: 'final', deployment: 'deployment' };
+const STATE = { begun: 'begun', cancelled: 'cancelled', final: 'final', deployment: 'deployment' };
 /** The main step: inputs, work, outputs. Sets the exit code and never throws. */
 async function action(door) {
     const session = openSession(process.env);
@@ -14847,10 +15116,9 @@ async function post(door) {
     const session = openSession(process.env);
     const { teller, publication } = session;
     try {
-        teller.log({
-            kind: 'line',
-            text: 'The step ended without a final report: looking at what it left behind.',
-        });
+        const cancelled = stateOf(STATE.cancelled) !== '';
+        const why = cancelled ? 'the main step was cancelled' : 'the main step ended without a report';
+        teller.log({ kind: 'line', text: `${capital(why)}: looking at what it left behind.` });
         const parsed = main_parse(session);
         if (parsed.settings === undefined)
             return void main_refuse(session, parsed.problems);
@@ -14858,9 +15126,11 @@ async function post(door) {
         const { heard } = session;
         const ended = await main_guarded(session, (signal) => settle(settings, { log: heard.log, signal, dist: door.dist }));
         const nothing = ended.value === undefined && ended.stopped === undefined;
-        const report = nothing
-            ? undefined
-            : conclude(ended, heard, { mode: settings.mode, startedAt: session.startedAt });
+        const started = { mode: settings.mode, environment: settings.environment, startedAt: session.startedAt };
+        const found = nothing ? undefined : conclude(ended, heard, started);
+        // Where nothing has failed it is the only reason for what was done here.
+        const reason = cancelled && found?.outcome === 'cancelled' ? [] : [{ message: why }];
+        const report = found && { ...found, problems: [...reason, ...found.problems] };
         const id = stateOf(STATE.deployment);
         const between = async (final) => id === ''
             ? []
@@ -14895,22 +15165,35 @@ async function main_work(session, settings, dist) {
         }
         return deploy_run(settings, { log: heard.log, signal, dist });
     });
-    const concluded = conclude(ended, heard, { mode: settings.mode, startedAt });
+    const again = settings.githubDeployment && ended.value && liveAgain(ended.value);
+    if (again && !ended.stopped)
+        deployment = await openDeployment(options, settings, again);
+    const { mode, environment } = settings;
+    const concluded = conclude(ended, heard, { mode, environment, startedAt });
     const facts = deployment === undefined ? {} : { deploymentId: deployment };
-    const report = { ...concluded, facts: { ...concluded.facts, ...facts } };
+    const report = { ...concluded, facts: { ...concluded.facts, ...facts }, ...leftToPost(concluded) };
+    if (ended.stopped && 'signal' in ended.stopped)
+        saveState(process.env, STATE.cancelled, 'true');
     if (report.unsettled !== true)
         saveState(process.env, STATE.final, report.outcome);
     const deadline = ended.stopped ? API_AFTER_STOP : undefined;
     const between = (said) => collect(session, async (log) => {
-        const planned = heard.planned.map(publication.clean);
         const to = { ...options, log, ...(deadline === undefined ? {} : { deadline }) };
         if (deployment !== undefined && report.unsettled !== true)
             await closeDeployment(to, settings, deployment, said.outcome);
         if (wantsComment(settings))
-            await updateComment(to, settings, summaryOf(said, { run: settings.run, planned }, COMMENT_LIMIT));
+            await commentPlan(to, settings, said, publication.places);
     });
     teller.end();
     await publish(report, { ...publication, between });
+}
+/** What a person has to know of a run that was stopped in the middle: that nothing has to be done by hand yet. */
+function leftToPost(report) {
+    const left = leftBehind(report);
+    if (report.unsettled !== true || left === '')
+        return {};
+    const does = report.mode === 'deploy' ? 'settles it' : 'says where things stand';
+    return { next: `${capital(left)}; the post step of this job ${does}.` };
 }
 function openSession(env) {
     const startedAt = Date.now();
@@ -14918,12 +15201,13 @@ function openSession(env) {
     const read = snapshot((0,inputs/* withEnvironment */.Ec)(actionInputs(env), env));
     forgetSecrets(env);
     const secrets = secretInputs(read);
-    const unmasked = maskSecrets(secrets);
+    maskSecrets(secrets);
     const clean = (0,secret/* sanitiser */.DW)(secrets);
     const told = teller(githubSink(), clean);
     const heard = hearing(told.log);
-    if (unmasked > 0) {
-        const message = `${unmasked} secret value(s) are too short or too common to be masked: a mask would blank ordinary words out of the log.`;
+    const unmasked = unmaskableInputs(read);
+    if (unmasked.length > 0) {
+        const message = `The secret in ${unmasked.join(', ')} is too short or too common to be masked: a mask would blank ordinary words out of the log.`;
         heard.log({ kind: 'warning', problem: { message, next: 'Use a longer secret.' } });
     }
     const identity = runIdentity(env);
@@ -14937,16 +15221,17 @@ function openSession(env) {
             run: identity,
             env,
             clean,
-            project: read('working-directory'),
+            places: { workspace: workspaceOf(env), project: read('working-directory') },
             folder: env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(),
-            planned: heard.planned,
         },
         startedAt,
     };
 }
 function main_parse(session) {
-    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-    return (0,parse/* parseSettings */.P)(session.read, surroundings(session.run, workspace, false));
+    return (0,parse/* parseSettings */.P)(session.read, surroundings(session.run, workspaceOf(process.env), false));
+}
+function workspaceOf(env) {
+    return env.GITHUB_WORKSPACE || process.cwd();
 }
 /** Tells every problem at once; the report of a run that came to nothing. */
 function main_refuse(session, problems) {
