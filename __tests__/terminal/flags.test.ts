@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { INPUT_NAMES } from '../../src/settings/inputs.js';
+import { INPUT_NAMES, inputRule } from '../../src/settings/inputs.js';
 import { MODES } from '../../src/settings/settings.js';
 import { parseFlags, visibleSecrets } from '../../src/terminal/flags.js';
 import { helpText } from '../../src/terminal/help.js';
@@ -53,6 +53,11 @@ describe('parseFlags', () => {
         next: 'Set the environment variable DATABASE_URL instead.',
       },
     ]);
+  });
+
+  test('row 131: every secret can come from the environment', () => {
+    for (const name of INPUT_NAMES)
+      if (inputRule(name).secret) assert.ok(inputRule(name).env.length > 0, name);
   });
 
   test('--help lists every mode and input', () => {

@@ -13,7 +13,8 @@ export interface InputRule {
 }
 
 const plain = (fallback = '', ...env: string[]): InputRule => ({ fallback, env });
-const secret = (...env: string[]): InputRule => ({ fallback: '', env, secret: true });
+/** A secret can always come from the environment: a flag would be seen in the process list. */
+const secret = (...env: [string, ...string[]]): InputRule => ({ fallback: '', env, secret: true });
 
 export const INPUTS = {
   mode: plain('deploy'),
@@ -68,7 +69,7 @@ export const INPUTS = {
   'build-command': plain(),
   'start-command': plain(),
   'restart-command': plain(),
-  'env-file': { fallback: '', env: [], secret: true, text: true } as InputRule,
+  'env-file': { fallback: '', env: ['DEPLOY_ENV_FILE'], secret: true, text: true } as InputRule,
   'env-file-path': plain('.env.local'),
   'shared-paths': plain(),
   'keep-releases': plain('5'),
@@ -85,7 +86,7 @@ export const INPUTS = {
   'check-assets': plain('true'),
   'expect-version': plain(),
   'irreversible-migrations': plain('allow'),
-  'shadow-database-url': secret(),
+  'shadow-database-url': secret('SHADOW_DATABASE_URL'),
   'allow-data-loss': plain('false'),
   'rollback-on-failure': plain('true'),
   'rollback-database': plain('down'),
