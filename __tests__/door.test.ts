@@ -5,12 +5,22 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { runPhase } from '../src/base/phase.js';
 import type { PhaseName, Problem, Report } from '../src/base/report.js';
-import { conclude, hearing, refusal, snapshot, stoppable, writeReport } from '../src/door.js';
+import {
+  conclude,
+  firstLine,
+  hearing,
+  refusal,
+  snapshot,
+  startedRun,
+  stoppable,
+  writeReport,
+} from '../src/door.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'door-test-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const run = { mode: 'deploy', startedAt: Date.now() };
+const run = { mode: 'deploy', environment: 'staging', startedAt: Date.now() };
+const identity = { id: '7', attempt: 2, serverUrl: 'https://github.com', fork: false };
 
 /** Hears a phase begin with one step, and nothing more. */
 function heardOf(phase: PhaseName): ReturnType<typeof hearing> {
@@ -50,8 +60,14 @@ describe('a run that does not come back', () => {
     process.emit('SIGTERM');
     const report = conclude(await ended, heardOf('health'), run);
     // A cancel is what a person wanted: nothing to complain of.
-    assert.deepEqual([report.outcome, report.problems], ['cancelled', []]);
+    assert.deepEqual([report.outcome, report.environment, report.problems], ['cancelled', 'staging', []]);
     assert.deepEqual([report.phases[0]?.outcome, report.phases[0]?.cancelled], ['failed', true]);
+  });
+
+  test('row 114: a terminal that is closed stops it as a cancel does', async () => {
+    const ended = stop(() => {});
+    process.emit('SIGHUP', 'SIGHUP');
+    assert.deepEqual((await ended).stopped, { signal: 'SIGHUP' });
   });
 
   test('row 114: what was committed so far is told, of ended phases and of the one under way', async () => {
@@ -63,7 +79,7 @@ describe('a run that does not come back', () => {
       facts.applied = ['3'];
       return new Promise(() => {});
     });
-    assert.deepEqual(heard.report({ mode: 'deploy', startedAt: 0 }, []).facts.applied, ['1', '2', '3']);
+    assert.deepEqual(heard.report(run, []).facts.applied, ['1', '2', '3']);
   });
 
   test('row 132: an error that nobody caught is a failure with that error as its cause', async () => {
@@ -73,7 +89,7 @@ describe('a run that does not come back', () => {
 });
 
 test('a run that comes back after a stop keeps its own report', async () => {
-  const own: Report = { ...refusal('deploy', [{ message: 'stopped in time' }], 0), outcome: 'cancelled' };
+  const own: Report = { ...refusal(run, [{ message: 'stopped in time' }]), outcome: 'cancelled' };
   const ended = stoppable(
     { crashes: { listen: () => {} }, grace: 5_000, impatient: false, onStop: () => {}, onStray: () => {} },
     (signal) => new Promise<Report>((done) => signal.addEventListener('abort', () => done(own))),
@@ -91,8 +107,20 @@ test('inputs are read once: what changes later changes nothing', () => {
 });
 
 test('the report file belongs to its user alone, also for a mode that is a path', () => {
-  const path = writeReport(refusal('../../x', [{ message: 'no' }], 0), folder);
+  const path = writeReport(refusal({ ...run, mode: '../../x' }, [{ message: 'no' }]), identity, folder);
   assert.ok(path.startsWith(`${folder}/muva-deploy-refused-`), path);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(JSON.parse(readFileSync(path, 'utf8')).outcome, 'failure');
+});
+
+test('what a run begins with: its first line, and a refusal that names the environment where one is given', () => {
+  const given = (environment: string) =>
+    startedRun((name) => ({ mode: 'deploy', environment })[name as 'mode'], 5);
+  assert.deepEqual(given(''), { mode: 'deploy', startedAt: 5 });
+  assert.equal(refusal(given('staging'), []).environment, 'staging');
+  assert.equal(firstLine(run, identity), 'muva-deploy deploy, run 7 attempt 2');
+  assert.equal(
+    firstLine(run, { ...identity, sha: '0123456789abcdef' }),
+    'muva-deploy deploy, run 7 attempt 2, commit 0123456789',
+  );
 });

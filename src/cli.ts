@@ -9,9 +9,12 @@ import { run } from './deploy.js';
 import {
   type Crashes,
   conclude,
+  firstLine,
   hearing,
   refusal,
+  type StartedRun,
   snapshot,
+  startedRun,
   stoppable,
   watchCrashes,
   writeReport,
@@ -20,7 +23,7 @@ import { withEnvironment } from './settings/inputs.js';
 import { parseSettings } from './settings/parse.js';
 import { runIdentity } from './settings/run-identity.js';
 import { secretInputs } from './settings/secret-inputs.js';
-import type { Settings } from './settings/settings.js';
+import type { Run, Settings } from './settings/settings.js';
 import { surroundings } from './settings/surroundings.js';
 import { parseFlags, visibleSecrets } from './terminal/flags.js';
 import { helpText } from './terminal/help.js';
@@ -32,9 +35,9 @@ const GRACE = 60_000;
 /** The terminal door: flags and environment in, lines and an exit code out. Never throws. */
 export async function cli(door: { dist: string }): Promise<void> {
   const startedAt = Date.now();
-  const { argv, env, stdout } = process;
-  // A reader that went away, such as `| head`, must not stop a deploy half-way.
-  stdout.on('error', () => {});
+  const { argv, env, stdout, stderr } = process;
+  // A reader that went away, such as `| head` or the terminal itself, must not stop a deploy half-way.
+  for (const stream of [stdout, stderr]) stream.on('error', () => {});
   if (argv[2] === 'init') {
     const { initFromTerminal } = await import('./terminal/init.js');
     process.exitCode = await initFromTerminal(argv.slice(3));
@@ -52,21 +55,19 @@ export async function cli(door: { dist: string }): Promise<void> {
     debug: Boolean(env.MUVA_DEPLOY_DEBUG),
   };
   const told = teller(terminalSink(screen), clean);
-  const mode = flags.values.get('mode') ?? '';
+  const identity = runIdentity(env);
+  const started = startedRun(read, startedAt);
+  const finish = (report: Report): void => end(report, identity, told, clean);
   try {
-    const parsed = parseSettings(read, surroundings(runIdentity(env), process.cwd(), true));
+    told.log({ kind: 'line', text: firstLine(started, identity) });
+    const parsed = parseSettings(read, surroundings(identity, process.cwd(), true));
     const problems = [...flags.problems, ...parsed.problems];
     for (const problem of visibleSecrets(flags.values)) told.log({ kind: 'warning', problem });
-    if (parsed.settings && problems.length === 0) {
-      end(await work(parsed.settings, told, crashes, door.dist, startedAt), told, clean);
-    } else {
-      for (const problem of problems) told.log({ kind: 'problem', problem });
-      end(refusal(mode, problems, startedAt), told, clean);
-    }
+    if (parsed.settings && problems.length === 0)
+      finish(await work(parsed.settings, told, crashes, door.dist, started));
+    else finish(refuse(told, started, problems));
   } catch (error) {
-    const problems = problemsOf(error);
-    for (const problem of problems) told.log({ kind: 'problem', problem });
-    end(refusal(mode, problems, startedAt), told, clean);
+    finish(refuse(told, started, problemsOf(error)));
   } finally {
     told.end();
     // An idle socket of a library must not keep the terminal waiting.
@@ -74,12 +75,18 @@ export async function cli(door: { dist: string }): Promise<void> {
   }
 }
 
+/** Tells every problem at once; the report of a run that came to nothing. */
+function refuse(told: Teller, run: StartedRun, problems: Problem[]): Report {
+  for (const problem of problems) told.log({ kind: 'problem', problem });
+  return refusal(run, problems);
+}
+
 async function work(
   settings: Settings,
   told: Teller,
   crashes: Crashes,
   dist: string,
-  startedAt: number,
+  started: StartedRun,
 ): Promise<Report> {
   const heard = hearing(told.log);
   const say = (problems: Problem[]): void => {
@@ -90,21 +97,32 @@ async function work(
       crashes,
       grace: GRACE,
       impatient: true,
-      onStop: (why) => told.log({ kind: 'line', text: `${why}; once more ends at once` }),
+      onStop: (why) => told.log({ kind: 'line', text: `${why}; Ctrl-C now ends at once` }),
       onStray: say,
     },
     (signal) => run(settings, { log: heard.log, signal, dist }),
   );
-  return conclude(ended, heard, { mode: settings.mode, startedAt });
+  if (ended.stopped !== undefined && 'signal' in ended.stopped && ended.stopped.signal === 'SIGHUP')
+    process.once('exit', hangUp);
+  return conclude(ended, heard, started);
+}
+
+/**
+ * Ends by the signal itself, once all is written: at an ordinary exit Node sets the terminal back, and where that is
+ * gone it aborts with a core dump, which would hold the secrets.
+ */
+function hangUp(): void {
+  process.removeAllListeners('SIGHUP');
+  process.kill(process.pid, 'SIGHUP');
 }
 
 /** The last lines, the report file and the exit code. */
-function end(report: Report, told: Teller, clean: (text: string) => string): void {
+function end(report: Report, identity: Run, told: Teller, clean: (text: string) => string): void {
   const said = cleaned(report, clean);
   process.exitCode = exitCodeOf(said);
   for (const text of [...phaseTable(said), ...farewell(said)]) told.log({ kind: 'line', text });
   try {
-    told.log({ kind: 'line', text: `report: ${writeReport(said, tmpdir())}` });
+    told.log({ kind: 'line', text: `report: ${writeReport(said, identity, tmpdir())}` });
   } catch (error) {
     told.log({
       kind: 'warning',

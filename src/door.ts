@@ -6,7 +6,7 @@ import type { Log } from './base/log.js';
 import { reportFile } from './base/outputs.js';
 import { type PhaseName, type PhaseReport, type Problem, problemsOf, type Report } from './base/report.js';
 import { INPUT_NAMES, type InputName, type ReadInput } from './settings/inputs.js';
-import { MODES } from './settings/settings.js';
+import { MODES, type Run } from './settings/settings.js';
 
 /** What both doors do around the corridor, the same way. */
 
@@ -16,27 +16,40 @@ export function snapshot(read: ReadInput): ReadInput {
   return (name) => values.get(name)!;
 }
 
+/** What is known of a run from its first moment, also where it is refused or does not come back. */
+export interface StartedRun {
+  /** As given. */
+  readonly mode: string;
+  /** As given. */
+  readonly environment?: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+}
+
+export function startedRun(read: ReadInput, startedAt: number): StartedRun {
+  const environment = read('environment');
+  return { mode: read('mode'), ...(environment === '' ? {} : { environment }), startedAt };
+}
+
+/** The line that every run begins with: what `rollback` has to be told later stands in it. */
+export function firstLine({ mode }: StartedRun, run: Run): string {
+  const commit = run.sha === undefined ? '' : `, commit ${run.sha.slice(0, 10)}`;
+  return `muva-deploy ${mode}, run ${run.id} attempt ${run.attempt}${commit}`;
+}
+
 /** The report of a run that was refused before it began. */
-export function refusal(mode: string, problems: Problem[], startedAt: number): Report {
+export function refusal(run: StartedRun, problems: Problem[]): Report {
   const next = problems.find((problem) => problem.next !== undefined)?.next;
   return {
-    mode,
+    ...run,
     outcome: 'failure',
     phases: [],
     problems,
     warnings: [],
     facts: {},
     ...(next === undefined ? {} : { next }),
-    startedAt,
-    milliseconds: Date.now() - startedAt,
+    milliseconds: Date.now() - run.startedAt,
   };
-}
-
-/** What is known of a run before it does anything. */
-export interface StartedRun {
-  readonly mode: string;
-  readonly environment?: string | undefined;
-  readonly startedAt: number;
 }
 
 /** Hears what is told, so that the truth so far can be written when the work does not come back. */
@@ -71,8 +84,8 @@ export function hearing(log: Log): Hearing {
       }
       log(entry);
     },
-    report({ mode, environment, startedAt }, problems) {
-      const milliseconds = Date.now() - startedAt;
+    report(run, problems) {
+      const milliseconds = Date.now() - run.startedAt;
       const unknown = open !== undefined && WRITING_PHASES.includes(open.phase);
       const cancelled = problems.length === 0;
       // What was cancelled while it only looked needs no other reason.
@@ -91,8 +104,7 @@ export function hearing(log: Log): Hearing {
               },
             ];
       return {
-        mode,
-        ...(environment === undefined ? {} : { environment }),
+        ...run,
         outcome: unknown ? 'unknown' : 'cancelled',
         phases: [...ended, ...unfinished],
         ...(open === undefined ? {} : { failedPhase: open.phase }),
@@ -100,7 +112,6 @@ export function hearing(log: Log): Hearing {
         warnings,
         facts: mergeFacts([...ended, ...unfinished]),
         unsettled: true,
-        startedAt,
         milliseconds,
       };
     },
@@ -137,7 +148,7 @@ export interface StopOptions {
   readonly crashes: Crashes;
   /** Milliseconds for the work to come back by itself once it has been told to stop. */
   grace: number;
-  /** A second SIGINT ends the process at once, as a person at a terminal expects. */
+  /** Once it is being stopped, SIGINT ends the process at once, as a person at a terminal expects of a second Ctrl-C. */
   impatient: boolean;
   onStop: (why: string) => void;
   /** An error that turned up after the work had ended: told, but it changes nothing. */
@@ -169,10 +180,11 @@ export async function stoppable<T>(
     late = setTimeout(giveUp, options.grace);
   };
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (result.stopped !== undefined && options.impatient) process.exit(130);
+    // Never for a SIGHUP: a terminal that closes sends several, and nobody is there to be impatient.
+    if (result.stopped !== undefined && options.impatient && signal === 'SIGINT') process.exit(130);
     stop({ signal }, `${signal} received: stopping what is under way`);
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
   options.crashes.listen((problems) => {
     if (ended) options.onStray(problems);
     else stop({ problems }, `unexpected error, stopping: ${problems[0]?.message ?? ''}`);
@@ -206,9 +218,9 @@ export function conclude(ended: Stoppable<Report>, heard: Hearing, run: StartedR
 }
 
 /** Writes the report into a new file of the folder, readable by this user only; its path. */
-export function writeReport(report: Report, folder: string): string {
+export function writeReport(report: Report, run: Run, folder: string): string {
   const mode = MODES.find((known) => known === report.mode) ?? 'refused';
   const path = join(folder, `muva-deploy-${mode}-${randomBytes(4).toString('hex')}.json`);
-  writeFileSync(path, reportFile(report), { mode: 0o600, flag: 'wx' });
+  writeFileSync(path, reportFile(report, run), { mode: 0o600, flag: 'wx' });
   return path;
 }

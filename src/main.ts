@@ -8,11 +8,14 @@ import { run, settle } from './deploy.js';
 import {
   type Crashes,
   conclude,
+  firstLine,
   type Hearing,
   hearing,
   refusal,
+  type StartedRun,
   type Stoppable,
   snapshot,
+  startedRun,
   stoppable,
   watchCrashes,
 } from './door.js';
@@ -44,15 +47,15 @@ interface Session {
   /** Hears everything that is told through its log. */
   readonly heard: Hearing;
   readonly publication: Publication;
-  readonly startedAt: number;
+  readonly started: StartedRun;
 }
 
 /** The main step: inputs, work, outputs. Sets the exit code and never throws. */
 export async function action(door: { dist: string }): Promise<void> {
   const session = openSession(process.env);
-  const { read, teller } = session;
+  const { teller } = session;
   try {
-    teller.log({ kind: 'line', text: firstLine(read('mode'), session.run) });
+    teller.log({ kind: 'line', text: firstLine(session.started, session.run) });
     const parsed = parse(session);
     if (parsed.settings === undefined) await publish(refuse(session, parsed.problems), session.publication);
     else await work(session, parsed.settings, door.dist);
@@ -84,8 +87,7 @@ export async function post(door: { dist: string }): Promise<void> {
       settle(settings, { log: heard.log, signal, dist: door.dist }),
     );
     const nothing = ended.value === undefined && ended.stopped === undefined;
-    const started = { mode: settings.mode, environment: settings.environment, startedAt: session.startedAt };
-    const found = nothing ? undefined : conclude(ended as Stoppable<Report>, heard, started);
+    const found = nothing ? undefined : conclude(ended as Stoppable<Report>, heard, session.started);
     // Where nothing has failed it is the only reason for what was done here.
     const reason = cancelled && found?.outcome === 'cancelled' ? [] : [{ message: why }];
     const report = found && { ...found, problems: [...reason, ...found.problems] };
@@ -112,7 +114,7 @@ export async function post(door: { dist: string }): Promise<void> {
 
 /** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
 async function work(session: Session, settings: Settings, dist: string): Promise<void> {
-  const { teller, heard, publication, startedAt } = session;
+  const { teller, heard, publication } = session;
   saveState(process.env, STATE.begun, settings.mode);
   const options = { ...api(session, settings), log: heard.log };
   let deployment: string | undefined;
@@ -125,8 +127,7 @@ async function work(session: Session, settings: Settings, dist: string): Promise
   });
   const again = settings.githubDeployment && ended.value && liveAgain(ended.value);
   if (again && !ended.stopped) deployment = await openDeployment(options, settings, again);
-  const { mode, environment } = settings;
-  const concluded = conclude(ended, heard, { mode, environment, startedAt });
+  const concluded = conclude(ended, heard, session.started);
   const facts = deployment === undefined ? {} : { deploymentId: deployment };
   const report = { ...concluded, facts: { ...concluded.facts, ...facts }, ...leftToPost(concluded) };
   if (ended.stopped && 'signal' in ended.stopped) saveState(process.env, STATE.cancelled, 'true');
@@ -180,7 +181,7 @@ function openSession(env: NodeJS.ProcessEnv): Session {
       places: { workspace: workspaceOf(env), project: read('working-directory') },
       folder: env.RUNNER_TEMP || tmpdir(),
     },
-    startedAt,
+    started: startedRun(read, startedAt),
   };
 }
 
@@ -196,7 +197,7 @@ function workspaceOf(env: NodeJS.ProcessEnv): string {
 function refuse(session: Session, problems: Problem[]): Report {
   for (const problem of problems) session.teller.log({ kind: 'problem', problem });
   return {
-    ...refusal(session.read('mode'), problems, session.startedAt),
+    ...refusal(session.started, problems),
     warnings: session.heard.warnings,
   };
 }
@@ -232,11 +233,6 @@ async function collect(
     session.teller.log(entry);
   });
   return problems;
-}
-
-function firstLine(mode: string, run: Run): string {
-  const commit = run.sha === undefined ? '' : `, commit ${run.sha.slice(0, 10)}`;
-  return `muva-deploy ${mode}, run ${run.id} attempt ${run.attempt}${commit}`;
 }
 
 /** What the main step saved for the post step. */

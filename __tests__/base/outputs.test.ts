@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { exitCodeOf, OUTPUT_NAMES, outputsOf, reportFile } from '../../src/base/outputs.js';
 import { OUTCOMES, type Report, type TableFact } from '../../src/base/report.js';
@@ -123,8 +124,15 @@ test('the report file holds the phases and steps in the words of the outputs', (
           },
         ],
       }),
+      { id: '42', attempt: 2, sha: 'abc', url: 'https://github.com/o/r/actions/runs/42' },
     ),
   );
+  const { version, attempt, commit, url } = file;
+  assert.deepEqual(
+    [file['run-id'], attempt, commit, url],
+    ['42', 2, 'abc', 'https://github.com/o/r/actions/runs/42'],
+  );
+  assert.equal(version, JSON.parse(readFileSync('package.json', 'utf8')).version);
   assert.equal(file.facts['previous-sha'], 'abc');
   assert.equal(file['duration-ms'], 13);
   assert.deepEqual(file.planned, ['pending   20250101000000_rooms']);

@@ -82,7 +82,9 @@ describe('the GitHub door', () => {
     assertOutputs(result, 'success');
     assert.equal(result.outputs.healthy, 'true');
     assert.equal(result.outputs.verdict, 'ok');
-    assert.equal(JSON.parse(report).outcome, 'success');
+    const { outcome, 'run-id': id, attempt, url: place } = JSON.parse(report);
+    assert.deepEqual([outcome, id, attempt], ['success', '1001', 1]);
+    assert.match(place, /\/actions\/runs\/1001$/);
     assert.match(result.summary, /^## ✅ health succeeded/);
     assert.deepEqual(result.annotations, []);
     assert.equal(result.state.begun, 'health');

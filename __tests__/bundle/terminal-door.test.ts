@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { runTerminal, type Terminal, temporaryFolder } from '../servers/doors.js';
 
@@ -36,6 +37,14 @@ describe('the terminal door', () => {
     const report = JSON.parse(readFileSync(/^report: (.+)$/m.exec(text)![1]!, 'utf8'));
     assert.equal(report.outcome, 'success');
     assert.doesNotMatch(text, /::|\x1b/);
+    // What a later rollback has to be told.
+    const [, id] = /^muva-deploy health, run (local-\S+) attempt 1$/m.exec(text) ?? [];
+    assert.deepEqual(
+      [report['run-id'], report.attempt, report.commit, report.url],
+      [id, 1, null, null],
+      text,
+    );
+    assert.match(report.version, /^\d+\.\d+\.\d+/);
   });
 
   test('the environment variables of the contract stand in for flags, and a flag wins', async () => {
@@ -47,11 +56,13 @@ describe('the terminal door', () => {
   });
 
   test('wrong words, flags and values are refused together, before anything is done', async () => {
-    const { exitCode, text } = await muva('helth --app-nmae x --health-timeout 5');
+    const { exitCode, text } = await muva('helth --app-nmae x --health-timeout 5 --environment staging');
     assert.equal(exitCode, 1);
     assert.match(text, /error: mode: "helth" is not a mode\n {2}next: Did you mean "health"\?/);
     assert.match(text, /error: --app-nmae is not known\n {2}next: Did you mean --app-name\?/);
     assert.match(text, /error: health-timeout: "5" is not a duration/);
+    const report = JSON.parse(readFileSync(/^report: (.+)$/m.exec(text)![1]!, 'utf8'));
+    assert.equal(report.environment, 'staging');
   });
 
   test('without a word it says what it can do, and a rollback must be told what to undo', async () => {
@@ -97,7 +108,21 @@ describe('the terminal door', () => {
       },
     );
     assert.deepEqual([exitCode, signal], [1, null], text);
-    assert.match(text, /SIGINT received: stopping what is under way; once more ends at once/);
+    assert.match(text, /SIGINT received: stopping what is under way; Ctrl-C now ends at once/);
     assert.match(text, /health was cancelled/);
+  });
+
+  test('row 114: a terminal that is closed stops it the same way, and the report is still written', async () => {
+    const cwd = join(folder.path, 'closed');
+    mkdirSync(cwd);
+    const { exitCode, signal, text } = await muva(
+      `health --health-url ${url} --health-paths /hang --health-timeout 50s --health-deadline 60s`,
+      { cwd, hangUpAfter: (said) => /^health /m.test(said) },
+    );
+    // Not SIGABRT, which leaves a core dump: see hangUp.
+    assert.deepEqual([exitCode, signal], [null, 'SIGHUP'], text);
+    const [file, ...others] = readdirSync(cwd);
+    assert.deepEqual(others, []);
+    assert.equal(JSON.parse(readFileSync(join(cwd, file!), 'utf8')).outcome, 'cancelled');
   });
 });

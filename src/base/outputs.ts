@@ -1,4 +1,5 @@
 import type { Facts, PhaseReport, Problem, Report } from './report.js';
+import { VERSION } from './version.js';
 import { phaseOutcome } from './voice.js';
 
 /** Every output and what it says; action.yml says the same (a test compares them). */
@@ -116,10 +117,25 @@ export function exitCodeOf(report: Report): 0 | 1 {
   return asked || report.outcome === 'success' || report.outcome === 'skipped' ? 0 : 1;
 }
 
+/** Who ran, as the report file says it. */
+export interface ReportedRun {
+  readonly id: string;
+  readonly attempt: number;
+  /** The commit that the run was started for. */
+  readonly sha?: string;
+  /** Where a person can look at the run. */
+  readonly url?: string;
+}
+
 /** The content of the report file: everything, in the words of the outputs. */
-export function reportFile(report: Report): string {
+export function reportFile(report: Report, run: ReportedRun): string {
   const content = {
     schema: 1,
+    version: VERSION,
+    'run-id': run.id,
+    attempt: run.attempt,
+    commit: run.sha ?? null,
+    url: run.url ?? null,
     mode: report.mode,
     environment: report.environment ?? null,
     outcome: report.outcome,

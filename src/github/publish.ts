@@ -26,11 +26,11 @@ export interface Publication {
  * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
  */
 export async function publish(report: Report, publication: Publication): Promise<void> {
-  const { run, env, clean, places, folder } = publication;
+  const { run, env, clean, places } = publication;
   const said = cleaned(report, clean);
   process.exitCode = exitCodeOf(said);
   const warnings: Problem[] = [];
-  const { values, cuts } = outputsOf(said, fileReport(said, folder, warnings));
+  const { values, cuts } = outputsOf(said, fileReport(said, publication, warnings));
   const { setOutput } = await import('@actions/core');
   // Without the file the toolkit would print the outputs as commands of the old kind.
   if (env.GITHUB_OUTPUT) for (const [name, value] of Object.entries(values)) setOutput(name, value);
@@ -49,9 +49,9 @@ export async function publish(report: Report, publication: Publication): Promise
 }
 
 /** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */
-function fileReport(report: Report, folder: string, warnings: Problem[]): string {
+function fileReport(report: Report, { run, folder }: Publication, warnings: Problem[]): string {
   try {
-    return writeReport(report, folder);
+    return writeReport(report, run, folder);
   } catch (error) {
     warnings.push({ message: `The report file was not written: ${problemsOf(error)[0]!.message}` });
     return '';
