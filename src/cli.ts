@@ -4,6 +4,7 @@ import { exitCodeOf } from './base/outputs.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
 import { isUnmaskable, sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
+import { VERSION } from './base/version.js';
 import { farewell } from './base/voice.js';
 import { run } from './deploy.js';
 import {
@@ -19,14 +20,14 @@ import {
   watchCrashes,
   writeReport,
 } from './door.js';
-import { withEnvironment } from './settings/inputs.js';
+import { INPUT_NAMES, withEnvironment } from './settings/inputs.js';
 import { parseSettings } from './settings/parse.js';
 import { runIdentity } from './settings/run-identity.js';
 import { secretInputs } from './settings/secret-inputs.js';
 import type { Run, Settings } from './settings/settings.js';
 import { surroundings } from './settings/surroundings.js';
-import { parseFlags, visibleSecrets } from './terminal/flags.js';
-import { helpText } from './terminal/help.js';
+import { MODE_HINT, parseFlags, visibleSecrets } from './terminal/flags.js';
+import { helpText, usageText } from './terminal/help.js';
 import { phaseTable, terminalSink } from './terminal/sink.js';
 
 /** From a terminal nobody kills us after ten seconds; a second Ctrl-C does. Milliseconds. */
@@ -38,15 +39,19 @@ export async function cli(door: { dist: string }): Promise<void> {
   const { argv, env, stdout, stderr } = process;
   // A reader that went away, such as `| head` or the terminal itself, must not stop a deploy half-way.
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
-  if (argv[2] === 'init') {
-    const { initFromTerminal } = await import('./terminal/init.js');
-    process.exitCode = await initFromTerminal(argv.slice(3));
-    return;
+  // After `--` Node leaves all words to us, also those that it would take for its own, such as --env-file.
+  const words = argv.slice(argv[2] === '--' ? 3 : 2);
+  if (words[0] === 'init') return await toInit(words.slice(1));
+  const flags = parseFlags(words, INPUT_NAMES);
+  if (flags.asked === 'version') return void stdout.write(`muva-deploy ${VERSION}\n`);
+  if (flags.asked === 'help')
+    return words.includes('init') ? await toInit(['--help']) : void stdout.write(helpText());
+  if (!flags.values.has('mode')) {
+    process.exitCode = 1;
+    return void stderr.write(usageText(missingMode(words, flags.problems)));
   }
-  const crashes = watchCrashes();
-  const flags = parseFlags(argv.slice(2));
-  if (flags.help) return void stdout.write(helpText());
 
+  const crashes = watchCrashes();
   const read = snapshot(withEnvironment((name) => flags.values.get(name) ?? '', env));
   const clean = sanitiser(secretInputs(read).filter((value) => !isUnmaskable(value.trim())));
   const screen = {
@@ -73,6 +78,17 @@ export async function cli(door: { dist: string }): Promise<void> {
     // An idle socket of a library must not keep the terminal waiting.
     setTimeout(() => process.exit(), 2_000).unref();
   }
+}
+
+async function toInit(words: readonly string[]): Promise<void> {
+  const { initFromTerminal } = await import('./terminal/init.js');
+  process.exitCode = await initFromTerminal(words);
+}
+
+/** What is wrong with words that name no mode; nothing where there are none, as of somebody who asks what there is. */
+function missingMode(words: readonly string[], problems: readonly Problem[]): readonly Problem[] {
+  if (words.length === 0 || problems.some(({ message }) => message.startsWith('mode: '))) return problems;
+  return [...problems, { message: 'mode: is missing', next: MODE_HINT }];
 }
 
 /** Tells every problem at once; the report of a run that came to nothing. */

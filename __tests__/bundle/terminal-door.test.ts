@@ -56,25 +56,66 @@ describe('the terminal door', () => {
   });
 
   test('wrong words, flags and values are refused together, before anything is done', async () => {
-    const { exitCode, text } = await muva('helth --app-nmae x --health-timeout 5 --environment staging');
+    const { exitCode, text } = await muva(
+      'helth --app-nmae x --health-timeout 5 --environment staging --health-url http://127.0.0.1:9',
+    );
     assert.equal(exitCode, 1);
-    assert.match(text, /error: mode: "helth" is not a mode\n {2}next: Did you mean "health"\?/);
+    assert.match(text, /error: mode: the first word is not a mode\n {2}next: Did you mean "health"\?/);
     assert.match(text, /error: --app-nmae is not known\n {2}next: Did you mean --app-name\?/);
     assert.match(text, /error: health-timeout: "5" is not a duration/);
     const report = JSON.parse(readFileSync(/^report: (.+)$/m.exec(text)![1]!, 'utf8'));
     assert.equal(report.environment, 'staging');
   });
 
-  test('without a word it says what it can do, and a rollback must be told what to undo', async () => {
-    const nothing = await muva('');
+  test('without a mode it says how it is called, on standard error, and makes no report', async () => {
+    const cwd = join(folder.path, 'no-mode');
+    mkdirSync(cwd);
+    const nothing = await muva('', { cwd });
     assert.equal(nothing.exitCode, 1);
-    assert.match(
-      nothing.text,
-      /error: mode: is missing\n {2}next: Say what to do: muva-deploy plan \| migrate/,
-    );
+    assert.match(nothing.errors, /^Usage: muva-deploy <mode>/);
+    assert.match(nothing.errors, /^Modes: plan, migrate, .*; and init,/m);
+    assert.doesNotMatch(nothing.text, /error|failed|database-url/);
+    const flags = await muva('--app-name x', { cwd });
+    assert.equal(flags.exitCode, 1);
+    assert.match(flags.errors, /^error: mode: is missing\n {2}next: The modes are: .*muva-deploy init/);
+    for (const { text, errors } of [nothing, flags]) assert.equal(text, errors);
+    assert.deepEqual(readdirSync(cwd), []);
+  });
+
+  test('a rollback must be told what to undo', async () => {
     const rollback = await muva('rollback --database-url postgresql://u:p@127.0.0.1:9/x');
     assert.equal(rollback.exitCode, 1);
     assert.match(rollback.text, /run-id: is empty, and so is rollback-to/);
+  });
+
+  test('row 131: a key as a flag is taken whole, and no word in the wrong place is shown', async () => {
+    const key =
+      '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk_of_the_hotel\n-----END OPENSSH PRIVATE KEY-----\n';
+    const words = ['plan', '--skip', 'database', '--ssh-host', 'a b', '--ssh-private-key'];
+    const whole = await runTerminal([...words, key], { cwd: folder.path });
+    assert.equal(whole.exitCode, 1);
+    assert.match(whole.text, /error: ssh-host: entry 1 /);
+    assert.doesNotMatch(whole.text, /no value|is not known|_of_the_hotel/);
+    for (const more of [['postgres://u:word_of_the_hotel@h/db'], [...key.split('\n')], [key]]) {
+      const { exitCode, text } = await runTerminal(['plan', '--skip', 'vps', ...more], { cwd: folder.path });
+      assert.equal(exitCode, 1);
+      assert.match(text, /the word after the value of --skip is (one too many|not a flag)/);
+      assert.doesNotMatch(text, /_of_the_hotel/);
+      assert.doesNotMatch(readFileSync(/^report: (.+)$/m.exec(text)![1]!, 'utf8'), /_of_the_hotel/);
+    }
+  });
+
+  test('--env-file arrives where Node does not take it for its own, and its variable is named', async () => {
+    const words = ['health', '--env-file', 'A=1'];
+    const cwd = folder.path;
+    for (const { text } of [
+      await runTerminal(words, { cwd, node: ['--'] }),
+      await runTerminal(['--', ...words], { cwd }),
+    ])
+      assert.match(
+        text,
+        /warning: env-file was given as a flag .*\n {2}next: Set the environment variable DEPLOY_ENV_FILE instead/,
+      );
   });
 
   test('row 131: a secret in a flag is warned about and still not shown', async () => {
@@ -93,6 +134,9 @@ describe('the terminal door', () => {
     assert.equal(exitCode, 0);
     assert.match(text, /^Usage: muva-deploy <mode>/);
     assert.match(text, /--database-url\n.*\(or DATABASE_URL\)/);
+    assert.match(text, /^ {2}init /m);
+    assert.equal((await muva('help')).text, text);
+    assert.match((await muva('--version')).text, /^muva-deploy \d+\.\d+\.\d+$/);
   });
 
   test('Ctrl-C stops what is under way, tells the truth and exits with 1', async () => {

@@ -1,5 +1,7 @@
+import type { Problem } from '../base/report.js';
+import { problemLines } from '../base/voice.js';
 import { INPUT_SAYS } from '../settings/descriptions.js';
-import { INPUT_NAMES, inputRule } from '../settings/inputs.js';
+import { INPUT_NAMES, type InputName, inputRule } from '../settings/inputs.js';
 import { MODES, type Mode } from '../settings/settings.js';
 
 const MODE_SAYS: Readonly<Record<Mode, string>> = {
@@ -12,21 +14,35 @@ const MODE_SAYS: Readonly<Record<Mode, string>> = {
   deploy: 'migrate, verify, redeploy, health; on failure the rollback, by itself',
 };
 
+const USAGE = `Usage: muva-deploy <mode> [--input value ...]
+       muva-deploy init [--input value ...]
+       muva-deploy --help | --version
+`;
+
+/** What is said to words that name no mode: the complaints about them, and how it is called. */
+export function usageText(problems: readonly Problem[]): string {
+  const complaints = problems.flatMap((problem) => [...problemLines(problem, '', 'error: '), '']);
+  return `${[...complaints, USAGE].join('\n')}
+Modes: ${MODES.join(', ')}; and init, which writes a workflow for GitHub Actions.
+muva-deploy --help says what each does, and lists the inputs.
+`;
+}
+
 /** What `muva-deploy --help` prints. */
 export function helpText(): string {
-  const lines = ['Usage: muva-deploy <mode> [--input value ...]', '', 'Modes:'];
+  const lines = [USAGE, 'Modes:'];
   for (const mode of MODES) lines.push(`  ${mode.padEnd(9)} ${MODE_SAYS[mode]}`);
   lines.push(
     '  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do',
+    '',
+    'Secrets belong into environment variables: every user of the machine can read the flags of a program that runs.',
+    '  VPS_SSH_KEY="$(cat ~/.ssh/deploy_key)" DEPLOY_ENV_FILE="$(cat .env.production)" muva-deploy redeploy ...',
+    '',
+    'Inputs (a flag wins over the environment variable, and that over the default):',
   );
-  lines.push('', 'Inputs (a flag wins over the environment variable, and that over the default):');
   for (const name of INPUT_NAMES) {
     if (name === 'mode') continue;
-    const { env, fallback } = inputRule(name);
-    const from = env.length > 0 ? [`or ${env.join(', ')}`] : [];
-    const otherwise = fallback === '' ? [] : [`default ${fallback}`];
-    const more = [...from, ...otherwise].join('; ');
-    lines.push(`  --${name}`, `      ${INPUT_SAYS[name]}${more === '' ? '' : ` (${more})`}`);
+    lines.push(`  --${name}`, `      ${[INPUT_SAYS[name], ...origin(name)].join(' ')}`);
   }
   lines.push(
     '',
@@ -34,4 +50,15 @@ export function helpText(): string {
     '',
   );
   return lines.join('\n');
+}
+
+/** In parentheses: where else the value of an input comes from. */
+function origin(name: InputName): string[] {
+  const { env, fallback } = inputRule(name);
+  // Node looks for this flag among the arguments of the script too, and ends where it names no file.
+  if (name === 'env-file') return [`(only as ${env[0]}: Node takes a flag --env-file for itself)`];
+  const from = env.length > 0 ? [`or ${env.join(', ')}`] : [];
+  const otherwise = fallback === '' ? [] : [`default ${fallback}`];
+  const more = [...from, ...otherwise].join('; ');
+  return more === '' ? [] : [`(${more})`];
 }

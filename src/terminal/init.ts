@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Problem } from '../base/report.js';
-import { type InputName, inputRule } from '../settings/inputs.js';
+import { INPUT_NAMES, type InputName, inputRule } from '../settings/inputs.js';
 import { parseSettings } from '../settings/parse.js';
 import { parseFlags } from './flags.js';
 
@@ -40,9 +40,11 @@ export interface InitDoor {
  * Never overwrites a file. Returns the exit code.
  */
 export async function init(argv: readonly string[], door: InitDoor): Promise<number> {
-  const flags = parseFlags(['deploy', ...argv]);
-  const values = new Map(flags.values);
-  values.delete('mode');
+  const flags = parseFlags(
+    argv,
+    INPUT_NAMES.filter((name) => name !== 'mode'),
+  );
+  const values = new Map<InputName, string>(flags.values);
   const problems = [...flags.problems, ...misplaced(values)];
   if (problems.length === 0) {
     for (const [name, question] of QUESTIONS) {
