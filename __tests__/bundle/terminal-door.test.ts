@@ -136,6 +136,9 @@ describe('the terminal door', () => {
     assert.match(text, /--database-url\n.*\(or DATABASE_URL\)/);
     assert.match(text, /^ {2}init /m);
     assert.equal((await muva('help')).text, text);
+    const init = await muva('init --help');
+    assert.match(init.text, /^Usage: muva-deploy init /);
+    assert.deepEqual([init.exitCode, (await muva('help init')).text], [0, init.text]);
     assert.match((await muva('--version')).text, /^muva-deploy \d+\.\d+\.\d+$/);
   });
 

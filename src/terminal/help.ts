@@ -15,7 +15,7 @@ const MODE_SAYS: Readonly<Record<Mode, string>> = {
 };
 
 const USAGE = `Usage: muva-deploy <mode> [--input value ...]
-       muva-deploy init [--input value ...]
+       muva-deploy init [--branch name] [--input value ...]
        muva-deploy --help | --version
 `;
 

@@ -1,86 +1,122 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import type { Problem } from '../base/report.js';
+import { problemLines } from '../base/voice.js';
 import { INPUT_NAMES, type InputName, inputRule } from '../settings/inputs.js';
+import { checkGitRef } from '../settings/names.js';
 import { parseSettings } from '../settings/parse.js';
+import { type Ask, withQuestions } from './ask.js';
 import { parseFlags } from './flags.js';
+import { mainBranch, repositoryRoot } from './repository.js';
+import { CONNECTIONS, workflowName, workflowText } from './workflow.js';
 
-/** The commit of actions/checkout that the written workflow uses. */
-const CHECKOUT = 'actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0';
-
-/** What every workflow takes from the repository's settings: input, expression. */
-const CONNECTIONS: readonly (readonly [InputName, string])[] = [
-  ['database-url', 'secrets.DATABASE_URL'],
-  ['ssh-host', 'vars.VPS_HOST'],
-  ['ssh-user', 'vars.VPS_USER'],
-  ['ssh-private-key', 'secrets.VPS_SSH_KEY'],
-  ['ssh-fingerprint', 'vars.VPS_FINGERPRINT'],
-  ['health-url', 'vars.HEALTH_URL'],
-];
-
-/** What is asked for where no flag says it. */
+/** What is asked for where no flag says it, in this order. */
 const QUESTIONS: readonly (readonly [InputName, string])[] = [
-  ['environment', 'Environment (staging, production)'],
+  ['environment', 'Environment (such as production; staging where nothing is said)'],
   ['app-path', 'Folder of the application on the server, such as /var/www/app'],
   ['app-name', 'Its name in `pm2 list`'],
   ['required-tables', 'Tables that must exist, separated by commas (may stay empty)'],
 ];
 
+/** What a shell says of a program that Ctrl-C ended. */
+const INTERRUPTED = 130;
+
+const FLAGS = [...INPUT_NAMES.filter((name) => name !== 'mode'), 'branch'] as const;
+
 export interface InitDoor {
-  /** The folder in which .github/workflows lies. */
+  /** The application's folder: the repository's root, or below it. */
   readonly folder: string;
   readonly write: (text: string) => void;
   /** Undefined where nobody can be asked. */
-  readonly ask?: (question: string) => Promise<string>;
+  readonly ask?: Ask;
 }
 
+type Values = Map<InputName, string>;
+
 /**
- * `muva-deploy init [--app-path … --app-name … --any-input value]`: writes a workflow and says what is left to do.
- * Never overwrites a file. Returns the exit code.
+ * `muva-deploy init [--branch main --app-path … --any-input value]`: writes a workflow into the repository and says
+ * what is left to do. Never overwrites a file. Returns the exit code.
  */
-export async function init(argv: readonly string[], door: InitDoor): Promise<number> {
-  const flags = parseFlags(
-    argv,
-    INPUT_NAMES.filter((name) => name !== 'mode'),
-  );
-  const values = new Map<InputName, string>(flags.values);
-  const problems = [...flags.problems, ...misplaced(values)];
-  if (problems.length === 0) {
-    for (const [name, question] of QUESTIONS) {
-      if (!values.has(name) && door.ask) values.set(name, (await door.ask(`${question}: `)).trim());
-    }
-    if (!values.get('environment')) values.set('environment', 'staging');
-    problems.push(...wrongValues(values));
+export async function init(words: readonly string[], door: InitDoor): Promise<number> {
+  const flags = parseFlags(words, FLAGS);
+  if (flags.asked !== undefined) {
+    door.write(HELP);
+    return 0;
   }
-  const file = join('.github/workflows', `deploy-${fileName(values.get('environment') ?? '')}.yml`);
-  const path = join(door.folder, file);
-  if (problems.length === 0 && existsSync(path))
-    problems.push({ message: `${file} exists already`, next: 'Move it away, or change it by hand.' });
+  const root = repositoryRoot(door.folder);
+  const base = root ?? door.folder;
+  const branch = flags.values.get('branch') || mainBranch(base) || 'main';
+  const values: Values = new Map();
+  for (const [name, value] of flags.values) if (name !== 'branch') values.set(name, value);
+  const problems = [...flags.problems, ...misplaced(values)];
+  const wrong = checkGitRef(branch);
+  if (wrong) problems.push({ message: `branch: ${wrong.wrong}`, next: 'Give the name of a branch.' });
+  const place = placeIn(base, resolve(door.folder, values.get('working-directory') ?? '.'));
+  values.delete('working-directory');
+  if (place === undefined)
+    problems.push({
+      message: 'working-directory: leads out of the repository',
+      next: 'Name a folder in it.',
+    });
+  else if (place !== '') values.set('working-directory', place);
+  if (!door.ask && !values.get('environment')) values.set('environment', 'staging');
+  const given = [...values.keys()];
+  problems.push(...(door.ask ? about(given, complaints(values, base)) : complaints(values, base)));
+  if (problems.length === 0 && door.ask) {
+    if (!(await answered(values, door.ask, door.write, base))) {
+      door.write('\nNothing was written.\n');
+      return INTERRUPTED;
+    }
+    problems.push(...complaints(values, base));
+  }
   if (problems.length > 0) {
-    for (const { message, next } of problems) door.write(`${message}\n${next ? `  ${next}\n` : ''}`);
+    tell(problems, door.write);
     return 1;
   }
+  const path = pathOf(values, base);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, workflowText(values), { flag: 'wx' });
-  door.write(`${file} is written.\n\n${whatIsLeft(values.get('environment')!)}`);
+  writeFileSync(path, workflowText(values, branch), { flag: 'wx' });
+  door.write(`${relative(door.folder, path)} is written; it runs on every push to ${branch}.\n`);
+  if (root === undefined)
+    door.write('No git repository was found here: GitHub reads the file at the root of one only.\n');
+  door.write(`\n${whatIsLeft(values.get('environment')!)}`);
   return 0;
 }
 
 /** Asks on a terminal; where standard input is none, there is nobody to ask. */
-export async function initFromTerminal(argv: readonly string[]): Promise<number> {
-  const write = (text: string): void => void process.stdout.write(text);
-  if (!process.stdin.isTTY) return init(argv, { folder: process.cwd(), write });
-  const lines = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return await init(argv, { folder: process.cwd(), write, ask: (question) => lines.question(question) });
-  } finally {
-    lines.close();
+export async function initFromTerminal(words: readonly string[]): Promise<number> {
+  const { stdin, stdout } = process;
+  const door: InitDoor = { folder: process.cwd(), write: (text) => void stdout.write(text) };
+  if (!stdin.isTTY) return init(words, door);
+  return withQuestions(stdin, stdout, (ask) => init(words, { ...door, ask }));
+}
+
+/** Asks for what is not given, each until it is right; false where the person left. */
+async function answered(values: Values, ask: Ask, write: InitDoor['write'], base: string): Promise<boolean> {
+  for (const [name, question] of QUESTIONS) {
+    if (values.has(name)) continue;
+    let wrong: Problem[];
+    do {
+      const answer = await ask(`${question}: `);
+      if (answer === undefined) return false;
+      values.set(name, answer.trim() || (name === 'environment' ? 'staging' : ''));
+      wrong = about([name], complaints(values, base));
+      tell(wrong, write);
+    } while (wrong.length > 0);
   }
+  return true;
+}
+
+function tell(problems: readonly Problem[], write: InitDoor['write']): void {
+  for (const problem of problems) write(`${problemLines(problem, '', 'error: ').join('\n')}\n`);
+}
+
+function pathOf(values: Values, base: string): string {
+  return join(base, '.github/workflows', `${workflowName(values)}.yml`);
 }
 
 /** Values that must not stand in a workflow file, or that it takes from the repository's settings. */
-function misplaced(values: ReadonlyMap<InputName, string>): Problem[] {
+function misplaced(values: Values): Problem[] {
   return [...values.keys()]
     .filter((name) => inputRule(name).secret || CONNECTIONS.some(([taken]) => taken === name))
     .map((name) => ({
@@ -89,8 +125,14 @@ function misplaced(values: ReadonlyMap<InputName, string>): Problem[] {
     }));
 }
 
+/** The application's folder as the workflow names it, from the repository's root; undefined outside of it. */
+function placeIn(base: string, folder: string): string | undefined {
+  const path = relative(base, folder).replaceAll(sep, '/');
+  return path === '..' || path.startsWith('../') ? undefined : path;
+}
+
 /** The problems that a deploy with these values would complain about; the connections are taken as given. */
-function wrongValues(values: ReadonlyMap<InputName, string>): Problem[] {
+function complaints(values: Values, base: string): Problem[] {
   const given: Partial<Record<InputName, string>> = {
     mode: 'deploy',
     'database-url': 'postgresql://nobody:nothing@127.0.0.1/postgres',
@@ -101,52 +143,58 @@ function wrongValues(values: ReadonlyMap<InputName, string>): Problem[] {
     'health-url': 'http://127.0.0.1',
   };
   const run = { id: 'init', attempt: 1, sha: '0'.repeat(40), serverUrl: 'https://github.com', fork: false };
-  return parseSettings((name) => values.get(name) || (given[name] ?? inputRule(name).fallback), {
-    run,
-    terminal: true,
-    workspace: '/',
-    holdsMigrations: () => false,
-  }).problems.filter(({ message }) => !CONNECTIONS.some(([name]) => message.startsWith(`${name}:`)));
+  const { problems } = parseSettings(
+    (name) => values.get(name) || (given[name] ?? inputRule(name).fallback),
+    {
+      run,
+      terminal: true,
+      workspace: '/',
+      holdsMigrations: () => false,
+    },
+  );
+  const own = problems.filter(
+    (problem) =>
+      about(
+        CONNECTIONS.map(([name]) => name),
+        [problem],
+      ).length === 0,
+  );
+  const path = pathOf(values, base);
+  if (values.get('environment') && existsSync(path))
+    own.push({
+      message: `environment: ${relative(base, path)} exists already`,
+      next: 'Move it away, change it by hand, or name another environment.',
+    });
+  return own;
 }
 
-function fileName(environment: string): string {
-  return environment.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '-');
+/** The problems that name one of the inputs. */
+function about(names: readonly InputName[], problems: readonly Problem[]): Problem[] {
+  return problems.filter(({ message }) => names.some((name) => message.startsWith(`${name}:`)));
 }
 
-/** The workflow that `init` writes; every value is quoted as YAML's double-quoted style has it. */
-export function workflowText(values: ReadonlyMap<InputName, string>): string {
-  const environment = values.get('environment')!;
-  const own = [...values].filter(([name, value]) => value !== '' && name !== 'environment');
-  const taken = CONNECTIONS.map(([name, from]) => `          ${name}: \${{ ${from} }}`);
-  return `name: ${JSON.stringify(`Deploy to ${environment}`)}
-on:
-  push:
-    branches: [main]
+const ASKED = QUESTIONS.map(([name]) => name).join(', ');
+const VARIABLES = CONNECTIONS.filter(([, from]) => from.startsWith('vars.')).map(([name]) => name);
 
-permissions:
-  contents: read
+const HELP = `Usage: muva-deploy init [--branch name] [--input value ...]
 
-concurrency:
-  group: ${JSON.stringify(`deploy-${environment}`)}
+Writes .github/workflows/deploy-<environment>.yml at the root of the repository, and says what is left to do. It never
+overwrites a file. On a terminal it asks for what no flag says: ${ASKED}.
 
-jobs:
-  deploy:
-    runs-on: ubuntu-latest
-    timeout-minutes: 30
-    environment: ${JSON.stringify(environment)}
-    steps:
-      - uses: ${CHECKOUT}
-        with:
-          persist-credentials: false
-      - uses: muva/deploy-action@v1
-        with:
-          environment: ${JSON.stringify(environment)}
-${[...taken, ...own.map(([name, value]) => `          ${name}: ${JSON.stringify(value)}`)].join('\n')}
+  --branch name        every push to it is deployed; by default origin's own branch, else the one checked out
+  --environment name   staging by default
+  --app-path folder    and any other input (see muva-deploy --help) becomes an input of the workflow's step; but not
+                       the secrets, and not ${VARIABLES.join(', ')}:
+                       those come from the GitHub Environment
+
+Below the repository's root, as in one of its several applications, working-directory is set to that folder.
 `;
-}
 
 function whatIsLeft(environment: string): string {
-  return `What is left to do, in the repository under Settings > Environments > ${environment}:
+  return `It uses muva/deploy-action@v1, which must exist: until a version is released, write the full SHA of a commit of that
+repository instead of v1 ("Not yet" in its README).
+
+What is left to do, in the repository under Settings > Environments > ${environment}:
   secret    DATABASE_URL     Supabase dashboard, Connect, Session pooler; the password percent-encoded
   secret    VPS_SSH_KEY      a private key whose public half is in ~/.ssh/authorized_keys on the server
   variable  VPS_HOST         the server
