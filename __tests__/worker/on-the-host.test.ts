@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
+import { judgeEnvText } from '../../src/base/env-text.js';
 import { longerListenTimeout } from '../../src/worker/cutover-plan.js';
 import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
-import { isEnvFile, judgeEnvText } from '../../src/worker/env-files.js';
+import { isEnvFile } from '../../src/worker/env-files.js';
 import { environmentOf, startOf, unwrapped } from '../../src/worker/first-start.js';
 import {
   fetchAttempts,

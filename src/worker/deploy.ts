@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { judgeEnvText } from '../base/env-text.js';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { begin } from './begin.js';
 import { type CutoverResult, cutOver } from './cutover.js';
 import { decideDeploy } from './decide.js';
-import { judgeEnvText } from './env-files.js';
 import { readText } from './files.js';
 import { gitSays, isAncestor, type Repository } from './git.js';
 import { askLoopback } from './health.js';
