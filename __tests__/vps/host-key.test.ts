@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { hostKeyTries, judge, namesMatch, parseKnownHosts, trustFor } from '../../src/vps/host-key.js';
+import { namesMatch, parseKnownHosts } from '../../src/settings/known-hosts.js';
+import { hostKeyTries, judge, trustFor } from '../../src/vps/host-key.js';
 import { fingerprintOf, makeKeyPair } from '../servers/sshd.js';
 
 const KEY = makeKeyPair().public;
@@ -55,6 +56,21 @@ describe('known_hosts', () => {
     assert.equal(judge(trust, blobOf(KEY)), 'changed');
   });
 
+  test('lines with a marker do not hide a plain line without the port, as in OpenSSH', () => {
+    for (const marked of [
+      `@cert-authority * ${OTHER}`,
+      `@revoked * ${OTHER}`,
+      `@revoked [example.com]:2222 ${OTHER}`,
+    ]) {
+      const trust = trustFor(at2222, { knownHosts: `${marked}\nexample.com ${KEY}`, fingerprints: [] }, true);
+      assert.equal(judge(trust, blobOf(KEY)), 'trusted', marked);
+      assert.equal(trust.authorityOnly, false);
+    }
+    const revoked = `@revoked example.com ${KEY}\n[example.com]:2222 ${KEY}`;
+    const trust = trustFor(at2222, { knownHosts: revoked, fingerprints: [] }, true);
+    assert.equal(judge(trust, blobOf(KEY)), 'revoked');
+  });
+
   test('comments, blank and broken lines are left out', () => {
     const text = `# example.com:22 SSH-2.0\n\n  \nexample.com\nexample.com ssh-ed25519\nexample.com ssh-ed25519 !!!\nexample.com ssh-rsa ${KEY.split(' ')[1]}\r\nexample.com ${KEY}\r\n`;
     assert.deepEqual(
@@ -103,6 +119,14 @@ describe('fingerprints', () => {
     assert.deepEqual(prints('other.com', 2200), [fingerprintOf(OTHER)]);
     assert.deepEqual(prints('other.com', 22), []);
     assert.deepEqual(prints('third.com', 2200), [fingerprintOf(RSA)]);
+  });
+
+  test('a server is named as in ssh-host, or in brackets', () => {
+    const prints = (label: string, host: string): string[] =>
+      trustFor({ host, port: 22 }, { fingerprints: [`${label} ${fingerprintOf(KEY)}`] }, false).fingerprints;
+    assert.deepEqual(prints('deploy@example.com', 'example.com'), [fingerprintOf(KEY)]);
+    assert.deepEqual(prints('[2001:db8::1]', '2001:db8::1'), [fingerprintOf(KEY)]);
+    assert.deepEqual(prints('deploy@example.com', 'other.com'), []);
   });
 });
 

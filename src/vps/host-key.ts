@@ -1,16 +1,14 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Problem } from '../base/report.js';
+import { fingerprintsFor } from '../settings/fingerprints.js';
+import { type Address, linesFor, parseKnownHosts } from '../settings/known-hosts.js';
+
+export { type Address, keyType } from '../settings/known-hosts.js';
 
 /**
  * Decides whether a server is the one that was meant. What is trusted comes from known_hosts lines and SHA256
  * fingerprints alone; nothing is learnt on first use.
  */
-
-/** Whose key is looked up, and what it is called where its name must not be seen. */
-export interface Address {
-  host: string;
-  port: number;
-}
 
 export interface Trust {
   /** Key type and base64 of each trusted key. */
@@ -24,114 +22,24 @@ export interface Trust {
 
 export type Judgement = 'trusted' | 'unknown' | 'changed' | 'revoked';
 
-export interface KnownHostsLine {
-  marker?: 'revoked' | 'cert-authority';
-  /** Comma-separated patterns, or one hashed name. */
-  names: string;
-  type: string;
-  blob: string;
-}
-
-/** The lines of a known_hosts file as OpenSSH reads them; comments and broken lines are left out. */
-export function parseKnownHosts(text: string): KnownHostsLine[] {
-  const lines: KnownHostsLine[] = [];
-  for (const line of text.split(/\r?\n/)) {
-    const words = line.trim().split(/\s+/);
-    if (words[0] === '' || words[0]!.startsWith('#')) continue;
-    const marker =
-      words[0] === '@revoked' ? 'revoked' : words[0] === '@cert-authority' ? 'cert-authority' : undefined;
-    const [names, type, blob] = marker ? words.slice(1) : words;
-    if (names === undefined || type === undefined || blob === undefined) continue;
-    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(blob) || keyType(Buffer.from(blob, 'base64')) !== type) continue;
-    lines.push({ ...(marker ? { marker } : {}), names, type, blob });
-  }
-  return lines;
-}
-
-/** True where the first field of a known_hosts line means this name: hashed, or patterns with `*`, `?` and `!`. */
-export function namesMatch(names: string, name: string): boolean {
-  if (names.startsWith('|1|')) {
-    const [, , salt, hash] = names.split('|');
-    if (salt === undefined || hash === undefined) return false;
-    const digest = createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64');
-    return digest === hash;
-  }
-  let found = false;
-  for (const pattern of names.toLowerCase().split(',')) {
-    const negated = pattern.startsWith('!');
-    if (!wildcardMatch(negated ? pattern.slice(1) : pattern, name)) continue;
-    if (negated) return false;
-    found = true;
-  }
-  return found;
-}
-
-/** `*` and `?` as OpenSSH has them, without backtracking over the whole (a pattern comes from outside). */
-function wildcardMatch(pattern: string, text: string): boolean {
-  let p = 0;
-  let t = 0;
-  let star = -1;
-  let mark = 0;
-  while (t < text.length) {
-    if (pattern[p] === '*') {
-      star = p++;
-      mark = t;
-    } else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === text[t])) {
-      p++;
-      t++;
-    } else if (star >= 0) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (pattern[p] === '*') p++;
-  return p === pattern.length;
-}
-
 /** Gathers what is trusted for one address. `only`: there is one server in all, so a fingerprint needs no name. */
 export function trustFor(
   address: Address,
   given: { knownHosts?: string; fingerprints: readonly string[] },
   only: boolean,
 ): Trust {
-  const host = address.host.toLowerCase();
-  const exact = address.port === 22 ? host : `[${host}]:${address.port}`;
-  const lines = parseKnownHosts(given.knownHosts ?? '');
-  const matching = lines.filter((line) => namesMatch(line.names, exact));
-  // As OpenSSH does, an entry without a port counts for another port too where there is none with it.
-  const used = matching.length > 0 ? matching : lines.filter((line) => namesMatch(line.names, host));
-  const keys = used.filter((line) => line.marker === undefined).map(({ type, blob }) => ({ type, blob }));
+  const { keys, revoked, authorities } = linesFor(parseKnownHosts(given.knownHosts ?? ''), address);
   return {
-    keys,
+    keys: keys.map(({ type, blob }) => ({ type, blob })),
     fingerprints: fingerprintsFor(address, given.fingerprints, only),
-    revoked: used.filter((line) => line.marker === 'revoked').map((line) => line.blob),
-    authorityOnly: keys.length === 0 && used.some((line) => line.marker === 'cert-authority'),
+    revoked: revoked.map((line) => line.blob),
+    authorityOnly: keys.length === 0 && authorities.length > 0,
   };
-}
-
-function fingerprintsFor(address: Address, lines: readonly string[], only: boolean): string[] {
-  const host = address.host.toLowerCase();
-  const labels = [host, `${host}:${address.port}`, `[${host}]:${address.port}`];
-  const found: string[] = [];
-  for (const line of lines) {
-    const [first, second] = line.trim().split(/\s+/);
-    const print = (second ?? first ?? '').replace(/=+$/, '');
-    if (second === undefined ? only : labels.includes(first!.toLowerCase())) found.push(print);
-  }
-  return found;
 }
 
 /** `SHA256:` and base64 without padding, as ssh-keygen -l prints it. */
 export function fingerprint(blob: Buffer): string {
   return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
-}
-
-/** The type named inside a public key blob, such as ssh-ed25519. */
-export function keyType(blob: Buffer): string {
-  const length = blob.length >= 4 ? blob.readUInt32BE(0) : 0;
-  return length > 0 && length <= 64 ? blob.subarray(4, 4 + length).toString('latin1') : '';
 }
 
 /** Judges the key that a server showed. Synchronous on purpose: the client takes a promise for a yes. */
