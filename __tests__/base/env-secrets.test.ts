@@ -21,6 +21,18 @@ const CASES: [line: string, secrets: string[]][] = [
   ['HOST=guesthouse.example.com', []],
   ['NEXT_PUBLIC_API_KEY=abc123def456ghi789', []],
   ['# SECRET=abc123def', []],
+  ['AUTH_SCHEMA=public', []],
+  ['TOKEN_ISSUER=shopfront', []],
+  ['KEYCLOAK_REALM="guests"', []],
+  ['REFRESH_TOKEN_TTL=2024', []],
+  ['DB_PASSWORD=2024', []],
+  ['COOKIE_SECRET=staging', []],
+  ['ADMIN_TOKEN=success', []],
+  // What the name itself says to be the secret stays one, however simple it is.
+  ['DB_PASSWORD=sunshine', ['sunshine']],
+  ['PIN_TOKEN=481516', ['481516']],
+  ['AUTH_SALT_OLD=x9', []],
+  ['AUTH_SALT_OLD=x9y8z7', ['x9y8z7']],
 ];
 
 for (const [line, secrets] of CASES)

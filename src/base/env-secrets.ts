@@ -5,9 +5,25 @@ const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATS
 
 const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
 
-/** True for names such as API_KEY or MAIL_PASSWORD. */
-export function isSecretName(name: string): boolean {
-  return SECRET_WORDS.test(name) && !PUBLIC.test(name);
+/** True for what names such as API_KEY or MAIL_PASSWORD hold, as far as the name tells. */
+export function isSecretByName(name: string, value: string): boolean {
+  return SECRET_WORDS.test(name) && !PUBLIC.test(name) && !isPlain(name, value);
+}
+
+/**
+ * The last word of the name decides what it holds: AUTH_SCHEMA, TOKEN_ISSUER and REFRESH_TOKEN_TTL tell about a
+ * secret, API_TOKEN and DB_PASSWORD are one.
+ */
+function isAboutSecret(name: string): boolean {
+  return !SECRET_WORDS.test(name.split(/[_.-]/).filter(Boolean).at(-1) ?? '');
+}
+
+/**
+ * Values that a name alone makes no secret: a mask hides every occurrence, and 2024 or public stand in versions,
+ * schemas and sentences. A number of five digits keeps nothing secret anyway.
+ */
+function isPlain(name: string, value: string): boolean {
+  return /^\d{1,5}$/.test(value) || (isAboutSecret(name) && /^[a-z]{1,10}$/.test(value));
 }
 
 /** A value without such a name is taken for a secret from this length on. */
@@ -24,7 +40,7 @@ export function envSecrets(text: string): string[] {
     if (!match || PUBLIC.test(match[1]!)) continue;
     const value = unquoted(match[2]!);
     const password = passwordIn(value);
-    if (password.length === 0 && !isSecretName(match[1]!) && !looksSecret(value)) continue;
+    if (password.length === 0 && !isSecretByName(match[1]!, value) && !looksSecret(value)) continue;
     values.push(value, ...password);
   }
   return values.filter((value) => !isUnmaskable(value));

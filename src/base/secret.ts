@@ -31,20 +31,20 @@ export class Secret {
 /** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
 export const SHORTEST_MASKED = 4;
 
-/** Words so common that masking them would make a log unreadable (the runner masks every occurrence). */
-const COMMON_WORDS = new Set([
-  'test',
-  'true',
-  'false',
-  'null',
-  'root',
-  'main',
-  'user',
-  'password',
-  'postgres',
-  'localhost',
-  'deploy',
-]);
+/**
+ * Words so common that masking them would make a log unreadable and damage outputs: the runner replaces every
+ * occurrence. Values of everyday settings, and the words in which this action tells how a run went.
+ */
+const COMMON_WORDS: ReadonlySet<string> = new Set(
+  `test true false null none undefined default example changeme secret password token
+  root main user admin public private anon authenticated service_role postgres supabase localhost
+  local staging production development preview
+  auto strict disabled enabled required optional info debug warn warning error json http https
+  plan migrate verify redeploy health rollback deploy database
+  success failure skipped passed failed cancelled unknown healthy`
+    .split(/\s+/)
+    .filter((word) => word !== ''),
+);
 
 /** True where a value is too short or too common to be masked on its own. */
 export function isUnmaskable(value: string): boolean {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { envSecrets, isSecretName } from '../base/env-secrets.js';
+import { envSecrets, isSecretByName } from '../base/env-secrets.js';
 import { findEnvFiles } from './env-files.js';
 import { readText } from './files.js';
 import type { Survey } from './survey.js';
@@ -10,7 +10,7 @@ import type { Survey } from './survey.js';
  */
 export function hostSecrets(found: Survey): string[] {
   const byName = Object.entries(found.entry?.env ?? {})
-    .filter(([name]) => isSecretName(name))
+    .filter(([name, value]) => isSecretByName(name, value))
     .map(([, value]) => value);
   if (found.live === undefined) return byName;
   const { live } = found;
