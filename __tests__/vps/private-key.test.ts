@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import ssh2 from 'ssh2';
 import { problemsOf } from '../../src/base/report.js';
@@ -70,6 +74,28 @@ describe('row 81: private keys', () => {
     });
   }
 
+  test('the key is found beside what tools and people put next to it', async () => {
+    const key = EC.export({ type: 'sec1', format: 'pem' }).toString();
+    const beside: Record<string, string> = {
+      'the parameters that openssl writes':
+        '-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----',
+      'a certificate': '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',
+      'a public key in PEM': createPublicKey(EC).export({ type: 'spki', format: 'pem' }).toString(),
+      'a .pub line': makeKeyPair().public,
+    };
+    for (const [what, text] of Object.entries(beside))
+      for (const both of [`${text.trim()}\n${key}`, `${key}${text.trim()}\n`]) {
+        const { pem } = await readPrivateKey(both);
+        const parsed = ssh2.utils.parseKey(pem);
+        assert.ok(!(parsed instanceof Error) && parsed.type === 'ecdsa-sha2-nistp256', what);
+      }
+  });
+
+  test('a cut key beside a whole certificate is called cut, not a certificate', async () => {
+    const certificate = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----';
+    assert.match(await refusal(`${certificate}\n-----BEGIN PRIVATE KEY-----\nMIIEvAIBADANBg`), /cut off/);
+  });
+
   const refused: Record<string, [string, RegExp]> = {
     'a PuTTY key': ['PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n', /PPK.*\n.*puttygen/],
     'a PuTTY key in base64': [
@@ -137,6 +163,40 @@ describe('row 82: encrypted keys', () => {
       assert.match(await refusal(text, 'wrong'), /ssh-passphrase does not open it/);
     });
   }
+});
+
+describe('row 82: keys as ssh-keygen encrypts them', () => {
+  /** An OpenSSH key encrypted with one cipher. */
+  function encrypted(cipher: string, passphrase = PASSPHRASE): string {
+    const folder = mkdtempSync(join(tmpdir(), 'muva-cipher-'));
+    try {
+      const file = join(folder, 'key');
+      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', passphrase, '-Z', cipher, '-f', file]);
+      return readFileSync(file, 'utf8');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  test('a cipher that the client cannot read is named, with the command that changes it', async () => {
+    const text = encrypted('chacha20-poly1305@openssh.com');
+    assert.match(
+      await refusal(text, PASSPHRASE),
+      /is encrypted with chacha20-poly1305@openssh\.com, which cannot be read\nWrite it .*ssh-keygen -p -Z aes256-ctr/,
+    );
+  });
+
+  test('an authenticated cipher is opened, and a wrong passphrase is called that', async () => {
+    const text = encrypted('aes256-gcm@openssh.com');
+    await readPrivateKey(text, PASSPHRASE);
+    assert.match(await refusal(text, 'wrong'), /ssh-passphrase does not open it/);
+  });
+
+  test('a passphrase with blanks around it opens its key', async () => {
+    const text = encrypted('aes256-ctr', ' two words ');
+    await readPrivateKey(text, ' two words ');
+    assert.match(await refusal(text, 'two words'), /does not open it/);
+  });
 });
 
 async function refusal(text: string, passphrase?: string): Promise<string> {

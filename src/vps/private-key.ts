@@ -38,12 +38,34 @@ const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
 
 /** A form that the client reads itself. */
 async function asItIs(pem: string, passphrase: string | undefined): Promise<PrivateKey | Wrong> {
+  const cipher = cipherOf(pem);
+  if (cipher !== undefined && UNREADABLE.has(cipher)) return otherCipher(cipher);
   const { utils } = (await import('ssh2')).default;
   const parsed = utils.parseKey(pem, passphrase);
   // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
   const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
   if (parsed instanceof Error) return explainParseError(legacy ? 'bad passphrase' : parsed.message);
   return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
+}
+
+/** Ciphers that the client lists, and fails to open keys with. */
+const UNREADABLE = new Set(['chacha20-poly1305@openssh.com']);
+
+/** The cipher named inside an OpenSSH key: `none`, `aes256-ctr`. */
+function cipherOf(pem: string): string | undefined {
+  const blob = Buffer.from(/KEY-----\n([\s\S]*?)\n-----END/.exec(pem)?.[1] ?? '', 'base64');
+  const magic = 'openssh-key-v1\0';
+  if (blob.subarray(0, magic.length).toString('latin1') !== magic || blob.length < magic.length + 4)
+    return undefined;
+  const length = blob.readUInt32BE(magic.length);
+  return blob.subarray(magic.length + 4, magic.length + 4 + length).toString('latin1');
+}
+
+function otherCipher(cipher: string): Wrong {
+  return {
+    wrong: `is encrypted with ${cipher}, which cannot be read`,
+    right: 'Write it with another cipher: ssh-keygen -p -Z aes256-ctr -f <key file>',
+  };
 }
 
 /** What the client's key parser says, in words for the person who set the secret. */
@@ -54,7 +76,7 @@ export function explainParseError(message: string): Wrong {
       right: 'Set ssh-passphrase, or use a key of its own without a passphrase for deploys.',
     };
   }
-  if (/bad passphrase|integrity check|bad decrypt|decrypt/i.test(message)) {
+  if (/bad passphrase|integrity check|bad decrypt|decrypt|unable to authenticate/i.test(message)) {
     return {
       wrong: 'is encrypted, and ssh-passphrase does not open it',
       right: 'Try it where the key was made: ssh-keygen -y -f <key file>',
@@ -71,23 +93,16 @@ export function explainParseError(message: string): Wrong {
 
 /** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
 const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
-const FRAME = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/;
+const FRAMES = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
 
 /** The PEM text and its label, with the damage of copying undone; pure. */
 export function repairKeyText(text: string): { pem: string; label: string } | Wrong {
   const plain = unpack(text);
-  const foreign = otherFormat(plain);
-  if (foreign) return foreign;
-  const framed = FRAME.exec(plain);
-  if (!framed) {
-    return plain.includes('-----BEGIN')
-      ? { wrong: 'is cut off: it has no matching -----END line', right: PASTE }
-      : { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
-  }
+  // openssl writes EC PARAMETERS in front of the key, and people paste certificates and .pub lines beside it.
+  const frames = [...plain.matchAll(FRAMES)];
+  const framed = frames.find(([, label]) => label!.endsWith('PRIVATE KEY'));
+  if (framed === undefined) return notAKey(plain, frames[0]?.[1]);
   const label = framed[1]!;
-  if (label.endsWith('PUBLIC KEY')) return { wrong: 'is a public key', right: PASTE };
-  if (!label.endsWith('PRIVATE KEY'))
-    return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
   // The old encrypted PEM has two header lines in front of its base64.
   const body = framed[2]!;
   const info = DEK_INFO.exec(body);
@@ -115,6 +130,18 @@ function unpack(text: string): string {
     return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
   const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
   return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
+}
+
+/** What a text without a whole private key is instead; `label`: of the first thing in it that is whole. */
+function notAKey(plain: string, label: string | undefined): Wrong {
+  const cut = { wrong: 'is cut off: it has no matching -----END line', right: PASTE };
+  if (/-----BEGIN [A-Z0-9 ]*PRIVATE KEY/.test(plain)) return cut;
+  const foreign = otherFormat(plain);
+  if (foreign) return foreign;
+  if (label?.endsWith('PUBLIC KEY')) return { wrong: 'is a public key', right: PASTE };
+  if (label !== undefined) return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
+  if (plain.includes('-----BEGIN')) return cut;
+  return { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
 }
 
 function otherFormat(text: string): Wrong | undefined {
