@@ -169,6 +169,35 @@ for (const kind of kinds) {
   });
 }
 
+/** What makes sshd want something else than the key, beside what the test server sets for all. */
+const LOGINS: [name: string, config: string[], kind: SshErrorKind, said: RegExp][] = [
+  [
+    'a second factor',
+    ['AuthenticationMethods publickey,publickey'],
+    'second-factor',
+    /took the private key and asks for a second factor \(publickey\)/,
+  ],
+  [
+    'passwords only',
+    ['Match all', 'PubkeyAuthentication no', 'PasswordAuthentication yes'],
+    'no-keys',
+    /takes no private key for this login \(it offers password\)/,
+  ],
+];
+if (kinds.length > 1)
+  for (const [name, config, kind, said] of LOGINS)
+    test(`row 84: a server that wants ${name} has not refused the key, and says so`, async () => {
+      const server = await startSshd({ kind: 'openssh', config });
+      try {
+        const error = await failure(server, {}, kind);
+        assert.match(error.message, said);
+        assert.match(error.problem.next!, /sshd_config/);
+        assert.equal(error.problem.code, undefined);
+      } finally {
+        await server.stop();
+      }
+    });
+
 describe('what is not an SSH server', () => {
   const cases: { name: string; kind: SshErrorKind; answer?: (socket: Socket) => void; limit?: number }[] = [
     { name: 'nothing at all', kind: 'refused' },

@@ -2,7 +2,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { NodeSSH } from 'node-ssh';
-import type { Client, ServerHostKeyAlgorithm } from 'ssh2';
+import type { AuthHandlerMiddleware, Client, ServerHostKeyAlgorithm } from 'ssh2';
 import { Cancelled } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import { type ExecOptions, type ExecResult, exec } from './exec.js';
@@ -21,6 +21,7 @@ import {
   classifyHandshakeError,
   classifySocketError,
   isWorthRetrying,
+  type LoginAnswers,
   SshError,
   sshError,
 } from './ssh-error.js';
@@ -107,12 +108,14 @@ async function connectOnce(
   const opening = (options.open ?? ((to) => openSocket(to, timeout)))(target);
   const { stream, key, ssh } = await opened(target.server, opening, options.key);
   let first = '';
+  const login: LoginAnswers = {};
   const ready = ssh.connect({
     host: 'unused',
     sock: stream as Socket,
     username: target.user,
     privateKey: key.pem,
     ...(key.passphrase === undefined ? {} : { passphrase: key.passphrase }),
+    authHandler: withKeyOnly(login),
     readyTimeout: timeout,
     keepaliveInterval: KEEPALIVE.interval,
     keepaliveCountMax: KEEPALIVE.count,
@@ -137,11 +140,24 @@ async function connectOnce(
   } catch (error) {
     stream.destroy();
     if (options.signal?.aborted) throw new Cancelled();
-    throw classifyHandshakeError(target.server, error, first);
+    throw classifyHandshakeError(target.server, error, first, login);
   } finally {
     options.signal?.removeEventListener('abort', onAbort);
   }
   return connectionOf(client, target.server, stream);
+}
+
+/** Tries no method and then the key, as the client does by itself, and keeps what the server says to each. */
+function withKeyOnly(login: LoginAnswers): AuthHandlerMiddleware {
+  const methods = ['none', 'publickey'] as const;
+  let tried = 0;
+  return (left: readonly string[] | null, partial, next) => {
+    if (tried === 1 && left !== null) login.offered = left;
+    if (tried === 2 && left !== null && partial) login.wanted = left;
+    const method = methods[tried++];
+    // The client takes false for the end of all methods; its types do not say so.
+    next(method ?? (false as unknown as 'none'));
+  };
 }
 
 /** Loads the library and reads the key while the connection is made: each takes as long as a near server's answer. */

@@ -3,9 +3,9 @@ import type { ExecResult } from './exec.js';
 import { NO_NODE, OLDEST_NODE } from './remote-command.js';
 
 /** Why the program on a server did not do its work, from the way it ended; each way has another remedy. Names no host. */
-export function exitProblem(server: string, { code, signal, stderr }: ExecResult): Problem {
+export function exitProblem(server: string, { code, signal, stdout, stderr }: ExecResult): Problem {
   const killed = signal === 'KILL' || code === 137;
-  const said = lastLines(stderr);
+  const said = lastLines(stderr) || lastLines(stdout);
   const quoted = said ? `: ${said}` : '';
   if (code === NO_NODE) {
     return {
@@ -33,6 +33,26 @@ export function exitProblem(server: string, { code, signal, stderr }: ExecResult
     };
   }
   return { message: `the program on ${server} ended with exit code ${code}${quoted}`, code: String(code) };
+}
+
+/** True for ends that say by themselves what they come from, whatever was or was not printed. */
+export function isKnownEnd({ code, signal }: Pick<ExecResult, 'code' | 'signal'>): boolean {
+  return signal !== null || code === NO_NODE || code === 137 || code === 127 || code === 126;
+}
+
+/**
+ * Why a login ended without our command having been run at all: a shell for people who may not log in (nologin,
+ * git-shell), a forced command, or a shell that does not read the text (tcsh). What it said instead is the reason.
+ */
+export function notRunProblem(server: string, { code, stdout, stderr }: ExecResult): Problem {
+  // Some shells repeat the whole command behind their complaint.
+  const [complaint] = stderr.split('\n').filter((line) => line.trim() !== '');
+  const said = complaint?.trim().slice(0, 200) ?? lastLines(stdout);
+  return {
+    message: `the login on ${server} did not run our command, and ended with exit code ${code}${said ? `: ${said}` : ''}`,
+    code: String(code),
+    next: 'The account must be able to run sh: check its login shell (getent passwd), and command= in authorized_keys or ForceCommand in sshd_config.',
+  };
 }
 
 function lastLines(text: string): string {

@@ -17,6 +17,10 @@ export type SshErrorKind =
   /** The server closed the connection before the handshake was done (MaxStartups, a ban). */
   | 'busy'
   | 'auth'
+  /** The key is right, and the server wants more than that. */
+  | 'second-factor'
+  /** The server takes no keys for this login. */
+  | 'no-keys'
   | 'host-key'
   /** No key exchange, cipher or host key type in common. */
   | 'no-common'
@@ -55,7 +59,8 @@ export function isWorthRetrying(error: unknown): boolean {
 /** The error of one kind in words. `server` is `host 1` or `the jump host`: names are often secrets. */
 export function sshError(kind: SshErrorKind, server: string, detail?: string): SshError {
   const more = detail ? ` (${detail})` : '';
-  return new SshError(kind, { ...TEXTS[kind](server, more), ...(detail ? { code: detail } : {}) });
+  const code = detail !== undefined && /^[A-Z_]+$/.test(detail) ? { code: detail } : {};
+  return new SshError(kind, { ...TEXTS[kind](server, more), ...code });
 }
 
 const TEXTS: Readonly<Record<SshErrorKind, (server: string, more: string) => Problem>> = {
@@ -91,6 +96,14 @@ const TEXTS: Readonly<Record<SshErrorKind, (server: string, more: string) => Pro
     message: `${server} did not accept the private key${more}`,
     next: 'Check ssh-user, and that the public half of ssh-private-key stands in ~/.ssh/authorized_keys of that user; the reason is in the server log: journalctl -u ssh',
   }),
+  'second-factor': (server, more) => ({
+    message: `${server} took the private key and asks for a second factor${more}`,
+    next: 'A deploy cannot answer it: let this user in with the key alone (sshd_config: Match User <user>, AuthenticationMethods publickey).',
+  }),
+  'no-keys': (server, more) => ({
+    message: `${server} takes no private key for this login${more}`,
+    next: 'Check ssh-user and ssh-port, and PubkeyAuthentication in sshd_config; a deploy cannot type a password.',
+  }),
   'host-key': (server) => ({ message: `the host key of ${server} is not the pinned one` }),
   'no-common': (server, more) => ({
     message: `${server} and this client have no method in common${more}`,
@@ -117,16 +130,37 @@ export function classifySocketError(server: string, error: unknown): SshError {
   return sshError('unreachable', server, code);
 }
 
+/** What a server said to our attempts to log in. */
+export interface LoginAnswers {
+  /** The methods that it offers, before anything was tried. */
+  offered?: readonly string[];
+  /** The methods that it still wants, after it took the key. */
+  wanted?: readonly string[];
+}
+
+/** Why the login failed, from what the server answered: only one of the three reasons lies in the key. */
+function loginError(server: string, { offered, wanted }: LoginAnswers): SshError {
+  if (wanted !== undefined) return sshError('second-factor', server, wanted.join(', '));
+  if (offered !== undefined && offered.length > 0 && !offered.includes('publickey'))
+    return sshError('no-keys', server, `it offers ${offered.join(', ')}`);
+  return sshError('auth', server);
+}
+
 /**
  * Classes what the client says when a handshake fails. `first` is the beginning of what the server sent: from it
  * a web server, a tarpit and a full SSH server can be told apart.
  */
-export function classifyHandshakeError(server: string, error: unknown, first: string): SshError {
+export function classifyHandshakeError(
+  server: string,
+  error: unknown,
+  first: string,
+  login: LoginAnswers = {},
+): SshError {
   if (error instanceof SshError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const level = error instanceof Error && 'level' in error ? String(error.level) : '';
   const speaksSsh = /(^|\n)SSH-/.test(first);
-  if (level === 'client-authentication') return sshError('auth', server);
+  if (level === 'client-authentication') return loginError(server, login);
   if (/no matching/i.test(message))
     return sshError('no-common', server, /no matching ([a-z0-9 -]+)/i.exec(message)?.[0]);
   if (/^(Not allowed at this time|Exceeded MaxStartups)/.test(first)) return sshError('busy', server);

@@ -12,7 +12,7 @@ import {
   type WorkerLine,
 } from '../worker/protocol.js';
 import type { ExecOptions } from './exec.js';
-import { exitProblem } from './exit-status.js';
+import { exitProblem, isKnownEnd, notRunProblem } from './exit-status.js';
 import { asFailure, type Fleet, type Host } from './fleet.js';
 import { lineReader } from './lines.js';
 import { detachedWorker, RUN_NODE, streamedWorker } from './remote-command.js';
@@ -26,6 +26,9 @@ const SILENCE = 20_000;
 /** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
 const SHORT = 60_000;
 
+/** Lines kept of what a login says that does not come from the worker. */
+const KEPT_LINES = 3;
+
 /** Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. */
 async function converse(
   host: Host,
@@ -34,17 +37,27 @@ async function converse(
   onLine: (line: WorkerLine) => boolean = () => false,
 ): Promise<WorkerLine | undefined> {
   let answer: WorkerLine | undefined;
+  // The shell text prints an empty line in front of Node: without one, and without a word of the worker, it never ran.
+  let ran = false;
+  const others: string[] = [];
   const result = await host.exec(RUN_NODE, {
     ...options,
     stdin: program,
     onStdout: lineReader((text) => {
       const said = parseWorkerLine(text);
-      if (said && !onLine(said)) answer = said;
+      ran ||= said !== undefined || text === '';
+      if (said === undefined) {
+        if (text.trim() !== '') others.push(text.slice(0, 200));
+        if (others.length > KEPT_LINES) others.shift();
+      } else if (!onLine(said)) answer = said;
     }),
   });
   if (answer?.kind === 'refused') throw new Failure(answer.problems.map((problem) => onHost(host, problem)));
-  if (result.code !== 0 && answer === undefined) throw new Failure(exitProblem(host.name, result));
-  return answer;
+  if (answer !== undefined) return answer;
+  const ended = { ...result, stdout: others.join('\n') };
+  if (!ran && !isKnownEnd(ended)) throw new Failure(notRunProblem(host.name, ended));
+  if (ended.code !== 0) throw new Failure(exitProblem(host.name, ended));
+  return undefined;
 }
 
 /** A problem that happened on a server, with the server's position in front where there are several; once. */
