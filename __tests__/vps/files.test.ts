@@ -20,7 +20,7 @@ import { after, before, describe, test } from 'node:test';
 import { Cancelled, Failure } from '../../src/base/report.js';
 import { exactCommit } from '../../src/vps/exact-commit.js';
 import { type Fleet, openFleet } from '../../src/vps/fleet.js';
-import { type PackOptions, packBuild, pathsToPack } from '../../src/vps/pack-build.js';
+import { describePacked, type PackOptions, packBuild, pathsToPack } from '../../src/vps/pack-build.js';
 import { storeFile } from '../../src/vps/store-file.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { until } from '../servers/pm2.js';
@@ -102,7 +102,8 @@ describe('the build of this job', () => {
     work = mkdtempSync(join(tmpdir(), 'muva-pack-'));
     origin = startOrigin({
       'package.json': '{}',
-      '.gitignore': 'node_modules\ndist\n.env*\nuploads\n.next\n',
+      '.gitignore':
+        'node_modules\ndist\n.env*\nuploads\n.next\n*.log\ngha-creds-*.json\n.npmrc\ndeploy_key*\n*.pem\nsupabase/.temp\n',
     });
     checkout = join(work, 'checkout');
     origin.git('clone', '-q', origin.url, checkout);
@@ -114,6 +115,12 @@ describe('the build of this job', () => {
       '.next/cache/big': 'cache',
       '.env.local': 'SECRET=1',
       'uploads/photo': 'photo',
+      'gha-creds-0123.json': '{}',
+      '.npmrc': '//registry/:_authToken=x',
+      deploy_key: 'key',
+      'keys/tls.pem': 'key',
+      'supabase/.temp/pooler-url': 'postgres://',
+      'test.log': 'log',
     })) {
       mkdirSync(dirname(join(checkout, path)), { recursive: true });
       writeFileSync(join(checkout, path), text);
@@ -140,10 +147,28 @@ describe('the build of this job', () => {
       .filter((path) => path !== '' && !path.endsWith('/'))
       .sort();
 
-  test('everything that git ignores is packed, without caches, env files and shared paths', async () => {
-    const { file, bytes } = await pack();
-    assert.deepEqual(listed(file), ['.next/BUILD_ID', 'dist/index.js', 'node_modules/a/index.js']);
-    assert.equal(statSync(file).size, bytes);
+  test('what builds make is packed, and nothing else that git ignores: no credentials of the job, no caches', async () => {
+    const build = await pack();
+    assert.deepEqual(listed(build.file), ['.next/BUILD_ID', 'dist/index.js', 'node_modules/a/index.js']);
+    assert.equal(statSync(build.file).size, build.bytes);
+    assert.deepEqual(build.leftOut.sort(), [
+      '.npmrc',
+      'deploy_key',
+      'gha-creds-0123.json',
+      'keys/tls.pem',
+      'supabase/.temp',
+      'test.log',
+    ]);
+    assert.match(
+      describePacked(build),
+      /; not sent: .*\.npmrc.* \(name in build-output what the application needs\)$/,
+    );
+  });
+
+  test('what is named in build-output is sent, whatever it is called', async () => {
+    const { file, leftOut } = await pack({ buildOutput: ['keys/tls.pem', 'dist'] });
+    assert.deepEqual(listed(file), ['dist/index.js', 'keys/tls.pem', 'node_modules/a/index.js']);
+    assert.deepEqual(leftOut, []);
   });
 
   test('build-output names what is packed beside node_modules, and must be there', async () => {
@@ -179,6 +204,11 @@ describe('the build of this job', () => {
     const bare = join(work, 'bare');
     origin.git('clone', '-q', origin.url, bare);
     await assert.rejects(pack({ workingDirectory: bare }), /found no build/);
+    writeFileSync(join(bare, 'gha-creds-4567.json'), '{}');
+    await assert.rejects(
+      pack({ workingDirectory: bare }),
+      /found no build .*git ignores only gha-creds-4567/,
+    );
   });
 
   test('paths: env files and shared paths below folders are left out too', () => {
@@ -190,8 +220,19 @@ describe('the build of this job', () => {
       'apps/web/node_modules/',
       '',
     ];
-    assert.deepEqual(pathsToPack(ignored, [], ['uploads']), ['apps/web/dist', 'apps/web/node_modules']);
-    assert.deepEqual(pathsToPack(ignored, ['out'], []), ['out', 'apps/web/node_modules']);
+    const packed = (more: string[], named: string[], shared: string[]): string[] =>
+      pathsToPack([...ignored, ...more], named, shared).paths;
+    assert.deepEqual(packed([], [], ['uploads']), ['apps/web/dist', 'apps/web/node_modules']);
+    assert.deepEqual(packed([], ['out'], []), ['out', 'apps/web/node_modules']);
+    const made = ['public/sw.js', 'src/generated/', 'dist/half-tracked.js', '.yarn/cache/', '.pnp.cjs'];
+    assert.deepEqual(
+      packed(made, [], ['uploads']).slice(2),
+      made.map((path) => path.replace(/\/$/, '')),
+    );
+    const partly = ['public/', 'public/sw.js', 'public/uploads/'];
+    assert.deepEqual(packed(partly, [], ['uploads', 'public/uploads']).slice(2), ['public/sw.js']);
+    const other = ['lib/firebase.json', 'build/keys/tls.pem', 'id_ed25519', '.vercel/', 'coverage/'];
+    assert.deepEqual(packed(other, [], ['uploads']), ['apps/web/dist', 'apps/web/node_modules']);
   });
 });
 

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { formatBytes } from '../base/bytes.js';
 import { formatDuration } from '../base/duration.js';
 import { mergeHosts } from '../base/facts.js';
 import { type PhaseRecord, runPhase } from '../base/phase.js';
@@ -12,7 +11,7 @@ import type { Tools } from '../tools.js';
 import { exactCommit } from '../vps/exact-commit.js';
 import type { Fleet } from '../vps/fleet.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
-import { packBuild } from '../vps/pack-build.js';
+import { describePacked, packBuild } from '../vps/pack-build.js';
 import { deployRequest, rollbackRequest, type VpsRun } from '../vps/requests.js';
 import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
 import { sendToAll } from '../vps/send-build.js';
@@ -87,7 +86,7 @@ async function sendBuild(
     const build = await record.step(
       'pack the build',
       () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }),
-      ({ bytes, paths }) => `${formatBytes(bytes)}: ${paths.join(', ')}`,
+      describePacked,
     );
     return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
   } finally {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { formatBytes } from '../base/bytes.js';
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
 import { localGit } from './local-git.js';
 
@@ -12,13 +13,15 @@ export interface PackedBuild {
   bytes: number;
   /** Top-level paths inside. */
   paths: string[];
+  /** Ignored paths that were not packed, because nothing says that the build made them. */
+  leftOut: string[];
 }
 
 export interface PackOptions {
   workingDirectory: string;
   /** The commit that is deployed; the checkout must be at it. */
   sha: string;
-  /** `build-output`; empty: everything that git ignores there. */
+  /** `build-output`; empty: what builds are known to make. */
   buildOutput: readonly string[];
   sharedPaths: readonly string[];
   /** Where the archive is written. */
@@ -28,6 +31,32 @@ export interface PackOptions {
 
 /** Caches that only speed up the next build, and are often larger than the build. */
 const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
+
+/**
+ * Names under which the usual tools put what they build. A checkout holds other ignored files too: credentials that
+ * earlier steps of the job left there (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without a list of what a
+ * build makes they would all go to the server.
+ */
+const OUTPUTS: ReadonlySet<string> = new Set(
+  `node_modules .next dist build out .output .nuxt .svelte-kit .solid .vinxi .medusa _site www
+  lib esm cjs generated .yarn .pnp.cjs .pnp.loader.mjs`.split(/\s+/),
+);
+
+/** Folders that hold nothing but output, or what everybody may see, also where git tracks a part of them. */
+const OUTPUT_FOLDERS: ReadonlySet<string> = new Set([
+  'node_modules',
+  '.next',
+  'dist',
+  'generated',
+  '.yarn',
+  'public',
+]);
+
+/** True for an ignored path that a build makes. Pure. */
+function isOutput(path: string): boolean {
+  const parts = path.split('/');
+  return OUTPUTS.has(parts.at(-1)!) || parts.some((part) => OUTPUT_FOLDERS.has(part));
+}
 
 /** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
 export async function packBuild(options: PackOptions): Promise<PackedBuild> {
@@ -41,36 +70,56 @@ export async function packBuild(options: PackOptions): Promise<PackedBuild> {
   }
   const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
   const ignored = (await git(words, workingDirectory)).split('\0');
-  const paths = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
+  const { paths, leftOut } = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
   for (const path of options.buildOutput) await mustExist(workingDirectory, path);
   if (paths.length === 0) {
     throw new Failure({
-      message: 'build-on: runner found no build in the checkout: git ignores nothing that is there',
+      message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${someOf(leftOut)}` : ''}`,
       next: 'Install and build in a step before this one, or name what the build makes in build-output.',
     });
   }
   const file = join(folder, 'build.tgz');
   const excluded = CACHES.map((path) => `--exclude=${path}`);
   await pack(['-czf', file, ...excluded, '--', ...paths], workingDirectory, options.signal);
-  return { file, bytes: (await stat(file)).size, paths };
+  return { file, bytes: (await stat(file)).size, paths, leftOut };
 }
 
-/** What of the ignored paths is packed: the named output and node_modules, or all but what belongs to the host. Pure. */
+/**
+ * What of the ignored paths is packed: the named output and node_modules, or what builds are known to make; never what
+ * belongs to the host. `leftOut`: what a person may miss on the server. Pure.
+ */
 export function pathsToPack(
   ignored: readonly string[],
   buildOutput: readonly string[],
   sharedPaths: readonly string[],
-): string[] {
-  const present = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
+): { paths: string[]; leftOut: string[] } {
+  const listed = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
+  // git names a folder of which all is ignored beside what is in it: only the latter says what each thing is.
+  const present = listed.filter((path) => !listed.some((other) => other.startsWith(`${path}/`)));
   if (buildOutput.length > 0) {
     const modules = present.filter((path) => path.split('/').pop() === 'node_modules');
-    return [...new Set([...buildOutput, ...modules])];
+    return { paths: [...new Set([...buildOutput, ...modules])], leftOut: [] };
   }
   const ofTheHost = (path: string): boolean =>
     /^\.env($|\.)/.test(path.split('/').pop()!) ||
     sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
     CACHES.includes(path);
-  return present.filter((path) => !ofTheHost(path));
+  const rest = present.filter((path) => !ofTheHost(path));
+  return { paths: rest.filter(isOutput), leftOut: rest.filter((path) => !isOutput(path)) };
+}
+
+/** `12 MB: .next, node_modules; not sent: .npmrc, reports`, so that nothing is missed without a word. */
+export function describePacked({ bytes, paths, leftOut }: Omit<PackedBuild, 'file'>): string {
+  const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
+  return leftOut.length === 0
+    ? packed
+    : `${packed}; not sent: ${someOf(leftOut)} (name in build-output what the application needs)`;
+}
+
+/** The first few of many paths, for a sentence. */
+function someOf(paths: readonly string[]): string {
+  const more = paths.length - 8;
+  return more > 0 ? `${paths.slice(0, 8).join(', ')} and ${more} more` : paths.join(', ');
 }
 
 async function mustExist(workingDirectory: string, path: string): Promise<void> {
