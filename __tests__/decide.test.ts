@@ -73,6 +73,13 @@ describe('changesOf', () => {
 
 describe('decideRollback', () => {
   const cases: [string, PhaseReport[], HealthFact[], boolean, boolean][] = [
+    [
+      'health that failed without a single answer is not what failed before',
+      [DEPLOYED, phase('health', 'failed')],
+      [check('/', false)],
+      true,
+      true,
+    ],
     ['everything passed', [APPLIED, DEPLOYED, phase('health')], [], true, false],
     ['the plan was refused: nothing was changed', [phase('plan', 'failed')], [], true, false],
     [

@@ -66,7 +66,9 @@ export function decideRollback(
       why: 'The application is good on the server and bad through the public URL: DNS, TLS or the proxy. The new version stays.',
     };
   }
-  if (failed.phase === 'health' && newlyFailing(before, failed.facts.health ?? []).length === 0) {
+  const asked = failed.phase === 'health' ? (failed.facts.health ?? []) : [];
+  // Without a single answer it is not known that the new version is no worse than the old one.
+  if (asked.length > 0 && newlyFailing(before, asked).length === 0) {
     return {
       rollback: false,
       why: 'What fails now failed before this deploy too, so it is no reason to take the new version back.',

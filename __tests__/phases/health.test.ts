@@ -212,6 +212,7 @@ describe('whose fault it is', () => {
     );
     assert.equal(report.facts.verdict, 'database');
     assert.match(report.problems[0]!.message, /supabase-rest: answers 401: the service key is not accepted/);
+    assert.match(report.problems[0]!.next!, /Check supabase-service-role-key/);
   });
 
   test('row 112: an expired certificate is edge, says days, and does not wait for the deadline', async () => {
@@ -312,10 +313,22 @@ describe('what was so before', () => {
   });
 });
 
-test('nothing to ask is a failure with the next action', async () => {
-  const { report } = await run({ 'health-url': 'http://127.0.0.1:1', 'health-from': 'vps' });
-  assert.equal(report.outcome, 'failed');
-  assert.match(report.problems[0]!.message, /health-from is vps, and no server is given/);
+test('nothing to ask is a failure that says what is missing, and the next action', async () => {
+  const { url: _none, ...rest } = settingsOf({ 'health-url': 'http://127.0.0.1:1' }).health;
+  for (const [from, said, next] of [
+    ['vps', /health-from is vps, and no server is given/, /Give ssh-host/],
+    ['runner', /health-from is runner, and health-url is empty/, /Set health-url/],
+    ['both', /no database, no health-url and no server is given/, /Set health-url/],
+  ] as const) {
+    const settings: Settings = {
+      ...settingsOf({ 'health-url': 'http://127.0.0.1:1' }),
+      health: { ...rest, from },
+    };
+    const report = await withTools(settings, (tools) => health(tools, settings));
+    assert.equal(report.outcome, 'failed');
+    assert.match(report.problems[0]!.message, said);
+    assert.match(report.problems[0]!.next!, next);
+  }
 });
 
 test('a cancel ends the phase at once', async () => {

@@ -105,12 +105,14 @@ function commit(ref: string | undefined): string | undefined {
 }
 
 function nothingToAsk(health: HealthSettings): Failure {
+  const why = {
+    both: 'no database, no health-url and no server is given',
+    runner: 'health-from is runner, and health-url is empty',
+    vps: 'health-from is vps, and no server is given',
+  }[health.from];
   return new Failure({
-    message:
-      health.from === 'vps'
-        ? 'there is nothing to ask: health-from is vps, and no server is given'
-        : 'there is nothing to ask: no database, no health-url and no server is given',
-    next: 'Set health-url, or list health in skip.',
+    message: `there is nothing to ask: ${why}`,
+    next: `${health.from === 'vps' ? 'Give ssh-host' : 'Set health-url'}, or list health in skip.`,
   });
 }
 

@@ -43,10 +43,9 @@ export function judge(
   const blamed = fresh.length > 0 ? fresh : failing;
   const verdict = blame(facts, blamed);
   const rest = failing.filter((fact) => !blamed.includes(fact));
-  const problems = [...causeFirst(blamed, verdict), ...rest].map((fact) =>
-    problemOf(fact, !fresh.includes(fact)),
-  );
-  problems[0] = { ...problems[0]!, next: nextAction(verdict, options) };
+  const told = [...causeFirst(blamed, verdict), ...rest];
+  const problems = told.map((fact) => problemOf(fact, !fresh.includes(fact)));
+  problems[0] = { ...problems[0]!, next: nextAction(verdict, told[0]!, options) };
   return { verdict, healthy: false, problems, warnings };
 }
 
@@ -104,7 +103,9 @@ export function placeOf(fact: Pick<HealthFact, 'name' | 'from'>): string {
   return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
 }
 
-function nextAction(verdict: Verdict, options: JudgeOptions): string {
+function nextAction(verdict: Verdict, cause: HealthFact, options: JudgeOptions): string {
+  if (cause.name === DATABASE_CHECKS.rest && (cause.status === 401 || cause.status === 403))
+    return 'Check supabase-service-role-key: the project does not take it (another project, rotated, or cut). Without it the REST endpoint is not asked.';
   if (verdict === 'edge')
     return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
   if (verdict === 'database')
