@@ -149,6 +149,7 @@ async function withTools(
 
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
 async function corridor(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
+  for (const problem of settings.warnings) tools.log({ kind: 'warning', problem });
   const walk = walker(tools, phases);
   switch (settings.mode) {
     case 'plan':

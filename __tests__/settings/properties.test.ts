@@ -8,12 +8,11 @@ import { INPUT_NAMES, type InputName, inputRule, withEnvironment } from '../../s
 import {
   checkGitRef,
   checkProcessName,
-  checkRelativePath,
-  checkRemotePath,
   parseHostAddress,
   parseQualifiedName,
 } from '../../src/settings/names.js';
 import { parseSettings } from '../../src/settings/parse.js';
+import { checkRelativePath, checkRemotePath } from '../../src/settings/paths.js';
 import { invisibleCharacter, nearest, splitList } from '../../src/settings/readers.js';
 import { secretInputs } from '../../src/settings/secret-inputs.js';
 import { MODES } from '../../src/settings/settings.js';

@@ -1,66 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Problem } from '../../src/base/report.js';
-import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
-import { parseSettings } from '../../src/settings/parse.js';
+import { withEnvironment } from '../../src/settings/inputs.js';
 import { secretInputs, unmaskableInputs } from '../../src/settings/secret-inputs.js';
-import type { Run, Settings } from '../../src/settings/settings.js';
-
-const RUN: Run = { id: '1', attempt: 1, serverUrl: 'https://github.com', fork: false, sha: 'a'.repeat(40) };
-const URL_OK = 'postgresql://deploy:s3cr3t-w0rd@db.example.com:5432/postgres';
-const SSH: Inputs = {
-  'ssh-host': 'vps.example.com',
-  'ssh-user': 'deploy',
-  'ssh-private-key': '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----',
-  'ssh-fingerprint': `SHA256:${'A'.repeat(43)}`,
-  'app-path': '/var/www/app',
-  'app-name': 'web',
-};
-
-type Inputs = Partial<Record<InputName, string>>;
-interface Around {
-  run?: Partial<Run>;
-  terminal?: boolean;
-  migrations?: boolean;
-  env?: NodeJS.ProcessEnv;
-}
-
-function parse(
-  inputs: Inputs,
-  around: Around = {},
-): { settings?: Settings | undefined; problems: Problem[] } {
-  const read = withEnvironment((name) => inputs[name] ?? '', around.env ?? {});
-  return parseSettings(read, {
-    run: { ...RUN, ...around.run },
-    terminal: around.terminal ?? false,
-    workspace: '/work',
-    holdsMigrations: () => around.migrations ?? false,
-  });
-}
-
-/** Asserts a refusal: the complaint names the input, says what would be right, and holds none of `hidden`. */
-function refused(
-  inputs: Inputs,
-  input: InputName,
-  expected: RegExp,
-  around: Around = {},
-  hidden: string[] = [],
-): void {
-  const { settings, problems } = parse(inputs, around);
-  assert.equal(settings, undefined);
-  const mine = problems.filter((problem) => problem.message.startsWith(`${input}: `));
-  assert.ok(mine.length > 0, `no complaint about ${input}: ${JSON.stringify(problems)}`);
-  assert.match(mine.map((problem) => `${problem.message} ${problem.next}`).join('\n'), expected);
-  for (const secret of hidden)
-    assert.ok(!JSON.stringify(problems).includes(secret), 'a secret is in the complaint');
-}
-
-function accepted(inputs: Inputs, around: Around = {}): Settings {
-  const { settings, problems } = parse(inputs, around);
-  assert.deepEqual(problems, []);
-  assert.ok(settings);
-  return settings;
-}
+import { makeKeyPair } from '../servers/sshd.js';
+import { accepted, type Inputs, parse, refused, SSH, URL_OK } from './parsed.js';
 
 describe('rows 1-4: modes, booleans, numbers, white space', () => {
   test('row 1: an unknown mode lists the modes and names the nearest', () => {
@@ -100,11 +43,20 @@ describe('rows 1-4: modes, booleans, numbers, white space', () => {
 
 describe('rows 5-7: connections', () => {
   test('row 5: the placeholder password is refused', () => {
-    refused(
-      { 'database-url': 'postgresql://postgres:[YOUR-PASSWORD]@db.example.com/postgres' },
-      'database-url',
-      /placeholder/,
-    );
+    for (const placeholder of [
+      '[YOUR-PASSWORD]',
+      '[YOUR_PASSWORD]',
+      '[password]',
+      '[DB PASSWORD]',
+      '<password>',
+      '%5BYOUR-PASSWORD%5D',
+    ])
+      refused(
+        { 'database-url': `postgresql://postgres:${placeholder}@db.example.com/postgres` },
+        'database-url',
+        /placeholder/,
+      );
+    accepted({ 'database-url': 'postgresql://postgres:yourpassword@db.example.com/postgres' });
   });
 
   test('row 6: a raw @ # / ? in the password is refused, and nothing of it is echoed', () => {
@@ -141,7 +93,8 @@ describe('rows 5-7: connections', () => {
 
   test('without a host key the server could not be told from an impostor', () => {
     refused({ ...SSH, 'ssh-fingerprint': '' }, 'ssh-fingerprint', /ssh-keygen -lf/);
-    accepted({ ...SSH, 'ssh-fingerprint': '', 'ssh-known-hosts': 'vps.example.com ssh-ed25519 AAAA' });
+    const knownHosts = `vps.example.com ${makeKeyPair().public}`;
+    accepted({ ...SSH, 'ssh-fingerprint': '', 'ssh-known-hosts': knownHosts });
   });
 
   test('plaintext to another machine is refused', () => {
@@ -181,8 +134,10 @@ describe('rows 9-13: names and paths', () => {
   });
 
   test('row 11: PM2 names that PM2 reads as something else are refused', () => {
-    for (const name of ['all', '0', '42', "we'b", '-x', 'a;b'])
+    for (const name of ['all', '0', '42', "we'b", '-x', 'a;b', '/web/', 'web.json', 'a.config.js', '$(id)'])
       refused({ ...SSH, 'app-name': name }, 'app-name', /pm2 list/);
+    for (const name of ['web', '_web', '@shop/web', 'shop:web', 'web 2', 'web.v2', 'añadir'])
+      assert.equal(accepted({ ...SSH, 'app-name': name }).vps?.appName, name);
   });
 
   test('row 12: qualified and quoted table names are read as SQL reads them', () => {
@@ -307,6 +262,14 @@ describe('health', () => {
       'health-url',
       /query or a fragment/,
     );
+    for (const address of ['https://shop.example/?', 'https://shop.example/#', 'https://shop.example?a'])
+      refused({ mode: 'health', 'health-url': address }, 'health-url', /query or a fragment/);
+    for (const [two, said] of [
+      ['https://a.example,https://b.example', /more than one URL/],
+      ['https://a.example\nhttps://b.example', /white space or a line break/],
+      ['https://a.example https://b.example', /white space/],
+    ] as const)
+      refused({ mode: 'health', 'health-url': two }, 'health-url', said);
     refused({ mode: 'health', 'health-url': 'shop.example' }, 'health-url', /not a URL.*https/);
     refused({ mode: 'health', 'health-url': 'https://u:p@shop.example' }, 'health-url', /user or password/);
     refused({ ...url, 'health-paths': 'api/health' }, 'health-paths', /start with a slash/);

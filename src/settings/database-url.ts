@@ -15,6 +15,9 @@ export interface DatabaseAddress {
 
 export type ParsedDatabaseUrl = { address: DatabaseAddress } | { wrong: string; right: string };
 
+/** `[YOUR-PASSWORD]` as Supabase has it, its relatives, and what encoding makes of the brackets. */
+const PLACEHOLDER = /(\[|<|%5B|%3C)(your|my|the)?[-_ +]*(db|database)?[-_ +]*password(\]|>|%5D|%3E)/i;
+
 const ENCODE =
   'In a URL the password must be percent-encoded: @ is %40, # is %23, / is %2F, ? is %3F, % is %25.';
 
@@ -24,7 +27,7 @@ const ENCODE =
  * to a name server, so whatever is doubtful is refused here. No part of the input appears in a complaint.
  */
 export function parseDatabaseUrl(text: string): ParsedDatabaseUrl {
-  if (/\[your-password\]|<password>/i.test(text)) {
+  if (PLACEHOLDER.test(text)) {
     return {
       wrong: 'still holds the placeholder for the password',
       right: 'Put the real database password into the secret.',
@@ -86,6 +89,12 @@ export function parseDatabaseUrl(text: string): ParsedDatabaseUrl {
       plaintext: url.searchParams.get('sslmode') === 'disable',
     },
   };
+}
+
+/** The Supabase project of a database URL: in the direct host's name, or in the user's for a pooler. */
+export function projectRefOf({ host, user }: Pick<DatabaseAddress, 'host' | 'user'>): string | undefined {
+  if (/\.pooler\.supabase\.com$/i.test(host)) return /\.([a-z0-9]{20})$/.exec(user)?.[1];
+  return /^db\.([a-z0-9]{20})\.supabase\.co$/i.exec(host)?.[1];
 }
 
 /** True for names and addresses of this machine. */

@@ -18,7 +18,8 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'supabase-project-ref':
     'With supabase-access-token: all SQL goes through the Management API when no database-url is given.',
   'supabase-access-token': 'Personal access token for the Management API.',
-  'supabase-service-role-key': "With it, health also asks the project's REST endpoint.",
+  'supabase-service-role-key':
+    'With it, health also asks the REST endpoint of the project that supabase-project-ref or database-url names.',
   'supabase-api-url': 'The Management API; https://api.supabase.com unless self-hosted.',
   'migrations-dir': 'Folder with the migration files, <version>_<name>.sql.',
   transaction:
@@ -47,7 +48,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'ssh-known-hosts': 'known_hosts lines. This or ssh-fingerprint is required, for the jump host too.',
   'ssh-jump': 'user@host:port to go through, with the same key.',
   'ssh-fingerprint':
-    'SHA256:... of the host key, one or more; with several hosts or a jump host "host SHA256:..." per line.',
+    'SHA256:... of the host key, one or more, or the lines that ssh-keygen -l prints; with several hosts or a jump host "host SHA256:..." per line.',
   'app-path': 'Folder of the application on the server, absolute.',
   'app-name': 'PM2 process name.',
   strategy:
@@ -60,7 +61,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'lock-wait': "How long to wait for another run's deploy of the same app.",
   ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
   'build-output':
-    'What the build makes, such as .next or dist; found by default as the ignored paths that the build created.',
+    'What the build makes, such as .next or dist; found by default as the ignored paths that the build created. build-on: runner cannot know them: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
   'repository-url': 'Where the server fetches from; the origin that it already has by default.',
   'install-command': 'Replaces the install command found from the lock file.',
   'build-command': 'Replaces the build command found in package.json.',
@@ -93,8 +94,8 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'rollback-on-failure': 'In deploy: undo what this run changed when it fails.',
   'rollback-database':
     'down: run the down file where there is one; records: only delete the history rows; keep: leave the schema.',
-  'rollback-steps': "The newest N applied migrations instead of this run's.",
-  'rollback-to': 'previous, a commit or a release: what a person asks for later.',
+  'rollback-steps': "In mode rollback: the newest N applied migrations instead of this run's.",
+  'rollback-to': 'In mode rollback: previous, a commit or a release, as a person asks for it later.',
   'github-deployment':
     'on: create a GitHub Deployment and its statuses, after mode: rollback for the commit that is live again; leave it off where the job has environment:, which makes one itself.',
   comment: 'auto: plan on a pull request keeps one comment up to date; off.',

@@ -51,7 +51,7 @@ export const INPUTS = {
   'ssh-port': plain('22', 'VPS_PORT'),
   'ssh-user': plain('', 'VPS_USER'),
   'ssh-private-key': { fallback: '', env: ['VPS_SSH_KEY'], secret: true, text: true } as InputRule,
-  'ssh-passphrase': secret('VPS_SSH_PASSPHRASE'),
+  'ssh-passphrase': { fallback: '', env: ['VPS_SSH_PASSPHRASE'], secret: true, text: true } as InputRule,
   'ssh-known-hosts': { fallback: '', env: ['VPS_KNOWN_HOSTS'], text: true } as InputRule,
   'ssh-jump': plain('', 'VPS_JUMP'),
   'ssh-fingerprint': plain('', 'VPS_FINGERPRINT'),

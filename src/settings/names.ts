@@ -1,37 +1,15 @@
 import { isLoopback } from './database-url.js';
 import { invisibleCharacter } from './readers.js';
+import { shown } from './shown.js';
 
 /** A complaint about a name, and what would be right; undefined when the name is fine. */
 export type Complaint = { wrong: string; right: string } | undefined;
 
-function visible(value: string): Complaint {
+export function visible(value: string): Complaint {
   const invisible = invisibleCharacter(value);
   return invisible
     ? { wrong: `holds the invisible character ${invisible}`, right: 'Type the value again without it.' }
     : undefined;
-}
-
-/** A path inside the project: relative, not upwards, not an option. */
-export function checkRelativePath(path: string): Complaint {
-  const invisible = visible(path);
-  if (invisible) return invisible;
-  const right = 'Use a path inside the project, such as supabase/migrations.';
-  if (path.startsWith('-')) return { wrong: 'starts with a dash and would be read as an option', right };
-  if (path.startsWith('/') || /^[A-Za-z]:/.test(path)) return { wrong: 'is an absolute path', right };
-  if (path.split(/[\\/]/).includes('..')) return { wrong: 'leads out of the project', right };
-  return undefined;
-}
-
-/** A folder on the VPS: absolute, normal, and deep enough not to be the system's own. */
-export function checkRemotePath(path: string): Complaint {
-  const invisible = visible(path);
-  if (invisible) return invisible;
-  const right = 'Use the absolute path of the application on the server, such as /var/www/app.';
-  if (!path.startsWith('/')) return { wrong: 'is not an absolute path', right };
-  const parts = path.split('/').filter((part) => part !== '');
-  if (parts.some((part) => part === '.' || part === '..')) return { wrong: 'holds . or .. segments', right };
-  if (parts.length < 2) return { wrong: 'is a top-level folder of the server', right };
-  return undefined;
 }
 
 /**
@@ -56,16 +34,22 @@ export function checkGitRef(ref: string): Complaint {
   return undefined;
 }
 
-/** A PM2 process name. Names that PM2 reads as something else (`all`, a number, an option) are refused. */
+/**
+ * A PM2 process name, which is given to PM2 as one word. What PM2 reads as something else is refused: `all`, a number,
+ * an option, a pattern (`/web/`), a file (`web.json`).
+ */
 export function checkProcessName(name: string): Complaint {
   const right =
-    'Use the name shown by `pm2 list`: letters, digits, dot, dash and underscore, not "all", not a number alone.';
+    'Use the name shown by `pm2 list`: letters, digits, blanks and . _ - @ : / between them, not "all", not a number alone.';
   const invisible = visible(name);
   if (invisible) return invisible;
   if (name === 'all') return { wrong: '"all" means every process to PM2', right };
   if (/^\d+$/.test(name)) return { wrong: 'a number means a process id to PM2', right };
   if (name.startsWith('-')) return { wrong: 'starts with a dash and would be read as an option', right };
-  if (!/^[\p{L}\p{N}][\p{L}\p{N} ._@-]*$/u.test(name) || name.length > 100)
+  if (name.startsWith('/')) return { wrong: 'starts with a slash and would be a pattern to PM2', right };
+  const file = /\.(json|ya?ml|config\.[cm]?js)/.exec(name)?.[0];
+  if (file !== undefined) return { wrong: `holds ${file} and would be a file to PM2`, right };
+  if (!/^[\p{L}\p{N}_@][\p{L}\p{M}\p{N} ._@:/-]*$/u.test(name) || name.length > 100)
     return { wrong: 'holds characters that a process name should not have', right };
   return undefined;
 }
@@ -99,16 +83,16 @@ export function parseQualifiedName(text: string): QualifiedName | { wrong: strin
   for (;;) {
     const quoted = /^"((?:[^"]|"")+)"/.exec(rest);
     const word = quoted ?? /^[\p{L}_][\p{L}\p{N}_$]*/u.exec(rest);
-    if (!word) return { wrong: `${JSON.stringify(text)} is not a table name`, right };
+    if (!word) return { wrong: `${shown(text)} is not a table name`, right };
     parts.push(quoted ? quoted[1]!.replaceAll('""', '"') : word[0].toLowerCase());
     rest = rest.slice(word[0].length);
     if (rest === '') break;
-    if (!rest.startsWith('.')) return { wrong: `${JSON.stringify(text)} is not a table name`, right };
+    if (!rest.startsWith('.')) return { wrong: `${shown(text)} is not a table name`, right };
     rest = rest.slice(1);
   }
   if (parts.length === 1) return { schema: 'public', name: parts[0]! };
   if (parts.length === 2) return { schema: parts[0]!, name: parts[1]! };
-  return { wrong: `${JSON.stringify(text)} has more than two parts`, right };
+  return { wrong: `${shown(text)} has more than two parts`, right };
 }
 
 /** `user@host:port` with its parts optional; IPv6 addresses in brackets when a port follows. */
@@ -149,6 +133,10 @@ export function checkUserName(user: string): Complaint {
 
 /** A web address without credentials; `secure`: http is for this machine only. */
 export function checkWebUrl(text: string, secure: boolean): Complaint {
+  // The URL parser leaves line breaks out and takes what follows a comma for a path.
+  if (/\s/.test(text))
+    return { wrong: 'holds white space or a line break', right: 'Give one URL on one line.' };
+  if (text.split('://').length > 2) return { wrong: 'holds more than one URL', right: 'Give one.' };
   let url: URL;
   try {
     url = new URL(text);
@@ -162,12 +150,6 @@ export function checkWebUrl(text: string, secure: boolean): Complaint {
   if (secure && url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
     return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
   return undefined;
-}
-
-/** One path from a folder and a path inside it. */
-export function joinPath(folder: string, path: string): string {
-  if (folder === '.' || folder === '') return path;
-  return path === '.' || path === '' ? folder : `${folder.replace(/\/+$/, '')}/${path}`;
 }
 
 export function checkProjectRef(text: string): Complaint {

@@ -1,10 +1,11 @@
-import { Secret } from '../base/secret.js';
-import { checked, complainAbout } from './complain.js';
-import { complainAboutEmptyConnections, complainAboutFork } from './guards.js';
+import { checked, complainAbout, complainAboutMisplacedKeys } from './complain.js';
+import { complainAboutEmptyConnections, hasServer } from './empty-connections.js';
 import type { ReadInput } from './inputs.js';
-import { type Complaint, checkEnvironmentName, checkGitRef, checkRelativePath, joinPath } from './names.js';
+import { type Complaint, checkEnvironmentName, checkGitRef } from './names.js';
+import { checkRelativePath, joinPath } from './paths.js';
 import { readDatabase, readFiles } from './read-database.js';
 import { readHealth } from './read-health.js';
+import { readKey } from './read-key.js';
 import { readVps } from './read-vps.js';
 import { type InputReader, inputReader, nearest } from './readers.js';
 import {
@@ -15,44 +16,51 @@ import {
   type ParsedSettings,
   type Part,
   type RollbackSettings,
+  type Run,
   type Settings,
   type Surroundings,
 } from './settings.js';
+import { shown, shownEntry } from './shown.js';
+import { usesOf } from './uses.js';
 
 /** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
 export function parseSettings(read: ReadInput, around: Surroundings): ParsedSettings {
   const reader = inputReader(read);
+  complainAboutMisplacedKeys(reader, read);
   const mode = readMode(reader);
   const skip = readSkip(reader);
+  const uses = usesOf(mode, skip, read);
   const environment = checked(reader, 'environment', checkEnvironmentName);
-  const workingDirectory = reader.text('working-directory');
+  const workingDirectory = reader.path('working-directory');
   complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
 
   const files = readFiles(reader);
-  const database = skip.includes('database') ? undefined : readDatabase(reader, read, skip, files);
-  const vps = skip.includes('vps') ? undefined : readVps(reader, read, around);
-  const health = readHealth(reader, read);
+  const server = hasServer(uses, read);
+  const database = uses.database ? readDatabase(reader, read, files, server) : undefined;
+  const vps = uses.vps ? readVps(reader, read, mode, around) : undefined;
+  const health = readHealth(reader, read, uses);
   const rollback = readRollback(reader, mode, around);
-  const token = read('github-token');
+  const token = readKey(reader, read, 'github-token');
 
   const common: Common = {
     run: around.run,
+    warnings: reader.warnings,
     ...(environment === undefined ? {} : { environment }),
     adoptEnvironment: reader.boolean('adopt-environment'),
     workingDirectory: workingDirectory.startsWith('/')
       ? workingDirectory
       : joinPath(around.workspace, workingDirectory),
     skip,
-    ...(token === '' ? {} : { githubToken: new Secret(token) }),
+    ...(token === undefined ? {} : { githubToken: token }),
     githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
     comment: reader.choice('comment', ['auto', 'off']),
     files,
     health,
     rollback,
   };
-  complainAboutEmptyConnections(reader, read, mode, skip, { database, vps, health }, around);
+  complainAboutEmptyConnections(reader, { read, mode, skip, uses, files, database, vps, health, around });
   complainAboutFork(reader, mode, around.run);
-  if (reader.problems.length > 0) return { problems: reader.problems };
+  if (reader.problems.length > 0) return { problems: [...reader.problems] };
   const parts = { ...(database ? { database } : {}), ...(vps ? { vps } : {}) };
   return { settings: { ...common, mode, ...parts } as Settings, problems: [] };
 }
@@ -64,7 +72,7 @@ function readMode(reader: InputReader): Mode {
   const near = nearest(value, MODES);
   reader.complain(
     'mode',
-    `${JSON.stringify(value)} is not a mode`,
+    `${shown(value)} is not a mode`,
     `${near ? `Did you mean "${near}"? ` : ''}The modes are: ${MODES.join(', ')}.`,
   );
   return 'plan';
@@ -72,15 +80,23 @@ function readMode(reader: InputReader): Mode {
 
 function readSkip(reader: InputReader): Part[] {
   const parts: Part[] = [];
-  for (const item of reader.list('skip')) {
+  reader.list('skip').forEach((item, index) => {
     const part = PARTS.find((known) => known === item);
     if (part) parts.push(part);
     else
-      reader.complain('skip', `${JSON.stringify(item)} is not a part`, `The parts are: ${PARTS.join(', ')}.`);
-  }
+      reader.complain(
+        'skip',
+        `${shownEntry(item, index)} is not a part`,
+        `The parts are: ${PARTS.join(', ')}.`,
+      );
+  });
   return parts;
 }
 
+/**
+ * What undoes a failed deploy is the same phase that a person calls, so what a person may ask for there must not stand
+ * in the settings of any other mode: with it a deploy would undo what earlier runs did.
+ */
 function readRollback(reader: InputReader, mode: Mode, around: Surroundings): RollbackSettings {
   const to = reader.optional('rollback-to');
   if (to !== undefined) complainAbout(reader, 'rollback-to', checkGitRef(to));
@@ -89,6 +105,25 @@ function readRollback(reader: InputReader, mode: Mode, around: Surroundings): Ro
     reader.complain('run-id', 'is not a run id', 'Use the number in the URL of the workflow run.');
   }
   const steps = reader.optionalInteger('rollback-steps', 1, 10_000);
+  const asked = (
+    [
+      ['rollback-steps', steps],
+      ['rollback-to', to],
+    ] as const
+  ).filter(([, value]) => value !== undefined);
+  if (mode !== 'rollback' && !reader.complained('mode'))
+    for (const [input] of asked)
+      reader.complain(
+        input,
+        'belongs to mode: rollback',
+        'Remove it: a deploy that fails undoes exactly what it changed.',
+      );
+  if (asked.length > 1)
+    reader.complain(
+      'rollback-steps',
+      'is set, and so is rollback-to: each says by itself what to undo',
+      'Give one of them.',
+    );
   if (
     mode === 'rollback' &&
     around.terminal &&
@@ -109,6 +144,24 @@ function readRollback(reader: InputReader, mode: Mode, around: Surroundings): Ro
     ...(to === undefined ? {} : { to }),
     runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
   };
+}
+
+/** Code from a fork must not reach the database or the server: only modes that write nothing may run there. */
+function complainAboutFork(reader: InputReader, mode: Mode, run: Run): void {
+  if (mode === 'plan' || mode === 'health' || mode === 'verify') return;
+  if (run.event === 'pull_request_target') {
+    reader.complain(
+      'mode',
+      `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`,
+      'Use pull_request with mode: plan, and deploy on push.',
+    );
+  } else if (run.fork && run.event === 'pull_request') {
+    reader.complain(
+      'mode',
+      `"${mode}" is refused on a pull request from a fork`,
+      'Use mode: plan there, and deploy on push.',
+    );
+  }
 }
 
 function checkWorkingDirectory(path: string): Complaint {

@@ -1,19 +1,14 @@
-import { Secret } from '../base/secret.js';
 import { complainAbout } from './complain.js';
 import { type DatabaseAddress, parseDatabaseUrl } from './database-url.js';
 import type { ReadInput } from './inputs.js';
-import {
-  checkProjectRef,
-  checkRelativePath,
-  checkWebUrl,
-  parseQualifiedName,
-  type QualifiedName,
-} from './names.js';
+import { checkProjectRef, checkWebUrl, parseQualifiedName, type QualifiedName } from './names.js';
+import { checkRelativePath } from './paths.js';
+import { readKey } from './read-key.js';
 import type { InputReader } from './readers.js';
-import type { DatabaseConnection, DatabaseSettings, FileSettings, Part } from './settings.js';
+import type { DatabaseConnection, DatabaseSettings, FileSettings } from './settings.js';
 
 export function readFiles(reader: InputReader): FileSettings {
-  const migrationsDir = reader.text('migrations-dir');
+  const migrationsDir = reader.path('migrations-dir');
   complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
   return {
     migrationsDir,
@@ -23,11 +18,12 @@ export function readFiles(reader: InputReader): FileSettings {
   };
 }
 
+/** `server`: there is one that a backup can lie on. */
 export function readDatabase(
   reader: InputReader,
   read: ReadInput,
-  skip: readonly Part[],
   files: FileSettings,
+  server: boolean,
 ): DatabaseSettings | undefined {
   const connection = readConnection(reader, read);
   const baseline = reader.optional('baseline');
@@ -40,7 +36,6 @@ export function readDatabase(
   }
   const shadow = readShadow(reader, read);
   const backupTo = read('backup-to') === '' ? undefined : reader.choice('backup-to', ['vps', 'runner']);
-  const hasVps = !skip.includes('vps') && read('ssh-host') !== '';
   const rest = {
     ...files,
     includeAll: reader.boolean('include-all'),
@@ -50,7 +45,7 @@ export function readDatabase(
     lockTimeout: reader.duration('lock-timeout'),
     statementTimeout: reader.duration('statement-timeout'),
     backup: reader.choice('backup', ['off', 'schema', 'full']),
-    backupTo: backupTo ?? (hasVps ? 'vps' : 'runner'),
+    backupTo: backupTo ?? (server ? 'vps' : 'runner'),
     afterHealth: reader.boolean('after-health'),
     requiredTables: readNames(reader, 'required-tables'),
     requiredFunctions: readNames(reader, 'required-functions'),
@@ -60,12 +55,6 @@ export function readDatabase(
     ...(shadow === undefined ? {} : { shadow }),
     allowDataLoss: reader.boolean('allow-data-loss'),
   } as const;
-  if (backupTo === 'vps' && !hasVps)
-    reader.complain(
-      'backup-to',
-      '"vps" needs a server, and ssh-host is empty',
-      'Give ssh-host, or use backup-to: runner.',
-    );
   return connection === undefined ? undefined : { connection, ...rest };
 }
 
@@ -96,12 +85,12 @@ function readConnection(reader: InputReader, read: ReadInput): DatabaseConnectio
     return { kind: 'url', address: parsed.address, ...certificate };
   }
   const projectRef = reader.text('supabase-project-ref');
-  const accessToken = read('supabase-access-token');
-  if (projectRef === '' || accessToken === '') return undefined;
+  const accessToken = readKey(reader, read, 'supabase-access-token');
+  if (projectRef === '' || accessToken === undefined) return undefined;
   complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
   const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
   complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
-  return { kind: 'management-api', projectRef, accessToken: new Secret(accessToken), apiUrl, ...certificate };
+  return { kind: 'management-api', projectRef, accessToken, apiUrl, ...certificate };
 }
 
 function readShadow(reader: InputReader, read: ReadInput): DatabaseAddress | undefined {

@@ -1,37 +1,21 @@
-import { Secret } from '../base/secret.js';
-import { complainAbout } from './complain.js';
-import type { InputName, ReadInput } from './inputs.js';
+import { complainAbout, complainAboutEntries } from './complain.js';
+import { parseDatabaseUrl, projectRefOf } from './database-url.js';
+import { INPUTS, type ReadInput } from './inputs.js';
 import { type Complaint, checkProjectRef, checkWebUrl } from './names.js';
+import { readKey } from './read-key.js';
 import type { InputReader } from './readers.js';
 import type { HealthSettings } from './settings.js';
+import type { Uses } from './uses.js';
 
-export function readHealth(reader: InputReader, read: ReadInput): HealthSettings {
-  const url = reader.optional('health-url')?.replace(/\/+$/, '');
-  if (url !== undefined) complainAbout(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
-  const paths = [...new Set(reader.list('health-paths'))];
+export function readHealth(reader: InputReader, read: ReadInput, uses: Uses): HealthSettings {
+  const url = uses.url ? readUrl(reader) : undefined;
+  const rest = uses.health ? readRest(reader, read) : undefined;
+  const paths = [...new Set(reader.paths('health-paths'))];
   if (paths.length === 0)
     reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
-  for (const path of paths) {
-    if (!path.startsWith('/') || /\s/.test(path))
-      reader.complain(
-        'health-paths',
-        `${JSON.stringify(path)} is not a path`,
-        'Paths start with a slash, such as /api/health.',
-      );
-  }
+  complainAboutEntries(reader, 'health-paths', paths, checkPath);
   const maxLatency = reader.optionalDuration('health-max-latency');
   const expectVersion = reader.optional('expect-version');
-  const key = read('supabase-service-role-key');
-  const projectRef = reader.text('supabase-project-ref');
-  const apiUrl = reader.text('supabase-api-url');
-  // The service key is sent there: never in plaintext off this machine, whatever the database is reached by.
-  const sendsKey = key !== '' && projectRef !== '';
-  const complained = (name: InputName): boolean =>
-    reader.problems.some(({ message }) => message.startsWith(`${name}:`));
-  if (sendsKey && !complained('supabase-api-url'))
-    complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
-  if (sendsKey && !complained('supabase-project-ref'))
-    complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
   return {
     ...(url === undefined ? {} : { url }),
     paths,
@@ -42,25 +26,56 @@ export function readHealth(reader: InputReader, read: ReadInput): HealthSettings
     successes: reader.integer('health-successes', 1, 100),
     checkAssets: reader.boolean('check-assets'),
     ...(expectVersion === undefined ? {} : { expectVersion }),
-    ...(sendsKey ? { rest: { url: restUrl(projectRef, apiUrl), key: new Secret(key) } } : {}),
+    ...(rest === undefined ? {} : { rest }),
   };
 }
 
-/** The project's REST endpoint; with another API URL (self-hosted, a test double) it is served under that one. */
-function restUrl(projectRef: string, apiUrl: string): string {
-  const base = apiUrl.replace(/\/+$/, '');
-  return base === 'https://api.supabase.com'
-    ? `https://${projectRef}.supabase.co/rest/v1/`
-    : `${base}/rest/v1/`;
+function readUrl(reader: InputReader): string | undefined {
+  const url = reader.optional('health-url');
+  if (url === undefined) return undefined;
+  complainAbout(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
+  return url.replace(/\/+$/, '');
 }
 
-/** The health paths are added to this URL, so nothing may follow its path. */
+/** The health paths are added to this URL, so nothing may follow its path; an empty query is one too. */
 function checkBaseUrl(text: string): Complaint {
-  const { search, hash } = new URL(text);
-  return search === '' && hash === ''
-    ? undefined
-    : {
+  return /[?#]/.test(text)
+    ? {
         wrong: 'holds a query or a fragment',
         right: 'Give the base URL, such as https://example.com; the paths go into health-paths.',
-      };
+      }
+    : undefined;
+}
+
+function checkPath(path: string): Complaint {
+  return path.startsWith('/') && !/\s/.test(path)
+    ? undefined
+    : { wrong: 'is not a path', right: 'Paths start with a slash, such as /api/health.' };
+}
+
+/** The project's REST endpoint and its key, which is never sent in plaintext off this machine. */
+function readRest(reader: InputReader, read: ReadInput): HealthSettings['rest'] {
+  const key = readKey(reader, read, 'supabase-service-role-key');
+  if (key === undefined) return undefined;
+  const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
+  if (!reader.complained('supabase-api-url'))
+    complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
+  const given = reader.optional('supabase-project-ref');
+  if (given !== undefined && !reader.complained('supabase-project-ref'))
+    complainAbout(reader, 'supabase-project-ref', checkProjectRef(given));
+  // Self-hosted, or a test double: the endpoint is served under that URL, whatever the project.
+  if (apiUrl !== INPUTS['supabase-api-url'].fallback) return { url: `${apiUrl}/rest/v1/`, key };
+  const ref = given ?? projectOfDatabase(read('database-url'));
+  if (ref !== undefined) return { url: `https://${ref}.supabase.co/rest/v1/`, key };
+  reader.warn(
+    'supabase-service-role-key',
+    'is not used: supabase-project-ref is empty, and database-url names no Supabase project',
+    "Set supabase-project-ref, the 20 letters of the project's URL, so that health asks the REST endpoint too.",
+  );
+  return undefined;
+}
+
+function projectOfDatabase(url: string): string | undefined {
+  const parsed = parseDatabaseUrl(url);
+  return 'address' in parsed ? projectRefOf(parsed.address) : undefined;
 }

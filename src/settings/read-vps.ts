@@ -1,22 +1,30 @@
+import { EMPTY_CONNECTION } from '../base/empty-connection.js';
+import { judgeEnvText } from '../base/env-text.js';
 import { Secret } from '../base/secret.js';
-import { checked, complainAbout } from './complain.js';
+import { checked, complainAbout, complainAboutEntries } from './complain.js';
 import type { ReadInput } from './inputs.js';
 import {
   type Complaint,
   checkGitRef,
   checkProcessName,
-  checkRelativePath,
-  checkRemotePath,
   checkUserName,
   type HostAddress,
   parseHostAddress,
 } from './names.js';
-import { type InputReader, splitList } from './readers.js';
-import type { SshSettings, Surroundings, VpsSettings } from './settings.js';
+import { checkAppPath, checkRemotePath, tidyPath } from './paths.js';
+import { type PinTarget, readPins } from './read-pins.js';
+import type { InputReader } from './readers.js';
+import type { Mode, SshSettings, Surroundings, VpsSettings } from './settings.js';
+import { shown } from './shown.js';
 
-export function readVps(reader: InputReader, read: ReadInput, around: Surroundings): VpsSettings | undefined {
+export function readVps(
+  reader: InputReader,
+  read: ReadInput,
+  mode: Mode,
+  around: Surroundings,
+): VpsSettings | undefined {
   const ssh = readSsh(reader, read);
-  const appPath = reader.text('app-path').replace(/(?<=.)\/+$/, '');
+  const appPath = reader.path('app-path').replace(/(?<=.)\/+$/, '');
   const appName = reader.text('app-name');
   if (appPath !== '') complainAbout(reader, 'app-path', checkRemotePath(appPath));
   if (appName !== '') complainAbout(reader, 'app-name', checkProcessName(appName));
@@ -36,15 +44,11 @@ export function readVps(reader: InputReader, read: ReadInput, around: Surroundin
   }
   const given = checked(reader, 'ref', checkGitRef);
   const ref = given ?? around.run.sha;
-  const sharedPaths = reader.list('shared-paths');
-  const buildOutput = reader.list('build-output');
-  for (const path of sharedPaths) complainAbout(reader, 'shared-paths', checkRelativePath(path));
-  for (const path of buildOutput) complainAbout(reader, 'build-output', checkRelativePath(path));
-  const envFilePath = reader.text('env-file-path');
-  complainAbout(reader, 'env-file-path', checkRelativePath(envFilePath));
-  const envFile = read('env-file');
-  if (envFile.includes('\0'))
-    reader.complain('env-file', 'holds a NUL byte', 'Give the text of a .env file.');
+  const sharedPaths = readAppPaths(reader, 'shared-paths');
+  const buildOutput = readAppPaths(reader, 'build-output');
+  const envFilePath = reader.path('env-file-path');
+  complainAbout(reader, 'env-file-path', checkEnvFilePath(envFilePath));
+  const envFile = readEnvFile(reader, read, mode);
   const repositoryUrl = reader.optional('repository-url');
   if (repositoryUrl !== undefined) complainAbout(reader, 'repository-url', checkRepositoryUrl(repositoryUrl));
   const optional = <K extends string>(key: K, value: string | undefined): { [P in K]?: string } =>
@@ -66,15 +70,64 @@ export function readVps(reader: InputReader, read: ReadInput, around: Surroundin
     ...optional('buildCommand', reader.optional('build-command')),
     ...optional('startCommand', reader.optional('start-command')),
     ...optional('restartCommand', restartCommand),
-    ...(envFile.trim() === '' ? {} : { envFile: new Secret(envFile) }),
-    envFilePath,
+    ...(envFile === undefined ? {} : { envFile }),
+    envFilePath: tidyPath(envFilePath),
     sharedPaths,
     keepReleases: reader.integer('keep-releases', 2, 1_000),
     maxParallel: reader.integer('max-parallel', 1, 100),
     deployTimeout: reader.duration('deploy-timeout'),
     ...(healthPort === undefined ? {} : { healthPort }),
   } as const;
-  return ssh === undefined ? undefined : { ssh, ...rest };
+  if (ssh === undefined) return undefined;
+  complainAboutTooLong(reader, rest, ssh.hosts.length);
+  return { ssh, ...rest };
+}
+
+function readAppPaths(reader: InputReader, name: 'shared-paths' | 'build-output'): string[] {
+  const paths = reader.paths(name);
+  complainAboutEntries(reader, name, paths, checkAppPath);
+  return paths.map(tidyPath);
+}
+
+function checkEnvFilePath(path: string): Complaint {
+  const complaint =
+    checkAppPath(path) ??
+    (path.endsWith('/')
+      ? { wrong: 'is a folder', right: 'Name the file itself, such as config/.env.' }
+      : undefined);
+  return complaint && { ...complaint, wrong: `${shown(path)} ${complaint.wrong}` };
+}
+
+/** Judged here and again on the server: a secret that arrived cut must not be found out about after the migrations. */
+function readEnvFile(reader: InputReader, read: ReadInput, mode: Mode): Secret | undefined {
+  const text = read('env-file');
+  if (text.trim() === '') return undefined;
+  const fault = judgeEnvText(text);
+  if (fault !== undefined && (mode === 'deploy' || mode === 'plan' || mode === 'redeploy'))
+    reader.complain(
+      'env-file',
+      fault,
+      'Check the secret that it comes from: it may be cut. Each line is NAME=value.',
+    );
+  return new Secret(text);
+}
+
+/** Milliseconds: what a timer of Node can hold, less a day for all that is added around a run. */
+const LONGEST_WAIT = 2 ** 31 - 1 - 24 * 3_600_000;
+
+/** A host that was prepared waits until those before it are through, so their times add up. */
+function complainAboutTooLong(
+  reader: InputReader,
+  { lockWait, deployTimeout }: Pick<VpsSettings, 'lockWait' | 'deployTimeout'>,
+  hosts: number,
+): void {
+  if (lockWait + deployTimeout * (hosts + 1) <= LONGEST_WAIT) return;
+  const minutes = Math.floor((LONGEST_WAIT - lockWait) / (hosts + 1) / 60_000);
+  reader.complain(
+    'deploy-timeout',
+    `is too long for ${hosts} ${hosts === 1 ? 'host' : 'hosts'} and this lock-wait`,
+    `Use at most ${minutes >= 60 ? `${Math.floor(minutes / 60)}h` : `${minutes}m`}.`,
+  );
 }
 
 function readSsh(reader: InputReader, read: ReadInput): SshSettings | undefined {
@@ -100,37 +153,39 @@ function readSsh(reader: InputReader, read: ReadInput): SshSettings | undefined 
   if (privateKey.trim() === '')
     reader.complain(
       'ssh-private-key',
-      'is empty: secret not set, or not available to forks',
+      EMPTY_CONNECTION,
       'Set the secret with the private key of the deploy user.',
     );
-  const knownHosts = read('ssh-known-hosts').trim();
-  const fingerprints = splitList(read('ssh-fingerprint'));
-  for (const line of fingerprints) {
-    if (!/^(\S+\s+)?SHA256:[A-Za-z0-9+/]{43}=?$/.test(line)) {
-      reader.complain(
-        'ssh-fingerprint',
-        `${JSON.stringify(line.slice(0, 80))} is not a SHA256 fingerprint`,
-        'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub',
-      );
-    }
-  }
-  if (knownHosts === '' && fingerprints.length === 0) {
+  else if (/^\s*(\S+\s+)?SHA256:/.test(privateKey))
     reader.complain(
-      'ssh-fingerprint',
-      'is empty, and so is ssh-known-hosts: the server could not be told from an impostor',
-      'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub  and put the SHA256:... part into ssh-fingerprint.',
+      'ssh-private-key',
+      'is a fingerprint, which belongs into ssh-fingerprint',
+      'Put the private key here, from -----BEGIN to -----END.',
     );
-  }
   const jump = readJump(reader, user, port);
+  const pins = readPins(reader, read, pinTargets(reader, hosts, jump));
   const passphrase = read('ssh-passphrase');
   return {
     hosts,
     privateKey: new Secret(privateKey),
     ...(passphrase === '' ? {} : { passphrase: new Secret(passphrase) }),
-    ...(knownHosts === '' ? {} : { knownHosts }),
-    fingerprints,
+    ...pins,
     ...(jump === undefined ? {} : { jump }),
   };
+}
+
+/** The servers by the names that the connection calls them by; none where it is not known which they are. */
+function pinTargets(
+  reader: InputReader,
+  hosts: SshSettings['hosts'],
+  jump: SshSettings['jump'],
+): PinTarget[] {
+  if (reader.complained('ssh-host', 'ssh-port', 'ssh-user', 'ssh-jump')) return [];
+  const several = hosts.length > 1;
+  return [
+    ...hosts.map((host, index) => ({ ...host, name: several ? `host ${index + 1}` : 'the server' })),
+    ...(jump === undefined ? [] : [{ ...jump, name: 'the jump host' }]),
+  ];
 }
 
 function readJump(reader: InputReader, user: string, port: number): SshSettings['jump'] {
@@ -141,6 +196,12 @@ function readJump(reader: InputReader, user: string, port: number): SshSettings[
     reader.complain('ssh-jump', parsed.wrong, parsed.right);
     return undefined;
   }
+  if ((parsed.user ?? user) === '')
+    reader.complain(
+      'ssh-user',
+      'is empty, and ssh-jump names no user',
+      'Write user@host in ssh-jump, or give ssh-user for all servers.',
+    );
   return { host: parsed.host, port: parsed.port ?? port, user: parsed.user ?? user };
 }
 

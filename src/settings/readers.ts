@@ -1,6 +1,7 @@
 import { parseDuration } from '../base/duration.js';
-import type { Problem } from '../base/report.js';
 import type { InputName, ReadInput } from './inputs.js';
+import type { InputProblem } from './settings.js';
+import { shown } from './shown.js';
 
 /** Control, bidirectional and zero-width characters: invisible, and able to make one name look like another. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
@@ -53,10 +54,22 @@ export function splitList(text: string): string[] {
   return items.map((entry) => entry.trim()).filter((entry) => entry !== '');
 }
 
+/** Without one pair of equal quotes around it: people quote paths also where YAML or the list needs none. */
+export function unquoted(path: string): string {
+  return /^(["'`])(.*)\1$/s.exec(path)?.[2] ?? path;
+}
+
 /** Reads typed values and gathers every complaint instead of stopping at the first. */
 export interface InputReader {
-  readonly problems: Problem[];
+  readonly problems: readonly InputProblem[];
+  readonly warnings: readonly InputProblem[];
   complain(name: InputName, wrong: string, right: string): void;
+  /** Complains, and takes no further complaint about this input: each would be about the same mistake again. */
+  refuse(name: InputName, wrong: string, right: string): void;
+  /** Something that a person should know and that is no reason to refuse the run. */
+  warn(name: InputName, wrong: string, right: string): void;
+  /** True where one of these inputs has been complained about. */
+  complained(...names: InputName[]): boolean;
   text(name: InputName): string;
   optional(name: InputName): string | undefined;
   choice<const T extends string>(name: InputName, choices: readonly T[]): T;
@@ -67,16 +80,22 @@ export interface InputReader {
   integer(name: InputName, least: number, most: number): number;
   optionalInteger(name: InputName, least: number, most: number): number | undefined;
   list(name: InputName): string[];
+  /** Without quotes around it. */
+  path(name: InputName): string;
+  paths(name: InputName): string[];
 }
 
-/** An input reader over one source of raw strings. Secrets are never read through it, so values can be quoted. */
+/** Milliseconds. Timers hold no more than 596 hours, and some add up several durations. */
+const LONGEST_DURATION = 168 * 3_600_000;
+
+/** An input reader over one source of raw strings. Secrets are never read through it. */
 export function inputReader(read: ReadInput): InputReader {
-  const problems: Problem[] = [];
-  const complain = (name: InputName, wrong: string, right: string): void => {
-    problems.push({ message: `${name}: ${wrong}`, next: right });
+  const problems: InputProblem[] = [];
+  const warnings: InputProblem[] = [];
+  const refused = new Set<InputName>();
+  const complain = (input: InputName, wrong: string, right: string): void => {
+    if (!refused.has(input)) problems.push({ input, message: `${input}: ${wrong}`, next: right });
   };
-  const shown = (value: string): string =>
-    JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
 
   function text(name: InputName): string {
     const value = read(name);
@@ -95,6 +114,10 @@ export function inputReader(read: ReadInput): InputReader {
         'Use a whole number with a unit: 500ms, 10s, 5m or 1h.',
       );
       return 1;
+    }
+    if (milliseconds > LONGEST_DURATION) {
+      complain(name, `${shown(read(name))} is longer than 168h`, 'Use at most 168h, which is a week.');
+      return LONGEST_DURATION;
     }
     return milliseconds;
   }
@@ -115,7 +138,14 @@ export function inputReader(read: ReadInput): InputReader {
 
   return {
     problems,
+    warnings,
     complain,
+    refuse(name, wrong, right) {
+      complain(name, wrong, right);
+      refused.add(name);
+    },
+    warn: (input, wrong, right) => void warnings.push({ input, message: `${input}: ${wrong}`, next: right }),
+    complained: (...names) => problems.some(({ input }) => names.includes(input)),
     text,
     duration,
     integer,
@@ -123,6 +153,8 @@ export function inputReader(read: ReadInput): InputReader {
     optionalDuration: (name) => (read(name) === '' ? undefined : duration(name)),
     optionalInteger: (name, least, most) => (read(name) === '' ? undefined : integer(name, least, most)),
     list: (name) => splitList(text(name)),
+    path: (name) => unquoted(text(name)),
+    paths: (name) => splitList(text(name)).map(unquoted),
     choice(name, choices) {
       const value = text(name);
       const found = choices.find((choice) => choice === value);

@@ -1,23 +1,39 @@
 import { envSecrets } from '../base/env-secrets.js';
 import { isUnmaskable } from '../base/secret.js';
 import { INPUT_NAMES, type InputName, inputRule, type ReadInput } from './inputs.js';
+import { holdsPrivateKey } from './shown.js';
 
-/** Every secret value as given, for masking; read before anything else happens. */
+/** What the log and the outputs are made of; an environment file may hold the same words, and they are no secrets. */
+const NAMES: readonly InputName[] = [
+  'mode',
+  'environment',
+  'app-name',
+  'app-path',
+  'working-directory',
+  'migrations-dir',
+  'env-file-path',
+];
+
+/**
+ * Every secret value as given, for masking; read before anything else happens. A private key in the wrong input is
+ * one too: it may come from a variable, which nobody has masked.
+ */
 export function secretInputs(read: ReadInput): string[] {
-  return INPUT_NAMES.flatMap((name) => secretsOf(name, read(name)));
+  const names = new Set(NAMES.map(read));
+  return INPUT_NAMES.flatMap((name) => secretsOf(name, read(name), names));
 }
 
 /** The inputs that hold a secret too short or too common to be masked. */
 export function unmaskableInputs(read: ReadInput): InputName[] {
   return INPUT_NAMES.filter((name) =>
-    secretsOf(name, read(name)).some((value) => isUnmaskable(value.trim())),
+    secretsOf(name, read(name), new Set()).some((value) => isUnmaskable(value.trim())),
   );
 }
 
 /** The value of a secret input, and the secrets inside it. */
-function secretsOf(name: InputName, value: string): string[] {
-  if (!inputRule(name).secret || value.trim() === '') return [];
-  if (name === 'env-file') return [value, ...envSecrets(value)];
+function secretsOf(name: InputName, value: string, names: ReadonlySet<string>): string[] {
+  if (value.trim() === '' || !(inputRule(name).secret || holdsPrivateKey(value))) return [];
+  if (name === 'env-file') return [value, ...envSecrets(value).filter((secret) => !names.has(secret))];
   if (name === 'database-url' || name === 'shadow-database-url') return [value, ...urlSecrets(value)];
   return [value];
 }

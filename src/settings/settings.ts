@@ -1,6 +1,7 @@
 import type { Problem } from '../base/report.js';
 import type { Secret } from '../base/secret.js';
 import type { DatabaseAddress } from './database-url.js';
+import type { InputName } from './inputs.js';
 import type { HostAddress, QualifiedName } from './names.js';
 
 export const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'] as const;
@@ -8,6 +9,11 @@ export type Mode = (typeof MODES)[number];
 
 export const PARTS = ['database', 'vps', 'health'] as const;
 export type Part = (typeof PARTS)[number];
+
+/** What is wrong with one input, or worth knowing of it. */
+export interface InputProblem extends Problem {
+  readonly input: InputName;
+}
 
 /** Who runs: the workflow run's identity, under which everything this run changes is recorded. */
 export interface Run {
@@ -87,7 +93,7 @@ export interface SshSettings {
   readonly privateKey: Secret;
   readonly passphrase?: Secret;
   readonly knownHosts?: string;
-  /** Lines as given: `SHA256:...` or `host SHA256:...`. */
+  /** `SHA256:...` or `host SHA256:...`, without padding. */
   readonly fingerprints: readonly string[];
   readonly jump?: HostAddress & { readonly port: number; readonly user: string };
 }
@@ -141,8 +147,9 @@ export interface HealthSettings {
 export interface RollbackSettings {
   readonly onFailure: boolean;
   readonly database: 'down' | 'records' | 'keep';
+  /** Only in mode rollback: what a deploy undoes when it fails is what it changed. */
   readonly steps?: number;
-  /** `previous`, a commit, or a release. */
+  /** `previous`, a commit, or a release; only in mode rollback. */
   readonly to?: string;
   /** The run whose changes are undone. */
   readonly runId: string;
@@ -150,6 +157,8 @@ export interface RollbackSettings {
 
 export interface Common {
   readonly run: Run;
+  /** What is worth knowing of the inputs and no reason to refuse the run; told when it begins. */
+  readonly warnings: readonly Problem[];
   readonly environment?: string;
   readonly adoptEnvironment: boolean;
   /** Absolute. */
@@ -163,11 +172,15 @@ export interface Common {
   readonly rollback: RollbackSettings;
 }
 
-/** What a run was asked to do. A mode that cannot work without a part has that part for certain. */
+/**
+ * What a run was asked to do. A mode that cannot work without a part has that part for certain, and one that does not
+ * use a part never has it: what is wrong with it is then no reason to refuse the run.
+ */
 export type Settings = Common &
   (
-    | { readonly mode: 'migrate' | 'verify'; readonly database: DatabaseSettings; readonly vps?: VpsSettings }
-    | { readonly mode: 'redeploy'; readonly database?: DatabaseSettings; readonly vps: VpsSettings }
+    | { readonly mode: 'verify'; readonly database: DatabaseSettings; readonly vps?: undefined }
+    | { readonly mode: 'migrate'; readonly database: DatabaseSettings; readonly vps?: VpsSettings }
+    | { readonly mode: 'redeploy'; readonly database?: undefined; readonly vps: VpsSettings }
     | {
         readonly mode: 'plan' | 'health' | 'rollback' | 'deploy';
         readonly database?: DatabaseSettings;
@@ -177,4 +190,4 @@ export type Settings = Common &
 
 export type ParsedSettings =
   | { settings: Settings; problems: [] }
-  | { settings?: undefined; problems: Problem[] };
+  | { settings?: undefined; problems: InputProblem[] };

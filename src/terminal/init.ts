@@ -162,6 +162,7 @@ function complaints(values: Values, base: string): Problem[] {
   const path = pathOf(values, base);
   if (values.get('environment') && existsSync(path))
     own.push({
+      input: 'environment',
       message: `environment: ${relative(base, path)} exists already`,
       next: 'Move it away, change it by hand, or name another environment.',
     });
@@ -170,7 +171,7 @@ function complaints(values: Values, base: string): Problem[] {
 
 /** The problems that name one of the inputs. */
 function about(names: readonly InputName[], problems: readonly Problem[]): Problem[] {
-  return problems.filter(({ message }) => names.some((name) => message.startsWith(`${name}:`)));
+  return problems.filter(({ input }) => names.some((name) => name === input));
 }
 
 const ASKED = QUESTIONS.map(([name]) => name).join(', ');
