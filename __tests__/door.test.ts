@@ -124,3 +124,16 @@ test('what a run begins with: its first line, and a refusal that names the envir
     'muva-deploy deploy, run 7 attempt 2, commit 0123456789',
   );
 });
+
+test('what was pasted into the mode or environment by mistake is not repeated in the report', () => {
+  const given = (value: string) =>
+    refusal(
+      startedRun(() => value, 0),
+      [],
+    );
+  for (const mode of ['helth', 'deploy']) assert.equal(given(mode).mode, mode);
+  for (const secret of ['postgresql://u:p@h/d', 'sbp_0123456789abcdef0123', `-----BEGIN\nPRIVATE KEY-----`]) {
+    assert.equal(given(secret).mode, '(not a mode)');
+    assert.ok(!JSON.stringify(given(secret)).includes(secret));
+  }
+});

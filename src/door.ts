@@ -7,6 +7,7 @@ import { reportFile } from './base/outputs.js';
 import { type PhaseName, type PhaseReport, type Problem, problemsOf, type Report } from './base/report.js';
 import { INPUT_NAMES, type InputName, type ReadInput } from './settings/inputs.js';
 import { MODES, type Run } from './settings/settings.js';
+import { isHarmless } from './settings/shown.js';
 
 /** What both doors do around the corridor, the same way. */
 
@@ -16,11 +17,16 @@ export function snapshot(read: ReadInput): ReadInput {
   return (name) => values.get(name)!;
 }
 
+/** A value as given: it can hold whatever was pasted into the wrong input, and then it is not repeated. */
+function shown(value: string, otherwise: string): string {
+  return isHarmless(value) ? value : otherwise;
+}
+
 /** What is known of a run from its first moment, also where it is refused or does not come back. */
 export interface StartedRun {
-  /** As given. */
+  /** As given, unless that may be a secret which was pasted into the wrong input. */
   readonly mode: string;
-  /** As given. */
+  /** As the mode. */
   readonly environment?: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
@@ -28,7 +34,11 @@ export interface StartedRun {
 
 export function startedRun(read: ReadInput, startedAt: number): StartedRun {
   const environment = read('environment');
-  return { mode: read('mode'), ...(environment === '' ? {} : { environment }), startedAt };
+  return {
+    mode: shown(read('mode'), '(not a mode)'),
+    ...(environment === '' ? {} : { environment: shown(environment, '(not a name)') }),
+    startedAt,
+  };
 }
 
 /** The line that every run begins with: what `rollback` has to be told later stands in it. */

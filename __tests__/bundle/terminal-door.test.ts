@@ -55,6 +55,19 @@ describe('the terminal door', () => {
     assert.match(lost.text, /ECONNREFUSED/);
   });
 
+  test('what is worth knowing of the inputs is told when the run begins, and stands in the report', async () => {
+    const env = { SUPABASE_SERVICE_ROLE_KEY: 'service-key-0123456789' };
+    const { exitCode, text } = await muva(`health --health-url ${url} --health-deadline=3s`, { env });
+    assert.equal(exitCode, 0, text);
+    assert.match(
+      text,
+      /warning: supabase-service-role-key: is not used: supabase-project-ref is empty[\s\S]*^health /m,
+    );
+    const report = JSON.parse(readFileSync(/^report: (.+)$/m.exec(text)![1]!, 'utf8'));
+    assert.equal(report.warnings.length, 1);
+    assert.equal(report.warnings[0].input, 'supabase-service-role-key');
+  });
+
   test('wrong words, flags and values are refused together, before anything is done', async () => {
     const { exitCode, text } = await muva(
       'helth --app-nmae x --health-timeout 5 --environment staging --health-url http://127.0.0.1:9',

@@ -99,6 +99,8 @@ describe('row 79: ssh-fingerprint is judged before anything is connected to', ()
   test('an entry for a server of another job is no fault where every server here has its own', () => {
     const shared = `a.example ${PRINT}\nother.example ${OTHER}`;
     assert.equal(printsOf({ ...ONE, 'ssh-fingerprint': shared }).length, 2);
+    const known = `a.example ${KEY}\n[b.example]:2222 ${KEY}`;
+    accepted({ ...TWO, 'ssh-known-hosts': known, 'ssh-fingerprint': PRINT });
   });
 });
 

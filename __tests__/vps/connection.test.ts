@@ -186,7 +186,7 @@ const LOGINS: [name: string, config: string[], kind: SshErrorKind, said: RegExp]
 ];
 if (kinds.length > 1)
   for (const [name, config, kind, said] of LOGINS)
-    test(`row 84: a server that wants ${name} has not refused the key, and says so`, async () => {
+    test(`a server that wants ${name} has not refused the key, and says so`, async () => {
       const server = await startSshd({ kind: 'openssh', config });
       try {
         const error = await failure(server, {}, kind);

@@ -11,7 +11,7 @@ import type {
   Surroundings,
   VpsSettings,
 } from './settings.js';
-import { makesBackup, type Uses } from './uses.js';
+import { hasServer, makesBackup, type Uses } from './uses.js';
 
 /**
  * A secret that is not set arrives as an empty string. It must never switch a part off silently: where anything
@@ -146,14 +146,16 @@ function emptyHealth(given: Given, complained: Complained): Empty[] {
     ];
   }
   if (health.url !== undefined || (servers && health.from === 'both')) return [];
-  const why =
-    health.from === 'runner'
-      ? 'health-from is runner'
-      : (['expect-version', 'health-max-latency'] as const)
-          .find((input) => read(input) !== '')
-          ?.concat(' is set');
+  const why = pointsToApplication(given);
   if (why !== undefined) return [pointedTo('health-url', why, 'health')];
   return pointsToServer(given) !== undefined && nothingArrived(given) ? [emptyToo('health-url')] : [];
+}
+
+function pointsToApplication({ mode, health, read }: Given): string | undefined {
+  if (health.from === 'runner') return 'health-from is runner';
+  if (health.expectVersion !== undefined) return 'expect-version is set';
+  // Where only health is asked, the database's own latency may be what is meant.
+  return isWhole(mode) && read('health-max-latency') !== '' ? 'health-max-latency is set' : undefined;
 }
 
 function emptyCommit({ mode, vps, read, around }: Given): Empty[] {
@@ -232,11 +234,6 @@ function uselessChoices({ mode, skip, uses, read }: Given): Empty[] {
       right: 'Give ssh-host, or use backup-to: runner.',
     });
   return found;
-}
-
-/** True where a server is given that this run works with. */
-export function hasServer(uses: Uses, read: ReadInput): boolean {
-  return uses.vps && read('ssh-host') !== '';
 }
 
 /** What is left out without a word pointing to it: no reason to refuse, but a person should know. */

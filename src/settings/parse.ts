@@ -1,5 +1,5 @@
 import { checked, complainAbout, complainAboutMisplacedKeys } from './complain.js';
-import { complainAboutEmptyConnections, hasServer } from './empty-connections.js';
+import { complainAboutEmptyConnections } from './empty-connections.js';
 import type { ReadInput } from './inputs.js';
 import { type Complaint, checkEnvironmentName, checkGitRef } from './names.js';
 import { checkRelativePath, joinPath } from './paths.js';
@@ -21,7 +21,7 @@ import {
   type Surroundings,
 } from './settings.js';
 import { shown, shownEntry } from './shown.js';
-import { usesOf } from './uses.js';
+import { hasServer, usesOf } from './uses.js';
 
 /** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
 export function parseSettings(read: ReadInput, around: Surroundings): ParsedSettings {

@@ -10,7 +10,7 @@ import type { Uses } from './uses.js';
 export function readHealth(reader: InputReader, read: ReadInput, uses: Uses): HealthSettings {
   const url = uses.url ? readUrl(reader) : undefined;
   const rest = uses.health ? readRest(reader, read) : undefined;
-  const paths = [...new Set(reader.paths('health-paths'))];
+  const paths = reader.paths('health-paths');
   if (paths.length === 0)
     reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
   complainAboutEntries(reader, 'health-paths', paths, checkPath);
@@ -18,7 +18,7 @@ export function readHealth(reader: InputReader, read: ReadInput, uses: Uses): He
   const expectVersion = reader.optional('expect-version');
   return {
     ...(url === undefined ? {} : { url }),
-    paths,
+    paths: [...new Set(paths)],
     from: reader.choice('health-from', ['both', 'runner', 'vps']),
     timeout: reader.duration('health-timeout'),
     deadline: reader.duration('health-deadline'),

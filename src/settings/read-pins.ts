@@ -1,7 +1,7 @@
 import { EMPTY_CONNECTION } from '../base/empty-connection.js';
 import { type Fingerprint, fingerprintsFor, labelMeans, parseFingerprint } from './fingerprints.js';
 import type { ReadInput } from './inputs.js';
-import { type Address, linesFor, parseKnownHosts } from './known-hosts.js';
+import { type Address, type KnownHostsLine, linesFor, parseKnownHosts } from './known-hosts.js';
 import { type InputReader, splitList, unquoted } from './readers.js';
 
 /** A server that must be pinned, and what it is called: host names are often secrets. */
@@ -50,24 +50,16 @@ function readFingerprints(
   targets: readonly PinTarget[],
 ): ReadFingerprint[] {
   const fingerprints: ReadFingerprint[] = [];
-  entries.forEach((text, index) => {
-    const read = parseFingerprint(text);
+  entries.forEach((entry, index) => {
+    const read = parseFingerprint(entry);
     if ('wrong' in read) {
       reader.complain('ssh-fingerprint', `entry ${index + 1} ${read.wrong}`, read.right);
       return;
     }
     const label = read.label ?? labelOfComment(read, targets);
-    if (label === undefined && targets.length > 1)
-      reader.complain(
-        'ssh-fingerprint',
-        `entry ${index + 1} does not say which server it is for, and there are ${targets.length}`,
-        'Write "host SHA256:..." per line, with the host as in ssh-host or ssh-jump.',
-      );
-    fingerprints.push({
-      ...read,
-      entry: index + 1,
-      text: label === undefined ? read.print : `${label} ${read.print}`,
-    });
+    const named = label === undefined ? {} : { label };
+    const text = label === undefined ? read.print : `${label} ${read.print}`;
+    fingerprints.push({ print: read.print, ...named, text, entry: index + 1 });
   });
   return fingerprints;
 }
@@ -78,6 +70,7 @@ function labelOfComment({ comment }: Fingerprint, targets: readonly PinTarget[])
   return targets.some((target) => labelMeans(comment, target)) ? comment : undefined;
 }
 
+/** Entries that apply to no server here are no fault by themselves: a job may list the servers of all its steps. */
 function complainAboutUnpinned(
   reader: InputReader,
   targets: readonly PinTarget[],
@@ -87,13 +80,25 @@ function complainAboutUnpinned(
   const only = targets.length === 1;
   const texts = fingerprints.map(({ text }) => text);
   const lines = parseKnownHosts(knownHosts);
+  const unpinned = targets.filter(
+    (target) =>
+      linesFor(lines, target).keys.length === 0 && fingerprintsFor(target, texts, only).length === 0,
+  );
+  if (unpinned.length === 0) return;
+  const nameless = only ? undefined : fingerprints.find(({ label }) => label === undefined);
   const stray = fingerprints.filter(
     ({ label }) => label !== undefined && !targets.some((target) => labelMeans(label, target)),
   );
-  for (const target of targets) {
-    const known = linesFor(lines, target);
-    if (known.keys.length > 0 || fingerprintsFor(target, texts, only).length > 0) continue;
-    const right = `${ON_THE_SERVER}  and put ${only ? 'SHA256:...' : '"host SHA256:..."'} into ssh-fingerprint.`;
+  const right = `${ON_THE_SERVER}  and put ${only ? 'SHA256:...' : '"host SHA256:..."'} into ssh-fingerprint.`;
+  if (nameless !== undefined) {
+    reader.complain(
+      'ssh-fingerprint',
+      `entry ${nameless.entry} does not say which server it is for, and there are ${targets.length}`,
+      'Write "host SHA256:..." per line, with the host as in ssh-host or ssh-jump.',
+    );
+    return;
+  }
+  for (const target of unpinned) {
     if (stray.length > 0) {
       const which = stray.map(({ entry }) => entry).join(', ');
       reader.complain(
@@ -101,20 +106,15 @@ function complainAboutUnpinned(
         `${target.name} has no fingerprint, and the host in entry ${which} is in neither ssh-host nor ssh-jump`,
         'Write the host as in ssh-host or ssh-jump: host SHA256:...',
       );
-    } else if (knownHosts === '') {
-      reader.complain('ssh-fingerprint', `has none for ${target.name}`, right);
-    } else if (known.authorities.length > 0) {
-      reader.complain(
-        'ssh-known-hosts',
-        `has only @cert-authority lines for ${target.name}, which are not supported`,
-        right,
-      );
-    } else reader.complain('ssh-known-hosts', whyUnreadable(knownHosts, target, lines.length), right);
+    } else if (knownHosts === '') reader.complain('ssh-fingerprint', `has none for ${target.name}`, right);
+    else reader.complain('ssh-known-hosts', whyUnreadable(knownHosts, lines, target), right);
   }
 }
 
-function whyUnreadable(knownHosts: string, target: PinTarget, readable: number): string {
-  if (readable > 0) return `has no line for ${target.name}`;
+function whyUnreadable(knownHosts: string, lines: readonly KnownHostsLine[], target: PinTarget): string {
+  if (linesFor(lines, target).authorities.length > 0)
+    return `has only @cert-authority lines for ${target.name}, which are not supported`;
+  if (lines.length > 0) return `has no line for ${target.name}`;
   if (/^\s*(ssh|ecdsa|sk)-\S+ AAAA/m.test(knownHosts))
     return 'is a public key without the name of its host: the line is "host ssh-ed25519 AAAA..."';
   return 'has no line that can be read: each is "host ssh-ed25519 AAAA..."';

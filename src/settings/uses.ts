@@ -41,3 +41,8 @@ function asksHealth(mode: Mode): boolean {
 export function makesBackup(mode: Mode, read: ReadInput): boolean {
   return (mode === 'plan' || mode === 'deploy' || mode === 'migrate') && read('backup') !== 'off';
 }
+
+/** True where a server is given that this run works with. */
+export function hasServer(uses: Uses, read: ReadInput): boolean {
+  return uses.vps && read('ssh-host') !== '';
+}
