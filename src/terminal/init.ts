@@ -5,6 +5,7 @@ import { problemLines } from '../base/voice.js';
 import { INPUT_NAMES, type InputName, inputRule } from '../settings/inputs.js';
 import { checkGitRef } from '../settings/names.js';
 import { parseSettings } from '../settings/parse.js';
+import type { InputProblem } from '../settings/settings.js';
 import { type Ask, withQuestions } from './ask.js';
 import { parseFlags } from './flags.js';
 import { mainBranch, repositoryRoot } from './repository.js';
@@ -132,7 +133,7 @@ function placeIn(base: string, folder: string): string | undefined {
 }
 
 /** The problems that a deploy with these values would complain about; the connections are taken as given. */
-function complaints(values: Values, base: string): Problem[] {
+function complaints(values: Values, base: string): InputProblem[] {
   const given: Partial<Record<InputName, string>> = {
     mode: 'deploy',
     'database-url': 'postgresql://nobody:nothing@127.0.0.1/postgres',
@@ -143,22 +144,10 @@ function complaints(values: Values, base: string): Problem[] {
     'health-url': 'http://127.0.0.1',
   };
   const run = { id: 'init', attempt: 1, sha: '0'.repeat(40), serverUrl: 'https://github.com', fork: false };
-  const { problems } = parseSettings(
-    (name) => values.get(name) || (given[name] ?? inputRule(name).fallback),
-    {
-      run,
-      terminal: true,
-      workspace: '/',
-      holdsMigrations: () => false,
-    },
-  );
-  const own = problems.filter(
-    (problem) =>
-      about(
-        CONNECTIONS.map(([name]) => name),
-        [problem],
-      ).length === 0,
-  );
+  const around = { run, terminal: true, workspace: '/', holdsMigrations: () => false };
+  const value = (name: InputName): string => values.get(name) || (given[name] ?? inputRule(name).fallback);
+  const { problems } = parseSettings(value, around);
+  const own = problems.filter(({ input }) => !CONNECTIONS.some(([name]) => name === input));
   const path = pathOf(values, base);
   if (values.get('environment') && existsSync(path))
     own.push({
@@ -170,8 +159,8 @@ function complaints(values: Values, base: string): Problem[] {
 }
 
 /** The problems that name one of the inputs. */
-function about(names: readonly InputName[], problems: readonly Problem[]): Problem[] {
-  return problems.filter(({ input }) => names.some((name) => name === input));
+function about(names: readonly InputName[], problems: readonly InputProblem[]): InputProblem[] {
+  return problems.filter(({ input }) => names.includes(input));
 }
 
 const ASKED = QUESTIONS.map(([name]) => name).join(', ');
