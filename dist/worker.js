@@ -3138,43 +3138,10 @@ function emptyConnection(input, next) {
     return { message: `${input}: ${EMPTY_CONNECTION}`, next };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
-
-
-
-/** Folders that never hold an environment file of the project, and may be very large. */
-const NEVER_LOOKED_INTO = new Set([
-    'node_modules',
-    '.git',
-    '.next',
-    'dist',
-    'build',
-    'out',
-    '.turbo',
-    'coverage',
-]);
-const DEEPEST = 3;
-/** True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed. */
-function isEnvFile(name) {
-    return /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) && !/\.(example|sample|template|dist)$/.test(name);
-}
-/** Environment files in a checkout, also in the packages of a monorepo; paths relative to it. */
-function findEnvFiles(root, below = '', depth = 0) {
-    const found = [];
-    for (const item of (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) {
-        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
-        if (item.isDirectory()) {
-            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
-                found.push(...findEnvFiles(root, path, depth + 1));
-        }
-        else if (isEnvFile(item.name))
-            found.push(path);
-    }
-    return found.sort();
-}
+;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
 /**
  * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
- * A file that was only half written must not be built into an application.
+ * A file that was only half written must not be built into an application. Names no value of it.
  */
 function judgeEnvText(text) {
     if (text.trim() === '')
@@ -3211,6 +3178,42 @@ function endsQuote(text, quote) {
             return true;
     }
     return false;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
+
+
+
+
+/** Folders that never hold an environment file of the project, and may be very large. */
+const NEVER_LOOKED_INTO = new Set([
+    'node_modules',
+    '.git',
+    '.next',
+    'dist',
+    'build',
+    'out',
+    '.turbo',
+    'coverage',
+]);
+const DEEPEST = 3;
+/** True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed. */
+function isEnvFile(name) {
+    return /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) && !/\.(example|sample|template|dist)$/.test(name);
+}
+/** Environment files in a checkout, also in the packages of a monorepo; paths relative to it. */
+function findEnvFiles(root, below = '', depth = 0) {
+    const found = [];
+    for (const item of (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) {
+        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
+        if (item.isDirectory()) {
+            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
+                found.push(...findEnvFiles(root, path, depth + 1));
+        }
+        else if (isEnvFile(item.name))
+            found.push(path);
+    }
+    return found.sort();
 }
 /** Problems of the host's own environment files: those that the last deploy knew and that are gone, or torn ones. */
 function judgeHostEnvFiles(root, found, known) {
@@ -4068,20 +4071,18 @@ class Secret {
 }
 /** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
 const SHORTEST_MASKED = 4;
-/** Words so common that masking them would make a log unreadable (the runner masks every occurrence). */
-const COMMON_WORDS = new Set([
-    'test',
-    'true',
-    'false',
-    'null',
-    'root',
-    'main',
-    'user',
-    'password',
-    'postgres',
-    'localhost',
-    'deploy',
-]);
+/**
+ * Words so common that masking them would make a log unreadable and damage outputs: the runner replaces every
+ * occurrence. Values of everyday settings, and the words in which this action tells how a run went.
+ */
+const COMMON_WORDS = new Set(`test true false null none undefined default example changeme secret password token
+  root main user admin public private anon authenticated service_role postgres supabase localhost
+  local staging production development preview
+  auto strict disabled enabled required optional info debug warn warning error json http https
+  plan migrate verify redeploy health rollback deploy database
+  success failure skipped passed failed cancelled unknown healthy`
+    .split(/\s+/)
+    .filter((word) => word !== ''));
 /** True where a value is too short or too common to be masked on its own. */
 function isUnmaskable(value) {
     return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
@@ -4144,9 +4145,23 @@ function sanitiser(secrets) {
 /** Names whose values are meant for the browser, and so for everybody. */
 const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
 const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
-/** True for names such as API_KEY or MAIL_PASSWORD. */
-function isSecretName(name) {
-    return SECRET_WORDS.test(name) && !PUBLIC.test(name);
+/** True for what names such as API_KEY or MAIL_PASSWORD hold, as far as the name tells. */
+function isSecretByName(name, value) {
+    return SECRET_WORDS.test(name) && !PUBLIC.test(name) && !isPlain(name, value);
+}
+/**
+ * The last word of the name decides what it holds: AUTH_SCHEMA, TOKEN_ISSUER and REFRESH_TOKEN_TTL tell about a
+ * secret, API_TOKEN and DB_PASSWORD are one.
+ */
+function isAboutSecret(name) {
+    return !SECRET_WORDS.test(name.split(/[_.-]/).filter(Boolean).at(-1) ?? '');
+}
+/**
+ * Values that a name alone makes no secret: a mask hides every occurrence, and 2024 or public stand in versions,
+ * schemas and sentences. A number of five digits keeps nothing secret anyway.
+ */
+function isPlain(name, value) {
+    return /^\d{1,5}$/.test(value) || (isAboutSecret(name) && /^[a-z]{1,10}$/.test(value));
 }
 /** A value without such a name is taken for a secret from this length on. */
 const LONG = 16;
@@ -4162,7 +4177,7 @@ function envSecrets(text) {
             continue;
         const value = unquoted(match[2]);
         const password = passwordIn(value);
-        if (password.length === 0 && !isSecretName(match[1]) && !looksSecret(value))
+        if (password.length === 0 && !isSecretByName(match[1], value) && !looksSecret(value))
             continue;
         values.push(value, ...password);
     }
@@ -4205,7 +4220,7 @@ function passwordIn(value) {
  */
 function hostSecrets(found) {
     const byName = Object.entries(found.entry?.env ?? {})
-        .filter(([name]) => isSecretName(name))
+        .filter(([name, value]) => isSecretByName(name, value))
         .map(([, value]) => value);
     if (found.live === undefined)
         return byName;

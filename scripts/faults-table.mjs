@@ -635,12 +635,7 @@ export const GROUPS = [
         'ok',
         'Masked before the first line.',
       ),
-      row(
-        128,
-        'A secret that is too short or a common word',
-        'ok',
-        '`too short or too common to be masked`',
-      ),
+      row(128, 'A secret that is too short or a common word', 'ok', '`too short or too common to be masked`'),
       row(
         129,
         'Secrets or row data in what a server, a migration or a build says',

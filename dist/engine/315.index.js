@@ -5457,7 +5457,7 @@ function getNodejsStreamFuncs() {
   }
 
   function getSecureStream(options) {
-    const tls = __webpack_require__(9994)
+    const tls = __webpack_require__(4756)
     return tls.connect(options)
   }
   return {

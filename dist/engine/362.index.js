@@ -5007,7 +5007,7 @@ module.exports = Client;
 
 const { Agent: HttpAgent } = __webpack_require__(8611);
 const { Agent: HttpsAgent } = __webpack_require__(5692);
-const { connect: tlsConnect } = __webpack_require__(9994);
+const { connect: tlsConnect } = __webpack_require__(4756);
 
 let Client;
 

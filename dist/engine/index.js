@@ -53,6 +53,39 @@ function emptyConnection(input, next) {
 
 /***/ }),
 
+/***/ 7705:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   F: () => (/* binding */ inertLine),
+/* harmony export */   w: () => (/* binding */ inertLines)
+/* harmony export */ });
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
+
+/**
+ * One line of untrusted text (a program's output, a server's message) with nothing in it that a terminal or the
+ * GitHub runner would obey: no escape sequences or control characters, no `::command::` at its start, and none
+ * of the older `##[command]` that the runner obeys anywhere in a line.
+ */
+function inertLine(line) {
+    // A progress bar rewrites its line with carriage returns; what stood there last is what a person would see.
+    const shown = line.replace(/\r+$/, '');
+    const last = shown.slice(shown.lastIndexOf('\r') + 1);
+    const plain = (0,node_util__WEBPACK_IMPORTED_MODULE_0__.stripVTControlCharacters)(last).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, '');
+    return plain.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: ');
+}
+/** Untrusted text as inert lines, without empty lines at its end. */
+function inertLines(text) {
+    const lines = text.split(/\r?\n/).map(inertLine);
+    while (lines.length > 0 && lines.at(-1).trim() === '')
+        lines.pop();
+    return lines;
+}
+
+
+/***/ }),
+
 /***/ 4141:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -90,20 +123,18 @@ class Secret {
 }
 /** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
 const SHORTEST_MASKED = 4;
-/** Words so common that masking them would make a log unreadable (the runner masks every occurrence). */
-const COMMON_WORDS = new Set([
-    'test',
-    'true',
-    'false',
-    'null',
-    'root',
-    'main',
-    'user',
-    'password',
-    'postgres',
-    'localhost',
-    'deploy',
-]);
+/**
+ * Words so common that masking them would make a log unreadable and damage outputs: the runner replaces every
+ * occurrence. Values of everyday settings, and the words in which this action tells how a run went.
+ */
+const COMMON_WORDS = new Set(`test true false null none undefined default example changeme secret password token
+  root main user admin public private anon authenticated service_role postgres supabase localhost
+  local staging production development preview
+  auto strict disabled enabled required optional info debug warn warning error json http https
+  plan migrate verify redeploy health rollback deploy database
+  success failure skipped passed failed cancelled unknown healthy`
+    .split(/\s+/)
+    .filter((word) => word !== ''));
 /** True where a value is too short or too common to be masked on its own. */
 function isUnmaskable(value) {
     return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
@@ -164,147 +195,175 @@ function sanitiser(secrets) {
 
 /***/ }),
 
-/***/ 8364:
+/***/ 7963:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Ec: () => (/* binding */ withEnvironment),
-/* harmony export */   Qh: () => (/* binding */ INPUT_NAMES),
-/* harmony export */   zH: () => (/* binding */ inputRule)
+/* harmony export */   Bg: () => (/* binding */ farewell),
+/* harmony export */   EL: () => (/* binding */ outcomeText),
+/* harmony export */   J: () => (/* binding */ positionText),
+/* harmony export */   Lz: () => (/* binding */ voice),
+/* harmony export */   aU: () => (/* binding */ leftBehind),
+/* harmony export */   g9: () => (/* binding */ phaseOutcome),
+/* harmony export */   pb: () => (/* binding */ problemLines)
 /* harmony export */ });
-/* unused harmony export INPUTS */
-const plain = (fallback = '', ...env) => ({ fallback, env });
-const secret = (...env) => ({ fallback: '', env, secret: true });
-const INPUTS = {
-    mode: plain('deploy'),
-    skip: plain(),
-    'run-id': plain('', 'GITHUB_RUN_ID'),
-    environment: plain(),
-    'adopt-environment': plain('false'),
-    'working-directory': plain('.'),
-    'github-token': secret('GITHUB_TOKEN'),
-    'database-url': secret('DATABASE_URL'),
-    'database-ca-cert': { fallback: '', env: ['DATABASE_CA_CERT'], text: true },
-    'supabase-project-ref': plain('', 'SUPABASE_PROJECT_REF', 'SUPABASE_STAGING_PROJECT_ID'),
-    'supabase-access-token': secret('SUPABASE_ACCESS_TOKEN'),
-    'supabase-service-role-key': secret('SUPABASE_SERVICE_ROLE_KEY'),
-    'supabase-api-url': plain('https://api.supabase.com', 'SUPABASE_API_URL'),
-    'migrations-dir': plain('supabase/migrations'),
-    transaction: plain('all'),
-    'include-all': plain('false'),
-    'missing-migrations': plain('refuse'),
-    'edited-migrations': plain('warn'),
-    'destructive-changes': plain('warn'),
-    baseline: plain(),
-    'lock-timeout': plain('5s'),
-    'statement-timeout': plain('10m'),
-    backup: plain('off'),
-    'backup-to': plain(),
-    'after-health': plain('false'),
-    'required-tables': plain(),
-    'required-functions': plain(),
-    rls: plain('required'),
-    'row-counts': plain('estimate'),
-    drift: plain('warn'),
-    'ssh-host': plain('', 'VPS_HOST'),
-    'ssh-port': plain('22', 'VPS_PORT'),
-    'ssh-user': plain('', 'VPS_USER'),
-    'ssh-private-key': { fallback: '', env: ['VPS_SSH_KEY'], secret: true, text: true },
-    'ssh-passphrase': secret('VPS_SSH_PASSPHRASE'),
-    'ssh-known-hosts': { fallback: '', env: ['VPS_KNOWN_HOSTS'], text: true },
-    'ssh-jump': plain('', 'VPS_JUMP'),
-    'ssh-fingerprint': plain('', 'VPS_FINGERPRINT'),
-    'app-path': plain(),
-    'app-name': plain(),
-    strategy: plain('auto'),
-    'build-on': plain('vps'),
-    rehearse: plain('true'),
-    'dirty-checkout': plain('refuse'),
-    'lock-wait': plain('10m'),
-    ref: plain(),
-    'build-output': plain(),
-    'repository-url': plain(),
-    'install-command': plain(),
-    'build-command': plain(),
-    'start-command': plain(),
-    'restart-command': plain(),
-    'env-file': { fallback: '', env: [], secret: true, text: true },
-    'env-file-path': plain('.env.local'),
-    'shared-paths': plain(),
-    'keep-releases': plain('5'),
-    'max-parallel': plain('1'),
-    'deploy-timeout': plain('15m'),
-    'health-url': plain('', 'STAGING_URL', 'HEALTH_URL'),
-    'health-paths': plain('/,/api/health'),
-    'health-from': plain('both'),
-    'health-port': plain(),
-    'health-timeout': plain('5s'),
-    'health-deadline': plain('60s'),
-    'health-max-latency': plain(),
-    'health-successes': plain('2'),
-    'check-assets': plain('true'),
-    'expect-version': plain(),
-    'irreversible-migrations': plain('allow'),
-    'shadow-database-url': secret(),
-    'allow-data-loss': plain('false'),
-    'rollback-on-failure': plain('true'),
-    'rollback-database': plain('down'),
-    'rollback-steps': plain(),
-    'rollback-to': plain(),
-    'github-deployment': plain('off'),
-    comment: plain('auto'),
-};
-const INPUT_NAMES = Object.keys(INPUTS);
-function inputRule(name) {
-    return INPUTS[name];
+/* harmony import */ var _duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2609);
+/* harmony import */ var _inert_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7705);
+
+
+/** Columns before a step's name, and before what belongs to a step. */
+const STEP_INDENT = 10;
+const NAME_WIDTH = 46;
+/**
+ * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
+ * what to do. Output of programs is not worded here: the doors show it as it comes.
+ */
+function voice(entry) {
+    switch (entry.kind) {
+        case 'phase-started':
+            return ['', ...(0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
+        case 'step':
+            return stepLines(entry.step);
+        case 'phase-ended':
+            return [
+                ...entry.report.problems.flatMap((problem) => problemLines(problem, ' '.repeat(STEP_INDENT))),
+                ...(0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(closingSentence(entry.report)),
+            ];
+        case 'progress':
+            return (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(entry.text).map((line) => `  ...     ${line}`);
+        case 'line':
+        case 'debug':
+            return entry.text === '' ? [''] : (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(entry.text);
+        case 'notice':
+            return problemLines(entry.problem, '', 'notice: ');
+        case 'warning':
+            return problemLines(entry.problem, '', 'warning: ');
+        case 'problem':
+            return problemLines(entry.problem, '', 'error: ');
+    }
 }
-/** Adds the environment variables and defaults behind a door's own source; the door's value wins. */
-function withEnvironment(read, env) {
-    return (name) => {
-        const rule = inputRule(name);
-        const tidy = (value) => (rule.text ? value : value.trim());
-        const given = tidy(read(name));
-        if (given.trim() !== '')
-            return given;
-        for (const variable of rule.env) {
-            const value = tidy(env[variable] ?? '');
-            if (value.trim() !== '')
-                return value;
-        }
-        return rule.fallback;
+function stepLines(step) {
+    const [first = '', ...more] = (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(step.detail ?? '');
+    const name = (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(step.name).join(' ');
+    const time = step.outcome === 'skipped' ? '' : (0,_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a)(step.milliseconds);
+    // A name longer than its column keeps two blanks to what follows.
+    const column = time === '' && first === '' ? name : `${name.padEnd(NAME_WIDTH - 2)}  `;
+    const head = `  ${step.outcome.padEnd(7)} ${column}${time.padStart(time === '' ? 0 : 9)}`;
+    return [
+        first === '' ? head.trimEnd() : `${head}  ${first}`,
+        ...more.map((line) => ' '.repeat(STEP_INDENT) + line),
+    ];
+}
+/** A problem as lines: place and message, the source line with a caret, what to do next. */
+function problemLines(problem, indent, label = '') {
+    const place = problem.at ? `${positionText(problem.at)}  ` : '';
+    const code = problem.code === undefined ? '' : ` (${problem.code})`;
+    const lines = [
+        ...(0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`${label}${place}${problem.message}${code}`),
+        ...(problem.at ? caretLines(problem.at) : []),
+        ...(problem.next === undefined ? [] : (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`next: ${problem.next}`)),
+    ];
+    return lines.map((line, index) => `${indent}${index === 0 || label === '' ? '' : '  '}${line}`);
+}
+/** `file:line:column`, which editors and terminals make clickable. */
+function positionText(at) {
+    return `${at.file}:${at.line}:${at.column}`;
+}
+function caretLines(at) {
+    if (at.text === undefined)
+        return [];
+    const [source = ''] = (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(at.text);
+    const gutter = `${at.line} | `;
+    const before = [...source].slice(0, at.column - 1);
+    if (before.length < at.column - 1)
+        return [gutter + source];
+    // Tabs stay tabs, so that the caret stands below its character whatever their width.
+    const padding = before.map((character) => (character === '\t' ? '\t' : ' ')).join('');
+    return [gutter + source, `${' '.repeat(gutter.length)}${padding}^`];
+}
+/** What a phase is called by its end: one that a cancel stopped did not fail. */
+function phaseOutcome({ outcome, cancelled }) {
+    return cancelled && outcome === 'failed' ? 'cancelled' : outcome;
+}
+function closingSentence(report) {
+    const { phase, summary } = report;
+    // A phase that words the whole sentence itself.
+    if (summary?.startsWith(`${phase} `))
+        return summary;
+    const step = report.steps.find((each) => each.outcome === 'failed' || each.outcome === 'unknown')?.name;
+    const at = step === undefined ? '' : ` at ${step}`;
+    const start = {
+        cancelled: `${phase} was cancelled.`,
+        passed: `${phase} passed in ${(0,_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a)(report.milliseconds)}.`,
+        failed: `${phase} failed${at}.`,
+        unknown: `${phase} ended${at} without an answer: whether it took effect is not known.`,
+        skipped: `${phase} skipped.`,
+    }[phaseOutcome(report)];
+    return summary === undefined || summary === '' ? start : `${start} ${summary}`;
+}
+const VERDICTS = {
+    success: 'succeeded',
+    failure: 'failed',
+    'rolled-back': 'failed and was rolled back',
+    'rollback-failed': 'failed, and so did the rollback',
+    cancelled: 'was cancelled',
+    unknown: 'ended, and whether it took effect is not known',
+    skipped: 'was skipped: a newer run is live already',
+};
+/** The word between a mode and its environment. */
+const TOWARDS = { deploy: 'to', redeploy: 'to', plan: 'for' };
+/** `deploy to staging failed and was rolled back`, `plan for staging succeeded`, `health on staging failed`. */
+function outcomeText({ mode, environment, outcome }) {
+    const where = environment === undefined ? '' : ` ${TOWARDS[mode] ?? 'on'} ${environment}`;
+    // Only there it is what was asked for.
+    const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
+    return `${mode}${where} ${verdict}`;
+}
+/** What a run that was stopped in the middle leaves behind, as far as it knows: `2 applied, the new version is live`; or nothing. */
+function leftBehind({ facts, outcome }) {
+    const reverted = new Set(facts.reverted);
+    const applied = (facts.applied ?? []).filter((version) => !reverted.has(version)).length;
+    const all = facts.hosts ?? [];
+    const named = (outcome) => {
+        const hosts = all.filter((host) => host.outcome === outcome);
+        if (hosts.length === 0)
+            return '';
+        return all.length === 1 ? 'the server' : hosts.map(({ host }) => `host ${host}`).join(' and ');
     };
+    const [live, unknown] = [named('deployed'), named('unknown')];
+    const parts = [
+        ...(applied === 0 ? [] : [`${applied} applied`]),
+        ...(live === '' ? [] : [`the new version is live on ${live}`]),
+        ...(unknown === '' ? [] : [`it is not known what ${unknown} serves`]),
+    ];
+    if (parts.length > 0)
+        return parts.join(', ');
+    return outcome === 'unknown' ? 'it is not known what was changed' : '';
+}
+/** The last lines of a run: how it ended, in how long, and what a person does now. */
+function farewell(report) {
+    return [
+        '',
+        ...(0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`${outcomeText(report)} (${(0,_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a)(report.milliseconds)}).`),
+        ...(report.next === undefined ? [] : (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`next: ${report.next}`)),
+    ];
 }
 
 
 /***/ }),
 
-/***/ 8266:
+/***/ 7388:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   CV: () => (/* binding */ projectRefOf),
+/* harmony export */   U9: () => (/* binding */ isLoopback),
+/* harmony export */   mx: () => (/* binding */ parseDatabaseUrl)
+/* harmony export */ });
+/* harmony import */ var _base_secret_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4141);
 
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  P: () => (/* binding */ parseSettings)
-});
-
-// EXTERNAL MODULE: ./compiled/src/base/secret.js
-var secret = __nccwpck_require__(4141);
-;// CONCATENATED MODULE: ./compiled/src/settings/complain.js
-function checked(reader, name, check) {
-    const value = reader.optional(name);
-    if (value !== undefined)
-        complainAbout(reader, name, check(value));
-    return value;
-}
-function complainAbout(reader, name, complaint) {
-    if (complaint)
-        reader.complain(name, complaint.wrong, complaint.right);
-}
-
-// EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
-var empty_connection = __nccwpck_require__(2933);
-;// CONCATENATED MODULE: ./compiled/src/settings/database-url.js
-
+/** `[YOUR-PASSWORD]` as Supabase has it, its relatives, and what encoding makes of the brackets. */
+const PLACEHOLDER = /(\[|<|%5B|%3C)(your|my|the)?[-_ +]*(db|database)?[-_ +]*password(\]|>|%5D|%3E)/i;
 const ENCODE = 'In a URL the password must be percent-encoded: @ is %40, # is %23, / is %2F, ? is %3F, % is %25.';
 /**
  * Takes a `postgres://user:password@host:port/database` apart, strictly and without any look-up.
@@ -312,7 +371,7 @@ const ENCODE = 'In a URL the password must be percent-encoded: @ is %40, # is %2
  * to a name server, so whatever is doubtful is refused here. No part of the input appears in a complaint.
  */
 function parseDatabaseUrl(text) {
-    if (/\[your-password\]|<password>/i.test(text)) {
+    if (PLACEHOLDER.test(text)) {
         return {
             wrong: 'still holds the placeholder for the password',
             right: 'Put the real database password into the secret.',
@@ -373,57 +432,345 @@ function parseDatabaseUrl(text) {
             host,
             port: url.port === '' ? 5432 : Number(url.port),
             user,
-            password: new secret/* Secret */.zh(password),
+            password: new _base_secret_js__WEBPACK_IMPORTED_MODULE_0__/* .Secret */ .zh(password),
             database: database === '' ? 'postgres' : database,
             loopback,
             plaintext: url.searchParams.get('sslmode') === 'disable',
         },
     };
 }
+/** The Supabase project of a database URL: in the direct host's name, or in the user's for a pooler. */
+function projectRefOf({ host, user }) {
+    if (/\.pooler\.supabase\.com$/i.test(host))
+        return /\.([a-z0-9]{20})$/.exec(user)?.[1];
+    return /^db\.([a-z0-9]{20})\.supabase\.co$/i.exec(host)?.[1];
+}
 /** True for names and addresses of this machine. */
 function isLoopback(host) {
     return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/readers.js
-var readers = __nccwpck_require__(4293);
-;// CONCATENATED MODULE: ./compiled/src/settings/names.js
+
+/***/ }),
+
+/***/ 9032:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Bc: () => (/* binding */ labelMeans),
+/* harmony export */   JB: () => (/* binding */ fingerprintsFor),
+/* harmony export */   sr: () => (/* binding */ parseFingerprint)
+/* harmony export */ });
+/* harmony import */ var _names_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3089);
+
+const PRINT = /SHA256:[A-Za-z0-9+/]{43}(?![A-Za-z0-9+/])=?/g;
+const COMMAND = 'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub';
+/**
+ * Reads `SHA256:...`, `host SHA256:...` and the whole line that `ssh-keygen -l` prints: `256 SHA256:... comment
+ * (ED25519)`. The text of an entry that is none of these appears in no complaint: it may be any secret.
+ */
+function parseFingerprint(entry) {
+    const found = [...entry.matchAll(PRINT)];
+    if (found.length > 1)
+        return { wrong: 'holds two fingerprints', right: 'Write one per line.' };
+    const [match] = found;
+    if (match === undefined)
+        return somethingElse(entry);
+    const before = entry.slice(0, match.index).trim().split(/\s+/);
+    // The key's length in bits.
+    if (/^\d{3,5}$/.test(before.at(-1)))
+        before.pop();
+    const words = before.filter((word) => word !== '');
+    if (words.length > 1)
+        return { wrong: 'has more than a host in front of the fingerprint', right: 'Write: host SHA256:...' };
+    const comment = entry
+        .slice(match.index + match[0].length)
+        .replace(/\([A-Z0-9-]+\)\s*$/, '')
+        .trim();
+    return {
+        ...(words[0] === undefined ? {} : { label: words[0] }),
+        ...(comment === '' ? {} : { comment }),
+        print: match[0].replace(/=$/, ''),
+    };
+}
+function somethingElse(entry) {
+    const right = `Run on the server: ${COMMAND}`;
+    if (/^(ssh|ecdsa|sk)-\S+ AAAA/.test(entry))
+        return { wrong: 'is a public key, not its fingerprint', right };
+    if (/\s(ssh|ecdsa|sk)-\S+ AAAA/.test(entry))
+        return { wrong: 'is a line of known_hosts, which belongs into ssh-known-hosts', right };
+    if (/MD5:|(^|\s)([0-9a-f]{2}:){15}[0-9a-f]{2}/i.test(entry))
+        return {
+            wrong: 'is an MD5 fingerprint',
+            right: `Run on the server: ${COMMAND.replace('-lf', '-E sha256 -lf')}`,
+        };
+    if (entry.includes('SHA256:'))
+        return { wrong: 'is not a whole fingerprint: 43 characters follow SHA256:', right };
+    return { wrong: 'is not a SHA256 fingerprint', right };
+}
+/** True where `host`, `host:port`, `user@host`, `[v6]` or `[host]:port` in front of a fingerprint means the address. */
+function labelMeans(label, address) {
+    const host = address.host.toLowerCase();
+    const named = (0,_names_js__WEBPACK_IMPORTED_MODULE_0__/* .parseHostAddress */ .un)(label.toLowerCase());
+    if ('host' in named)
+        return named.host === host && (named.port === undefined || named.port === address.port);
+    return label.toLowerCase() === `[${host}]:${address.port}`;
+}
+/** The fingerprints that pin one address. `only`: there is one server in all, so an entry needs no name. */
+function fingerprintsFor(address, entries, only) {
+    return entries.flatMap((entry) => {
+        const read = parseFingerprint(entry);
+        if ('wrong' in read)
+            return [];
+        return (read.label === undefined ? only : labelMeans(read.label, address)) ? [read.print] : [];
+    });
+}
+
+
+/***/ }),
+
+/***/ 8364:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Ec: () => (/* binding */ withEnvironment),
+/* harmony export */   Qh: () => (/* binding */ INPUT_NAMES),
+/* harmony export */   mc: () => (/* binding */ INPUTS),
+/* harmony export */   zH: () => (/* binding */ inputRule)
+/* harmony export */ });
+const plain = (fallback = '', ...env) => ({ fallback, env });
+/** A secret can always come from the environment: a flag would be seen in the process list. */
+const secret = (...env) => ({ fallback: '', env, secret: true });
+const INPUTS = {
+    mode: plain('deploy'),
+    skip: plain(),
+    'run-id': plain('', 'GITHUB_RUN_ID'),
+    environment: plain(),
+    'adopt-environment': plain('false'),
+    'working-directory': plain('.'),
+    'github-token': secret('GITHUB_TOKEN'),
+    'database-url': secret('DATABASE_URL'),
+    'database-ca-cert': { fallback: '', env: ['DATABASE_CA_CERT'], text: true },
+    'supabase-project-ref': plain('', 'SUPABASE_PROJECT_REF', 'SUPABASE_STAGING_PROJECT_ID'),
+    'supabase-access-token': secret('SUPABASE_ACCESS_TOKEN'),
+    'supabase-service-role-key': secret('SUPABASE_SERVICE_ROLE_KEY'),
+    'supabase-api-url': plain('https://api.supabase.com', 'SUPABASE_API_URL'),
+    'migrations-dir': plain('supabase/migrations'),
+    transaction: plain('all'),
+    'include-all': plain('false'),
+    'missing-migrations': plain('refuse'),
+    'edited-migrations': plain('warn'),
+    'destructive-changes': plain('warn'),
+    baseline: plain(),
+    'lock-timeout': plain('5s'),
+    'statement-timeout': plain('10m'),
+    backup: plain('off'),
+    'backup-to': plain(),
+    'after-health': plain('false'),
+    'required-tables': plain(),
+    'required-functions': plain(),
+    rls: plain('required'),
+    'row-counts': plain('estimate'),
+    drift: plain('warn'),
+    'ssh-host': plain('', 'VPS_HOST'),
+    'ssh-port': plain('22', 'VPS_PORT'),
+    'ssh-user': plain('', 'VPS_USER'),
+    'ssh-private-key': { fallback: '', env: ['VPS_SSH_KEY'], secret: true, text: true },
+    'ssh-passphrase': { fallback: '', env: ['VPS_SSH_PASSPHRASE'], secret: true, text: true },
+    'ssh-known-hosts': { fallback: '', env: ['VPS_KNOWN_HOSTS'], text: true },
+    'ssh-jump': plain('', 'VPS_JUMP'),
+    'ssh-fingerprint': plain('', 'VPS_FINGERPRINT'),
+    'app-path': plain(),
+    'app-name': plain(),
+    strategy: plain('auto'),
+    'build-on': plain('vps'),
+    rehearse: plain('true'),
+    'dirty-checkout': plain('refuse'),
+    'lock-wait': plain('10m'),
+    ref: plain(),
+    'build-output': plain(),
+    'repository-url': plain(),
+    'install-command': plain(),
+    'build-command': plain(),
+    'start-command': plain(),
+    'restart-command': plain(),
+    'env-file': { fallback: '', env: ['DEPLOY_ENV_FILE'], secret: true, text: true },
+    'env-file-path': plain('.env.local'),
+    'shared-paths': plain(),
+    'keep-releases': plain('5'),
+    'max-parallel': plain('1'),
+    'deploy-timeout': plain('15m'),
+    'health-url': plain('', 'STAGING_URL', 'HEALTH_URL'),
+    'health-paths': plain('/,/api/health'),
+    'health-from': plain('both'),
+    'health-port': plain(),
+    'health-timeout': plain('5s'),
+    'health-deadline': plain('60s'),
+    'health-max-latency': plain(),
+    'health-successes': plain('2'),
+    'check-assets': plain('true'),
+    'expect-version': plain(),
+    'irreversible-migrations': plain('allow'),
+    'shadow-database-url': secret('SHADOW_DATABASE_URL'),
+    'allow-data-loss': plain('false'),
+    'rollback-on-failure': plain('true'),
+    'rollback-database': plain('down'),
+    'rollback-steps': plain(),
+    'rollback-to': plain(),
+    'github-deployment': plain('off'),
+    comment: plain('auto'),
+};
+const INPUT_NAMES = Object.keys(INPUTS);
+function inputRule(name) {
+    return INPUTS[name];
+}
+/** Adds the environment variables and defaults behind a door's own source; the door's value wins. */
+function withEnvironment(read, env) {
+    return (name) => {
+        const rule = inputRule(name);
+        const tidy = (value) => (rule.text ? value : value.trim());
+        const given = tidy(read(name));
+        if (given.trim() !== '')
+            return given;
+        for (const variable of rule.env) {
+            const value = tidy(env[variable] ?? '');
+            if (value.trim() !== '')
+                return value;
+        }
+        return rule.fallback;
+    };
+}
+
+
+/***/ }),
+
+/***/ 3908:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   be: () => (/* binding */ linesFor),
+/* harmony export */   iE: () => (/* binding */ keyType),
+/* harmony export */   uJ: () => (/* binding */ parseKnownHosts)
+/* harmony export */ });
+/* unused harmony export namesMatch */
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
+
+/** The lines of a known_hosts file as OpenSSH reads them; comments and broken lines are left out. */
+function parseKnownHosts(text) {
+    const lines = [];
+    for (const line of text.split(/\r?\n/)) {
+        const words = line.trim().split(/\s+/);
+        if (words[0] === '' || words[0].startsWith('#'))
+            continue;
+        const marker = words[0] === '@revoked' ? 'revoked' : words[0] === '@cert-authority' ? 'cert-authority' : undefined;
+        const [names, type, blob] = marker ? words.slice(1) : words;
+        if (names === undefined || type === undefined || blob === undefined)
+            continue;
+        if (!/^[A-Za-z0-9+/]+={0,2}$/.test(blob) || keyType(Buffer.from(blob, 'base64')) !== type)
+            continue;
+        lines.push({ ...(marker ? { marker } : {}), names, type, blob });
+    }
+    return lines;
+}
+/** True where the first field of a known_hosts line means this name: hashed, or patterns with `*`, `?` and `!`. */
+function namesMatch(names, name) {
+    if (names.startsWith('|1|')) {
+        const [, , salt, hash] = names.split('|');
+        if (salt === undefined || hash === undefined)
+            return false;
+        const digest = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64');
+        return digest === hash;
+    }
+    let found = false;
+    for (const pattern of names.toLowerCase().split(',')) {
+        const negated = pattern.startsWith('!');
+        if (!wildcardMatch(negated ? pattern.slice(1) : pattern, name))
+            continue;
+        if (negated)
+            return false;
+        found = true;
+    }
+    return found;
+}
+/** `*` and `?` as OpenSSH has them, without backtracking over the whole (a pattern comes from outside). */
+function wildcardMatch(pattern, text) {
+    let p = 0;
+    let t = 0;
+    let star = -1;
+    let mark = 0;
+    while (t < text.length) {
+        if (pattern[p] === '*') {
+            star = p++;
+            mark = t;
+        }
+        else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === text[t])) {
+            p++;
+            t++;
+        }
+        else if (star >= 0) {
+            p = star + 1;
+            t = ++mark;
+        }
+        else {
+            return false;
+        }
+    }
+    while (pattern[p] === '*')
+        p++;
+    return p === pattern.length;
+}
+/**
+ * As OpenSSH does, a key without a port counts for another port too where there is none with it; a line with a marker
+ * is no key. A revoked key is that at every port.
+ */
+function linesFor(lines, address) {
+    const host = address.host.toLowerCase();
+    const exact = address.port === 22 ? host : `[${host}]:${address.port}`;
+    const withPort = lines.filter((line) => namesMatch(line.names, exact));
+    const plain = lines.filter((line) => namesMatch(line.names, host));
+    const marked = (marker, among) => among.filter((line) => line.marker === marker);
+    const own = marked(undefined, withPort);
+    return {
+        keys: own.length > 0 ? own : marked(undefined, plain),
+        revoked: marked('revoked', [...withPort, ...plain]),
+        authorities: marked('cert-authority', [...withPort, ...plain]),
+    };
+}
+/** The type named inside a public key blob, such as ssh-ed25519. */
+function keyType(blob) {
+    const length = blob.length >= 4 ? blob.readUInt32BE(0) : 0;
+    return length > 0 && length <= 64 ? blob.subarray(4, 4 + length).toString('latin1') : '';
+}
+
+
+/***/ }),
+
+/***/ 3089:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   JV: () => (/* binding */ checkProcessName),
+/* harmony export */   RK: () => (/* binding */ visible),
+/* harmony export */   bN: () => (/* binding */ checkProjectRef),
+/* harmony export */   r0: () => (/* binding */ checkEnvironmentName),
+/* harmony export */   s1: () => (/* binding */ checkWebUrl),
+/* harmony export */   th: () => (/* binding */ checkUserName),
+/* harmony export */   un: () => (/* binding */ parseHostAddress),
+/* harmony export */   wS: () => (/* binding */ checkGitRef),
+/* harmony export */   z$: () => (/* binding */ parseQualifiedName)
+/* harmony export */ });
+/* harmony import */ var _database_url_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7388);
+/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4293);
+/* harmony import */ var _shown_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3864);
+
 
 
 function visible(value) {
-    const invisible = (0,readers/* invisibleCharacter */.Dy)(value);
+    const invisible = (0,_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .invisibleCharacter */ .Dy)(value);
     return invisible
         ? { wrong: `holds the invisible character ${invisible}`, right: 'Type the value again without it.' }
         : undefined;
-}
-/** A path inside the project: relative, not upwards, not an option. */
-function checkRelativePath(path) {
-    const invisible = visible(path);
-    if (invisible)
-        return invisible;
-    const right = 'Use a path inside the project, such as supabase/migrations.';
-    if (path.startsWith('-'))
-        return { wrong: 'starts with a dash and would be read as an option', right };
-    if (path.startsWith('/') || /^[A-Za-z]:/.test(path))
-        return { wrong: 'is an absolute path', right };
-    if (path.split(/[\\/]/).includes('..'))
-        return { wrong: 'leads out of the project', right };
-    return undefined;
-}
-/** A folder on the VPS: absolute, normal, and deep enough not to be the system's own. */
-function checkRemotePath(path) {
-    const invisible = visible(path);
-    if (invisible)
-        return invisible;
-    const right = 'Use the absolute path of the application on the server, such as /var/www/app.';
-    if (!path.startsWith('/'))
-        return { wrong: 'is not an absolute path', right };
-    const parts = path.split('/').filter((part) => part !== '');
-    if (parts.some((part) => part === '.' || part === '..'))
-        return { wrong: 'holds . or .. segments', right };
-    if (parts.length < 2)
-        return { wrong: 'is a top-level folder of the server', right };
-    return undefined;
 }
 /**
  * A branch, tag or commit by git's own rules (git check-ref-format), narrower where a shell or an option
@@ -446,9 +793,12 @@ function checkGitRef(ref) {
     }
     return undefined;
 }
-/** A PM2 process name. Names that PM2 reads as something else (`all`, a number, an option) are refused. */
+/**
+ * A PM2 process name, which is given to PM2 as one word. What PM2 reads as something else is refused: `all`, a number,
+ * an option, a pattern (`/web/`), a file (`web.json`).
+ */
 function checkProcessName(name) {
-    const right = 'Use the name shown by `pm2 list`: letters, digits, dot, dash and underscore, not "all", not a number alone.';
+    const right = 'Use the name shown by `pm2 list`: letters, digits, blanks and . _ - @ : / between them, not "all", not a number alone.';
     const invisible = visible(name);
     if (invisible)
         return invisible;
@@ -458,7 +808,12 @@ function checkProcessName(name) {
         return { wrong: 'a number means a process id to PM2', right };
     if (name.startsWith('-'))
         return { wrong: 'starts with a dash and would be read as an option', right };
-    if (!/^[\p{L}\p{N}][\p{L}\p{N} ._@-]*$/u.test(name) || name.length > 100)
+    if (name.startsWith('/'))
+        return { wrong: 'starts with a slash and would be a pattern to PM2', right };
+    const file = /\.(json|ya?ml|config\.[cm]?js)/.exec(name)?.[0];
+    if (file !== undefined)
+        return { wrong: `holds ${file} and would be a file to PM2`, right };
+    if (!/^[\p{L}\p{N}_@][\p{L}\p{M}\p{N} ._@:/-]*$/u.test(name) || name.length > 100)
         return { wrong: 'holds characters that a process name should not have', right };
     return undefined;
 }
@@ -487,20 +842,20 @@ function parseQualifiedName(text) {
         const quoted = /^"((?:[^"]|"")+)"/.exec(rest);
         const word = quoted ?? /^[\p{L}_][\p{L}\p{N}_$]*/u.exec(rest);
         if (!word)
-            return { wrong: `${JSON.stringify(text)} is not a table name`, right };
+            return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_2__/* .shown */ .SP)(text)} is not a table name`, right };
         parts.push(quoted ? quoted[1].replaceAll('""', '"') : word[0].toLowerCase());
         rest = rest.slice(word[0].length);
         if (rest === '')
             break;
         if (!rest.startsWith('.'))
-            return { wrong: `${JSON.stringify(text)} is not a table name`, right };
+            return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_2__/* .shown */ .SP)(text)} is not a table name`, right };
         rest = rest.slice(1);
     }
     if (parts.length === 1)
         return { schema: 'public', name: parts[0] };
     if (parts.length === 2)
         return { schema: parts[0], name: parts[1] };
-    return { wrong: `${JSON.stringify(text)} has more than two parts`, right };
+    return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_2__/* .shown */ .SP)(text)} has more than two parts`, right };
 }
 function parseHostAddress(text) {
     const right = 'Write host, user@host or user@host:port, one per line; an IPv6 address in brackets: [2001:db8::1]:22.';
@@ -532,6 +887,11 @@ function checkUserName(user) {
 }
 /** A web address without credentials; `secure`: http is for this machine only. */
 function checkWebUrl(text, secure) {
+    // The URL parser leaves line breaks out and takes what follows a comma for a path.
+    if (/\s/.test(text))
+        return { wrong: 'holds white space or a line break', right: 'Give one URL on one line.' };
+    if (text.split('://').length > 2)
+        return { wrong: 'holds more than one URL', right: 'Give one.' };
     let url;
     try {
         url = new URL(text);
@@ -543,15 +903,9 @@ function checkWebUrl(text, secure) {
         return { wrong: 'is not an http or https URL', right: 'It starts with https://.' };
     if (url.username !== '' || url.password !== '')
         return { wrong: 'holds a user or password', right: 'Give the URL without credentials.' };
-    if (secure && url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
+    if (secure && url.protocol === 'http:' && !(0,_database_url_js__WEBPACK_IMPORTED_MODULE_0__/* .isLoopback */ .U9)(url.hostname.replace(/^\[|\]$/g, '')))
         return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
     return undefined;
-}
-/** One path from a folder and a path inside it. */
-function joinPath(folder, path) {
-    if (folder === '.' || folder === '')
-        return path;
-    return path === '.' || path === '' ? folder : `${folder.replace(/\/+$/, '')}/${path}`;
 }
 function checkProjectRef(text) {
     return /^[a-z0-9]{20}$/.test(text)
@@ -562,84 +916,388 @@ function checkProjectRef(text) {
         };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/settings/guards.js
+
+/***/ }),
+
+/***/ 5434:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  P: () => (/* binding */ parseSettings)
+});
+
+// EXTERNAL MODULE: ./compiled/src/settings/inputs.js
+var inputs = __nccwpck_require__(8364);
+// EXTERNAL MODULE: ./compiled/src/settings/shown.js
+var shown = __nccwpck_require__(3864);
+;// CONCATENATED MODULE: ./compiled/src/settings/complain.js
+
+
+function checked(reader, name, check) {
+    const value = reader.optional(name);
+    if (value !== undefined)
+        complainAbout(reader, name, check(value));
+    return value;
+}
+function complainAbout(reader, name, complaint) {
+    if (complaint)
+        reader.complain(name, complaint.wrong, complaint.right);
+}
+/** Complains about every entry of a list that does not pass, each by its name. */
+function complainAboutEntries(reader, name, entries, check) {
+    entries.forEach((entry, index) => {
+        const complaint = check(entry);
+        if (complaint)
+            reader.complain(name, `${(0,shown/* shownEntry */.qF)(entry, index)} ${complaint.wrong}`, complaint.right);
+    });
+}
+/** Secrets get swapped: a private key in any input but its own is told as that, once and without its text. */
+function complainAboutMisplacedKeys(reader, read) {
+    for (const name of inputs/* INPUT_NAMES */.Qh) {
+        if (name === 'ssh-private-key' || name === 'env-file' || !(0,shown/* holdsPrivateKey */.jc)(read(name)))
+            continue;
+        reader.refuse(name, 'is a private key, which belongs into ssh-private-key', 'Swap the two. If it was a variable and not a secret, make a new key: variables are shown in the log.');
+    }
+}
+
+// EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
+var empty_connection = __nccwpck_require__(2933);
+// EXTERNAL MODULE: ./compiled/src/settings/names.js
+var settings_names = __nccwpck_require__(3089);
+;// CONCATENATED MODULE: ./compiled/src/settings/paths.js
+
+/** A path inside the project: relative, not upwards, not an option. */
+function checkRelativePath(path) {
+    const invisible = (0,settings_names/* visible */.RK)(path);
+    if (invisible)
+        return invisible;
+    const right = 'Use a path inside the project, such as supabase/migrations.';
+    if (path.startsWith('-'))
+        return { wrong: 'starts with a dash and would be read as an option', right };
+    if (path.startsWith('/') || /^[A-Za-z]:/.test(path))
+        return { wrong: 'is an absolute path', right };
+    if (path.split(/[\\/]/).includes('..'))
+        return { wrong: 'leads out of the project', right };
+    if (/^["'`]|["'`]$/.test(path))
+        return { wrong: 'begins or ends with a quote', right };
+    return undefined;
+}
+/** A file or folder of the application, as the server will take it: literally, and below the application's root. */
+function checkAppPath(path) {
+    const right = 'Use the path of a file or folder inside the application, such as storage.';
+    if (/[\n\r]/.test(path))
+        return { wrong: 'has a quote that is not closed', right };
+    const general = checkRelativePath(path);
+    if (general)
+        return { right, ...(0,settings_names/* visible */.RK)(path), wrong: general.wrong };
+    if (path !== path.trim())
+        return { wrong: 'begins or ends with a blank', right };
+    if (path.startsWith('~'))
+        return { wrong: 'starts with ~, which stands for a home folder', right };
+    const pattern = /[*?]/.exec(path)?.[0];
+    if (pattern !== undefined)
+        return {
+            wrong: `holds ${pattern}: patterns are not resolved`,
+            right: 'Name each file or folder itself.',
+        };
+    if (path.includes('\\'))
+        return { wrong: 'holds a backslash', right: 'Separate folders by a slash.' };
+    const tidy = tidyPath(path);
+    if (tidy === '')
+        return { wrong: 'means the whole application', right };
+    if (/^\.git(\/|$)/i.test(tidy))
+        return { wrong: "is git's own folder", right };
+    return undefined;
+}
+/** `./a//b/` as `a/b`: the form in which paths are compared. */
+function tidyPath(path) {
+    return path
+        .split('/')
+        .filter((part) => part !== '' && part !== '.')
+        .join('/');
+}
+/** A folder on the VPS: absolute, normal, and deep enough not to be the system's own. */
+function checkRemotePath(path) {
+    const invisible = (0,settings_names/* visible */.RK)(path);
+    if (invisible)
+        return invisible;
+    const right = 'Use the absolute path of the application on the server, such as /var/www/app.';
+    if (!path.startsWith('/'))
+        return { wrong: 'is not an absolute path', right };
+    const parts = path.split('/').filter((part) => part !== '');
+    if (parts.some((part) => part === '.' || part === '..'))
+        return { wrong: 'holds . or .. segments', right };
+    if (parts.length < 2)
+        return { wrong: 'is a top-level folder of the server', right };
+    return undefined;
+}
+/** One path from a folder and a path inside it. */
+function joinPath(folder, path) {
+    if (folder === '.' || folder === '')
+        return path;
+    return path === '.' || path === '' ? folder : `${folder.replace(/\/+$/, '')}/${path}`;
+}
+
+// EXTERNAL MODULE: ./compiled/src/settings/readers.js
+var readers = __nccwpck_require__(4293);
+;// CONCATENATED MODULE: ./compiled/src/settings/uses.js
 /**
- * A secret that is not set arrives as an empty string. It must never switch a part off silently: where anything
- * points to a part and its connection is empty, the run is refused, unless `skip` lists the part.
+ * The parts that a mode works with and `skip` does not leave out. What a run does not use is not read: connections
+ * often stand in the environment of the whole job, and what is wrong with one of them must not stop a step that never
+ * touches it.
  */
-function complainAboutEmptyConnections(reader, read, mode, skip, parts, around) {
-    const whole = mode === 'deploy' || mode === 'plan';
-    const unset = empty_connection/* EMPTY_CONNECTION */.D;
-    const complained = (...names) => reader.problems.some((problem) => names.some((name) => problem.message.startsWith(`${name}:`)));
-    if (!parts.database && !skip.includes('database') && !complained('database-url', 'supabase-project-ref')) {
-        const ref = read('supabase-project-ref') !== '';
-        const token = read('supabase-access-token') !== '';
-        const half = ref && !token ? 'supabase-access-token' : token && !ref ? 'supabase-project-ref' : 'database-url';
-        const dir = read('migrations-dir');
-        const folder = joinPath(read('working-directory'), dir);
-        const points = !whole
-            ? undefined
-            : read('required-tables') !== '' || read('required-functions') !== ''
-                ? 'required-tables or required-functions is set'
-                : half !== 'database-url'
-                    ? 'the other half of the Management API pair is set'
-                    : checkRelativePath(dir) === undefined && around.holdsMigrations(folder)
-                        ? `the folder ${dir} holds migrations`
-                        : undefined;
-        if (mode === 'migrate' || mode === 'verify') {
-            reader.complain(half, unset, `Mode ${mode} needs a database: set database-url, or supabase-project-ref and supabase-access-token.`);
-        }
-        else if (points !== undefined) {
-            reader.complain(half, unset, `${capital(points)}. Set the secret, or say skip: database.`);
-        }
+function usesOf(mode, skip, read) {
+    const server = {
+        plan: true,
+        deploy: true,
+        redeploy: true,
+        rollback: true,
+        verify: false,
+        migrate: makesBackup(mode, read) && read('backup-to') !== 'runner',
+        health: read('health-from') !== 'runner',
+    };
+    return {
+        database: mode !== 'redeploy' && !skip.includes('database'),
+        vps: server[mode] && !skip.includes('vps'),
+        health: asksHealth(mode) && !skip.includes('health'),
+        url: asksHealth(mode) || mode === 'redeploy',
+    };
+}
+function asksHealth(mode) {
+    return mode === 'plan' || mode === 'deploy' || mode === 'health';
+}
+function makesBackup(mode, read) {
+    return (mode === 'plan' || mode === 'deploy' || mode === 'migrate') && read('backup') !== 'off';
+}
+/** True where a server is given that this run works with. */
+function hasServer(uses, read) {
+    return uses.vps && read('ssh-host') !== '';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/settings/empty-connections.js
+
+
+
+
+function complainAboutEmptyConnections(reader, given) {
+    const missing = [
+        ...uselessChoices(given),
+        ...emptyDatabase(given, reader.complained),
+        ...emptyServer(given, reader.complained),
+        ...emptyHealth(given, reader.complained),
+        ...emptyCommit(given),
+    ];
+    const all = missing.length > 0 ? missing : nothingToDo(given, reader.complained);
+    all.forEach(({ input, wrong, right }, index) => {
+        reader.complain(input, wrong, index === 0 && nothingArrived(given) ? `${NOTHING_ARRIVED} ${right}` : right);
+    });
+    for (const { input, wrong, right } of notAsked(given))
+        reader.warn(input, wrong, right);
+}
+const empty = (input, right) => ({ input, wrong: empty_connection/* EMPTY_CONNECTION */.D, right });
+/** `why`: what points to the part; `part`: what skip would be told. */
+const pointedTo = (input, why, part) => empty(input, `${why}: set ${input} (secret or variable), or say skip: ${part}.`);
+const emptyToo = (input) => empty(input, 'Set it too (secret or variable).');
+/** `plan` says what a deploy would be refused for. */
+function isWhole(mode) {
+    return mode === 'deploy' || mode === 'plan';
+}
+function emptyDatabase(given, complained) {
+    const { mode, uses, database, read } = given;
+    if (database || !uses.database)
+        return [];
+    if (complained('database-url', 'supabase-project-ref', 'supabase-access-token'))
+        return [];
+    const input = emptyHalf(read);
+    if (mode === 'migrate' || mode === 'verify')
+        return [
+            empty(input, `Mode ${mode} needs a database: set database-url, or supabase-project-ref and supabase-access-token.`),
+        ];
+    const why = isWhole(mode) ? pointsToDatabase(given, input) : undefined;
+    return why === undefined ? [] : [pointedTo(input, why, 'database')];
+}
+/** Where half of the Management API's pair is given, the other half is what is missing. */
+function emptyHalf(read) {
+    const ref = read('supabase-project-ref') !== '';
+    const token = read('supabase-access-token') !== '';
+    if (ref === token)
+        return 'database-url';
+    return ref ? 'supabase-access-token' : 'supabase-project-ref';
+}
+function pointsToDatabase({ read, files, around }, input) {
+    for (const pointer of ['required-tables', 'required-functions'])
+        if (read(pointer) !== '')
+            return `${pointer} is set`;
+    if (input === 'supabase-access-token')
+        return 'supabase-project-ref is set';
+    if (input === 'supabase-project-ref')
+        return 'supabase-access-token is set';
+    const folder = joinPath((0,readers/* unquoted */.qZ)(read('working-directory')), files.migrationsDir);
+    return around.holdsMigrations(folder) ? 'the folder of migrations-dir holds migrations' : undefined;
+}
+const SERVER = ['ssh-host', 'ssh-user', 'ssh-private-key', 'ssh-fingerprint'];
+function emptyServer(given, complained) {
+    const { mode, uses, vps, read } = given;
+    if (vps || !uses.vps || complained('ssh-host'))
+        return [];
+    const why = pointsToServer(given);
+    if (mode !== 'redeploy' && why === undefined)
+        return [];
+    const isEmpty = (input) => read(input).trim() === '' && (input !== 'ssh-fingerprint' || read('ssh-known-hosts').trim() === '');
+    const first = why === undefined
+        ? empty('ssh-host', 'Mode redeploy needs a server: set ssh-host (secret or variable).')
+        : pointedTo('ssh-host', why, 'vps');
+    return [first, ...SERVER.filter((input) => input !== 'ssh-host' && isEmpty(input)).map(emptyToo)];
+}
+function pointsToServer({ mode, read }) {
+    if (!isWhole(mode))
+        return undefined;
+    const pointer = ['app-path', 'app-name', 'ssh-private-key'].find((input) => read(input).trim() !== '');
+    return pointer === undefined ? undefined : `${pointer} is set`;
+}
+/** Health that was asked for with nobody there to ask the application would pass on the database alone. */
+function emptyHealth(given, complained) {
+    const { uses, vps, health, read } = given;
+    if (!uses.health || complained('health-url'))
+        return [];
+    const servers = vps !== undefined || (uses.vps && complained('ssh-host'));
+    if (health.from === 'vps') {
+        if (servers || complained('ssh-host'))
+            return [];
+        const because = read('ssh-host') === '' ? 'and ssh-host is empty' : 'and skip leaves the server out';
+        return [
+            {
+                input: 'health-from',
+                wrong: `"vps" needs a server, ${because}`,
+                right: 'Give ssh-host, ask the public address with health-from: runner, or say skip: health.',
+            },
+        ];
     }
-    if (!parts.vps && !skip.includes('vps') && !complained('ssh-host', 'ssh-user')) {
-        const points = read('app-path') !== ''
-            ? 'app-path is set'
-            : read('app-name') !== ''
-                ? 'app-name is set'
-                : read('ssh-private-key').trim() !== ''
-                    ? 'ssh-private-key is set'
-                    : undefined;
-        if (mode === 'redeploy')
-            reader.complain('ssh-host', unset, 'Mode redeploy needs a server: set ssh-host, ssh-user, ssh-private-key and ssh-fingerprint.');
-        else if (whole && points !== undefined)
-            reader.complain('ssh-host', unset, `${capital(points)}. Set the secret, or say skip: vps.`);
-    }
-    const url = parts.health.url !== undefined;
-    if (mode === 'redeploy' && skip.includes('vps'))
-        reader.complain('skip', '"vps" leaves nothing of mode redeploy', 'Remove it from skip.');
-    if ((mode === 'migrate' || mode === 'verify') && skip.includes('database'))
-        reader.complain('skip', `"database" leaves nothing of mode ${mode}`, 'Remove it from skip.');
-    const none = !parts.database && !parts.vps;
-    if (reader.problems.length > 0)
-        return;
+    if (health.url !== undefined || (servers && health.from === 'both'))
+        return [];
+    const why = pointsToApplication(given);
+    if (why !== undefined)
+        return [pointedTo('health-url', why, 'health')];
+    return pointsToServer(given) !== undefined && nothingArrived(given) ? [emptyToo('health-url')] : [];
+}
+function pointsToApplication({ mode, health, read }) {
+    if (health.from === 'runner')
+        return 'health-from is runner';
+    if (health.expectVersion !== undefined)
+        return 'expect-version is set';
+    // Where only health is asked, the database's own latency may be what is meant.
+    return isWhole(mode) && read('health-max-latency') !== '' ? 'health-max-latency is set' : undefined;
+}
+function emptyCommit({ mode, vps, read, around }) {
+    const deploys = mode === 'redeploy' || (mode === 'deploy' && vps !== undefined);
+    if (!deploys || read('ref') !== '' || around.run.sha !== undefined)
+        return [];
+    return [
+        {
+            input: 'ref',
+            wrong: 'is empty and GITHUB_SHA is not set: no commit to deploy',
+            right: 'Give the full commit SHA.',
+        },
+    ];
+}
+/** Nothing is wrong with what was given, but nothing was: each mode needs at least one thing to work on. */
+function nothingToDo({ mode, skip, database, vps, health }, complained) {
+    if (database || vps || complained('database-url', 'supabase-project-ref', 'ssh-host'))
+        return [];
     const filesOnly = mode === 'plan' && skip.includes('database');
-    if (none && !filesOnly && (mode === 'deploy' || mode === 'plan' || mode === 'rollback')) {
-        reader.complain('database-url', 'is empty, and so is ssh-host: there is nothing to work on', 'Give a database, a server, or both.');
-    }
-    if (none && !url && mode === 'health')
-        reader.complain('health-url', 'is empty, and so are database-url and ssh-host: there is nothing to ask', 'Give at least one of them.');
-    if (mode === 'redeploy' || (mode === 'deploy' && parts.vps)) {
-        if (parts.vps && parts.vps.ref === undefined)
-            reader.complain('ref', 'is empty and GITHUB_SHA is not set: no commit to deploy', 'Give the full commit SHA.');
-    }
+    if (!filesOnly && (isWhole(mode) || mode === 'rollback'))
+        return [
+            {
+                input: 'database-url',
+                wrong: 'is empty, and so is ssh-host: there is nothing to work on',
+                right: 'Give a database, a server, or both.',
+            },
+        ];
+    if (mode === 'health' && health.url === undefined && !complained('health-url', 'skip'))
+        return [
+            {
+                input: 'health-url',
+                wrong: 'is empty, and so are database-url and ssh-host: there is nothing to ask',
+                right: 'Give at least one of them.',
+            },
+        ];
+    return [];
 }
-/** Code from a fork must not reach the database or the server: only plan may run there. */
-function complainAboutFork(reader, mode, run) {
-    if (mode === 'plan' || mode === 'health' || mode === 'verify')
-        return;
-    if (run.event === 'pull_request_target') {
-        reader.complain('mode', `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`, 'Use pull_request with mode: plan, and deploy on push.');
-    }
-    else if (run.fork && run.event === 'pull_request') {
-        reader.complain('mode', `"${mode}" is refused on a pull request from a fork`, 'Use mode: plan there, and deploy on push.');
-    }
+const NOTHING_ARRIVED = 'Nothing arrived: does the job name the GitHub Environment that holds the secrets (environment: ...)?';
+const CONNECTIONS = [
+    'database-url',
+    'supabase-project-ref',
+    'supabase-access-token',
+    'supabase-service-role-key',
+    ...SERVER,
+    'ssh-known-hosts',
+    'health-url',
+];
+/** Every connection is empty at once: mostly the job itself names no environment. Forks get no secrets at all. */
+function nothingArrived({ read, around }) {
+    return !around.terminal && !around.run.fork && CONNECTIONS.every((input) => read(input).trim() === '');
 }
-function capital(text) {
-    return text.charAt(0).toUpperCase() + text.slice(1);
+/** `skip` must leave something to do, and a backup cannot lie on a server that is not given. */
+function uselessChoices({ mode, skip, uses, read }) {
+    const only = {
+        redeploy: 'vps',
+        migrate: 'database',
+        verify: 'database',
+        health: 'health',
+    };
+    const part = only[mode];
+    const found = [];
+    if (part !== undefined && skip.includes(part))
+        found.push({
+            input: 'skip',
+            wrong: `"${part}" leaves nothing of mode ${mode}`,
+            right: 'Remove it from skip.',
+        });
+    if (makesBackup(mode, read) && uses.database && read('backup-to') === 'vps' && !hasServer(uses, read))
+        found.push({
+            input: 'backup-to',
+            wrong: `"vps" needs a server, and ${uses.vps ? 'ssh-host is empty' : 'skip leaves it out'}`,
+            right: 'Give ssh-host, or use backup-to: runner.',
+        });
+    return found;
+}
+/** What is left out without a word pointing to it: no reason to refuse, but a person should know. */
+function notAsked({ uses, vps, health }) {
+    if (!uses.health || !vps || health.url !== undefined || health.from !== 'both')
+        return [];
+    return [
+        {
+            input: 'health-url',
+            wrong: 'is empty: the public address is not asked',
+            right: "Set it (secret or variable), or say health-from: vps where the server's own answer is enough.",
+        },
+    ];
+}
+
+// EXTERNAL MODULE: ./compiled/src/settings/database-url.js
+var database_url = __nccwpck_require__(7388);
+// EXTERNAL MODULE: ./compiled/src/base/secret.js
+var secret = __nccwpck_require__(4141);
+;// CONCATENATED MODULE: ./compiled/src/settings/read-key.js
+
+/** A key or token that travels in an HTTP header; undefined where none is given. Names no part of it. */
+function readKey(reader, read, name) {
+    const value = read(name);
+    if (value === '')
+        return undefined;
+    const stranger = /[^\x21-\x7e]/u.exec(value)?.[0];
+    if (stranger !== undefined)
+        reader.complain(name, `holds ${characterName(stranger)}, which no key or token has`, 'Copy it again, as one line; a dashboard shows dots in its place until it is revealed.');
+    return new secret/* Secret */.zh(value);
+}
+function characterName(character) {
+    if (character === '\n' || character === '\r')
+        return 'a line break';
+    if (character === ' ')
+        return 'a blank';
+    return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/settings/read-database.js
@@ -647,8 +1305,9 @@ function capital(text) {
 
 
 
+
 function readFiles(reader) {
-    const migrationsDir = reader.text('migrations-dir');
+    const migrationsDir = reader.path('migrations-dir');
     complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
     return {
         migrationsDir,
@@ -657,7 +1316,8 @@ function readFiles(reader) {
         irreversibleMigrations: reader.choice('irreversible-migrations', ['allow', 'refuse']),
     };
 }
-function readDatabase(reader, read, skip, files) {
+/** `server`: there is one that a backup can lie on. */
+function readDatabase(reader, read, files, server) {
     const connection = readConnection(reader, read);
     const baseline = reader.optional('baseline');
     if (baseline !== undefined && !/^\d+$/.test(baseline)) {
@@ -665,7 +1325,6 @@ function readDatabase(reader, read, skip, files) {
     }
     const shadow = readShadow(reader, read);
     const backupTo = read('backup-to') === '' ? undefined : reader.choice('backup-to', ['vps', 'runner']);
-    const hasVps = !skip.includes('vps') && read('ssh-host') !== '';
     const rest = {
         ...files,
         includeAll: reader.boolean('include-all'),
@@ -675,7 +1334,7 @@ function readDatabase(reader, read, skip, files) {
         lockTimeout: reader.duration('lock-timeout'),
         statementTimeout: reader.duration('statement-timeout'),
         backup: reader.choice('backup', ['off', 'schema', 'full']),
-        backupTo: backupTo ?? (hasVps ? 'vps' : 'runner'),
+        backupTo: backupTo ?? (server ? 'vps' : 'runner'),
         afterHealth: reader.boolean('after-health'),
         requiredTables: readNames(reader, 'required-tables'),
         requiredFunctions: readNames(reader, 'required-functions'),
@@ -685,8 +1344,6 @@ function readDatabase(reader, read, skip, files) {
         ...(shadow === undefined ? {} : { shadow }),
         allowDataLoss: reader.boolean('allow-data-loss'),
     };
-    if (backupTo === 'vps' && !hasVps)
-        reader.complain('backup-to', '"vps" needs a server, and ssh-host is empty', 'Give ssh-host, or use backup-to: runner.');
     return connection === undefined ? undefined : { connection, ...rest };
 }
 function readConnection(reader, read) {
@@ -697,7 +1354,7 @@ function readConnection(reader, read) {
     const certificate = ca === '' ? {} : { caCertificate: ca };
     const url = read('database-url');
     if (url !== '') {
-        const parsed = parseDatabaseUrl(url);
+        const parsed = (0,database_url/* parseDatabaseUrl */.mx)(url);
         if ('wrong' in parsed) {
             reader.complain('database-url', parsed.wrong, parsed.right);
             return undefined;
@@ -708,19 +1365,19 @@ function readConnection(reader, read) {
         return { kind: 'url', address: parsed.address, ...certificate };
     }
     const projectRef = reader.text('supabase-project-ref');
-    const accessToken = read('supabase-access-token');
-    if (projectRef === '' || accessToken === '')
+    const accessToken = readKey(reader, read, 'supabase-access-token');
+    if (projectRef === '' || accessToken === undefined)
         return undefined;
-    complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
+    complainAbout(reader, 'supabase-project-ref', (0,settings_names/* checkProjectRef */.bN)(projectRef));
     const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
-    complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
-    return { kind: 'management-api', projectRef, accessToken: new secret/* Secret */.zh(accessToken), apiUrl, ...certificate };
+    complainAbout(reader, 'supabase-api-url', (0,settings_names/* checkWebUrl */.s1)(apiUrl, true));
+    return { kind: 'management-api', projectRef, accessToken, apiUrl, ...certificate };
 }
 function readShadow(reader, read) {
     const url = read('shadow-database-url');
     if (url === '')
         return undefined;
-    const parsed = parseDatabaseUrl(url);
+    const parsed = (0,database_url/* parseDatabaseUrl */.mx)(url);
     if ('address' in parsed)
         return parsed.address;
     reader.complain('shadow-database-url', parsed.wrong, parsed.right);
@@ -729,7 +1386,7 @@ function readShadow(reader, read) {
 function readNames(reader, input) {
     const names = [];
     for (const item of reader.list(input)) {
-        const parsed = parseQualifiedName(item);
+        const parsed = (0,settings_names/* parseQualifiedName */.z$)(item);
         if ('wrong' in parsed)
             reader.complain(input, parsed.wrong, parsed.right);
         else
@@ -742,32 +1399,20 @@ function readNames(reader, input) {
 
 
 
-function readHealth(reader, read) {
-    const url = reader.optional('health-url')?.replace(/\/+$/, '');
-    if (url !== undefined)
-        complainAbout(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
-    const paths = [...new Set(reader.list('health-paths'))];
+
+
+function readHealth(reader, read, uses) {
+    const url = uses.url ? readUrl(reader) : undefined;
+    const rest = uses.health ? readRest(reader, read) : undefined;
+    const paths = reader.paths('health-paths');
     if (paths.length === 0)
         reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
-    for (const path of paths) {
-        if (!path.startsWith('/') || /\s/.test(path))
-            reader.complain('health-paths', `${JSON.stringify(path)} is not a path`, 'Paths start with a slash, such as /api/health.');
-    }
+    complainAboutEntries(reader, 'health-paths', paths, checkPath);
     const maxLatency = reader.optionalDuration('health-max-latency');
     const expectVersion = reader.optional('expect-version');
-    const key = read('supabase-service-role-key');
-    const projectRef = reader.text('supabase-project-ref');
-    const apiUrl = reader.text('supabase-api-url');
-    // The service key is sent there: never in plaintext off this machine, whatever the database is reached by.
-    const sendsKey = key !== '' && projectRef !== '';
-    const complained = (name) => reader.problems.some(({ message }) => message.startsWith(`${name}:`));
-    if (sendsKey && !complained('supabase-api-url'))
-        complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
-    if (sendsKey && !complained('supabase-project-ref'))
-        complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
     return {
         ...(url === undefined ? {} : { url }),
-        paths,
+        paths: [...new Set(paths)],
         from: reader.choice('health-from', ['both', 'runner', 'vps']),
         timeout: reader.duration('health-timeout'),
         deadline: reader.duration('health-deadline'),
@@ -775,25 +1420,182 @@ function readHealth(reader, read) {
         successes: reader.integer('health-successes', 1, 100),
         checkAssets: reader.boolean('check-assets'),
         ...(expectVersion === undefined ? {} : { expectVersion }),
-        ...(sendsKey ? { rest: { url: restUrl(projectRef, apiUrl), key: new secret/* Secret */.zh(key) } } : {}),
+        ...(rest === undefined ? {} : { rest }),
     };
 }
-/** The project's REST endpoint; with another API URL (self-hosted, a test double) it is served under that one. */
-function restUrl(projectRef, apiUrl) {
-    const base = apiUrl.replace(/\/+$/, '');
-    return base === 'https://api.supabase.com'
-        ? `https://${projectRef}.supabase.co/rest/v1/`
-        : `${base}/rest/v1/`;
+function readUrl(reader) {
+    const url = reader.optional('health-url');
+    if (url === undefined)
+        return undefined;
+    complainAbout(reader, 'health-url', (0,settings_names/* checkWebUrl */.s1)(url, false) ?? checkBaseUrl(url));
+    return url.replace(/\/+$/, '');
 }
-/** The health paths are added to this URL, so nothing may follow its path. */
+/** The health paths are added to this URL, so nothing may follow its path; an empty query is one too. */
 function checkBaseUrl(text) {
-    const { search, hash } = new URL(text);
-    return search === '' && hash === ''
-        ? undefined
-        : {
+    return /[?#]/.test(text)
+        ? {
             wrong: 'holds a query or a fragment',
             right: 'Give the base URL, such as https://example.com; the paths go into health-paths.',
-        };
+        }
+        : undefined;
+}
+function checkPath(path) {
+    return path.startsWith('/') && !/\s/.test(path)
+        ? undefined
+        : { wrong: 'is not a path', right: 'Paths start with a slash, such as /api/health.' };
+}
+/** The project's REST endpoint and its key, which is never sent in plaintext off this machine. */
+function readRest(reader, read) {
+    const key = readKey(reader, read, 'supabase-service-role-key');
+    if (key === undefined)
+        return undefined;
+    const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
+    if (!reader.complained('supabase-api-url'))
+        complainAbout(reader, 'supabase-api-url', (0,settings_names/* checkWebUrl */.s1)(apiUrl, true));
+    const given = reader.optional('supabase-project-ref');
+    if (given !== undefined && !reader.complained('supabase-project-ref'))
+        complainAbout(reader, 'supabase-project-ref', (0,settings_names/* checkProjectRef */.bN)(given));
+    // Self-hosted, or a test double: the endpoint is served under that URL, whatever the project.
+    if (apiUrl !== inputs/* INPUTS */.mc['supabase-api-url'].fallback)
+        return { url: `${apiUrl}/rest/v1/`, key };
+    const ref = given ?? projectOfDatabase(read('database-url'));
+    if (ref !== undefined)
+        return { url: `https://${ref}.supabase.co/rest/v1/`, key };
+    reader.warn('supabase-service-role-key', 'is not used: supabase-project-ref is empty, and database-url names no Supabase project', "Set supabase-project-ref, the 20 letters of the project's URL, so that health asks the REST endpoint too.");
+    return undefined;
+}
+function projectOfDatabase(url) {
+    const parsed = (0,database_url/* parseDatabaseUrl */.mx)(url);
+    return 'address' in parsed ? (0,database_url/* projectRefOf */.CV)(parsed.address) : undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
+/**
+ * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
+ * A file that was only half written must not be built into an application. Names no value of it.
+ */
+function judgeEnvText(text) {
+    if (text.trim() === '')
+        return 'is empty';
+    if (text.includes('\0'))
+        return 'holds a NUL byte';
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    for (let index = 0; index < lines.length; index++) {
+        const line = lines[index].trim();
+        if (line === '' || line.startsWith('#'))
+            continue;
+        const match = /^(?:export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*=\s*(.*)$/.exec(line);
+        if (!match)
+            return `line ${index + 1} is not NAME=value`;
+        const opened = index + 1;
+        const quote = /^["'`]/.exec(match[1])?.[0];
+        if (quote === undefined)
+            continue;
+        let rest = match[1].slice(1);
+        while (!endsQuote(rest, quote)) {
+            index++;
+            if (index >= lines.length)
+                return `the quote that line ${opened} opens is never closed`;
+            rest = lines[index];
+        }
+    }
+    return undefined;
+}
+function endsQuote(text, quote) {
+    for (let index = 0; index < text.length; index++) {
+        if (text[index] === '\\' && quote === '"')
+            index++;
+        else if (text[index] === quote)
+            return true;
+    }
+    return false;
+}
+
+// EXTERNAL MODULE: ./compiled/src/settings/fingerprints.js
+var settings_fingerprints = __nccwpck_require__(9032);
+// EXTERNAL MODULE: ./compiled/src/settings/known-hosts.js
+var known_hosts = __nccwpck_require__(3908);
+;// CONCATENATED MODULE: ./compiled/src/settings/read-pins.js
+
+
+
+
+const ON_THE_SERVER = 'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub';
+/**
+ * Reads what the servers are told from impostors by. A pin that cannot apply, or a server without one, would fail
+ * only when it is connected to; here it is told with all else. `targets` is empty where the servers are not known.
+ */
+function readPins(reader, read, targets) {
+    const knownHosts = repairKnownHosts(read('ssh-known-hosts'));
+    const entries = (0,readers/* splitList */.ry)(read('ssh-fingerprint'));
+    if (knownHosts === '' && entries.length === 0)
+        reader.complain('ssh-fingerprint', `${empty_connection/* EMPTY_CONNECTION */.D}; ssh-known-hosts is empty too, and the server could not be told from an impostor`, `${ON_THE_SERVER}  and put the SHA256:... part into ssh-fingerprint.`);
+    const fingerprints = readFingerprints(reader, entries, targets);
+    if (targets.length > 0 && !reader.complained('ssh-fingerprint', 'ssh-known-hosts'))
+        complainAboutUnpinned(reader, targets, knownHosts, fingerprints);
+    return { ...(knownHosts === '' ? {} : { knownHosts }), fingerprints: fingerprints.map(({ text }) => text) };
+}
+function readFingerprints(reader, entries, targets) {
+    const fingerprints = [];
+    entries.forEach((entry, index) => {
+        const read = (0,settings_fingerprints/* parseFingerprint */.sr)(entry);
+        if ('wrong' in read) {
+            reader.complain('ssh-fingerprint', `entry ${index + 1} ${read.wrong}`, read.right);
+            return;
+        }
+        const label = read.label ?? labelOfComment(read, targets);
+        const named = label === undefined ? {} : { label };
+        const text = label === undefined ? read.print : `${label} ${read.print}`;
+        fingerprints.push({ print: read.print, ...named, text, entry: index + 1 });
+    });
+    return fingerprints;
+}
+/** What ssh-keyscan gives to ssh-keygen comes back with the host's name as the comment. */
+function labelOfComment({ comment }, targets) {
+    if (comment === undefined || targets.length < 2)
+        return undefined;
+    return targets.some((target) => (0,settings_fingerprints/* labelMeans */.Bc)(comment, target)) ? comment : undefined;
+}
+/** Entries that apply to no server here are no fault by themselves: a job may list the servers of all its steps. */
+function complainAboutUnpinned(reader, targets, knownHosts, fingerprints) {
+    const only = targets.length === 1;
+    const texts = fingerprints.map(({ text }) => text);
+    const lines = (0,known_hosts/* parseKnownHosts */.uJ)(knownHosts);
+    const unpinned = targets.filter((target) => (0,known_hosts/* linesFor */.be)(lines, target).keys.length === 0 && (0,settings_fingerprints/* fingerprintsFor */.JB)(target, texts, only).length === 0);
+    if (unpinned.length === 0)
+        return;
+    const nameless = only ? undefined : fingerprints.find(({ label }) => label === undefined);
+    const stray = fingerprints.filter(({ label }) => label !== undefined && !targets.some((target) => (0,settings_fingerprints/* labelMeans */.Bc)(label, target)));
+    const right = `${ON_THE_SERVER}  and put ${only ? 'SHA256:...' : '"host SHA256:..."'} into ssh-fingerprint.`;
+    if (nameless !== undefined) {
+        reader.complain('ssh-fingerprint', `entry ${nameless.entry} does not say which server it is for, and there are ${targets.length}`, 'Write "host SHA256:..." per line, with the host as in ssh-host or ssh-jump.');
+        return;
+    }
+    for (const target of unpinned) {
+        if (stray.length > 0) {
+            const which = stray.map(({ entry }) => entry).join(', ');
+            reader.complain('ssh-fingerprint', `${target.name} has no fingerprint, and the host in entry ${which} is in neither ssh-host nor ssh-jump`, 'Write the host as in ssh-host or ssh-jump: host SHA256:...');
+        }
+        else if (knownHosts === '')
+            reader.complain('ssh-fingerprint', `has none for ${target.name}`, right);
+        else
+            reader.complain('ssh-known-hosts', whyUnreadable(knownHosts, lines, target), right);
+    }
+}
+function whyUnreadable(knownHosts, lines, target) {
+    if ((0,known_hosts/* linesFor */.be)(lines, target).authorities.length > 0)
+        return `has only @cert-authority lines for ${target.name}, which are not supported`;
+    if (lines.length > 0)
+        return `has no line for ${target.name}`;
+    if (/^\s*(ssh|ecdsa|sk)-\S+ AAAA/m.test(knownHosts))
+        return 'is a public key without the name of its host: the line is "host ssh-ed25519 AAAA..."';
+    return 'has no line that can be read: each is "host ssh-ed25519 AAAA..."';
+}
+/** Undoes what secret stores and copying do to lines: quotes around the whole, line breaks written as \n. */
+function repairKnownHosts(text) {
+    return (0,readers/* unquoted */.qZ)(text.replace(/^\uFEFF/, '').trim())
+        .replace(/\\r\\n|\\n/g, '\n')
+        .trim();
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/settings/read-vps.js
@@ -801,33 +1603,31 @@ function checkBaseUrl(text) {
 
 
 
-function readVps(reader, read, around) {
+
+
+
+
+function readVps(reader, read, mode, around) {
     const ssh = readSsh(reader, read);
-    const appPath = reader.text('app-path').replace(/(?<=.)\/+$/, '');
+    const appPath = reader.path('app-path').replace(/(?<=.)\/+$/, '');
     const appName = reader.text('app-name');
     if (appPath !== '')
         complainAbout(reader, 'app-path', checkRemotePath(appPath));
     if (appName !== '')
-        complainAbout(reader, 'app-name', checkProcessName(appName));
+        complainAbout(reader, 'app-name', (0,settings_names/* checkProcessName */.JV)(appName));
     if (ssh && appPath === '')
         reader.complain('app-path', 'is empty', 'Give the absolute path of the application on the server, such as /var/www/app.');
     const restartCommand = reader.optional('restart-command');
     if (ssh && appName === '' && restartCommand === undefined) {
         reader.complain('app-name', 'is empty', 'Give the name that `pm2 list` shows for the application, or a restart-command.');
     }
-    const given = checked(reader, 'ref', checkGitRef);
+    const given = checked(reader, 'ref', settings_names/* checkGitRef */.wS);
     const ref = given ?? around.run.sha;
-    const sharedPaths = reader.list('shared-paths');
-    const buildOutput = reader.list('build-output');
-    for (const path of sharedPaths)
-        complainAbout(reader, 'shared-paths', checkRelativePath(path));
-    for (const path of buildOutput)
-        complainAbout(reader, 'build-output', checkRelativePath(path));
-    const envFilePath = reader.text('env-file-path');
-    complainAbout(reader, 'env-file-path', checkRelativePath(envFilePath));
-    const envFile = read('env-file');
-    if (envFile.includes('\0'))
-        reader.complain('env-file', 'holds a NUL byte', 'Give the text of a .env file.');
+    const sharedPaths = readAppPaths(reader, 'shared-paths');
+    const buildOutput = readAppPaths(reader, 'build-output');
+    const envFilePath = reader.path('env-file-path');
+    complainAbout(reader, 'env-file-path', checkEnvFilePath(envFilePath));
+    const envFile = readEnvFile(reader, read, mode);
     const repositoryUrl = reader.optional('repository-url');
     if (repositoryUrl !== undefined)
         complainAbout(reader, 'repository-url', checkRepositoryUrl(repositoryUrl));
@@ -849,25 +1649,59 @@ function readVps(reader, read, around) {
         ...optional('buildCommand', reader.optional('build-command')),
         ...optional('startCommand', reader.optional('start-command')),
         ...optional('restartCommand', restartCommand),
-        ...(envFile.trim() === '' ? {} : { envFile: new secret/* Secret */.zh(envFile) }),
-        envFilePath,
+        ...(envFile === undefined ? {} : { envFile }),
+        envFilePath: tidyPath(envFilePath),
         sharedPaths,
         keepReleases: reader.integer('keep-releases', 2, 1_000),
         maxParallel: reader.integer('max-parallel', 1, 100),
         deployTimeout: reader.duration('deploy-timeout'),
         ...(healthPort === undefined ? {} : { healthPort }),
     };
-    return ssh === undefined ? undefined : { ssh, ...rest };
+    if (ssh === undefined)
+        return undefined;
+    complainAboutTooLong(reader, rest, ssh.hosts.length);
+    return { ssh, ...rest };
+}
+function readAppPaths(reader, name) {
+    const paths = reader.paths(name);
+    complainAboutEntries(reader, name, paths, checkAppPath);
+    return paths.map(tidyPath);
+}
+function checkEnvFilePath(path) {
+    const complaint = checkAppPath(path) ??
+        (path.endsWith('/')
+            ? { wrong: 'is a folder', right: 'Name the file itself, such as config/.env.' }
+            : undefined);
+    return complaint && { ...complaint, wrong: `${(0,shown/* shown */.SP)(path)} ${complaint.wrong}` };
+}
+/** Judged here and again on the server: a secret that arrived cut must not be found out about after the migrations. */
+function readEnvFile(reader, read, mode) {
+    const text = read('env-file');
+    if (text.trim() === '')
+        return undefined;
+    const fault = judgeEnvText(text);
+    if (fault !== undefined && (mode === 'deploy' || mode === 'plan' || mode === 'redeploy'))
+        reader.complain('env-file', fault, 'Check the secret that it comes from: it may be cut. Each line is NAME=value.');
+    return new secret/* Secret */.zh(text);
+}
+/** Milliseconds: what a timer of Node can hold, less a day for all that is added around a run. */
+const LONGEST_WAIT = 2 ** 31 - 1 - 24 * 3_600_000;
+/** A host that was prepared waits until those before it are through, so their times add up. */
+function complainAboutTooLong(reader, { lockWait, deployTimeout }, hosts) {
+    if (lockWait + deployTimeout * (hosts + 1) <= LONGEST_WAIT)
+        return;
+    const minutes = Math.floor((LONGEST_WAIT - lockWait) / (hosts + 1) / 60_000);
+    reader.complain('deploy-timeout', `is too long for ${hosts} ${hosts === 1 ? 'host' : 'hosts'} and this lock-wait`, `Use at most ${minutes >= 60 ? `${Math.floor(minutes / 60)}h` : `${minutes}m`}.`);
 }
 function readSsh(reader, read) {
     const port = reader.integer('ssh-port', 1, 65_535);
     const user = reader.text('ssh-user');
     if (user !== '')
-        complainAbout(reader, 'ssh-user', checkUserName(user));
+        complainAbout(reader, 'ssh-user', (0,settings_names/* checkUserName */.th)(user));
     const items = reader.list('ssh-host');
     const hosts = [];
     items.forEach((item, index) => {
-        const parsed = parseHostAddress(item);
+        const parsed = (0,settings_names/* parseHostAddress */.un)(item);
         // Host names are often secrets, so a complaint names the position and not the text.
         if ('wrong' in parsed)
             reader.complain('ssh-host', `entry ${index + 1} ${parsed.wrong}`, parsed.right);
@@ -880,37 +1714,41 @@ function readSsh(reader, read) {
         return undefined;
     const privateKey = read('ssh-private-key');
     if (privateKey.trim() === '')
-        reader.complain('ssh-private-key', 'is empty: secret not set, or not available to forks', 'Set the secret with the private key of the deploy user.');
-    const knownHosts = read('ssh-known-hosts').trim();
-    const fingerprints = (0,readers/* splitList */.ry)(read('ssh-fingerprint'));
-    for (const line of fingerprints) {
-        if (!/^(\S+\s+)?SHA256:[A-Za-z0-9+/]{43}=?$/.test(line)) {
-            reader.complain('ssh-fingerprint', `${JSON.stringify(line.slice(0, 80))} is not a SHA256 fingerprint`, 'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub');
-        }
-    }
-    if (knownHosts === '' && fingerprints.length === 0) {
-        reader.complain('ssh-fingerprint', 'is empty, and so is ssh-known-hosts: the server could not be told from an impostor', 'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub  and put the SHA256:... part into ssh-fingerprint.');
-    }
+        reader.complain('ssh-private-key', empty_connection/* EMPTY_CONNECTION */.D, 'Set the secret with the private key of the deploy user.');
+    else if (/^\s*(\S+\s+)?SHA256:/.test(privateKey))
+        reader.complain('ssh-private-key', 'is a fingerprint, which belongs into ssh-fingerprint', 'Put the private key here, from -----BEGIN to -----END.');
     const jump = readJump(reader, user, port);
+    const pins = readPins(reader, read, pinTargets(reader, hosts, jump));
     const passphrase = read('ssh-passphrase');
     return {
         hosts,
         privateKey: new secret/* Secret */.zh(privateKey),
         ...(passphrase === '' ? {} : { passphrase: new secret/* Secret */.zh(passphrase) }),
-        ...(knownHosts === '' ? {} : { knownHosts }),
-        fingerprints,
+        ...pins,
         ...(jump === undefined ? {} : { jump }),
     };
+}
+/** The servers by the names that the connection calls them by; none where it is not known which they are. */
+function pinTargets(reader, hosts, jump) {
+    if (reader.complained('ssh-host', 'ssh-port', 'ssh-user', 'ssh-jump'))
+        return [];
+    const several = hosts.length > 1;
+    return [
+        ...hosts.map((host, index) => ({ ...host, name: several ? `host ${index + 1}` : 'the server' })),
+        ...(jump === undefined ? [] : [{ ...jump, name: 'the jump host' }]),
+    ];
 }
 function readJump(reader, user, port) {
     const text = reader.optional('ssh-jump');
     if (text === undefined)
         return undefined;
-    const parsed = parseHostAddress(text);
+    const parsed = (0,settings_names/* parseHostAddress */.un)(text);
     if ('wrong' in parsed) {
         reader.complain('ssh-jump', parsed.wrong, parsed.right);
         return undefined;
     }
+    if ((parsed.user ?? user) === '')
+        reader.complain('ssh-user', 'is empty, and ssh-jump names no user', 'Write user@host in ssh-jump, or give ssh-user for all servers.');
     return { host: parsed.host, port: parsed.port ?? port, user: parsed.user ?? user };
 }
 function checkRepositoryUrl(text) {
@@ -941,39 +1779,46 @@ var settings = __nccwpck_require__(8308);
 
 
 
+
+
+
 /** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
 function parseSettings(read, around) {
     const reader = (0,readers/* inputReader */.cN)(read);
+    complainAboutMisplacedKeys(reader, read);
     const mode = readMode(reader);
     const skip = readSkip(reader);
-    const environment = checked(reader, 'environment', checkEnvironmentName);
-    const workingDirectory = reader.text('working-directory');
+    const uses = usesOf(mode, skip, read);
+    const environment = checked(reader, 'environment', settings_names/* checkEnvironmentName */.r0);
+    const workingDirectory = reader.path('working-directory');
     complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
     const files = readFiles(reader);
-    const database = skip.includes('database') ? undefined : readDatabase(reader, read, skip, files);
-    const vps = skip.includes('vps') ? undefined : readVps(reader, read, around);
-    const health = readHealth(reader, read);
+    const server = hasServer(uses, read);
+    const database = uses.database ? readDatabase(reader, read, files, server) : undefined;
+    const vps = uses.vps ? readVps(reader, read, mode, around) : undefined;
+    const health = readHealth(reader, read, uses);
     const rollback = readRollback(reader, mode, around);
-    const token = read('github-token');
+    const token = readKey(reader, read, 'github-token');
     const common = {
         run: around.run,
+        warnings: reader.warnings,
         ...(environment === undefined ? {} : { environment }),
         adoptEnvironment: reader.boolean('adopt-environment'),
         workingDirectory: workingDirectory.startsWith('/')
             ? workingDirectory
             : joinPath(around.workspace, workingDirectory),
         skip,
-        ...(token === '' ? {} : { githubToken: new secret/* Secret */.zh(token) }),
+        ...(token === undefined ? {} : { githubToken: token }),
         githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
         comment: reader.choice('comment', ['auto', 'off']),
         files,
         health,
         rollback,
     };
-    complainAboutEmptyConnections(reader, read, mode, skip, { database, vps, health }, around);
+    complainAboutEmptyConnections(reader, { read, mode, skip, uses, files, database, vps, health, around });
     complainAboutFork(reader, mode, around.run);
     if (reader.problems.length > 0)
-        return { problems: reader.problems };
+        return { problems: [...reader.problems] };
     const parts = { ...(database ? { database } : {}), ...(vps ? { vps } : {}) };
     return { settings: { ...common, mode, ...parts }, problems: [] };
 }
@@ -983,29 +1828,42 @@ function readMode(reader) {
     if (found)
         return found;
     const near = (0,readers/* nearest */.pA)(value, settings/* MODES */.F);
-    reader.complain('mode', `${JSON.stringify(value)} is not a mode`, `${near ? `Did you mean "${near}"? ` : ''}The modes are: ${settings/* MODES */.F.join(', ')}.`);
+    reader.complain('mode', `${(0,shown/* shown */.SP)(value)} is not a mode`, `${near ? `Did you mean "${near}"? ` : ''}The modes are: ${settings/* MODES */.F.join(', ')}.`);
     return 'plan';
 }
 function readSkip(reader) {
     const parts = [];
-    for (const item of reader.list('skip')) {
+    reader.list('skip').forEach((item, index) => {
         const part = settings/* PARTS */.d.find((known) => known === item);
         if (part)
             parts.push(part);
         else
-            reader.complain('skip', `${JSON.stringify(item)} is not a part`, `The parts are: ${settings/* PARTS */.d.join(', ')}.`);
-    }
+            reader.complain('skip', `${(0,shown/* shownEntry */.qF)(item, index)} is not a part`, `The parts are: ${settings/* PARTS */.d.join(', ')}.`);
+    });
     return parts;
 }
+/**
+ * What undoes a failed deploy is the same phase that a person calls, so what a person may ask for there must not stand
+ * in the settings of any other mode: with it a deploy would undo what earlier runs did.
+ */
 function readRollback(reader, mode, around) {
     const to = reader.optional('rollback-to');
     if (to !== undefined)
-        complainAbout(reader, 'rollback-to', checkGitRef(to));
+        complainAbout(reader, 'rollback-to', (0,settings_names/* checkGitRef */.wS)(to));
     const runId = reader.optional('run-id');
     if (runId !== undefined && !/^[\p{L}\p{N}._-]{1,100}$/u.test(runId)) {
         reader.complain('run-id', 'is not a run id', 'Use the number in the URL of the workflow run.');
     }
     const steps = reader.optionalInteger('rollback-steps', 1, 10_000);
+    const asked = [
+        ['rollback-steps', steps],
+        ['rollback-to', to],
+    ].filter(([, value]) => value !== undefined);
+    if (mode !== 'rollback' && !reader.complained('mode'))
+        for (const [input] of asked)
+            reader.complain(input, 'belongs to mode: rollback', 'Remove it: a deploy that fails undoes exactly what it changed.');
+    if (asked.length > 1)
+        reader.complain('rollback-steps', 'is set, and so is rollback-to: each says by itself what to undo', 'Give one of them.');
     if (mode === 'rollback' &&
         around.terminal &&
         runId === undefined &&
@@ -1021,6 +1879,17 @@ function readRollback(reader, mode, around) {
         runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
     };
 }
+/** Code from a fork must not reach the database or the server: only modes that write nothing may run there. */
+function complainAboutFork(reader, mode, run) {
+    if (mode === 'plan' || mode === 'health' || mode === 'verify')
+        return;
+    if (run.event === 'pull_request_target') {
+        reader.complain('mode', `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`, 'Use pull_request with mode: plan, and deploy on push.');
+    }
+    else if (run.fork && run.event === 'pull_request') {
+        reader.complain('mode', `"${mode}" is refused on a pull request from a fork`, 'Use mode: plan there, and deploy on push.');
+    }
+}
 function checkWorkingDirectory(path) {
     return path.startsWith('/') ? undefined : checkRelativePath(path);
 }
@@ -1035,9 +1904,12 @@ function checkWorkingDirectory(path) {
 /* harmony export */   Dy: () => (/* binding */ invisibleCharacter),
 /* harmony export */   cN: () => (/* binding */ inputReader),
 /* harmony export */   pA: () => (/* binding */ nearest),
+/* harmony export */   qZ: () => (/* binding */ unquoted),
 /* harmony export */   ry: () => (/* binding */ splitList)
 /* harmony export */ });
 /* harmony import */ var _base_duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2609);
+/* harmony import */ var _shown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3864);
+
 
 /** Control, bidirectional and zero-width characters: invisible, and able to make one name look like another. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
@@ -1088,13 +1960,21 @@ function splitList(text) {
     items.push(item);
     return items.map((entry) => entry.trim()).filter((entry) => entry !== '');
 }
-/** An input reader over one source of raw strings. Secrets are never read through it, so values can be quoted. */
+/** Without one pair of equal quotes around it: people quote paths also where YAML or the list needs none. */
+function unquoted(path) {
+    return /^(["'`])(.*)\1$/s.exec(path)?.[2] ?? path;
+}
+/** Milliseconds. Timers hold no more than 596 hours, and some add up several durations. */
+const LONGEST_DURATION = 168 * 3_600_000;
+/** An input reader over one source of raw strings. Secrets are never read through it. */
 function inputReader(read) {
     const problems = [];
-    const complain = (name, wrong, right) => {
-        problems.push({ message: `${name}: ${wrong}`, next: right });
+    const warnings = [];
+    const refused = new Set();
+    const complain = (input, wrong, right) => {
+        if (!refused.has(input))
+            problems.push({ input, message: `${input}: ${wrong}`, next: right });
     };
-    const shown = (value) => JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
     function text(name) {
         const value = read(name);
         const invisible = invisibleCharacter(value.replace(/[\n\r\t]/g, ' '));
@@ -1105,8 +1985,12 @@ function inputReader(read) {
     function duration(name) {
         const milliseconds = (0,_base_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .parseDuration */ .E)(text(name));
         if (milliseconds === undefined || milliseconds === 0) {
-            complain(name, `${shown(read(name))} is not a duration`, 'Use a whole number with a unit: 500ms, 10s, 5m or 1h.');
+            complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(read(name))} is not a duration`, 'Use a whole number with a unit: 500ms, 10s, 5m or 1h.');
             return 1;
+        }
+        if (milliseconds > LONGEST_DURATION) {
+            complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(read(name))} is longer than 168h`, 'Use at most 168h, which is a week.');
+            return LONGEST_DURATION;
         }
         return milliseconds;
     }
@@ -1114,14 +1998,21 @@ function inputReader(read) {
         const value = text(name);
         const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
         if (Number.isNaN(number) || number < least || number > most) {
-            complain(name, `${shown(value)} is not a whole number from ${least} to ${most}`, `Use a whole number from ${least} to ${most}, without a unit.`);
+            complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(value)} is not a whole number from ${least} to ${most}`, `Use a whole number from ${least} to ${most}, without a unit.`);
             return least;
         }
         return number;
     }
     return {
         problems,
+        warnings,
         complain,
+        refuse(name, wrong, right) {
+            complain(name, wrong, right);
+            refused.add(name);
+        },
+        warn: (input, wrong, right) => void warnings.push({ input, message: `${input}: ${wrong}`, next: right }),
+        complained: (...names) => problems.some(({ input }) => names.includes(input)),
         text,
         duration,
         integer,
@@ -1129,13 +2020,15 @@ function inputReader(read) {
         optionalDuration: (name) => (read(name) === '' ? undefined : duration(name)),
         optionalInteger: (name, least, most) => (read(name) === '' ? undefined : integer(name, least, most)),
         list: (name) => splitList(text(name)),
+        path: (name) => unquoted(text(name)),
+        paths: (name) => splitList(text(name)).map(unquoted),
         choice(name, choices) {
             const value = text(name);
             const found = choices.find((choice) => choice === value);
             if (found !== undefined)
                 return found;
             const near = nearest(value, choices);
-            complain(name, `${shown(value)} is not known`, `${near ? `Did you mean "${near}"? ` : ''}It takes one of: ${choices.join(', ')}.`);
+            complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(value)} is not known`, `${near ? `Did you mean "${near}"? ` : ''}It takes one of: ${choices.join(', ')}.`);
             return choices[0];
         },
         boolean(name) {
@@ -1143,7 +2036,7 @@ function inputReader(read) {
             if (/^(true|True|TRUE)$/.test(value))
                 return true;
             if (!/^(false|False|FALSE)$/.test(value)) {
-                complain(name, `${shown(value)} is not a boolean`, 'Use true or false.');
+                complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(value)} is not a boolean`, 'Use true or false.');
             }
             return false;
         },
@@ -1166,12 +2059,51 @@ const PARTS = ['database', 'vps', 'health'];
 
 /***/ }),
 
+/***/ 3864:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   EW: () => (/* binding */ isHarmless),
+/* harmony export */   SP: () => (/* binding */ shown),
+/* harmony export */   jc: () => (/* binding */ holdsPrivateKey),
+/* harmony export */   qF: () => (/* binding */ shownEntry)
+/* harmony export */ });
+/**
+ * How a value may stand in a complaint. Any input can hold a secret that was pasted into the wrong place, and the log
+ * and the report of a refused run are read by many: so a value is quoted only where it is short and plainly harmless.
+ */
+/** Characters of the longest value that is quoted. */
+const LONGEST = 40;
+/** What names, paths, lists, numbers and their misspellings are made of; no `@`, no `:`, no line break. */
+const PLAIN = /^[\p{L}\p{M}\p{N} ._,/;*?"'()~+-]*$/u;
+/** Letters and digits without a break, as keys and tokens have them and words do not. */
+const TOKEN = /(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{12}|[A-Za-z0-9]{20}/;
+function isHarmless(value) {
+    return value.length <= LONGEST && PLAIN.test(value) && !TOKEN.test(value);
+}
+/** The subject of a complaint about a whole value: the value itself, or how long it is. */
+function shown(value) {
+    return isHarmless(value) ? JSON.stringify(value) : `a value of ${value.length} characters`;
+}
+/** The subject of a complaint about one entry of a list; `index` counts from 0. */
+function shownEntry(entry, index) {
+    return isHarmless(entry) ? JSON.stringify(entry) : `entry ${index + 1}`;
+}
+/** True for what can only be a private key, whole or cut, whatever input it was pasted into. */
+function holdsPrivateKey(value) {
+    return /-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdjE/.test(value);
+}
+
+
+/***/ }),
+
 /***/ 1807:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   C: () => (/* binding */ visibleSecrets),
-/* harmony export */   b: () => (/* binding */ parseFlags)
+/* harmony export */   CN: () => (/* binding */ visibleSecrets),
+/* harmony export */   Yq: () => (/* binding */ MODE_HINT),
+/* harmony export */   bQ: () => (/* binding */ parseFlags)
 /* harmony export */ });
 /* harmony import */ var _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8364);
 /* harmony import */ var _settings_readers_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4293);
@@ -1179,89 +2111,155 @@ const PARTS = ['database', 'vps', 'health'];
 
 
 
+/** All that is taken for a flag: a value may begin with dashes too, as a PEM key does. */
+const FLAG = /^--([a-z][a-z-]{0,39})(?:=([\s\S]*))?$/;
+/** Where only a flag can stand, these are told as the flag that they nearly are: `-app-name`, `--app_name`. */
+const ODD_FLAG = /^-+([A-Za-z][\w-]{0,39})(?:=([\s\S]*))?$/;
+const ASKS = new Map([
+    ['--help', 'help'],
+    ['-h', 'help'],
+    ['--version', 'version'],
+    ['-v', 'version'],
+]);
+const MODE_HINT = `The modes are: ${_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F.join(', ')}. muva-deploy init writes a workflow.`;
 /**
- * Reads `<mode> --input value --input=value`. A boolean input may stand alone and then means true.
- * Everything that is not understood is complained about; nothing is guessed.
+ * Reads `<mode> --input value --input=value`; the mode only where `names` holds it. A boolean input may stand alone
+ * and then means true. Everything that is not understood is complained about; nothing is guessed.
+ *
+ * A complaint quotes the names of flags only. A word in the wrong place may be a password, or the second line of a
+ * key that lost its quotes: it is told by the word before it.
  */
-function parseFlags(argv) {
+function parseFlags(words, names) {
     const values = new Map();
     const problems = [];
-    let help = false;
-    for (let at = 0; at < argv.length; at++) {
-        const word = argv[at];
-        if (word === '--help' || word === '-h' || word === 'help') {
-            help = true;
-            continue;
-        }
-        if (!word.startsWith('-')) {
-            if (values.has('mode'))
-                problems.push({
-                    message: `${JSON.stringify(word)} is one word too many`,
-                    next: 'Values follow a flag: --input value.',
-                });
+    const mode = names.find((name) => name === 'mode');
+    let asked;
+    let place = 'the first word';
+    // One complaint for all the words of a value that lost its quotes.
+    let complained = false;
+    for (let at = 0; at < words.length; at++) {
+        const word = words[at];
+        const flag = flagIn(word, names, FLAG) ?? nearly(flagIn(word, names, ODD_FLAG));
+        if (ASKS.has(word))
+            asked ??= ASKS.get(word);
+        else if (flag !== undefined) {
+            const { value, taken } = valueBehind(flag, words[at + 1], names);
+            at += taken;
+            const wrong = complaintAbout(flag, value, values);
+            if (wrong !== undefined)
+                problems.push(wrong);
             else
-                values.set('mode', word);
-            continue;
+                values.set(flag.name, value);
+            place = taken === 0 ? `the word after ${flag.written}` : `the word after the value of ${flag.written}`;
+            complained = false;
         }
-        const equals = word.indexOf('=');
-        const flag = equals < 0 ? word : word.slice(0, equals);
-        const name = _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUT_NAMES */ .Qh.find((known) => `--${known}` === flag);
-        if (name === undefined) {
-            const near = (0,_settings_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .nearest */ .pA)(flag.replace(/^-+/, ''), _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUT_NAMES */ .Qh);
-            const hint = near ? `Did you mean --${near}? ` : '';
-            problems.push({ message: `${flag} is not known`, next: `${hint}muva-deploy --help lists all flags.` });
-            // Its value, if one follows, would only be complained about a second time.
-            if (equals < 0 && argv[at + 1]?.startsWith('-') === false)
-                at++;
-            continue;
+        else if (word === 'help')
+            asked ??= 'help';
+        else if (mode !== undefined && !values.has(mode) && isMode(word)) {
+            values.set(mode, word);
+            place = 'the word after the mode';
+            complained = false;
         }
-        let value;
-        if (equals >= 0)
-            value = word.slice(equals + 1);
-        else if (argv[at + 1] !== undefined && !argv[at + 1].startsWith('--'))
-            value = takesNext(name, argv[at + 1]) ? argv[++at] : 'true';
-        else if (isBoolean(name))
-            value = 'true';
-        if (value === undefined)
-            problems.push({
-                message: `--${name} has no value`,
-                next: `Write --${name} <value> or --${name}=<value>.`,
-            });
-        else if (values.has(name))
-            problems.push({
-                message: `${name} is given twice`,
-                next: 'Give it once; lists are separated by commas or line breaks.',
-            });
-        else
-            values.set(name, value);
+        else if (!complained) {
+            const missing = mode !== undefined && !values.has(mode);
+            problems.push(missing && !word.startsWith('-') ? noMode(place, word) : oneTooMany(place, word));
+            complained = true;
+            const meant = (0,_settings_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .nearest */ .pA)(word, _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F);
+            // What else is wrong is judged by the mode that was meant; with this problem the run is refused all the same.
+            if (missing && meant !== undefined)
+                values.set(mode, meant);
+        }
     }
-    if (!values.has('mode') && !help) {
-        problems.push({
-            message: 'mode: is missing',
-            next: `Say what to do: muva-deploy ${_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F.join(' | ')}. muva-deploy --help tells more.`,
-        });
+    return { values, ...(asked === undefined ? {} : { asked }), problems };
+}
+function flagIn(word, names, pattern) {
+    const [, written, value] = pattern.exec(word) ?? [];
+    if (written === undefined)
+        return undefined;
+    const dashes = word.slice(0, word.indexOf(written));
+    const name = dashes === '--' ? names.find((known) => known === written) : undefined;
+    const near = (0,_settings_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .nearest */ .pA)(written, names);
+    return {
+        written: dashes + written,
+        name,
+        near: name === undefined ? names.find((known) => known === near) : undefined,
+        value,
+    };
+}
+function nearly(flag) {
+    return flag?.near === undefined ? undefined : flag;
+}
+/** The value of a flag, and whether the next word was taken for it. */
+function valueBehind(flag, next, names) {
+    if (flag.value !== undefined)
+        return { value: flag.value, taken: 0 };
+    const name = flag.name ?? flag.near;
+    const like = next === undefined ? undefined : flagIn(next, names, FLAG);
+    if (name === undefined || isBoolean(name)) {
+        // Only where it is meant for it: `--rehearse false`, not `--rehearse plan`.
+        const taken = next !== undefined && like === undefined && !isMode(next);
+        return taken ? { value: next, taken: 1 } : { value: 'true', taken: 0 };
     }
-    return { values, help, problems };
+    if (next === undefined)
+        return { value: undefined, taken: 0 };
+    if (like === undefined)
+        return { value: next, taken: 1 };
+    // A flag of ours, so the value was forgotten; or a word like one, and then nobody but its writer knows which it is.
+    const ours = like.name !== undefined || like.near !== undefined || ASKS.has(like.written);
+    return { value: undefined, taken: ours ? 0 : 1 };
+}
+function complaintAbout(flag, value, values) {
+    const { written, name, near } = flag;
+    if (name === undefined)
+        return {
+            message: `${written} is not known`,
+            next: `${near === undefined ? '' : `Did you mean --${near}? `}muva-deploy --help lists all flags.`,
+        };
+    if (value === undefined)
+        return {
+            message: `${written} has no value`,
+            next: `Write ${written} <value>, or ${written}=<value> where it looks like a flag.`,
+        };
+    if (values.has(name))
+        return {
+            message: `${name} is given twice`,
+            next: 'Give it once; lists are separated by commas or line breaks.',
+        };
+    return undefined;
+}
+function noMode(place, word) {
+    if (word === 'init')
+        return {
+            message: `mode: ${place} is init, which only the first can be`,
+            next: 'Write muva-deploy init, and its flags after it.',
+        };
+    const near = (0,_settings_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .nearest */ .pA)(word, [..._settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F, 'init']);
+    const hint = near === undefined ? '' : `Did you mean "${near}"? `;
+    return { message: `mode: ${place} is not a mode`, next: hint + MODE_HINT };
+}
+function oneTooMany(place, word) {
+    if (word.startsWith('-'))
+        return { message: `${place} is not a flag`, next: 'muva-deploy --help lists all flags.' };
+    return {
+        message: `${place} is one too many`,
+        next: 'A value follows its flag, and stands in quotes where it holds blanks: --input "two words".',
+    };
 }
 function isBoolean(name) {
-    const { fallback } = (0,_settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(name);
+    const fallback = _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUTS */ .mc[name]?.fallback;
     return fallback === 'true' || fallback === 'false';
 }
-/** A boolean flag takes the next word only where that is meant for it: `--rehearse false`, not `--rehearse plan`. */
-function takesNext(name, next) {
-    return !isBoolean(name) || !_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F.includes(next);
+function isMode(word) {
+    return _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F.includes(word);
 }
 /** Secrets given as flags: every user of the machine can read them in the process list. */
 function visibleSecrets(values) {
     return [...values.keys()]
         .filter((name) => (0,_settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(name).secret)
-        .map((name) => {
-        const [variable] = (0,_settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(name).env;
-        return {
-            message: `${name} was given as a flag and can be seen in the process list`,
-            ...(variable === undefined ? {} : { next: `Set the environment variable ${variable} instead.` }),
-        };
-    });
+        .map((name) => ({
+        message: `${name} was given as a flag and can be seen in the process list`,
+        next: `Set the environment variable ${(0,_settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(name).env[0]} instead.`,
+    }));
 }
 
 
@@ -1355,6 +2353,13 @@ module.exports = require("node:async_hooks");
 /***/ ((module) => {
 
 module.exports = require("node:buffer");
+
+/***/ }),
+
+/***/ 1421:
+/***/ ((module) => {
+
+module.exports = require("node:child_process");
 
 /***/ }),
 
@@ -1547,7 +2552,7 @@ module.exports = require("timers");
 
 /***/ }),
 
-/***/ 9994:
+/***/ 4756:
 /***/ ((module) => {
 
 module.exports = require("tls");
@@ -1774,174 +2779,14 @@ function cleaned(value, clean) {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cleaned(item, clean)]));
 }
 
-// EXTERNAL MODULE: ./compiled/src/base/duration.js
-var duration = __nccwpck_require__(2609);
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./compiled/src/base/inert.js
+;// CONCATENATED MODULE: ./compiled/src/base/version.js
+/** The version in package.json, which does not travel with the bundle; a test compares them. */
+const VERSION = '0.1.0';
 
-/**
- * One line of untrusted text (a program's output, a server's message) with nothing in it that a terminal or the
- * GitHub runner would obey: no escape sequences or control characters, no `::command::` at its start, and none
- * of the older `##[command]` that the runner obeys anywhere in a line.
- */
-function inertLine(line) {
-    // A progress bar rewrites its line with carriage returns; what stood there last is what a person would see.
-    const shown = line.replace(/\r+$/, '');
-    const last = shown.slice(shown.lastIndexOf('\r') + 1);
-    const plain = (0,external_node_util_.stripVTControlCharacters)(last).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, '');
-    return plain.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: ');
-}
-/** Untrusted text as inert lines, without empty lines at its end. */
-function inertLines(text) {
-    const lines = text.split(/\r?\n/).map(inertLine);
-    while (lines.length > 0 && lines.at(-1).trim() === '')
-        lines.pop();
-    return lines;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/voice.js
-
-
-/** Columns before a step's name, and before what belongs to a step. */
-const STEP_INDENT = 10;
-const NAME_WIDTH = 46;
-/**
- * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
- * what to do. Output of programs is not worded here: the doors show it as it comes.
- */
-function voice(entry) {
-    switch (entry.kind) {
-        case 'phase-started':
-            return ['', ...inertLines(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
-        case 'step':
-            return stepLines(entry.step);
-        case 'phase-ended':
-            return [
-                ...entry.report.problems.flatMap((problem) => problemLines(problem, ' '.repeat(STEP_INDENT))),
-                ...inertLines(closingSentence(entry.report)),
-            ];
-        case 'progress':
-            return inertLines(entry.text).map((line) => `  ...     ${line}`);
-        case 'line':
-        case 'debug':
-            return entry.text === '' ? [''] : inertLines(entry.text);
-        case 'notice':
-            return problemLines(entry.problem, '', 'notice: ');
-        case 'warning':
-            return problemLines(entry.problem, '', 'warning: ');
-        case 'problem':
-            return problemLines(entry.problem, '', 'error: ');
-    }
-}
-function stepLines(step) {
-    const [first = '', ...more] = inertLines(step.detail ?? '');
-    const name = inertLines(step.name).join(' ');
-    const time = step.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(step.milliseconds);
-    // A name longer than its column keeps two blanks to what follows.
-    const column = time === '' && first === '' ? name : `${name.padEnd(NAME_WIDTH - 2)}  `;
-    const head = `  ${step.outcome.padEnd(7)} ${column}${time.padStart(time === '' ? 0 : 9)}`;
-    return [
-        first === '' ? head.trimEnd() : `${head}  ${first}`,
-        ...more.map((line) => ' '.repeat(STEP_INDENT) + line),
-    ];
-}
-/** A problem as lines: place and message, the source line with a caret, what to do next. */
-function problemLines(problem, indent, label = '') {
-    const place = problem.at ? `${positionText(problem.at)}  ` : '';
-    const code = problem.code === undefined ? '' : ` (${problem.code})`;
-    const lines = [
-        ...inertLines(`${label}${place}${problem.message}${code}`),
-        ...(problem.at ? caretLines(problem.at) : []),
-        ...(problem.next === undefined ? [] : inertLines(`next: ${problem.next}`)),
-    ];
-    return lines.map((line, index) => `${indent}${index === 0 || label === '' ? '' : '  '}${line}`);
-}
-/** `file:line:column`, which editors and terminals make clickable. */
-function positionText(at) {
-    return `${at.file}:${at.line}:${at.column}`;
-}
-function caretLines(at) {
-    if (at.text === undefined)
-        return [];
-    const [source = ''] = inertLines(at.text);
-    const gutter = `${at.line} | `;
-    const before = [...source].slice(0, at.column - 1);
-    if (before.length < at.column - 1)
-        return [gutter + source];
-    // Tabs stay tabs, so that the caret stands below its character whatever their width.
-    const padding = before.map((character) => (character === '\t' ? '\t' : ' ')).join('');
-    return [gutter + source, `${' '.repeat(gutter.length)}${padding}^`];
-}
-/** What a phase is called by its end: one that a cancel stopped did not fail. */
-function phaseOutcome({ outcome, cancelled }) {
-    return cancelled && outcome === 'failed' ? 'cancelled' : outcome;
-}
-function closingSentence(report) {
-    const { phase, summary } = report;
-    // A phase that words the whole sentence itself.
-    if (summary?.startsWith(`${phase} `))
-        return summary;
-    const step = report.steps.find((each) => each.outcome === 'failed' || each.outcome === 'unknown')?.name;
-    const at = step === undefined ? '' : ` at ${step}`;
-    const start = {
-        cancelled: `${phase} was cancelled.`,
-        passed: `${phase} passed in ${(0,duration/* formatDuration */.a)(report.milliseconds)}.`,
-        failed: `${phase} failed${at}.`,
-        unknown: `${phase} ended${at} without an answer: whether it took effect is not known.`,
-        skipped: `${phase} skipped.`,
-    }[phaseOutcome(report)];
-    return summary === undefined || summary === '' ? start : `${start} ${summary}`;
-}
-const VERDICTS = {
-    success: 'succeeded',
-    failure: 'failed',
-    'rolled-back': 'failed and was rolled back',
-    'rollback-failed': 'failed, and so did the rollback',
-    cancelled: 'was cancelled',
-    unknown: 'ended, and whether it took effect is not known',
-    skipped: 'was skipped: a newer run is live already',
-};
-/** The word between a mode and its environment. */
-const TOWARDS = { deploy: 'to', redeploy: 'to', plan: 'for' };
-/** `deploy to staging failed and was rolled back`, `plan for staging succeeded`, `health on staging failed`. */
-function outcomeText({ mode, environment, outcome }) {
-    const where = environment === undefined ? '' : ` ${TOWARDS[mode] ?? 'on'} ${environment}`;
-    // Only there it is what was asked for.
-    const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
-    return `${mode}${where} ${verdict}`;
-}
-/** What a run that was stopped in the middle leaves behind, as far as it knows: `2 applied, the new version is live`; or nothing. */
-function leftBehind({ facts, outcome }) {
-    const reverted = new Set(facts.reverted);
-    const applied = (facts.applied ?? []).filter((version) => !reverted.has(version)).length;
-    const all = facts.hosts ?? [];
-    const named = (outcome) => {
-        const hosts = all.filter((host) => host.outcome === outcome);
-        if (hosts.length === 0)
-            return '';
-        return all.length === 1 ? 'the server' : hosts.map(({ host }) => `host ${host}`).join(' and ');
-    };
-    const [live, unknown] = [named('deployed'), named('unknown')];
-    const parts = [
-        ...(applied === 0 ? [] : [`${applied} applied`]),
-        ...(live === '' ? [] : [`the new version is live on ${live}`]),
-        ...(unknown === '' ? [] : [`it is not known what ${unknown} serves`]),
-    ];
-    if (parts.length > 0)
-        return parts.join(', ');
-    return outcome === 'unknown' ? 'it is not known what was changed' : '';
-}
-/** The last lines of a run: how it ended, in how long, and what a person does now. */
-function farewell(report) {
-    return [
-        '',
-        ...inertLines(`${outcomeText(report)} (${(0,duration/* formatDuration */.a)(report.milliseconds)}).`),
-        ...(report.next === undefined ? [] : inertLines(`next: ${report.next}`)),
-    ];
-}
-
+// EXTERNAL MODULE: ./compiled/src/base/voice.js
+var voice = __nccwpck_require__(7963);
 ;// CONCATENATED MODULE: ./compiled/src/base/outputs.js
+
 
 /** Every output and what it says; action.yml says the same (a test compares them). */
 const OUTPUT_SAYS = {
@@ -2048,9 +2893,14 @@ function exitCodeOf(report) {
     return asked || report.outcome === 'success' || report.outcome === 'skipped' ? 0 : 1;
 }
 /** The content of the report file: everything, in the words of the outputs. */
-function reportFile(report) {
+function reportFile(report, run) {
     const content = {
         schema: 1,
+        version: VERSION,
+        'run-id': run.id,
+        attempt: run.attempt,
+        commit: run.sha ?? null,
+        url: run.url ?? null,
         mode: report.mode,
         environment: report.environment ?? null,
         outcome: report.outcome,
@@ -2070,7 +2920,7 @@ function reportFile(report) {
 function phaseEntry(phase) {
     return {
         phase: phase.phase,
-        outcome: phaseOutcome(phase),
+        outcome: (0,voice/* phaseOutcome */.g9)(phase),
         'started-at': new Date(phase.startedAt).toISOString(),
         'duration-ms': Math.round(phase.milliseconds),
         summary: phase.summary ?? null,
@@ -2151,6 +3001,10 @@ function problemKey({ message, at }) {
 
 // EXTERNAL MODULE: ./compiled/src/base/secret.js
 var secret = __nccwpck_require__(4141);
+// EXTERNAL MODULE: ./compiled/src/base/duration.js
+var duration = __nccwpck_require__(2609);
+// EXTERNAL MODULE: ./compiled/src/base/inert.js
+var base_inert = __nccwpck_require__(7705);
 ;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
 /** No form of a secret is longer than this, in characters. */
 const LONGEST_FORM = 16_000;
@@ -2208,7 +3062,7 @@ function teller(sink, clean, heartbeat = HEARTBEAT) {
     };
     const outputLine = (line) => {
         // Cleaned already; once more where control characters that are gone now had split a secret.
-        const inert = inertLine(line);
+        const inert = (0,base_inert/* inertLine */.F)(line);
         const text = inert === line ? line : clean(inert);
         if (text.trim() === '')
             return;
@@ -2230,7 +3084,7 @@ function teller(sink, clean, heartbeat = HEARTBEAT) {
         if (source !== from) {
             closeOutput();
             source = from;
-            sink.openOutput(clean(inertLine(from)));
+            sink.openOutput(clean((0,base_inert/* inertLine */.F)(from)));
         }
         lines.take(text);
     };
@@ -2248,13 +3102,13 @@ function teller(sink, clean, heartbeat = HEARTBEAT) {
     return {
         log(entry) {
             if (entry.kind === 'debug')
-                return voice(entry).forEach((line) => void sink.debug(clean(line)));
+                return (0,voice/* voice */.Lz)(entry).forEach((line) => void sink.debug(clean(line)));
             doing = activity(entry, doing);
             spoke();
             if (entry.kind === 'output')
                 return output(entry.source, entry.text);
             closeOutput();
-            for (const line of voice(entry))
+            for (const line of (0,voice/* voice */.Lz)(entry))
                 sink.line(clean(line));
         },
         end() {
@@ -2269,7 +3123,7 @@ function activity(entry, before) {
         case 'phase-started':
             return { what: entry.phase, since };
         case 'progress':
-            return { what: inertLine(entry.text.split('\n')[0] ?? '').replace(/[.…]+$/, ''), since };
+            return { what: (0,base_inert/* inertLine */.F)(entry.text.split('\n')[0] ?? '').replace(/[.…]+$/, ''), since };
         case 'step':
             return { what: entry.phase, since: before?.since ?? since };
         case 'phase-ended':
@@ -3035,7 +3889,7 @@ function openPostgres(address, caCertificate, options = {}) {
             const open = client;
             client = undefined;
             if (open)
-                await postgres_connection_farewell(open);
+                await farewell(open);
         },
     };
 }
@@ -3113,7 +3967,7 @@ async function isAtWork(address, caCertificate, nonce) {
         return rows[0]?.active === true;
     }
     finally {
-        await postgres_connection_farewell(client);
+        await farewell(client);
     }
 }
 /** The message runs in some backend, behind a pooler not always the announced one: it is found by its comment. */
@@ -3124,11 +3978,11 @@ async function cancelMessage(address, caCertificate, nonce) {
        where pid <> pg_catalog.pg_backend_pid() and query like '/*muva-deploy ${nonce} %'`);
     }
     finally {
-        await postgres_connection_farewell(client);
+        await farewell(client);
     }
 }
 /** Says goodbye, but does not wait long for a peer that is gone. */
-async function postgres_connection_farewell(client) {
+async function farewell(client) {
     let timer;
     const patience = new Promise((resolve) => {
         timer = setTimeout(resolve, 1_000);
@@ -3422,7 +4276,9 @@ function decideRollback(phases, before, rollbackOnFailure, earlier = UNCHANGED) 
             why: 'The application is good on the server and bad through the public URL: DNS, TLS or the proxy. The new version stays.',
         };
     }
-    if (failed.phase === 'health' && newlyFailing(before, failed.facts.health ?? []).length === 0) {
+    const asked = failed.phase === 'health' ? (failed.facts.health ?? []) : [];
+    // Without a single answer it is not known that the new version is no worse than the old one.
+    if (asked.length > 0 && newlyFailing(before, asked).length === 0) {
         return {
             rollback: false,
             why: 'What fails now failed before this deploy too, so it is no reason to take the new version back.',
@@ -3527,8 +4383,8 @@ function formatBytes(bytes) {
     return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
+// EXTERNAL MODULE: external "node:child_process"
+var external_node_child_process_ = __nccwpck_require__(1421);
 // EXTERNAL MODULE: external "node:events"
 var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:stream"
@@ -3570,7 +4426,7 @@ async function findPgDumps(path = process.env.PATH ?? '') {
     return asked.filter((found) => found.major !== undefined);
 }
 async function askVersion(file) {
-    const child = (0,external_node_child_process_namespaceObject.spawn)(file, ['--version'], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 });
+    const child = (0,external_node_child_process_.spawn)(file, ['--version'], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 });
     let said = '';
     child.stdout.setEncoding('utf8').on('data', (chunk) => {
         said += chunk;
@@ -3607,7 +4463,7 @@ async function withDump(order, consume) {
     let child;
     const onAbort = () => void child?.kill('SIGTERM');
     try {
-        const started = (0,external_node_child_process_namespaceObject.spawn)(order.pgDump.path, dumpArguments(order), {
+        const started = (0,external_node_child_process_.spawn)(order.pgDump.path, dumpArguments(order), {
             stdio: ['ignore', 'pipe', 'pipe'],
             env: await dumpEnvironment(order, folder),
         });
@@ -4098,9 +4954,9 @@ function detachedWorker(bundle, request) {
 ;// CONCATENATED MODULE: ./compiled/src/vps/exit-status.js
 
 /** Why the program on a server did not do its work, from the way it ended; each way has another remedy. Names no host. */
-function exitProblem(server, { code, signal, stderr }) {
+function exitProblem(server, { code, signal, stdout, stderr }) {
     const killed = signal === 'KILL' || code === 137;
-    const said = lastLines(stderr);
+    const said = lastLines(stderr) || lastLines(stdout);
     const quoted = said ? `: ${said}` : '';
     if (code === NO_NODE) {
         return {
@@ -4128,6 +4984,24 @@ function exitProblem(server, { code, signal, stderr }) {
         };
     }
     return { message: `the program on ${server} ended with exit code ${code}${quoted}`, code: String(code) };
+}
+/** True for ends that say by themselves what they come from, whatever was or was not printed. */
+function isKnownEnd({ code, signal }) {
+    return signal !== null || code === NO_NODE || code === 137 || code === 127 || code === 126;
+}
+/**
+ * Why a login ended without our command having been run at all: a shell for people who may not log in (nologin,
+ * git-shell), a forced command, or a shell that does not read the text (tcsh). What it said instead is the reason.
+ */
+function notRunProblem(server, { code, stdout, stderr }) {
+    // Some shells repeat the whole command behind their complaint.
+    const [complaint] = stderr.split('\n').filter((line) => line.trim() !== '');
+    const said = complaint?.trim().slice(0, 200) ?? lastLines(stdout);
+    return {
+        message: `the login on ${server} did not run our command, and ended with exit code ${code}${said ? `: ${said}` : ''}`,
+        code: String(code),
+        next: 'The account must be able to run sh: check its login shell (getent passwd), and command= in authorized_keys or ForceCommand in sshd_config.',
+    };
 }
 function lastLines(text) {
     const lines = text.split('\n').map((line) => line.trim());
@@ -4170,7 +5044,8 @@ function isWorthRetrying(error) {
 /** The error of one kind in words. `server` is `host 1` or `the jump host`: names are often secrets. */
 function sshError(kind, server, detail) {
     const more = detail ? ` (${detail})` : '';
-    return new SshError(kind, { ...TEXTS[kind](server, more), ...(detail ? { code: detail } : {}) });
+    const code = detail !== undefined && /^[A-Z_]+$/.test(detail) ? { code: detail } : {};
+    return new SshError(kind, { ...TEXTS[kind](server, more), ...code });
 }
 const TEXTS = {
     refused: (server, more) => ({
@@ -4205,6 +5080,14 @@ const TEXTS = {
         message: `${server} did not accept the private key${more}`,
         next: 'Check ssh-user, and that the public half of ssh-private-key stands in ~/.ssh/authorized_keys of that user; the reason is in the server log: journalctl -u ssh',
     }),
+    'second-factor': (server, more) => ({
+        message: `${server} took the private key and asks for a second factor${more}`,
+        next: 'A deploy cannot answer it: let this user in with the key alone (sshd_config: Match User <user>, AuthenticationMethods publickey).',
+    }),
+    'no-keys': (server, more) => ({
+        message: `${server} takes no private key for this login${more}`,
+        next: 'Check ssh-user and ssh-port, and PubkeyAuthentication in sshd_config; a deploy cannot type a password.',
+    }),
     'host-key': (server) => ({ message: `the host key of ${server} is not the pinned one` }),
     'no-common': (server, more) => ({
         message: `${server} and this client have no method in common${more}`,
@@ -4233,18 +5116,26 @@ function classifySocketError(server, error) {
         return sshError('busy', server, code);
     return sshError('unreachable', server, code);
 }
+/** Why the login failed, from what the server answered: only one of the three reasons lies in the key. */
+function loginError(server, { offered, wanted }) {
+    if (wanted !== undefined)
+        return sshError('second-factor', server, wanted.join(', '));
+    if (offered !== undefined && offered.length > 0 && !offered.includes('publickey'))
+        return sshError('no-keys', server, `it offers ${offered.join(', ')}`);
+    return sshError('auth', server);
+}
 /**
  * Classes what the client says when a handshake fails. `first` is the beginning of what the server sent: from it
  * a web server, a tarpit and a full SSH server can be told apart.
  */
-function classifyHandshakeError(server, error, first) {
+function classifyHandshakeError(server, error, first, login = {}) {
     if (error instanceof SshError)
         return error;
     const message = error instanceof Error ? error.message : String(error);
     const level = error instanceof Error && 'level' in error ? String(error.level) : '';
     const speaksSsh = /(^|\n)SSH-/.test(first);
     if (level === 'client-authentication')
-        return sshError('auth', server);
+        return loginError(server, login);
     if (/no matching/i.test(message))
         return sshError('no-common', server, /no matching ([a-z0-9 -]+)/i.exec(message)?.[0]);
     if (/^(Not allowed at this time|Exceeded MaxStartups)/.test(first))
@@ -4412,108 +5303,28 @@ function send(session, stdin) {
         stdin.pipe(session);
 }
 
+// EXTERNAL MODULE: ./compiled/src/settings/fingerprints.js
+var fingerprints = __nccwpck_require__(9032);
+// EXTERNAL MODULE: ./compiled/src/settings/known-hosts.js
+var known_hosts = __nccwpck_require__(3908);
 ;// CONCATENATED MODULE: ./compiled/src/vps/host-key.js
 
-/** The lines of a known_hosts file as OpenSSH reads them; comments and broken lines are left out. */
-function parseKnownHosts(text) {
-    const lines = [];
-    for (const line of text.split(/\r?\n/)) {
-        const words = line.trim().split(/\s+/);
-        if (words[0] === '' || words[0].startsWith('#'))
-            continue;
-        const marker = words[0] === '@revoked' ? 'revoked' : words[0] === '@cert-authority' ? 'cert-authority' : undefined;
-        const [names, type, blob] = marker ? words.slice(1) : words;
-        if (names === undefined || type === undefined || blob === undefined)
-            continue;
-        if (!/^[A-Za-z0-9+/]+={0,2}$/.test(blob) || keyType(Buffer.from(blob, 'base64')) !== type)
-            continue;
-        lines.push({ ...(marker ? { marker } : {}), names, type, blob });
-    }
-    return lines;
-}
-/** True where the first field of a known_hosts line means this name: hashed, or patterns with `*`, `?` and `!`. */
-function namesMatch(names, name) {
-    if (names.startsWith('|1|')) {
-        const [, , salt, hash] = names.split('|');
-        if (salt === undefined || hash === undefined)
-            return false;
-        const digest = (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64');
-        return digest === hash;
-    }
-    let found = false;
-    for (const pattern of names.toLowerCase().split(',')) {
-        const negated = pattern.startsWith('!');
-        if (!wildcardMatch(negated ? pattern.slice(1) : pattern, name))
-            continue;
-        if (negated)
-            return false;
-        found = true;
-    }
-    return found;
-}
-/** `*` and `?` as OpenSSH has them, without backtracking over the whole (a pattern comes from outside). */
-function wildcardMatch(pattern, text) {
-    let p = 0;
-    let t = 0;
-    let star = -1;
-    let mark = 0;
-    while (t < text.length) {
-        if (pattern[p] === '*') {
-            star = p++;
-            mark = t;
-        }
-        else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === text[t])) {
-            p++;
-            t++;
-        }
-        else if (star >= 0) {
-            p = star + 1;
-            t = ++mark;
-        }
-        else {
-            return false;
-        }
-    }
-    while (pattern[p] === '*')
-        p++;
-    return p === pattern.length;
-}
+
+
+
 /** Gathers what is trusted for one address. `only`: there is one server in all, so a fingerprint needs no name. */
 function trustFor(address, given, only) {
-    const host = address.host.toLowerCase();
-    const exact = address.port === 22 ? host : `[${host}]:${address.port}`;
-    const lines = parseKnownHosts(given.knownHosts ?? '');
-    const matching = lines.filter((line) => namesMatch(line.names, exact));
-    // As OpenSSH does, an entry without a port counts for another port too where there is none with it.
-    const used = matching.length > 0 ? matching : lines.filter((line) => namesMatch(line.names, host));
-    const keys = used.filter((line) => line.marker === undefined).map(({ type, blob }) => ({ type, blob }));
+    const { keys, revoked, authorities } = (0,known_hosts/* linesFor */.be)((0,known_hosts/* parseKnownHosts */.uJ)(given.knownHosts ?? ''), address);
     return {
-        keys,
-        fingerprints: fingerprintsFor(address, given.fingerprints, only),
-        revoked: used.filter((line) => line.marker === 'revoked').map((line) => line.blob),
-        authorityOnly: keys.length === 0 && used.some((line) => line.marker === 'cert-authority'),
+        keys: keys.map(({ type, blob }) => ({ type, blob })),
+        fingerprints: (0,fingerprints/* fingerprintsFor */.JB)(address, given.fingerprints, only),
+        revoked: revoked.map((line) => line.blob),
+        authorityOnly: keys.length === 0 && authorities.length > 0,
     };
-}
-function fingerprintsFor(address, lines, only) {
-    const host = address.host.toLowerCase();
-    const labels = [host, `${host}:${address.port}`, `[${host}]:${address.port}`];
-    const found = [];
-    for (const line of lines) {
-        const [first, second] = line.trim().split(/\s+/);
-        const print = (second ?? first ?? '').replace(/=+$/, '');
-        if (second === undefined ? only : labels.includes(first.toLowerCase()))
-            found.push(print);
-    }
-    return found;
 }
 /** `SHA256:` and base64 without padding, as ssh-keygen -l prints it. */
 function fingerprint(blob) {
     return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
-}
-/** The type named inside a public key blob, such as ssh-ed25519. */
-function keyType(blob) {
-    const length = blob.length >= 4 ? blob.readUInt32BE(0) : 0;
-    return length > 0 && length <= 64 ? blob.subarray(4, 4 + length).toString('latin1') : '';
 }
 /** Judges the key that a server showed. Synchronous on purpose: the client takes a promise for a yes. */
 function judge(trust, blob) {
@@ -4626,12 +5437,14 @@ async function connection_connectOnce(target, options, algorithms, seen) {
     const opening = (options.open ?? ((to) => openSocket(to, timeout)))(target);
     const { stream, key, ssh } = await opened(target.server, opening, options.key);
     let first = '';
+    const login = {};
     const ready = ssh.connect({
         host: 'unused',
         sock: stream,
         username: target.user,
         privateKey: key.pem,
         ...(key.passphrase === undefined ? {} : { passphrase: key.passphrase }),
+        authHandler: withKeyOnly(login),
         readyTimeout: timeout,
         keepaliveInterval: KEEPALIVE.interval,
         keepaliveCountMax: KEEPALIVE.count,
@@ -4639,7 +5452,7 @@ async function connection_connectOnce(target, options, algorithms, seen) {
         // Must answer at once: the client takes a promise for a yes.
         hostVerifier: (blob) => {
             const judgement = judge(target.trust, blob);
-            seen.push({ judgement, fingerprint: fingerprint(blob), type: keyType(blob) });
+            seen.push({ judgement, fingerprint: fingerprint(blob), type: (0,known_hosts/* keyType */.iE)(blob) });
             return judgement === 'trusted';
         },
     });
@@ -4659,12 +5472,26 @@ async function connection_connectOnce(target, options, algorithms, seen) {
         stream.destroy();
         if (options.signal?.aborted)
             throw new Cancelled();
-        throw classifyHandshakeError(target.server, error, first);
+        throw classifyHandshakeError(target.server, error, first, login);
     }
     finally {
         options.signal?.removeEventListener('abort', onAbort);
     }
     return connectionOf(client, target.server, stream);
+}
+/** Tries no method and then the key, as the client does by itself, and keeps what the server says to each. */
+function withKeyOnly(login) {
+    const methods = ['none', 'publickey'];
+    let tried = 0;
+    return (left, partial, next) => {
+        if (tried === 1 && left !== null)
+            login.offered = left;
+        if (tried === 2 && left !== null && partial)
+            login.wanted = left;
+        const method = methods[tried++];
+        // The client takes false for the end of all methods; its types do not say so.
+        next(method ?? false);
+    };
 }
 /** Loads the library and reads the key while the connection is made: each takes as long as a near server's answer. */
 async function opened(server, opening, readKey) {
@@ -4749,6 +5576,9 @@ async function readPrivateKey(text, passphrase) {
 const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
 /** A form that the client reads itself. */
 async function asItIs(pem, passphrase) {
+    const cipher = cipherOf(pem);
+    if (cipher !== undefined && UNREADABLE.has(cipher))
+        return otherCipher(cipher);
     const { utils } = (await __nccwpck_require__.e(/* import() */ 362).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7362, 23))).default;
     const parsed = utils.parseKey(pem, passphrase);
     // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
@@ -4756,6 +5586,23 @@ async function asItIs(pem, passphrase) {
     if (parsed instanceof Error)
         return explainParseError(legacy ? 'bad passphrase' : parsed.message);
     return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
+}
+/** Ciphers that the client lists, and fails to open keys with. */
+const UNREADABLE = new Set(['chacha20-poly1305@openssh.com']);
+/** The cipher named inside an OpenSSH key: `none`, `aes256-ctr`. */
+function cipherOf(pem) {
+    const blob = Buffer.from(/KEY-----\n([\s\S]*?)\n-----END/.exec(pem)?.[1] ?? '', 'base64');
+    const magic = 'openssh-key-v1\0';
+    if (blob.subarray(0, magic.length).toString('latin1') !== magic || blob.length < magic.length + 4)
+        return undefined;
+    const length = blob.readUInt32BE(magic.length);
+    return blob.subarray(magic.length + 4, magic.length + 4 + length).toString('latin1');
+}
+function otherCipher(cipher) {
+    return {
+        wrong: `is encrypted with ${cipher}, which cannot be read`,
+        right: 'Write it with another cipher: ssh-keygen -p -Z aes256-ctr -f <key file>',
+    };
 }
 /** What the client's key parser says, in words for the person who set the secret. */
 function explainParseError(message) {
@@ -4765,7 +5612,7 @@ function explainParseError(message) {
             right: 'Set ssh-passphrase, or use a key of its own without a passphrase for deploys.',
         };
     }
-    if (/bad passphrase|integrity check|bad decrypt|decrypt/i.test(message)) {
+    if (/bad passphrase|integrity check|bad decrypt|decrypt|unable to authenticate/i.test(message)) {
         return {
             wrong: 'is encrypted, and ssh-passphrase does not open it',
             right: 'Try it where the key was made: ssh-keygen -y -f <key file>',
@@ -4781,24 +5628,16 @@ function explainParseError(message) {
 }
 /** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
 const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
-const FRAME = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/;
+const FRAMES = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
 /** The PEM text and its label, with the damage of copying undone; pure. */
 function repairKeyText(text) {
     const plain = unpack(text);
-    const foreign = otherFormat(plain);
-    if (foreign)
-        return foreign;
-    const framed = FRAME.exec(plain);
-    if (!framed) {
-        return plain.includes('-----BEGIN')
-            ? { wrong: 'is cut off: it has no matching -----END line', right: PASTE }
-            : { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
-    }
+    // openssl writes EC PARAMETERS in front of the key, and people paste certificates and .pub lines beside it.
+    const frames = [...plain.matchAll(FRAMES)];
+    const framed = frames.find(([, label]) => label.endsWith('PRIVATE KEY'));
+    if (framed === undefined)
+        return notAKey(plain, frames[0]?.[1]);
     const label = framed[1];
-    if (label.endsWith('PUBLIC KEY'))
-        return { wrong: 'is a public key', right: PASTE };
-    if (!label.endsWith('PRIVATE KEY'))
-        return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
     // The old encrypted PEM has two header lines in front of its base64.
     const body = framed[2];
     const info = DEK_INFO.exec(body);
@@ -4827,6 +5666,22 @@ function unpack(text) {
         return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
     const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
     return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
+}
+/** What a text without a whole private key is instead; `label`: of the first thing in it that is whole. */
+function notAKey(plain, label) {
+    const cut = { wrong: 'is cut off: it has no matching -----END line', right: PASTE };
+    if (/-----BEGIN [A-Z0-9 ]*PRIVATE KEY/.test(plain))
+        return cut;
+    const foreign = otherFormat(plain);
+    if (foreign)
+        return foreign;
+    if (label?.endsWith('PUBLIC KEY'))
+        return { wrong: 'is a public key', right: PASTE };
+    if (label !== undefined)
+        return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
+    if (plain.includes('-----BEGIN'))
+        return cut;
+    return { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
 }
 function otherFormat(text) {
     if (text.startsWith('PuTTY-User-Key-File')) {
@@ -5085,23 +5940,40 @@ function lineReader(onLine, longest = lines_LONGEST_LINE) {
 const worker_client_SILENCE = 20_000;
 /** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
 const SHORT = 60_000;
+/** Lines kept of what a login says that does not come from the worker. */
+const KEPT_LINES = 3;
 /** Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. */
 async function converse(host, program, options, onLine = () => false) {
     let answer;
+    // The shell text prints an empty line in front of Node: without one, and without a word of the worker, it never ran.
+    let ran = false;
+    const others = [];
     const result = await host.exec(RUN_NODE, {
         ...options,
         stdin: program,
         onStdout: lineReader((text) => {
             const said = parseWorkerLine(text);
-            if (said && !onLine(said))
+            ran ||= said !== undefined || text === '';
+            if (said === undefined) {
+                if (text.trim() !== '')
+                    others.push(text.slice(0, 200));
+                if (others.length > KEPT_LINES)
+                    others.shift();
+            }
+            else if (!onLine(said))
                 answer = said;
         }),
     });
     if (answer?.kind === 'refused')
         throw new Failure(answer.problems.map((problem) => onHost(host, problem)));
-    if (result.code !== 0 && answer === undefined)
-        throw new Failure(exitProblem(host.name, result));
-    return answer;
+    if (answer !== undefined)
+        return answer;
+    const ended = { ...result, stdout: others.join('\n') };
+    if (!ran && !isKnownEnd(ended))
+        throw new Failure(notRunProblem(host.name, ended));
+    if (ended.code !== 0)
+        throw new Failure(exitProblem(host.name, ended));
+    return undefined;
 }
 /** A problem that happened on a server, with the server's position in front where there are several; once. */
 function onHost({ name, prefix }, problem) {
@@ -5517,8 +6389,9 @@ function verdict_judge(facts, before, options) {
     const blamed = fresh.length > 0 ? fresh : failing;
     const verdict = blame(facts, blamed);
     const rest = failing.filter((fact) => !blamed.includes(fact));
-    const problems = [...causeFirst(blamed, verdict), ...rest].map((fact) => problemOf(fact, !fresh.includes(fact)));
-    problems[0] = { ...problems[0], next: verdict_nextAction(verdict, options) };
+    const told = [...causeFirst(blamed, verdict), ...rest];
+    const problems = told.map((fact) => problemOf(fact, !fresh.includes(fact)));
+    problems[0] = { ...problems[0], next: verdict_nextAction(verdict, told[0], options) };
     return { verdict, healthy: false, problems, warnings };
 }
 function blame(facts, blamed) {
@@ -5565,7 +6438,9 @@ function problemOf(fact, failedBefore) {
 function placeOf(fact) {
     return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
 }
-function verdict_nextAction(verdict, options) {
+function verdict_nextAction(verdict, cause, options) {
+    if (cause.name === DATABASE_CHECKS.rest && (cause.status === 401 || cause.status === 403))
+        return 'Check supabase-service-role-key: the project does not take it (another project, rotated, or cut). Without it the REST endpoint is not asked.';
     if (verdict === 'edge')
         return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
     if (verdict === 'database')
@@ -6954,11 +7829,14 @@ function commit(ref) {
     return ref !== undefined && /^[0-9a-f]{7,40}$/i.test(ref) ? ref : undefined;
 }
 function nothingToAsk(health) {
+    const why = {
+        both: 'no database, no health-url and no server is given',
+        runner: 'health-from is runner, and health-url is empty',
+        vps: 'health-from is vps, and no server is given',
+    }[health.from];
     return new Failure({
-        message: health.from === 'vps'
-            ? 'there is nothing to ask: health-from is vps, and no server is given'
-            : 'there is nothing to ask: no database, no health-url and no server is given',
-        next: 'Set health-url, or list health in skip.',
+        message: `there is nothing to ask: ${why}`,
+        next: `${health.from === 'vps' ? 'Give ssh-host' : 'Set health-url'}, or list health in skip.`,
     });
 }
 function describePoints(points, health) {
@@ -11197,13 +12075,13 @@ async function prove(stage, settings, base, proven) {
         for (let index = proven.length - 1; index >= 0 && problems.length === 0; index--) {
             const file = proven[index];
             await run(stage, { ...file, file: file.down.file }, file.down.source);
-            problems.push(...shadow_leftBehind(file, states[index], await look(stage)));
+            problems.push(...leftBehind(file, states[index], await look(stage)));
         }
         if (problems.length > 0)
             return problems;
         for (const file of proven)
             await run(stage, file, file.source);
-        return shadow_leftBehind(proven.at(-1), states.at(-1), await look(stage), 'a second up');
+        return leftBehind(proven.at(-1), states.at(-1), await look(stage), 'a second up');
     }
     catch (error) {
         if (error instanceof Failure)
@@ -11268,7 +12146,7 @@ async function look(stage) {
     });
     return readFingerprint(results.slice(0, -1));
 }
-function shadow_leftBehind(file, wanted, found, what = 'its down file') {
+function leftBehind(file, wanted, found, what = 'its down file') {
     const difference = compareObjects(wanted.objects, found.objects);
     if (isSame(difference))
         return [];
@@ -11512,7 +12390,10 @@ function plan_closing(look) {
     return 'Nothing has been changed yet.';
 }
 
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./compiled/src/vps/pack-build.js
+
 
 
 
@@ -11521,6 +12402,27 @@ function plan_closing(look) {
 
 /** Caches that only speed up the next build, and are often larger than the build. */
 const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
+/**
+ * Names under which the usual tools put what they build. A checkout holds other ignored files too: credentials that
+ * earlier steps of the job left there (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without a list of what a
+ * build makes they would all go to the server.
+ */
+const OUTPUTS = new Set(`node_modules .next dist build out .output .nuxt .svelte-kit .solid .vinxi .medusa _site www
+  lib esm cjs generated .yarn .pnp.cjs .pnp.loader.mjs`.split(/\s+/));
+/** Folders that hold nothing but output, or what everybody may see, also where git tracks a part of them. */
+const OUTPUT_FOLDERS = new Set([
+    'node_modules',
+    '.next',
+    'dist',
+    'generated',
+    '.yarn',
+    'public',
+]);
+/** True for an ignored path that a build makes. Pure. */
+function isOutput(path) {
+    const parts = path.split('/');
+    return OUTPUTS.has(parts.at(-1)) || parts.some((part) => OUTPUT_FOLDERS.has(part));
+}
 /** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
 async function packBuild(options) {
     const { workingDirectory, sha, folder } = options;
@@ -11533,31 +12435,49 @@ async function packBuild(options) {
     }
     const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
     const ignored = (await git(words, workingDirectory)).split('\0');
-    const paths = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
+    const { paths, leftOut } = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
     for (const path of options.buildOutput)
         await mustExist(workingDirectory, path);
     if (paths.length === 0) {
         throw new Failure({
-            message: 'build-on: runner found no build in the checkout: git ignores nothing that is there',
+            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${someOf(leftOut)}` : ''}`,
             next: 'Install and build in a step before this one, or name what the build makes in build-output.',
         });
     }
     const file = (0,external_node_path_.join)(folder, 'build.tgz');
     const excluded = CACHES.map((path) => `--exclude=${path}`);
     await pack(['-czf', file, ...excluded, '--', ...paths], workingDirectory, options.signal);
-    return { file, bytes: (await (0,external_node_fs_promises_namespaceObject.stat)(file)).size, paths };
+    return { file, bytes: (await (0,external_node_fs_promises_namespaceObject.stat)(file)).size, paths, leftOut };
 }
-/** What of the ignored paths is packed: the named output and node_modules, or all but what belongs to the host. Pure. */
+/**
+ * What of the ignored paths is packed: the named output and node_modules, or what builds are known to make; never what
+ * belongs to the host. `leftOut`: what a person may miss on the server. Pure.
+ */
 function pathsToPack(ignored, buildOutput, sharedPaths) {
-    const present = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
+    const listed = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
+    // git names a folder of which all is ignored beside what is in it: only the latter says what each thing is.
+    const present = listed.filter((path) => !listed.some((other) => other.startsWith(`${path}/`)));
     if (buildOutput.length > 0) {
         const modules = present.filter((path) => path.split('/').pop() === 'node_modules');
-        return [...new Set([...buildOutput, ...modules])];
+        return { paths: [...new Set([...buildOutput, ...modules])], leftOut: [] };
     }
     const ofTheHost = (path) => /^\.env($|\.)/.test(path.split('/').pop()) ||
         sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
         CACHES.includes(path);
-    return present.filter((path) => !ofTheHost(path));
+    const rest = present.filter((path) => !ofTheHost(path));
+    return { paths: rest.filter(isOutput), leftOut: rest.filter((path) => !isOutput(path)) };
+}
+/** `12 MB: .next, node_modules; not sent: .npmrc, reports`, so that nothing is missed without a word. */
+function describePacked({ bytes, paths, leftOut }) {
+    const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
+    return leftOut.length === 0
+        ? packed
+        : `${packed}; not sent: ${someOf(leftOut)} (name in build-output what the application needs)`;
+}
+/** The first few of many paths, for a sentence. */
+function someOf(paths) {
+    const more = paths.length - 8;
+    return more > 0 ? `${paths.slice(0, 8).join(', ')} and ${more} more` : paths.join(', ');
 }
 async function mustExist(workingDirectory, path) {
     try {
@@ -11583,7 +12503,7 @@ async function git(words, workingDirectory) {
 /** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
 async function pack(words, cwd, signal) {
     try {
-        await (0,external_node_util_.promisify)(external_node_child_process_namespaceObject.execFile)('tar', words, { cwd, signal });
+        await (0,external_node_util_.promisify)(external_node_child_process_.execFile)('tar', words, { cwd, signal });
     }
     catch (error) {
         if (signal.aborted)
@@ -11924,7 +12844,6 @@ async function sendToAll(fleet, looks, file, sha, signal) {
 
 
 
-
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
  * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
@@ -11973,7 +12892,7 @@ async function sendBuild(fleet, run, sha, looks, record, signal) {
     try {
         const { workingDirectory } = run;
         const { buildOutput, sharedPaths } = run.vps;
-        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }), ({ bytes, paths }) => `${formatBytes(bytes)}: ${paths.join(', ')}`);
+        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }), describePacked);
         return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
     }
     finally {
@@ -13456,6 +14375,8 @@ async function withTools(settings, door, work) {
 }
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
 async function corridor(tools, settings, phases) {
+    for (const problem of settings.warnings)
+        tools.log({ kind: 'warning', problem });
     const walk = walker(tools, phases);
     switch (settings.mode) {
         case 'plan':
@@ -13605,7 +14526,10 @@ function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
 var inputs = __nccwpck_require__(8364);
 // EXTERNAL MODULE: ./compiled/src/settings/settings.js
 var settings = __nccwpck_require__(8308);
+// EXTERNAL MODULE: ./compiled/src/settings/shown.js
+var shown = __nccwpck_require__(3864);
 ;// CONCATENATED MODULE: ./compiled/src/door.js
+
 
 
 
@@ -13620,19 +14544,35 @@ function snapshot(read) {
     const values = new Map(inputs/* INPUT_NAMES */.Qh.map((name) => [name, read(name)]));
     return (name) => values.get(name);
 }
+/** A value as given: it can hold whatever was pasted into the wrong input, and then it is not repeated. */
+function door_shown(value, otherwise) {
+    return (0,shown/* isHarmless */.EW)(value) ? value : otherwise;
+}
+function startedRun(read, startedAt) {
+    const environment = read('environment');
+    return {
+        mode: door_shown(read('mode'), '(not a mode)'),
+        ...(environment === '' ? {} : { environment: door_shown(environment, '(not a name)') }),
+        startedAt,
+    };
+}
+/** The line that every run begins with: what `rollback` has to be told later stands in it. */
+function firstLine({ mode }, run) {
+    const commit = run.sha === undefined ? '' : `, commit ${run.sha.slice(0, 10)}`;
+    return `muva-deploy ${mode}, run ${run.id} attempt ${run.attempt}${commit}`;
+}
 /** The report of a run that was refused before it began. */
-function door_refusal(mode, problems, startedAt) {
+function door_refusal(run, problems) {
     const next = problems.find((problem) => problem.next !== undefined)?.next;
     return {
-        mode,
+        ...run,
         outcome: 'failure',
         phases: [],
         problems,
         warnings: [],
         facts: {},
         ...(next === undefined ? {} : { next }),
-        startedAt,
-        milliseconds: Date.now() - startedAt,
+        milliseconds: Date.now() - run.startedAt,
     };
 }
 const WRITING_PHASES = ['migrate', 'redeploy', 'rollback'];
@@ -13659,8 +14599,8 @@ function hearing(log) {
             }
             log(entry);
         },
-        report({ mode, environment, startedAt }, problems) {
-            const milliseconds = Date.now() - startedAt;
+        report(run, problems) {
+            const milliseconds = Date.now() - run.startedAt;
             const unknown = open !== undefined && WRITING_PHASES.includes(open.phase);
             const cancelled = problems.length === 0;
             // What was cancelled while it only looked needs no other reason.
@@ -13678,8 +14618,7 @@ function hearing(log) {
                     },
                 ];
             return {
-                mode,
-                ...(environment === undefined ? {} : { environment }),
+                ...run,
                 outcome: unknown ? 'unknown' : 'cancelled',
                 phases: [...ended, ...unfinished],
                 ...(open === undefined ? {} : { failedPhase: open.phase }),
@@ -13687,7 +14626,6 @@ function hearing(log) {
                 warnings,
                 facts: mergeFacts([...ended, ...unfinished]),
                 unsettled: true,
-                startedAt,
                 milliseconds,
             };
         },
@@ -13729,11 +14667,12 @@ async function stoppable(options, work) {
         late = setTimeout(giveUp, options.grace);
     };
     const onSignal = (signal) => {
-        if (result.stopped !== undefined && options.impatient)
+        // Never for a SIGHUP: a terminal that closes sends several, and nobody is there to be impatient.
+        if (result.stopped !== undefined && options.impatient && signal === 'SIGINT')
             process.exit(130);
         stop({ signal }, `${signal} received: stopping what is under way`);
     };
-    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
     options.crashes.listen((problems) => {
         if (ended)
             options.onStray(problems);
@@ -13766,15 +14705,15 @@ function conclude(ended, heard, run) {
     };
 }
 /** Writes the report into a new file of the folder, readable by this user only; its path. */
-function writeReport(report, folder) {
+function writeReport(report, run, folder) {
     const mode = settings/* MODES */.F.find((known) => known === report.mode) ?? 'refused';
     const path = (0,external_node_path_.join)(folder, `muva-deploy-${mode}-${(0,external_node_crypto_.randomBytes)(4).toString('hex')}.json`);
-    (0,external_node_fs_.writeFileSync)(path, reportFile(report), { mode: 0o600, flag: 'wx' });
+    (0,external_node_fs_.writeFileSync)(path, reportFile(report, run), { mode: 0o600, flag: 'wx' });
     return path;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 7 modules
-var parse = __nccwpck_require__(8266);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 10 modules
+var parse = __nccwpck_require__(5434);
 ;// CONCATENATED MODULE: ./compiled/src/settings/run-identity.js
 
 
@@ -13832,9 +14771,23 @@ function madeUpId() {
 /** Names whose values are meant for the browser, and so for everybody. */
 const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
 const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
-/** True for names such as API_KEY or MAIL_PASSWORD. */
-function isSecretName(name) {
-    return SECRET_WORDS.test(name) && !PUBLIC.test(name);
+/** True for what names such as API_KEY or MAIL_PASSWORD hold, as far as the name tells. */
+function isSecretByName(name, value) {
+    return SECRET_WORDS.test(name) && !PUBLIC.test(name) && !isPlain(name, value);
+}
+/**
+ * The last word of the name decides what it holds: AUTH_SCHEMA, TOKEN_ISSUER and REFRESH_TOKEN_TTL tell about a
+ * secret, API_TOKEN and DB_PASSWORD are one.
+ */
+function isAboutSecret(name) {
+    return !SECRET_WORDS.test(name.split(/[_.-]/).filter(Boolean).at(-1) ?? '');
+}
+/**
+ * Values that a name alone makes no secret: a mask hides every occurrence, and 2024 or public stand in versions,
+ * schemas and sentences. A number of five digits keeps nothing secret anyway.
+ */
+function isPlain(name, value) {
+    return /^\d{1,5}$/.test(value) || (isAboutSecret(name) && /^[a-z]{1,10}$/.test(value));
 }
 /** A value without such a name is taken for a secret from this length on. */
 const LONG = 16;
@@ -13850,7 +14803,7 @@ function envSecrets(text) {
             continue;
         const value = unquoted(match[2]);
         const password = passwordIn(value);
-        if (password.length === 0 && !isSecretName(match[1]) && !looksSecret(value))
+        if (password.length === 0 && !isSecretByName(match[1], value) && !looksSecret(value))
             continue;
         values.push(value, ...password);
     }
@@ -13886,20 +14839,35 @@ function passwordIn(value) {
 
 
 
-/** Every secret value as given, for masking; read before anything else happens. */
+
+/** What the log and the outputs are made of; an environment file may hold the same words, and they are no secrets. */
+const NAMES = [
+    'mode',
+    'environment',
+    'app-name',
+    'app-path',
+    'working-directory',
+    'migrations-dir',
+    'env-file-path',
+];
+/**
+ * Every secret value as given, for masking; read before anything else happens. A private key in the wrong input is
+ * one too: it may come from a variable, which nobody has masked.
+ */
 function secretInputs(read) {
-    return inputs/* INPUT_NAMES */.Qh.flatMap((name) => secretsOf(name, read(name)));
+    const names = new Set(NAMES.map(read));
+    return inputs/* INPUT_NAMES */.Qh.flatMap((name) => secretsOf(name, read(name), names));
 }
 /** The inputs that hold a secret too short or too common to be masked. */
 function unmaskableInputs(read) {
-    return inputs/* INPUT_NAMES */.Qh.filter((name) => secretsOf(name, read(name)).some((value) => (0,secret/* isUnmaskable */.YO)(value.trim())));
+    return inputs/* INPUT_NAMES */.Qh.filter((name) => secretsOf(name, read(name), new Set()).some((value) => (0,secret/* isUnmaskable */.YO)(value.trim())));
 }
 /** The value of a secret input, and the secrets inside it. */
-function secretsOf(name, value) {
-    if (!(0,inputs/* inputRule */.zH)(name).secret || value.trim() === '')
+function secretsOf(name, value, names) {
+    if (value.trim() === '' || !((0,inputs/* inputRule */.zH)(name).secret || (0,shown/* holdsPrivateKey */.jc)(value)))
         return [];
     if (name === 'env-file')
-        return [value, ...envSecrets(value)];
+        return [value, ...envSecrets(value).filter((secret) => !names.has(secret))];
     if (name === 'database-url' || name === 'shadow-database-url')
         return [value, ...urlSecrets(value)];
     return [value];
@@ -13958,7 +14926,7 @@ const INPUT_SAYS = {
     'database-ca-cert': 'PEM certificate of the authority that signs the database server; TLS is always verified off loopback.',
     'supabase-project-ref': 'With supabase-access-token: all SQL goes through the Management API when no database-url is given.',
     'supabase-access-token': 'Personal access token for the Management API.',
-    'supabase-service-role-key': "With it, health also asks the project's REST endpoint.",
+    'supabase-service-role-key': 'With it, health also asks the REST endpoint of the project that supabase-project-ref or database-url names.',
     'supabase-api-url': 'The Management API; https://api.supabase.com unless self-hosted.',
     'migrations-dir': 'Folder with the migration files, <version>_<name>.sql.',
     transaction: 'all: every pending file and the verification commit together, split only where Postgres forces it; each: one transaction per file.',
@@ -13984,7 +14952,7 @@ const INPUT_SAYS = {
     'ssh-passphrase': 'Passphrase of the private key.',
     'ssh-known-hosts': 'known_hosts lines. This or ssh-fingerprint is required, for the jump host too.',
     'ssh-jump': 'user@host:port to go through, with the same key.',
-    'ssh-fingerprint': 'SHA256:... of the host key, one or more; with several hosts or a jump host "host SHA256:..." per line.',
+    'ssh-fingerprint': 'SHA256:... of the host key, one or more, or the lines that ssh-keygen -l prints; with several hosts or a jump host "host SHA256:..." per line.',
     'app-path': 'Folder of the application on the server, absolute.',
     'app-name': 'PM2 process name.',
     strategy: 'auto, in-place (staged outside, swapped in by rename), releases (releases/ and a current symlink) or adopt (turns a checkout into releases, once).',
@@ -13993,7 +14961,7 @@ const INPUT_SAYS = {
     'dirty-checkout': "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log).",
     'lock-wait': "How long to wait for another run's deploy of the same app.",
     ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
-    'build-output': 'What the build makes, such as .next or dist; found by default as the ignored paths that the build created.',
+    'build-output': 'What the build makes, such as .next or dist; found by default as the ignored paths that the build created. build-on: runner cannot know them: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
     'repository-url': 'Where the server fetches from; the origin that it already has by default.',
     'install-command': 'Replaces the install command found from the lock file.',
     'build-command': 'Replaces the build command found in package.json.',
@@ -14020,13 +14988,14 @@ const INPUT_SAYS = {
     'allow-data-loss': 'A down file may always drop what the same run created; anything else that holds data is refused unless this is true.',
     'rollback-on-failure': 'In deploy: undo what this run changed when it fails.',
     'rollback-database': 'down: run the down file where there is one; records: only delete the history rows; keep: leave the schema.',
-    'rollback-steps': "The newest N applied migrations instead of this run's.",
-    'rollback-to': 'previous, a commit or a release: what a person asks for later.',
+    'rollback-steps': "In mode rollback: the newest N applied migrations instead of this run's.",
+    'rollback-to': 'In mode rollback: previous, a commit or a release, as a person asks for it later.',
     'github-deployment': 'on: create a GitHub Deployment and its statuses, after mode: rollback for the commit that is live again; leave it off where the job has environment:, which makes one itself.',
     comment: 'auto: plan on a pull request keeps one comment up to date; off.',
 };
 
 ;// CONCATENATED MODULE: ./compiled/src/terminal/help.js
+
 
 
 
@@ -14039,24 +15008,42 @@ const MODE_SAYS = {
     rollback: 'undoes what one run changed, or goes to a named commit',
     deploy: 'migrate, verify, redeploy, health; on failure the rollback, by itself',
 };
+const USAGE = `Usage: muva-deploy <mode> [--input value ...]
+       muva-deploy init [--branch name] [--input value ...]
+       muva-deploy --help | --version
+`;
+/** What is said to words that name no mode: the complaints about them, and how it is called. */
+function usageText(problems) {
+    const complaints = problems.flatMap((problem) => [...(0,voice/* problemLines */.pb)(problem, '', 'error: '), '']);
+    return `${[...complaints, USAGE].join('\n')}
+Modes: ${settings/* MODES */.F.join(', ')}; and init, which writes a workflow for GitHub Actions.
+muva-deploy --help says what each does, and lists the inputs.
+`;
+}
 /** What `muva-deploy --help` prints. */
 function helpText() {
-    const lines = ['Usage: muva-deploy <mode> [--input value ...]', '', 'Modes:'];
+    const lines = [USAGE, 'Modes:'];
     for (const mode of settings/* MODES */.F)
         lines.push(`  ${mode.padEnd(9)} ${MODE_SAYS[mode]}`);
-    lines.push('  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do');
-    lines.push('', 'Inputs (a flag wins over the environment variable, and that over the default):');
+    lines.push('  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do', '', 'Secrets belong into environment variables: every user of the machine can read the flags of a program that runs.', '  VPS_SSH_KEY="$(cat ~/.ssh/deploy_key)" DEPLOY_ENV_FILE="$(cat .env.production)" muva-deploy redeploy ...', '', 'Inputs (a flag wins over the environment variable, and that over the default):');
     for (const name of inputs/* INPUT_NAMES */.Qh) {
         if (name === 'mode')
             continue;
-        const { env, fallback } = (0,inputs/* inputRule */.zH)(name);
-        const from = env.length > 0 ? [`or ${env.join(', ')}`] : [];
-        const otherwise = fallback === '' ? [] : [`default ${fallback}`];
-        const more = [...from, ...otherwise].join('; ');
-        lines.push(`  --${name}`, `      ${INPUT_SAYS[name]}${more === '' ? '' : ` (${more})`}`);
+        lines.push(`  --${name}`, `      ${[INPUT_SAYS[name], ...origin(name)].join(' ')}`);
     }
     lines.push('', 'Exit code: 0 when everything asked for was done, else 1. MUVA_DEPLOY_DEBUG=1 shows more.', '');
     return lines.join('\n');
+}
+/** In parentheses: where else the value of an input comes from. */
+function origin(name) {
+    const { env, fallback } = (0,inputs/* inputRule */.zH)(name);
+    // Node looks for this flag among the arguments of the script too, and ends where it names no file.
+    if (name === 'env-file')
+        return [`(only as ${env[0]}: Node takes a flag --env-file for itself)`];
+    const from = env.length > 0 ? [`or ${env.join(', ')}`] : [];
+    const otherwise = fallback === '' ? [] : [`default ${fallback}`];
+    const more = [...from, ...otherwise].join('; ');
+    return more === '' ? [] : [`(${more})`];
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/terminal/sink.js
@@ -14088,7 +15075,7 @@ function phaseTable(report) {
         return [];
     const rows = report.phases.map((phase) => [
         phase.phase,
-        phaseOutcome(phase),
+        (0,voice/* phaseOutcome */.g9)(phase),
         phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
         phase.outcome === 'skipped' ? '' : `${phase.steps.length} steps`,
     ]);
@@ -14120,23 +15107,30 @@ function phaseTable(report) {
 
 
 
+
 /** From a terminal nobody kills us after ten seconds; a second Ctrl-C does. Milliseconds. */
 const cli_GRACE = 60_000;
 /** The terminal door: flags and environment in, lines and an exit code out. Never throws. */
 async function cli(door) {
     const startedAt = Date.now();
-    const { argv, env, stdout } = process;
-    // A reader that went away, such as `| head`, must not stop a deploy half-way.
-    stdout.on('error', () => { });
-    if (argv[2] === 'init') {
-        const { initFromTerminal } = await __nccwpck_require__.e(/* import() */ 756).then(__nccwpck_require__.bind(__nccwpck_require__, 4756));
-        process.exitCode = await initFromTerminal(argv.slice(3));
-        return;
+    const { argv, env, stdout, stderr } = process;
+    // A reader that went away, such as `| head` or the terminal itself, must not stop a deploy half-way.
+    for (const stream of [stdout, stderr])
+        stream.on('error', () => { });
+    // After `--` Node leaves all words to us, also those that it would take for its own, such as --env-file.
+    const words = argv.slice(argv[2] === '--' ? 3 : 2);
+    if (words[0] === 'init')
+        return await toInit(words.slice(1));
+    const flags = (0,terminal_flags/* parseFlags */.bQ)(words, inputs/* INPUT_NAMES */.Qh);
+    if (flags.asked === 'version')
+        return void stdout.write(`muva-deploy ${VERSION}\n`);
+    if (flags.asked === 'help')
+        return words.includes('init') ? await toInit(['--help']) : void stdout.write(helpText());
+    if (!flags.values.has('mode')) {
+        process.exitCode = 1;
+        return void stderr.write(usageText(missingMode(words, flags.problems)));
     }
     const crashes = watchCrashes();
-    const flags = (0,terminal_flags/* parseFlags */.b)(argv.slice(2));
-    if (flags.help)
-        return void stdout.write(helpText());
     const read = snapshot((0,inputs/* withEnvironment */.Ec)((name) => flags.values.get(name) ?? '', env));
     const clean = (0,secret/* sanitiser */.DW)(secretInputs(read).filter((value) => !(0,secret/* isUnmaskable */.YO)(value.trim())));
     const screen = {
@@ -14145,26 +15139,22 @@ async function cli(door) {
         debug: Boolean(env.MUVA_DEPLOY_DEBUG),
     };
     const told = teller(terminalSink(screen), clean);
-    const mode = flags.values.get('mode') ?? '';
+    const identity = runIdentity(env);
+    const started = startedRun(read, startedAt);
+    const finish = (report) => end(report, identity, told, clean);
     try {
-        const parsed = (0,parse/* parseSettings */.P)(read, surroundings(runIdentity(env), process.cwd(), true));
+        told.log({ kind: 'line', text: firstLine(started, identity) });
+        const parsed = (0,parse/* parseSettings */.P)(read, surroundings(identity, process.cwd(), true));
         const problems = [...flags.problems, ...parsed.problems];
-        for (const problem of (0,terminal_flags/* visibleSecrets */.C)(flags.values))
+        for (const problem of (0,terminal_flags/* visibleSecrets */.CN)(flags.values))
             told.log({ kind: 'warning', problem });
-        if (parsed.settings && problems.length === 0) {
-            end(await work(parsed.settings, told, crashes, door.dist, startedAt), told, clean);
-        }
-        else {
-            for (const problem of problems)
-                told.log({ kind: 'problem', problem });
-            end(door_refusal(mode, problems, startedAt), told, clean);
-        }
+        if (parsed.settings && problems.length === 0)
+            finish(await work(parsed.settings, told, crashes, door.dist, started));
+        else
+            finish(cli_refuse(told, started, problems));
     }
     catch (error) {
-        const problems = problemsOf(error);
-        for (const problem of problems)
-            told.log({ kind: 'problem', problem });
-        end(door_refusal(mode, problems, startedAt), told, clean);
+        finish(cli_refuse(told, started, problemsOf(error)));
     }
     finally {
         told.end();
@@ -14172,7 +15162,23 @@ async function cli(door) {
         setTimeout(() => process.exit(), 2_000).unref();
     }
 }
-async function work(settings, told, crashes, dist, startedAt) {
+async function toInit(words) {
+    const { initFromTerminal } = await __nccwpck_require__.e(/* import() */ 939).then(__nccwpck_require__.bind(__nccwpck_require__, 9939));
+    process.exitCode = await initFromTerminal(words);
+}
+/** What is wrong with words that name no mode; nothing where there are none, as of somebody who asks what there is. */
+function missingMode(words, problems) {
+    if (words.length === 0 || problems.some(({ message }) => message.startsWith('mode: ')))
+        return problems;
+    return [...problems, { message: 'mode: is missing', next: terminal_flags/* MODE_HINT */.Yq }];
+}
+/** Tells every problem at once; the report of a run that came to nothing. */
+function cli_refuse(told, run, problems) {
+    for (const problem of problems)
+        told.log({ kind: 'problem', problem });
+    return door_refusal(run, problems);
+}
+async function work(settings, told, crashes, dist, started) {
     const heard = hearing(told.log);
     const say = (problems) => {
         for (const { message } of problems)
@@ -14182,19 +15188,29 @@ async function work(settings, told, crashes, dist, startedAt) {
         crashes,
         grace: cli_GRACE,
         impatient: true,
-        onStop: (why) => told.log({ kind: 'line', text: `${why}; once more ends at once` }),
+        onStop: (why) => told.log({ kind: 'line', text: `${why}; Ctrl-C now ends at once` }),
         onStray: say,
     }, (signal) => deploy_run(settings, { log: heard.log, signal, dist }));
-    return conclude(ended, heard, { mode: settings.mode, startedAt });
+    if (ended.stopped !== undefined && 'signal' in ended.stopped && ended.stopped.signal === 'SIGHUP')
+        process.once('exit', hangUp);
+    return conclude(ended, heard, started);
+}
+/**
+ * Ends by the signal itself, once all is written: at an ordinary exit Node sets the terminal back, and where that is
+ * gone it aborts with a core dump, which would hold the secrets.
+ */
+function hangUp() {
+    process.removeAllListeners('SIGHUP');
+    process.kill(process.pid, 'SIGHUP');
 }
 /** The last lines, the report file and the exit code. */
-function end(report, told, clean) {
+function end(report, identity, told, clean) {
     const said = cleaned(report, clean);
     process.exitCode = exitCodeOf(said);
-    for (const text of [...phaseTable(said), ...farewell(said)])
+    for (const text of [...phaseTable(said), ...(0,voice/* farewell */.Bg)(said)])
         told.log({ kind: 'line', text });
     try {
-        told.log({ kind: 'line', text: `report: ${writeReport(said, (0,external_node_os_namespaceObject.tmpdir)())}` });
+        told.log({ kind: 'line', text: `report: ${writeReport(said, identity, (0,external_node_os_namespaceObject.tmpdir)())}` });
     }
     catch (error) {
         told.log({
@@ -14302,7 +15318,7 @@ const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^]+/g;
 function escapeText(text) {
     return text
         .split(/\r?\n/)
-        .map((line) => escapeLine(inertLine(line)))
+        .map((line) => escapeLine((0,base_inert/* inertLine */.F)(line)))
         .join('<br>');
 }
 function escapeLine(line) {
@@ -14339,11 +15355,11 @@ function characters(text) {
 function code(text) {
     if (text === '')
         return '';
-    return `<code>${characters(text.split(/\r?\n/).map(inertLine).join(' '))}</code>`;
+    return `<code>${characters(text.split(/\r?\n/).map(base_inert/* inertLine */.F).join(' '))}</code>`;
 }
 /** Untrusted text as a preformatted block. */
 function markdown_block(lines) {
-    const text = lines.map((line) => inertLine(line).replace(/[&<>]/g, reference)).join('\n');
+    const text = lines.map((line) => (0,base_inert/* inertLine */.F)(line).replace(/[&<>]/g, reference)).join('\n');
     return `<pre>${text}</pre>`;
 }
 /** A link to an address of http or https; the text is escaped. */
@@ -14407,7 +15423,7 @@ const STEP_MARKS = {
 function summary_tables_phaseTable(phases) {
     return table(['phase', 'outcome', 'time', ''], phases.map((phase) => [
         phase.phase,
-        STEP_MARKS[phaseOutcome(phase)],
+        STEP_MARKS[(0,voice/* phaseOutcome */.g9)(phase)],
         phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
         escapeText(phase.summary ?? ''),
     ]));
@@ -14583,7 +15599,7 @@ function summaryOf(report, around, limit = SUMMARY_LIMIT) {
     const { run, places, origin } = around;
     const only = report.phases.length === 1 ? report.phases[0] : undefined;
     const lines = [
-        `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
+        `## ${MARKS[report.outcome]} ${escapeText((0,voice/* outcomeText */.EL)(report))}`,
         '',
         ...(origin === undefined ? [] : [origin, '']),
         ...summary_headline(report, run),
@@ -14671,11 +15687,11 @@ function advice(next) {
 function problemItem(problem, run, places) {
     const { at } = problem;
     const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${code(problem.code)}`}`;
-    const source = at?.text === undefined ? '' : `\n${markdown_block(problemLines({ message: '', at }, '').slice(1))}`;
+    const source = at?.text === undefined ? '' : `\n${markdown_block((0,voice/* problemLines */.pb)({ message: '', at }, '').slice(1))}`;
     const next = problem.next === undefined ? '' : advice(problem.next);
     // A preformatted block stands on lines of its own anyway.
     const gap = next === '' || next.startsWith('\n') ? '' : source === '' ? '\n<br>' : '\n';
-    const item = `${at ? `${markdown_link(positionText(at), sourceUrl(at, run, places))} ` : ''}${reason}${source}${gap}${next}`;
+    const item = `${at ? `${markdown_link((0,voice/* positionText */.J)(at), sourceUrl(at, run, places))} ` : ''}${reason}${source}${gap}${next}`;
     return [`- ${item.replaceAll('\n', '\n  ')}`];
 }
 /** The line on GitHub, of a file that lies in the checkout. */
@@ -14956,7 +15972,7 @@ function annotationsOf(report, places) {
     if (failed) {
         const why = cause === undefined ? '' : `: ${cause.message}`;
         const { next } = report;
-        const how = { message: `${capital(outcomeText(report))}${why}`, ...(next === undefined ? {} : { next }) };
+        const how = { message: `${capital((0,voice/* outcomeText */.EL)(report))}${why}`, ...(next === undefined ? {} : { next }) };
         all.push(annotation('failed', how, places));
     }
     // The last word on what to do is said with the cause; where that has another one, it is said as well.
@@ -15024,18 +16040,18 @@ async function annotate(annotations) {
  * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
  */
 async function publish(report, publication) {
-    const { run, env, clean, places, folder } = publication;
+    const { run, env, clean, places } = publication;
     const said = cleaned(report, clean);
     process.exitCode = exitCodeOf(said);
     const warnings = [];
-    const { values, cuts } = outputsOf(said, fileReport(said, folder, warnings));
+    const { values, cuts } = outputsOf(said, fileReport(said, publication, warnings));
     const { setOutput } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
     // Without the file the toolkit would print the outputs as commands of the old kind.
     if (env.GITHUB_OUTPUT)
         for (const [name, value] of Object.entries(values))
             setOutput(name, value);
     warnings.push(...((await publication.between?.(said)) ?? []).map((problem) => cleaned(problem, clean)));
-    for (const line of farewell(said))
+    for (const line of (0,voice/* farewell */.Bg)(said))
         say(line);
     for (const text of cuts)
         say(`${text}; the report file has all of them.`);
@@ -15051,9 +16067,9 @@ async function publish(report, publication) {
     await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, places));
 }
 /** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */
-function fileReport(report, folder, warnings) {
+function fileReport(report, { run, folder }, warnings) {
     try {
-        return writeReport(report, folder);
+        return writeReport(report, run, folder);
     }
     catch (error) {
         warnings.push({ message: `The report file was not written: ${problemsOf(error)[0].message}` });
@@ -15089,9 +16105,9 @@ const STATE = { begun: 'begun', cancelled: 'cancelled', final: 'final', deployme
 /** The main step: inputs, work, outputs. Sets the exit code and never throws. */
 async function action(door) {
     const session = openSession(process.env);
-    const { read, teller } = session;
+    const { teller } = session;
     try {
-        teller.log({ kind: 'line', text: firstLine(read('mode'), session.run) });
+        teller.log({ kind: 'line', text: firstLine(session.started, session.run) });
         const parsed = main_parse(session);
         if (parsed.settings === undefined)
             await publish(main_refuse(session, parsed.problems), session.publication);
@@ -15126,8 +16142,7 @@ async function post(door) {
         const { heard } = session;
         const ended = await main_guarded(session, (signal) => settle(settings, { log: heard.log, signal, dist: door.dist }));
         const nothing = ended.value === undefined && ended.stopped === undefined;
-        const started = { mode: settings.mode, environment: settings.environment, startedAt: session.startedAt };
-        const found = nothing ? undefined : conclude(ended, heard, started);
+        const found = nothing ? undefined : conclude(ended, heard, session.started);
         // Where nothing has failed it is the only reason for what was done here.
         const reason = cancelled && found?.outcome === 'cancelled' ? [] : [{ message: why }];
         const report = found && { ...found, problems: [...reason, ...found.problems] };
@@ -15153,7 +16168,7 @@ async function post(door) {
 }
 /** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
 async function main_work(session, settings, dist) {
-    const { teller, heard, publication, startedAt } = session;
+    const { teller, heard, publication } = session;
     saveState(process.env, STATE.begun, settings.mode);
     const options = { ...api(session, settings), log: heard.log };
     let deployment;
@@ -15168,8 +16183,7 @@ async function main_work(session, settings, dist) {
     const again = settings.githubDeployment && ended.value && liveAgain(ended.value);
     if (again && !ended.stopped)
         deployment = await openDeployment(options, settings, again);
-    const { mode, environment } = settings;
-    const concluded = conclude(ended, heard, { mode, environment, startedAt });
+    const concluded = conclude(ended, heard, session.started);
     const facts = deployment === undefined ? {} : { deploymentId: deployment };
     const report = { ...concluded, facts: { ...concluded.facts, ...facts }, ...leftToPost(concluded) };
     if (ended.stopped && 'signal' in ended.stopped)
@@ -15189,7 +16203,7 @@ async function main_work(session, settings, dist) {
 }
 /** What a person has to know of a run that was stopped in the middle: that nothing has to be done by hand yet. */
 function leftToPost(report) {
-    const left = leftBehind(report);
+    const left = (0,voice/* leftBehind */.aU)(report);
     if (report.unsettled !== true || left === '')
         return {};
     const does = report.mode === 'deploy' ? 'settles it' : 'says where things stand';
@@ -15224,7 +16238,7 @@ function openSession(env) {
             places: { workspace: workspaceOf(env), project: read('working-directory') },
             folder: env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(),
         },
-        startedAt,
+        started: startedRun(read, startedAt),
     };
 }
 function main_parse(session) {
@@ -15238,7 +16252,7 @@ function main_refuse(session, problems) {
     for (const problem of problems)
         session.teller.log({ kind: 'problem', problem });
     return {
-        ...door_refusal(session.read('mode'), problems, session.startedAt),
+        ...door_refusal(session.started, problems),
         warnings: session.heard.warnings,
     };
 }
@@ -15267,10 +16281,6 @@ async function collect(session, work) {
         session.teller.log(entry);
     });
     return problems;
-}
-function firstLine(mode, run) {
-    const commit = run.sha === undefined ? '' : `, commit ${run.sha.slice(0, 10)}`;
-    return `muva-deploy ${mode}, run ${run.id} attempt ${run.attempt}${commit}`;
 }
 /** What the main step saved for the post step. */
 function stateOf(name) {
