@@ -1,10 +1,11 @@
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import type { Batch } from './batches.js';
 import { HISTORY_TABLE } from './bookmark.js';
+import { CODES } from './codes.js';
 import { sendExplicit } from './explicit.js';
 import { fileProblem, unitOf } from './file-error.js';
 import { lookUnderLock } from './resolve.js';
-import { DOES_NOT_VERIFY, verificationProblems } from './schema-facts.js';
+import { verificationProblems } from './schema-facts.js';
 import {
   type ApplyTools,
   type BatchContext,
@@ -19,7 +20,7 @@ import {
 } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { COMMIT_UNKNOWN, connectionLost, RESOLVE_WITHIN, tryAgain } from './try-again.js';
-import { batchMessage, CODES } from './unit.js';
+import { batchMessage } from './unit.js';
 import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
 
 /** What came of a batch. Anything but `done` means that none of its files is applied. */
@@ -115,7 +116,7 @@ function judge(error: unknown, batch: Batch, sent: Sent, signal: AbortSignal): V
     return { kind: 'resolve' };
   if (!(error instanceof SqlError)) throw error;
   if (error.code === CODES.changed || error.code === CODES.recorded) return { kind: 'changed' };
-  if (error.code === DOES_NOT_VERIFY)
+  if (error.code === CODES.notVerified)
     return { kind: 'not-verified', problems: verificationProblems(error.message) };
   if (error.code === '57014' && signal.aborted) return { kind: 'cancelled' };
   const at = sent.current;

@@ -32,9 +32,9 @@ export function makeBatches(files: readonly PlannedFile[], transaction: 'all' | 
         : ended !== undefined
           ? ended
           : mode !== 'together'
-            ? `${name(file)}: ${why ?? mode}`
+            ? `${titleOf(file)}: ${why ?? mode}`
             : previous.mode !== 'together'
-              ? `${name(previous.files[0]!)} before it: ${previous.files[0]!.shape.why ?? previous.mode}`
+              ? `${titleOf(previous.files[0]!)} before it: ${previous.files[0]!.shape.why ?? previous.mode}`
               : size + bytes > LARGEST_BATCH
                 ? 'the files before it fill one message'
                 : undefined;
@@ -45,12 +45,12 @@ export function makeBatches(files: readonly PlannedFile[], transaction: 'all' | 
       batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
       size = bytes;
     }
-    ended = endsBatch === undefined ? undefined : `${name(file)} before it: ${endsBatch}`;
+    ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
   }
   return batches;
 }
 
-/** What a file is called in steps and messages. */
-export function name(file: Pick<MigrationFile, 'version' | 'name'>): string {
-  return `${file.version}_${file.name}`;
+/** What a migration is called in steps and messages; a history may hold no name for it. */
+export function titleOf({ version, name }: { version: string; name: string | null }): string {
+  return name ? `${version}_${name}` : version;
 }

@@ -1,5 +1,5 @@
+import { jsonField } from './answer.js';
 import type { Database } from './connection.js';
-import { lastRow } from './migration-history.js';
 import { literal } from './sql-text.js';
 
 /**
@@ -18,8 +18,7 @@ export async function nameBlockers(database: Database, text: string): Promise<st
     group by a.pid, 2, a.state, a.xact_start order by a.xact_start limit 3) b`;
   try {
     const results = await database.send(message, { deadline: 10_000 });
-    const rows = JSON.parse(String(lastRow(results).blockers)) as Blocker[];
-    return rows
+    return (jsonField<Blocker[]>(results, 'blockers') ?? [])
       .map(
         ({ pid, who, state, seconds, tables }) =>
           `${who} (pid ${pid}, ${state} for ${seconds} s, holds ${tables})`,

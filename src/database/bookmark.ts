@@ -1,4 +1,5 @@
 import type { Run } from '../settings/settings.js';
+import { CODES } from './codes.js';
 import { literal } from './sql-text.js';
 
 /** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
@@ -28,7 +29,7 @@ export const LOCK_KEY = 1836414561;
  * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
  * is there already nothing is written, so that a role which may not create anything gets by.
  */
-export const BOOTSTRAP = `
+const BOOTSTRAP = `
   if to_regnamespace('${HISTORY_SCHEMA}') is null then
     create schema ${HISTORY_SCHEMA};
   end if;
@@ -66,6 +67,20 @@ export const BOOTSTRAP = `
       prefix text not null, building jsonb, updated_at timestamptz not null default now());
     alter table ${PARTIAL_TABLE} enable row level security;
   end if;`;
+
+/**
+ * PL/pgSQL that begins every message which writes: takes the lock of this action, makes what is missing, lets nobody
+ * in while another run is at work outside a transaction, and keeps other tools from the history until the end.
+ * `holder`: our own name in the lease, where we have one.
+ */
+export function takeDatabase(holder = ''): string {
+  const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
+  return `
+  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;`;
+}
 
 /**
  * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.

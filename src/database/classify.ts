@@ -3,12 +3,6 @@ import type { Parse, Parsed, Statement } from './parser.js';
 import { psqlCommands } from './psql-commands.js';
 import { blank, oneLine, positionIn } from './source-text.js';
 
-/** A piece of a file that is sent as it stands. */
-export interface Piece {
-  from: number;
-  to: number;
-}
-
 /** How a file has to be run. */
 export type FileMode =
   /** All of it in one statement of one message, together with its neighbours. */

@@ -1,4 +1,4 @@
-/** What a transport can hold; see docs/transports. */
+/** The way to the server, which decides what may be asked of a session: behind a transaction pooler nothing outlasts a transaction. */
 export type Transport = 'direct' | 'session-pooler' | 'transaction-pooler' | 'management-api';
 
 /** The rows of one statement of a message, by column name. */

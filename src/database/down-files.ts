@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Problem } from '../base/report.js';
+import { Failure, type Problem } from '../base/report.js';
 import { classify, type FileShape, whyAlone } from './classify.js';
 import type { Parse } from './parser.js';
 import { blank } from './source-text.js';
+import { afterToken, skipBlanks } from './sql-lexer.js';
 
 /** A down file as it was recorded or found. */
 export interface DownText {
@@ -14,16 +15,25 @@ export interface DownText {
   source: string;
 }
 
-/** The down file beside the migration, for a migration that this action did not apply; undefined where there is none. */
+/**
+ * The down file beside the migration, for a migration that this action did not apply; undefined where there is none.
+ * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
+ */
 export async function readDownFile(workingDirectory: string, file: string): Promise<string | undefined> {
+  let bytes: Buffer;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(
-      await readFile(join(workingDirectory, file)),
-    );
-    return text.includes('\0') ? undefined : text;
-  } catch {
-    return undefined;
+    bytes = await readFile(join(workingDirectory, file));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new Failure({
+      message: `${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`,
+      next: 'Check the file and its permissions.',
+    });
   }
+  const text = bytes.toString('utf8');
+  if (bytes.includes(0) || !Buffer.from(text, 'utf8').equals(bytes))
+    throw new Failure({ message: `${file} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
+  return text.replace(/^\ufeff/, '');
 }
 
 export interface PreparedDown {
@@ -91,22 +101,15 @@ export function forOneTransaction(shape: Pick<FileShape, 'source' | 'statements'
   return { source, plain, never };
 }
 
-/** Where the keyword stands in a statement that has it: outside comments and quotes it can occur only once. */
+/** Where the keyword stands in a statement that has it: the word itself, and not behind a dot, where it is a name. */
 function concurrently(source: string, from: number, to: number): number | undefined {
-  let index = from;
-  while (index < to) {
-    const two = source.slice(index, index + 2);
-    if (two === '--') index = endOf(source, '\n', index, to);
-    else if (two === '/*') index = endOf(source, '*/', index + 2, to);
-    else if (source[index] === '"') index = endOf(source, '"', index + 1, to);
-    else if (source[index] === "'") index = endOf(source, "'", index + 1, to);
-    else if (source.slice(index, index + 12).toLowerCase() === 'concurrently') return index;
-    else index++;
+  let before = '';
+  for (let index = skipBlanks(source, from); index < to; ) {
+    const next = afterToken(source, index);
+    const token = source.slice(index, next);
+    if (token.toLowerCase() === 'concurrently' && before !== '.') return index;
+    before = token;
+    index = skipBlanks(source, next);
   }
   return undefined;
-}
-
-function endOf(source: string, mark: string, from: number, to: number): number {
-  const at = source.indexOf(mark, from);
-  return at === -1 ? to : at + mark.length;
 }

@@ -1,6 +1,7 @@
 import type { Problem } from '../base/report.js';
 import type { DatabaseSettings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
+import { jsonField } from './answer.js';
 import { RUNS_TABLE } from './bookmark.js';
 import type { StatementResult } from './connection.js';
 import {
@@ -10,6 +11,7 @@ import {
   readObjects,
   type SchemaDifference,
   SET_DETERMINISTIC,
+  type StoredObject,
 } from './fingerprint.js';
 import { failureOf } from './problem.js';
 import { reading } from './reading.js';
@@ -49,14 +51,13 @@ from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', tru
 
 interface DriftRow {
   recorded: { run_id: string; sha: string | null; fingerprint: string | null } | null;
-  before: unknown;
-  now: unknown;
+  before: StoredObject[] | null;
+  now: StoredObject[] | null;
 }
 
 export function readDrift(results: readonly StatementResult[]): Drift {
-  const value = results[results.length - 1]?.rows[0]?.drift;
-  if (value === undefined || value === null) throw new Error('the drift query gave no row');
-  const row = (typeof value === 'string' ? JSON.parse(value) : value) as DriftRow;
+  const row = jsonField<DriftRow>(results, 'drift');
+  if (!row) throw new Error('the drift query gave no row');
   const difference = compareObjects(readObjects(row.before), readObjects(row.now));
   return {
     recorded: row.recorded !== null,

@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
 import type { Problem } from '../base/report.js';
 import type { DatabaseSettings } from '../settings/settings.js';
+import { jsonField } from './answer.js';
 import { HISTORY_TABLE } from './bookmark.js';
 import type { Database, SendOptions } from './connection.js';
 import type { MigrationFile } from './migration-files.js';
-import { lastRow, textHash } from './migration-history.js';
+import { textHash } from './migration-history.js';
 import { reading } from './reading.js';
 import { oneLine, positionIn } from './source-text.js';
 import { splitAsCli } from './split.js';
@@ -24,7 +25,7 @@ export async function editedProblems(
   const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
   const message = `select coalesce(json_object_agg(version, statements), '{}')::text as recorded from ${HISTORY_TABLE} where version = any (${versions})`;
   const results = await reading(sending.signal, () => database.send(message, sending));
-  const recorded = JSON.parse(String(lastRow(results).recorded)) as Record<string, string[] | null>;
+  const recorded = jsonField<Record<string, string[] | null>>(results, 'recorded') ?? {};
   return edited.map((file) => {
     const { at, words } = firstDifference(file, recorded[file.version] ?? []);
     return {

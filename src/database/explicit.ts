@@ -1,5 +1,6 @@
 import type { Batch, PlannedFile } from './batches.js';
 import { LOCK_KEY } from './bookmark.js';
+import { CODES } from './codes.js';
 import { type Place, placedProblem } from './file-error.js';
 import {
   type ApplyTools,
@@ -11,7 +12,7 @@ import {
   serverProblem,
 } from './sent.js';
 import { dollarQuote } from './sql-text.js';
-import { CODES, finishFile, historyIs, localSettings, opening } from './unit.js';
+import { finishFile, historyIs, localSettings, opening } from './unit.js';
 
 /**
  * Stands before every message but the first: where the connection was lost and made again in between, this message

@@ -1,8 +1,9 @@
 import type { Problem, SourcePosition } from '../base/report.js';
 import type { PlannedFile } from './batches.js';
+import { CODES } from './codes.js';
 import { indexOfCodePoint, positionIn } from './source-text.js';
 import type { SqlError } from './sql-error.js';
-import { CODES, type StatementLine } from './unit.js';
+import type { StatementLine } from './unit.js';
 
 /** An error that came while a file ran, as a problem with its place in the file. */
 export function fileProblem(file: PlannedFile, lines: readonly StatementLine[], error: SqlError): Problem {

@@ -2,6 +2,7 @@ import type { PhaseRecord } from '../base/phase.js';
 import { Failure, type Problem } from '../base/report.js';
 import type { DatabaseSettings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
+import { jsonField } from './answer.js';
 import type { Database } from './connection.js';
 import { type DownText, type PreparedDown, prepareDown, readDownFile } from './down-files.js';
 import { loadParser } from './parser.js';
@@ -33,21 +34,25 @@ export async function findDowns(
   versions: readonly string[],
 ): Promise<FoundDown[]> {
   const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
-  const recorded = versions.filter((version) => known.get(version)?.hasDown);
+  const withText = versions.filter((version) => known.get(version)?.hasDown);
   let texts: Record<string, string> = {};
-  if (recorded.length > 0) {
+  if (withText.length > 0) {
     const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
-    const answer = await reading(tools.signal, () => database.send(downsQuery(recorded), sending));
-    const value = answer[answer.length - 1]?.rows[0]?.downs;
-    texts = (typeof value === 'string' ? JSON.parse(value) : (value ?? {})) as Record<string, string>;
+    const answer = await reading(tools.signal, () => database.send(downsQuery(withText), sending));
+    texts = jsonField<Record<string, string>>(answer, 'downs') ?? {};
   }
   const folder = wanted.migrationsDir.replace(/\/+$/, '');
   return Promise.all(
     versions.map(async (version) => {
       const name = known.get(version)?.name ?? look.names[version] ?? '';
       const file = `${folder}/${version}_${name}.down.sql`;
-      const beside = await readDownFile(workingDirectory, file);
-      const source = texts[version] ?? beside;
+      const recorded = texts[version];
+      // Beside a recorded text the file is only a second try, which need not be had.
+      const beside = await readDownFile(workingDirectory, file).catch((error: unknown) => {
+        if (recorded === undefined) throw error;
+        return undefined;
+      });
+      const source = recorded ?? beside;
       return {
         version,
         name,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { jsonField, lastRow } from './answer.js';
 import type { StatementResult } from './connection.js';
 import { DETERMINISTIC_SETTINGS, OBJECTS_QUERY } from './fingerprint-sql.js';
 import { literal } from './sql-text.js';
@@ -45,15 +46,14 @@ export interface Fingerprint {
 
 /** Reads the answer to `fingerprintQuery`. */
 export function readFingerprint(results: readonly StatementResult[]): Fingerprint {
-  const row = results[results.length - 1]?.rows[0];
-  if (!row || typeof row.fingerprint !== 'string') throw new Error('the fingerprint query gave no row');
-  return { fingerprint: row.fingerprint, objects: readObjects(row.objects) };
+  const { fingerprint } = lastRow(results);
+  if (typeof fingerprint !== 'string') throw new Error('the fingerprint query gave no row');
+  return { fingerprint, objects: readObjects(jsonField<StoredObject[]>(results, 'objects')) };
 }
 
-/** Objects from jsonb, which drivers give parsed and the query endpoint as text or parsed. */
-export function readObjects(value: unknown): SchemaObject[] {
-  const list = (typeof value === 'string' ? JSON.parse(value) : (value ?? [])) as StoredObject[];
-  return list.map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
+/** Stored objects as they are worked with; none where nothing is stored. */
+export function readObjects(stored: readonly StoredObject[] | null | undefined): SchemaObject[] {
+  return (stored ?? []).map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
 }
 
 /** The same text that the server computes over all objects; the order in which they come does not matter. */

@@ -1,6 +1,7 @@
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
-import { type IndexBuild, lastRow } from './migration-history.js';
+import { jsonField, lastRow } from './answer.js';
+import type { IndexBuild } from './migration-history.js';
 import type { Statement } from './parser.js';
 import type { ApplyTools } from './sent.js';
 import { identifier, literal } from './sql-text.js';
@@ -34,7 +35,7 @@ export async function invalidIndexes({ database, signal }: ApplyTools, relation:
      where i.indrelid = to_regclass(${literal(relation)}) and not i.indisvalid`,
     { deadline: DEADLINE, signal },
   );
-  return JSON.parse(String(lastRow(results).names)) as string[];
+  return jsonField<string[]>(results, 'names') ?? [];
 }
 
 /**

@@ -2,18 +2,19 @@ import { Cancelled, Failure, type Problem } from '../base/report.js';
 import type { BatchOutcome } from './apply.js';
 import type { PlannedFile } from './batches.js';
 import { HISTORY_TABLE, LEASE_TABLE } from './bookmark.js';
+import { CODES } from './codes.js';
 import { type ApplyTools, type BatchContext, GRACE, serverProblem } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { literal } from './sql-text.js';
 import { connectionLost, tryAgain } from './try-again.js';
-import { CODES, opening } from './unit.js';
+import { opening } from './unit.js';
 import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
 
 /** The lease outlives the longest statement by this much. */
 const LEASE_GRACE = 60_000;
 
 /** Everything that one file with statements outside a transaction is run with. */
-export interface Run {
+export interface PartsRun {
   tools: ApplyTools;
   file: PlannedFile;
   context: BatchContext;
@@ -23,7 +24,7 @@ export interface Run {
 }
 
 /** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
-export async function begin(run: Run): Promise<BatchOutcome | undefined> {
+export async function begin(run: PartsRun): Promise<BatchOutcome | undefined> {
   const { tools, context, holder } = run;
   const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
   for (let attempt = 1; ; attempt++) {
@@ -46,11 +47,11 @@ export async function begin(run: Run): Promise<BatchOutcome | undefined> {
   }
 }
 
-const leaseUntil = ({ context }: Run): string =>
+const leaseUntil = ({ context }: PartsRun): string =>
   `clock_timestamp() + interval '${context.rules.statementTimeout + LEASE_GRACE} milliseconds'`;
 
 /** The session stands in the lease where it lasts: its end then frees the lease at once. */
-function session({ tools }: Run): { pid: string; start: string } {
+function session({ tools }: PartsRun): { pid: string; start: string } {
   return tools.database.transport === 'transaction-pooler'
     ? { pid: 'null::int', start: 'null::timestamptz' }
     : {
@@ -60,7 +61,7 @@ function session({ tools }: Run): { pid: string; start: string } {
       };
 }
 
-function takeLease(run: Run): string {
+function takeLease(run: PartsRun): string {
   const { pid, start } = session(run);
   return `insert into ${LEASE_TABLE} (holder, until, pid, backend_start) values (${literal(run.holder)}, ${leaseUntil(run)}, ${pid}, ${start})
     on conflict (single) do update set holder = excluded.holder, until = excluded.until, pid = excluded.pid,
@@ -68,7 +69,7 @@ function takeLease(run: Run): string {
 }
 
 /** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
-export function renewLease(run: Run): string {
+export function renewLease(run: PartsRun): string {
   const { pid, start } = session(run);
   return `update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
     where holder = ${literal(run.holder)};
@@ -81,7 +82,7 @@ export function renewLease(run: Run): string {
   end if;`;
 }
 
-export async function release({ tools, holder }: Run): Promise<void> {
+export async function release({ tools, holder }: PartsRun): Promise<void> {
   const message = `delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
   await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
 }

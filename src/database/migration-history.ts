@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { jsonField } from './answer.js';
 import {
   HISTORY_SCHEMA,
   HISTORY_TABLE,
@@ -7,7 +8,8 @@ import {
   PARTIAL_TABLE,
   RUNS_TABLE,
 } from './bookmark.js';
-import type { Database, SendOptions, StatementResult } from './connection.js';
+import { CODES } from './codes.js';
+import type { Database, SendOptions } from './connection.js';
 import { byBytes } from './migration-files.js';
 
 /** One row of Supabase's history, with what our own table knows about it. */
@@ -32,8 +34,6 @@ export interface HistoryLook {
   /** The role and rights that are missing for what would have to be written; empty when all is there. */
   missingRights: string[];
   recorded: RecordedMigration[];
-  /** Whether the history table exists. */
-  initialised: boolean;
   /** The environment that deployed to this database last; null where none did. */
   environment: string | null;
   /** The newest run that changed this database under an environment's name also deployed to a server; then whose it was. */
@@ -49,7 +49,6 @@ export interface PartialMigration {
   done: number;
   /** SHA-256 of the text up to the end of those segments. */
   prefix: string;
-  runId: string;
   /** The concurrent index build that was under way; null between statements. */
   building: IndexBuild | null;
 }
@@ -85,7 +84,7 @@ export const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.stri
  */
 export function lookMessage(locked: boolean): string {
   const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-      raise exception using errcode = 'MV003', message = 'another deploy is at work in this database';
+      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
     end if;`;
   return `do $muva$
 declare
@@ -97,7 +96,6 @@ begin
     'serverVersion', pg_catalog.current_setting('server_version_num')::int,
     'backendPid', pg_catalog.pg_backend_pid(),
     'readOnly', pg_catalog.pg_is_in_recovery(),
-    'initialised', pg_catalog.to_regclass('${HISTORY_TABLE}') is not null,
     'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
     'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
   ${readTable(
@@ -130,7 +128,7 @@ begin
   ${readTable(
     PARTIAL_TABLE,
     'partial',
-    `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix, 'runId', run_id,
+    `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix,
        'building', building)), '[]') from ${PARTIAL_TABLE}`,
   )}
   perform pg_catalog.set_config('muva.look', look::text, true);
@@ -171,7 +169,8 @@ export async function lookAtHistory(
   locked = false,
 ): Promise<HistoryLook> {
   const results = await database.send(lookMessage(locked), options);
-  const raw = JSON.parse(String(lastRow(results).look)) as RawLook;
+  const raw = jsonField<RawLook>(results, 'look');
+  if (!raw) throw new Error('the look at the history gave no row');
   const { ours = {}, recorded, ...rest } = raw;
   database.confirmBackend?.(rest.backendPid);
   return {
@@ -186,13 +185,4 @@ export async function lookAtHistory(
       }))
       .sort((a, b) => byBytes(a.version, b.version)),
   };
-}
-
-/** The row that the last statement with rows gave; the only one that every transport hands out. */
-export function lastRow(results: readonly StatementResult[]): Record<string, unknown> {
-  for (let index = results.length - 1; index >= 0; index--) {
-    const row = results[index]!.rows[0];
-    if (row) return row;
-  }
-  return {};
 }

@@ -6,7 +6,7 @@ import { PARTIAL_TABLE } from './bookmark.js';
 import type { Segment } from './classify.js';
 import { fileProblem, placedProblem } from './file-error.js';
 import { buildOf, dropLeftovers, invalidIndexes, trappedIndex } from './index-build.js';
-import { asProblem, begin, type Run, release, renewLease } from './lease.js';
+import { asProblem, begin, type PartsRun, release, renewLease } from './lease.js';
 import type { IndexBuild, PartialMigration } from './migration-history.js';
 import { finish, isEnd, type PartFailure, partMessage, prefixOf, recordPart, sendPart } from './part.js';
 import { type ApplyTools, type BatchContext, GRACE, serverProblem } from './sent.js';
@@ -28,7 +28,7 @@ export async function applyOutside(
   partial: PartialMigration | undefined,
 ): Promise<BatchOutcome> {
   const file = batch.files[0]!;
-  const run: Run = {
+  const run: PartsRun = {
     tools,
     file,
     context,
@@ -67,13 +67,13 @@ async function caught(part: Promise<PartFailure | undefined>): Promise<PartFailu
 }
 
 /** A part that is one transaction. */
-async function runTogether(run: Run, index: number): Promise<PartFailure | undefined> {
+async function runTogether(run: PartsRun, index: number): Promise<PartFailure | undefined> {
   const { body, lines } = partBody(run, run.file.shape.segments[index]!, index);
   const message = partMessage(run, body, isEnd(run, index));
   return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error));
 }
 
-function partBody(run: Run, segment: Segment, index: number): { body: string; lines: StatementLine[] } {
+function partBody(run: PartsRun, segment: Segment, index: number): { body: string; lines: StatementLine[] } {
   const guard = renewLease(run);
   const { text, lines } = statementLines(
     run.file.shape.source,
@@ -85,7 +85,7 @@ function partBody(run: Run, segment: Segment, index: number): { body: string; li
 
 /** A statement that PostgreSQL runs outside a transaction only: alone in its message, its traces looked after. */
 async function runAlone(
-  run: Run,
+  run: PartsRun,
   index: number,
   unfinished: IndexBuild | null,
 ): Promise<PartFailure | undefined> {
@@ -122,7 +122,7 @@ async function runAlone(
 
 /** Records what is about to be tried, so that a later run knows whose invalid index it finds. */
 async function notePart(
-  run: Run,
+  run: PartsRun,
   index: number,
   building: IndexBuild | null,
 ): Promise<PartFailure | undefined> {
@@ -141,7 +141,7 @@ end`;
  * The time-outs cannot stand in the same message, because that would make it a transaction. A session of our own can
  * be given them before; behind a transaction pooler they would reach another client, so the role's own hold there.
  */
-async function sendAlone({ tools, context }: Run, text: string): Promise<unknown> {
+async function sendAlone({ tools, context }: PartsRun, text: string): Promise<unknown> {
   const { database, signal } = tools;
   const own = database.transport !== 'transaction-pooler';
   const sending = { deadline: context.rules.statementTimeout + GRACE, signal };
@@ -164,7 +164,7 @@ async function sendAlone({ tools, context }: Run, text: string): Promise<unknown
 }
 
 /** Says exactly which statements stand, and how to go on. */
-function tellWhatStands(run: Run, done: number, failure: PartFailure): BatchOutcome {
+function tellWhatStands(run: PartsRun, done: number, failure: PartFailure): BatchOutcome {
   const { file } = run;
   if (failure === 'changed') return { kind: 'changed' };
   const standing = file.shape.segments.slice(0, done).flatMap((segment) => segment.statements);

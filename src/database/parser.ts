@@ -1,4 +1,5 @@
-import { byteToIndex, indexOfCodePoint, skipBlanks } from './source-text.js';
+import { byteToIndex, indexOfCodePoint } from './source-text.js';
+import { skipBlanks } from './sql-lexer.js';
 
 /** One top-level statement of a file, as PostgreSQL's own grammar sees it. */
 export interface Statement {

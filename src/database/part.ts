@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto';
 import { Cancelled, type Problem } from '../base/report.js';
 import type { PlannedFile } from './batches.js';
 import { PARTIAL_TABLE } from './bookmark.js';
-import { asProblem, type Run, renewLease } from './lease.js';
+import { CODES } from './codes.js';
+import { asProblem, type PartsRun, renewLease } from './lease.js';
 import { lookUnderLock } from './resolve.js';
-import { DOES_NOT_VERIFY, verificationProblems } from './schema-facts.js';
+import { verificationProblems } from './schema-facts.js';
 import { GRACE, serverProblem } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { dollarQuote, literal } from './sql-text.js';
 import { COMMIT_UNKNOWN, RESOLVE_WITHIN, tryAgain } from './try-again.js';
-import { CHECK_DEFERRED, CODES, finishFile, historyIs, leaveNothing, localSettings } from './unit.js';
+import { CHECK_DEFERRED, finishFile, historyIs, leaveNothing, localSettings } from './unit.js';
 
 /** What ended a part: nothing of that part stands, unless it is unknown. */
 export type PartFailure =
@@ -19,13 +20,13 @@ export type PartFailure =
   | 'changed';
 
 /** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
-export function isEnd({ file }: Run, index: number): boolean {
+export function isEnd({ file }: PartsRun, index: number): boolean {
   const { segments } = file.shape;
   return index === segments.length - 1 && !segments[index]!.alone;
 }
 
 /** PL/pgSQL that ends part number `index`: how far we are, or at the end both history rows. */
-export function recordPart(run: Run, index: number): string {
+export function recordPart(run: PartsRun, index: number): string {
   if (isEnd(run, index)) return recordAll(run);
   const { file, context } = run;
   return `${leaveNothing(context.role)}${CHECK_DEFERRED}
@@ -34,14 +35,14 @@ export function recordPart(run: Run, index: number): string {
       building = null, updated_at = now();`;
 }
 
-function recordAll({ file, context }: Run): string {
+function recordAll({ file, context }: PartsRun): string {
   const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
   return `${finishFile(file, 0, historyIs(recorded), { ...context, marker: '' })}
   delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`;
 }
 
 /** All parts stand: the file goes into the history, in one transaction with the verification. */
-export function finish(run: Run, parts: number): Promise<PartFailure | undefined> {
+export function finish(run: PartsRun, parts: number): Promise<PartFailure | undefined> {
   return sendPart(
     run,
     parts,
@@ -50,7 +51,7 @@ export function finish(run: Run, parts: number): Promise<PartFailure | undefined
   );
 }
 
-export function partMessage({ context }: Run, body: string, end: boolean): string {
+export function partMessage({ context }: PartsRun, body: string, end: boolean): string {
   return `set transaction isolation level read committed, read write;
 ${localSettings(context.rules)}
 do ${dollarQuote(body)};
@@ -66,7 +67,7 @@ export function prefixOf(file: PlannedFile, parts: number): string {
 
 /** Sends a part that is one transaction; retried, and looked after where no answer came. */
 export async function sendPart(
-  run: Run,
+  run: PartsRun,
   index: number,
   message: string,
   explain: (error: SqlError) => Problem,
@@ -84,7 +85,7 @@ export async function sendPart(
       if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
         return 'changed';
       if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted) return 'cancelled';
-      if (error instanceof SqlError && error.code === DOES_NOT_VERIFY)
+      if (error instanceof SqlError && error.code === CODES.notVerified)
         return { notVerified: verificationProblems(error.message) };
       const meaning = errorMeaning(error);
       if (meaning === 'resolve') {
@@ -101,7 +102,7 @@ export async function sendPart(
 }
 
 /** Looks, under the lock, whether part number `index` is committed. */
-async function partState({ tools, file }: Run, index: number): Promise<'done' | 'not done' | 'unknown'> {
+async function partState({ tools, file }: PartsRun, index: number): Promise<'done' | 'not done' | 'unknown'> {
   const look = await lookUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
   if (!look) return 'unknown';
   if (look.recorded.some((row) => row.version === file.version)) return 'done';

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { emptyConnection } from '../base/empty-connection.js';
 import type { Problem } from '../base/report.js';
 import type { DatabaseSettings } from '../settings/settings.js';
+import { titleOf } from './batches.js';
 import { byBytes, type MigrationFile } from './migration-files.js';
 import { type HistoryLook, textHash } from './migration-history.js';
 
@@ -130,7 +131,7 @@ function checkMissing(
   const present = new Set(files.map((file) => file.version));
   const missing = look.recorded.filter((row) => !present.has(row.version));
   if (missing.length === 0) return;
-  const names = missing.slice(0, 10).map((row) => (row.name ? `${row.version}_${row.name}` : row.version));
+  const names = missing.slice(0, 10).map(titleOf);
   const more = missing.length > names.length ? ` and ${missing.length - names.length} more` : '';
   const problem: Problem = {
     message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${names.join(', ')}${more}`,

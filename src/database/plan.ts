@@ -34,8 +34,6 @@ export interface DatabasePlan {
   reversible: boolean;
   /** A pending or deferred file deletes data. */
   destructive: boolean;
-  /** Destructive and locking statements, in the order of the files. */
-  findings: Finding[];
   /** The history that the plan was made from; undefined for a plan made from the files alone. */
   look?: HistoryLook;
 }
@@ -160,7 +158,6 @@ async function planFor(
     ],
     reversible: planned.every((file) => file.down !== undefined),
     destructive: findings.some((finding) => finding.destructive),
-    findings,
   };
 }
 

@@ -1,13 +1,12 @@
 import type { Problem } from '../base/report.js';
 import type { PlannedFile } from './batches.js';
+import { CODES } from './codes.js';
 import type { Database, SendOptions } from './connection.js';
 import { reading } from './reading.js';
 import { indexOfCodePoint, positionIn } from './source-text.js';
 import { SqlError } from './sql-error.js';
 
-/** Raised by the first statement of a preflight: the server has parsed everything behind it, and ran nothing. */
-const PARSED = 'MV900';
-const PREFIX = `do $muva$begin raise exception using errcode = '${PARSED}'; end$muva$;\n`;
+const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
 const BETWEEN = '\n;\n';
 
 /**
@@ -45,7 +44,7 @@ async function parseAtServer(
     await reading(options.signal, () => database.send(message, options));
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
-    if (error.code === PARSED) return undefined;
+    if (error.code === CODES.parsed) return undefined;
     return blame(message, files, error);
   }
   throw new Error('the preflight message ran: the server did not stop at its first statement');

@@ -1,8 +1,9 @@
 import { RUNS_TABLE } from './bookmark.js';
-import { COUNT_UP_TO, DATA_LOSS, type Down, type RevertOrder } from './revert-order.js';
+import { CODES } from './codes.js';
+import { COUNT_UP_TO, type Down, type RevertOrder } from './revert-order.js';
 import { changeRows } from './schema-record.js';
 import { dollarQuote, literal, textArray } from './sql-text.js';
-import { leaveNothing } from './unit.js';
+import { CHECK_DEFERRED, leaveNothing } from './unit.js';
 
 /** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
 export function execution(down: Down, { settings, role }: RevertOrder): string {
@@ -10,11 +11,7 @@ export function execution(down: Down, { settings, role }: RevertOrder): string {
   perform set_config('lock_timeout', '${settings.lockTimeout}ms', true);
   ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
   ${leaveNothing(role)}
-  begin
-    execute 'set constraints all immediate';
-    raise exception using errcode = 'MV000';
-  exception when sqlstate 'MV000' then null;
-  end;`;
+  ${CHECK_DEFERRED}`;
 }
 
 /**
@@ -52,8 +49,8 @@ begin
       execute format('select exists (select from %s)', item.qualified) into filled;
       if not filled then emptied := emptied || item.oid; end if;
     end loop;
-    raise exception using errcode = 'MV900';
-  exception when sqlstate 'MV900' then null;
+    raise exception using errcode = '${CODES.undone}';
+  exception when sqlstate '${CODES.undone}' then null;
   end;
   -- Better no number than one that row level security made smaller.
   perform set_config('row_security', 'off', true);
@@ -81,7 +78,7 @@ begin
   end loop;
   perform set_config('row_security', 'on', true);
   if ${order.settings.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
-    raise exception using errcode = '${DATA_LOSS}', message = losses::text;
+    raise exception using errcode = '${CODES.dataLoss}', message = losses::text;
   end if;
   perform set_config('muva.losses', losses::text, true);
 end`;

@@ -1,9 +1,9 @@
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { CODES } from './codes.js';
 import type { Database } from './connection.js';
 import { type HistoryLook, lookAtHistory } from './migration-history.js';
 import { errorMeaning, SqlError } from './sql-error.js';
-import { CODES } from './unit.js';
 import { LOCK_WAIT } from './wait-for-lock.js';
 
 /** Between two looks at a lock that another holds. */

@@ -1,10 +1,5 @@
 import type { DatabaseSettings } from '../settings/settings.js';
 
-/** SQLSTATEs that the messages of a rollback raise themselves. */
-export const HISTORY_CHANGED = 'MV104';
-export const DATA_LOSS = 'MV105';
-export const NOT_AS_BEFORE = 'MV106';
-
 /** Rows of a table are counted up to here; more is told as "more than". */
 export const COUNT_UP_TO = 1_000_000;
 

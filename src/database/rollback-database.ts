@@ -5,11 +5,11 @@ import { commandLine } from '../base/shell.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { HISTORY_TABLE, MIGRATIONS_TABLE } from './bookmark.js';
+import { CODES } from './codes.js';
 import type { Database } from './connection.js';
 import { type FoundDown, findDowns, prepareDowns } from './find-downs.js';
 import { failureOf } from './problem.js';
 import { reading } from './reading.js';
-import { DATA_LOSS, HISTORY_CHANGED } from './revert-order.js';
 import {
   chooseTarget,
   type RollbackLook,
@@ -73,7 +73,7 @@ export async function rollbackDatabase(
     try {
       return await undo({ tools, database, wanted, look, record }, settings, scope);
     } catch (error) {
-      if (!(error instanceof SqlError && error.code === HISTORY_CHANGED)) throw error;
+      if (!(error instanceof SqlError && error.code === CODES.gone)) throw error;
       if (attempt === LOOKS)
         throw new Failure({
           message: 'the migration history keeps changing: another tool is at work; nothing was undone',
@@ -256,7 +256,9 @@ async function revertOnce(
 
 function mayBeCorrected(failure: Failure): boolean {
   return (
-    !(failure instanceof Cancelled) && failure.outcome === 'failed' && failure.problems[0]?.code !== DATA_LOSS
+    !(failure instanceof Cancelled) &&
+    failure.outcome === 'failed' &&
+    failure.problems[0]?.code !== CODES.dataLoss
   );
 }
 

@@ -1,8 +1,9 @@
 import { Failure, type Problem } from '../base/report.js';
+import { CODES } from './codes.js';
 import type { DownText, PreparedDown } from './down-files.js';
 import { withoutRowData } from './file-error.js';
 import { describeDifference, type SchemaDifference } from './fingerprint.js';
-import { COUNT_UP_TO, DATA_LOSS, HISTORY_CHANGED, NOT_AS_BEFORE } from './revert-order.js';
+import { COUNT_UP_TO } from './revert-order.js';
 import { indexOfCodePoint, positionIn } from './source-text.js';
 import { SqlError } from './sql-error.js';
 
@@ -38,11 +39,11 @@ export function revertFailure(
   if (error instanceof Failure) return { failure: error };
   if (!(error instanceof SqlError)) throw error;
   switch (error.code) {
-    case DATA_LOSS:
+    case CODES.dataLoss:
       return { failure: new Failure(dataLoss(error.message)) };
-    case NOT_AS_BEFORE:
+    case CODES.notAsBefore:
       return { failure: new Failure(notAsBefore(error.message)) };
-    case HISTORY_CHANGED:
+    case CODES.gone:
       // Not a failure yet: whoever asked looks again.
       throw error;
   }
@@ -77,7 +78,7 @@ function dataLoss(message: string): Problem[] {
     .filter(({ own }) => !own)
     .map((loss) => ({
       message: `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
-      code: DATA_LOSS,
+      code: CODES.dataLoss,
       next: 'Save the data first, or say allow-data-loss: true.',
     }));
 }
@@ -93,7 +94,7 @@ function notAsBefore(message: string): Problem {
     difference[word].push({ kind, schema, name, hash: '' });
   return {
     message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
-    code: NOT_AS_BEFORE,
+    code: CODES.notAsBefore,
     next: 'Complete the down files.',
   };
 }

@@ -2,12 +2,13 @@ import { Cancelled, Failure } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import type { DatabaseSettings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
+import { jsonField } from './answer.js';
+import { CODES } from './codes.js';
 import type { Database, StatementResult } from './connection.js';
 import { lookUnderLock } from './resolve.js';
 import type { RollbackLook } from './rollback-decision.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { RESOLVE_WITHIN } from './try-again.js';
-import { CODES } from './unit.js';
 import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
 
 /** Milliseconds for a message that only looks. */
@@ -105,7 +106,7 @@ async function standingVersions(database: Database, versions: readonly string[])
 }
 
 export function readLook(results: readonly StatementResult[]): RollbackLook {
-  const value = results[results.length - 1]?.rows[0]?.look;
-  if (value === undefined || value === null) throw new Error('the look at the history gave no row');
-  return (typeof value === 'string' ? JSON.parse(value) : value) as RollbackLook;
+  const look = jsonField<RollbackLook>(results, 'look');
+  if (!look) throw new Error('the look at the history gave no row');
+  return look;
 }

@@ -1,20 +1,12 @@
-import {
-  BOOTSTRAP,
-  HISTORY_TABLE,
-  LEASE_HELD,
-  LEASE_TABLE,
-  LOCK_KEY,
-  MIGRATIONS_TABLE,
-  PARTIAL_TABLE,
-  RUNS_TABLE,
-} from './bookmark.js';
+import { HISTORY_TABLE, MIGRATIONS_TABLE, PARTIAL_TABLE, RUNS_TABLE, takeDatabase } from './bookmark.js';
+import { CODES } from './codes.js';
 import { FINGERPRINT_ROW } from './fingerprint.js';
 import { execution, rehearsal } from './rehearsal-sql.js';
-import { type Down, HISTORY_CHANGED, NOT_AS_BEFORE, type RevertOrder } from './revert-order.js';
+import type { Down, RevertOrder } from './revert-order.js';
 import { ROLLED_BACK } from './rollback-decision.js';
 import { changeRows, deterministic, objectRows, recordKilledRun } from './schema-record.js';
 import { dollarQuote, literal, textArray } from './sql-text.js';
-import { CODES, localSettings } from './unit.js';
+import { localSettings } from './unit.js';
 
 /** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
 export const LOOK_MESSAGE = `
@@ -98,18 +90,11 @@ function opening(settings: RevertOrder['settings']): string {
 const guard = (versions: readonly string[]): string => `
 declare missing text;
 begin
-  if not pg_try_advisory_xact_lock(${LOCK_KEY}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  ${takeDatabase()}
   select string_agg(v, ', ') into missing from unnest(${textArray(versions)}) v
     where not exists (select from ${HISTORY_TABLE} h where h.version = v);
   if missing is not null then
-    raise exception using errcode = '${HISTORY_CHANGED}', message = missing;
+    raise exception using errcode = '${CODES.gone}', message = missing;
   end if;
 end`;
 
@@ -129,7 +114,7 @@ begin
   ${execution(down, order)}
   delete from ${HISTORY_TABLE} where version = ${literal(down.version)};
   if not found then
-    raise exception using errcode = '${HISTORY_CHANGED}', message = ${literal(down.version)};
+    raise exception using errcode = '${CODES.gone}', message = ${literal(down.version)};
   end if;
   delete from ${MIGRATIONS_TABLE} where version = ${literal(down.version)};
   perform set_config('muva.losses', losses, true);
@@ -174,7 +159,7 @@ function compareWithStart(order: RevertOrder): string {
             where (c.kind, c.schema, c.name) = (coalesce(w.kind, n.kind), coalesce(w.schema, n.schema), coalesce(w.name, n.name)))
     ) d;
     if wrong is not null then
-      raise exception using errcode = '${NOT_AS_BEFORE}', message = wrong::text;
+      raise exception using errcode = '${CODES.notAsBefore}', message = wrong::text;
     end if;
   end if;
   update ${RUNS_TABLE} set objects = now, fingerprint_after = print where run_id = ${literal(order.whole[0])};

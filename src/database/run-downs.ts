@@ -1,5 +1,7 @@
 import type { PhaseRecord } from '../base/phase.js';
 import type { Failure } from '../base/report.js';
+import { jsonField, lastRow } from './answer.js';
+import { titleOf } from './batches.js';
 import type { DownText } from './down-files.js';
 import type { ReadyDown } from './find-downs.js';
 import type { RevertOrder } from './revert-order.js';
@@ -22,7 +24,7 @@ export interface RevertFailure {
   startedAt: number;
 }
 
-const stepOf = ({ version, name }: DownText): string => `database: undo ${version}_${name}`;
+const stepOf = (down: DownText): string => `database: undo ${titleOf(down)}`;
 
 /** Sends the down files; a step is told only after the commit, with the time between its announcements. */
 export async function runDowns(
@@ -49,10 +51,10 @@ export async function runDowns(
       from = until;
     }
     if (!results) return { losses: [], fingerprint: 'answer lost' };
-    const row = results[results.length - 1]?.rows[0];
+    const { fingerprint } = lastRow(results);
     return {
-      losses: typeof row?.losses === 'string' && row.losses !== '' ? (JSON.parse(row.losses) as Loss[]) : [],
-      fingerprint: typeof row?.fingerprint === 'string' ? row.fingerprint : 'not compared',
+      losses: jsonField<Loss[]>(results, 'losses') ?? [],
+      fingerprint: typeof fingerprint === 'string' ? fingerprint : 'not compared',
     };
   } catch (error) {
     return { ...revertFailure(error, downs), startedAt };

@@ -1,4 +1,5 @@
 import type { DatabaseSettings } from '../settings/settings.js';
+import { CODES } from './codes.js';
 import { PLATFORM_SCHEMAS } from './fingerprint-sql.js';
 import { literal, textArray } from './sql-text.js';
 
@@ -180,8 +181,8 @@ begin
       begin
         execute format('select exists (select from %s)', item.qualified) into filled;
         -- Undone at once: its locks go with it, so that a thousand tables do not fill the server's lock table.
-        raise exception using errcode = 'MV900';
-      exception when sqlstate 'MV900' then
+        raise exception using errcode = '${CODES.undone}';
+      exception when sqlstate '${CODES.undone}' then
         answer := case when not filled then 'none' when exists (
           select from pg_policy p, unnest(p.polroles) r where p.polrelid = item.oid and p.polpermissive and p.polcmd in ('r', '*')
             and (r = 0 or pg_has_role('anon', r, 'USAGE'))) then 'rows by policy' else 'rows' end;
@@ -192,8 +193,8 @@ begin
       -- An array grows in place; a jsonb would be copied for each table.
       answers := answers || array[item.qualified, answer];
     end loop;
-    raise exception using errcode = 'MV900';
-  exception when sqlstate 'MV900' then null;
+    raise exception using errcode = '${CODES.undone}';
+  exception when sqlstate '${CODES.undone}' then null;
     when query_canceled then ended := 'time';
     when others then ended := sqlstate;
   end;
@@ -213,8 +214,8 @@ begin
     for item in with ${tablesSql(settings)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
       begin
         execute format('select count(*) from %s', item.qualified) into rows;
-        raise exception using errcode = 'MV900';
-      exception when sqlstate 'MV900' then
+        raise exception using errcode = '${CODES.undone}';
+      exception when sqlstate '${CODES.undone}' then
         counts := counts || array[item.qualified, rows::text];
         when query_canceled then raise;
         when others then null;

@@ -1,6 +1,8 @@
 import { formatBytes } from '../base/bytes.js';
 import type { Problem, TableFact } from '../base/report.js';
 import type { DatabaseSettings } from '../settings/settings.js';
+import { jsonField } from './answer.js';
+import { CODES } from './codes.js';
 import type { StatementResult } from './connection.js';
 import {
   countsSql,
@@ -12,16 +14,13 @@ import {
 } from './schema-facts-sql.js';
 import { dollarQuote } from './sql-text.js';
 
-/** SQLSTATE with which the migration's transaction is given up because the schema does not verify. */
-export const DOES_NOT_VERIFY = 'MV101';
-
 /** Milliseconds that asking the tables as role anon, and counting their rows, may take. */
 const PROBE_TIMEOUT = 5_000;
 const COUNT_TIMEOUT = 30_000;
 const FACTS_TIMEOUT = 30_000;
 
 /**
- * SQL for the end of a migration's message: raises MV101, with all problems as JSON, when the schema does not verify,
+ * SQL for the end of a migration's message: raises CODES.notVerified when the schema does not verify,
  * so that such a schema is never committed. `deferred`: files for after health are still to come, so a constraint
  * that this transaction left NOT VALID may yet be validated and is told as a warning of the server.
  */
@@ -39,12 +38,12 @@ begin
   select jsonb_agg(jsonb_build_object('message', line, 'next', next))::text into failed
     from (${factsSql(scope)}) f, unnest(string_to_array(problem, E'\\n')) line where outcome = 'failed';
   if failed is not null then
-    raise exception using errcode = '${DOES_NOT_VERIFY}', message = failed;
+    raise exception using errcode = '${CODES.notVerified}', message = failed;
   end if;
 end`)};`;
 }
 
-/** The message of an MV101 error as problems, one per thing that is wrong. */
+/** The message of that error as problems, one per thing that is wrong. */
 export function verificationProblems(message: string): Problem[] {
   return JSON.parse(message) as Problem[];
 }
@@ -118,18 +117,14 @@ export interface SchemaRows {
 }
 
 export function readSchemaRows(results: readonly StatementResult[]): SchemaRows {
-  const row = results[results.length - 1]?.rows[0];
-  if (!row) throw new Error('the verify query gave no row');
-  const parsed = <T>(value: unknown): T | undefined => {
-    if (value === null || value === undefined || value === '') return undefined;
-    return (typeof value === 'string' ? JSON.parse(value) : value) as T;
-  };
-  const probe = parsed<Record<string, string>>(row.probe);
-  const counts = parsed<Record<string, number>>(row.counts);
-  const history = parsed<string[]>(row.history);
+  const facts = jsonField<FactRow[]>(results, 'facts');
+  if (!facts) throw new Error('the verify query gave no row');
+  const probe = jsonField<Record<string, string>>(results, 'probe');
+  const counts = jsonField<Record<string, number>>(results, 'counts');
+  const history = jsonField<string[]>(results, 'history');
   return {
-    facts: parsed<FactRow[]>(row.facts) ?? [],
-    tables: parsed<TableRow[]>(row.tables) ?? [],
+    facts,
+    tables: jsonField<TableRow[]>(results, 'tables') ?? [],
     ...(probe ? { probe } : {}),
     ...(counts ? { counts } : {}),
     ...(history ? { history } : {}),

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Log } from '../base/log.js';
 import type { Problem } from '../base/report.js';
-import { type Batch, name } from './batches.js';
+import { jsonField } from './answer.js';
+import { type Batch, titleOf } from './batches.js';
 import { MIGRATIONS_TABLE } from './bookmark.js';
 import type { Database, SendOptions, StatementResult } from './connection.js';
-import { lastRow } from './migration-history.js';
 import type { SqlError } from './sql-error.js';
 import { textArray } from './sql-text.js';
 import type { UnitContext } from './unit.js';
@@ -56,7 +56,7 @@ export function markerReader(
     } else if (event === 'done') {
       sent.times[file]!.milliseconds = Number(milliseconds);
       // Run, not applied: that is said after the commit only.
-      tools.log({ kind: 'progress', text: `ran ${name(batch.files[file]!)}` });
+      tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file]!)}` });
     }
   };
 }
@@ -77,9 +77,9 @@ export function timesMessage(files: Batch['files']): string {
 }
 
 export function timesOf(results: readonly StatementResult[]): FileTime[] {
-  const { times } = lastRow(results);
-  if (typeof times !== 'string') return [];
-  const { start, ends } = JSON.parse(times) as { start: number; ends: number[] | null };
+  const times = jsonField<{ start: number; ends: number[] | null }>(results, 'times');
+  if (!times) return [];
+  const { start, ends } = times;
   // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
   const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
   return (ends ?? []).map((end, index) => {

@@ -1,8 +1,9 @@
 import { Failure, type Problem } from '../base/report.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import { name } from './batches.js';
+import { titleOf } from './batches.js';
 import { classify } from './classify.js';
+import { CODES } from './codes.js';
 import type { Database } from './connection.js';
 import { forOneTransaction } from './down-files.js';
 import { STILL_INSIDE } from './explicit.js';
@@ -23,7 +24,7 @@ import { failureOf } from './problem.js';
 import { blank } from './source-text.js';
 import { SqlError } from './sql-error.js';
 import { dollarQuote } from './sql-text.js';
-import { CODES, LEAVE_NOTHING, opening } from './unit.js';
+import { LEAVE_NOTHING, opening } from './unit.js';
 
 /** What is proven, and on top of what. */
 export interface ProofOrder<T> {
@@ -198,7 +199,7 @@ async function look(stage: Stage): Promise<Fingerprint> {
     deadline: FILE_DEADLINE,
     signal: stage.signal,
   });
-  return readFingerprint(results.slice(0, -1));
+  return readFingerprint(results);
 }
 
 function leftBehind(
@@ -212,7 +213,7 @@ function leftBehind(
   const down = file.down?.file ?? file.file;
   return [
     {
-      message: `${name(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
+      message: `${titleOf(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
       at: { file: down, line: 1, column: 1 },
       next: `Complete ${down}.`,
     },

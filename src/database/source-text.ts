@@ -48,36 +48,6 @@ export function blank(source: string, from: number, to: number): string {
   return source.slice(0, from) + source.slice(from, to).replaceAll(/[^\r\n]/g, ' ') + source.slice(to);
 }
 
-/** White space and comments left off the start: the index where the first word begins. */
-export function skipBlanks(source: string, from: number): number {
-  let index = from;
-  for (;;) {
-    const rest = source.slice(index, index + 2);
-    if (/^\s/.test(rest)) index++;
-    else if (rest === '--') {
-      const end = source.indexOf('\n', index);
-      index = end === -1 ? source.length : end + 1;
-    } else if (rest === '/*') index = endOfBlockComment(source, index);
-    else return index;
-  }
-}
-
-function endOfBlockComment(source: string, from: number): number {
-  let depth = 0;
-  for (let index = from; index < source.length; index++) {
-    const two = source.slice(index, index + 2);
-    if (two === '/*') {
-      depth++;
-      index++;
-    } else if (two === '*/') {
-      depth--;
-      index++;
-      if (depth === 0) return index + 1;
-    }
-  }
-  return source.length;
-}
-
 /** A statement in one short line, for a message. */
 export function oneLine(text: string, longest = 80): string {
   const short = text.replaceAll(/\s+/g, ' ').trim();

@@ -1,32 +1,11 @@
 import type { DatabaseSettings, Run } from '../settings/settings.js';
 import type { PlannedFile } from './batches.js';
-import {
-  BOOTSTRAP,
-  HISTORY_TABLE,
-  LEASE_HELD,
-  LEASE_TABLE,
-  LOCK_KEY,
-  migrationRow,
-  runRow,
-} from './bookmark.js';
+import { HISTORY_TABLE, migrationRow, runRow, takeDatabase } from './bookmark.js';
+import { CODES } from './codes.js';
 import type { MigrationFile } from './migration-files.js';
 import { HISTORY_HASH_SQL, historyHash } from './migration-history.js';
 import { splitAsCli } from './split.js';
 import { dollarQuote, identifier, literal, textArray } from './sql-text.js';
-
-/** Own error codes; class MV is used by nobody else. Verification raises MV1xx. */
-export const CODES = {
-  /** The version is recorded already. */
-  recorded: 'MV001',
-  /** The history is not the one that was planned from. */
-  changed: 'MV002',
-  /** Another run holds the lock. */
-  locked: 'MV003',
-  /** A file changed the migration history itself. */
-  tampered: 'MV004',
-  /** The transaction that this message belongs to is gone. */
-  lostTransaction: 'MV006',
-} as const;
 
 export interface UnitContext {
   run: Run;
@@ -69,14 +48,7 @@ export function opening(context: UnitContext): string {
   return `set transaction isolation level read committed, read write;
 ${localSettings(context.rules)}
 do ${dollarQuote(`begin
-  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(context.holder ?? '')}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  ${takeDatabase(context.holder)}
   if not (${historyIs(recorded)}) then
     raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
   end if;
@@ -113,8 +85,8 @@ export const CHECK_DEFERRED = `
   if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
     begin
       execute 'set constraints all immediate';
-      raise exception using errcode = 'MV000';
-    exception when sqlstate 'MV000' then null;
+      raise exception using errcode = '${CODES.undone}';
+    exception when sqlstate '${CODES.undone}' then null;
     end;
   end if;`;
 

@@ -1,9 +1,9 @@
 import type { Log } from '../base/log.js';
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { jsonField } from './answer.js';
 import { LEASE_HELD, LEASE_TABLE, LOCK_KEY } from './bookmark.js';
 import type { Database } from './connection.js';
-import { lastRow } from './migration-history.js';
 import { reading } from './reading.js';
 
 /** What one run waits for another one's lock, in milliseconds. */
@@ -58,8 +58,9 @@ export async function waitForLock({ database, log, signal }: Waiting, within: nu
   const until = performance.now() + within;
   let told = '';
   for (;;) {
-    const row = lastRow(await reading(signal, () => database.send(LOOK, { deadline: 15_000, signal })));
-    const look = JSON.parse(String(row.look)) as { free: boolean; holder: Holder | null };
+    const results = await reading(signal, () => database.send(LOOK, { deadline: 15_000, signal }));
+    const look = jsonField<{ free: boolean; holder: Holder | null }>(results, 'look');
+    if (!look) throw new Error('the look at the lock gave no row');
     if (look.free) return;
     const who = look.holder ? describe(look.holder) : 'another run';
     if (performance.now() > until)

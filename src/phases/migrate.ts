@@ -3,7 +3,7 @@ import { runPhase } from '../base/phase.js';
 import { Cancelled, Failure, type PhaseReport } from '../base/report.js';
 import { backoff, pause } from '../base/retry.js';
 import { applyBatch, type BatchOutcome } from '../database/apply.js';
-import { type Batch, name, type PlannedFile } from '../database/batches.js';
+import { type Batch, type PlannedFile, titleOf } from '../database/batches.js';
 import { applyOutside } from '../database/outside.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
 import { verificationMessage } from '../database/schema-facts.js';
@@ -135,7 +135,7 @@ async function applyPlan(
       tools.log({
         kind: 'notice',
         problem: {
-          message: `the batch is split before ${name(batch.files[outcome.before]!)}: ${outcome.why}`,
+          message: `the batch is split before ${titleOf(batch.files[outcome.before]!)}: ${outcome.why}`,
         },
       });
       queue.unshift(
@@ -246,7 +246,7 @@ function tellApplied(
 ): void {
   files.forEach((file, index) => {
     const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
-    record.add({ name: name(file), outcome: 'passed', ...time });
+    record.add({ name: titleOf(file), outcome: 'passed', ...time });
     record.facts.applied?.push(file.version);
   });
 }
@@ -268,12 +268,12 @@ function stop(outcome: Stopped, batch: Batch, queue: readonly Batch[], record: P
       record.summarise(
         outcome.stands === undefined
           ? `The batch was rolled back: ${stands}.`
-          : `${name(batch.files[0]!)} is applied in part: ${stands}. ${outcome.stands}`,
+          : `${titleOf(batch.files[0]!)} is applied in part: ${stands}. ${outcome.stands}`,
       );
       throw new Failure(outcome.problem);
     case 'not-verified':
       record.facts.verified = false;
-      record.skip(...rest.map(name));
+      record.skip(...rest.map(titleOf));
       record.add({
         name: 'verify before the commit',
         outcome: 'failed',
@@ -287,17 +287,17 @@ function stop(outcome: Stopped, batch: Batch, queue: readonly Batch[], record: P
       );
       throw new Failure(outcome.problems);
     case 'cancelled':
-      record.skip(...rest.map(name));
+      record.skip(...rest.map(titleOf));
       record.summarise(
         outcome.stands === undefined
           ? `The batch was rolled back: ${stands}.`
-          : `${name(batch.files[0]!)} is applied in part: ${stands}. ${outcome.stands}`,
+          : `${titleOf(batch.files[0]!)} is applied in part: ${stands}. ${outcome.stands}`,
       );
       throw new Cancelled();
     case 'unknown':
       for (const file of batch.files)
-        record.add({ name: name(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
-      record.skip(...later.map(name));
+        record.add({ name: titleOf(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
+      record.skip(...later.map(titleOf));
       record.summarise(`It is not known whether the batch was applied; ${stands}.`);
       throw new Failure(outcome.problem, 'unknown');
   }
@@ -310,11 +310,11 @@ function tellFailed(
 ): void {
   files.forEach((file, index) => {
     if (index !== outcome.at) {
-      record.skip(name(file));
+      record.skip(titleOf(file));
       return;
     }
     const { startedAt, milliseconds } = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
     const lasted = milliseconds || Date.now() - startedAt;
-    record.add({ name: name(file), outcome: 'failed', startedAt, milliseconds: lasted });
+    record.add({ name: titleOf(file), outcome: 'failed', startedAt, milliseconds: lasted });
   });
 }

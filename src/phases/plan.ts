@@ -1,6 +1,6 @@
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
-import { name as fileName } from '../database/batches.js';
+import { titleOf } from '../database/batches.js';
 import { judgeDrift, lookDrift } from '../database/drift.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
 import { proveReversible } from '../database/shadow.js';
@@ -194,9 +194,9 @@ function tellBatches(tools: Tools, planned: DatabasePlan): void {
   planned.batches.forEach((batch, index) => {
     const why = batch.why === undefined ? '' : ` (apart because ${batch.why})`;
     if (planned.batches.length > 1) line(`batch ${index + 1}${why}`);
-    for (const file of batch.files) line(`pending   ${fileName(file)}${file.down ? '' : '  (no down file)'}`);
+    for (const file of batch.files) line(`pending   ${titleOf(file)}${file.down ? '' : '  (no down file)'}`);
   });
-  for (const file of planned.deferred) line(`deferred  ${fileName(file)}  (after health)`);
+  for (const file of planned.deferred) line(`deferred  ${titleOf(file)}  (after health)`);
 }
 
 function closing(look: Omit<Look, 'report'>): string {
