@@ -59,6 +59,9 @@ async function withApi(
   }
 }
 
+const told = (log: Ran['log']): string =>
+  log.flatMap((entry) => (entry.kind === 'progress' ? [entry.text] : [])).join('\n');
+
 const files = {
   '1_a.sql': 'create table public.a (id int);',
   '2_b.sql': 'create table public.b (id int);\ninsert into public.b values (1);',
@@ -82,13 +85,33 @@ test('a project reference and a token give an ordinary session through the poole
   );
 });
 
+test('a pooler that refuses the temporary login is not told as one that is out of reach', async () => {
+  await withApi(files, { pooler: true }, async ({ url, run }) => {
+    await run();
+    await query(server.adminUrl, `alter role "cli_login_postgres.${PROJECT_REF}" nologin`);
+    try {
+      const { report, log } = await run();
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.match(
+        told(log),
+        /the database refused the login: .*: every message goes through the Management API/,
+      );
+      assert.deepEqual(await history(url), ['1', '2']);
+    } finally {
+      await query(server.adminUrl, `alter role "cli_login_postgres.${PROJECT_REF}" login`);
+    }
+  });
+});
+
 test('without a reachable pooler everything goes through the query endpoint', async () => {
   await withApi(files, {}, async ({ url, run }) => {
     const { report, log } = await run();
     assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
     assert.deepEqual(await history(url), ['1', '2']);
     assert.deepEqual(await objects(url), ['a', 'b']);
-    assert.ok(log.some((entry) => entry.kind === 'progress' && entry.text.includes('Management API')));
+    assert.match(told(log), /nothing listens at the address in the project's pooler settings: every message/);
+    // None was given, so none is to be checked.
+    assert.doesNotMatch(told(log), /database-url/);
     const again = await run();
     assert.deepEqual(again.report.facts.pending, []);
   });
@@ -204,6 +227,20 @@ test('row 78: a migration longer than the gateway allows is found out under the 
       assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
       assert.deepEqual(report.facts.applied, ['1']);
       assert.deepEqual(await history(url), ['1']);
+    },
+  );
+});
+
+test('row 78: a migration that fails behind the cut is told with the limit', async () => {
+  await withApi(
+    { '1_a.sql': 'create table public.a (id int); select pg_sleep(1.5); select 1/0;' },
+    { queryLimit: 700 },
+    async ({ url, run }) => {
+      const { report } = await run();
+      assert.equal(report.outcome, 'failed');
+      assert.match(report.problems[0]?.message ?? '', /HTTP 544/);
+      assert.match(report.problems[0]?.next ?? '', /60 s.*database-url/);
+      assert.deepEqual(await history(url), []);
     },
   );
 });

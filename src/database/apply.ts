@@ -67,12 +67,19 @@ export async function applyBatch(
         ? { kind: 'cancelled' }
         : {
             kind: 'failed',
-            problem: connectionLost(error, 'Nothing of this batch was applied. Run again.'),
+            problem: connectionLost(error, nextAfterCuts(tools)),
             at: undefined,
             times: sent.times,
           };
     } else return verdict;
   }
+}
+
+function nextAfterCuts({ database }: ApplyTools): string {
+  const nothing = 'Nothing of this batch was applied. Run again.';
+  return database.transport === 'management-api'
+    ? `${nothing} The Management API gives each request 60 s: where the files take longer, or fail later, give database-url (the session pooler URL).`
+    : nothing;
 }
 
 async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchContext): Promise<Sent> {

@@ -11,8 +11,17 @@ const POOLER =
 const CERTIFICATE =
   'Give the certificate authority as database-ca-cert (PEM). Supabase projects need none: their roots are known here.';
 
-/** Why a connection could not be made, in words for a person. Holds no host name: it is often part of a secret. */
-export function connectProblem(error: unknown): ConnectProblem {
+/**
+ * Why a connection could not be made, in words for a person. Holds no host name: it is often part of a secret.
+ * `source`: what a person knows the address by.
+ */
+export function connectProblem(error: unknown, source = 'database-url'): ConnectProblem {
+  const { message, next, ...problem } = problemFor(error);
+  const named = (text: string): string => text.replaceAll('database-url', source);
+  return { ...problem, message: named(message), ...(next === undefined ? {} : { next: named(next) }) };
+}
+
+function problemFor(error: unknown): ConnectProblem {
   const code = codeOf(error);
   const said = error instanceof Error ? error.message : String(error);
   if (error instanceof SqlError) return refusedByServer(error);

@@ -19,6 +19,9 @@ export interface Request {
   signal?: AbortSignal;
 }
 
+/** A longer answer is broken off, in bytes: the largest that is asked for, a schema's objects, has a few million. */
+const LONGEST_ANSWER = 64 * 1024 * 1024;
+
 /** No connection was made, so nothing was asked of the server. */
 export class NotSent extends Error {
   readonly code: string;
@@ -34,7 +37,7 @@ export async function exchangeHttp(request: Request): Promise<Answer> {
   const secure = request.url.startsWith('https:');
   const [{ request: start }, tls] = await Promise.all([
     secure ? import('node:https') : import('node:http'),
-    import('node:tls'),
+    import('./tls.js'),
   ]);
   return new Promise((resolve, reject) => {
     let connected = false;
@@ -50,12 +53,17 @@ export async function exchangeHttp(request: Request): Promise<Answer> {
         agent: false,
         ...(request.signal ? { signal: request.signal } : {}),
         ...(secure && request.caCertificate !== undefined
-          ? { ca: [...tls.rootCertificates, request.caCertificate] }
+          ? { ca: [...tls.trusted(), request.caCertificate] }
           : {}),
       },
       (response) => {
         const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        let length = 0;
+        response.on('data', (chunk: Buffer) => {
+          chunks.push(chunk);
+          length += chunk.length;
+          if (length > LONGEST_ANSWER) breakOff('TOO_LONG', 'the answer is longer than 64 MB');
+        });
         response.on('error', fail);
         response.on('end', () => {
           clearTimeout(timer);
@@ -68,13 +76,14 @@ export async function exchangeHttp(request: Request): Promise<Answer> {
         });
       },
     );
-    const timer = setTimeout(
-      () => outgoing.destroy(Object.assign(new Error('no answer in time'), { code: 'DEADLINE' })),
-      request.deadline,
-    );
+    const timer = setTimeout(() => breakOff('DEADLINE', 'no answer in time'), request.deadline);
     const fail = (error: Error & { code?: string }): void => {
       clearTimeout(timer);
       reject(connected ? error : new NotSent(error.code ?? 'ENDED'));
+    };
+    const breakOff = (code: string, why: string): void => {
+      fail(Object.assign(new Error(why), { code }));
+      outgoing.destroy();
     };
     outgoing.on('socket', (socket) => {
       socket.once(secure ? 'secureConnect' : 'connect', () => {

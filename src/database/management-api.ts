@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Cancelled, Failure, type Problem } from '../base/report.js';
+import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { Secret } from '../base/secret.js';
 import type { DatabaseAddress } from '../settings/database-url.js';
@@ -18,6 +18,8 @@ const LONGEST_WAIT = 120_000;
 const TRIES_TO_CONNECT = 5;
 /** The pooler is asked for this long before the query endpoint takes over: where its port is closed, it stays so. */
 const POOLER_WITHIN = 1_500;
+/** Where the pooler's address comes from, in messages. */
+const POOLER = "the project's pooler settings";
 
 /**
  * A database of which only the project's reference and an access token are known. First a temporary login and the
@@ -29,12 +31,12 @@ export function openManagementApi(connection: Connection, options: OpenOptions):
   let current: Database = queryEndpoint(connection, options);
   const choose = async (signal: AbortSignal | undefined): Promise<Database> => {
     const session = await sessionDatabase(connection, options, signal);
-    if (session) current = session;
-    else
+    if ('why' in session)
       options.log?.({
         kind: 'progress',
-        text: 'the pooler cannot be reached from here: every message goes through the Management API',
+        text: `${session.why}: every message goes through the Management API`,
       });
+    else current = session;
     return current;
   };
   return {
@@ -58,21 +60,22 @@ export function openManagementApi(connection: Connection, options: OpenOptions):
   };
 }
 
-/** An ordinary session from a temporary login; undefined where the API gives none or the pooler is out of reach. */
+/** An ordinary session from a temporary login, or why there is none. */
 async function sessionDatabase(
   connection: Connection,
   options: OpenOptions,
   signal: AbortSignal | undefined,
-): Promise<Database | undefined> {
+): Promise<Database | { why: string }> {
   const login = await askJson(connection, 'POST', 'cli/login-role', { read_only: false }, signal, true);
-  if (login === undefined) return undefined;
+  if (login === undefined) return { why: 'the Management API gives no temporary login' };
   const poolers = await askJson(connection, 'GET', 'config/database/pooler', undefined, signal, true);
   const address = sessionAddress(connection, login, poolers);
-  if (!address) return undefined;
+  if (!address) return { why: 'the Management API names no pooler' };
   const database = openPostgres(address, connection.caCertificate, {
     ...options,
     role: 'postgres',
     connectFor: POOLER_WITHIN,
+    source: POOLER,
   });
   try {
     await database.send('select 1', { deadline: 15_000, ...(signal ? { signal } : {}) });
@@ -80,7 +83,7 @@ async function sessionDatabase(
   } catch (error) {
     await database.close();
     if (error instanceof Cancelled) throw error;
-    return undefined;
+    return { why: problemsOf(error)[0]?.message ?? 'the pooler gave no session' };
   }
 }
 
@@ -232,7 +235,8 @@ async function ask(
       if (error instanceof Cancelled) throw error;
       if (!(error instanceof NotSent)) {
         if (sending.signal?.aborted) throw new LostConnection('cancelled, and no answer came', 'CANCELLED');
-        throw new LostConnection('the connection to the Management API was lost', codeOf(error));
+        const why = `the connection to the Management API was lost: ${error instanceof Error ? error.message : 'no answer'}`;
+        throw new LostConnection(why, codeOf(error));
       }
       if (sending.signal?.aborted) throw new Cancelled();
       const passing =

@@ -4,7 +4,7 @@ import type { Log } from '../base/log.js';
 import { Cancelled, Failure } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import type { DatabaseAddress } from '../settings/database-url.js';
-import { connectProblem } from './connect-problem.js';
+import { type ConnectProblem, connectProblem } from './connect-problem.js';
 import type { Database, SendOptions, StatementResult, Transport } from './connection.js';
 import { exchange, sqlErrorOf, streamOf } from './exchange.js';
 import { LostConnection } from './sql-error.js';
@@ -18,6 +18,8 @@ export interface OpenOptions {
    * every message, because an application name would be a start-up parameter and poolers refuse those.
    */
   label?: string;
+  /** What messages call the place where the address comes from; `database-url` by default. */
+  source?: string;
   /** Milliseconds to keep trying to connect. */
   connectFor?: number;
   /** Milliseconds without a word after which the server is asked whether it still works for us. */
@@ -116,6 +118,7 @@ async function connectPatiently(
   options: OpenOptions,
   signal: AbortSignal | undefined,
 ): Promise<pg.Client> {
+  const problemOf = (error: unknown): ConnectProblem => connectProblem(error, options.source);
   try {
     return await retry(
       {
@@ -124,17 +127,17 @@ async function connectPatiently(
         first: 250,
         longest: 5_000,
         ...(signal ? { signal } : {}),
-        worthwhile: (error) => connectProblem(error).retry,
+        worthwhile: (error) => problemOf(error).retry,
         onRetry: (error, attempt) => {
           if (attempt === 1)
-            options.log?.({ kind: 'progress', text: `${connectProblem(error).message}; trying again` });
+            options.log?.({ kind: 'progress', text: `${problemOf(error).message}; trying again` });
         },
       },
       () => connectOnce(address, caCertificate),
     );
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const { retry: _, ...problem } = connectProblem(error);
+    const { retry: _, ...problem } = problemOf(error);
     throw new Failure(problem);
   }
 }

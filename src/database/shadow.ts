@@ -76,7 +76,10 @@ export async function proveReversible(tools: Tools, settings: Settings, plan: Da
   const { connection } = rules;
   const certificate =
     connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
-  const database = openDatabase({ kind: 'url', address: rules.shadow, ...certificate }, { log: tools.log });
+  const database = openDatabase(
+    { kind: 'url', address: rules.shadow, ...certificate },
+    { log: tools.log, source: 'shadow-database-url' },
+  );
   try {
     if (database.transport === 'transaction-pooler')
       throw new Failure({

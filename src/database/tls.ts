@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import tls, { type ConnectionOptions } from 'node:tls';
 import type { DatabaseAddress } from '../settings/database-url.js';
 
@@ -20,10 +21,15 @@ export function tlsOptions(
 }
 
 /** The roots that Node itself would use: giving any `ca` replaces them. */
-function trusted(): readonly string[] {
+export function trusted(): readonly string[] {
   // Since Node 22.15, which the types do not know yet; includes NODE_EXTRA_CA_CERTS.
   const { getCACertificates } = tls as { getCACertificates?: (kind: 'default') => string[] };
-  return getCACertificates?.('default') ?? tls.rootCertificates;
+  if (getCACertificates) return getCACertificates('default');
+  const extra = process.env.NODE_EXTRA_CA_CERTS;
+  // As Node does it: a file that cannot be read is passed over.
+  return extra && existsSync(extra)
+    ? [...tls.rootCertificates, readFileSync(extra, 'utf8')]
+    : tls.rootCertificates;
 }
 
 /**
