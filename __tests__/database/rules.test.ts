@@ -266,6 +266,23 @@ test('files from "-- deploy: after-health" on wait until health has passed', asy
   });
 });
 
+test('after-health: true is for mode migrate: in a deploy the contract steps still wait, and that is told', async () => {
+  const files = { '1_a.sql': table('a'), '2_b.sql': '-- deploy: after-health\ndrop table public.a;' };
+  await withProject(files, async (url, project) => {
+    const deployed = await runPlan(project, url, {
+      inputs: { mode: 'deploy', skip: 'vps, health', 'after-health': 'true' },
+    });
+    assert.deepEqual(
+      deployed.deferred.map(({ version }) => version),
+      ['2'],
+    );
+    assert.match(warned(deployed), /after-health: true has no effect in mode deploy/);
+    const migrated = await runMigrate(project, url, { inputs: { 'after-health': 'true' }, contract: true });
+    assert.deepEqual(migrated.report.facts.applied, ['1', '2']);
+    assert.doesNotMatch(JSON.stringify(migrated.log), /has no effect/);
+  });
+});
+
 test('a misspelt marker at the top of a file is refused, not passed over', async () => {
   await withProject(
     { '1_a.sql': `-- the old table\n-- deploy: after-heath\n${table('a')}` },

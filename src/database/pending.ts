@@ -8,12 +8,7 @@ import { type HistoryLook, textHash } from './migration-history.js';
 
 export type FileRules = Pick<
   DatabaseSettings,
-  | 'includeAll'
-  | 'missingMigrations'
-  | 'editedMigrations'
-  | 'irreversibleMigrations'
-  | 'baseline'
-  | 'afterHealth'
+  'includeAll' | 'missingMigrations' | 'editedMigrations' | 'irreversibleMigrations' | 'baseline'
 >;
 
 /** Who deploys. */
@@ -39,7 +34,7 @@ export interface Pending {
   refusals: Problem[];
 }
 
-/** Compares files and history. `contract` is true once health has passed: then nothing is deferred. */
+/** Compares files and history. `contract`: the files for after health are due too, so nothing is deferred. */
 export function choosePending(
   files: readonly MigrationFile[],
   look: HistoryLook,
@@ -55,8 +50,7 @@ export function choosePending(
       if (isEdited(file, row)) result.edited.push(file);
     } else if (rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0)
       result.baseline.push(file);
-    else if (result.deferred.length > 0 || (file.afterHealth && !contract && !rules.afterHealth))
-      result.deferred.push(file);
+    else if (result.deferred.length > 0 || (file.afterHealth && !contract)) result.deferred.push(file);
     else result.pending.push(file);
   }
   checkEnvironment(look, identity, result);

@@ -39,7 +39,7 @@ export interface DatabasePlan {
 }
 
 export interface PlanOptions {
-  /** Health has passed: files marked `-- deploy: after-health` are due. */
+  /** Health has passed, or mode `migrate` was told so: files marked `-- deploy: after-health` are due. */
   contract?: boolean;
 }
 
@@ -68,6 +68,11 @@ export async function planDatabase(
   plan.look = look;
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
+  if (rules.afterHealth && settings.mode !== 'migrate' && !options.contract)
+    plan.warnings.push({
+      message: `after-health: true has no effect in mode ${settings.mode}`,
+      next: 'A deploy applies the files marked "-- deploy: after-health" by itself, once health has passed. Remove the input.',
+    });
   const edited = await editedProblems(database, chosen.edited, rules.editedMigrations, sending).catch(
     (error) => {
       throw failureOf(error, 'comparing applied files');
