@@ -283,13 +283,25 @@ test('after-health: true is for mode migrate: in a deploy the contract steps sti
   });
 });
 
-test('a misspelt marker at the top of a file is refused, not passed over', async () => {
-  await withProject(
-    { '1_a.sql': `-- the old table\n-- deploy: after-heath\n${table('a')}` },
-    async (url, project) => {
-      assert.match(refused(await runPlan(project, url)), /"-- deploy: after-heath" means nothing/);
-    },
-  );
+test('a marker that is not quite right is refused with its line while the file is pending', async () => {
+  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+    await runMigrate(project, url);
+    const wrong = `${table('b')}\ndrop table public.a; -- deploy: after-health`;
+    project.write({ '2_b.sql': wrong, '3_c.sql': `-- the old table\n-- deploy: after-heath\n${table('c')}` });
+    const plan = await runPlan(project, url);
+    assert.deepEqual(
+      plan.refusals.map(
+        ({ message, at }) => `${basename(at?.file ?? '')}:${at?.line}:${at?.column} ${message}`,
+      ),
+      [
+        '2_b.sql:2:22 "-- deploy: after-health" means nothing',
+        '3_c.sql:2:1 "-- deploy: after-heath" means nothing',
+      ],
+    );
+    assert.match(plan.refusals[0]?.next ?? '', /behind the first statement/);
+    await query(url, "insert into supabase_migrations.schema_migrations (version) values ('2'), ('3')");
+    assert.equal(refused(await runPlan(project, url)), '');
+  });
 });
 
 test('a batch ends where a value is added to an enum, and the plan says so', async () => {

@@ -5,6 +5,7 @@ import { basename, join, sep } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { Failure, type Problem } from '../base/report.js';
 import { invisibleCharacter } from '../settings/readers.js';
+import { readMarker } from './deploy-marker.js';
 import { positionIn } from './source-text.js';
 
 /** One file of the migrations folder that has a version. */
@@ -20,6 +21,8 @@ export interface MigrationFile {
   checksum: string;
   /** Waits until health has passed. */
   afterHealth: boolean;
+  /** Comments that look like the marker for it and are not; of an applied file nobody asks any more. */
+  wrongMarkers?: Problem[];
   down?: { file: string; source: string };
 }
 
@@ -60,7 +63,7 @@ export async function readMigrationFiles(
     const read = accept(fetched.get(name)!, file, name, found);
     if (!read) continue;
     if (DOWN.test(name)) downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
-    else found.files.push({ ...splitName(name), file, ...read, afterHealth: isAfterHealth(read.source) });
+    else found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
   }
   for (const migration of found.files) {
     const down = downs.get(basename(migration.file));
@@ -73,8 +76,18 @@ export async function readMigrationFiles(
       next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
     });
   complainAboutNames(found);
-  complainAboutMarkers(found);
   return found;
+}
+
+function header(source: string, file: string): Pick<MigrationFile, 'afterHealth' | 'wrongMarkers'> {
+  const { afterHealth, wrong } = readMarker(source);
+  if (wrong.length === 0) return { afterHealth };
+  const wrongMarkers = wrong.map(({ index, comment, next }) => ({
+    message: `"${comment}" means nothing`,
+    at: positionIn(file, source, index),
+    next,
+  }));
+  return { afterHealth, wrongMarkers };
 }
 
 async function listFolder(folder: string, shown: string): Promise<Dirent[]> {
@@ -206,36 +219,6 @@ function decode(bytes: Buffer, file: string, found: MigrationFiles): string | un
     next: 'Save the file as UTF-8 without BOM.',
   });
   return text.slice(1);
-}
-
-const MARKER = /^--\s*deploy:\s*(.*)$/i;
-
-/** What the comment lines at the very top say to this action, such as `after-health`; undefined where nothing. */
-function markerOf(source: string): string | undefined {
-  for (const line of source.split('\n', 200)) {
-    const text = line.trim();
-    if (text !== '' && !text.startsWith('--')) return undefined;
-    const marker = MARKER.exec(text)?.[1]?.trim();
-    if (marker !== undefined) return marker;
-  }
-  return undefined;
-}
-
-/** True where the comment lines at the very top hold `-- deploy: after-health`. */
-export function isAfterHealth(source: string): boolean {
-  return markerOf(source)?.toLowerCase() === 'after-health';
-}
-
-function complainAboutMarkers(found: MigrationFiles): void {
-  for (const { file, source, afterHealth } of found.files) {
-    const marker = afterHealth ? undefined : markerOf(source);
-    if (marker !== undefined)
-      found.problems.push({
-        message: `"-- deploy: ${marker.slice(0, 40)}" means nothing`,
-        at: { file, line: 1, column: 1 },
-        next: 'The only such line is "-- deploy: after-health". Correct it, or word the comment differently.',
-      });
-  }
 }
 
 function complainAboutNames(found: MigrationFiles): void {

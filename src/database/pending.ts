@@ -53,6 +53,7 @@ export function choosePending(
     else if (result.deferred.length > 0 || (file.afterHealth && !contract)) result.deferred.push(file);
     else result.pending.push(file);
   }
+  result.refusals.push(...wrongMarkers([...result.pending, ...result.deferred]));
   checkEnvironment(look, identity, result);
   checkServer(look, identity, result);
   checkOrder(look, rules, result);
@@ -147,6 +148,11 @@ function checkBaseline(files: readonly MigrationFile[], rules: FileRules, result
     result.warnings.push({
       message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
     });
+}
+
+/** A comment that was meant to hold a file back must not be passed over. */
+export function wrongMarkers(files: readonly MigrationFile[]): Problem[] {
+  return files.flatMap((file) => file.wrongMarkers ?? []);
 }
 
 /** One problem for each file that has no down file. */

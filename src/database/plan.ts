@@ -12,7 +12,7 @@ import { readMigrationFiles } from './migration-files.js';
 import { type HistoryLook, lookAtHistory } from './migration-history.js';
 import { loadParser } from './parser.js';
 import { prefixOf } from './part.js';
-import { choosePending, type Identity, irreversible, type Pending } from './pending.js';
+import { choosePending, type Identity, irreversible, type Pending, wrongMarkers } from './pending.js';
 import { preflight } from './preflight.js';
 import { failureOf } from './problem.js';
 import { reading } from './reading.js';
@@ -107,7 +107,10 @@ export async function planFiles(settings: Settings): Promise<DatabasePlan> {
     baseline: [],
     edited: [],
     warnings: [],
-    refusals: rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : [],
+    refusals: [
+      ...wrongMarkers(files.files),
+      ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : []),
+    ],
   };
   const plan = await planFor(chosen, rules);
   plan.warnings.unshift(...files.warnings);
