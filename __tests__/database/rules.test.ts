@@ -250,6 +250,23 @@ test('an existing database is taken over from a baseline', async () => {
   );
 });
 
+test('a baseline that stays in the workflow swallows no late file', async () => {
+  await withProject({ '10_a.sql': table('a'), '20_b.sql': table('b') }, async (url, project) => {
+    await query(url, `${table('a')} ${table('b')}`);
+    const inputs = { baseline: '20' };
+    assert.deepEqual((await runPlan(project, url, { inputs })).baseline.length, 2);
+    await runMigrate(project, url, { inputs });
+    project.write({ '15_late.sql': table('late') });
+    const plan = await runPlan(project, url, { inputs });
+    assert.deepEqual(plan.baseline, []);
+    assert.match(refused(plan), /15_late\.sql is older than 20, which is applied already; the baseline 20/);
+    assert.match(plan.refusals[0]?.next ?? '', /supabase migration repair --status applied 15/);
+    const { report } = await runMigrate(project, url, { inputs: { ...inputs, 'include-all': 'true' } });
+    assert.deepEqual(report.facts.applied, ['15']);
+    assert.deepEqual(await objects(url), ['a', 'b', 'late']);
+  });
+});
+
 test('files from "-- deploy: after-health" on wait until health has passed', async () => {
   const files = {
     '1_a.sql': table('a'),

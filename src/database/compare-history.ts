@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../base/report.js';
 import type { DatabaseSettings } from '../settings/settings.js';
-import { byBytes, type MigrationFile, readMigrationFiles } from './migration-files.js';
+import { type MigrationFile, readMigrationFiles } from './migration-files.js';
+import { countedAsApplied } from './pending.js';
 import type { JudgedFact } from './schema-facts.js';
 
 type Rules = Pick<DatabaseSettings, 'migrationsDir' | 'missingMigrations' | 'baseline'>;
@@ -32,8 +33,7 @@ export function judgeHistory(
   const there = new Set(files.map(({ version }) => version));
   const recorded = new Set(history);
   const missing = history.filter((version) => !there.has(version));
-  const counted = (version: string): boolean =>
-    rules.baseline !== undefined && byBytes(version, rules.baseline) <= 0;
+  const counted = countedAsApplied(rules, recorded);
   const waiting = files.filter(({ version }) => !recorded.has(version) && !counted(version));
   // Files from the first one marked `-- deploy: after-health` on are meant to wait.
   const late = waiting.findIndex(({ afterHealth }) => afterHealth);

@@ -44,12 +44,12 @@ export function choosePending(
 ): Pending {
   const result: Pending = { pending: [], deferred: [], baseline: [], edited: [], warnings: [], refusals: [] };
   const recorded = new Map(look.recorded.map((row) => [row.version, row]));
+  const counted = countedAsApplied(rules, recorded);
   for (const file of files) {
     const row = recorded.get(file.version);
     if (row) {
       if (isEdited(file, row)) result.edited.push(file);
-    } else if (rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0)
-      result.baseline.push(file);
+    } else if (counted(file.version)) result.baseline.push(file);
     else if (result.deferred.length > 0 || (file.afterHealth && !contract)) result.deferred.push(file);
     else result.pending.push(file);
   }
@@ -63,6 +63,18 @@ export function choosePending(
     result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
   checkRights(look, result);
   return result;
+}
+
+/**
+ * Whether a version counts as applied by `baseline`. Only until the baseline itself is recorded: a file that comes
+ * later with an older version was never run, also where the input still stands in the workflow.
+ */
+export function countedAsApplied(
+  { baseline }: Pick<FileRules, 'baseline'>,
+  recorded: { has(version: string): boolean },
+): (version: string) => boolean {
+  if (baseline === undefined || recorded.has(baseline)) return () => false;
+  return (version) => byBytes(version, baseline) <= 0;
 }
 
 function isEdited(file: MigrationFile, row: HistoryLook['recorded'][number]): boolean {
@@ -109,10 +121,11 @@ function checkOrder(look: HistoryLook, rules: FileRules, result: Pending): void 
   if (newest === undefined || rules.includeAll) return;
   for (const file of [...result.pending, ...result.deferred]) {
     if (byBytes(file.version, newest) > 0) continue;
+    const below = rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0;
     result.refusals.push({
-      message: `${basename(file.file)} is older than ${newest}, which is applied already`,
+      message: `${basename(file.file)} is older than ${newest}, which is applied already${below ? `; the baseline ${rules.baseline} is recorded, so nothing more counts into it` : ''}`,
       at: { file: file.file, line: 1, column: 1 },
-      next: 'Rename it to a newer version, or say include-all: true where it does not depend on the order.',
+      next: `Rename it to a newer version, or say include-all: true where it does not depend on the order.${below ? ` Where its changes are in the database already: supabase migration repair --status applied ${file.version}.` : ''}`,
     });
   }
 }
