@@ -66,6 +66,36 @@ test('row 33: through a transaction pooler a file goes on behind what stands', a
   project.delete();
 });
 
+test('what a file sets for its session before a lone statement is refused with its line, before anything runs', async () => {
+  const url = await server.createDatabase();
+  const project = createProject({
+    '1_a.sql':
+      'create table public.a (id int);\nset lock_timeout = 0;\ncreate table public.b (id int);\ncreate index concurrently a_i on public.a (id);',
+  });
+  const { report } = await runMigrate(project, pooler.through(url));
+  assert.match(
+    report.problems[0]?.message ?? '',
+    /CREATE INDEX CONCURRENTLY.*what line 2 sets does not hold/,
+  );
+  assert.equal(report.problems[0]?.at?.line, 4);
+  assert.deepEqual(await objects(url), []);
+  project.delete();
+});
+
+test('a database that is read-only by default: the lease is freed, and what to do is told', async () => {
+  const url = await server.createDatabase();
+  const name = new URL(url).pathname.slice(1);
+  await query(server.adminUrl, `alter database ${name} set default_transaction_read_only = on`);
+  const project = createProject({
+    '1_a.sql': 'create table public.a (id int);\ncreate index concurrently a_i on public.a (id);',
+  });
+  const { report } = await runMigrate(project, pooler.through(url));
+  assert.equal(report.problems[0]?.code, '25006');
+  assert.match(report.problems[0]?.next ?? '', /port 5432/);
+  assert.deepEqual(await query(url, 'select 1 from supabase_migrations.deploy_lease'), []);
+  project.delete();
+});
+
 test('row 64: a pooler that is up while the database is down ends with a clear text', async () => {
   const url = await server.createDatabase();
   const project = createProject({ '1_a.sql': 'create table public.a (id int);' });

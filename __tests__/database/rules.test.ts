@@ -184,6 +184,77 @@ test('row 33: a file that failed behind a concurrent index goes on where it stop
   });
 });
 
+/** Both schemas have a table t, so that a name without schema means one or the other. */
+const TWO_SCHEMAS = `create schema app; create table public.t (v int); create table app.t (v int);
+  insert into app.t values (1), (1);`;
+
+async function indexes(url: string): Promise<string[]> {
+  const rows = await query<{ name: string }>(
+    url,
+    "select schemaname || '.' || tablename || '.' || indexname as name from pg_indexes where schemaname in ('public', 'app') order by 1",
+  );
+  return rows.map(({ name }) => name);
+}
+
+test('row 33, row 35: what a file sets for its session holds in each of its parts, and not beyond the file', async () => {
+  const files = {
+    '1_a.sql': `set search_path = app;
+create index concurrently t_v on t (v);
+create table made (id int);
+select pg_catalog.set_config('search_path', 'public', false);
+create index concurrently t_w on t (v);
+set role builder;
+vacuum;
+create view seen as select 1;`,
+    '2_b.sql': 'create table after (id int);',
+  };
+  await withProject(files, async (url, project) => {
+    await query(server.adminUrl, 'create role builder; grant builder to postgres');
+    await query(url, `${TWO_SCHEMAS} grant all on schema public to builder`);
+    const { report } = await runMigrate(project, url);
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.deepEqual(await indexes(url), ['app.t.t_v', 'public.t.t_w']);
+    assert.deepEqual(await objects(url), ['after', 'seen', 't', 't_w']);
+    assert.deepEqual(
+      await query(
+        url,
+        "select relowner::regrole::text as owner from pg_class where relname in ('after', 'seen') order by relname",
+      ),
+      [{ owner: 'postgres' }, { owner: 'builder' }],
+    );
+  });
+});
+
+test('row 59: what an unfinished build leaves is dropped where the file has set the schema', async () => {
+  const file =
+    'set search_path = app;\ncreate unique index concurrently t_u on t (v);\ncreate table made (id int);';
+  await withProject({ '1_a.sql': file }, async (url, project) => {
+    await query(url, TWO_SCHEMAS);
+    const failed = await runMigrate(project, url);
+    assert.equal(failed.report.problems[0]?.code, '23505', JSON.stringify(failed.report.problems));
+    assert.deepEqual(await indexes(url), []);
+    await query(url, 'truncate app.t');
+    const { report } = await runMigrate(project, url, { runId: '1002' });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.deepEqual(await indexes(url), ['app.t.t_u']);
+    assert.deepEqual(await query(url, "select 1 as made where to_regclass('app.made') is not null"), [
+      { made: 1 },
+    ]);
+  });
+});
+
+test('row 48: a database that is read-only by default gets its concurrent index too, and the lease is freed', async () => {
+  const file = 'create table public.a (id int);\ncreate index concurrently a_i on public.a (id);';
+  await withProject({ '1_a.sql': file }, async (url, project) => {
+    const name = new URL(url).pathname.slice(1);
+    await query(server.adminUrl, `alter database ${name} set default_transaction_read_only = on`);
+    const { report } = await runMigrate(project, url);
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.deepEqual(await indexes(url), ['public.a.a_i']);
+    assert.deepEqual(await query(url, 'select 1 from supabase_migrations.deploy_lease'), []);
+  });
+});
+
 test('row 59: an invalid index of somebody else is reported and kept; IF NOT EXISTS does not pass over it', async () => {
   await withProject(
     { '1_a.sql': 'create table public.a (id int); insert into public.a values (1), (1);' },

@@ -1,6 +1,7 @@
 import type { Problem, SourcePosition } from '../base/report.js';
 import type { Parse, Parsed, Statement } from './parser.js';
 import { psqlCommands } from './psql-commands.js';
+import { carryOver } from './session-state.js';
 import { blank, oneLine, positionIn } from './source-text.js';
 
 /** How a file has to be run. */
@@ -34,6 +35,8 @@ export interface Segment {
   /** True where the one statement cannot run in a transaction. */
   alone: boolean;
   statements: Statement[];
+  /** What the parts before it have set for their session, to be set again for this one. */
+  again: Statement[];
 }
 
 /** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
@@ -179,10 +182,13 @@ function chooseMode(shape: FileShape, at: (index: number) => SourcePosition): vo
     shape.why = `${whyAlone(lone[0]!)} cannot run in a transaction`;
     for (const statement of statements) {
       const last = shape.segments[shape.segments.length - 1];
-      if (whyAlone(statement) !== undefined) shape.segments.push({ alone: true, statements: [statement] });
+      if (whyAlone(statement) !== undefined)
+        shape.segments.push({ alone: true, statements: [statement], again: [] });
       else if (last && !last.alone) last.statements.push(statement);
-      else shape.segments.push({ alone: false, statements: [statement] });
+      else shape.segments.push({ alone: false, statements: [statement], again: [] });
     }
+    for (const { index, message, next } of carryOver(shape.segments))
+      shape.problems.push({ message, at: at(index), next });
     if (shape.segments.length > 1)
       shape.notices.push({
         message: `${shape.why}: what stands before and after it in the file is committed on its own`,

@@ -112,6 +112,8 @@ const NEXT: Readonly<Record<string, string>> = {
   '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
   '57014': 'Where it was the time-out: raise statement-timeout, or make the statement smaller.',
   '53100': 'The disk of the database is full: make room, then run again.',
+  '25006':
+    'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',
   '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
   [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
 };

@@ -1,5 +1,6 @@
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { type Alone, sendAlone } from './alone.js';
 import { jsonField, lastRow } from './answer.js';
 import type { IndexBuild } from './migration-history.js';
 import type { Statement } from './parser.js';
@@ -17,15 +18,35 @@ export interface WantedIndex {
   index?: string;
 }
 
-/** What a CREATE INDEX CONCURRENTLY builds; undefined for other statements. */
-export function buildOf({ kind, node }: Statement): WantedIndex | undefined {
-  const relation = node.relation as { schemaname?: string; relname?: string } | undefined;
-  if (kind !== 'IndexStmt' || !relation?.relname) return undefined;
-  const schema = relation.schemaname === undefined ? [] : [relation.schemaname];
+/**
+ * What a CREATE INDEX CONCURRENTLY builds, with its schema: found as the statement will find it, under what its file
+ * has set. Undefined for other statements.
+ */
+export async function buildOf(
+  tools: ApplyTools,
+  { kind, node }: Statement,
+  alone: Alone,
+): Promise<WantedIndex | undefined> {
+  const { schemaname, relname } = (node.relation ?? {}) as { schemaname?: string; relname?: string };
+  if (kind !== 'IndexStmt' || relname === undefined) return undefined;
+  const schema = schemaname ?? (await schemaOf(tools, relname, alone));
+  const parts = schema === undefined ? [] : [schema];
   return {
-    relation: identifier(...schema, relation.relname),
-    ...(typeof node.idxname === 'string' ? { index: identifier(...schema, node.idxname) } : {}),
+    relation: identifier(...parts, relname),
+    ...(typeof node.idxname === 'string' ? { index: identifier(...parts, node.idxname) } : {}),
   };
+}
+
+/** The schema that a name without one means; undefined where there is no such relation. */
+async function schemaOf(tools: ApplyTools, relname: string, alone: Alone): Promise<string | undefined> {
+  const question = `select (select n.nspname::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.oid = pg_catalog.to_regclass(${literal(identifier(relname))})) as schema`;
+  const results =
+    alone.again === ''
+      ? await tools.database.send(question, { deadline: DEADLINE, signal: tools.signal })
+      : await sendAlone(tools, question, alone);
+  const { schema } = lastRow(results);
+  return typeof schema === 'string' ? schema : undefined;
 }
 
 /** The names of a table's invalid indexes: what a failed or killed concurrent build leaves behind. */
@@ -42,7 +63,7 @@ export async function invalidIndexes({ database, signal }: ApplyTools, relation:
  * Drops the invalid indexes that our own try left on a table; those that were there before are not ours. Waits until
  * nobody builds on that table any more. Does its work even when the run was cancelled.
  */
-export async function dropLeftovers(tools: ApplyTools, build: IndexBuild): Promise<void> {
+export async function dropLeftovers(tools: ApplyTools, build: IndexBuild, { rules }: Alone): Promise<void> {
   const { database, log } = tools;
   const patient = { ...tools, signal: new AbortController().signal };
   const until = performance.now() + BUILDER_GONE_WITHIN;
@@ -57,7 +78,7 @@ export async function dropLeftovers(tools: ApplyTools, build: IndexBuild): Promi
   for (const index of await invalidIndexes(patient, build.relation)) {
     if (build.before.includes(index)) continue;
     log({ kind: 'progress', text: `dropping ${index}, which an unfinished build of ours left invalid` });
-    await database.send(`drop index concurrently if exists ${index}`, { deadline: DEADLINE });
+    await sendAlone(patient, `drop index concurrently if exists ${index}`, { rules, again: '' });
   }
 }
 

@@ -83,7 +83,8 @@ export function renewLease(run: PartsRun): string {
 }
 
 export async function release({ tools, holder }: PartsRun): Promise<void> {
-  const message = `delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
+  // A database may be read-only by default.
+  const message = `set transaction read write; delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
   await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
+import { type Alone, sendAlone } from './alone.js';
 import type { BatchOutcome } from './apply.js';
 import type { Batch } from './batches.js';
 import { PARTIAL_TABLE } from './bookmark.js';
@@ -8,8 +9,9 @@ import { fileProblem, placedProblem } from './file-error.js';
 import { buildOf, dropLeftovers, invalidIndexes, trappedIndex } from './index-build.js';
 import { asProblem, begin, type PartsRun, release, renewLease } from './lease.js';
 import type { IndexBuild, PartialMigration } from './migration-history.js';
+import type { Statement } from './parser.js';
 import { finish, isEnd, type PartFailure, partMessage, prefixOf, recordPart, sendPart } from './part.js';
-import { type ApplyTools, type BatchContext, GRACE, serverProblem } from './sent.js';
+import { type ApplyTools, type BatchContext, serverProblem } from './sent.js';
 import { oneLine, positionIn } from './source-text.js';
 import { errorMeaning, LostConnection, SqlError } from './sql-error.js';
 import { literal } from './sql-text.js';
@@ -62,6 +64,9 @@ async function caught(part: Promise<PartFailure | undefined>): Promise<PartFailu
   } catch (error) {
     if (error instanceof Cancelled) return 'cancelled';
     if (error instanceof Failure) return { problem: error.problems[0]!, outcome: error.outcome };
+    // Of what is asked between the parts: nothing was under way.
+    if (error instanceof SqlError || error instanceof LostConnection)
+      return { problem: asProblem(error), outcome: 'failed' };
     throw error;
   }
 }
@@ -77,11 +82,13 @@ function partBody(run: PartsRun, segment: Segment, index: number): { body: strin
   const guard = renewLease(run);
   const { text, lines } = statementLines(
     run.file.shape.source,
-    segment.statements,
+    [...segment.again, ...segment.statements],
     guard.split('\n').length + 2,
   );
   return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
 }
+
+type StatementPlace = Pick<Statement, 'from' | 'to'>;
 
 /** A statement that PostgreSQL runs outside a transaction only: alone in its message, its traces looked after. */
 async function runAlone(
@@ -89,24 +96,33 @@ async function runAlone(
   index: number,
   unfinished: IndexBuild | null,
 ): Promise<PartFailure | undefined> {
-  const { tools, file } = run;
-  const statement = file.shape.segments[index]!.statements[0]!;
-  const text = file.shape.source.slice(statement.from, statement.to);
-  const build = buildOf(statement);
+  const { tools, file, context } = run;
+  const segment = file.shape.segments[index]!;
+  const statement = segment.statements[0]!;
+  const textOf = ({ from, to }: StatementPlace): string => file.shape.source.slice(from, to);
+  const text = textOf(statement);
+  const alone: Alone = {
+    rules: context.rules,
+    again: segment.again.map((each) => `${textOf(each)};`).join('\n'),
+  };
+  const build = await buildOf(tools, statement, alone);
   // A killed try of ours may have left an invalid index, or may still be building.
-  if (unfinished) await dropLeftovers(tools, unfinished);
+  if (unfinished) await dropLeftovers(tools, unfinished, alone);
   const before = build ? await invalidIndexes(tools, build.relation) : [];
   const building = build ? { relation: build.relation, before } : null;
   const noted = await notePart(run, index, building);
   if (noted) return noted;
   for (let attempt = 1; ; attempt++) {
-    let error = await sendAlone(run, text);
+    let error: unknown = await sendAlone(tools, text, alone).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
     if (error === undefined && build) {
       const trapped = await trappedIndex(tools, build);
       if (trapped !== undefined) error = trapped;
     }
     if (error === undefined) break;
-    if (building) await dropLeftovers(tools, building);
+    if (building) await dropLeftovers(tools, building, alone);
     if (error instanceof Cancelled || tools.signal.aborted) return 'cancelled';
     if (error instanceof Failure) return { problem: error.problems[0]!, outcome: 'failed' };
     // Index builds are safe to try again, since what they left was dropped; of the others a lost answer tells nothing.
@@ -135,32 +151,6 @@ async function notePart(
 end`;
   // Written twice it says the same, so where no answer came it is simply written again.
   return sendPart(run, Number.POSITIVE_INFINITY, partMessage(run, body, false), serverProblem);
-}
-
-/**
- * The time-outs cannot stand in the same message, because that would make it a transaction. A session of our own can
- * be given them before; behind a transaction pooler they would reach another client, so the role's own hold there.
- */
-async function sendAlone({ tools, context }: PartsRun, text: string): Promise<unknown> {
-  const { database, signal } = tools;
-  const own = database.transport !== 'transaction-pooler';
-  const sending = { deadline: context.rules.statementTimeout + GRACE, signal };
-  try {
-    // These statements wait for other transactions without blocking them: their wait is bounded by the whole time.
-    if (own)
-      await database.send(
-        `set statement_timeout = '${context.rules.statementTimeout}ms'; set lock_timeout = 0;
-         do $m$begin if current_setting('server_version_num')::int >= 140000 then
-           perform set_config('client_connection_check_interval', '500ms', false); end if; end$m$`,
-        sending,
-      );
-    await database.send(text, sending);
-    return undefined;
-  } catch (error) {
-    return error;
-  } finally {
-    if (own) await database.send('reset all', { deadline: 5_000 }).catch(() => undefined);
-  }
 }
 
 /** Says exactly which statements stand, and how to go on. */

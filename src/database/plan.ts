@@ -4,7 +4,7 @@ import type { Problem } from '../base/report.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { type Batch, makeBatches, type PlannedFile } from './batches.js';
-import { classify } from './classify.js';
+import { classify, whyAlone } from './classify.js';
 import type { Database } from './connection.js';
 import { editedProblems } from './edited.js';
 import { type Finding, findRisks } from './findings.js';
@@ -16,6 +16,7 @@ import { choosePending, type Identity, irreversible, type Pending, wrongMarkers 
 import { preflight } from './preflight.js';
 import { failureOf } from './problem.js';
 import { reading } from './reading.js';
+import { positionIn } from './source-text.js';
 
 /** What a migrate would do; made without writing anything. */
 export interface DatabasePlan {
@@ -187,14 +188,31 @@ function refuseEditedParts(plan: DatabasePlan, look: HistoryLook): void {
   }
 }
 
-/** What the query endpoint of the Management API cannot hold is refused before the first file. */
-function refuseTransport(plan: DatabasePlan, database: Database): void {
-  if (database.transport !== 'management-api') return;
-  for (const file of plan.pending)
-    if (file.shape.mode !== 'together')
-      plan.refusals.push({
+/** What the way to the server cannot hold is refused before the first file. */
+function refuseTransport({ pending, deferred, refusals }: DatabasePlan, { transport }: Database): void {
+  for (const file of [...pending, ...deferred]) {
+    if (transport === 'management-api' && file.shape.mode !== 'together')
+      refusals.push({
         message: `${file.file}: ${file.shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
         at: { file: file.file, line: 1, column: 1 },
         next: 'Give database-url (the session pooler URL) for this deploy.',
       });
+    if (transport === 'transaction-pooler') refusals.push(...lostSettings(file));
+  }
+}
+
+/** A statement outside a transaction runs in whichever session the pooler has: nothing can be set for it. */
+function lostSettings(file: PlannedFile): Problem[] {
+  return file.shape.segments.flatMap(({ alone, again, statements: [statement] }) => {
+    const set = again[again.length - 1];
+    if (!alone || !set || !statement) return [];
+    const line = positionIn(file.file, file.source, set.from).line;
+    return [
+      {
+        message: `${whyAlone(statement)} cannot run in a transaction, and behind a transaction pooler what line ${line} sets does not hold for it`,
+        at: positionIn(file.file, file.source, statement.from),
+        next: 'Give the session pooler or direct URL in database-url (port 5432). Or put the statement into a file of its own, with names that are qualified (schema.table).',
+      },
+    ];
+  });
 }
