@@ -42,8 +42,47 @@ const CASES: [name: string, source: string, found: string[]][] = [
   ],
   [
     'a table of the same files',
-    'create table a (id int); create index i on a (id); drop table a; delete from public.a;',
+    'create table a (id int); create index i on a (id); delete from public.a; drop table a;',
     [],
+  ],
+  [
+    'row 40: a table that may have been there before',
+    'create table if not exists a (id int); create index i on a (id); delete from a; drop table a;',
+    ['1:66 DESTRUCTIVE delete-without-where', '1:81 DESTRUCTIVE ban-drop-table'],
+  ],
+  [
+    'row 40: a temporary table hides another of its name only where no schema is given, and only until it is dropped',
+    'create temp table a (id int); drop table public.a; drop table a; drop table a;',
+    ['1:31 DESTRUCTIVE ban-drop-table', '1:66 DESTRUCTIVE ban-drop-table'],
+  ],
+  [
+    'row 40: the search path says which table is meant',
+    'set search_path = app; create table a (id int); drop table app.a; create table a (id int); drop table public.a; reset search_path; drop table a;',
+    ['1:92 DESTRUCTIVE ban-drop-table', '1:132 DESTRUCTIVE ban-drop-table'],
+  ],
+  [
+    'row 40: a new table under the name of an old one',
+    'create table n (id int); alter table a rename to old; alter table n rename to a; drop table a; drop table old;',
+    ['1:26 renaming-table', '1:96 DESTRUCTIVE ban-drop-table'],
+  ],
+  [
+    'row 40: deletes inside other statements',
+    'with x as (delete from a returning *) select * from x; explain analyze delete from a; create table b as with y as (update a set c = 1 returning *) select * from y;',
+    [
+      '1:1 DESTRUCTIVE delete-without-where',
+      '1:56 DESTRUCTIVE delete-without-where',
+      '1:87 DESTRUCTIVE update-without-where',
+    ],
+  ],
+  [
+    'row 40: a WHERE that keeps nothing out',
+    'delete from a where true; update a set b = 1 where 1 = 1; delete from a where id = 1;',
+    ['1:1 DESTRUCTIVE delete-without-where', '1:27 DESTRUCTIVE update-without-where'],
+  ],
+  [
+    'row 40: DROP OWNED and MERGE',
+    'drop owned by x; merge into a using b on a.id = b.id when matched then delete; merge into a using b on a.id = b.id when not matched then do nothing;',
+    ['1:1 DESTRUCTIVE drop-owned', '1:18 DESTRUCTIVE merge-delete'],
   ],
   ['a view, a function', 'drop view v; drop function f(); drop policy p on a;', []],
   [

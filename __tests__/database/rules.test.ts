@@ -287,6 +287,19 @@ test('row 40: destructive statements are warned of, refused or allowed, as asked
   });
 });
 
+test('row 40: a refused statement names the input that lets it through, and no marker that its file has', async () => {
+  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+    await runMigrate(project, url);
+    const inputs = { 'destructive-changes': 'refuse' };
+    project.write({ '2_b.sql': 'drop table public.a;' });
+    const [before] = (await runPlan(project, url, { inputs })).refusals;
+    assert.match(before?.next ?? '', /"-- deploy: after-health".*destructive-changes: warn, or allow/);
+    project.write({ '2_b.sql': '-- deploy: after-health\ndrop table public.a;' });
+    const [waiting] = (await runPlan(project, url, { inputs })).refusals;
+    assert.equal(waiting?.next, 'Where the data is to go: destructive-changes: warn, or allow.');
+  });
+});
+
 test('row 8: a database remembers its environment', async () => {
   await withProject({ '1_a.sql': table('a') }, async (url, project) => {
     await runMigrate(project, url, { inputs: { environment: 'staging' } });

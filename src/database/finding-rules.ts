@@ -1,3 +1,5 @@
+import type { MadeTables } from './made-tables.js';
+import { type Node, strings } from './parse-tree.js';
 import type { Statement } from './parser.js';
 
 /** What is said about a kind of statement, wherever it stands. */
@@ -12,10 +14,11 @@ export interface Rule {
   instead: string;
 }
 
-type Node = Record<string, unknown>;
-
 const EXCLUSIVE = 'ACCESS EXCLUSIVE';
-const LATER = 'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
+/** What is left to do where the old code still uses it; of no help in a file that waits for health already. */
+export const LATER =
+  'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
+const WHICH = 'Say with WHERE which rows are meant, in batches where there are many.';
 
 const rule = (name: string, lock: string, destructive: boolean, instead: string): Rule => ({
   rule: name,
@@ -24,24 +27,61 @@ const rule = (name: string, lock: string, destructive: boolean, instead: string)
   instead,
 });
 
-/** `schema.table`; a name without schema counts as public, the usual search path. */
-export function tableName(relation: unknown): string | undefined {
-  const { schemaname, relname } = (relation ?? {}) as { schemaname?: string; relname?: string };
-  return relname === undefined ? undefined : `${schemaname ?? 'public'}.${relname}`;
+/** The rules that a statement breaks, with those that are written inside it; `tables`: what the same files made before. */
+export function rulesFor({ kind, node }: StatementNode, tables: MadeTables): Rule[] {
+  return [
+    ...rulesOf({ kind, node }, tables),
+    ...inner({ kind, node }).flatMap((each) => rulesFor(each, tables)),
+  ];
 }
 
-/** The rules that a statement breaks; `created` are the tables that the same files made. */
-export function rulesFor(statement: Statement, created: ReadonlySet<string>): Rule[] {
-  const { kind, node } = statement;
-  const isNew = (relation: unknown): boolean => created.has(tableName(relation) ?? '');
+type StatementNode = Pick<Statement, 'kind' | 'node'>;
+
+/** The statements that a statement runs with it: its WITH, and what is explained, prepared or made a table of. */
+function inner({ kind, node }: StatementNode): StatementNode[] {
+  const { ctes } = (node.withClause ?? {}) as { ctes?: { CommonTableExpr?: { ctequery?: Node } }[] };
+  const queries = (ctes ?? []).map(({ CommonTableExpr }) => CommonTableExpr?.ctequery);
+  if (kind === 'ExplainStmt' || kind === 'PrepareStmt' || kind === 'CreateTableAsStmt')
+    queries.push(node.query as Node | undefined);
+  return queries.flatMap((query) =>
+    Object.entries(query ?? {}).map(([name, value]) => ({ kind: name, node: value as Node })),
+  );
+}
+
+/** A WHERE that keeps nothing out, as safeupdate is told by: `where true`, `where 1 = 1`. */
+function isConstant(where: unknown): boolean {
+  const { A_Const: constant, A_Expr: expression } = (where ?? {}) as { A_Const?: Node; A_Expr?: Node };
+  if (constant) return true;
+  return expression !== undefined && isConstant(expression.lexpr) && isConstant(expression.rexpr);
+}
+
+function rulesOf({ kind, node }: StatementNode, tables: MadeTables): Rule[] {
+  // What may have been there before can lose data; that the application waits for it is not likely enough to be told.
+  const isNew = (relation: unknown): boolean => tables.isNew(relation, false);
   switch (kind) {
     case 'DropStmt':
-      return dropRules(node, created);
+      return dropRules(node, tables);
+    case 'DropOwnedStmt':
+      return [rule('drop-owned', EXCLUSIVE, true, 'Drop by name what has to go.')];
+    case 'MergeStmt': {
+      const clauses = (node.mergeWhenClauses as { MergeWhenClause?: Node }[] | undefined) ?? [];
+      const deletes = clauses.some(({ MergeWhenClause }) => MergeWhenClause?.commandType === 'CMD_DELETE');
+      return deletes && !tables.isNew(node.relation, true)
+        ? [
+            rule(
+              'merge-delete',
+              'ROW EXCLUSIVE',
+              true,
+              'DELETE with a WHERE says plainly which rows have to go.',
+            ),
+          ]
+        : [];
+    }
     case 'DropdbStmt':
       return [rule('ban-drop-database', EXCLUSIVE, true, 'Drop databases by hand.')];
     case 'TruncateStmt': {
       const relations = (node.relations as { RangeVar?: Node }[] | undefined) ?? [];
-      if (relations.every(({ RangeVar }) => isNew(RangeVar))) return [];
+      if (relations.every(({ RangeVar }) => tables.isNew(RangeVar, true))) return [];
       const cascade = node.behavior === 'DROP_CASCADE';
       return [
         rule(
@@ -54,16 +94,10 @@ export function rulesFor(statement: Statement, created: ReadonlySet<string>): Ru
     }
     case 'DeleteStmt':
     case 'UpdateStmt': {
-      if (node.whereClause !== undefined || isNew(node.relation)) return [];
+      const all = node.whereClause === undefined || isConstant(node.whereClause);
+      if (!all || tables.isNew(node.relation, true)) return [];
       const word = kind === 'DeleteStmt' ? 'delete' : 'update';
-      return [
-        rule(
-          `${word}-without-where`,
-          'ROW EXCLUSIVE',
-          true,
-          'Say with WHERE which rows are meant, in batches where there are many.',
-        ),
-      ];
+      return [rule(`${word}-without-where`, 'ROW EXCLUSIVE', true, WHICH)];
     }
     case 'IndexStmt':
       if (node.concurrent === true || isNew(node.relation)) return [];
@@ -78,7 +112,7 @@ export function rulesFor(statement: Statement, created: ReadonlySet<string>): Ru
     case 'RenameStmt':
       return isNew(node.relation) ? [] : renameRules(String(node.renameType));
     case 'AlterTableStmt':
-      return isNew(node.relation) ? [] : alterRules(node);
+      return alterRules(node).filter(({ destructive }) => !tables.isNew(node.relation, destructive));
     case 'VacuumStmt':
       return options(node.options).includes('full')
         ? [rule('vacuum-full', EXCLUSIVE, false, 'Plain VACUUM: it locks nobody out.')]
@@ -107,12 +141,10 @@ function options(list: unknown): string[] {
     : [];
 }
 
-function dropRules(node: Node, created: ReadonlySet<string>): Rule[] {
+function dropRules(node: Node, tables: MadeTables): Rule[] {
   switch (node.removeType) {
     case 'OBJECT_TABLE':
-      return droppedNames(node).every((name) => created.has(name))
-        ? []
-        : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
+      return tables.areNew(node) ? [] : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
     case 'OBJECT_SCHEMA':
       return [rule('drop-schema', EXCLUSIVE, true, LATER)];
     case 'OBJECT_TYPE':
@@ -152,15 +184,6 @@ function dropRules(node: Node, created: ReadonlySet<string>): Rule[] {
     default:
       return [];
   }
-}
-
-function droppedNames(node: Node): string[] {
-  const objects =
-    (node.objects as { List?: { items?: { String?: { sval?: string } }[] } }[] | undefined) ?? [];
-  return objects.map(({ List }) => {
-    const parts = (List?.items ?? []).map((item) => item.String?.sval ?? '');
-    return parts.length === 1 ? `public.${parts[0]}` : parts.slice(-2).join('.');
-  });
 }
 
 function renameRules(type: string): Rule[] {
@@ -312,6 +335,5 @@ const STABLE = new Set([
 ]);
 
 function isStable(call: unknown): boolean {
-  const names = (call as { funcname?: { String?: { sval?: string } }[] } | undefined)?.funcname ?? [];
-  return STABLE.has(names[names.length - 1]?.String?.sval ?? '');
+  return STABLE.has(strings((call as Node | undefined)?.funcname).at(-1) ?? '');
 }

@@ -1,7 +1,7 @@
 import type { SourcePosition } from '../base/report.js';
 import type { PlannedFile } from './batches.js';
-import { type Rule, rulesFor, tableName } from './finding-rules.js';
-import type { Statement } from './parser.js';
+import { type Rule, rulesFor } from './finding-rules.js';
+import { madeTables } from './made-tables.js';
 import { oneLine, positionIn } from './source-text.js';
 
 /** A statement that deletes data, or that holds a lock under which the application has to wait. */
@@ -9,6 +9,8 @@ export interface Finding extends Rule {
   at: SourcePosition;
   /** The statement in one short line. */
   statement: string;
+  /** Its file waits until health has passed, by its own marker or that of a file before it. */
+  waits: boolean;
 }
 
 /**
@@ -16,26 +18,23 @@ export interface Finding extends Rule {
  * data and nobody waits for it, so it is left out. Statements inside functions and DO blocks are not looked into.
  */
 export function findRisks(files: readonly PlannedFile[]): Finding[] {
-  const created = new Set<string>();
+  const tables = madeTables();
   const findings: Finding[] = [];
+  let waits = false;
   for (const file of files) {
+    waits ||= file.afterHealth;
     for (const statement of file.shape.statements ?? []) {
-      for (const found of rulesFor(statement, created)) {
+      for (const found of rulesFor(statement, tables)) {
         findings.push({
           ...found,
           at: positionIn(file.file, file.source, statement.from),
           statement: oneLine(file.shape.source.slice(statement.from, statement.to)),
+          waits,
         });
       }
-      const made = createdTable(statement);
-      if (made !== undefined) created.add(made);
+      tables.follow(statement);
     }
+    tables.endFile();
   }
   return findings;
-}
-
-function createdTable({ kind, node }: Statement): string | undefined {
-  if (kind === 'CreateStmt') return tableName(node.relation);
-  if (kind === 'CreateTableAsStmt') return tableName((node.into as { rel?: unknown } | undefined)?.rel);
-  return undefined;
 }

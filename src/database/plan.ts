@@ -7,6 +7,7 @@ import { type Batch, makeBatches, type PlannedFile } from './batches.js';
 import { classify, whyAlone } from './classify.js';
 import type { Database } from './connection.js';
 import { editedProblems } from './edited.js';
+import { LATER } from './finding-rules.js';
 import { type Finding, findRisks } from './findings.js';
 import { readMigrationFiles } from './migration-files.js';
 import { type HistoryLook, lookAtHistory } from './migration-history.js';
@@ -158,21 +159,31 @@ async function planFor(
     warnings: [
       ...chosen.warnings,
       ...planned.flatMap((file) => file.shape.notices),
-      ...told.map(riskProblem),
+      ...told.map((finding) => riskProblem(finding, false)),
     ],
     refusals: [
       ...chosen.refusals,
       ...planned.flatMap((file) => file.shape.problems),
-      ...refused.map(riskProblem),
+      ...refused.map((finding) => riskProblem(finding, true)),
     ],
     reversible: planned.every((file) => file.down !== undefined),
     destructive: findings.some((finding) => finding.destructive),
   };
 }
 
-function riskProblem({ rule, at, statement, lock, destructive, instead }: Finding): Problem {
+function riskProblem(finding: Finding, refused: boolean): Problem {
+  const { rule, at, statement, lock, destructive, instead, waits } = finding;
   const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
-  return { message: `${statement}: ${what} (${rule})`, at, next: instead };
+  // The marker is no advice to a file that waits already.
+  const advice = [
+    ...(waits && instead === LATER ? [] : [instead]),
+    ...(refused ? ['Where the data is to go: destructive-changes: warn, or allow.'] : []),
+  ];
+  return {
+    message: `${statement}: ${what} (${rule})`,
+    at,
+    ...(advice.length === 0 ? {} : { next: advice.join(' ') }),
+  };
 }
 
 /** A file that was applied in part goes on behind that part, so the part must still be what was run. */
