@@ -23,6 +23,7 @@ test('pending files are applied together, once, and recorded in both tables', as
   assert.deepEqual(
     report.steps.map((step) => [step.name, step.outcome]),
     [
+      ['drift', 'passed'],
       ['20250101000000_hotels', 'passed'],
       ['20250102000000_rooms', 'passed'],
     ],
@@ -62,6 +63,25 @@ test('pending files are applied together, once, and recorded in both tables', as
   project.delete();
 });
 
+test('drift: fail stops a migrate before it writes, because what it writes would make the drift the new state', async () => {
+  const url = await server.createDatabase();
+  const project = createProject({ '1_a.sql': 'create table public.a (id int);' });
+  await runMigrate(project, url);
+  await query(url, 'create table public.sneaky (id int)');
+  project.write({ '2_b.sql': 'create table public.b (id int);' });
+  const failed = await runMigrate(project, url, { runId: '1002', inputs: { drift: 'fail' } });
+  assert.match(failed.report.problems[0]?.message ?? '', /by other hands: added table public\.sneaky/);
+  assert.deepEqual(
+    failed.report.steps.map(({ name, outcome }) => [name, outcome]),
+    [['drift', 'failed']],
+  );
+  assert.deepEqual(await history(url), ['1']);
+  const warned = await runMigrate(project, url, { runId: '1003' });
+  assert.equal(warned.report.outcome, 'passed');
+  assert.match(JSON.stringify(warned.log.filter(({ kind }) => kind === 'warning')), /public\.sneaky/);
+  project.delete();
+});
+
 test('a failing file takes its whole batch back and is named with line and column', async () => {
   const url = await server.createDatabase();
   const project = createProject({
@@ -83,7 +103,7 @@ test('a failing file takes its whole batch back and is named with line and colum
   });
   assert.deepEqual(
     report.steps.map((step) => step.outcome),
-    ['skipped', 'failed', 'skipped'],
+    ['passed', 'skipped', 'failed', 'skipped'],
   );
   assert.deepEqual(report.facts.applied, []);
   assert.deepEqual(report.facts.skipped, ['1', '2', '3']);

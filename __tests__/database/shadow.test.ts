@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { problemsOf } from '../../src/base/report.js';
+import type { Judgement } from '../../src/database/judgement.js';
 import { openDatabase } from '../../src/database/open.js';
 import { planDatabase } from '../../src/database/plan.js';
-import { orderProof, type Proof, proveReversible } from '../../src/database/shadow.js';
+import { orderProof, proveReversible } from '../../src/database/shadow.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, type Files, objects, runMigrate, settingsFor } from '../servers/project.js';
 import { everyKindFiles } from './every-kind.js';
@@ -19,8 +20,9 @@ async function prove(
   applied: Files,
   pending: Files,
   scratchSql = 'select 1',
-): Promise<Proof & { left: string[] }> {
-  const [url, scratch] = [await server.createDatabase(), await server.createDatabase()];
+  scratchServer = server,
+): Promise<Judgement & { left: string[] }> {
+  const [url, scratch] = [await server.createDatabase(), await scratchServer.createDatabase()];
   await query(scratch, scratchSql);
   const project = createProject(applied);
   if (Object.keys(applied).length > 0) await runMigrate(project, url, { inputs: { rls: 'off' } });
@@ -40,15 +42,15 @@ async function prove(
 
 describe('the proof on a scratch database', () => {
   test('thirty migrations of every kind go up, down and up again, and leave nothing there', async () => {
-    const { detail, problems, left } = await prove({}, everyKindFiles());
-    assert.deepEqual(problems, []);
+    const { detail, refusals, left } = await prove({}, everyKindFiles());
+    assert.deepEqual(refusals, []);
     assert.equal(detail, '30 proven: up, down and up again');
     assert.deepEqual(left, []);
   });
 
   test('names the down file that does not fit, and what it leaves', async () => {
     const base = { '1_a.sql': 'create table public.a(id int)' };
-    const { problems, detail, left } = await prove(base, {
+    const { refusals, detail, left } = await prove(base, {
       '2_b.sql':
         'create table public.b(id int); create function public.f() returns int language sql as $$ select 1 $$;',
       '2_b.down.sql': 'drop table public.b;',
@@ -56,7 +58,7 @@ describe('the proof on a scratch database', () => {
       '3_c.down.sql': 'drop index concurrently public.a_id_idx;',
     });
     assert.deepEqual(
-      problems.map(({ message, at }) => [message, at?.file]),
+      refusals.map(({ message, at }) => [message, at?.file]),
       [
         [
           '2_b: its down file does not give back the schema as it was: added function public.f()',
@@ -69,14 +71,14 @@ describe('the proof on a scratch database', () => {
   });
 
   test('names file, line and column of a down file that fails', async () => {
-    const { problems } = await prove(
+    const { refusals } = await prove(
       {},
       {
         '1_a.sql': 'create table public.a(id int)',
         '1_a.down.sql': '-- é\ndrop table public.a; select nothing;',
       },
     );
-    assert.deepEqual(problems[0]?.at, {
+    assert.deepEqual(refusals[0]?.at, {
       file: 'supabase/migrations/1_a.down.sql',
       line: 2,
       column: 29,
@@ -88,8 +90,8 @@ describe('the proof on a scratch database', () => {
     const full = `create schema supabase_migrations; create table supabase_migrations.schema_migrations
       (version text primary key, statements text[], name text); insert into supabase_migrations.schema_migrations values ('1');`;
     const files = { '1_a.sql': 'select 1', '1_a.down.sql': 'select 1' };
-    const { problems } = await prove({}, files, full);
-    assert.match(problems[0]!.message, /is not empty/);
+    const { refusals } = await prove({}, files, full);
+    assert.match(refusals[0]!.message, /is not empty/);
     const url = await server.createDatabase();
     const project = createProject(files);
     const settings = settingsFor(project, url, { mode: 'plan', 'shadow-database-url': url });
@@ -99,6 +101,26 @@ describe('the proof on a scratch database', () => {
     );
     project.delete();
   });
+});
+
+test('on PostgreSQL 15 a good history that one transaction cannot hold is not proven, and not refused', async () => {
+  const older = await startPostgres({ version: 15 });
+  try {
+    const history = {
+      '1_a.sql': "create type public.e as enum ('a');",
+      '2_b.sql': "alter type public.e add value 'b';",
+      '3_c.sql': "create table public.c (e public.e default 'b');",
+    };
+    const pending = { '4_d.sql': 'create table public.d (id int);', '4_d.down.sql': 'drop table public.d;' };
+    const { detail, refusals, warnings, left } = await prove(history, pending, 'select 1', older);
+    assert.deepEqual([detail, refusals, left], ['not proven', [], []]);
+    assert.match(warnings[0]?.message ?? '', /not proven: .*unsafe use of new value/);
+    assert.match(warnings[0]?.next ?? '', /PostgreSQL 17/);
+    const newer = await prove(history, pending);
+    assert.deepEqual([newer.detail, newer.warnings], ['1 proven: up, down and up again', []]);
+  } finally {
+    await older.stop();
+  }
 });
 
 test('only what lies above the last file without a down file can be proven', () => {

@@ -4,7 +4,7 @@ import { fingerprintQuery, readFingerprint } from '../../src/database/fingerprin
 import { openDatabase } from '../../src/database/open.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import { createProject, history, objects, runMigrate } from '../servers/project.js';
+import { createProject, history, runMigrate } from '../servers/project.js';
 
 let server: PostgresServer;
 before(async () => {
@@ -56,27 +56,30 @@ test('a schema that does not verify is never committed: schema, history and rows
   project.delete();
 });
 
-test('a constraint left NOT VALID is refused, unless a file for after health is still to come', async () => {
+test('a constraint that is added NOT VALID, as is advised, is applied; verify tells it', async () => {
   const url = await server.createDatabase();
   const project = createProject({
     '1_a.sql': 'create table public.a(id int)',
-    '2_b.sql': `do $$ begin alter table public.a add constraint positive check (id > 0) not valid;
-      exception when others then raise; end $$;`,
+    '2_b.sql': 'alter table public.a add constraint positive check (id > 0) not valid;',
   });
-  const refused = await runMigrate(project, url, { runId: '1' });
-  assert.deepEqual(messages(refused.report), [
-    'constraint positive on public.a is NOT VALID: existing rows were never checked',
+  const { report } = await runMigrate(project, url, { inputs: { 'required-tables': 'a', rls: 'off' } });
+  assert.deepEqual(messages(report), []);
+  assert.deepEqual(await history(url), ['1', '2']);
+  project.delete();
+});
+
+test('an old policy on a table without row level security stops no migrate, unless the table is required', async () => {
+  const url = await server.createDatabase();
+  await query(url, 'create table public.old(id int); create policy p on public.old using (true)');
+  const project = createProject({ '1_a.sql': 'create table public.a(id int)' });
+  const required = await runMigrate(project, url, { inputs: { 'required-tables': 'old' } });
+  assert.deepEqual(messages(required.report), ['row level security is off on public.old']);
+  const all = await runMigrate(project, url, { inputs: { rls: 'all' } });
+  assert.deepEqual(messages(all.report), [
+    'row level security is off on public.a',
+    'row level security is off on public.old',
   ]);
-  assert.deepEqual(await objects(url), []);
-  project.write({ '3_c.sql': '-- deploy: after-health\nalter table public.a validate constraint positive;' });
-  const accepted = await runMigrate(project, url, { runId: '2' });
-  assert.deepEqual(messages(accepted.report), []);
-  const contract = await runMigrate(project, url, { runId: '2', contract: true });
-  assert.deepEqual(messages(contract.report), []);
-  assert.deepEqual(await history(url), ['1', '2', '3']);
-  project.write({ '4_d.sql': 'create table public.d(id int)' });
-  await query(url, 'alter table public.a add constraint other check (id < 9) not valid');
-  const unrelated = await runMigrate(project, url, { runId: '3' });
-  assert.deepEqual(messages(unrelated.report), [], 'a constraint of other hands is not of this run');
+  const { report } = await runMigrate(project, url);
+  assert.deepEqual(messages(report), []);
   project.delete();
 });

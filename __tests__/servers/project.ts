@@ -8,6 +8,7 @@ import type { Database } from '../../src/database/connection.js';
 import { openDatabase } from '../../src/database/open.js';
 import { type DatabasePlan, planDatabase } from '../../src/database/plan.js';
 import { type MigrateOptions, migrate } from '../../src/phases/migrate.js';
+import { plan } from '../../src/phases/plan.js';
 import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import type { Settings } from '../../src/settings/settings.js';
@@ -107,6 +108,15 @@ export async function runPlan(
   options: RunOptions = {},
 ): Promise<DatabasePlan> {
   return withTools(project, url, options, (tools, settings) => planDatabase(tools, settings));
+}
+
+/** Runs the plan phase, of mode `plan` unless told otherwise, on the database alone. */
+export async function runPlanPhase(project: Project, url: string, options: RunOptions = {}): Promise<Ran> {
+  const inputs: Inputs = { mode: 'plan', skip: 'vps, health', ...options.inputs };
+  return withTools(project, url, { ...options, inputs }, async (tools, settings, log) => ({
+    report: (await plan(tools, settings)).report,
+    log,
+  }));
 }
 
 async function withTools<T>(

@@ -13,6 +13,7 @@ import {
   SET_DETERMINISTIC,
   type StoredObject,
 } from './fingerprint.js';
+import type { Judgement } from './judgement.js';
 import { failureOf } from './problem.js';
 import { reading } from './reading.js';
 import { UNRECORDED } from './schema-record.js';
@@ -87,16 +88,9 @@ export async function lookDrift(tools: Tools): Promise<Drift | undefined> {
   }
 }
 
-export interface DriftVerdict {
-  /** One line for the step. */
-  detail: string;
-  refusals: Problem[];
-  warnings: Problem[];
-}
-
 /** What the drift means under the input `drift`. */
-export function judgeDrift(drift: Drift | undefined, policy: DatabaseSettings['drift']): DriftVerdict {
-  const calm = (detail: string): DriftVerdict => ({ detail, refusals: [], warnings: [] });
+export function judgeDrift(drift: Drift | undefined, policy: DatabaseSettings['drift']): Judgement {
+  const calm = (detail: string): Judgement => ({ detail, refusals: [], warnings: [] });
   if (policy === 'off') return calm('not looked at');
   if (!drift) {
     const problem = {

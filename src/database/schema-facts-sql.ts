@@ -10,11 +10,6 @@ export interface FactsScope {
   thorough: boolean;
   /** An invalid index fails the check; otherwise it is only told, because this run cannot have left it. */
   invalidIndexFails: boolean;
-  /**
-   * Constraints that are NOT VALID: `own-fail`, those that this transaction left fail the check; `own-warn`, they
-   * are told, because a later file is still to validate them; `any-warn`, all that exist are told.
-   */
-  notValid: 'own-fail' | 'own-warn' | 'any-warn';
 }
 
 const unnested = (
@@ -46,11 +41,9 @@ export function factsSql(scope: FactsScope): string {
   const parts = [
     tableFacts,
     functionFacts(settings),
-    ...(settings.rls === 'off'
-      ? []
-      : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired, idlePolicies(settings)]),
-    notValid(scope.notValid),
-    ...(scope.thorough ? [invalidIndexes(scope.invalidIndexFails), sequences] : []),
+    ...(settings.rls === 'off' ? [] : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired]),
+    ...(settings.rls === 'required' && scope.thorough ? [idlePolicies] : []),
+    ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
   ];
   return `with ${tablesSql(settings)}
 select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
@@ -95,14 +88,16 @@ const rlsOfAll = `
     string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
   from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p')`;
 
-/** Policies on a table whose row level security is off protect nothing, and look as if they did. */
-const idlePolicies = (settings: DatabaseSettings): string => `
+/**
+ * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
+ * question this is a failure of their own; of others, which may have been so for years, it is told.
+ */
+const idlePolicies = `
   select 1 as position, 'no policy without row level security' as fact,
-    case when count(*) = 0 then 'passed' else 'failed' end as outcome, null::text as detail,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
     string_agg('the policies of ' || t.qualified || ' have no effect: its row level security is off', E'\\n' order by t.qualified) as problem,
     'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
-  from tables t where t.policies > 0 and not t.rls
-    and ${settings.rls === 'all' ? `t.schema <> 'public' and t.position is null` : 't.position is null'}`;
+  from tables t where t.policies > 0 and not t.rls and t.position is null`;
 
 const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
 
@@ -116,24 +111,15 @@ const invalidIndexes = (fails: boolean): string => `
   where not i.indisvalid and x.relkind = 'i' and ${userSchemas}
     and not exists (select from pg_stat_progress_create_index b where b.index_relid = i.indexrelid)`;
 
-/**
- * "Left by this transaction" means: the row's version was written by a transaction that is still in progress and yet
- * visible, so it is this one or a part of it. The status is asked only for ids of this epoch that exist already.
- */
-const leftByThisTransaction = `case
-    when k.xmin::text::bigint >= (pg_current_xact_id()::text::bigint & 4294967295)
-      and k.xmin::text::bigint <= ((pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000000) & 4294967295)
-    then pg_xact_status(((pg_current_xact_id()::text::bigint >> 32 << 32) + k.xmin::text::bigint)::text::xid8) = 'in progress'
-    else false end`;
-
-const notValid = (how: FactsScope['notValid']): string => `
+/** Never a failure: adding it NOT VALID, to be validated by a later file, is what is advised for a large table. */
+const notValid = `
   select 1 as position, 'no constraint left NOT VALID' as fact,
-    case when count(*) = 0 then 'passed' else '${how === 'own-fail' ? 'failed' : 'warned'}' end as outcome, null::text as detail,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
     string_agg('constraint ' || quote_ident(k.conname) || ' on ' || format('%I.%I', n.nspname, c.relname)
       || ' is NOT VALID: existing rows were never checked', E'\\n' order by c.relname, k.conname) as problem,
     'Validate it in a migration of its own: alter table ... validate constraint ...; in a file marked -- deploy: after-health it does not block the application.' as next
   from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
-  where not k.convalidated and ${userSchemas}${how === 'any-warn' ? '' : ` and ${leftByThisTransaction}`}`;
+  where not k.convalidated and ${userSchemas}`;
 
 /**
  * A sequence that has used four fifths of what it, or the column it fills, can hold. Reading one takes a lock that

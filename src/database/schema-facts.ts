@@ -21,17 +21,11 @@ const FACTS_TIMEOUT = 30_000;
 
 /**
  * SQL for the end of a migration's message: raises CODES.notVerified when the schema does not verify,
- * so that such a schema is never committed. `deferred`: files for after health are still to come, so a constraint
- * that this transaction left NOT VALID may yet be validated and is told as a warning of the server.
+ * so that such a schema is never committed. What is only told is left to `schemaFactsQuery`.
  */
-export function verificationMessage(settings: DatabaseSettings, deferred = false): string {
-  const scope: FactsScope = {
-    settings,
-    // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
-    thorough: false,
-    invalidIndexFails: false,
-    notValid: deferred ? 'own-warn' : 'own-fail',
-  };
+export function verificationMessage(settings: DatabaseSettings): string {
+  // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
+  const scope: FactsScope = { settings, thorough: false, invalidIndexFails: false };
   return `do ${dollarQuote(`
 declare failed text;
 begin
@@ -59,12 +53,7 @@ export interface VerifyQuestion {
  * invalid index fails; in a deploy it is told, because it was there before.
  */
 export function schemaFactsQuery(settings: DatabaseSettings, strict = true): VerifyQuestion {
-  const scope: FactsScope = {
-    settings,
-    thorough: true,
-    invalidIndexFails: strict,
-    notValid: 'any-warn',
-  };
+  const scope: FactsScope = { settings, thorough: true, invalidIndexFails: strict };
   const exact = settings.rowCounts === 'exact';
   const probed = settings.rls !== 'off';
   const timed = (milliseconds: number, body: string): string =>

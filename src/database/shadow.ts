@@ -16,6 +16,7 @@ import {
   isSame,
   readFingerprint,
 } from './fingerprint.js';
+import type { Judgement } from './judgement.js';
 import { type MigrationFile, readMigrationFiles } from './migration-files.js';
 import { openDatabase } from './open.js';
 import { loadParser, type Parse } from './parser.js';
@@ -43,13 +44,6 @@ export function orderProof<T extends Pick<MigrationFile, 'down'>>(
   return { base: [...applied, ...pending.slice(0, last + 1)], proven: pending.slice(last + 1) };
 }
 
-export interface Proof {
-  /** One line for the step. */
-  detail: string;
-  /** Why the down files do not fit; empty when they do. */
-  problems: Problem[];
-}
-
 /** Milliseconds for one file on the scratch database. */
 const FILE_DEADLINE = 10 * 60_000;
 
@@ -58,9 +52,14 @@ const FILE_DEADLINE = 10 * 60_000;
  * schema compared after every file. All of it happens in one transaction that is rolled back, so the scratch
  * database stays as it was.
  */
-export async function proveReversible(tools: Tools, settings: Settings, plan: DatabasePlan): Promise<Proof> {
+export async function proveReversible(
+  tools: Tools,
+  settings: Settings,
+  plan: DatabasePlan,
+): Promise<Judgement> {
   const rules = settings.database;
-  if (!rules?.shadow) return { detail: 'no scratch database', problems: [] };
+  const calm = (detail: string): Judgement => ({ detail, refusals: [], warnings: [] });
+  if (!rules?.shadow) return calm('no scratch database');
   refuseSameDatabase(rules);
   const { files } = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
   const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
@@ -69,10 +68,7 @@ export async function proveReversible(tools: Tools, settings: Settings, plan: Da
     files.filter(({ version }) => due.has(version)),
   );
   if (proven.length === 0)
-    return {
-      detail: due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file',
-      problems: [],
-    };
+    return calm(due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file');
   const { connection } = rules;
   const certificate =
     connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
@@ -86,16 +82,26 @@ export async function proveReversible(tools: Tools, settings: Settings, plan: Da
         message: 'shadow-database-url leads through a transaction pooler',
         next: 'Give a direct URL: the proof is one long transaction.',
       });
-    const problems = await prove(
-      { database, signal: tools.signal, parse: await loadParser() },
-      settings,
-      base,
-      proven,
-    );
-    return { detail: detailOf(proven.length, due.size, problems), problems };
+    const stage = { database, signal: tools.signal, parse: await loadParser() };
+    const problems = await prove(stage, settings, base, proven);
+    const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
+    if (unprovable.length > 0)
+      return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
+    return { detail: detailOf(proven.length, due.size, problems), refusals: problems, warnings: [] };
   } finally {
     await database.close();
   }
+}
+
+/** Errors of files that are good, and that only the one transaction of the proof brings about. */
+const NOT_IN_ONE_TRANSACTION = new Set(['55P04', '55006']);
+
+function notProven({ message, ...problem }: Problem): Problem {
+  return {
+    ...problem,
+    message: `the down files are not proven: ${message}; a deploy commits in between, and the proof is one transaction`,
+    next: 'Use PostgreSQL 17 or newer for the scratch database: there a value of an enum can be used in the transaction that made the type.',
+  };
 }
 
 function detailOf(proven: number, due: number, problems: readonly Problem[]): string {

@@ -1,9 +1,10 @@
 import type { PhaseRecord } from '../base/phase.js';
 import { runPhase } from '../base/phase.js';
-import { Cancelled, Failure, type PhaseReport } from '../base/report.js';
+import { Cancelled, Failure, type PhaseReport, type Problem } from '../base/report.js';
 import { backoff, pause } from '../base/retry.js';
 import { applyBatch, type BatchOutcome } from '../database/apply.js';
 import { type Batch, type PlannedFile, titleOf } from '../database/batches.js';
+import { judgeDrift, lookDrift } from '../database/drift.js';
 import { applyOutside } from '../database/outside.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
 import { verificationMessage } from '../database/schema-facts.js';
@@ -12,6 +13,7 @@ import type { ApplyTools, BatchContext } from '../database/sent.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { exactCommit } from '../vps/exact-commit.js';
+import { judgedStep } from './judged-step.js';
 
 export interface MigrateOptions {
   /** Made a moment ago by `planDatabase`; a history that has changed since is noticed and planned again. */
@@ -43,12 +45,14 @@ export async function migrate(
     record.facts.applied = [];
     const run = await deployedRun(settings);
     const standing: Standing = { unrecorded: false };
+    const drifted = await lookBeforeWriting(tools, settings, record, plan);
     try {
       for (let plans = 1; ; plans++) {
         note(record, plan);
-        if (plan.refusals.length > 0) {
+        const refusals = [...plan.refusals, ...drifted];
+        if (refusals.length > 0) {
           record.summarise('Nothing was applied.');
-          throw new Failure(plan.refusals);
+          throw new Failure(refusals);
         }
         if (await applyPlan(tools, { ...settings, run }, plan, record, standing)) return;
         if (plans === PLANS)
@@ -64,6 +68,21 @@ export async function migrate(
       if (standing.unrecorded) await recordAtStop(tools, settings);
     }
   });
+}
+
+/**
+ * What a deploy looks at in its plan: alone, a migrate looks itself before it writes, because what it writes makes the
+ * schema that it meets the one that later drift is measured against.
+ */
+async function lookBeforeWriting(
+  tools: Tools,
+  { mode, database }: Settings,
+  record: PhaseRecord,
+  { batches, baseline }: DatabasePlan,
+): Promise<Problem[]> {
+  if (mode !== 'migrate' || !database || database.drift === 'off') return [];
+  if (batches.length + baseline.length === 0) return [];
+  return judgedStep(tools, record, 'drift', async () => judgeDrift(await lookDrift(tools), database.drift));
 }
 
 /** The run as it is recorded: by the commit that is deployed, which need not be the one that started the workflow. */
@@ -191,7 +210,7 @@ function batchContext(
   const rules = settings.database!;
   // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
   const verified = place.last && rules.transaction === 'all';
-  const verification = verified ? verificationMessage(rules, plan.deferred.length > 0) : '';
+  const verification = verified ? verificationMessage(rules) : '';
   // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
   const begins = place.first || batch.mode === 'outside';
   const ends = place.last || place.next === 'outside';

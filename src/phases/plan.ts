@@ -2,11 +2,14 @@ import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
 import { titleOf } from '../database/batches.js';
 import { judgeDrift, lookDrift } from '../database/drift.js';
+import type { Judgement } from '../database/judgement.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
+import { isRequired, judgeRequired, lookAtRequired } from '../database/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
+import { judgedStep } from './judged-step.js';
 import { hostRefusals, hostStep, hostWarnings, liveFacts } from './plan-hosts.js';
 
 /** What a look at everything found; the phases that write go on from it and check that it still holds. */
@@ -112,40 +115,22 @@ async function lookAtDatabase(
   record.facts.destructive = planned.destructive;
   for (const problem of planned.warnings) tools.log({ kind: 'warning', problem });
   if (settings.database) tellBatches(tools, planned);
-  const drifted =
-    settings.database && settings.database.drift !== 'off'
-      ? await lookAtDrift(tools, settings.database.drift, record)
-      : [];
-  const unproven =
-    settings.database?.shadow && refused.length === 0
-      ? await proveDownFiles(tools, settings, planned, record)
-      : [];
-  return [...refused, ...drifted, ...unproven];
-}
-
-/** Where a scratch database is given it is not enough that down files exist: they must fit. */
-async function proveDownFiles(
-  tools: Tools,
-  settings: Settings,
-  planned: DatabasePlan,
-  record: PhaseRecord,
-): Promise<Problem[]> {
-  const proof = await record.step(
-    'down files on the scratch database',
-    () => proveReversible(tools, settings, planned),
-    ({ detail }) => detail,
-  );
-  return proof.problems;
-}
-
-async function lookAtDrift(tools: Tools, policy: 'warn' | 'fail', record: PhaseRecord): Promise<Problem[]> {
-  const verdict = await record.step(
-    'drift',
-    async () => judgeDrift(await lookDrift(tools), policy),
-    ({ detail }) => detail,
-  );
-  for (const problem of verdict.warnings) tools.log({ kind: 'warning', problem });
-  return verdict.refusals;
+  const rules = settings.database;
+  if (!rules) return refused;
+  const refusals = [...refused];
+  const judge = async (name: string, work: () => Promise<Judgement>): Promise<void> => {
+    refusals.push(...(await judgedStep(tools, record, name, work)));
+  };
+  if (rules.drift !== 'off')
+    await judge('drift', async () => judgeDrift(await lookDrift(tools), rules.drift));
+  if (isRequired(rules))
+    await judge('required schema', async () =>
+      judgeRequired(await lookAtRequired(tools, rules), planned.pending),
+    );
+  // Where a scratch database is given it is not enough that down files exist: they must fit.
+  if (rules.shadow && refused.length === 0)
+    await judge('down files on the scratch database', () => proveReversible(tools, settings, planned));
+  return refusals;
 }
 
 async function lookAtHosts(

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import {
+  createProject,
+  type Files,
+  type Inputs,
+  type Project,
+  type Ran,
+  runMigrate,
+  runPlanPhase,
+} from '../servers/project.js';
+
+let server: PostgresServer;
+before(async () => {
+  server = await startPostgres();
+});
+after(() => server.stop());
+
+const A = { '1_a.sql': 'create table public.a (id int);' };
+
+async function withProject(
+  files: Files,
+  work: (url: string, project: Project) => Promise<void>,
+): Promise<void> {
+  const project = createProject(files);
+  try {
+    await work(await server.createDatabase(), project);
+  } finally {
+    project.delete();
+  }
+}
+
+const steps = ({ report }: Ran): string[] =>
+  report.steps.map(({ name, outcome, detail }) => `${outcome} ${name}: ${detail}`);
+const messages = ({ report }: Ran): string[] => report.problems.map(({ message }) => message);
+const warnings = ({ log }: Ran): string[] =>
+  log.flatMap((entry) => (entry.kind === 'warning' ? [entry.problem.message] : []));
+
+describe('a plan', () => {
+  test('whose drift refuses has that step failed, and tells everything else too', async () => {
+    await withProject(A, async (url, project) => {
+      await runMigrate(project, url);
+      await query(url, 'create table public.sneaky (id int)');
+      project.write({ '2_b.sql': 'select (;' });
+      const ran = await runPlanPhase(project, url, { inputs: { drift: 'fail' } });
+      assert.deepEqual(steps(ran), [
+        'failed migrations: undefined',
+        'failed drift: added table public.sneaky',
+      ]);
+      assert.equal(messages(ran).length, 2);
+    });
+  });
+
+  test('whose down files do not fit has that step failed', async () => {
+    await withProject(
+      { '1_a.sql': 'create table public.a (id int);', '1_a.down.sql': 'select 1;' },
+      async (url, project) => {
+        const inputs: Inputs = { 'shadow-database-url': await server.createDatabase() };
+        const ran = await runPlanPhase(project, url, { inputs });
+        assert.equal(steps(ran).at(-1), 'failed down files on the scratch database: it does not fit');
+        assert.match(messages(ran)[0] ?? '', /added table public\.a/);
+      },
+    );
+  });
+
+  test('refuses what the check before the commit would refuse, where nothing is pending that could mend it', async () => {
+    await withProject(A, async (url, project) => {
+      const inputs: Inputs = { 'required-tables': 'a, nope', 'required-functions': 'f', rls: 'off' };
+      const first = await runPlanPhase(project, url, { inputs });
+      assert.equal(first.report.outcome, 'passed', JSON.stringify(first.report.problems));
+      assert.deepEqual(warnings(first), [
+        'not as required yet: table public.a does not exist; table public.nope does not exist; function public.f does not exist',
+      ]);
+      await runMigrate(project, url);
+      const ran = await runPlanPhase(project, url, { inputs });
+      assert.deepEqual(messages(ran), [
+        'table public.nope does not exist, and nothing is pending',
+        'function public.f does not exist, and nothing is pending',
+      ]);
+      assert.match(steps(ran).at(-1) ?? '', /^failed required schema: 2 facts are not as required/);
+      await query(
+        url,
+        "create table public.nope (id int); create function public.f() returns int language sql as 'select 1'",
+      );
+      assert.deepEqual(messages(await runPlanPhase(project, url, { inputs })), []);
+    });
+  });
+});
