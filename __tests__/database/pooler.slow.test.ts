@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { type PgBouncer, startPgBouncer } from '../servers/pgbouncer.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import { createProject, history, objects, runMigrate } from '../servers/project.js';
+import { createProject, history, objects, runMigrate, runPlanPhase } from '../servers/project.js';
 
 let server: PostgresServer;
 let pooler: PgBouncer;
@@ -79,6 +79,15 @@ test('what a file sets for its session before a lone statement is refused with i
   );
   assert.equal(report.problems[0]?.at?.line, 4);
   assert.deepEqual(await objects(url), []);
+  project.delete();
+});
+
+test('a backup, which a transaction pooler cannot carry, is refused by the plan already', async () => {
+  const url = await server.createDatabase();
+  const project = createProject({ '1_a.sql': 'create table public.a (id int);' });
+  const inputs = { backup: 'schema', 'backup-to': 'runner' };
+  const { report } = await runPlanPhase(project, pooler.through(url), { inputs });
+  assert.match(report.problems[0]?.message ?? '', /backup cannot be made through a transaction pooler/);
   project.delete();
 });
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { choosePgDump, findPgDumps } from '../../src/database/pg-dump.js';
+import { ACCESS_TOKEN, PROJECT_REF, startManagementApi } from '../servers/management-api.js';
+import { freePort, type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
   createProject,
   type Files,
@@ -62,6 +64,36 @@ describe('a plan', () => {
         assert.match(messages(ran)[0] ?? '', /added table public\.a/);
       },
     );
+  });
+
+  test('refuses a backup that this machine cannot make', async () => {
+    await withProject(A, async (url, project) => {
+      const chosen = choosePgDump(await findPgDumps(), server.version);
+      const ran = await runPlanPhase(project, url, { inputs: { backup: 'schema', 'backup-to': 'runner' } });
+      assert.deepEqual(messages(ran), 'message' in chosen ? [chosen.message] : []);
+      assert.ok(steps(ran).some((step) => /^(failed|passed) backup: /.test(step)));
+    });
+  });
+
+  test('through the query endpoint refuses a file that it cannot hold, also one that waits for health', async () => {
+    const url = await server.createDatabase();
+    const api = await startManagementApi({ server, databaseUrl: url, poolerPort: await freePort() });
+    const project = createProject({
+      '1_a.sql': '-- deploy: after-health\ncreate index concurrently i on public.a (id);',
+    });
+    const inputs: Inputs = {
+      'supabase-project-ref': PROJECT_REF,
+      'supabase-access-token': ACCESS_TOKEN,
+      'supabase-api-url': api.url,
+    };
+    try {
+      const ran = await runPlanPhase(project, '', { inputs });
+      assert.deepEqual(ran.report.facts.deferred, ['1']);
+      assert.match(messages(ran)[0] ?? '', /CREATE INDEX CONCURRENTLY.*Management API/);
+    } finally {
+      project.delete();
+      await api.stop();
+    }
   });
 
   test('refuses what the check before the commit would refuse, where nothing is pending that could mend it', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import type { DatabaseAddress } from '../settings/database-url.js';
+import type { Transport } from './connection.js';
 
 /** A pg_dump on this machine. */
 export interface PgDump {
@@ -33,6 +34,16 @@ export function choosePgDump(found: readonly PgDump[], serverMajor: number): PgD
     code: 'PG_DUMP',
     next: `Install postgresql-client-${serverMajor} in a step before this one (from apt.postgresql.org: sudo apt-get install -y postgresql-common && sudo /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y && sudo apt-get install -y postgresql-client-${serverMajor}), or say backup: off.`,
   };
+}
+
+/** The pg_dump for a backup of this server over this way, or why there can be none. */
+export async function pgDumpFor(transport: Transport, serverMajor: number): Promise<PgDump | Problem> {
+  if (transport === 'transaction-pooler')
+    return {
+      message: 'a backup cannot be made through a transaction pooler: pg_dump needs one session',
+      next: 'Give the session pooler or direct URL in database-url (port 5432), or say backup: off.',
+    };
+  return choosePgDump(await findPgDumps(), serverMajor);
 }
 
 /** Every pg_dump in PATH and where Debian's packages put the versions beside each other. */

@@ -7,7 +7,7 @@ import { formatBytes } from '../base/bytes.js';
 import { runPhase } from '../base/phase.js';
 import { Failure, type PhaseReport } from '../base/report.js';
 import { lastRow } from '../database/answer.js';
-import { choosePgDump, type DumpOrder, findPgDumps, withDump } from '../database/pg-dump.js';
+import { type DumpOrder, pgDumpFor, withDump } from '../database/pg-dump.js';
 import { makeRestorePoint, restorePointName } from '../database/restore-point.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
@@ -67,12 +67,7 @@ async function prepareDump(tools: Tools, wanted: DatabaseSettings): Promise<Dump
     deadline: 30_000,
     signal,
   });
-  if (database.transport === 'transaction-pooler')
-    throw new Failure({
-      message: 'a backup cannot be made through a transaction pooler: pg_dump needs one session',
-      next: 'Give the session pooler or direct URL in database-url (port 5432), or say backup: off.',
-    });
-  const chosen = choosePgDump(await findPgDumps(), Number(lastRow(results).major));
+  const chosen = await pgDumpFor(database.transport, Number(lastRow(results).major));
   if ('message' in chosen) throw new Failure(chosen);
   const { address, caCertificate } = wanted.connection;
   const what = wanted.backup === 'full' ? 'full' : 'schema';

@@ -3,6 +3,7 @@ import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problems
 import { titleOf } from '../database/batches.js';
 import { judgeDrift, lookDrift } from '../database/drift.js';
 import type { Judgement } from '../database/judgement.js';
+import { pgDumpFor } from '../database/pg-dump.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
 import { isRequired, judgeRequired, lookAtRequired } from '../database/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
@@ -127,10 +128,21 @@ async function lookAtDatabase(
     await judge('required schema', async () =>
       judgeRequired(await lookAtRequired(tools, rules), planned.pending),
     );
+  if (rules.backup !== 'off' && rules.connection.kind === 'url')
+    await judge('backup', () => judgeBackup(tools, planned));
   // Where a scratch database is given it is not enough that down files exist: they must fit.
   if (rules.shadow && refused.length === 0)
     await judge('down files on the scratch database', () => proveReversible(tools, settings, planned));
   return refusals;
+}
+
+/** Whether the backup that a deploy begins with can be made from this machine. */
+async function judgeBackup({ database }: Tools, { look }: DatabasePlan): Promise<Judgement> {
+  const major = Math.floor((look?.serverVersion ?? 0) / 10_000);
+  const chosen = await pgDumpFor(database?.transport ?? 'direct', major);
+  return 'message' in chosen
+    ? { detail: '', refusals: [chosen], warnings: [] }
+    : { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings: [] };
 }
 
 async function lookAtHosts(
