@@ -422,6 +422,31 @@ test('a batch ends where a value is added to an enum, and the plan says so', asy
   );
 });
 
+test('a batch is split where a file uses an enum value that a DO block before it adds', async () => {
+  const add = (value: string): string =>
+    `do $$ begin alter type public.e add value '${value}'; exception when duplicate_object then null; end $$;`;
+  await withProject(
+    { '1_a.sql': "create type public.e as enum ('a'); create table public.t (e public.e);" },
+    async (url, project) => {
+      await runMigrate(project, url);
+      project.write({
+        '2_b.sql': add('b'),
+        '3_c.sql': `insert into public.t values ('b'); ${add('c')}`,
+        '4_d.sql': "insert into public.t values ('c');",
+      });
+      const { report, log } = await runMigrate(project, url);
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      const told = log.flatMap((entry) => (entry.kind === 'notice' ? [entry.problem.message] : []));
+      assert.match(told.join('\n'), /split before 3_c: a value.*\n.*split before 4_d/);
+      // A file that uses what it adds itself is helped by no split: all is rolled back.
+      project.write({ '5_e.sql': table('z'), '6_f.sql': `${add('d')} insert into public.t values ('d');` });
+      const own = await runMigrate(project, url);
+      assert.equal(own.report.problems[0]?.code, '55P04');
+      assert.deepEqual(await history(url), ['1', '2', '3', '4']);
+    },
+  );
+});
+
 test('a batch is split where deferred checks of one file stand in the way of the next', async () => {
   const files = {
     '1_a.sql':

@@ -132,10 +132,26 @@ function judge(error: unknown, batch: Batch, sent: Sent, signal: AbortSignal): V
     return { kind: 'split', before: at, why: 'deferred checks of the files before it are still to be made' };
   if (together && error.code === '53200')
     return { kind: 'split', before: at, why: 'the lock table of the server is full' };
+  if (together && error.code === '55P04' && !addsValue(batch.files[at]!.source, error.message))
+    return {
+      kind: 'split',
+      before: at,
+      why: 'a value that is added to an enum before it can be used only after the commit',
+    };
   const problem = sent.explain(error);
   return meaning === 'retry'
     ? { kind: 'retry', problem, at }
     : { kind: 'failed', problem, at, times: sent.times };
+}
+
+/**
+ * Whether a file itself adds the enum value that it may not use yet: then no split helps. Where it is added in a DO
+ * block of another file, the files did not tell that they cannot share a transaction.
+ */
+export function addsValue(source: string, message: string): boolean {
+  const [, value] = /"([^"]*)"/.exec(message) ?? [];
+  const added = [...source.matchAll(/\badd\s+value\s+(?:if\s+not\s+exists\s+)?'((?:[^']|'')*)'/gi)];
+  return added.some(([, each]) => value === undefined || each?.replaceAll("''", "'") === value);
 }
 
 /** Takes the lock, then looks: applied by us, applied by another run, or not at all. */
