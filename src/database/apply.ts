@@ -1,6 +1,6 @@
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import type { Batch } from './batches.js';
-import { HISTORY_TABLE } from './bookmark.js';
+import { waitedIn } from './blockers.js';
 import { CODES } from './codes.js';
 import { sendExplicit } from './explicit.js';
 import { fileProblem, unitOf } from './file-error.js';
@@ -55,8 +55,8 @@ export async function applyBatch(
     }
     const verdict = judge(error, batch, sent, tools.signal);
     if (verdict.kind === 'retry') {
-      const source = batch.files[verdict.at ?? -1]?.source ?? HISTORY_TABLE;
-      const problem = await tryAgain(tools, ++tries, verdict.problem, source);
+      const waited = waitedIn(batch.files[verdict.at ?? -1], verdict.problem.at);
+      const problem = await tryAgain(tools, ++tries, verdict.problem, waited);
       if (problem !== 'again') return { kind: 'failed', problem, at: verdict.at, times: sent.times };
     } else if (verdict.kind === 'resolve') {
       const outcome = await resolveBatch(tools, batch, context, sent.times);
@@ -99,7 +99,7 @@ async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchConte
     const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
       deadline: context.rules.statementTimeout + GRACE,
       signal: tools.signal,
-      onNotice: markerReader(tools, marker, batch, sent),
+      onNotice: markerReader(tools, marker, { batch, context, sent }),
     });
     if (blind) sent.times = timesOf(results);
   } catch (error) {

@@ -35,7 +35,7 @@ export interface Drift {
 
 /** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
 export function driftQuery(): string {
-  return `set local statement_timeout = '30s'; set local lock_timeout = '5s'; do ${dollarQuote(`
+  return `set local statement_timeout = '30s'; set local lock_timeout = '1s'; do ${dollarQuote(`
 declare recorded text;
 begin
   if to_regclass('${RUNS_TABLE}') is not null then

@@ -43,7 +43,7 @@ export async function sendExplicit(tools: ApplyTools, batch: Batch, context: Bat
         : serverProblem(error),
   };
   let current: number | undefined;
-  const read = markerReader(tools, marker, batch, sent);
+  const read = markerReader(tools, marker, { batch, context, sent });
   const sending = {
     deadline: context.rules.statementTimeout + GRACE,
     signal: tools.signal,

@@ -1,9 +1,10 @@
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import type { BatchOutcome } from './apply.js';
 import type { PlannedFile } from './batches.js';
+import { WAITED_FOR_HISTORY } from './blockers.js';
 import { HISTORY_TABLE, LEASE_TABLE } from './bookmark.js';
 import { CODES } from './codes.js';
-import { type ApplyTools, type BatchContext, GRACE, serverProblem } from './sent.js';
+import { type ApplyTools, type BatchContext, GRACE, noteReader, serverProblem } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { literal } from './sql-text.js';
 import { connectionLost, tryAgain } from './try-again.js';
@@ -29,7 +30,11 @@ export async function begin(run: PartsRun): Promise<BatchOutcome | undefined> {
   const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
   for (let attempt = 1; ; attempt++) {
     try {
-      await tools.database.send(text, { deadline: GRACE + context.rules.lockTimeout, signal: tools.signal });
+      await tools.database.send(text, {
+        deadline: GRACE + context.rules.lockTimeout,
+        signal: tools.signal,
+        onNotice: noteReader(context),
+      });
       return undefined;
     } catch (error) {
       if (error instanceof Cancelled || tools.signal.aborted) return { kind: 'cancelled' };
@@ -40,7 +45,9 @@ export async function begin(run: PartsRun): Promise<BatchOutcome | undefined> {
         // Taking the lease twice is harmless, so an answer that was lost needs no look.
         const problem = asProblem(error);
         const over =
-          errorMeaning(error) === 'stop' ? problem : await tryAgain(tools, attempt, problem, HISTORY_TABLE);
+          errorMeaning(error) === 'stop'
+            ? problem
+            : await tryAgain(tools, attempt, problem, WAITED_FOR_HISTORY);
         if (over !== 'again') return { kind: 'failed', problem: over, at: 0, times: [] };
       }
     }

@@ -8,6 +8,7 @@ import type { Segment } from './classify.js';
 import { fileProblem, placedProblem } from './file-error.js';
 import { buildOf, dropLeftovers, invalidIndexes, trappedIndex } from './index-build.js';
 import { asProblem, begin, type PartsRun, release, renewLease } from './lease.js';
+import { lockOf } from './lock-modes.js';
 import type { IndexBuild, PartialMigration } from './migration-history.js';
 import type { Statement } from './parser.js';
 import { finish, isEnd, type PartFailure, partMessage, prefixOf, recordPart, sendPart } from './part.js';
@@ -129,7 +130,7 @@ async function runAlone(
     const again = errorMeaning(error) === 'retry' || (errorMeaning(error) === 'resolve' && building !== null);
     if (!again && error instanceof LostConnection) return { problem: unknownAlone(text), outcome: 'unknown' };
     const problem = error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
-    const over = again ? await tryAgain(tools, attempt, problem, text) : problem;
+    const over = again ? await tryAgain(tools, attempt, problem, { text, mode: lockOf(statement) }) : problem;
     if (over !== 'again') return { problem: over, outcome: 'failed' };
   }
   const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;

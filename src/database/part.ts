@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Cancelled, type Problem } from '../base/report.js';
 import type { PlannedFile } from './batches.js';
+import { waitedIn } from './blockers.js';
 import { PARTIAL_TABLE } from './bookmark.js';
 import { CODES } from './codes.js';
 import { asProblem, type PartsRun, renewLease } from './lease.js';
 import { lookUnderLock } from './resolve.js';
 import { verificationProblems } from './schema-facts.js';
-import { GRACE, serverProblem } from './sent.js';
+import { GRACE, noteReader, serverProblem } from './sent.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { dollarQuote, literal } from './sql-text.js';
 import { COMMIT_UNKNOWN, RESOLVE_WITHIN, tryAgain } from './try-again.js';
@@ -78,6 +79,7 @@ export async function sendPart(
       await tools.database.send(message, {
         deadline: context.rules.statementTimeout + GRACE,
         signal: tools.signal,
+        onNotice: noteReader(context),
       });
       return undefined;
     } catch (error) {
@@ -95,7 +97,8 @@ export async function sendPart(
         if (tools.signal.aborted) return 'cancelled';
       }
       const problem = error instanceof SqlError ? explain(error) : asProblem(error);
-      const over = meaning === 'stop' ? problem : await tryAgain(tools, attempt, problem, file.source);
+      const over =
+        meaning === 'stop' ? problem : await tryAgain(tools, attempt, problem, waitedIn(file, problem.at));
       if (over !== 'again') return { problem: over, outcome: 'failed' };
     }
   }

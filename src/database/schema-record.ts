@@ -9,11 +9,22 @@ import { dollarQuote, literal } from './sql-text.js';
  * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
  * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
  * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
+ *
+ * Looking needs a lock on every table, view and index, and other hands may hold one of them for long. It is not worth
+ * a deploy: a start that is not known is stored as JSON null, and a run whose end is not known is left like a killed
+ * one, so that the next run, or its rollback, takes what it meets for that end.
  */
+
+/** What a message tells where the schema could not be looked at. */
+export const NOT_LOOKED_AT = 'muva: the schema was not looked at, because a table is locked';
+
+/** Milliseconds that a look waits for each lock: before the first change, and while the locks of our changes are held. */
+const WAIT_BEFORE = 1_000;
+const WAIT_AFTER = 100;
 
 /** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
 export function deterministic(declarations: string, work: string): string {
-  const names = Object.keys(DETERMINISTIC_SETTINGS).map(literal).join(', ');
+  const names = [...Object.keys(DETERMINISTIC_SETTINGS), 'lock_timeout'].map(literal).join(', ');
   const set = Object.entries(DETERMINISTIC_SETTINGS)
     .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
     .join(' ');
@@ -41,26 +52,29 @@ const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.
  */
 export function recordStateBefore(runId: string): string {
   return statement(
+    WAIT_BEFORE,
     `
   select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
   select r.objects into muva_inherited from ${RUNS_TABLE} r
     where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
   update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
     outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
-    changes = case when ${HALF_APPLIED} then r.changes else (${mergedChanges}) end
+    changes = case when ${HALF_APPLIED} or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
     from (select muva_objects as objects, muva_fingerprint as fingerprint) f
     where r.run_id <> ${literal(runId)} and ${UNRECORDED};
   update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
     objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
     fingerprint_after = null, outcome = 'begun'
     where r.run_id = ${literal(runId)};`,
+    `update ${RUNS_TABLE} r set objects = case when ${UNRECORDED} then r.objects else 'null' end,
+      fingerprint_after = null, outcome = 'begun' where r.run_id = ${literal(runId)};`,
     'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;',
   );
 }
 
 /** A statement for the run's last message: remembers the state after, and what the run changed. */
 export function recordStateAfter(runId: string): string {
-  return statement(after(runId));
+  return statement(WAIT_AFTER, after(runId), endUnknown(runId));
 }
 
 /**
@@ -68,11 +82,15 @@ export function recordStateAfter(runId: string): string {
  * is recorded, or another run is at work, which records it with its own.
  */
 export function recordStateAtStop(runId: string): string {
-  return statement(`
+  return statement(
+    WAIT_BEFORE,
+    `
   if pg_try_advisory_xact_lock(${LOCK_KEY})
       and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
     ${after(runId)}
-  end if;`);
+  end if;`,
+    '',
+  );
 }
 
 /** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
@@ -81,20 +99,37 @@ export function recordKilledRun(): string {
     '',
     `
   if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
-    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, changes = (${mergedChanges})
+    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects,
+      changes = case when ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
       from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
   end if;`,
   );
 }
 
-function statement(work: string, declarations = ''): string {
-  return `do ${dollarQuote(deterministic(declarations, work))};`;
+/** A DO statement that looks at the schema in a sub-transaction; where a lock is not to be had in time, `otherwise`. */
+function statement(wait: number, work: string, otherwise: string, declarations = ''): string {
+  const looked = `
+  begin
+    perform set_config('lock_timeout', '${wait}ms', true);
+    ${work}
+  exception when lock_not_available then
+    ${otherwise}
+    raise info using message = ${literal(NOT_LOOKED_AT)};
+  end;`;
+  return `do ${dollarQuote(deterministic(declarations, looked))};`;
+}
+
+/** True of a row whose run could not look at the schema before it began. */
+const START_UNKNOWN = `r.objects = 'null'`;
+
+function endUnknown(runId: string): string {
+  return `update ${RUNS_TABLE} r set finished_at = clock_timestamp(), outcome = 'applied' where r.run_id = ${literal(runId)};`;
 }
 
 function after(runId: string): string {
   return `
   update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
-    outcome = 'applied', changes = case when r.objects is null then r.changes else (${mergedChanges}) end
+    outcome = 'applied', changes = case when r.objects is null or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
   from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
   update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
 }

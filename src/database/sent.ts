@@ -5,6 +5,7 @@ import { jsonField } from './answer.js';
 import { type Batch, titleOf } from './batches.js';
 import { MIGRATIONS_TABLE } from './bookmark.js';
 import type { Database, SendOptions, StatementResult } from './connection.js';
+import { NOT_LOOKED_AT } from './schema-record.js';
 import type { SqlError } from './sql-error.js';
 import { textArray } from './sql-text.js';
 import type { UnitContext } from './unit.js';
@@ -43,10 +44,12 @@ export function newMarker(): string {
 export function markerReader(
   tools: ApplyTools,
   marker: string,
-  batch: Batch,
-  sent: Sent,
+  { batch, context, sent }: { batch: Batch; context: BatchContext; sent: Sent },
 ): NonNullable<SendOptions['onNotice']> {
-  return ({ message }) => {
+  const readNote = noteReader(context);
+  return (notice) => {
+    readNote(notice);
+    const { message } = notice;
     if (!message.startsWith(marker)) return;
     const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
     const file = Number(index);
@@ -58,6 +61,13 @@ export function markerReader(
       // Run, not applied: that is said after the commit only.
       tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file]!)}` });
     }
+  };
+}
+
+/** Reads what the SQL around the files tells: that it could not look at the schema. */
+export function noteReader({ onNotLookedAt }: BatchContext): NonNullable<SendOptions['onNotice']> {
+  return ({ message }) => {
+    if (message === NOT_LOOKED_AT) onNotLookedAt?.();
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Problem } from '../base/report.js';
 import { backoff, pause } from '../base/retry.js';
-import { nameBlockers } from './blockers.js';
+import { nameBlockers, type Waited } from './blockers.js';
 import type { ApplyTools } from './sent.js';
 
 /** How often work that a busy database refused is tried, in all. */
@@ -11,15 +11,15 @@ export const RESOLVE_WITHIN = 120_000;
 
 /**
  * After try number `tries` (from 1) ended in a problem that may pass: waits, says why, and resolves to `again`; after
- * the last try to the problem itself. A lock time-out names who holds the tables that `source` names.
+ * the last try to the problem itself. A lock time-out names who holds what was waited for.
  */
 export async function tryAgain(
   tools: ApplyTools,
   tries: number,
   problem: Problem,
-  source: string,
+  waited: Waited,
 ): Promise<Problem | 'again'> {
-  const named = problem.code === '55P03' ? await withBlockers(tools, problem, source) : problem;
+  const named = problem.code === '55P03' ? await withBlockers(tools, problem, waited) : problem;
   if (tries >= TRIES) return named;
   const wait = backoff(tries, 500, 8_000);
   tools.log({
@@ -30,8 +30,8 @@ export async function tryAgain(
   return 'again';
 }
 
-async function withBlockers({ database }: ApplyTools, problem: Problem, source: string): Promise<Problem> {
-  const blockers = await nameBlockers(database, source);
+async function withBlockers({ database }: ApplyTools, problem: Problem, waited: Waited): Promise<Problem> {
+  const blockers = await nameBlockers(database, waited);
   return blockers === ''
     ? problem
     : {

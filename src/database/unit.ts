@@ -30,6 +30,8 @@ export interface UnitContext {
   /** SQL for the same transaction: before the first file, and after the last (the verification, the fingerprint). */
   before?: string;
   after?: string;
+  /** Told where that SQL could not look at the schema, because other hands hold a table; never over a transport without notices. */
+  onNotLookedAt?: () => void;
 }
 
 /** Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. */

@@ -44,7 +44,7 @@ export async function migrate(
     if (!options.plan) tellPlan(tools, plan);
     record.facts.applied = [];
     const run = await deployedRun(settings);
-    const standing: Standing = { unrecorded: false };
+    const standing: Standing = { unrecorded: false, notLookedAt: false };
     const drifted = await lookBeforeWriting(tools, settings, record, plan);
     try {
       for (let plans = 1; ; plans++) {
@@ -90,9 +90,25 @@ async function deployedRun({ run, vps, workingDirectory }: Settings): Promise<Se
   return vps?.ref === undefined ? run : { ...run, sha: await exactCommit(vps.ref, workingDirectory) };
 }
 
-/** Whether something was committed whose end state is not recorded yet. */
 interface Standing {
+  /** Something was committed whose end state is not recorded yet. */
   unrecorded: boolean;
+  /** The schema could not be looked at, and that was told. */
+  notLookedAt: boolean;
+}
+
+/** Other hands hold a table for long: that is worth a word, and no failure of the deploy. */
+function tellNotLookedAt(tools: Tools, standing: Standing): void {
+  if (!standing.notLookedAt)
+    tools.log({
+      kind: 'warning',
+      problem: {
+        message:
+          'a table is locked by another session, so the state of the schema around this run is not recorded',
+        next: 'Until the next deploy drift may not be comparable, and a rollback of this run may not be proven. Look who holds a table for so long.',
+      },
+    });
+  standing.notLookedAt = true;
 }
 
 /**
@@ -146,7 +162,10 @@ async function applyPlan(
   while (queue.length > 0) {
     const batch = queue.shift()!;
     const place = { first, last: queue.length === 0, next: queue[0]?.mode };
-    const context = batchContext(settings, batch, plan, recorded, record, place);
+    const context: BatchContext = {
+      ...batchContext(settings, batch, plan, recorded, record, place),
+      onNotLookedAt: () => tellNotLookedAt(tools, standing),
+    };
     const outcome = await runBatch(tools, batch, context, plan);
     standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
     if (outcome.kind === 'changed') return false;
