@@ -92,7 +92,7 @@ async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchConte
     explain: (error) => {
       const index = sent.current ?? -1;
       const [file, unit] = [batch.files[index], units[index]];
-      return file && unit ? fileProblem(file, unit.lines, error) : serverProblem(error);
+      return file && unit ? fileProblem(file, unit.lines, error, message) : serverProblem(error);
     },
   };
   try {

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { codeOf } from './connect-problem.js';
 import type { SendOptions, StatementResult } from './connection.js';
+import { isWithin } from './source-text.js';
 import { LostConnection, SqlError } from './sql-error.js';
 
 /** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
@@ -110,7 +111,10 @@ export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined 
   if (typeof fields.code !== 'string') return undefined;
   const number = (value: unknown): number | undefined => (value === undefined ? undefined : Number(value));
   const position = number(fields.position);
-  const internalPosition = number(fields.internalPosition);
+  const internal = number(fields.internalPosition);
+  // Where it lies behind the query that it should be in, it is a position in the message too.
+  const outside = internal !== undefined && !isWithin(fields.internalQuery ?? '', internal);
+  const internalPosition = outside ? internal - shift : internal;
   return new SqlError({
     message: fields.message,
     code: fields.code,

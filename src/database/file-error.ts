@@ -1,13 +1,24 @@
 import type { Problem, SourcePosition } from '../base/report.js';
 import type { PlannedFile } from './batches.js';
 import { CODES } from './codes.js';
-import { indexOfCodePoint, positionIn } from './source-text.js';
+import { indexOfCodePoint, isWithin, positionIn } from './source-text.js';
 import type { SqlError } from './sql-error.js';
+import { afterToken, skipBlanks } from './sql-lexer.js';
 import type { StatementLine } from './unit.js';
 
-/** An error that came while a file ran, as a problem with its place in the file. */
-export function fileProblem(file: PlannedFile, lines: readonly StatementLine[], error: SqlError): Problem {
-  return worded(file, error, placeOf(file, lines, error));
+/** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
+export function fileProblem(
+  file: PlannedFile,
+  lines: readonly StatementLine[],
+  error: SqlError,
+  message: string,
+): Problem {
+  const { source } = file.shape;
+  const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
+  if (!statement) return worded(file, error, undefined);
+  const text = source.slice(statement.from, statement.to);
+  const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
+  return worded(file, error, positionIn(file.file, file.source, statement.from + offset));
 }
 
 /** Where in a file an error came from, for files that are sent as they stand. */
@@ -23,7 +34,11 @@ export interface Place {
 export function placedProblem(file: PlannedFile, error: SqlError, place: Place | undefined): Problem {
   if (!place) return worded(file, error, undefined);
   const { statement, message = '', position, start = 0 } = place;
-  const inside = position === undefined ? 0 : indexOfCodePoint(message, position) - start;
+  const text = file.shape.source.slice(statement.from, statement.to);
+  const inside =
+    position === undefined
+      ? (offsetIn(text, error) ?? offsetOfLine(text, error, 0) ?? 0)
+      : indexOfCodePoint(message, position) - start;
   const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
   return worded(file, error, positionIn(file.file, file.source, index));
 }
@@ -39,23 +54,59 @@ function worded(file: PlannedFile, error: SqlError, at: SourcePosition | undefin
 }
 
 /**
- * The server tells a position for some errors only. For the others the outermost line of its call stack names the
- * line of our PL/pgSQL body, and with it the statement.
+ * Where in a statement an error came from, by the query that the server was at: the statement itself, or a part of it,
+ * such as a line of a DO block or the body of a function.
  */
-function placeOf(
-  file: PlannedFile,
-  lines: readonly StatementLine[],
-  error: SqlError,
-): SourcePosition | undefined {
-  const { source } = file.shape;
-  const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
-  if (!statement) return undefined;
-  const text = source.slice(statement.from, statement.to);
-  const inside =
-    error.internalQuery === text && error.internalPosition !== undefined
-      ? indexOfCodePoint(text, error.internalPosition)
-      : 0;
-  return positionIn(file.file, file.source, statement.from + inside);
+function offsetIn(text: string, { internalQuery, internalPosition = 1 }: SqlError): number | undefined {
+  if (!internalQuery) return undefined;
+  const at = text.indexOf(internalQuery);
+  const once = at !== -1 && text.indexOf(internalQuery, at + 1) === -1;
+  const inside = indexOfCodePoint(internalQuery, internalPosition);
+  return once && isWithin(internalQuery, internalPosition) ? at + inside : undefined;
+}
+
+/**
+ * The compiler of a function looks for the function's body in the whole message, and where it stands there only once
+ * it tells the position in that message, though the query that it names is the statement.
+ */
+function offsetBy(
+  text: string,
+  { internalQuery, internalPosition }: SqlError,
+  message: string,
+): number | undefined {
+  if (internalQuery !== text || internalPosition === undefined) return undefined;
+  const index = indexOfCodePoint(message, internalPosition);
+  for (let start = message.indexOf(text); start !== -1; start = message.indexOf(text, start + 1))
+    if (index >= start && index <= start + text.length) return index - start;
+  return undefined;
+}
+
+/**
+ * Where an error tells no position, the call stack tells the line of each PL/pgSQL body. `outer`: how many bodies of
+ * our own stand around the statement.
+ */
+function offsetOfLine(text: string, { where }: SqlError, outer: number): number | undefined {
+  const lines = bodyLines(where);
+  const line = lines[lines.length - 1 - outer];
+  const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
+  if (line === undefined || body === undefined) return undefined;
+  let index = body;
+  for (let count = 1; count < line; count++) {
+    const newline = text.indexOf('\n', index);
+    if (newline === -1) return undefined;
+    index = newline + 1;
+  }
+  // In the statement's first line its beginning says as much.
+  return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
+}
+
+/** Where the body of a DO block starts: behind its dollar quote. */
+function bodyOf(text: string): number | undefined {
+  for (let index = 0; index < text.length; index = afterToken(text, index)) {
+    const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];
+    if (tag !== undefined) return index + tag.length;
+  }
+  return undefined;
 }
 
 function statementAt(lines: readonly StatementLine[], where: string | undefined): StatementLine | undefined {
@@ -65,9 +116,13 @@ function statementAt(lines: readonly StatementLine[], where: string | undefined)
 
 /** The line of our own body, the last one in the call stack. */
 function outermostLine(where: string | undefined): number | undefined {
-  const calls = [...(where ?? '').matchAll(/inline_code_block\D+(\d+)/g)];
-  const line = calls[calls.length - 1]?.[1];
-  return line === undefined ? undefined : Number(line);
+  const lines = bodyLines(where);
+  return lines[lines.length - 1];
+}
+
+/** The lines of all anonymous bodies in the call stack, innermost first. */
+function bodyLines(where = ''): number[] {
+  return [...where.matchAll(/inline_code_block\D+(\d+)/g)].map(([, line]) => Number(line));
 }
 
 /** Which of several units an error came from, where no notice told: their lines are distinct then. */

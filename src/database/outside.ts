@@ -76,7 +76,7 @@ async function caught(part: Promise<PartFailure | undefined>): Promise<PartFailu
 async function runTogether(run: PartsRun, index: number): Promise<PartFailure | undefined> {
   const { body, lines } = partBody(run, run.file.shape.segments[index]!, index);
   const message = partMessage(run, body, isEnd(run, index));
-  return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error));
+  return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error, message));
 }
 
 function partBody(run: PartsRun, segment: Segment, index: number): { body: string; lines: StatementLine[] } {

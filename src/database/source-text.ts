@@ -25,6 +25,11 @@ export function indexOfCodePoint(source: string, position: number): number {
   return index;
 }
 
+/** True where a position from 1 in code points lies in a text, or right behind it. */
+export function isWithin(text: string, position: number): boolean {
+  return position <= text.length + 1 && indexOfCodePoint(text, position) <= text.length;
+}
+
 /** Turns UTF-8 byte offsets (as the parser library gives them) into UTF-16 indexes; ascending calls are cheap. */
 export function byteToIndex(source: string): (byteOffset: number) => number {
   let index = 0;
