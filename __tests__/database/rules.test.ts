@@ -509,6 +509,40 @@ test('row 57: a role that may not write the history is refused before the first 
   });
 });
 
+test('row 57: a second role, which sees no row of ours, is told so before it writes, and how it may', async () => {
+  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+    await runMigrate(project, url, { inputs: { environment: 'staging' } });
+    const second = `second_${new URL(url).pathname.slice(1)}`;
+    await query(
+      server.adminUrl.replace(/\/postgres$/, new URL(url).pathname),
+      `create role ${second} login password 'x'; grant all on schema public, supabase_migrations to ${second};
+       grant all on all tables in schema supabase_migrations to ${second}`,
+    );
+    const theirs = Object.assign(new URL(url), { username: second, password: 'x' }).href;
+    const inputs = { environment: 'production' };
+    const blind = await runPlan(project, theirs, { inputs });
+    assert.match(
+      warned(blind),
+      /it lacks the rows of supabase_migrations\.deploy_runs, which row level security hides/,
+    );
+    project.write({ '2_b.sql': table('b') });
+    const plan = await runPlan(project, theirs, { inputs });
+    assert.match(refused(plan), /which row level security hides/);
+    assert.match(plan.refusals[0]?.next ?? '', new RegExp(`grant "postgres" to "${second}";`));
+    // An older version's table lacks a column, which only the owner may add.
+    await query(url, 'alter table supabase_migrations.deploy_runs drop column server');
+    await query(server.adminUrl, `alter role ${second} bypassrls`);
+    assert.match(
+      refused(await runPlan(project, theirs, { inputs })),
+      /lacks ownership of supabase_migrations\.deploy_runs, to which a column is to be added/,
+    );
+    await query(server.adminUrl, `alter role ${second} nobypassrls; grant postgres to ${second}`);
+    assert.match(refused(await runPlan(project, theirs, { inputs })), /belongs to the environment "staging"/);
+    const { report } = await runMigrate(project, theirs, { inputs: { environment: 'staging' } });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+  });
+});
+
 test('row 60: a missing library is a fault of the server', async () => {
   await withProject(
     { '1_a.sql': "create function public.f() returns int language c as '/nowhere/missing', 'f';" },

@@ -3,6 +3,7 @@ import { jsonField } from './answer.js';
 import {
   HISTORY_SCHEMA,
   HISTORY_TABLE,
+  LEASE_TABLE,
   LOCK_KEY,
   MIGRATIONS_TABLE,
   PARTIAL_TABLE,
@@ -33,6 +34,9 @@ export interface HistoryLook {
   readOnly: boolean;
   /** The role and rights that are missing for what would have to be written; empty when all is there. */
   missingRights: string[];
+  /** The role that works, and the one that owns our tables, or else the history; null where there is neither. */
+  role: string;
+  owner: string | null;
   recorded: RecordedMigration[];
   /** The environment that deployed to this database last; null where none did. */
   environment: string | null;
@@ -97,7 +101,9 @@ begin
     'backendPid', pg_catalog.pg_backend_pid(),
     'readOnly', pg_catalog.pg_is_in_recovery(),
     'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
-    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
+    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'role', current_user,
+    'owner', (select pg_get_userbyid(relowner) from pg_class
+      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
   ${readTable(
     HISTORY_TABLE,
     'recorded',
@@ -145,17 +151,34 @@ function readTable(table: string, field: string, select: string): string {
   end if;`;
 }
 
+const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
+const asArray = (tables: readonly string[]): string =>
+  `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
+const hasColumn = (table: string, column: string): string =>
+  `exists (select from pg_attribute where attrelid = to_regclass('${table}') and attname = '${column}' and not attisdropped)`;
+
+/**
+ * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
+ * a column is to be added to a table of an older version, it takes the owner too.
+ */
 const MISSING_RIGHTS = `
   select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
     and not has_database_privilege(current_database(), 'create')
   union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
     and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
   union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and (to_regclass('${RUNS_TABLE}') is null or to_regclass('${MIGRATIONS_TABLE}') is null or to_regclass('${HISTORY_TABLE}') is null)
+    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
     and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
-  union all select r || ' on ' || t from unnest(array['${HISTORY_TABLE}', '${RUNS_TABLE}', '${MIGRATIONS_TABLE}', '${PARTIAL_TABLE}']) t,
+  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
     unnest(array['select', 'insert', 'update', 'delete']) r
-    where to_regclass(t) is not null and not has_table_privilege(t, r)`;
+    where to_regclass(t) is not null and not has_table_privilege(t, r)
+  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
+    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
+  union all select 'ownership of ' || t || ', to which a column is to be added' from (values
+      ('${RUNS_TABLE}', ${hasColumn(RUNS_TABLE, 'server')}),
+      ('${HISTORY_TABLE}', ${hasColumn(HISTORY_TABLE, 'statements')} and ${hasColumn(HISTORY_TABLE, 'name')})) c(t, complete)
+    where to_regclass(t) is not null and not complete
+      and not pg_has_role((select relowner from pg_class where oid = to_regclass(t)), 'usage')`;
 
 interface RawLook extends Omit<HistoryLook, 'recorded'> {
   recorded: [version: string, name: string | null, textHash: string | null][];

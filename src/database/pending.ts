@@ -5,6 +5,7 @@ import type { DatabaseSettings } from '../settings/settings.js';
 import { titleOf } from './batches.js';
 import { byBytes, type MigrationFile } from './migration-files.js';
 import { type HistoryLook, textHash } from './migration-history.js';
+import { identifier } from './sql-text.js';
 
 export type FileRules = Pick<
   DatabaseSettings,
@@ -180,17 +181,31 @@ export function irreversible(files: readonly MigrationFile[]): Problem[] {
 }
 
 function checkRights(look: HistoryLook, result: Pending): void {
-  if (result.pending.length + result.deferred.length + result.baseline.length === 0) return;
+  const problem = rightsProblem(look);
+  if (result.pending.length + result.deferred.length + result.baseline.length === 0) {
+    // Nothing is to be written; but what cannot be seen was not compared either.
+    if (problem && look.missingRights.some((right) => right.includes('row level security')))
+      result.warnings.push(problem);
+    return;
+  }
   if (look.readOnly)
     result.refusals.push({
       message: 'this database is a read replica',
       code: '25006',
       next: 'Use the URL of the primary database.',
     });
-  if (look.missingRights.length > 0)
-    result.refusals.push({
-      message: `the role may not write the migration history: it lacks ${look.missingRights.slice(0, 5).join(', ')}`,
-      code: '42501',
-      next: 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.',
-    });
+  if (problem) result.refusals.push(problem);
+}
+
+function rightsProblem({ missingRights, role, owner }: HistoryLook): Problem | undefined {
+  if (missingRights.length === 0) return undefined;
+  const more = missingRights.length > 5 ? ` and ${missingRights.length - 5} more` : '';
+  return {
+    message: `the role may not write the migration history: it lacks ${missingRights.slice(0, 5).join(', ')}${more}`,
+    code: '42501',
+    next:
+      owner === null || owner === role
+        ? 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.'
+        : `Deploy as the role that owns the history, ${owner}; or let ${role} act for it: grant ${identifier(owner)} to ${identifier(role)};`,
+  };
 }
