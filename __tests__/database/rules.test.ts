@@ -478,6 +478,35 @@ test('row 48, row 52: defaults of the role do not change the outcome', async () 
   });
 });
 
+test("row 52: the role's own limit for a transaction does not end a batch of several files", async () => {
+  const files = {
+    '1_a.sql': `select pg_sleep(1); ${table('a')}`,
+    '2_b.sql': `select pg_sleep(1); ${table('b')}`,
+  };
+  await withProject(files, async (url, project) => {
+    const name = new URL(url).pathname.slice(1);
+    await query(
+      server.adminUrl,
+      `alter role postgres in database ${name} set transaction_timeout = '1500ms'`,
+    );
+    const { report } = await runMigrate(project, url);
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+  });
+});
+
+test('row 34: what is refused for its text is told once', async () => {
+  await withProject(
+    { '1_a.sql': 'copy public.a from stdin;\n1\n\\.\n', '2_b.sql': '\\echo hi\nselect (;' },
+    async (url, project) => {
+      const plan = await runPlan(project, url);
+      assert.deepEqual(
+        plan.refusals.map(({ message }) => message),
+        ['COPY FROM STDIN needs a client that sends the data', '\\echo is a command of psql, not SQL'],
+      );
+    },
+  );
+});
+
 test('row 55: an older history table is completed', async () => {
   await withProject({ '1_a.sql': table('a'), '2_b.sql': table('b') }, async (url, project) => {
     await query(

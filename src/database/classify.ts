@@ -1,3 +1,4 @@
+import { formatBytes } from '../base/bytes.js';
 import type { Problem, SourcePosition } from '../base/report.js';
 import type { Parse, Parsed, Statement } from './parser.js';
 import { psqlCommands } from './psql-commands.js';
@@ -56,6 +57,14 @@ export function classify(file: string, text: string, parse: Parse): FileShape {
       });
   }
   const parsed = parse(shape.source);
+  if ('tooLarge' in parsed) {
+    shape.problems.push({
+      message: `${file} is too large to be parsed (${formatBytes(Buffer.byteLength(text))})`,
+      at: { file, line: 1, column: 1 },
+      next: 'Split it into files of at most 16 MB. Rows that are no part of the schema are better loaded by a job of their own.',
+    });
+    return shape;
+  }
   if (parsed.wrong) {
     const copy = copyFromStdin(shape.source, parsed, parse);
     if (copy !== undefined) {

@@ -165,7 +165,8 @@ const NEXT: Readonly<Record<string, string>> = {
   '55P04':
     'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
   '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
-  '57014': 'Where it was the time-out: raise statement-timeout, or make the statement smaller.',
+  '57014':
+    'Where it was the time-out: raise statement-timeout, which limits a whole file, or split the file.',
   '53100': 'The disk of the database is full: make room, then run again.',
   '25006':
     'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',

@@ -82,6 +82,9 @@ export function historyHash(versions: readonly string[]): string {
 /** The same hash in SQL, over the table as it is now. */
 export const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
 
+/** Milliseconds; the role's own could be shorter than a long history takes. */
+const LOOK_TIMEOUT = 30_000;
+
 /**
  * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
  * handed out through a setting, because that is the only way that works over every transport.
@@ -90,7 +93,7 @@ export function lookMessage(locked: boolean): string {
   const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
       raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
     end if;`;
-  return `do $muva$
+  return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
 declare
   look jsonb;
   part jsonb;

@@ -15,9 +15,14 @@ export interface Statement {
 export type Parsed =
   | { statements: Statement[]; wrong?: undefined }
   /** What the parser does not understand, and where. Another version's server might: it has the last word. */
-  | { statements?: undefined; wrong: { message: string; index: number } };
+  | { statements?: undefined; wrong: { message: string; index: number } }
+  /** The parser's memory did not suffice. */
+  | { statements?: undefined; wrong?: undefined; tooLarge: true };
 
 export type Parse = (source: string) => Parsed;
+
+/** A shorter text that cannot be parsed is a fault of the parser. */
+const LARGEST_FAULT = 1024 * 1024;
 
 interface RawStatement {
   stmt?: Record<string, Record<string, unknown>>;
@@ -37,12 +42,19 @@ export async function loadParser(): Promise<Parse> {
   return (source) => {
     // The library takes no empty text, and none that holds a NUL.
     if (source.trim() === '') return { statements: [] };
+    const { exitCode } = process;
     try {
       const tree = library.parseSync(source) as unknown as { stmts?: RawStatement[] };
       return { statements: placed(source, tree.stmts ?? []) };
     } catch (error) {
+      // Where its memory ends, the library sets the exit code of the whole process.
+      process.exitCode = exitCode;
       const details = (error as { sqlDetails?: { message: string; cursorPosition: number } }).sqlDetails;
-      if (!details) throw error;
+      // Out of memory, it says so, ends itself or gives nothing; texts of another size can be parsed all the same.
+      if (!details || details.message === 'out of memory') {
+        if (source.length < LARGEST_FAULT) throw error;
+        return { tooLarge: true };
+      }
       return {
         wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
       };

@@ -81,7 +81,8 @@ export async function planDatabase(
     },
   );
   (rules.editedMigrations === 'refuse' ? plan.refusals : plan.warnings).push(...edited);
-  const all = [...plan.pending, ...plan.deferred];
+  // What is refused already would only be told twice.
+  const all = [...plan.pending, ...plan.deferred].filter(({ shape }) => shape.problems.length === 0);
   if (all.length > 0)
     plan.refusals.push(
       ...(await preflight(database, all, sending).catch((error) => {

@@ -34,13 +34,18 @@ export interface UnitContext {
   onNotLookedAt?: () => void;
 }
 
-/** Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. */
+/**
+ * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
+ * own transaction_timeout would end a batch of many files, each of which is within its time.
+ */
 export function localSettings({ lockTimeout, statementTimeout }: UnitContext['rules']): string {
   return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
   pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
   pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true),
   case when pg_catalog.current_setting('server_version_num')::int >= 140000
-    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end;`;
+    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
+  case when pg_catalog.current_setting('server_version_num')::int >= 170000
+    then pg_catalog.set_config('transaction_timeout', '0', true) end;`;
 }
 
 /** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */

@@ -30,7 +30,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'destructive-changes': 'Statements that drop data in pending files: allow, warn or refuse.',
   baseline: 'Version up to which an existing database counts as applied.',
   'lock-timeout': 'How long one try waits for a database lock; retried with backoff.',
-  'statement-timeout': 'How long one statement may run.',
+  'statement-timeout': 'How long one file may run; where it cannot be run as a whole, each of its parts.',
   backup: 'pg_dump before the first write: off, schema or full. Not through a transaction pooler.',
   'backup-to':
     "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
