@@ -19,6 +19,8 @@ export interface FaultProxy {
   breakAfterRequest(text: string, how: Break): void;
   /** Breaks when the server's answer holds `text`: that answer is lost. */
   breakOnAnswer(text: string, how: Break): void;
+  /** Whether what clients send on their open connections is taken from them. */
+  take(on: boolean): void;
   /** Answers are held back from now on: one byte at a time, `milliseconds` apart. */
   drip(milliseconds: number): void;
   /** New connections are refused (closed at once) while this is on. */
@@ -134,6 +136,11 @@ export async function startFaultProxy({ target, latency = 0 }: FaultProxyOptions
     },
     breakOnAnswer: (text, how) => {
       onAnswer = { text, how };
+    },
+    take: (on) => {
+      for (const { client } of pairs)
+        if (on) client.resume();
+        else client.pause();
     },
     drip: (milliseconds) => {
       dripping = milliseconds;

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { codeOf } from './connect-problem.js';
 import type { SendOptions, StatementResult } from './connection.js';
@@ -11,7 +12,19 @@ const CANCEL_WITHIN = 6_000;
 export interface Aside {
   cancel: () => Promise<void>;
   isAtWork: () => Promise<boolean>;
+  /** Milliseconds without a word after which the server is asked whether it is at work. */
   silence: number;
+}
+
+/** Bytes per millisecond of the slowest line that is waited for. */
+const SLOWEST = 50;
+
+/**
+ * Milliseconds that a message may be on its way when it has left this process: buffers of the system and of poolers
+ * take it long before the server has all of it, and the server is not at work until then.
+ */
+export function onItsWay(message: string): number {
+  return Math.round(Buffer.byteLength(message) / SLOWEST);
 }
 
 /** Sends one message and waits for its answer, as long as there is one to wait for. */
@@ -28,17 +41,28 @@ export function exchange(
       reject(new LostConnection(why, code));
       streamOf(client).destroy();
     };
-    const deadline = setTimeout(
-      () => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'),
-      sending.deadline,
-    );
-    const listening = watchSilence(aside, () =>
-      giveUp('the server has finished, and its answer did not arrive', 'SILENCE'),
-    );
+    const stream = streamOf(client);
+    const way = onItsWay(text);
+    let deadline: NodeJS.Timeout | undefined;
+    let listening: Listening | undefined;
+    const late = (): void => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE');
+    /** Nobody can answer before all is sent, so time counts from there. */
+    const onSent = (): void => {
+      stream.setTimeout(0);
+      clearTimeout(deadline);
+      deadline = setTimeout(late, sending.deadline + way);
+      listening = watchSilence(aside, way, () =>
+        giveUp('the server has finished, and its answer did not arrive', 'SILENCE'),
+      );
+    };
+    const onStalled = (): void =>
+      giveUp('the message could not be sent: the network takes no more', 'STALLED');
     let patience: NodeJS.Timeout | undefined;
     const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void => {
-      deadline.refresh();
-      listening.heard();
+      // The server speaks, so it has all of the message.
+      clearTimeout(deadline);
+      deadline = setTimeout(late, sending.deadline);
+      listening?.heard();
       sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
     };
     const onAbort = (): void => {
@@ -48,7 +72,10 @@ export function exchange(
     const finish = (): void => {
       clearTimeout(deadline);
       clearTimeout(patience);
-      listening.stop();
+      listening?.stop();
+      stream.setTimeout(0);
+      stream.removeListener('timeout', onStalled);
+      stream.removeListener('drain', onSent);
       client.removeListener('notice', onNotice);
       sending.signal?.removeEventListener('abort', onAbort);
     };
@@ -69,20 +96,37 @@ export function exchange(
         if (!said) streamOf(client).destroy();
       },
     );
+    if (!stream.writableNeedDrain) onSent();
+    else {
+      // The time-out of a socket does not fire as long as it is still being emptied.
+      stream
+        .once('timeout', onStalled)
+        .once('drain', onSent)
+        .setTimeout(2 * aside.silence);
+    }
   });
+}
+
+interface Listening {
+  heard(): void;
+  stop(): void;
 }
 
 /**
  * A network that swallows packets looks like a long statement. After each stretch of silence the server is asked
- * whether it is still at work; twice no means that the answer is lost. Where it cannot be asked, nothing is concluded.
+ * whether it is still at work; twice no means that the answer is lost. Where it cannot be asked, nothing is concluded;
+ * nor in the first `way` milliseconds, until the server was seen at work: it may not have the whole message yet.
  */
-function watchSilence({ isAtWork, silence }: Aside, lost: () => void): { heard(): void; stop(): void } {
+function watchSilence({ isAtWork, silence }: Aside, way: number, lost: () => void): Listening {
+  const started = performance.now();
+  let arrived = false;
   let idle = 0;
   let stopped = false;
   const timer = setInterval(() => {
     isAtWork().then(
       (atWork) => {
-        idle = atWork ? 0 : idle + 1;
+        arrived ||= atWork || performance.now() - started > way;
+        idle = atWork || !arrived ? 0 : idle + 1;
         if (idle >= 2 && !stopped) lost();
       },
       () => undefined,
@@ -90,6 +134,7 @@ function watchSilence({ isAtWork, silence }: Aside, lost: () => void): { heard()
   }, silence);
   return {
     heard() {
+      arrived = true;
       idle = 0;
       timer.refresh();
     },
@@ -100,8 +145,8 @@ function watchSilence({ isAtWork, silence }: Aside, lost: () => void): { heard()
   };
 }
 
-export function streamOf(client: pg.Client): { destroy(): void } {
-  return (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream;
+export function streamOf(client: pg.Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
 /** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */

@@ -1,6 +1,7 @@
 import type { Batch, PlannedFile } from './batches.js';
 import { LOCK_KEY } from './bookmark.js';
 import { CODES } from './codes.js';
+import { onItsWay } from './exchange.js';
 import { type Place, placedProblem } from './file-error.js';
 import {
   type ApplyTools,
@@ -12,7 +13,7 @@ import {
   serverProblem,
 } from './sent.js';
 import { dollarQuote } from './sql-text.js';
-import { finishFile, historyIs, localSettings, opening } from './unit.js';
+import { finishFile, historyIs, IDLE_TIMEOUT, localSettings, opening } from './unit.js';
 
 /**
  * Stands before every message but the first: where the connection was lost and made again in between, this message
@@ -54,7 +55,8 @@ export async function sendExplicit(tools: ApplyTools, batch: Batch, context: Bat
     },
   };
   const { database } = tools;
-  const unit = { ...context, marker };
+  // While a large file is on its way the server sees an idle transaction.
+  const unit = { ...context, marker, idleTimeout: IDLE_TIMEOUT + onItsWay(body.message) };
   try {
     await database.send(`begin;\n${opening(unit)}`, sending);
     stage = 'file';

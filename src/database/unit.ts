@@ -25,6 +25,8 @@ export interface UnitContext {
   role?: string | undefined;
   /** Where no notice tells which file is under way, line numbers do: no two units then share any. */
   distinctLines?: boolean;
+  /** Milliseconds that the transaction may wait for its next message; IDLE_TIMEOUT where nothing else is said. */
+  idleTimeout?: number;
   /** Under which name the lease is ours, where one is taken. */
   holder?: string;
   /** SQL for the same transaction: before the first file, and after the last (the verification, the fingerprint). */
@@ -38,22 +40,28 @@ export interface UnitContext {
  * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
  * own transaction_timeout would end a batch of many files, each of which is within its time.
  */
-export function localSettings({ lockTimeout, statementTimeout }: UnitContext['rules']): string {
+export function localSettings(
+  { lockTimeout, statementTimeout }: UnitContext['rules'],
+  idleTimeout = IDLE_TIMEOUT,
+): string {
   return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
   pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
-  pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
   case when pg_catalog.current_setting('server_version_num')::int >= 140000
     then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
   case when pg_catalog.current_setting('server_version_num')::int >= 170000
     then pg_catalog.set_config('transaction_timeout', '0', true) end;`;
 }
 
+/** Milliseconds after which the server ends a transaction whose client is gone. */
+export const IDLE_TIMEOUT = 30_000;
+
 /** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
 export function opening(context: UnitContext): string {
   const { run, environment, recorded, baseline, server = false } = context;
   const newest = recorded[recorded.length - 1];
   return `set transaction isolation level read committed, read write;
-${localSettings(context.rules)}
+${localSettings(context.rules, context.idleTimeout)}
 do ${dollarQuote(`begin
   ${takeDatabase(context.holder)}
   if not (${historyIs(recorded)}) then
