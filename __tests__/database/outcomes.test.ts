@@ -318,6 +318,24 @@ test('row 46: an orphan that holds the lock is named, with how long it has been 
   });
 });
 
+test('row 46: a lease without a session is waited for as long as lock-wait says, and the way to free it is told', async () => {
+  await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url, project) => {
+    await runMigrate(project, url);
+    // As a run leaves it that was killed behind a transaction pooler.
+    await query(
+      url,
+      "insert into supabase_migrations.deploy_lease (holder, until) values ('77#it''s', now() + interval '1 hour')",
+    );
+    project.write({ '2_b.sql': 'create table public.b (id int);' });
+    const { report } = await runMigrate(project, url, { inputs: { 'lock-wait': '1s' } });
+    assert.match(report.problems[0]?.message ?? '', /held by run 77, still after 1 s/);
+    const free = /Where it is dead: (delete from .*;)$/.exec(report.problems[0]?.next ?? '')?.[1];
+    await query(url, free ?? 'select 1/0');
+    const again = await runMigrate(project, url, { inputs: { 'lock-wait': '1s' } });
+    assert.equal(again.report.outcome, 'passed', JSON.stringify(again.report.problems));
+  });
+});
+
 test('row 54: a server without a free connection is waited for', async () => {
   await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url, project) => {
     const name = new URL(url).pathname.slice(1);

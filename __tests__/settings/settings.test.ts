@@ -289,3 +289,9 @@ describe('health', () => {
     assert.equal(accepted({ mode: 'health', 'database-url': URL_OK }).health.rest, undefined);
   });
 });
+
+test('an input that database and server both read is wrong once', () => {
+  const { problems } = parse({ ...SSH, 'database-url': URL_OK, 'lock-wait': '10min' });
+  assert.equal(problems.filter(({ message }) => message.startsWith('lock-wait: ')).length, 1);
+  assert.equal(accepted({ ...SSH, 'database-url': URL_OK, 'lock-wait': '1m' }).database?.lockWait, 60_000);
+});

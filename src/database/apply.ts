@@ -21,7 +21,7 @@ import {
 import { errorMeaning, SqlError } from './sql-error.js';
 import { COMMIT_UNKNOWN, connectionLost, RESOLVE_WITHIN, tryAgain } from './try-again.js';
 import { batchMessage } from './unit.js';
-import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
+import { waitForLock } from './wait-for-lock.js';
 
 /** What came of a batch. Anything but `done` means that none of its files is applied. */
 export type BatchOutcome =
@@ -50,7 +50,7 @@ export async function applyBatch(
     if (sent.error === undefined) return { kind: 'done', times: sent.times };
     const { error } = sent;
     if (error instanceof SqlError && error.code === CODES.locked) {
-      await waitForLock(tools, LOCK_WAIT);
+      await waitForLock(tools, context.rules.lockWait);
       continue;
     }
     const verdict = judge(error, batch, sent, tools.signal);

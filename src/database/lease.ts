@@ -9,7 +9,7 @@ import { errorMeaning, SqlError } from './sql-error.js';
 import { literal } from './sql-text.js';
 import { connectionLost, tryAgain } from './try-again.js';
 import { opening } from './unit.js';
-import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
+import { waitForLock } from './wait-for-lock.js';
 
 /** The lease outlives the longest statement by this much. */
 const LEASE_GRACE = 60_000;
@@ -39,7 +39,8 @@ export async function begin(run: PartsRun): Promise<BatchOutcome | undefined> {
     } catch (error) {
       if (error instanceof Cancelled || tools.signal.aborted) return { kind: 'cancelled' };
       if (error instanceof Failure) return { kind: 'failed', problem: error.problems[0]!, at: 0, times: [] };
-      if (error instanceof SqlError && error.code === CODES.locked) await waitForLock(tools, LOCK_WAIT);
+      if (error instanceof SqlError && error.code === CODES.locked)
+        await waitForLock(tools, context.rules.lockWait);
       else if (error instanceof SqlError && error.code === CODES.changed) return { kind: 'changed' };
       else {
         // Taking the lease twice is harmless, so an answer that was lost needs no look.

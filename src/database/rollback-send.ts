@@ -9,7 +9,7 @@ import { lookUnderLock } from './resolve.js';
 import type { RollbackLook } from './rollback-decision.js';
 import { errorMeaning, SqlError } from './sql-error.js';
 import { RESOLVE_WITHIN } from './try-again.js';
-import { LOCK_WAIT, waitForLock } from './wait-for-lock.js';
+import { waitForLock } from './wait-for-lock.js';
 
 /** Milliseconds for a message that only looks. */
 export const LOOK_DEADLINE = 40_000;
@@ -50,7 +50,7 @@ export async function sendChange(
       );
     } catch (error) {
       if (error instanceof SqlError && error.code === CODES.locked) {
-        await waitForLock({ database, log: tools.log, signal: tools.signal }, LOCK_WAIT);
+        await waitForLock({ database, log: tools.log, signal: tools.signal }, wanted.lockWait);
         continue;
       }
       if (errorMeaning(error) !== 'resolve')

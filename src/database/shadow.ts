@@ -169,11 +169,10 @@ async function prove(
 
 /** The scratch database has a history of its own kind: none, so nothing is expected in it. */
 function contextOf(settings: Settings): Parameters<typeof opening>[0] {
-  const { lockTimeout, statementTimeout } = settings.database!;
   return {
     run: settings.run,
     environment: undefined,
-    rules: { lockTimeout, statementTimeout },
+    rules: settings.database!,
     recorded: [],
     baseline: [],
     position: 1,

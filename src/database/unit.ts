@@ -12,7 +12,7 @@ export interface UnitContext {
   environment: string | undefined;
   /** The run also deploys to a server. */
   server?: boolean;
-  rules: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout'>;
+  rules: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout' | 'lockWait'>;
   /** Versions that must be recorded when the message begins, no more and no less. */
   recorded: readonly string[];
   /** Recorded without being run, in the same transaction. */
@@ -41,7 +41,7 @@ export interface UnitContext {
  * own transaction_timeout would end a batch of many files, each of which is within its time.
  */
 export function localSettings(
-  { lockTimeout, statementTimeout }: UnitContext['rules'],
+  { lockTimeout, statementTimeout }: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout'>,
   idleTimeout = IDLE_TIMEOUT,
 ): string {
   return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),

@@ -5,9 +5,7 @@ import { jsonField } from './answer.js';
 import { LEASE_HELD, LEASE_TABLE, LOCK_KEY } from './bookmark.js';
 import type { Database } from './connection.js';
 import { reading } from './reading.js';
-
-/** What one run waits for another one's lock, in milliseconds. */
-export const LOCK_WAIT = 10 * 60_000;
+import { literal } from './sql-text.js';
 
 interface Waiting {
   database: Database;
@@ -22,6 +20,8 @@ interface Holder {
   /** Null for a lease that was taken through a transaction pooler. */
   pid: number | null;
   label: string | null;
+  /** The name in the lease, where there is one. */
+  lease?: string;
   user: string | null;
   state: string | null;
   seconds: number | null;
@@ -43,7 +43,7 @@ begin
     where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
       and l.database = (select oid from pg_database where datname = current_database()) limit 1;
   elsif to_regclass('${LEASE_TABLE}') is not null then
-    execute $q$select jsonb_build_object('pid', l.pid, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
+    execute $q$select jsonb_build_object('pid', l.pid, 'lease', holder, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
         'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
       from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
     free := held is null;
@@ -66,14 +66,20 @@ export async function waitForLock({ database, log, signal }: Waiting, within: nu
     if (performance.now() > until)
       throw new Failure({
         message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
-        next: look.holder?.pid
-          ? `Wait for that run. Where it is dead: select pg_terminate_backend(${look.holder.pid});`
-          : 'Wait for that run, then run again.',
+        next: `Wait for that run, or raise lock-wait.${howToFree(look.holder)}`,
       });
     if (who !== told) log({ kind: 'progress', text: `waiting for ${who}` });
     told = who;
     await pause(400 + Math.random() * 200, signal);
   }
+}
+
+/** For a run that is dead. A lease that was taken through a transaction pooler has no session to end. */
+function howToFree(holder: Holder | null): string {
+  if (holder?.pid) return ` Where it is dead: select pg_terminate_backend(${holder.pid});`;
+  return holder?.lease === undefined
+    ? ''
+    : ` Where it is dead: delete from ${LEASE_TABLE} where holder = ${literal(holder.lease)};`;
 }
 
 function describe({ pid, label, user, state, seconds }: Holder): string {

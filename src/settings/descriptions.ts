@@ -58,7 +58,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   rehearse: 'Start the new build on a spare port and check it before the cutover.',
   'dirty-checkout':
     "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log).",
-  'lock-wait': "How long to wait for another run's deploy of the same app.",
+  'lock-wait': "How long to wait for another run's deploy of the same app or database.",
   ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
   'build-output':
     'What the build makes, such as .next or dist; found by default as the ignored paths that the build created. build-on: runner cannot know them: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',

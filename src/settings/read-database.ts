@@ -44,6 +44,7 @@ export function readDatabase(
     ...(baseline === undefined ? {} : { baseline }),
     lockTimeout: reader.duration('lock-timeout'),
     statementTimeout: reader.duration('statement-timeout'),
+    lockWait: reader.duration('lock-wait'),
     backup: reader.choice('backup', ['off', 'schema', 'full']),
     backupTo: backupTo ?? (server ? 'vps' : 'runner'),
     afterHealth: reader.boolean('after-health'),

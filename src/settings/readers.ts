@@ -94,7 +94,10 @@ export function inputReader(read: ReadInput): InputReader {
   const warnings: InputProblem[] = [];
   const refused = new Set<InputName>();
   const complain = (input: InputName, wrong: string, right: string): void => {
-    if (!refused.has(input)) problems.push({ input, message: `${input}: ${wrong}`, next: right });
+    const message = `${input}: ${wrong}`;
+    // An input that several parts read is wrong once.
+    const told = problems.some((problem) => problem.message === message);
+    if (!refused.has(input) && !told) problems.push({ input, message, next: right });
   };
 
   function text(name: InputName): string {

@@ -76,6 +76,8 @@ export interface DatabaseSettings extends FileSettings {
   readonly lockTimeout: number;
   /** Milliseconds. */
   readonly statementTimeout: number;
+  /** Milliseconds that another run's lock on this database is waited for. */
+  readonly lockWait: number;
   readonly backup: 'off' | 'schema' | 'full';
   readonly backupTo: 'vps' | 'runner';
   readonly afterHealth: boolean;
