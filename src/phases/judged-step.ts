@@ -1,6 +1,5 @@
 import type { PhaseRecord } from '../base/phase.js';
-import type { Problem } from '../base/report.js';
-import { problemsOf } from '../base/report.js';
+import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
 import type { Judgement } from '../database/judgement.js';
 import type { Tools } from '../tools.js';
 
@@ -14,19 +13,17 @@ export async function judgedStep(
   name: string,
   look: () => Promise<Judgement>,
 ): Promise<Problem[]> {
-  const startedAt = Date.now();
-  const judgement = await look().catch((error: unknown) => ({
-    detail: '',
-    refusals: problemsOf(error),
-    warnings: [],
-  }));
-  record.add({
-    name,
-    outcome: judgement.refusals.length > 0 ? 'failed' : 'passed',
-    startedAt,
-    milliseconds: Date.now() - startedAt,
-    ...(judgement.detail === '' ? {} : { detail: judgement.detail }),
-  });
-  for (const problem of judgement.warnings) tools.log({ kind: 'warning', problem });
-  return judgement.refusals;
+  const judge = async (): Promise<Judgement> => {
+    const judgement = await look();
+    if (judgement.refusals.length > 0) throw new Failure(judgement.refusals);
+    return judgement;
+  };
+  try {
+    const { warnings } = await record.step(name, judge, ({ detail }) => detail);
+    for (const problem of warnings) tools.log({ kind: 'warning', problem });
+    return [];
+  } catch (error) {
+    if (error instanceof Cancelled) throw error;
+    return problemsOf(error);
+  }
 }
