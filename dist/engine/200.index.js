@@ -9,10 +9,14 @@ exports.modules = {
 __webpack_require__.r(__webpack_exports__);
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
 /* harmony export */   SUPABASE_ROOTS: () => (/* binding */ SUPABASE_ROOTS),
-/* harmony export */   tlsOptions: () => (/* binding */ tlsOptions)
+/* harmony export */   tlsOptions: () => (/* binding */ tlsOptions),
+/* harmony export */   trusted: () => (/* binding */ trusted)
 /* harmony export */ });
-/* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(1692);
-/* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_tls__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(3024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(1692);
+/* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_tls__WEBPACK_IMPORTED_MODULE_1__);
+
 
 /**
  * TLS for one address: always verified, chain and name. `undefined` is plaintext, which only this machine may have;
@@ -26,14 +30,20 @@ function tlsOptions(address, caCertificate) {
         rejectUnauthorized: true,
         minVersion: 'TLSv1.2',
         // The driver leaves the name out where the host is an address, and Node would then check another name.
-        checkServerIdentity: (_name, certificate) => node_tls__WEBPACK_IMPORTED_MODULE_0___default().checkServerIdentity(address.host, certificate),
+        checkServerIdentity: (_name, certificate) => node_tls__WEBPACK_IMPORTED_MODULE_1___default().checkServerIdentity(address.host, certificate),
     };
 }
 /** The roots that Node itself would use: giving any `ca` replaces them. */
 function trusted() {
     // Since Node 22.15, which the types do not know yet; includes NODE_EXTRA_CA_CERTS.
-    const { getCACertificates } = (node_tls__WEBPACK_IMPORTED_MODULE_0___default());
-    return getCACertificates?.('default') ?? (node_tls__WEBPACK_IMPORTED_MODULE_0___default().rootCertificates);
+    const { getCACertificates } = (node_tls__WEBPACK_IMPORTED_MODULE_1___default());
+    if (getCACertificates)
+        return getCACertificates('default');
+    const extra = process.env.NODE_EXTRA_CA_CERTS;
+    // As Node does it: a file that cannot be read is passed over.
+    return extra && (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.existsSync)(extra)
+        ? [...(node_tls__WEBPACK_IMPORTED_MODULE_1___default().rootCertificates), (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(extra, 'utf8')]
+        : (node_tls__WEBPACK_IMPORTED_MODULE_1___default().rootCertificates);
 }
 /**
  * Supabase signs its servers with its own root. Both published ones, from the project's CLI

@@ -1333,6 +1333,7 @@ function readDatabase(reader, read, files, server) {
         ...(baseline === undefined ? {} : { baseline }),
         lockTimeout: reader.duration('lock-timeout'),
         statementTimeout: reader.duration('statement-timeout'),
+        lockWait: reader.duration('lock-wait'),
         backup: reader.choice('backup', ['off', 'schema', 'full']),
         backupTo: backupTo ?? (server ? 'vps' : 'runner'),
         afterHealth: reader.boolean('after-health'),
@@ -1972,8 +1973,11 @@ function inputReader(read) {
     const warnings = [];
     const refused = new Set();
     const complain = (input, wrong, right) => {
-        if (!refused.has(input))
-            problems.push({ input, message: `${input}: ${wrong}`, next: right });
+        const message = `${input}: ${wrong}`;
+        // An input that several parts read is wrong once.
+        const told = problems.some((problem) => problem.message === message);
+        if (!refused.has(input) && !told)
+            problems.push({ input, message, next: right });
     };
     function text(name) {
         const value = read(name);
@@ -3405,6 +3409,8 @@ function positionOf(parts, query) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/https-request.js
+/** A longer answer is broken off, in bytes: the largest that is asked for, a schema's objects, has a few million. */
+const LONGEST_ANSWER = 64 * 1024 * 1024;
 /** No connection was made, so nothing was asked of the server. */
 class NotSent extends Error {
     code;
@@ -3419,7 +3425,7 @@ async function exchangeHttp(request) {
     const secure = request.url.startsWith('https:');
     const [{ request: start }, tls] = await Promise.all([
         secure ? Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 4708, 23)) : Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7067, 23)),
-        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1692, 23)),
+        __nccwpck_require__.e(/* import() */ 200).then(__nccwpck_require__.bind(__nccwpck_require__, 5200)),
     ]);
     return new Promise((resolve, reject) => {
         let connected = false;
@@ -3433,11 +3439,17 @@ async function exchangeHttp(request) {
             agent: false,
             ...(request.signal ? { signal: request.signal } : {}),
             ...(secure && request.caCertificate !== undefined
-                ? { ca: [...tls.rootCertificates, request.caCertificate] }
+                ? { ca: [...tls.trusted(), request.caCertificate] }
                 : {}),
         }, (response) => {
             const chunks = [];
-            response.on('data', (chunk) => chunks.push(chunk));
+            let length = 0;
+            response.on('data', (chunk) => {
+                chunks.push(chunk);
+                length += chunk.length;
+                if (length > LONGEST_ANSWER)
+                    breakOff('TOO_LONG', 'the answer is longer than 64 MB');
+            });
             response.on('error', fail);
             response.on('end', () => {
                 clearTimeout(timer);
@@ -3449,10 +3461,14 @@ async function exchangeHttp(request) {
                 });
             });
         });
-        const timer = setTimeout(() => outgoing.destroy(Object.assign(new Error('no answer in time'), { code: 'DEADLINE' })), request.deadline);
+        const timer = setTimeout(() => breakOff('DEADLINE', 'no answer in time'), request.deadline);
         const fail = (error) => {
             clearTimeout(timer);
             reject(connected ? error : new NotSent(error.code ?? 'ENDED'));
+        };
+        const breakOff = (code, why) => {
+            fail(Object.assign(new Error(why), { code }));
+            outgoing.destroy();
         };
         outgoing.on('socket', (socket) => {
             socket.once(secure ? 'secureConnect' : 'connect', () => {
@@ -3527,8 +3543,16 @@ function errorMeaning(error) {
 
 const POOLER = 'Use the session pooler URL (Supabase dashboard: Connect, Session pooler); the direct host is reachable over IPv6 only.';
 const CERTIFICATE = 'Give the certificate authority as database-ca-cert (PEM). Supabase projects need none: their roots are known here.';
-/** Why a connection could not be made, in words for a person. Holds no host name: it is often part of a secret. */
-function connectProblem(error) {
+/**
+ * Why a connection could not be made, in words for a person. Holds no host name: it is often part of a secret.
+ * `source`: what a person knows the address by.
+ */
+function connectProblem(error, source = 'database-url') {
+    const { message, next, ...problem } = problemFor(error);
+    const named = (text) => text.replaceAll('database-url', source);
+    return { ...problem, message: named(message), ...(next === undefined ? {} : { next: named(next) }) };
+}
+function problemFor(error) {
     const code = codeOf(error);
     const said = error instanceof Error ? error.message : String(error);
     if (error instanceof SqlError)
@@ -3685,11 +3709,82 @@ function codeOf(error) {
     return '';
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/source-text.js
+/** Longest line shown to a person; a longer one is cut around the column. */
+const SHOWN = 160;
+/** Line and column (from 1, in code points) of a place in a file, with its line. `index` counts UTF-16 units. */
+function positionIn(file, source, index) {
+    const end = Math.max(0, Math.min(index, source.length));
+    const lineStart = end === 0 ? 0 : source.lastIndexOf('\n', end - 1) + 1;
+    let line = 1;
+    for (let at = source.indexOf('\n'); at !== -1 && at < lineStart; at = source.indexOf('\n', at + 1))
+        line++;
+    const newline = source.indexOf('\n', lineStart);
+    const lineEnd = newline === -1 ? source.length : newline;
+    const text = source.slice(lineStart, Math.min(lineEnd, lineStart + 100_000)).replace(/\r$/, '');
+    const column = codePoints(source.slice(lineStart, end)) + 1;
+    // A line too long to show is left out: cut, its caret would point at the wrong place.
+    return { file, line, column, ...(text.length <= SHOWN ? { text } : {}) };
+}
+/** UTF-16 index of the code point number `position` (from 1), as PostgreSQL counts. */
+function indexOfCodePoint(source, position) {
+    let index = 0;
+    for (let count = 1; count < position && index < source.length; count++)
+        index += source.codePointAt(index) > 0xffff ? 2 : 1;
+    return index;
+}
+/** True where a position from 1 in code points lies in a text, or right behind it. */
+function isWithin(text, position) {
+    return position <= text.length + 1 && indexOfCodePoint(text, position) <= text.length;
+}
+/** Turns UTF-8 byte offsets (as the parser library gives them) into UTF-16 indexes; ascending calls are cheap. */
+function byteToIndex(source) {
+    let index = 0;
+    let bytes = 0;
+    return (byteOffset) => {
+        if (byteOffset < bytes) {
+            index = 0;
+            bytes = 0;
+        }
+        while (bytes < byteOffset && index < source.length) {
+            const code = source.codePointAt(index);
+            bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+            index += code > 0xffff ? 2 : 1;
+        }
+        return index;
+    };
+}
+/** The same text with a range blanked, so that every offset and line stays where it was. */
+function blank(source, from, to) {
+    return source.slice(0, from) + source.slice(from, to).replaceAll(/[^\r\n]/g, ' ') + source.slice(to);
+}
+/** A statement in one short line, for a message. */
+function oneLine(text, longest = 80) {
+    const short = text.replaceAll(/\s+/g, ' ').trim();
+    return short.length > longest ? `${short.slice(0, longest - 1)}…` : short;
+}
+function codePoints(text) {
+    let count = 0;
+    for (let index = 0; index < text.length; index += text.codePointAt(index) > 0xffff ? 2 : 1)
+        count++;
+    return count;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/exchange.js
+
 
 
 /** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
 const CANCEL_WITHIN = 6_000;
+/** Bytes per millisecond of the slowest line that is waited for. */
+const SLOWEST = 50;
+/**
+ * Milliseconds that a message may be on its way when it has left this process: buffers of the system and of poolers
+ * take it long before the server has all of it, and the server is not at work until then.
+ */
+function onItsWay(message) {
+    return Math.round(Buffer.byteLength(message) / SLOWEST);
+}
 /** Sends one message and waits for its answer, as long as there is one to wait for. */
 function exchange(client, text, shift, sending, aside) {
     return new Promise((resolve, reject) => {
@@ -3698,12 +3793,25 @@ function exchange(client, text, shift, sending, aside) {
             reject(new LostConnection(why, code));
             streamOf(client).destroy();
         };
-        const deadline = setTimeout(() => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE'), sending.deadline);
-        const listening = watchSilence(aside, () => giveUp('the server has finished, and its answer did not arrive', 'SILENCE'));
+        const stream = streamOf(client);
+        const way = onItsWay(text);
+        let deadline;
+        let listening;
+        const late = () => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE');
+        /** Nobody can answer before all is sent, so time counts from there. */
+        const onSent = () => {
+            stream.setTimeout(0);
+            clearTimeout(deadline);
+            deadline = setTimeout(late, sending.deadline + way);
+            listening = watchSilence(aside, way, () => giveUp('the server has finished, and its answer did not arrive', 'SILENCE'));
+        };
+        const onStalled = () => giveUp('the message could not be sent: the network takes no more', 'STALLED');
         let patience;
         const onNotice = (notice) => {
-            deadline.refresh();
-            listening.heard();
+            // The server speaks, so it has all of the message.
+            clearTimeout(deadline);
+            deadline = setTimeout(late, sending.deadline);
+            listening?.heard();
             sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
         };
         const onAbort = () => {
@@ -3713,7 +3821,10 @@ function exchange(client, text, shift, sending, aside) {
         const finish = () => {
             clearTimeout(deadline);
             clearTimeout(patience);
-            listening.stop();
+            listening?.stop();
+            stream.setTimeout(0);
+            stream.removeListener('timeout', onStalled);
+            stream.removeListener('drain', onSent);
             client.removeListener('notice', onNotice);
             sending.signal?.removeEventListener('abort', onAbort);
         };
@@ -3730,24 +3841,38 @@ function exchange(client, text, shift, sending, aside) {
             if (!said)
                 streamOf(client).destroy();
         });
+        if (!stream.writableNeedDrain)
+            onSent();
+        else {
+            // The time-out of a socket does not fire as long as it is still being emptied.
+            stream
+                .once('timeout', onStalled)
+                .once('drain', onSent)
+                .setTimeout(2 * aside.silence);
+        }
     });
 }
 /**
  * A network that swallows packets looks like a long statement. After each stretch of silence the server is asked
- * whether it is still at work; twice no means that the answer is lost. Where it cannot be asked, nothing is concluded.
+ * whether it is still at work; twice no means that the answer is lost. Where it cannot be asked, nothing is concluded;
+ * nor in the first `way` milliseconds, until the server was seen at work: it may not have the whole message yet.
  */
-function watchSilence({ isAtWork, silence }, lost) {
+function watchSilence({ isAtWork, silence }, way, lost) {
+    const started = performance.now();
+    let arrived = false;
     let idle = 0;
     let stopped = false;
     const timer = setInterval(() => {
         isAtWork().then((atWork) => {
-            idle = atWork ? 0 : idle + 1;
+            arrived ||= atWork || performance.now() - started > way;
+            idle = atWork || !arrived ? 0 : idle + 1;
             if (idle >= 2 && !stopped)
                 lost();
         }, () => undefined);
     }, silence);
     return {
         heard() {
+            arrived = true;
             idle = 0;
             timer.refresh();
         },
@@ -3769,7 +3894,10 @@ function sqlErrorOf(error, shift) {
         return undefined;
     const number = (value) => (value === undefined ? undefined : Number(value));
     const position = number(fields.position);
-    const internalPosition = number(fields.internalPosition);
+    const internal = number(fields.internalPosition);
+    // Where it lies behind the query that it should be in, it is a position in the message too.
+    const outside = internal !== undefined && !isWithin(fields.internalQuery ?? '', internal);
+    const internalPosition = outside ? internal - shift : internal;
     return new SqlError({
         message: fields.message,
         code: fields.code,
@@ -3907,6 +4035,7 @@ function printable(label) {
         .replaceAll('*/', '');
 }
 async function connectPatiently(address, caCertificate, options, signal) {
+    const problemOf = (error) => connectProblem(error, options.source);
     try {
         return await retry({
             tries: 20,
@@ -3914,17 +4043,17 @@ async function connectPatiently(address, caCertificate, options, signal) {
             first: 250,
             longest: 5_000,
             ...(signal ? { signal } : {}),
-            worthwhile: (error) => connectProblem(error).retry,
+            worthwhile: (error) => problemOf(error).retry,
             onRetry: (error, attempt) => {
                 if (attempt === 1)
-                    options.log?.({ kind: 'progress', text: `${connectProblem(error).message}; trying again` });
+                    options.log?.({ kind: 'progress', text: `${problemOf(error).message}; trying again` });
             },
         }, () => connectOnce(address, caCertificate));
     }
     catch (error) {
         if (error instanceof Failure)
             throw error;
-        const { retry: _, ...problem } = connectProblem(error);
+        const { retry: _, ...problem } = problemOf(error);
         throw new Failure(problem);
     }
 }
@@ -4007,6 +4136,8 @@ const LONGEST_WAIT = 120_000;
 const TRIES_TO_CONNECT = 5;
 /** The pooler is asked for this long before the query endpoint takes over: where its port is closed, it stays so. */
 const POOLER_WITHIN = 1_500;
+/** Where the pooler's address comes from, in messages. */
+const management_api_POOLER = "the project's pooler settings";
 /**
  * A database of which only the project's reference and an access token are known. First a temporary login and the
  * session pooler are asked for, which gives an ordinary session; where the pooler cannot be reached from here, each
@@ -4017,13 +4148,13 @@ function openManagementApi(connection, options) {
     let current = queryEndpoint(connection, options);
     const choose = async (signal) => {
         const session = await sessionDatabase(connection, options, signal);
-        if (session)
-            current = session;
-        else
+        if ('why' in session)
             options.log?.({
                 kind: 'progress',
-                text: 'the pooler cannot be reached from here: every message goes through the Management API',
+                text: `${session.why}: every message goes through the Management API`,
             });
+        else
+            current = session;
         return current;
     };
     return {
@@ -4047,19 +4178,20 @@ function openManagementApi(connection, options) {
         close: () => current.close(),
     };
 }
-/** An ordinary session from a temporary login; undefined where the API gives none or the pooler is out of reach. */
+/** An ordinary session from a temporary login, or why there is none. */
 async function sessionDatabase(connection, options, signal) {
     const login = await askJson(connection, 'POST', 'cli/login-role', { read_only: false }, signal, true);
     if (login === undefined)
-        return undefined;
+        return { why: 'the Management API gives no temporary login' };
     const poolers = await askJson(connection, 'GET', 'config/database/pooler', undefined, signal, true);
     const address = sessionAddress(connection, login, poolers);
     if (!address)
-        return undefined;
+        return { why: 'the Management API names no pooler' };
     const database = openPostgres(address, connection.caCertificate, {
         ...options,
         role: 'postgres',
         connectFor: POOLER_WITHIN,
+        source: management_api_POOLER,
     });
     try {
         await database.send('select 1', { deadline: 15_000, ...(signal ? { signal } : {}) });
@@ -4069,7 +4201,7 @@ async function sessionDatabase(connection, options, signal) {
         await database.close();
         if (error instanceof Cancelled)
             throw error;
-        return undefined;
+        return { why: problemsOf(error)[0]?.message ?? 'the pooler gave no session' };
     }
 }
 /** The primary's pooler in session mode, which Supabase serves at port 5432 of the same host. */
@@ -4206,7 +4338,8 @@ async function ask({ apiUrl, projectRef, accessToken, caCertificate }, method, p
             if (!(error instanceof NotSent)) {
                 if (sending.signal?.aborted)
                     throw new LostConnection('cancelled, and no answer came', 'CANCELLED');
-                throw new LostConnection('the connection to the Management API was lost', management_api_codeOf(error));
+                const why = `the connection to the Management API was lost: ${error instanceof Error ? error.message : 'no answer'}`;
+                throw new LostConnection(why, management_api_codeOf(error));
             }
             if (sending.signal?.aborted)
                 throw new Cancelled();
@@ -4383,6 +4516,24 @@ function formatBytes(bytes) {
     return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/answer.js
+/** The row that the last statement with rows gave, the only one that every transport hands out; empty where there is none. */
+function lastRow(results) {
+    for (let index = results.length - 1; index >= 0; index--) {
+        const row = results[index].rows[0];
+        if (row)
+            return row;
+    }
+    return {};
+}
+/** A field of that row that holds JSON, which a transport gives as text or parsed; undefined where it is empty or missing. */
+function jsonField(results, name) {
+    const value = lastRow(results)[name];
+    if (value === null || value === undefined || value === '')
+        return undefined;
+    return (typeof value === 'string' ? JSON.parse(value) : value);
+}
+
 // EXTERNAL MODULE: external "node:child_process"
 var external_node_child_process_ = __nccwpck_require__(1421);
 // EXTERNAL MODULE: external "node:events"
@@ -4415,6 +4566,15 @@ function choosePgDump(found, serverMajor) {
         code: 'PG_DUMP',
         next: `Install postgresql-client-${serverMajor} in a step before this one (from apt.postgresql.org: sudo apt-get install -y postgresql-common && sudo /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y && sudo apt-get install -y postgresql-client-${serverMajor}), or say backup: off.`,
     };
+}
+/** The pg_dump for a backup of this server over this way, or why there can be none. */
+async function pgDumpFor(transport, serverMajor) {
+    if (transport === 'transaction-pooler')
+        return {
+            message: 'a backup cannot be made through a transaction pooler: pg_dump needs one session',
+            next: 'Give the session pooler or direct URL in database-url (port 5432), or say backup: off.',
+        };
+    return choosePgDump(await findPgDumps(), serverMajor);
 }
 /** Every pg_dump in PATH and where Debian's packages put the versions beside each other. */
 async function findPgDumps(path = process.env.PATH ?? '') {
@@ -4535,7 +4695,7 @@ async function ended(child, signal) {
 /** An error of a message that read only: whatever happened, nothing was changed. */
 function failureOf(error, doing) {
     if (error instanceof SqlError)
-        return error.code === '57014'
+        return error.code === '57014' && !isTimeout(error)
             ? new Cancelled(`cancelled while ${doing}`)
             : new Failure(problemOfSql(error, doing));
     if (error instanceof LostConnection)
@@ -4546,6 +4706,10 @@ function failureOf(error, doing) {
         });
     return error;
 }
+/** The server has one code for a cancel and for its own time-out, and tells them apart in words. */
+function isTimeout({ message }) {
+    return /timeout/i.test(message);
+}
 /** Class 08: a pooler answered, and the server behind it did not. */
 function behindPooler(error, doing) {
     return {
@@ -4554,14 +4718,19 @@ function behindPooler(error, doing) {
         next: 'The pooler is up and the database is down, starting or full. Run again in a moment.',
     };
 }
+const NEXT = {
+    '57014': 'The database was too slow, or its role has a short statement_timeout: run again at a quieter time, or raise it (alter role ... set statement_timeout).',
+    '42501': 'Use the role that owns it (postgres on Supabase), or grant the right.',
+};
 /** A server's error in words; `doing` says what was under way. */
 function problemOfSql(error, doing) {
     if (error.code.startsWith('08'))
         return behindPooler(error, doing);
+    const next = error.hint ?? NEXT[error.code];
     return {
         message: `${doing}: ${error.message}`,
         code: error.code,
-        ...(error.hint === undefined ? {} : { next: error.hint }),
+        ...(next === undefined ? {} : { next }),
     };
 }
 
@@ -6245,6 +6414,7 @@ async function mustRun(host, text, words, options) {
 
 
 
+
 /** Makes a backup before the first write. Any failure here stops the deploy with nothing changed. */
 async function backup(tools, settings) {
     const wanted = settings.database;
@@ -6286,12 +6456,7 @@ async function prepareDump(tools, wanted) {
         deadline: 30_000,
         signal,
     });
-    if (database.transport === 'transaction-pooler')
-        throw new Failure({
-            message: 'a backup cannot be made through a transaction pooler: pg_dump needs one session',
-            next: 'Give the session pooler or direct URL in database-url (port 5432), or say backup: off.',
-        });
-    const chosen = choosePgDump(await findPgDumps(), Number(results.at(-1)?.rows[0]?.major));
+    const chosen = await pgDumpFor(database.transport, Number(lastRow(results).major));
     if ('message' in chosen)
         throw new Failure(chosen);
     const { address, caCertificate } = wanted.connection;
@@ -7867,7 +8032,35 @@ function partsOf(timings) {
     return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/codes.js
+/** SQLSTATEs that our own messages raise; class MV is used by nobody else. */
+const CODES = {
+    /** Ends a sub-transaction, so that what it did is undone; caught where it is raised. */
+    undone: 'MV000',
+    /** The version is recorded already. */
+    recorded: 'MV001',
+    /** The history is not the one that was planned from. */
+    changed: 'MV002',
+    /** Another run holds the lock. */
+    locked: 'MV003',
+    /** A file changed the migration history itself. */
+    tampered: 'MV004',
+    /** The transaction that this message belongs to is gone. */
+    lostTransaction: 'MV006',
+    /** The schema is not as required; the message is a JSON list of problems. */
+    notVerified: 'MV101',
+    /** A version that is to be undone is in the history no more; the message names it. */
+    gone: 'MV104',
+    /** A down file would delete data that is not its own; the message is a JSON list of losses. */
+    dataLoss: 'MV105',
+    /** The down files do not give back the schema; the message is a JSON list of objects. */
+    notAsBefore: 'MV106',
+    /** Raised by a message's first statement: the server has parsed all that stands behind it, and ran nothing. */
+    parsed: 'MV900',
+};
+
 ;// CONCATENATED MODULE: ./compiled/src/database/bookmark.js
+
 
 /** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
 const HISTORY_SCHEMA = 'supabase_migrations';
@@ -7932,6 +8125,19 @@ const BOOTSTRAP = `
     alter table ${PARTIAL_TABLE} enable row level security;
   end if;`;
 /**
+ * PL/pgSQL that begins every message which writes: takes the lock of this action, makes what is missing, lets nobody
+ * in while another run is at work outside a transaction, and keeps other tools from the history until the end.
+ * `holder`: our own name in the lease, where we have one.
+ */
+function takeDatabase(holder = '') {
+    const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
+    return `
+  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;`;
+}
+/**
  * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
  * `server`: the run also deploys to a server.
  */
@@ -7961,100 +8167,991 @@ function migrationRow(run, migration) {
       checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/source-text.js
-/** Longest line shown to a person; a longer one is cut around the column. */
-const SHOWN = 160;
-/** Line and column (from 1, in code points) of a place in a file, with its line. `index` counts UTF-16 units. */
-function positionIn(file, source, index) {
-    const end = Math.max(0, Math.min(index, source.length));
-    const lineStart = end === 0 ? 0 : source.lastIndexOf('\n', end - 1) + 1;
-    let line = 1;
-    for (let at = source.indexOf('\n'); at !== -1 && at < lineStart; at = source.indexOf('\n', at + 1))
-        line++;
-    const newline = source.indexOf('\n', lineStart);
-    const lineEnd = newline === -1 ? source.length : newline;
-    const text = source.slice(lineStart, Math.min(lineEnd, lineStart + 100_000)).replace(/\r$/, '');
-    const column = codePoints(source.slice(lineStart, end)) + 1;
-    // A line too long to show is left out: cut, its caret would point at the wrong place.
-    return { file, line, column, ...(text.length <= SHOWN ? { text } : {}) };
+;// CONCATENATED MODULE: ./compiled/src/database/lock-modes.js
+/** Table locks as pg_locks names them, weakest first. */
+const MODES = [
+    'AccessShareLock',
+    'RowShareLock',
+    'RowExclusiveLock',
+    'ShareUpdateExclusiveLock',
+    'ShareLock',
+    'ShareRowExclusiveLock',
+    'ExclusiveLock',
+    'AccessExclusiveLock',
+];
+/** For each mode, in the order above, which of them it cannot be had beside. */
+const CONFLICTS = {
+    AccessShareLock: '00000001',
+    RowShareLock: '00000011',
+    RowExclusiveLock: '00001111',
+    ShareUpdateExclusiveLock: '00011111',
+    ShareLock: '00110111',
+    ShareRowExclusiveLock: '00111111',
+    ExclusiveLock: '01111111',
+    AccessExclusiveLock: '11111111',
+};
+/** Whether somebody who holds one lock on a table keeps out who wants the other. */
+function conflicts(held, wanted) {
+    return CONFLICTS[wanted][MODES.indexOf(held)] === '1';
 }
-/** UTF-16 index of the code point number `position` (from 1), as PostgreSQL counts. */
-function indexOfCodePoint(source, position) {
-    let index = 0;
-    for (let count = 1; count < position && index < source.length; count++)
-        index += source.codePointAt(index) > 0xffff ? 2 : 1;
-    return index;
+/**
+ * The table lock that a statement waits behind. Writers also wait for each other's rows, so theirs counts as one that
+ * keeps other writers out.
+ */
+function lockOf({ kind, node }) {
+    switch (kind) {
+        case 'SelectStmt':
+            if (node.lockingClause !== undefined)
+                return 'ExclusiveLock';
+            // Without a table it calls a function, which may do anything.
+            return node.fromClause === undefined ? 'AccessExclusiveLock' : 'AccessShareLock';
+        case 'InsertStmt':
+        case 'UpdateStmt':
+        case 'DeleteStmt':
+        case 'MergeStmt':
+            return 'ExclusiveLock';
+        case 'IndexStmt':
+            return node.concurrent === true ? 'ShareUpdateExclusiveLock' : 'ShareLock';
+        case 'CreateTrigStmt':
+            return 'ShareRowExclusiveLock';
+        case 'VacuumStmt':
+        case 'CreateStatsStmt':
+            return 'ShareUpdateExclusiveLock';
+        default:
+            return 'AccessExclusiveLock';
+    }
 }
-/** Turns UTF-8 byte offsets (as the parser library gives them) into UTF-16 indexes; ascending calls are cheap. */
-function byteToIndex(source) {
-    let index = 0;
-    let bytes = 0;
-    return (byteOffset) => {
-        if (byteOffset < bytes) {
-            index = 0;
-            bytes = 0;
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql-lexer.js
+const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
+const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
+const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
+/**
+ * The index after the token that starts at `index`, by SQL's lexical rules: a quoted text, a comment, a word, or one
+ * character. What is not closed goes to the end.
+ */
+function afterToken(source, index) {
+    const character = source[index];
+    if (character === "'" || character === '"')
+        return afterQuote(source, index, character, false);
+    const two = source.slice(index, index + 2);
+    if (two === '--' || two === '/*')
+        return afterComment(source, index);
+    if (character === '$') {
+        const tag = match(DOLLAR_TAG, source, index);
+        if (tag === undefined)
+            return index + 1;
+        const end = source.indexOf(tag, index + tag.length);
+        return end === -1 ? source.length : end + tag.length;
+    }
+    const word = match(WORD, source, index);
+    if (word === undefined)
+        return index + 1;
+    const after = index + word.length;
+    // E'...' is the only quote in which a backslash hides the next character.
+    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
+}
+function match(pattern, source, index) {
+    pattern.lastIndex = index;
+    return pattern.exec(source)?.[0];
+}
+function afterQuote(source, from, quote, escapes) {
+    let index = from + 1;
+    while (index < source.length) {
+        if (escapes && source[index] === '\\')
+            index += 2;
+        else if (source[index] === quote) {
+            if (source[index + 1] === quote)
+                index += 2;
+            else {
+                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
+                if (more === undefined)
+                    return index + 1;
+                index += 1 + more.length;
+            }
         }
-        while (bytes < byteOffset && index < source.length) {
-            const code = source.codePointAt(index);
-            bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-            index += code > 0xffff ? 2 : 1;
-        }
-        return index;
-    };
+        else
+            index++;
+    }
+    return source.length;
 }
-/** The same text with a range blanked, so that every offset and line stays where it was. */
-function blank(source, from, to) {
-    return source.slice(0, from) + source.slice(from, to).replaceAll(/[^\r\n]/g, ' ') + source.slice(to);
+const LINE_COMMENT = /--[^\r\n]*/y;
+function afterComment(source, from) {
+    const line = match(LINE_COMMENT, source, from);
+    if (line !== undefined)
+        return from + line.length;
+    let depth = 0;
+    let index = from;
+    while (index < source.length) {
+        const two = source.slice(index, index + 2);
+        if (two === '/*')
+            depth++;
+        else if (two === '*/')
+            depth--;
+        else {
+            index++;
+            continue;
+        }
+        index += 2;
+        if (depth === 0)
+            return index;
+    }
+    return source.length;
 }
 /** White space and comments left off the start: the index where the first word begins. */
 function skipBlanks(source, from) {
     let index = from;
     for (;;) {
-        const rest = source.slice(index, index + 2);
-        if (/^\s/.test(rest))
+        const two = source.slice(index, index + 2);
+        if (/^\s/.test(two))
             index++;
-        else if (rest === '--') {
-            const end = source.indexOf('\n', index);
-            index = end === -1 ? source.length : end + 1;
-        }
-        else if (rest === '/*')
-            index = endOfBlockComment(source, index);
+        else if (two === '--' || two === '/*')
+            index = afterComment(source, index);
         else
             return index;
     }
 }
-function endOfBlockComment(source, from) {
-    let depth = 0;
-    for (let index = from; index < source.length; index++) {
-        const two = source.slice(index, index + 2);
-        if (two === '/*') {
-            depth++;
-            index++;
-        }
-        else if (two === '*/') {
-            depth--;
-            index++;
-            if (depth === 0)
-                return index + 1;
-        }
+
+;// CONCATENATED MODULE: ./compiled/src/database/blockers.js
+
+
+
+
+
+/** What every transaction of ours waits for before its first file. */
+const WAITED_FOR_HISTORY = { text: HISTORY_TABLE, mode: 'ShareRowExclusiveLock' };
+/** The statement of a file that an error points to; without a place it came before the first or behind the last. */
+function waitedIn(file, at) {
+    if (!file || !at)
+        return WAITED_FOR_HISTORY;
+    const { source, statements } = file.shape;
+    const statement = statements?.findLast(({ from }) => {
+        const { line, column } = positionIn(file.file, file.source, from);
+        return line < at.line || (line === at.line && column <= at.column);
+    });
+    return statement
+        ? { text: source.slice(statement.from, statement.to), mode: lockOf(statement) }
+        : { text: source, mode: 'AccessExclusiveLock' };
+}
+/** In the order of their transactions, longest first. */
+const HELD = `select coalesce(json_agg(b), '[]')::text as held from (
+  select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
+    round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
+    c.relname as table, c.oid::regclass::text as qualified, l.mode
+  from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
+  where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm', 'v')
+    and c.relnamespace <> 'pg_catalog'::regnamespace
+    and l.database = (select oid from pg_database where datname = current_database())
+  order by a.xact_start limit 10000) b`;
+/** Who may have kept us waiting, for the message after a lock time-out; empty where nobody is seen any more. */
+async function nameBlockers(database, waited) {
+    try {
+        const results = await database.send(HELD, { deadline: 10_000 });
+        return describeBlockers(jsonField(results, 'held') ?? [], waited);
     }
-    return source.length;
+    catch {
+        // Only words for a message: the lock time-out itself is told either way.
+        return '';
+    }
 }
-/** A statement in one short line, for a message. */
-function oneLine(text, longest = 80) {
-    const short = text.replaceAll(/\s+/g, ' ').trim();
-    return short.length > longest ? `${short.slice(0, longest - 1)}…` : short;
+/**
+ * Of all that is held: what conflicts on a table that is named. Where nothing does, a table was meant that is not
+ * named, such as one that a view reads: whoever keeps everybody from a table.
+ */
+function describeBlockers(held, { text, mode }) {
+    const names = identifiersIn(text);
+    const named = held.filter((lock) => names.has(lock.table) && conflicts(lock.mode, mode));
+    const found = named.length > 0 ? named : held.filter((lock) => lock.mode === 'AccessExclusiveLock');
+    const pids = [...new Set(found.map(({ pid }) => pid))].slice(0, 3);
+    return pids
+        .map((pid) => {
+        const locks = found.filter((lock) => lock.pid === pid);
+        const { who, state, seconds } = locks[0];
+        const tables = [...new Set(locks.map(({ qualified }) => qualified))].sort().join(', ');
+        return `${who} (pid ${pid}, ${state ?? 'at work'} for ${seconds ?? 0} s, holds ${tables})`;
+    })
+        .join('; ');
 }
-function codePoints(text) {
-    let count = 0;
-    for (let index = 0; index < text.length; index += text.codePointAt(index) > 0xffff ? 2 : 1)
-        count++;
-    return count;
+/** Every name that stands in SQL, also in its texts, which may be the bodies of functions; comments left out. */
+function identifiersIn(text) {
+    const names = new Set();
+    for (let index = 0; index < text.length;) {
+        const next = afterToken(text, index);
+        const token = text.slice(index, next);
+        index = next;
+        if (token.startsWith('--') || token.startsWith('/*'))
+            continue;
+        if (token.startsWith('"'))
+            names.add(token.slice(1, -1).replaceAll('""', '"'));
+        else
+            for (const word of token.match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? [])
+                names.add(word.toLowerCase());
+    }
+    return names;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/file-error.js
+
+
+
+/** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
+function fileProblem(file, lines, error, message) {
+    const { source } = file.shape;
+    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
+    if (!statement)
+        return worded(file, error, undefined);
+    const text = source.slice(statement.from, statement.to);
+    const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
+    return worded(file, error, positionIn(file.file, file.source, statement.from + offset));
+}
+/** The same for a file whose statements stood in the message themselves. */
+function placedProblem(file, error, place) {
+    if (!place)
+        return worded(file, error, undefined);
+    const { statement, message = '', position, start = 0 } = place;
+    const text = file.shape.source.slice(statement.from, statement.to);
+    const inside = position === undefined
+        ? (offsetIn(text, error) ?? offsetOfLine(text, error, 0) ?? 0)
+        : indexOfCodePoint(message, position) - start;
+    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
+    return worded(file, error, positionIn(file.file, file.source, index));
+}
+function worded(file, error, at) {
+    const next = file_error_nextAction(error);
+    return {
+        message: withoutRowData(error, file.source),
+        code: error.code,
+        ...(at ? { at } : {}),
+        ...(next === undefined ? {} : { next }),
+    };
+}
+/**
+ * Where in a statement an error came from, by the query that the server was at: the statement itself, or a part of it,
+ * such as a line of a DO block or the body of a function.
+ */
+function offsetIn(text, { internalQuery, internalPosition = 1 }) {
+    if (!internalQuery)
+        return undefined;
+    const at = text.indexOf(internalQuery);
+    const once = at !== -1 && text.indexOf(internalQuery, at + 1) === -1;
+    const inside = indexOfCodePoint(internalQuery, internalPosition);
+    return once && isWithin(internalQuery, internalPosition) ? at + inside : undefined;
+}
+/**
+ * The compiler of a function looks for the function's body in the whole message, and where it stands there only once
+ * it tells the position in that message, though the query that it names is the statement.
+ */
+function offsetBy(text, { internalQuery, internalPosition }, message) {
+    if (internalQuery !== text || internalPosition === undefined)
+        return undefined;
+    const index = indexOfCodePoint(message, internalPosition);
+    for (let start = message.indexOf(text); start !== -1; start = message.indexOf(text, start + 1))
+        if (index >= start && index <= start + text.length)
+            return index - start;
+    return undefined;
+}
+/**
+ * Where an error tells no position, the call stack tells the line of each PL/pgSQL body. `outer`: how many bodies of
+ * our own stand around the statement.
+ */
+function offsetOfLine(text, { where }, outer) {
+    const lines = bodyLines(where);
+    const line = lines[lines.length - 1 - outer];
+    const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
+    if (line === undefined || body === undefined)
+        return undefined;
+    let index = body;
+    for (let count = 1; count < line; count++) {
+        const newline = text.indexOf('\n', index);
+        if (newline === -1)
+            return undefined;
+        index = newline + 1;
+    }
+    // In the statement's first line its beginning says as much.
+    return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
+}
+/** Where the body of a DO block starts: behind its dollar quote. */
+function bodyOf(text) {
+    for (let index = 0; index < text.length; index = afterToken(text, index)) {
+        const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];
+        if (tag !== undefined)
+            return index + tag.length;
+    }
+    return undefined;
+}
+function statementAt(lines, where) {
+    const line = outermostLine(where);
+    return lines.find((each) => each.line === line);
+}
+/** The line of our own body, the last one in the call stack. */
+function outermostLine(where) {
+    const lines = bodyLines(where);
+    return lines[lines.length - 1];
+}
+/** The lines of all anonymous bodies in the call stack, innermost first. */
+function bodyLines(where = '') {
+    return [...where.matchAll(/inline_code_block\D+(\d+)/g)].map(([, line]) => Number(line));
+}
+/** Which of several units an error came from, where no notice told: their lines are distinct then. */
+function unitOf(units, error) {
+    const line = outermostLine(error.where);
+    const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
+    return found === -1 ? undefined : found;
+}
+/** Syntax errors come without a call stack, but with the statement. */
+function statementWith(source, lines, query) {
+    return query === undefined
+        ? undefined
+        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
+}
+/**
+ * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
+ * holds that value.
+ */
+function withoutRowData(error, source) {
+    if (!error.code.startsWith('22'))
+        return error.message;
+    const quote = error.message.indexOf('"');
+    const end = error.message.lastIndexOf('"');
+    if (quote === -1 || end <= quote)
+        return error.message;
+    const value = error.message.slice(quote + 1, end);
+    return source.includes(value)
+        ? error.message
+        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
+}
+const file_error_NEXT = {
+    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
+    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
+    '57014': 'Where it was the time-out: raise statement-timeout, which limits a whole file, or split the file.',
+    '53100': 'The disk of the database is full: make room, then run again.',
+    '25006': 'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',
+    '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
+    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
+};
+function file_error_nextAction(error) {
+    const own = file_error_NEXT[error.code];
+    if (own !== undefined)
+        return own;
+    if (error.code.startsWith('58'))
+        return 'This is a fault of the server (a missing library or file), not of the migration.';
+    if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
+        return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
+    return error.hint;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/batches.js
+/** Together all text of one batch stays far below the largest message that the protocol can carry. */
+const LARGEST_BATCH = 64 * 1024 * 1024;
+/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
+function makeBatches(files, transaction) {
+    const batches = [];
+    let size = 0;
+    let ended;
+    for (const file of files) {
+        const { mode, why, endsBatch } = file.shape;
+        const previous = batches[batches.length - 1];
+        const bytes = Buffer.byteLength(file.source);
+        const reason = !previous
+            ? undefined
+            : transaction === 'each'
+                ? 'one transaction per file was asked for'
+                : ended !== undefined
+                    ? ended
+                    : mode !== 'together'
+                        ? `${titleOf(file)}: ${why ?? mode}`
+                        : previous.mode !== 'together'
+                            ? `${titleOf(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
+                            : size + bytes > LARGEST_BATCH
+                                ? 'the files before it fill one message'
+                                : undefined;
+        if (previous && reason === undefined) {
+            previous.files.push(file);
+            size += bytes;
+        }
+        else {
+            batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
+            size = bytes;
+        }
+        ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
+    }
+    return batches;
+}
+/** What a migration is called in steps and messages; a history may hold no name for it. */
+function titleOf({ version, name }) {
+    return name ? `${version}_${name}` : version;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/fingerprint-sql.js
+/**
+ * One catalogue query that describes every object of a schema that people make: what the comparison of two
+ * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
+ */
+/**
+ * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
+ * two exceptions that projects do write there: policies, and triggers that call a function of the project.
+ */
+const PLATFORM_SCHEMAS = [
+    'information_schema',
+    'auth',
+    'storage',
+    'realtime',
+    '_realtime',
+    '_analytics',
+    '_supavisor',
+    'vault',
+    'extensions',
+    'graphql',
+    'graphql_public',
+    'pgbouncer',
+    'pgsodium',
+    'pgsodium_masks',
+    'pgmq',
+    'net',
+    'cron',
+    'supabase_functions',
+    'supabase_migrations',
+];
+/**
+ * Settings under which the server writes definitions the same way for every role and session: the search path
+ * decides which names are qualified, the others how constants in defaults and expressions are written.
+ */
+const DETERMINISTIC_SETTINGS = {
+    search_path: 'pg_catalog',
+    quote_all_identifiers: 'off',
+    timezone: 'UTC',
+    datestyle: 'ISO, YMD',
+    intervalstyle: 'postgres',
+    extra_float_digits: '1',
+    bytea_output: 'hex',
+    standard_conforming_strings: 'on',
+};
+const platform = PLATFORM_SCHEMAS.map((schema) => `'${schema}'`).join(', ');
+/** Privileges as sorted words; `acl` may be null, then the default of the kind of object is meant. */
+const privileges = (acl, kind, owner) => `
+  (select coalesce(string_agg(
+      case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end
+        || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end,
+      ',' order by case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end collate "C",
+        a.privilege_type collate "C", a.is_grantable), '')
+   from aclexplode(coalesce(${acl}, acldefault(${kind}, ${owner}))) a)`;
+const sorted = (array) => `(select coalesce(string_agg(o, ',' order by o collate "C"), '') from unnest(${array}) o)`;
+const notOfExtension = (catalogue, oid) => `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
+const relationKind = (kind) => `case ${kind} when 'r' then 'table' when 'p' then 'table'
+  when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
+  when 'c' then 'type' else 'relation' end`;
+/** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
+const PARTS = [
+    `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
+    `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
+    `select ${relationKind('c.relkind')}, c.nspname, c.relname,
+     concat_ws('|', pg_get_userbyid(c.relowner), c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+       case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
+       case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
+       case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
+       pg_get_expr(c.relpartbound, c.oid), (select amname from pg_am where pg_am.oid = c.relam),
+       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
+       (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
+          from pg_sequence q where q.seqrelid = c.oid),
+       (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
+          from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+         where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refobjsubid > 0
+           and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')),
+       (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
+         where f.ftrelid = c.oid))
+   from relations c`,
+    `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
+     ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
+   from relations c where c.relkind <> 'c'`,
+    `select 'column', c.nspname, c.relname || '.' || a.attname,
+     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+       pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, t.typcollation)::regcollation,
+       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted('a.attoptions')})
+   from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     join pg_type t on t.oid = a.atttypid
+     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+   where c.relkind in ('r', 'p', 'f', 'c')`,
+    // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
+    `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
+     concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
+   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')`,
+    `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
+   from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
+    `select 'index', c.nspname, x.relname,
+     concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
+   from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
+   where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,
+    `select 'policy', n.nspname, p.polname || ' on ' || c.relname,
+     concat_ws('|', p.polcmd, p.polpermissive, (select string_agg(case r when 0 then 'public' else pg_get_userbyid(r)::text end, ','
+         order by case r when 0 then 'public' else pg_get_userbyid(r)::text end collate "C") from unnest(p.polroles) r),
+       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+   from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
+   where ${notOfExtension('pg_policy', 'p.oid')}`,
+    `select 'trigger', n.nspname, t.tgname || ' on ' || c.relname, concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)
+   from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+     join pg_proc f on f.oid = t.tgfoid
+   where not t.tgisinternal and ${notOfExtension('pg_class', 'c.oid')}
+     and (c.relnamespace in (select oid from schemas) or f.pronamespace in (select oid from schemas))`,
+    `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
+   from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
+    `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
+     concat_ws('|', pg_get_userbyid(p.proowner), case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
+       (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
+          p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
+   from functions p`,
+    `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
+    `select 'type', s.nspname, t.typname,
+     concat_ws('|', pg_get_userbyid(t.typowner), t.typtype,
+       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
+       case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
+         t.typcollation::regcollation) end,
+       (select concat_ws(',', r.rngsubtype::regtype, r.rngsubdiff, r.rngcanonical) from pg_range r where r.rngtypid = t.oid))
+   from pg_type t join schemas s on s.oid = t.typnamespace
+   where t.typtype in ('e', 'd', 'r', 'b') and t.typcategory <> 'A' and ${notOfExtension('pg_type', 't.oid')}`,
+    `select 'grants on type', s.nspname, t.typname, ${privileges('t.typacl', `'T'`, 't.typowner')}
+   from pg_type t join schemas s on s.oid = t.typnamespace where t.typacl is not null
+     and ${notOfExtension('pg_type', 't.oid')}`,
+    `select 'statistics', s.nspname, x.stxname, pg_get_statisticsobjdef(x.oid)
+   from pg_statistic_ext x join schemas s on s.oid = x.stxnamespace`,
+    `select 'operator', s.nspname, o.oid::regoperator::text, o.oprcode::text
+   from pg_operator o join schemas s on s.oid = o.oprnamespace where ${notOfExtension('pg_operator', 'o.oid')}`,
+    `select 'collation', s.nspname, c.collname, '' from pg_collation c join schemas s on s.oid = c.collnamespace
+   where ${notOfExtension('pg_collation', 'c.oid')}`,
+    `select 'text search configuration', s.nspname, c.cfgname, '' from pg_ts_config c
+     join schemas s on s.oid = c.cfgnamespace where ${notOfExtension('pg_ts_config', 'c.oid')}`,
+    `select 'text search dictionary', s.nspname, d.dictname, d.dictinitoption from pg_ts_dict d
+     join schemas s on s.oid = d.dictnamespace where ${notOfExtension('pg_ts_dict', 'd.oid')}`,
+    `select 'operator class', s.nspname, o.opcname, '' from pg_opclass o join schemas s on s.oid = o.opcnamespace
+   where ${notOfExtension('pg_opclass', 'o.oid')}`,
+    `select 'cast', '', format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null),
+     concat_ws('|', c.castfunc::regprocedure, c.castcontext)
+   from pg_cast c where c.oid >= 16384 and ${notOfExtension('pg_cast', 'c.oid')}`,
+    `select 'extension', n.nspname, e.extname, '' from pg_extension e join pg_namespace n on n.oid = e.extnamespace`,
+    `select 'foreign server', '', v.srvname, concat_ws('|', w.fdwname, v.srvtype, v.srvversion, ${sorted('v.srvoptions')})
+   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
+    `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
+   from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
+    `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
+   from pg_publication p`,
+    `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
+     concat_ws('|', to_jsonb(t) ->> 'rowfilter',
+       (select string_agg(a.attname, ',' order by a.attname collate "C") from pg_attribute a where a.attrelid = r.prrelid
+          and a.attnum = any (string_to_array(translate(to_jsonb(r) ->> 'prattrs', '[],', ''), ' ')::int2[])))
+   from pg_publication_tables t join pg_publication p on p.pubname = t.pubname
+     join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
+     left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+   where not p.puballtables`,
+    `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
+     ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
+   from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
+   where d.defaclnamespace = 0 or d.defaclnamespace in (select oid from schemas)`,
+    `select 'comment', coalesce(i.schema, ''), i.type || ' ' || i.identity, d.description
+   from (select * from pg_description where objoid >= 16384 or classoid = 'pg_namespace'::regclass) d,
+     pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+   where case when i.type = 'schema' then i.name in (select nspname from schemas)
+       else i.schema is null or i.schema in (select nspname from schemas) end
+     and i.type not in ('extension', 'event trigger')
+     and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
+    // Another major version writes definitions differently: told as such, not as a thousand changed objects.
+    `select 'server', '', 'major version', (current_setting('server_version_num')::int / 10000)::text`,
+];
+/**
+ * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
+ * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
+ */
+const OBJECTS_QUERY = `
+with schemas as materialized (
+  select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
+  where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
+), relations as materialized (
+  select c.*, s.nspname from pg_class c join schemas s on s.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${notOfExtension('pg_class', 'c.oid')}
+), functions as materialized (
+  select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
+  from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
+), described(kind, schema, name, definition) as (
+${PARTS.join('\nunion all\n')}
+)
+select kind::text, schema::text, name::text,
+  left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
+from described`;
+
+;// CONCATENATED MODULE: ./compiled/src/database/fingerprint.js
+
+
+
+
+/** SQL that sets what the fingerprint needs, until the transaction ends. */
+const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
+    .map(([name, value]) => `set local ${name} = ${literal(value)};`)
+    .join(' ');
+/** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
+function fingerprintQuery() {
+    return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
+}
+/** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
+const FINGERPRINT_ROW = `
+select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
+  encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
+from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
+/** Reads the answer to `fingerprintQuery`. */
+function readFingerprint(results) {
+    const { fingerprint } = lastRow(results);
+    if (typeof fingerprint !== 'string')
+        throw new Error('the fingerprint query gave no row');
+    return { fingerprint, objects: readObjects(jsonField(results, 'objects')) };
+}
+/** Stored objects as they are worked with; none where nothing is stored. */
+function readObjects(stored) {
+    return (stored ?? []).map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
+}
+/** The same text that the server computes over all objects; the order in which they come does not matter. */
+function fingerprintOf(objects) {
+    const lines = objects
+        .map(({ kind, schema, name, hash }) => Buffer.from(`${kind}|${schema}|${name}|${hash}`))
+        .sort(Buffer.compare)
+        .map(String);
+    return createHash('sha256').update(lines.join('\n')).digest('hex');
+}
+/** What was added, removed and altered between two moments, each by kind, schema and name. */
+function compareObjects(before, after) {
+    const old = new Map(before.map((object) => [fingerprint_keyOf(object), object]));
+    const difference = { added: [], removed: [], altered: [] };
+    for (const object of after) {
+        const was = old.get(fingerprint_keyOf(object));
+        if (!was)
+            difference.added.push(object);
+        else if (was.hash !== object.hash)
+            difference.altered.push(object);
+        old.delete(fingerprint_keyOf(object));
+    }
+    difference.removed.push(...old.values());
+    for (const list of Object.values(difference))
+        list.sort(byName);
+    return difference;
+}
+function fingerprint_keyOf(object) {
+    return `${object.kind}\n${object.schema}\n${object.name}`;
+}
+/** True where nothing differs. */
+function isSame(difference) {
+    return difference.added.length + difference.removed.length + difference.altered.length === 0;
+}
+/** `table public.hotels`, `policy public."read on hotels"`, `publication supabase_realtime`. */
+function describeObject({ kind, schema, name }) {
+    if (name === '')
+        return `${kind} ${schema}`;
+    return schema === '' ? `${kind} ${name}` : `${kind} ${schema}.${name}`;
+}
+/**
+ * The difference in words, at most `most` objects. What follows from a table that came or went (its columns,
+ * constraints, grants) is not told again.
+ */
+function describeDifference(difference, most = 10) {
+    const told = [];
+    for (const [word, list] of Object.entries(difference)) {
+        const whole = new Set(list.filter(({ kind }) => OWNERS.has(kind)).map(({ schema, name }) => `${schema}.${name}`));
+        for (const object of list)
+            if (!belongsTo(object, whole))
+                told.push(`${word} ${describeObject(object)}`);
+    }
+    const rest = told.length - most;
+    return told.slice(0, most).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+const OWNERS = new Set([
+    'table',
+    'view',
+    'materialized view',
+    'foreign table',
+    'function',
+    'procedure',
+    'type',
+]);
+function belongsTo({ kind, schema, name }, whole) {
+    if (kind.startsWith('grants on '))
+        return whole.has(`${schema}.${name}`);
+    if (kind === 'column') {
+        // Names may hold dots: every prefix could be the table.
+        for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1))
+            if (whole.has(`${schema}.${name.slice(0, dot)}`))
+                return true;
+        return false;
+    }
+    for (let on = name.indexOf(' on '); on >= 0; on = name.indexOf(' on ', on + 1))
+        if (whole.has(`${schema}.${name.slice(on + 4)}`))
+            return true;
+    return false;
+}
+function byName(a, b) {
+    const [left, right] = [fingerprint_keyOf(a), fingerprint_keyOf(b)];
+    return left < right ? -1 : left > right ? 1 : 0;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema-record.js
+
+
+
+
+/**
+ * What is remembered of the schema around a run, in its row of deploy_runs:
+ * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
+ * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
+ * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
+ * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
+ *
+ * Looking needs a lock on every table, view and index, and other hands may hold one of them for long. It is not worth
+ * a deploy: a start that is not known is stored as JSON null, and a run whose end is not known is left like a killed
+ * one, so that the next run, or its rollback, takes what it meets for that end.
+ */
+/** What a message tells where the schema could not be looked at. */
+const NOT_LOOKED_AT = 'muva: the schema was not looked at, because a table is locked';
+/** Milliseconds that a look waits for each lock: before the first change, and while the locks of our changes are held. */
+const WAIT_BEFORE = 1_000;
+const WAIT_AFTER = 100;
+/** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
+function deterministic(declarations, work) {
+    const names = [...Object.keys(DETERMINISTIC_SETTINGS), 'lock_timeout'].map(literal).join(', ');
+    const set = Object.entries(DETERMINISTIC_SETTINGS)
+        .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
+        .join(' ');
+    return `
+declare muva_saved jsonb; muva_item record; ${declarations}
+begin
+  select jsonb_object_agg(n, current_setting(n)) into muva_saved from unnest(array[${names}]) n;
+  ${set}
+  ${work}
+  for muva_item in select * from jsonb_each_text(muva_saved) loop
+    perform set_config(muva_item.key, muva_item.value, true);
+  end loop;
+end`;
+}
+/** True of a row whose run changed the schema and has not recorded the state after: it is at work, or was killed. */
+const UNRECORDED = '(r.objects is not null and r.fingerprint_after is null)';
+/** True of a row whose run left a file half applied: whoever completes the file takes over what it changed so far. */
+const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.run_id)`;
+/**
+ * A statement for the first message of a run, after the run's row was written, and for the first one of a file that
+ * is applied in parts: remembers the state before. The first state that a run met stays, however many times it
+ * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
+ */
+function recordStateBefore(runId) {
+    return statement(WAIT_BEFORE, `
+  select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
+  select r.objects into muva_inherited from ${RUNS_TABLE} r
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
+    outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
+    changes = case when ${HALF_APPLIED} or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+    from (select muva_objects as objects, muva_fingerprint as fingerprint) f
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED};
+  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
+    objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
+    fingerprint_after = null, outcome = 'begun'
+    where r.run_id = ${literal(runId)};`, `update ${RUNS_TABLE} r set objects = case when ${UNRECORDED} then r.objects else 'null' end,
+      fingerprint_after = null, outcome = 'begun' where r.run_id = ${literal(runId)};`, 'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;');
+}
+/** A statement for the run's last message: remembers the state after, and what the run changed. */
+function recordStateAfter(runId) {
+    return statement(WAIT_AFTER, schema_record_after(runId), endUnknown(runId));
+}
+/**
+ * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
+ * is recorded, or another run is at work, which records it with its own.
+ */
+function recordStateAtStop(runId) {
+    return statement(WAIT_BEFORE, `
+  if pg_try_advisory_xact_lock(${LOCK_KEY})
+      and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
+    ${schema_record_after(runId)}
+  end if;`, '');
+}
+/** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
+function recordKilledRun() {
+    return deterministic('', `
+  if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
+    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects,
+      changes = case when ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+      from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
+  end if;`);
+}
+/** A DO statement that looks at the schema in a sub-transaction; where a lock is not to be had in time, `otherwise`. */
+function statement(wait, work, otherwise, declarations = '') {
+    const looked = `
+  begin
+    perform set_config('lock_timeout', '${wait}ms', true);
+    ${work}
+  exception when lock_not_available then
+    ${otherwise}
+    raise info using message = ${literal(NOT_LOOKED_AT)};
+  end;`;
+    return `do ${dollarQuote(deterministic(declarations, looked))};`;
+}
+/** True of a row whose run could not look at the schema before it began. */
+const START_UNKNOWN = `r.objects = 'null'`;
+function endUnknown(runId) {
+    return `update ${RUNS_TABLE} r set finished_at = clock_timestamp(), outcome = 'applied' where r.run_id = ${literal(runId)};`;
+}
+function schema_record_after(runId) {
+    return `
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
+    outcome = 'applied', changes = case when r.objects is null or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
+}
+/** Stored objects as rows. */
+const objectRows = (objects) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as hash from jsonb_array_elements(${objects}) e)`;
+/** Stored changes as rows; `before` null: the run created it; `after` null: the run dropped it. */
+const changeRows = (changes) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as before, e ->> 4 as after
+    from jsonb_array_elements(${changes}) e)`;
+/** Earlier changes of the run with those of this message: the oldest "before" and the newest "after" of each object. */
+const mergedChanges = `
+  select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, before, after)), '[]') from (
+    select kind, schema, name,
+      case when c.kept then c.before else d.before end as before, case when d.fresh then d.after else c.after end as after
+    from (select *, true as kept from ${changeRows(`coalesce(r.changes, '[]')`)} x) c
+    full join (
+      select kind, schema, name, b.hash as before, a.hash as after, true as fresh
+      from ${objectRows('r.objects')} b full join ${objectRows('f.objects')} a using (kind, schema, name)
+      where b.hash is distinct from a.hash) d using (kind, schema, name)) m
+  where before is distinct from after`;
+
+;// CONCATENATED MODULE: ./compiled/src/database/sent.js
+
+
+
+
+
+
+/** For an answer that is due: longer than the server gives a statement. */
+const GRACE = 30_000;
+function newMarker() {
+    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
+}
+/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
+function markerReader(tools, marker, { batch, context, sent }) {
+    const readNote = noteReader(context);
+    return (notice) => {
+        readNote(notice);
+        const { message } = notice;
+        if (!message.startsWith(marker))
+            return;
+        const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
+        const file = Number(index);
+        if (event === 'start') {
+            sent.current = file;
+            sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
+        }
+        else if (event === 'done') {
+            sent.times[file].milliseconds = Number(milliseconds);
+            // Run, not applied: that is said after the commit only.
+            tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file])}` });
+        }
+    };
+}
+/** Reads what the SQL around the files tells: that it could not look at the schema. */
+function noteReader({ onNotLookedAt }) {
+    return ({ message }) => {
+        if (message === NOT_LOOKED_AT)
+            onNotLookedAt?.();
+    };
+}
+function serverProblem(error) {
+    return {
+        message: error.message,
+        code: error.code,
+        ...(error.hint === undefined ? {} : { next: error.hint }),
+    };
+}
+/** For a transport without notices: asks, at the end of the message, when each file was done. */
+function timesMessage(files) {
+    const versions = textArray(files.map((file) => file.version));
+    return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
+    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
+}
+function timesOf(results) {
+    const times = jsonField(results, 'times');
+    if (!times)
+        return [];
+    const { start, ends } = times;
+    // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
+    const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
+    return (ends ?? []).map((end, index) => {
+        const begin = ends?.[index - 1] ?? start;
+        return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
+    });
 }
 
 // EXTERNAL MODULE: ./compiled/src/settings/readers.js
 var readers = __nccwpck_require__(4293);
+;// CONCATENATED MODULE: ./compiled/src/database/deploy-marker.js
+
+const EXACT = /^--\s*deploy:\s*after-health\s*$/i;
+/** `-- deploy: something` at the top can only be meant for this action. */
+const ADDRESSED = /^-+\s*deploy\s{0,20}[:=]/i;
+/** Words that are meant as the marker, wherever they stand; with a colon whatever follows, without one nothing. */
+const ALIKE = /^(?:-+|\/\*)[\s*]*deploy\s{0,20}(?:[:=]\s{0,20}after[\s_-]{0,20}health|after[\s_-]{0,20}health[\s.*/]*$)/i;
+/** A file without this needs no reading to its end. */
+const MAYBE = /deploy\s{0,20}[:=]?\s{0,20}after[\s_-]{0,20}health/i;
+const RIGHT = 'a line of its own before the first statement: -- deploy: after-health';
+/** Reads the comments of a file; pg_dump's `\restrict` line and a BEGIN do not count as its first statement. */
+function readMarker(source) {
+    const marker = { afterHealth: false, wrong: [] };
+    const start = firstStatement(source);
+    const complain = (index, comment, next) => {
+        marker.wrong.push({ index, comment: comment.split(/[\r\n]/, 1)[0].slice(0, 60), next });
+    };
+    for (const { index, comment } of comments(source, 0, start)) {
+        if (EXACT.test(comment))
+            marker.afterHealth = true;
+        else if (ADDRESSED.test(comment) || ALIKE.test(comment))
+            complain(index, comment, `Write it as ${RIGHT}. Or word the comment differently.`);
+    }
+    if (marker.afterHealth || !MAYBE.test(source.slice(start)))
+        return marker;
+    for (const { index, comment } of comments(source, start, source.length))
+        if (ALIKE.test(comment))
+            complain(index, comment, `It is behind the first statement, where it says nothing. Write it as ${RIGHT}. Or word the comment differently.`);
+    return marker;
+}
+/** The index of the first word that is to be run. */
+function firstStatement(source) {
+    for (let index = 0;;) {
+        index = skipBlanks(source, index);
+        if (source[index] === ';')
+            index++;
+        else if (source[index] === '\\')
+            index = endOfLine(source, index);
+        else if (/^(?:begin|start)\b/i.test(source.slice(index, index + 6)))
+            index = afterSemicolon(source, index);
+        else
+            return index;
+    }
+}
+function endOfLine(source, index) {
+    const end = source.indexOf('\n', index);
+    return end === -1 ? source.length : end;
+}
+function afterSemicolon(source, from) {
+    let index = from;
+    while (index < source.length && source[index] !== ';')
+        index = afterToken(source, index);
+    return index;
+}
+function* comments(source, from, to) {
+    for (let index = from; index < to;) {
+        if (source[index] === '\\')
+            index = endOfLine(source, index);
+        const next = index < to ? afterToken(source, index) : to;
+        const two = source.slice(index, index + 2);
+        if (two === '--' || two === '/*')
+            yield { index, comment: source.slice(index, next) };
+        index = next;
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/migration-files.js
+
 
 
 
@@ -8086,7 +9183,7 @@ async function readMigrationFiles(workingDirectory, migrationsDir) {
         if (DOWN.test(name))
             downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
         else
-            found.files.push({ ...splitName(name), file, ...read, afterHealth: isAfterHealth(read.source) });
+            found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
     }
     for (const migration of found.files) {
         const down = downs.get((0,external_node_path_.basename)(migration.file));
@@ -8100,8 +9197,18 @@ async function readMigrationFiles(workingDirectory, migrationsDir) {
             next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
         });
     complainAboutNames(found);
-    complainAboutMarkers(found);
     return found;
+}
+function header(source, file) {
+    const { afterHealth, wrong } = readMarker(source);
+    if (wrong.length === 0)
+        return { afterHealth };
+    const wrongMarkers = wrong.map(({ index, comment, next }) => ({
+        message: `"${comment}" means nothing`,
+        at: positionIn(file, source, index),
+        next,
+    }));
+    return { afterHealth, wrongMarkers };
 }
 async function listFolder(folder, shown) {
     try {
@@ -8223,34 +9330,6 @@ function migration_files_decode(bytes, file, found) {
     });
     return text.slice(1);
 }
-const MARKER = /^--\s*deploy:\s*(.*)$/i;
-/** What the comment lines at the very top say to this action, such as `after-health`; undefined where nothing. */
-function markerOf(source) {
-    for (const line of source.split('\n', 200)) {
-        const text = line.trim();
-        if (text !== '' && !text.startsWith('--'))
-            return undefined;
-        const marker = MARKER.exec(text)?.[1]?.trim();
-        if (marker !== undefined)
-            return marker;
-    }
-    return undefined;
-}
-/** True where the comment lines at the very top hold `-- deploy: after-health`. */
-function isAfterHealth(source) {
-    return markerOf(source)?.toLowerCase() === 'after-health';
-}
-function complainAboutMarkers(found) {
-    for (const { file, source, afterHealth } of found.files) {
-        const marker = afterHealth ? undefined : markerOf(source);
-        if (marker !== undefined)
-            found.problems.push({
-                message: `"-- deploy: ${marker.slice(0, 40)}" means nothing`,
-                at: { file, line: 1, column: 1 },
-                next: 'The only such line is "-- deploy: after-health". Correct it, or word the comment differently.',
-            });
-    }
-}
 function complainAboutNames(found) {
     const byVersion = new Map();
     for (const migration of found.files) {
@@ -8280,6 +9359,8 @@ function complainAboutNames(found) {
 
 
 
+
+
 /** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
 const IGNORED = /[ \t\r\n\f\v;]+/g;
 /** The hash under which a file's text is compared with what any tool has recorded for it. */
@@ -8294,15 +9375,17 @@ function historyHash(versions) {
 }
 /** The same hash in SQL, over the table as it is now. */
 const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
+/** Milliseconds; the role's own could be shorter than a long history takes. */
+const LOOK_TIMEOUT = 30_000;
 /**
  * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
  * handed out through a setting, because that is the only way that works over every transport.
  */
 function lookMessage(locked) {
     const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-      raise exception using errcode = 'MV003', message = 'another deploy is at work in this database';
+      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
     end if;`;
-    return `do $muva$
+    return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
 declare
   look jsonb;
   part jsonb;
@@ -8312,9 +9395,10 @@ begin
     'serverVersion', pg_catalog.current_setting('server_version_num')::int,
     'backendPid', pg_catalog.pg_backend_pid(),
     'readOnly', pg_catalog.pg_is_in_recovery(),
-    'initialised', pg_catalog.to_regclass('${HISTORY_TABLE}') is not null,
     'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
-    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));
+    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'role', current_user,
+    'owner', (select pg_get_userbyid(relowner) from pg_class
+      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
   ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
        case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
          md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
@@ -8326,7 +9410,7 @@ begin
   ${readTable(RUNS_TABLE, 'withServer', `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
        from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
   end if;
-  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix, 'runId', run_id,
+  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix,
        'building', building)), '[]') from ${PARTIAL_TABLE}`)}
   perform pg_catalog.set_config('muva.look', look::text, true);
 end
@@ -8340,21 +9424,37 @@ function readTable(table, field, select) {
     look := look || pg_catalog.jsonb_build_object('${field}', part);
   end if;`;
 }
+const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
+const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
+const hasColumn = (table, column) => `exists (select from pg_attribute where attrelid = to_regclass('${table}') and attname = '${column}' and not attisdropped)`;
+/**
+ * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
+ * a column is to be added to a table of an older version, it takes the owner too.
+ */
 const MISSING_RIGHTS = `
   select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
     and not has_database_privilege(current_database(), 'create')
   union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
     and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
   union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and (to_regclass('${RUNS_TABLE}') is null or to_regclass('${MIGRATIONS_TABLE}') is null or to_regclass('${HISTORY_TABLE}') is null)
+    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
     and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
-  union all select r || ' on ' || t from unnest(array['${HISTORY_TABLE}', '${RUNS_TABLE}', '${MIGRATIONS_TABLE}', '${PARTIAL_TABLE}']) t,
+  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
     unnest(array['select', 'insert', 'update', 'delete']) r
-    where to_regclass(t) is not null and not has_table_privilege(t, r)`;
+    where to_regclass(t) is not null and not has_table_privilege(t, r)
+  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
+    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
+  union all select 'ownership of ' || t || ', to which a column is to be added' from (values
+      ('${RUNS_TABLE}', ${hasColumn(RUNS_TABLE, 'server')}),
+      ('${HISTORY_TABLE}', ${hasColumn(HISTORY_TABLE, 'statements')} and ${hasColumn(HISTORY_TABLE, 'name')})) c(t, complete)
+    where to_regclass(t) is not null and not complete
+      and not pg_has_role((select relowner from pg_class where oid = to_regclass(t)), 'usage')`;
 /** Looks at history and bookmark in one message. */
 async function lookAtHistory(database, options, locked = false) {
     const results = await database.send(lookMessage(locked), options);
-    const raw = JSON.parse(String(lastRow(results).look));
+    const raw = jsonField(results, 'look');
+    if (!raw)
+        throw new Error('the look at the history gave no row');
     const { ours = {}, recorded, ...rest } = raw;
     database.confirmBackend?.(rest.backendPid);
     return {
@@ -8369,15 +9469,6 @@ async function lookAtHistory(database, options, locked = false) {
         }))
             .sort((a, b) => byBytes(a.version, b.version)),
     };
-}
-/** The row that the last statement with rows gave; the only one that every transport hands out. */
-function lastRow(results) {
-    for (let index = results.length - 1; index >= 0; index--) {
-        const row = results[index].rows[0];
-        if (row)
-            return row;
-    }
-    return {};
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/split.js
@@ -8601,42 +9692,30 @@ function endOfBlock(text, from) {
 
 
 
-/** Own error codes; class MV is used by nobody else. Verification raises MV1xx. */
-const CODES = {
-    /** The version is recorded already. */
-    recorded: 'MV001',
-    /** The history is not the one that was planned from. */
-    changed: 'MV002',
-    /** Another run holds the lock. */
-    locked: 'MV003',
-    /** A file changed the migration history itself. */
-    tampered: 'MV004',
-    /** The transaction that this message belongs to is gone. */
-    lostTransaction: 'MV006',
-};
-/** Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. */
-function localSettings({ lockTimeout, statementTimeout }) {
+
+/**
+ * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
+ * own transaction_timeout would end a batch of many files, each of which is within its time.
+ */
+function localSettings({ lockTimeout, statementTimeout }, idleTimeout = IDLE_TIMEOUT) {
     return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
   pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
-  pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
   case when pg_catalog.current_setting('server_version_num')::int >= 140000
-    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end;`;
+    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
+  case when pg_catalog.current_setting('server_version_num')::int >= 170000
+    then pg_catalog.set_config('transaction_timeout', '0', true) end;`;
 }
+/** Milliseconds after which the server ends a transaction whose client is gone. */
+const IDLE_TIMEOUT = 30_000;
 /** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
 function opening(context) {
     const { run, environment, recorded, baseline, server = false } = context;
     const newest = recorded[recorded.length - 1];
     return `set transaction isolation level read committed, read write;
-${localSettings(context.rules)}
+${localSettings(context.rules, context.idleTimeout)}
 do ${dollarQuote(`begin
-  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(context.holder ?? '')}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  ${takeDatabase(context.holder)}
   if not (${historyIs(recorded)}) then
     raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
   end if;
@@ -8669,8 +9748,8 @@ const CHECK_DEFERRED = `
   if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
     begin
       execute 'set constraints all immediate';
-      raise exception using errcode = 'MV000';
-    exception when sqlstate 'MV000' then null;
+      raise exception using errcode = '${CODES.undone}';
+    exception when sqlstate '${CODES.undone}' then null;
     end;
   end if;`;
 /**
@@ -8734,201 +9813,9 @@ function batchMessage(files, context) {
     return { message, units };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/file-error.js
-
-
-/** An error that came while a file ran, as a problem with its place in the file. */
-function fileProblem(file, lines, error) {
-    return worded(file, error, file_error_placeOf(file, lines, error));
-}
-/** The same for a file whose statements stood in the message themselves. */
-function placedProblem(file, error, place) {
-    if (!place)
-        return worded(file, error, undefined);
-    const { statement, message = '', position, start = 0 } = place;
-    const inside = position === undefined ? 0 : indexOfCodePoint(message, position) - start;
-    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
-    return worded(file, error, positionIn(file.file, file.source, index));
-}
-function worded(file, error, at) {
-    const next = file_error_nextAction(error);
-    return {
-        message: withoutRowData(error, file.source),
-        code: error.code,
-        ...(at ? { at } : {}),
-        ...(next === undefined ? {} : { next }),
-    };
-}
-/**
- * The server tells a position for some errors only. For the others the outermost line of its call stack names the
- * line of our PL/pgSQL body, and with it the statement.
- */
-function file_error_placeOf(file, lines, error) {
-    const { source } = file.shape;
-    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
-    if (!statement)
-        return undefined;
-    const text = source.slice(statement.from, statement.to);
-    const inside = error.internalQuery === text && error.internalPosition !== undefined
-        ? indexOfCodePoint(text, error.internalPosition)
-        : 0;
-    return positionIn(file.file, file.source, statement.from + inside);
-}
-function statementAt(lines, where) {
-    const line = outermostLine(where);
-    return lines.find((each) => each.line === line);
-}
-/** The line of our own body, the last one in the call stack. */
-function outermostLine(where) {
-    const calls = [...(where ?? '').matchAll(/inline_code_block\D+(\d+)/g)];
-    const line = calls[calls.length - 1]?.[1];
-    return line === undefined ? undefined : Number(line);
-}
-/** Which of several units an error came from, where no notice told: their lines are distinct then. */
-function unitOf(units, error) {
-    const line = outermostLine(error.where);
-    const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
-    return found === -1 ? undefined : found;
-}
-/** Syntax errors come without a call stack, but with the statement. */
-function statementWith(source, lines, query) {
-    return query === undefined
-        ? undefined
-        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
-}
-/**
- * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
- * holds that value.
- */
-function withoutRowData(error, source) {
-    if (!error.code.startsWith('22'))
-        return error.message;
-    const quote = error.message.indexOf('"');
-    const end = error.message.lastIndexOf('"');
-    if (quote === -1 || end <= quote)
-        return error.message;
-    const value = error.message.slice(quote + 1, end);
-    return source.includes(value)
-        ? error.message
-        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
-}
-const NEXT = {
-    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
-    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
-    '57014': 'Where it was the time-out: raise statement-timeout, or make the statement smaller.',
-    '53100': 'The disk of the database is full: make room, then run again.',
-    '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
-    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
-};
-function file_error_nextAction(error) {
-    const own = NEXT[error.code];
-    if (own !== undefined)
-        return own;
-    if (error.code.startsWith('58'))
-        return 'This is a fault of the server (a missing library or file), not of the migration.';
-    if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
-        return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
-    return error.hint;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/batches.js
-/** Together all text of one batch stays far below the largest message that the protocol can carry. */
-const LARGEST_BATCH = 64 * 1024 * 1024;
-/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
-function makeBatches(files, transaction) {
-    const batches = [];
-    let size = 0;
-    let ended;
-    for (const file of files) {
-        const { mode, why, endsBatch } = file.shape;
-        const previous = batches[batches.length - 1];
-        const bytes = Buffer.byteLength(file.source);
-        const reason = !previous
-            ? undefined
-            : transaction === 'each'
-                ? 'one transaction per file was asked for'
-                : ended !== undefined
-                    ? ended
-                    : mode !== 'together'
-                        ? `${batches_name(file)}: ${why ?? mode}`
-                        : previous.mode !== 'together'
-                            ? `${batches_name(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
-                            : size + bytes > LARGEST_BATCH
-                                ? 'the files before it fill one message'
-                                : undefined;
-        if (previous && reason === undefined) {
-            previous.files.push(file);
-            size += bytes;
-        }
-        else {
-            batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
-            size = bytes;
-        }
-        ended = endsBatch === undefined ? undefined : `${batches_name(file)} before it: ${endsBatch}`;
-    }
-    return batches;
-}
-/** What a file is called in steps and messages. */
-function batches_name(file) {
-    return `${file.version}_${file.name}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sent.js
-
-
-
-
-
-/** For an answer that is due: longer than the server gives a statement. */
-const GRACE = 30_000;
-function newMarker() {
-    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
-}
-/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
-function markerReader(tools, marker, batch, sent) {
-    return ({ message }) => {
-        if (!message.startsWith(marker))
-            return;
-        const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
-        const file = Number(index);
-        if (event === 'start') {
-            sent.current = file;
-            sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
-        }
-        else if (event === 'done') {
-            sent.times[file].milliseconds = Number(milliseconds);
-            // Run, not applied: that is said after the commit only.
-            tools.log({ kind: 'progress', text: `ran ${batches_name(batch.files[file])}` });
-        }
-    };
-}
-function serverProblem(error) {
-    return {
-        message: error.message,
-        code: error.code,
-        ...(error.hint === undefined ? {} : { next: error.hint }),
-    };
-}
-/** For a transport without notices: asks, at the end of the message, when each file was done. */
-function timesMessage(files) {
-    const versions = textArray(files.map((file) => file.version));
-    return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
-    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
-}
-function timesOf(results) {
-    const { times } = lastRow(results);
-    if (typeof times !== 'string')
-        return [];
-    const { start, ends } = JSON.parse(times);
-    // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
-    const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
-    return (ends ?? []).map((end, index) => {
-        const begin = ends?.[index - 1] ?? start;
-        return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
-    });
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/database/explicit.js
+
+
 
 
 
@@ -8961,7 +9848,7 @@ async function sendExplicit(tools, batch, context) {
             : serverProblem(error),
     };
     let current;
-    const read = markerReader(tools, marker, batch, sent);
+    const read = markerReader(tools, marker, { batch, context, sent });
     const sending = {
         deadline: context.rules.statementTimeout + GRACE,
         signal: tools.signal,
@@ -8973,7 +9860,8 @@ async function sendExplicit(tools, batch, context) {
         },
     };
     const { database } = tools;
-    const unit = { ...context, marker };
+    // While a large file is on its way the server sees an idle transaction.
+    const unit = { ...context, marker, idleTimeout: IDLE_TIMEOUT + onItsWay(body.message) };
     try {
         await database.send(`begin;\n${opening(unit)}`, sending);
         stage = 'file';
@@ -9019,87 +9907,7 @@ ${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
 commit`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/reading.js
-
-
-/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
-function reading(signal, work) {
-    return retry({
-        tries: 4,
-        deadline: 60_000,
-        first: 250,
-        longest: 4_000,
-        ...(signal ? { signal } : {}),
-        worthwhile: (error) => errorMeaning(error) !== 'stop',
-    }, work);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/wait-for-lock.js
-
-
-
-
-
-/** What one run waits for another one's lock, in milliseconds. */
-const LOCK_WAIT = 10 * 60_000;
-/** Who a session is: what it says in the comment at the head of its message. */
-const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
-/**
- * Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. The lease's
- * table may not exist yet, so the answer is made at run time.
- */
-const LOOK = `do $muva$
-declare
-  free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
-  held jsonb;
-begin
-  if not free then
-    select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
-      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into held
-    from pg_locks l join pg_stat_activity a using (pid)
-    where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
-      and l.database = (select oid from pg_database where datname = current_database()) limit 1;
-  elsif to_regclass('${LEASE_TABLE}') is not null then
-    execute $q$select jsonb_build_object('pid', l.pid, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
-        'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
-      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
-    free := held is null;
-  end if;
-  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', held)::text, true);
-end
-$muva$;
-select current_setting('muva.look') as look`;
-/** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
-async function waitForLock({ database, log, signal }, within) {
-    const until = performance.now() + within;
-    let told = '';
-    for (;;) {
-        const row = lastRow(await reading(signal, () => database.send(LOOK, { deadline: 15_000, signal })));
-        const look = JSON.parse(String(row.look));
-        if (look.free)
-            return;
-        const who = look.holder ? describe(look.holder) : 'another run';
-        if (performance.now() > until)
-            throw new Failure({
-                message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
-                next: look.holder?.pid
-                    ? `Wait for that run. Where it is dead: select pg_terminate_backend(${look.holder.pid});`
-                    : 'Wait for that run, then run again.',
-            });
-        if (who !== told)
-            log({ kind: 'progress', text: `waiting for ${who}` });
-        told = who;
-        await pause(400 + Math.random() * 200, signal);
-    }
-}
-function describe({ pid, label, user, state, seconds }) {
-    const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
-    const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
-    return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/database/resolve.js
-
 
 
 
@@ -9109,10 +9917,12 @@ function describe({ pid, label, user, state, seconds }) {
 const POLL = 500;
 const resolve_LOOK_DEADLINE = 15_000;
 const CANCELLED_WITHIN = 4_000;
+/** What holds the lock now may be our own message, which is given its time whatever others are. */
+const HELD_WITHIN = 10 * 60_000;
 /**
  * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
  * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out: the
- * database could not be asked for `within` milliseconds, or another run kept the lock for `LOCK_WAIT`. A person who
+ * database could not be asked for `within` milliseconds, or somebody kept the lock for `HELD_WITHIN`. A person who
  * has cancelled gets an answer within seconds, before the runner kills the process.
  */
 async function lookUnderLock(database, within, signal) {
@@ -9122,7 +9932,7 @@ async function lookUnderLock(database, within, signal) {
         const now = performance.now();
         if (signal?.aborted)
             return now - started > CANCELLED_WITHIN;
-        return now - heard > within || now - started > LOCK_WAIT;
+        return now - heard > within || now - started > HELD_WITHIN;
     };
     while (!isLate()) {
         try {
@@ -9140,201 +9950,8 @@ async function lookUnderLock(database, within, signal) {
     return undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/fingerprint-sql.js
-/**
- * One catalogue query that describes every object of a schema that people make: what the comparison of two
- * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
- */
-/**
- * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
- * two exceptions that projects do write there: policies, and triggers that call a function of the project.
- */
-const PLATFORM_SCHEMAS = [
-    'information_schema',
-    'auth',
-    'storage',
-    'realtime',
-    '_realtime',
-    '_analytics',
-    '_supavisor',
-    'vault',
-    'extensions',
-    'graphql',
-    'graphql_public',
-    'pgbouncer',
-    'pgsodium',
-    'pgsodium_masks',
-    'pgmq',
-    'net',
-    'cron',
-    'supabase_functions',
-    'supabase_migrations',
-];
-/**
- * Settings under which the server writes definitions the same way for every role and session: the search path
- * decides which names are qualified, the others how constants in defaults and expressions are written.
- */
-const DETERMINISTIC_SETTINGS = {
-    search_path: 'pg_catalog',
-    quote_all_identifiers: 'off',
-    timezone: 'UTC',
-    datestyle: 'ISO, YMD',
-    intervalstyle: 'postgres',
-    extra_float_digits: '1',
-    bytea_output: 'hex',
-    standard_conforming_strings: 'on',
-};
-const platform = PLATFORM_SCHEMAS.map((schema) => `'${schema}'`).join(', ');
-/** Privileges as sorted words; `acl` may be null, then the default of the kind of object is meant. */
-const privileges = (acl, kind, owner) => `
-  (select coalesce(string_agg(
-      case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end
-        || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end,
-      ',' order by case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end collate "C",
-        a.privilege_type collate "C", a.is_grantable), '')
-   from aclexplode(coalesce(${acl}, acldefault(${kind}, ${owner}))) a)`;
-const sorted = (array) => `(select coalesce(string_agg(o, ',' order by o collate "C"), '') from unnest(${array}) o)`;
-const notOfExtension = (catalogue, oid) => `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
-const relationKind = (kind) => `case ${kind} when 'r' then 'table' when 'p' then 'table'
-  when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-  when 'c' then 'type' else 'relation' end`;
-/** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
-const PARTS = [
-    `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
-    `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
-    `select ${relationKind('c.relkind')}, c.nspname, c.relname,
-     concat_ws('|', pg_get_userbyid(c.relowner), c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-       case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
-       case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
-       case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
-       pg_get_expr(c.relpartbound, c.oid), (select amname from pg_am where pg_am.oid = c.relam),
-       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
-       (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
-          from pg_sequence q where q.seqrelid = c.oid),
-       (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
-          from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-         where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refobjsubid > 0
-           and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')),
-       (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
-         where f.ftrelid = c.oid))
-   from relations c`,
-    `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
-     ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
-   from relations c where c.relkind <> 'c'`,
-    `select 'column', c.nspname, c.relname || '.' || a.attname,
-     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
-       pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, t.typcollation)::regcollation,
-       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted('a.attoptions')})
-   from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     join pg_type t on t.oid = a.atttypid
-     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-   where c.relkind in ('r', 'p', 'f', 'c')`,
-    // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
-    `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
-     concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
-   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')`,
-    `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
-   from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
-    `select 'index', c.nspname, x.relname,
-     concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
-   from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
-   where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,
-    `select 'policy', n.nspname, p.polname || ' on ' || c.relname,
-     concat_ws('|', p.polcmd, p.polpermissive, (select string_agg(case r when 0 then 'public' else pg_get_userbyid(r)::text end, ','
-         order by case r when 0 then 'public' else pg_get_userbyid(r)::text end collate "C") from unnest(p.polroles) r),
-       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
-   from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
-   where ${notOfExtension('pg_policy', 'p.oid')}`,
-    `select 'trigger', n.nspname, t.tgname || ' on ' || c.relname, concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)
-   from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-     join pg_proc f on f.oid = t.tgfoid
-   where not t.tgisinternal and ${notOfExtension('pg_class', 'c.oid')}
-     and (c.relnamespace in (select oid from schemas) or f.pronamespace in (select oid from schemas))`,
-    `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
-   from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
-    `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
-     concat_ws('|', pg_get_userbyid(p.proowner), case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
-       (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
-          p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
-   from functions p`,
-    `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
-    `select 'type', s.nspname, t.typname,
-     concat_ws('|', pg_get_userbyid(t.typowner), t.typtype,
-       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
-       case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
-         t.typcollation::regcollation) end,
-       (select concat_ws(',', r.rngsubtype::regtype, r.rngsubdiff, r.rngcanonical) from pg_range r where r.rngtypid = t.oid))
-   from pg_type t join schemas s on s.oid = t.typnamespace
-   where t.typtype in ('e', 'd', 'r', 'b') and t.typcategory <> 'A' and ${notOfExtension('pg_type', 't.oid')}`,
-    `select 'grants on type', s.nspname, t.typname, ${privileges('t.typacl', `'T'`, 't.typowner')}
-   from pg_type t join schemas s on s.oid = t.typnamespace where t.typacl is not null
-     and ${notOfExtension('pg_type', 't.oid')}`,
-    `select 'statistics', s.nspname, x.stxname, pg_get_statisticsobjdef(x.oid)
-   from pg_statistic_ext x join schemas s on s.oid = x.stxnamespace`,
-    `select 'operator', s.nspname, o.oid::regoperator::text, o.oprcode::text
-   from pg_operator o join schemas s on s.oid = o.oprnamespace where ${notOfExtension('pg_operator', 'o.oid')}`,
-    `select 'collation', s.nspname, c.collname, '' from pg_collation c join schemas s on s.oid = c.collnamespace
-   where ${notOfExtension('pg_collation', 'c.oid')}`,
-    `select 'text search configuration', s.nspname, c.cfgname, '' from pg_ts_config c
-     join schemas s on s.oid = c.cfgnamespace where ${notOfExtension('pg_ts_config', 'c.oid')}`,
-    `select 'text search dictionary', s.nspname, d.dictname, d.dictinitoption from pg_ts_dict d
-     join schemas s on s.oid = d.dictnamespace where ${notOfExtension('pg_ts_dict', 'd.oid')}`,
-    `select 'operator class', s.nspname, o.opcname, '' from pg_opclass o join schemas s on s.oid = o.opcnamespace
-   where ${notOfExtension('pg_opclass', 'o.oid')}`,
-    `select 'cast', '', format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null),
-     concat_ws('|', c.castfunc::regprocedure, c.castcontext)
-   from pg_cast c where c.oid >= 16384 and ${notOfExtension('pg_cast', 'c.oid')}`,
-    `select 'extension', n.nspname, e.extname, '' from pg_extension e join pg_namespace n on n.oid = e.extnamespace`,
-    `select 'foreign server', '', v.srvname, concat_ws('|', w.fdwname, v.srvtype, v.srvversion, ${sorted('v.srvoptions')})
-   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
-    `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
-   from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
-    `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
-   from pg_publication p`,
-    `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
-     concat_ws('|', to_jsonb(t) ->> 'rowfilter',
-       (select string_agg(a.attname, ',' order by a.attname collate "C") from pg_attribute a where a.attrelid = r.prrelid
-          and a.attnum = any (string_to_array(translate(to_jsonb(r) ->> 'prattrs', '[],', ''), ' ')::int2[])))
-   from pg_publication_tables t join pg_publication p on p.pubname = t.pubname
-     join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
-     left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
-   where not p.puballtables`,
-    `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
-     ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
-   from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
-   where d.defaclnamespace = 0 or d.defaclnamespace in (select oid from schemas)`,
-    `select 'comment', coalesce(i.schema, ''), i.type || ' ' || i.identity, d.description
-   from (select * from pg_description where objoid >= 16384 or classoid = 'pg_namespace'::regclass) d,
-     pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-   where case when i.type = 'schema' then i.name in (select nspname from schemas)
-       else i.schema is null or i.schema in (select nspname from schemas) end
-     and i.type not in ('extension', 'event trigger')
-     and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
-    // Another major version writes definitions differently: told as such, not as a thousand changed objects.
-    `select 'server', '', 'major version', (current_setting('server_version_num')::int / 10000)::text`,
-];
-/**
- * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
- * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
- */
-const OBJECTS_QUERY = `
-with schemas as materialized (
-  select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
-  where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
-), relations as materialized (
-  select c.*, s.nspname from pg_class c join schemas s on s.oid = c.relnamespace
-  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${notOfExtension('pg_class', 'c.oid')}
-), functions as materialized (
-  select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
-  from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
-), described(kind, schema, name, definition) as (
-${PARTS.join('\nunion all\n')}
-)
-select kind::text, schema::text, name::text,
-  left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
-from described`;
-
 ;// CONCATENATED MODULE: ./compiled/src/database/schema-facts-sql.js
+
 
 
 const unnested = (names) => `unnest(${textArray(names.map(({ schema }) => schema))}, ${textArray(names.map(({ name }) => name))})
@@ -9362,11 +9979,9 @@ function factsSql(scope) {
     const parts = [
         tableFacts,
         functionFacts(settings),
-        ...(settings.rls === 'off'
-            ? []
-            : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired, idlePolicies(settings)]),
-        notValid(scope.notValid),
-        ...(scope.thorough ? [invalidIndexes(scope.invalidIndexFails), sequences] : []),
+        ...(settings.rls === 'off' ? [] : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired]),
+        ...(settings.rls === 'required' && scope.thorough ? [idlePolicies] : []),
+        ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
     ];
     return `with ${tablesSql(settings)}
 select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
@@ -9404,14 +10019,16 @@ const rlsOfAll = `
     count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
     string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
   from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p')`;
-/** Policies on a table whose row level security is off protect nothing, and look as if they did. */
-const idlePolicies = (settings) => `
+/**
+ * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
+ * question this is a failure of their own; of others, which may have been so for years, it is told.
+ */
+const idlePolicies = `
   select 1 as position, 'no policy without row level security' as fact,
-    case when count(*) = 0 then 'passed' else 'failed' end as outcome, null::text as detail,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
     string_agg('the policies of ' || t.qualified || ' have no effect: its row level security is off', E'\\n' order by t.qualified) as problem,
     'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
-  from tables t where t.policies > 0 and not t.rls
-    and ${settings.rls === 'all' ? `t.schema <> 'public' and t.position is null` : 't.position is null'}`;
+  from tables t where t.policies > 0 and not t.rls and t.position is null`;
 const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
 /** An index on a partitioned table is invalid until its parts are attached, and one being built until it is done. */
 const invalidIndexes = (fails) => `
@@ -9422,23 +10039,15 @@ const invalidIndexes = (fails) => `
   from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
   where not i.indisvalid and x.relkind = 'i' and ${userSchemas}
     and not exists (select from pg_stat_progress_create_index b where b.index_relid = i.indexrelid)`;
-/**
- * "Left by this transaction" means: the row's version was written by a transaction that is still in progress and yet
- * visible, so it is this one or a part of it. The status is asked only for ids of this epoch that exist already.
- */
-const leftByThisTransaction = `case
-    when k.xmin::text::bigint >= (pg_current_xact_id()::text::bigint & 4294967295)
-      and k.xmin::text::bigint <= ((pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000000) & 4294967295)
-    then pg_xact_status(((pg_current_xact_id()::text::bigint >> 32 << 32) + k.xmin::text::bigint)::text::xid8) = 'in progress'
-    else false end`;
-const notValid = (how) => `
+/** Never a failure: adding it NOT VALID, to be validated by a later file, is what is advised for a large table. */
+const notValid = `
   select 1 as position, 'no constraint left NOT VALID' as fact,
-    case when count(*) = 0 then 'passed' else '${how === 'own-fail' ? 'failed' : 'warned'}' end as outcome, null::text as detail,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
     string_agg('constraint ' || quote_ident(k.conname) || ' on ' || format('%I.%I', n.nspname, c.relname)
       || ' is NOT VALID: existing rows were never checked', E'\\n' order by c.relname, k.conname) as problem,
     'Validate it in a migration of its own: alter table ... validate constraint ...; in a file marked -- deploy: after-health it does not block the application.' as next
   from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
-  where not k.convalidated and ${userSchemas}${how === 'any-warn' ? '' : ` and ${leftByThisTransaction}`}`;
+  where not k.convalidated and ${userSchemas}`;
 /**
  * A sequence that has used four fifths of what it, or the column it fills, can hold. Reading one takes a lock that
  * is kept until the transaction ends, so those of a bigint, which never come near it, are left alone.
@@ -9483,8 +10092,8 @@ begin
       begin
         execute format('select exists (select from %s)', item.qualified) into filled;
         -- Undone at once: its locks go with it, so that a thousand tables do not fill the server's lock table.
-        raise exception using errcode = 'MV900';
-      exception when sqlstate 'MV900' then
+        raise exception using errcode = '${CODES.undone}';
+      exception when sqlstate '${CODES.undone}' then
         answer := case when not filled then 'none' when exists (
           select from pg_policy p, unnest(p.polroles) r where p.polrelid = item.oid and p.polpermissive and p.polcmd in ('r', '*')
             and (r = 0 or pg_has_role('anon', r, 'USAGE'))) then 'rows by policy' else 'rows' end;
@@ -9495,8 +10104,8 @@ begin
       -- An array grows in place; a jsonb would be copied for each table.
       answers := answers || array[item.qualified, answer];
     end loop;
-    raise exception using errcode = 'MV900';
-  exception when sqlstate 'MV900' then null;
+    raise exception using errcode = '${CODES.undone}';
+  exception when sqlstate '${CODES.undone}' then null;
     when query_canceled then ended := 'time';
     when others then ended := sqlstate;
   end;
@@ -9515,8 +10124,8 @@ begin
     for item in with ${tablesSql(settings)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
       begin
         execute format('select count(*) from %s', item.qualified) into rows;
-        raise exception using errcode = 'MV900';
-      exception when sqlstate 'MV900' then
+        raise exception using errcode = '${CODES.undone}';
+      exception when sqlstate '${CODES.undone}' then
         counts := counts || array[item.qualified, rows::text];
         when query_canceled then raise;
         when others then null;
@@ -9562,36 +10171,30 @@ order by t.schema collate "C", t.name collate "C"`;
 
 
 
-/** SQLSTATE with which the migration's transaction is given up because the schema does not verify. */
-const DOES_NOT_VERIFY = 'MV101';
+
+
 /** Milliseconds that asking the tables as role anon, and counting their rows, may take. */
 const PROBE_TIMEOUT = 5_000;
 const COUNT_TIMEOUT = 30_000;
 const FACTS_TIMEOUT = 30_000;
 /**
- * SQL for the end of a migration's message: raises MV101, with all problems as JSON, when the schema does not verify,
- * so that such a schema is never committed. `deferred`: files for after health are still to come, so a constraint
- * that this transaction left NOT VALID may yet be validated and is told as a warning of the server.
+ * SQL for the end of a migration's message: raises CODES.notVerified when the schema does not verify,
+ * so that such a schema is never committed. What is only told is left to `schemaFactsQuery`.
  */
-function verificationMessage(settings, deferred = false) {
-    const scope = {
-        settings,
-        // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
-        thorough: false,
-        invalidIndexFails: false,
-        notValid: deferred ? 'own-warn' : 'own-fail',
-    };
+function verificationMessage(settings) {
+    // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
+    const scope = { settings, thorough: false, invalidIndexFails: false };
     return `do ${dollarQuote(`
 declare failed text;
 begin
   select jsonb_agg(jsonb_build_object('message', line, 'next', next))::text into failed
     from (${factsSql(scope)}) f, unnest(string_to_array(problem, E'\\n')) line where outcome = 'failed';
   if failed is not null then
-    raise exception using errcode = '${DOES_NOT_VERIFY}', message = failed;
+    raise exception using errcode = '${CODES.notVerified}', message = failed;
   end if;
 end`)};`;
 }
-/** The message of an MV101 error as problems, one per thing that is wrong. */
+/** The message of that error as problems, one per thing that is wrong. */
 function verificationProblems(message) {
     return JSON.parse(message);
 }
@@ -9600,12 +10203,7 @@ function verificationProblems(message) {
  * invalid index fails; in a deploy it is told, because it was there before.
  */
 function schemaFactsQuery(settings, strict = true) {
-    const scope = {
-        settings,
-        thorough: true,
-        invalidIndexFails: strict,
-        notValid: 'any-warn',
-    };
+    const scope = { settings, thorough: true, invalidIndexFails: strict };
     const exact = settings.rowCounts === 'exact';
     const probed = settings.rls !== 'off';
     const timed = (milliseconds, body) => `set local statement_timeout = ${milliseconds}; do ${dollarQuote(body)};`;
@@ -9624,20 +10222,15 @@ function schemaFactsQuery(settings, strict = true) {
     return { message, deadline: work + 10_000 };
 }
 function readSchemaRows(results) {
-    const row = results[results.length - 1]?.rows[0];
-    if (!row)
+    const facts = jsonField(results, 'facts');
+    if (!facts)
         throw new Error('the verify query gave no row');
-    const parsed = (value) => {
-        if (value === null || value === undefined || value === '')
-            return undefined;
-        return (typeof value === 'string' ? JSON.parse(value) : value);
-    };
-    const probe = parsed(row.probe);
-    const counts = parsed(row.counts);
-    const history = parsed(row.history);
+    const probe = jsonField(results, 'probe');
+    const counts = jsonField(results, 'counts');
+    const history = jsonField(results, 'history');
     return {
-        facts: parsed(row.facts) ?? [],
-        tables: parsed(row.tables) ?? [],
+        facts,
+        tables: jsonField(results, 'tables') ?? [],
         ...(probe ? { probe } : {}),
         ...(counts ? { counts } : {}),
         ...(history ? { history } : {}),
@@ -9732,36 +10325,6 @@ const ENDED = {
     '42501': 'not asked: this login may not become anon',
 };
 
-;// CONCATENATED MODULE: ./compiled/src/database/blockers.js
-
-
-/**
- * Who holds a table that `text` names, longest transaction first, for the message after a lock time-out; empty where
- * nobody is seen any more. The server no longer knows whom we waited for, so the names in the text decide.
- */
-async function nameBlockers(database, text) {
-    const message = `select coalesce(json_agg(b), '[]')::text as blockers from (
-    select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
-      round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
-      string_agg(distinct c.oid::regclass::text, ', ') as tables
-    from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
-    where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm')
-      and l.database = (select oid from pg_database where datname = current_database())
-      and strpos(${literal(text)}, c.relname) > 0
-    group by a.pid, 2, a.state, a.xact_start order by a.xact_start limit 3) b`;
-    try {
-        const results = await database.send(message, { deadline: 10_000 });
-        const rows = JSON.parse(String(lastRow(results).blockers));
-        return rows
-            .map(({ pid, who, state, seconds, tables }) => `${who} (pid ${pid}, ${state} for ${seconds} s, holds ${tables})`)
-            .join('; ');
-    }
-    catch {
-        // Only words for a message: the lock time-out itself is told either way.
-        return '';
-    }
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/database/try-again.js
 
 
@@ -9771,10 +10334,10 @@ const TRIES = 6;
 const RESOLVE_WITHIN = 120_000;
 /**
  * After try number `tries` (from 1) ended in a problem that may pass: waits, says why, and resolves to `again`; after
- * the last try to the problem itself. A lock time-out names who holds the tables that `source` names.
+ * the last try to the problem itself. A lock time-out names who holds what was waited for.
  */
-async function tryAgain(tools, tries, problem, source) {
-    const named = problem.code === '55P03' ? await withBlockers(tools, problem, source) : problem;
+async function tryAgain(tools, tries, problem, waited) {
+    const named = problem.code === '55P03' ? await withBlockers(tools, problem, waited) : problem;
     if (tries >= TRIES)
         return named;
     const wait = backoff(tries, 500, 8_000);
@@ -9785,8 +10348,8 @@ async function tryAgain(tools, tries, problem, source) {
     await pause(wait, tools.signal);
     return 'again';
 }
-async function withBlockers({ database }, problem, source) {
-    const blockers = await nameBlockers(database, source);
+async function withBlockers({ database }, problem, waited) {
+    const blockers = await nameBlockers(database, waited);
     return blockers === ''
         ? problem
         : {
@@ -9808,7 +10371,94 @@ function connectionLost(error, next) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/reading.js
+
+
+/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
+function reading(signal, work) {
+    return retry({
+        tries: 4,
+        deadline: 60_000,
+        first: 250,
+        longest: 4_000,
+        ...(signal ? { signal } : {}),
+        worthwhile: (error) => errorMeaning(error) !== 'stop',
+    }, work);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/wait-for-lock.js
+
+
+
+
+
+
+/** Who a session is: what it says in the comment at the head of its message. */
+const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
+/**
+ * Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. The lease's
+ * table may not exist yet, so the answer is made at run time.
+ */
+const LOOK = `do $muva$
+declare
+  free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
+  held jsonb;
+begin
+  if not free then
+    select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
+      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into held
+    from pg_locks l join pg_stat_activity a using (pid)
+    where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
+      and l.database = (select oid from pg_database where datname = current_database()) limit 1;
+  elsif to_regclass('${LEASE_TABLE}') is not null then
+    execute $q$select jsonb_build_object('pid', l.pid, 'lease', holder, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
+        'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
+      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
+    free := held is null;
+  end if;
+  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', held)::text, true);
+end
+$muva$;
+select current_setting('muva.look') as look`;
+/** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
+async function waitForLock({ database, log, signal }, within) {
+    const until = performance.now() + within;
+    let told = '';
+    for (;;) {
+        const results = await reading(signal, () => database.send(LOOK, { deadline: 15_000, signal }));
+        const look = jsonField(results, 'look');
+        if (!look)
+            throw new Error('the look at the lock gave no row');
+        if (look.free)
+            return;
+        const who = look.holder ? describe(look.holder) : 'another run';
+        if (performance.now() > until)
+            throw new Failure({
+                message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
+                next: `Wait for that run, or raise lock-wait.${howToFree(look.holder)}`,
+            });
+        if (who !== told)
+            log({ kind: 'progress', text: `waiting for ${who}` });
+        told = who;
+        await pause(400 + Math.random() * 200, signal);
+    }
+}
+/** For a run that is dead. A lease that was taken through a transaction pooler has no session to end. */
+function howToFree(holder) {
+    if (holder?.pid)
+        return ` Where it is dead: select pg_terminate_backend(${holder.pid});`;
+    return holder?.lease === undefined
+        ? ''
+        : ` Where it is dead: delete from ${LEASE_TABLE} where holder = ${literal(holder.lease)};`;
+}
+function describe({ pid, label, user, state, seconds }) {
+    const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
+    const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
+    return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/apply.js
+
 
 
 
@@ -9830,13 +10480,13 @@ async function applyBatch(tools, batch, context) {
             return { kind: 'done', times: sent.times };
         const { error } = sent;
         if (error instanceof SqlError && error.code === CODES.locked) {
-            await waitForLock(tools, LOCK_WAIT);
+            await waitForLock(tools, context.rules.lockWait);
             continue;
         }
         const verdict = apply_judge(error, batch, sent, tools.signal);
         if (verdict.kind === 'retry') {
-            const source = batch.files[verdict.at ?? -1]?.source ?? HISTORY_TABLE;
-            const problem = await tryAgain(tools, ++tries, verdict.problem, source);
+            const waited = waitedIn(batch.files[verdict.at ?? -1], verdict.problem.at);
+            const problem = await tryAgain(tools, ++tries, verdict.problem, waited);
             if (problem !== 'again')
                 return { kind: 'failed', problem, at: verdict.at, times: sent.times };
         }
@@ -9851,7 +10501,7 @@ async function applyBatch(tools, batch, context) {
                 ? { kind: 'cancelled' }
                 : {
                     kind: 'failed',
-                    problem: connectionLost(error, 'Nothing of this batch was applied. Run again.'),
+                    problem: connectionLost(error, nextAfterCuts(tools)),
                     at: undefined,
                     times: sent.times,
                 };
@@ -9859,6 +10509,12 @@ async function applyBatch(tools, batch, context) {
         else
             return verdict;
     }
+}
+function nextAfterCuts({ database }) {
+    const nothing = 'Nothing of this batch was applied. Run again.';
+    return database.transport === 'management-api'
+        ? `${nothing} The Management API gives each request 60 s: where the files take longer, or fail later, give database-url (the session pooler URL).`
+        : nothing;
 }
 async function sendTogether(tools, batch, context) {
     const marker = newMarker();
@@ -9870,14 +10526,14 @@ async function sendTogether(tools, batch, context) {
         explain: (error) => {
             const index = sent.current ?? -1;
             const [file, unit] = [batch.files[index], units[index]];
-            return file && unit ? fileProblem(file, unit.lines, error) : serverProblem(error);
+            return file && unit ? fileProblem(file, unit.lines, error, message) : serverProblem(error);
         },
     };
     try {
         const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
             deadline: context.rules.statementTimeout + GRACE,
             signal: tools.signal,
-            onNotice: markerReader(tools, marker, batch, sent),
+            onNotice: markerReader(tools, marker, { batch, context, sent }),
         });
         if (blind)
             sent.times = timesOf(results);
@@ -9901,7 +10557,7 @@ function apply_judge(error, batch, sent, signal) {
         throw error;
     if (error.code === CODES.changed || error.code === CODES.recorded)
         return { kind: 'changed' };
-    if (error.code === DOES_NOT_VERIFY)
+    if (error.code === CODES.notVerified)
         return { kind: 'not-verified', problems: verificationProblems(error.message) };
     if (error.code === '57014' && signal.aborted)
         return { kind: 'cancelled' };
@@ -9911,10 +10567,25 @@ function apply_judge(error, batch, sent, signal) {
         return { kind: 'split', before: at, why: 'deferred checks of the files before it are still to be made' };
     if (together && error.code === '53200')
         return { kind: 'split', before: at, why: 'the lock table of the server is full' };
+    if (together && error.code === '55P04' && !addsValue(batch.files[at].source, error.message))
+        return {
+            kind: 'split',
+            before: at,
+            why: 'a value that is added to an enum before it can be used only after the commit',
+        };
     const problem = sent.explain(error);
     return meaning === 'retry'
         ? { kind: 'retry', problem, at }
         : { kind: 'failed', problem, at, times: sent.times };
+}
+/**
+ * Whether a file itself adds the enum value that it may not use yet: then no split helps. Where it is added in a DO
+ * block of another file, the files did not tell that they cannot share a transaction.
+ */
+function addsValue(source, message) {
+    const [, value] = /"([^"]*)"/.exec(message) ?? [];
+    const added = [...source.matchAll(/\badd\s+value\s+(?:if\s+not\s+exists\s+)?'((?:[^']|'')*)'/gi)];
+    return added.some(([, each]) => value === undefined || each?.replaceAll("''", "'") === value);
 }
 /** Takes the lock, then looks: applied by us, applied by another run, or not at all. */
 async function resolveBatch(tools, batch, context, times) {
@@ -9934,7 +10605,143 @@ async function resolveBatch(tools, batch, context, times) {
     return byUs && present.length === wanted.length ? { kind: 'done', times } : { kind: 'changed' };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/drift.js
+
+
+
+
+
+
+
+
+/** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
+function driftQuery() {
+    return `set local statement_timeout = '30s'; set local lock_timeout = '1s'; do ${dollarQuote(`
+declare recorded text;
+begin
+  if to_regclass('${RUNS_TABLE}') is not null then
+    execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
+      from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
+  end if;
+  perform set_config('muva.recorded', coalesce(recorded, ''), true);
+end`)}; ${SET_DETERMINISTIC}
+select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
+  'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
+  'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
+from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', true), '')::jsonb as recorded) r;`;
+}
+function readDrift(results) {
+    const row = jsonField(results, 'drift');
+    if (!row)
+        throw new Error('the drift query gave no row');
+    const difference = compareObjects(readObjects(row.before), readObjects(row.now));
+    return {
+        recorded: row.recorded !== null,
+        ...(row.recorded === null
+            ? {}
+            : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
+        difference,
+        killed: row.recorded !== null && row.recorded.fingerprint === null,
+        upgraded: difference.altered.some(({ kind }) => kind === 'server'),
+    };
+}
+/**
+ * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
+ * out in time, because somebody holds a table that must be looked at.
+ */
+async function lookDrift(tools) {
+    const { database, signal } = tools;
+    if (!database)
+        throw new Error('there is no database to look at');
+    try {
+        const sending = { deadline: 45_000, signal };
+        return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
+    }
+    catch (error) {
+        const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
+        if (late && !signal.aborted)
+            return undefined;
+        throw failureOf(error, 'looking what other hands changed');
+    }
+}
+/** What the drift means under the input `drift`. */
+function judgeDrift(drift, policy) {
+    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
+    if (policy === 'off')
+        return calm('not looked at');
+    if (!drift) {
+        const problem = {
+            message: 'it could not be found out in time whether other hands changed the schema: a table is locked',
+            next: 'Run again; or say drift: off.',
+        };
+        const late = { detail: 'not found out in time', refusals: [], warnings: [] };
+        return policy === 'fail' ? { ...late, refusals: [problem] } : { ...late, warnings: [problem] };
+    }
+    if (!drift.recorded || !drift.since)
+        return calm('no deploy has recorded the schema yet');
+    const { runId, sha } = drift.since;
+    const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
+    if (drift.killed)
+        return calm(`not comparable: ${since} ended before it recorded the schema`);
+    if (drift.upgraded)
+        return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
+    const { added, removed, altered } = drift.difference;
+    if (added.length + removed.length + altered.length === 0)
+        return calm(`unchanged since ${since}`);
+    const problem = {
+        message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
+        next: policy === 'fail'
+            ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
+            : 'Write the change as a migration, so that other databases get it too.',
+    };
+    const detail = describeDifference(drift.difference, 3);
+    return policy === 'fail'
+        ? { detail, refusals: [problem], warnings: [] }
+        : { detail, refusals: [], warnings: [problem] };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/alone.js
+
+
+/**
+ * Sends a message that cannot bring its own settings along, because with them it would be a transaction. A session of
+ * our own is given them before, and left as it was; behind a transaction pooler they would reach another client, so
+ * the role's own hold there.
+ */
+async function sendAlone({ database, signal }, text, { rules, again }) {
+    const sending = { deadline: rules.statementTimeout + GRACE, signal };
+    if (database.transport === 'transaction-pooler')
+        return database.send(text, sending);
+    try {
+        await database.send(`${sessionSettings(rules)}\n${again}`, sending);
+        return await database.send(text, sending);
+    }
+    finally {
+        await database.send(asBefore(database), { deadline: 5_000 }).catch(() => undefined);
+    }
+}
+/**
+ * These statements wait for other transactions without blocking them: their wait is bounded by the whole time. A
+ * database that is read-only by default is written to all the same, as in our transactions.
+ */
+function sessionSettings({ statementTimeout }) {
+    return `set statement_timeout = '${statementTimeout}ms'; set lock_timeout = 0; set default_transaction_read_only = off;
+do $m$begin
+  if current_setting('server_version_num')::int >= 140000 then
+    perform set_config('client_connection_check_interval', '500ms', false);
+  end if;
+  if current_setting('server_version_num')::int >= 170000 then
+    perform set_config('transaction_timeout', '0', false);
+  end if;
+end$m$;`;
+}
+function asBefore({ role }) {
+    const own = role === undefined ? '' : ` set role ${identifier(role)};`;
+    return `reset session authorization; reset role; reset all;${own}`;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/index-build.js
+
 
 
 
@@ -9942,28 +10749,42 @@ async function resolveBatch(tools, batch, context, times) {
 const DEADLINE = 30_000;
 /** How long a killed build of ours may take to be gone from the server. */
 const BUILDER_GONE_WITHIN = 60_000;
-/** What a CREATE INDEX CONCURRENTLY builds; undefined for other statements. */
-function buildOf({ kind, node }) {
-    const relation = node.relation;
-    if (kind !== 'IndexStmt' || !relation?.relname)
+/**
+ * What a CREATE INDEX CONCURRENTLY builds, with its schema: found as the statement will find it, under what its file
+ * has set. Undefined for other statements.
+ */
+async function buildOf(tools, { kind, node }, alone) {
+    const { schemaname, relname } = (node.relation ?? {});
+    if (kind !== 'IndexStmt' || relname === undefined)
         return undefined;
-    const schema = relation.schemaname === undefined ? [] : [relation.schemaname];
+    const schema = schemaname ?? (await schemaOf(tools, relname, alone));
+    const parts = schema === undefined ? [] : [schema];
     return {
-        relation: identifier(...schema, relation.relname),
-        ...(typeof node.idxname === 'string' ? { index: identifier(...schema, node.idxname) } : {}),
+        relation: identifier(...parts, relname),
+        ...(typeof node.idxname === 'string' ? { index: identifier(...parts, node.idxname) } : {}),
     };
+}
+/** The schema that a name without one means; undefined where there is no such relation. */
+async function schemaOf(tools, relname, alone) {
+    const question = `select (select n.nspname::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.oid = pg_catalog.to_regclass(${literal(identifier(relname))})) as schema`;
+    const results = alone.again === ''
+        ? await tools.database.send(question, { deadline: DEADLINE, signal: tools.signal })
+        : await sendAlone(tools, question, alone);
+    const { schema } = lastRow(results);
+    return typeof schema === 'string' ? schema : undefined;
 }
 /** The names of a table's invalid indexes: what a failed or killed concurrent build leaves behind. */
 async function index_build_invalidIndexes({ database, signal }, relation) {
     const results = await database.send(`select coalesce(json_agg(i.indexrelid::regclass::text), '[]')::text as names from pg_index i
      where i.indrelid = to_regclass(${literal(relation)}) and not i.indisvalid`, { deadline: DEADLINE, signal });
-    return JSON.parse(String(lastRow(results).names));
+    return jsonField(results, 'names') ?? [];
 }
 /**
  * Drops the invalid indexes that our own try left on a table; those that were there before are not ours. Waits until
  * nobody builds on that table any more. Does its work even when the run was cancelled.
  */
-async function dropLeftovers(tools, build) {
+async function dropLeftovers(tools, build, { rules }) {
     const { database, log } = tools;
     const patient = { ...tools, signal: new AbortController().signal };
     const until = performance.now() + BUILDER_GONE_WITHIN;
@@ -9977,7 +10798,7 @@ async function dropLeftovers(tools, build) {
         if (build.before.includes(index))
             continue;
         log({ kind: 'progress', text: `dropping ${index}, which an unfinished build of ours left invalid` });
-        await database.send(`drop index concurrently if exists ${index}`, { deadline: DEADLINE });
+        await sendAlone(patient, `drop index concurrently if exists ${index}`, { rules, again: '' });
     }
 }
 /**
@@ -10010,6 +10831,8 @@ async function trappedIndex(tools, wanted) {
 
 
 
+
+
 /** The lease outlives the longest statement by this much. */
 const LEASE_GRACE = 60_000;
 /** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
@@ -10018,7 +10841,11 @@ async function begin(run) {
     const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
     for (let attempt = 1;; attempt++) {
         try {
-            await tools.database.send(text, { deadline: GRACE + context.rules.lockTimeout, signal: tools.signal });
+            await tools.database.send(text, {
+                deadline: GRACE + context.rules.lockTimeout,
+                signal: tools.signal,
+                onNotice: noteReader(context),
+            });
             return undefined;
         }
         catch (error) {
@@ -10027,13 +10854,15 @@ async function begin(run) {
             if (error instanceof Failure)
                 return { kind: 'failed', problem: error.problems[0], at: 0, times: [] };
             if (error instanceof SqlError && error.code === CODES.locked)
-                await waitForLock(tools, LOCK_WAIT);
+                await waitForLock(tools, context.rules.lockWait);
             else if (error instanceof SqlError && error.code === CODES.changed)
                 return { kind: 'changed' };
             else {
                 // Taking the lease twice is harmless, so an answer that was lost needs no look.
                 const problem = asProblem(error);
-                const over = errorMeaning(error) === 'stop' ? problem : await tryAgain(tools, attempt, problem, HISTORY_TABLE);
+                const over = errorMeaning(error) === 'stop'
+                    ? problem
+                    : await tryAgain(tools, attempt, problem, WAITED_FOR_HISTORY);
                 if (over !== 'again')
                     return { kind: 'failed', problem: over, at: 0, times: [] };
             }
@@ -10070,7 +10899,8 @@ function renewLease(run) {
   end if;`;
 }
 async function release({ tools, holder }) {
-    const message = `delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
+    // A database may be read-only by default.
+    const message = `set transaction read write; delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
     await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
 }
 function asProblem(error) {
@@ -10082,6 +10912,8 @@ function asProblem(error) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/part.js
+
+
 
 
 
@@ -10137,6 +10969,7 @@ async function sendPart(run, index, message, explain) {
             await tools.database.send(message, {
                 deadline: context.rules.statementTimeout + GRACE,
                 signal: tools.signal,
+                onNotice: noteReader(context),
             });
             return undefined;
         }
@@ -10147,7 +10980,7 @@ async function sendPart(run, index, message, explain) {
                 return 'changed';
             if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted)
                 return 'cancelled';
-            if (error instanceof SqlError && error.code === DOES_NOT_VERIFY)
+            if (error instanceof SqlError && error.code === CODES.notVerified)
                 return { notVerified: verificationProblems(error.message) };
             const meaning = errorMeaning(error);
             if (meaning === 'resolve') {
@@ -10160,7 +10993,7 @@ async function sendPart(run, index, message, explain) {
                     return 'cancelled';
             }
             const problem = error instanceof SqlError ? explain(error) : asProblem(error);
-            const over = meaning === 'stop' ? problem : await tryAgain(tools, attempt, problem, file.source);
+            const over = meaning === 'stop' ? problem : await tryAgain(tools, attempt, problem, waitedIn(file, problem.at));
             if (over !== 'again')
                 return { problem: over, outcome: 'failed' };
         }
@@ -10178,6 +11011,8 @@ async function partState({ tools, file }, index) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/outside.js
+
+
 
 
 
@@ -10238,6 +11073,9 @@ async function caught(part) {
             return 'cancelled';
         if (error instanceof Failure)
             return { problem: error.problems[0], outcome: error.outcome };
+        // Of what is asked between the parts: nothing was under way.
+        if (error instanceof SqlError || error instanceof LostConnection)
+            return { problem: asProblem(error), outcome: 'failed' };
         throw error;
     }
 }
@@ -10245,29 +11083,35 @@ async function caught(part) {
 async function runTogether(run, index) {
     const { body, lines } = partBody(run, run.file.shape.segments[index], index);
     const message = partMessage(run, body, isEnd(run, index));
-    return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error));
+    return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error, message));
 }
 function partBody(run, segment, index) {
     const guard = renewLease(run);
-    const { text, lines } = statementLines(run.file.shape.source, segment.statements, guard.split('\n').length + 2);
+    const { text, lines } = statementLines(run.file.shape.source, [...segment.again, ...segment.statements], guard.split('\n').length + 2);
     return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
 }
 /** A statement that PostgreSQL runs outside a transaction only: alone in its message, its traces looked after. */
 async function runAlone(run, index, unfinished) {
-    const { tools, file } = run;
-    const statement = file.shape.segments[index].statements[0];
-    const text = file.shape.source.slice(statement.from, statement.to);
-    const build = buildOf(statement);
+    const { tools, file, context } = run;
+    const segment = file.shape.segments[index];
+    const statement = segment.statements[0];
+    const textOf = ({ from, to }) => file.shape.source.slice(from, to);
+    const text = textOf(statement);
+    const alone = {
+        rules: context.rules,
+        again: segment.again.map((each) => `${textOf(each)};`).join('\n'),
+    };
+    const build = await buildOf(tools, statement, alone);
     // A killed try of ours may have left an invalid index, or may still be building.
     if (unfinished)
-        await dropLeftovers(tools, unfinished);
+        await dropLeftovers(tools, unfinished, alone);
     const before = build ? await index_build_invalidIndexes(tools, build.relation) : [];
     const building = build ? { relation: build.relation, before } : null;
     const noted = await notePart(run, index, building);
     if (noted)
         return noted;
     for (let attempt = 1;; attempt++) {
-        let error = await sendAlone(run, text);
+        let error = await sendAlone(tools, text, alone).then(() => undefined, (thrown) => thrown);
         if (error === undefined && build) {
             const trapped = await trappedIndex(tools, build);
             if (trapped !== undefined)
@@ -10276,7 +11120,7 @@ async function runAlone(run, index, unfinished) {
         if (error === undefined)
             break;
         if (building)
-            await dropLeftovers(tools, building);
+            await dropLeftovers(tools, building, alone);
         if (error instanceof Cancelled || tools.signal.aborted)
             return 'cancelled';
         if (error instanceof Failure)
@@ -10286,7 +11130,7 @@ async function runAlone(run, index, unfinished) {
         if (!again && error instanceof LostConnection)
             return { problem: unknownAlone(text), outcome: 'unknown' };
         const problem = error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
-        const over = again ? await tryAgain(tools, attempt, problem, text) : problem;
+        const over = again ? await tryAgain(tools, attempt, problem, { text, mode: lockOf(statement) }) : problem;
         if (over !== 'again')
             return { problem: over, outcome: 'failed' };
     }
@@ -10304,31 +11148,6 @@ async function notePart(run, index, building) {
 end`;
     // Written twice it says the same, so where no answer came it is simply written again.
     return sendPart(run, Number.POSITIVE_INFINITY, partMessage(run, body, false), serverProblem);
-}
-/**
- * The time-outs cannot stand in the same message, because that would make it a transaction. A session of our own can
- * be given them before; behind a transaction pooler they would reach another client, so the role's own hold there.
- */
-async function sendAlone({ tools, context }, text) {
-    const { database, signal } = tools;
-    const own = database.transport !== 'transaction-pooler';
-    const sending = { deadline: context.rules.statementTimeout + GRACE, signal };
-    try {
-        // These statements wait for other transactions without blocking them: their wait is bounded by the whole time.
-        if (own)
-            await database.send(`set statement_timeout = '${context.rules.statementTimeout}ms'; set lock_timeout = 0;
-         do $m$begin if current_setting('server_version_num')::int >= 140000 then
-           perform set_config('client_connection_check_interval', '500ms', false); end if; end$m$`, sending);
-        await database.send(text, sending);
-        return undefined;
-    }
-    catch (error) {
-        return error;
-    }
-    finally {
-        if (own)
-            await database.send('reset all', { deadline: 5_000 }).catch(() => undefined);
-    }
 }
 /** Says exactly which statements stand, and how to go on. */
 function tellWhatStands(run, done, failure) {
@@ -10370,6 +11189,7 @@ function unknownAlone(text) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/psql-commands.js
+
 /** Finds psql's commands in a file. Only SQL's lexical rules are needed for it: quotes, dollar quotes, comments. */
 function psqlCommands(source) {
     if (!source.includes('\\'))
@@ -10388,82 +11208,195 @@ function psqlCommands(source) {
     }
     return commands;
 }
-const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
-const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
-/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
-const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
-/** The index after the token that starts at `index`: a quoted text, a comment, a word, or one character. */
-function afterToken(source, index) {
-    const character = source[index];
-    if (character === "'" || character === '"')
-        return afterQuote(source, index, character, false);
-    const two = source.slice(index, index + 2);
-    if (two === '--')
-        return endOr(source, source.indexOf('\n', index));
-    if (two === '/*')
-        return afterComment(source, index);
-    if (character === '$') {
-        const tag = match(DOLLAR_TAG, source, index);
-        if (tag === undefined)
-            return index + 1;
-        const end = source.indexOf(tag, index + tag.length);
-        return end === -1 ? source.length : end + tag.length;
+
+;// CONCATENATED MODULE: ./compiled/src/database/parse-tree.js
+/** Every node of a tree, the outer one first. */
+function* nodesOf(tree) {
+    if (Array.isArray(tree))
+        for (const item of tree)
+            yield* nodesOf(item);
+    else if (typeof tree === 'object' && tree !== null) {
+        yield tree;
+        for (const value of Object.values(tree))
+            yield* nodesOf(value);
     }
-    const word = match(WORD, source, index);
-    if (word === undefined)
-        return index + 1;
-    const after = index + word.length;
-    // E'...' is the only quote in which a backslash hides the next character.
-    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
 }
-function match(pattern, source, index) {
-    pattern.lastIndex = index;
-    return pattern.exec(source)?.[0];
+/** The parts of a name, or any other list of String nodes. */
+function strings(list) {
+    return (list ?? []).flatMap((item) => {
+        const value = item.String?.sval;
+        return value === undefined ? [] : [value];
+    });
 }
-function endOr(source, index) {
-    return index === -1 ? source.length : index;
+/** What a DROP names, each as its parts. */
+function droppedNames({ objects }) {
+    return (objects ?? []).map((object) => strings(object.List?.items));
 }
-function afterQuote(source, from, quote, escapes) {
-    let index = from + 1;
-    while (index < source.length) {
-        if (escapes && source[index] === '\\')
-            index += 2;
-        else if (source[index] === quote) {
-            if (source[index + 1] === quote)
-                index += 2;
-            else {
-                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
-                if (more === undefined)
-                    return index + 1;
-                index += 1 + more.length;
-            }
+/** The text of a constant; undefined for other constants and anything else. */
+function constantText(expression) {
+    const constant = expression?.A_Const;
+    return constant?.sval === undefined ? undefined : (constant.sval.sval ?? '');
+}
+/** The relation that a statement makes, where it makes one that holds rows, a view or a sequence. */
+function madeRelation(kind, node) {
+    const into = (node.intoClause ?? node.into);
+    switch (kind) {
+        case 'CreateStmt':
+            return node.relation;
+        case 'ViewStmt':
+            return node.view;
+        case 'CreateSeqStmt':
+            return node.sequence;
+        case 'SelectStmt':
+        case 'CreateTableAsStmt':
+            return into?.rel;
+        default:
+            return undefined;
+    }
+}
+/** True of a relation that its session alone has. */
+function isTemporary({ relpersistence, schemaname }) {
+    return relpersistence === 't' || schemaname === 'pg_temp';
+}
+/** The calls of set_config that a SELECT's list holds; undefined for each other expression in it. */
+function setConfigs({ targetList }) {
+    return (targetList ?? []).map((target) => setConfig(target.ResTarget?.val));
+}
+function setConfig(expression) {
+    const call = expression?.FuncCall;
+    const names = strings(call?.funcname);
+    if (names[names.length - 1] !== 'set_config' || !(names.length === 1 || names[0] === 'pg_catalog'))
+        return undefined;
+    const [name, value, local] = call?.args ?? [];
+    return { name: constantText(name), value: constantText(value), local: isTrue(local) };
+}
+function isTrue(expression) {
+    const { boolval } = (expression?.A_Const ?? {});
+    return boolval?.boolval === true || /^(?:t|true|on|y|yes|1)$/i.test(constantText(expression) ?? '');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/session-state.js
+
+const session_state_NEXT = 'Put the statement that cannot run in a transaction into a file of its own.';
+/**
+ * A file that is run in parts leaves its session after each part as it was. What the file sets for its session is
+ * therefore noted in each later part, to be set again; what cannot be made again (temporary tables, prepared
+ * statements, cursors) is wrong where a later part counts on it.
+ */
+function carryOver(segments) {
+    const wrong = [];
+    const again = [];
+    let made = [];
+    segments.forEach((segment, part) => {
+        segment.again = [...again];
+        for (const statement of segment.statements) {
+            const lost = made.find((own) => own.part < part && countsOn(statement, own));
+            if (lost)
+                wrong.push({
+                    index: statement.from,
+                    message: `${lost.what} ${lost.name} does not last until here: the file is committed in parts, and each leaves its session as it was`,
+                    next: session_state_NEXT,
+                });
+            const effect = effectOf(statement);
+            if (effect === 'set')
+                again.push(statement);
+            if (effect === 'unclear' && part < segments.length - 1)
+                wrong.push({
+                    index: statement.from,
+                    message: 'what set_config sets here is lost in the parts of the file that follow',
+                    next: `Write it with SET, or with constants and alone in its SELECT. Or: ${session_state_NEXT}`,
+                });
+            const making = makes(statement);
+            made = made.filter((own) => !drops(statement, own) && !(making && session_state_isSame(own, making)));
+            if (making)
+                made.push({ ...making, part });
         }
-        else
-            index++;
-    }
-    return source.length;
+    });
+    return wrong;
 }
-function afterComment(source, from) {
-    let depth = 0;
-    let index = from;
-    while (index < source.length) {
-        const two = source.slice(index, index + 2);
-        if (two === '/*')
-            depth++;
-        else if (two === '*/')
-            depth--;
-        else {
-            index++;
-            continue;
-        }
-        index += 2;
-        if (depth === 0)
-            return index;
+/** Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated. */
+function effectOf({ kind, node }) {
+    if (kind === 'VariableSetStmt') {
+        // What ends with a transaction ends with its part.
+        const passing = node.is_local === true || /^TRANSACTION/.test(String(node.name));
+        return passing ? undefined : 'set';
     }
-    return source.length;
+    if (kind !== 'SelectStmt')
+        return undefined;
+    const calls = setConfigs(node);
+    if (!calls.some((call) => call && !call.local))
+        return undefined;
+    const constant = calls.every((call) => call?.name !== undefined && call.value !== undefined);
+    return constant && node.fromClause === undefined ? 'set' : 'unclear';
+}
+function session_state_isSame(one, other) {
+    return one.what === other.what && one.name === other.name;
+}
+function makes({ kind, node }) {
+    if (kind === 'PrepareStmt')
+        return { what: 'the prepared statement', name: String(node.name) };
+    if (kind === 'DeclareCursorStmt')
+        return { what: 'the cursor', name: String(node.portalname) };
+    if (kind === 'CreateFunctionStmt' && strings(node.funcname)[0] === 'pg_temp')
+        return { what: 'the function', name: strings(node.funcname).join('.') };
+    const relation = madeRelation(kind, node);
+    return relation && isTemporary(relation)
+        ? { what: 'the temporary relation', name: String(relation.relname) }
+        : undefined;
+}
+function drops({ kind, node }, { what, name }) {
+    if (kind === 'DeallocateStmt')
+        return what === 'the prepared statement' && node.name === name;
+    if (kind === 'ClosePortalStmt')
+        return what === 'the cursor' && node.portalname === name;
+    // A name without its schema may be the session's own.
+    const own = ([schema, ...rest]) => rest.length === 0 ? schema === name : schema === 'pg_temp' && rest[0] === name;
+    return kind === 'DropStmt' && what === 'the temporary relation' && droppedNames(node).some(own);
+}
+function countsOn(statement, own) {
+    const { what, name } = own;
+    const making = makes(statement);
+    // Made anew it is another one; but IF NOT EXISTS takes the one before.
+    if (making && session_state_isSame(making, own) && statement.node.if_not_exists !== true)
+        return false;
+    if (drops(statement, own))
+        return true;
+    for (const node of nodesOf({ [statement.kind]: statement.node })) {
+        switch (what) {
+            case 'the prepared statement':
+                if (node.ExecuteStmt?.name === name)
+                    return true;
+                break;
+            case 'the cursor':
+                if (node.FetchStmt?.portalname === name)
+                    return true;
+                break;
+            case 'the function':
+                if (strings(node.FuncCall?.funcname).join('.') === name)
+                    return true;
+                break;
+            case 'the temporary relation':
+                if (node.relname === name && (node.schemaname ?? 'pg_temp') === 'pg_temp')
+                    return true;
+                // nextval takes a name as text, and the body of a DO block is text.
+                if (constantText(node) === name)
+                    return true;
+                if (statement.kind === 'DoStmt' && mentions(String(node.sval ?? ''), name))
+                    return true;
+        }
+    }
+    return false;
+}
+function mentions(body, name) {
+    return body
+        .toLowerCase()
+        .split(/[^\p{L}\p{N}_$]+/u)
+        .includes(name.toLowerCase());
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/classify.js
+
+
 
 
 /** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
@@ -10483,6 +11416,14 @@ function classify(file, text, parse) {
             });
     }
     const parsed = parse(shape.source);
+    if ('tooLarge' in parsed) {
+        shape.problems.push({
+            message: `${file} is too large to be parsed (${formatBytes(Buffer.byteLength(text))})`,
+            at: { file, line: 1, column: 1 },
+            next: 'Split it into files of at most 16 MB. Rows that are no part of the schema are better loaded by a job of their own.',
+        });
+        return shape;
+    }
     if (parsed.wrong) {
         const copy = copyFromStdin(shape.source, parsed, parse);
         if (copy !== undefined) {
@@ -10603,12 +11544,14 @@ function chooseMode(shape, at) {
         for (const statement of statements) {
             const last = shape.segments[shape.segments.length - 1];
             if (whyAlone(statement) !== undefined)
-                shape.segments.push({ alone: true, statements: [statement] });
+                shape.segments.push({ alone: true, statements: [statement], again: [] });
             else if (last && !last.alone)
                 last.statements.push(statement);
             else
-                shape.segments.push({ alone: false, statements: [statement] });
+                shape.segments.push({ alone: false, statements: [statement], again: [] });
         }
+        for (const { index, message, next } of carryOver(shape.segments))
+            shape.problems.push({ message, at: at(index), next });
         if (shape.segments.length > 1)
             shape.notices.push({
                 message: `${shape.why}: what stands before and after it in the file is committed on its own`,
@@ -10680,6 +11623,7 @@ function detachesConcurrently(commands) {
 
 
 
+
 /** Statements are fetched for this many edited files; for the others it is said only that they were edited. */
 const COMPARED = 20;
 /** Names, for each applied file that has changed since, the first statement that differs from what was recorded. */
@@ -10689,7 +11633,7 @@ async function editedProblems(database, edited, rule, sending) {
     const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
     const message = `select coalesce(json_object_agg(version, statements), '{}')::text as recorded from ${HISTORY_TABLE} where version = any (${versions})`;
     const results = await reading(sending.signal, () => database.send(message, sending));
-    const recorded = JSON.parse(String(lastRow(results).recorded));
+    const recorded = jsonField(results, 'recorded') ?? {};
     return edited.map((file) => {
         const { at, words } = firstDifference(file, recorded[file.version] ?? []);
         return {
@@ -10721,31 +11665,61 @@ function firstDifference(file, recorded) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/finding-rules.js
+
 const EXCLUSIVE = 'ACCESS EXCLUSIVE';
+/** What is left to do where the old code still uses it; of no help in a file that waits for health already. */
 const LATER = 'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
+const WHICH = 'Say with WHERE which rows are meant, in batches where there are many.';
 const rule = (name, lock, destructive, instead) => ({
     rule: name,
     lock,
     destructive,
     instead,
 });
-/** `schema.table`; a name without schema counts as public, the usual search path. */
-function tableName(relation) {
-    const { schemaname, relname } = (relation ?? {});
-    return relname === undefined ? undefined : `${schemaname ?? 'public'}.${relname}`;
+/** The rules that a statement breaks, with those that are written inside it; `tables`: what the same files made before. */
+function rulesFor({ kind, node }, tables) {
+    return [
+        ...rulesOf({ kind, node }, tables),
+        ...inner({ kind, node }).flatMap((each) => rulesFor(each, tables)),
+    ];
 }
-/** The rules that a statement breaks; `created` are the tables that the same files made. */
-function rulesFor(statement, created) {
-    const { kind, node } = statement;
-    const isNew = (relation) => created.has(tableName(relation) ?? '');
+/** The statements that a statement runs with it: its WITH, and what is explained, prepared or made a table of. */
+function inner({ kind, node }) {
+    const { ctes } = (node.withClause ?? {});
+    const queries = (ctes ?? []).map(({ CommonTableExpr }) => CommonTableExpr?.ctequery);
+    if (kind === 'ExplainStmt' || kind === 'PrepareStmt' || kind === 'CreateTableAsStmt')
+        queries.push(node.query);
+    return queries.flatMap((query) => Object.entries(query ?? {}).map(([name, value]) => ({ kind: name, node: value })));
+}
+/** A WHERE that keeps nothing out, as safeupdate is told by: `where true`, `where 1 = 1`. */
+function isConstant(where) {
+    const { A_Const: constant, A_Expr: expression } = (where ?? {});
+    if (constant)
+        return true;
+    return expression !== undefined && isConstant(expression.lexpr) && isConstant(expression.rexpr);
+}
+function rulesOf({ kind, node }, tables) {
+    // What may have been there before can lose data; that the application waits for it is not likely enough to be told.
+    const isNew = (relation) => tables.isNew(relation, false);
     switch (kind) {
         case 'DropStmt':
-            return dropRules(node, created);
+            return dropRules(node, tables);
+        case 'DropOwnedStmt':
+            return [rule('drop-owned', EXCLUSIVE, true, 'Drop by name what has to go.')];
+        case 'MergeStmt': {
+            const clauses = node.mergeWhenClauses ?? [];
+            const deletes = clauses.some(({ MergeWhenClause }) => MergeWhenClause?.commandType === 'CMD_DELETE');
+            return deletes && !tables.isNew(node.relation, true)
+                ? [
+                    rule('merge-delete', 'ROW EXCLUSIVE', true, 'DELETE with a WHERE says plainly which rows have to go.'),
+                ]
+                : [];
+        }
         case 'DropdbStmt':
             return [rule('ban-drop-database', EXCLUSIVE, true, 'Drop databases by hand.')];
         case 'TruncateStmt': {
             const relations = node.relations ?? [];
-            if (relations.every(({ RangeVar }) => isNew(RangeVar)))
+            if (relations.every(({ RangeVar }) => tables.isNew(RangeVar, true)))
                 return [];
             const cascade = node.behavior === 'DROP_CASCADE';
             return [
@@ -10754,12 +11728,11 @@ function rulesFor(statement, created) {
         }
         case 'DeleteStmt':
         case 'UpdateStmt': {
-            if (node.whereClause !== undefined || isNew(node.relation))
+            const all = node.whereClause === undefined || isConstant(node.whereClause);
+            if (!all || tables.isNew(node.relation, true))
                 return [];
             const word = kind === 'DeleteStmt' ? 'delete' : 'update';
-            return [
-                rule(`${word}-without-where`, 'ROW EXCLUSIVE', true, 'Say with WHERE which rows are meant, in batches where there are many.'),
-            ];
+            return [rule(`${word}-without-where`, 'ROW EXCLUSIVE', true, WHICH)];
         }
         case 'IndexStmt':
             if (node.concurrent === true || isNew(node.relation))
@@ -10770,7 +11743,7 @@ function rulesFor(statement, created) {
         case 'RenameStmt':
             return isNew(node.relation) ? [] : renameRules(String(node.renameType));
         case 'AlterTableStmt':
-            return isNew(node.relation) ? [] : alterRules(node);
+            return alterRules(node).filter(({ destructive }) => !tables.isNew(node.relation, destructive));
         case 'VacuumStmt':
             return options(node.options).includes('full')
                 ? [rule('vacuum-full', EXCLUSIVE, false, 'Plain VACUUM: it locks nobody out.')]
@@ -10792,12 +11765,10 @@ function options(list) {
         ? list.map((item) => item.DefElem?.defname ?? '')
         : [];
 }
-function dropRules(node, created) {
+function dropRules(node, tables) {
     switch (node.removeType) {
         case 'OBJECT_TABLE':
-            return droppedNames(node).every((name) => created.has(name))
-                ? []
-                : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
+            return tables.areNew(node) ? [] : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
         case 'OBJECT_SCHEMA':
             return [rule('drop-schema', EXCLUSIVE, true, LATER)];
         case 'OBJECT_TYPE':
@@ -10822,13 +11793,6 @@ function dropRules(node, created) {
         default:
             return [];
     }
-}
-function droppedNames(node) {
-    const objects = node.objects ?? [];
-    return objects.map(({ List }) => {
-        const parts = (List?.items ?? []).map((item) => item.String?.sval ?? '');
-        return parts.length === 1 ? `public.${parts[0]}` : parts.slice(-2).join('.');
-    });
 }
 function renameRules(type) {
     if (type === 'OBJECT_COLUMN')
@@ -10907,11 +11871,104 @@ const STABLE = new Set([
     'timezone',
 ]);
 function isStable(call) {
-    const names = call?.funcname ?? [];
-    return STABLE.has(names[names.length - 1]?.String?.sval ?? '');
+    return STABLE.has(strings(call?.funcname).at(-1) ?? '');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/made-tables.js
+
+/** Where names without a schema lead to by default. */
+const PUBLIC = 'public';
+/** The schema of temporary tables, which hides every other one. */
+const TEMPORARY = 'pg_temp';
+function madeTables() {
+    /** By schema and name; whether it is certain that it was not there before. */
+    const made = new Map();
+    let path = PUBLIC;
+    const keyOf = (schema, name) => {
+        if (schema !== undefined)
+            return JSON.stringify([schema, name]);
+        const own = JSON.stringify([TEMPORARY, name]);
+        return made.has(own) ? own : JSON.stringify([path, name]);
+    };
+    const keyOfRelation = (relation) => {
+        const { schemaname, relname } = (relation ?? {});
+        return keyOf(schemaname, relname);
+    };
+    const keysOfDrop = (drop) => droppedNames(drop).map((parts) => keyOf(parts[parts.length - 2], parts[parts.length - 1]));
+    const move = (from, to) => {
+        const sure = made.get(from);
+        made.delete(from);
+        if (sure === undefined)
+            made.delete(to);
+        else
+            made.set(to, sure);
+    };
+    return {
+        isNew(relation, sure) {
+            const found = made.get(keyOfRelation(relation));
+            return sure ? found === true : found !== undefined;
+        },
+        areNew: (drop) => keysOfDrop(drop).every((key) => made.get(key) === true),
+        follow({ kind, node }) {
+            path = searchPathAfter({ kind, node }, path);
+            if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
+                for (const key of keysOfDrop(node))
+                    made.delete(key);
+            if (kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE') {
+                const { schemaname } = node.relation;
+                const from = keyOfRelation(node.relation);
+                const schema = schemaname ?? JSON.parse(from)[0];
+                move(from, JSON.stringify([schema, node.newname]));
+            }
+            if (kind === 'AlterObjectSchemaStmt' && node.objectType === 'OBJECT_TABLE') {
+                const { relname } = node.relation;
+                move(keyOfRelation(node.relation), JSON.stringify([node.newschema, relname]));
+            }
+            const relation = isTable(kind) ? madeRelation(kind, node) : undefined;
+            if (!relation)
+                return;
+            const sure = node.if_not_exists !== true;
+            const key = isTemporary(relation)
+                ? JSON.stringify([TEMPORARY, relation.relname])
+                : JSON.stringify([relation.schemaname ?? path, relation.relname]);
+            // What is known of it stays: a second IF NOT EXISTS does not make it doubtful.
+            if (sure || !made.has(key))
+                made.set(key, sure);
+        },
+        endFile() {
+            path = PUBLIC;
+            for (const key of made.keys())
+                if (JSON.parse(key)[0] === TEMPORARY)
+                    made.delete(key);
+        },
+    };
+}
+function isTable(kind) {
+    return kind === 'CreateStmt' || kind === 'CreateTableAsStmt' || kind === 'SelectStmt';
+}
+/** The schema that names without one belong to behind a statement; a text of its own where the path is not plain. */
+function searchPathAfter({ kind, node }, before) {
+    if (kind === 'VariableSetStmt') {
+        if (node.kind === 'VAR_RESET_ALL')
+            return PUBLIC;
+        if (node.name !== 'search_path')
+            return before;
+        return firstSchema((node.args ?? []).map((name) => constantText(name) ?? ''));
+    }
+    if (kind !== 'SelectStmt')
+        return before;
+    const set = setConfigs(node).find((call) => call?.name === 'search_path');
+    return set
+        ? firstSchema((set.value ?? '').split(',').map((name) => name.trim().replaceAll('"', '')))
+        : before;
+}
+/** Where things are made: the first schema of a path, "$user" left out, which hardly anybody has. */
+function firstSchema(names) {
+    return names.find((name) => name !== '$user') ?? PUBLIC;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/findings.js
+
 
 
 /**
@@ -10919,34 +11976,32 @@ function isStable(call) {
  * data and nobody waits for it, so it is left out. Statements inside functions and DO blocks are not looked into.
  */
 function findRisks(files) {
-    const created = new Set();
+    const tables = madeTables();
     const findings = [];
+    let waits = false;
     for (const file of files) {
+        waits ||= file.afterHealth;
         for (const statement of file.shape.statements ?? []) {
-            for (const found of rulesFor(statement, created)) {
+            for (const found of rulesFor(statement, tables)) {
                 findings.push({
                     ...found,
                     at: positionIn(file.file, file.source, statement.from),
                     statement: oneLine(file.shape.source.slice(statement.from, statement.to)),
+                    waits,
                 });
             }
-            const made = createdTable(statement);
-            if (made !== undefined)
-                created.add(made);
+            tables.follow(statement);
         }
+        tables.endFile();
     }
     return findings;
-}
-function createdTable({ kind, node }) {
-    if (kind === 'CreateStmt')
-        return tableName(node.relation);
-    if (kind === 'CreateTableAsStmt')
-        return tableName(node.into?.rel);
-    return undefined;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/parser.js
 
+
+/** A shorter text that cannot be parsed is a fault of the parser. */
+const LARGEST_FAULT = 1024 * 1024;
 /**
  * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
  * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
@@ -10960,14 +12015,21 @@ async function loadParser() {
         // The library takes no empty text, and none that holds a NUL.
         if (source.trim() === '')
             return { statements: [] };
+        const { exitCode } = process;
         try {
             const tree = library.parseSync(source);
             return { statements: placed(source, tree.stmts ?? []) };
         }
         catch (error) {
+            // Where its memory ends, the library sets the exit code of the whole process.
+            process.exitCode = exitCode;
             const details = error.sqlDetails;
-            if (!details)
-                throw error;
+            // Out of memory, it says so, ends itself or gives nothing; texts of another size can be parsed all the same.
+            if (!details || details.message === 'out of memory') {
+                if (source.length < LARGEST_FAULT)
+                    throw error;
+                return { tooLarge: true };
+            }
             return {
                 wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
             };
@@ -10992,23 +12054,27 @@ var empty_connection = __nccwpck_require__(2933);
 
 
 
-/** Compares files and history. `contract` is true once health has passed: then nothing is deferred. */
+
+
+/** Compares files and history. `contract`: the files for after health are due too, so nothing is deferred. */
 function choosePending(files, look, rules, identity, contract) {
     const result = { pending: [], deferred: [], baseline: [], edited: [], warnings: [], refusals: [] };
     const recorded = new Map(look.recorded.map((row) => [row.version, row]));
+    const counted = countedAsApplied(rules, recorded);
     for (const file of files) {
         const row = recorded.get(file.version);
         if (row) {
             if (isEdited(file, row))
                 result.edited.push(file);
         }
-        else if (rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0)
+        else if (counted(file.version))
             result.baseline.push(file);
-        else if (result.deferred.length > 0 || (file.afterHealth && !contract && !rules.afterHealth))
+        else if (result.deferred.length > 0 || (file.afterHealth && !contract))
             result.deferred.push(file);
         else
             result.pending.push(file);
     }
+    result.refusals.push(...wrongMarkers([...result.pending, ...result.deferred]));
     checkEnvironment(look, identity, result);
     checkServer(look, identity, result);
     checkOrder(look, rules, result);
@@ -11018,6 +12084,15 @@ function choosePending(files, look, rules, identity, contract) {
         result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
     checkRights(look, result);
     return result;
+}
+/**
+ * Whether a version counts as applied by `baseline`. Only until the baseline itself is recorded: a file that comes
+ * later with an older version was never run, also where the input still stands in the workflow.
+ */
+function countedAsApplied({ baseline }, recorded) {
+    if (baseline === undefined || recorded.has(baseline))
+        return () => false;
+    return (version) => byBytes(version, baseline) <= 0;
 }
 function isEdited(file, row) {
     // The text decides, not the bytes: a checkout with other line endings is no edit.
@@ -11053,10 +12128,11 @@ function checkOrder(look, rules, result) {
     for (const file of [...result.pending, ...result.deferred]) {
         if (byBytes(file.version, newest) > 0)
             continue;
+        const below = rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0;
         result.refusals.push({
-            message: `${(0,external_node_path_.basename)(file.file)} is older than ${newest}, which is applied already`,
+            message: `${(0,external_node_path_.basename)(file.file)} is older than ${newest}, which is applied already${below ? `; the baseline ${rules.baseline} is recorded, so nothing more counts into it` : ''}`,
             at: { file: file.file, line: 1, column: 1 },
-            next: 'Rename it to a newer version, or say include-all: true where it does not depend on the order.',
+            next: `Rename it to a newer version, or say include-all: true where it does not depend on the order.${below ? ` Where its changes are in the database already: supabase migration repair --status applied ${file.version}.` : ''}`,
         });
     }
 }
@@ -11065,7 +12141,7 @@ function checkMissing(files, look, rules, result) {
     const missing = look.recorded.filter((row) => !present.has(row.version));
     if (missing.length === 0)
         return;
-    const names = missing.slice(0, 10).map((row) => (row.name ? `${row.version}_${row.name}` : row.version));
+    const names = missing.slice(0, 10).map(titleOf);
     const more = missing.length > names.length ? ` and ${missing.length - names.length} more` : '';
     const problem = {
         message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${names.join(', ')}${more}`,
@@ -11090,6 +12166,10 @@ function checkBaseline(files, rules, result) {
             message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
         });
 }
+/** A comment that was meant to hold a file back must not be passed over. */
+function wrongMarkers(files) {
+    return files.flatMap((file) => file.wrongMarkers ?? []);
+}
 /** One problem for each file that has no down file. */
 function irreversible(files) {
     return files
@@ -11101,29 +12181,41 @@ function irreversible(files) {
     }));
 }
 function checkRights(look, result) {
-    if (result.pending.length + result.deferred.length + result.baseline.length === 0)
+    const problem = rightsProblem(look);
+    if (result.pending.length + result.deferred.length + result.baseline.length === 0) {
+        // Nothing is to be written; but what cannot be seen was not compared either.
+        if (problem && look.missingRights.some((right) => right.includes('row level security')))
+            result.warnings.push(problem);
         return;
+    }
     if (look.readOnly)
         result.refusals.push({
             message: 'this database is a read replica',
             code: '25006',
             next: 'Use the URL of the primary database.',
         });
-    if (look.missingRights.length > 0)
-        result.refusals.push({
-            message: `the role may not write the migration history: it lacks ${look.missingRights.slice(0, 5).join(', ')}`,
-            code: '42501',
-            next: 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.',
-        });
+    if (problem)
+        result.refusals.push(problem);
+}
+function rightsProblem({ missingRights, role, owner }) {
+    if (missingRights.length === 0)
+        return undefined;
+    const more = missingRights.length > 5 ? ` and ${missingRights.length - 5} more` : '';
+    return {
+        message: `the role may not write the migration history: it lacks ${missingRights.slice(0, 5).join(', ')}${more}`,
+        code: '42501',
+        next: owner === null || owner === role
+            ? 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.'
+            : `Deploy as the role that owns the history, ${owner}; or let ${role} act for it: grant ${identifier(owner)} to ${identifier(role)};`,
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/preflight.js
 
 
 
-/** Raised by the first statement of a preflight: the server has parsed everything behind it, and ran nothing. */
-const PARSED = 'MV900';
-const PREFIX = `do $muva$begin raise exception using errcode = '${PARSED}'; end$muva$;\n`;
+
+const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
 const BETWEEN = '\n;\n';
 /**
  * Lets the server parse every file without running anything: it parses a whole message before it runs the first
@@ -11155,7 +12247,7 @@ async function parseAtServer(database, files, options) {
     catch (error) {
         if (!(error instanceof SqlError))
             throw error;
-        if (error.code === PARSED)
+        if (error.code === CODES.parsed)
             return undefined;
         return preflight_blame(message, files, error);
     }
@@ -11199,6 +12291,8 @@ function preflight_blame(message, files, error) {
 
 
 
+
+
 /** How long a look may take; it waits for nothing but the network. */
 const plan_LOOK_DEADLINE = 60_000;
 /** Looks at files and database and says what a migrate would do. All refusals at once. */
@@ -11220,11 +12314,17 @@ async function planDatabase(tools, settings, options = {}) {
     plan.look = look;
     plan.warnings.unshift(...files.warnings);
     plan.refusals.unshift(...files.problems);
+    if (rules.afterHealth && settings.mode !== 'migrate' && !options.contract)
+        plan.warnings.push({
+            message: `after-health: true has no effect in mode ${settings.mode}`,
+            next: 'A deploy applies the files marked "-- deploy: after-health" by itself, once health has passed. Remove the input.',
+        });
     const edited = await editedProblems(database, chosen.edited, rules.editedMigrations, sending).catch((error) => {
         throw failureOf(error, 'comparing applied files');
     });
     (rules.editedMigrations === 'refuse' ? plan.refusals : plan.warnings).push(...edited);
-    const all = [...plan.pending, ...plan.deferred];
+    // What is refused already would only be told twice.
+    const all = [...plan.pending, ...plan.deferred].filter(({ shape }) => shape.problems.length === 0);
     if (all.length > 0)
         plan.refusals.push(...(await preflight(database, all, sending).catch((error) => {
             throw failureOf(error, 'letting the server parse the pending files');
@@ -11249,7 +12349,10 @@ async function planFiles(settings) {
         baseline: [],
         edited: [],
         warnings: [],
-        refusals: rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : [],
+        refusals: [
+            ...wrongMarkers(files.files),
+            ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : []),
+        ],
     };
     const plan = await planFor(chosen, rules);
     plan.warnings.unshift(...files.warnings);
@@ -11292,21 +12395,30 @@ async function planFor(chosen, rules) {
         warnings: [
             ...chosen.warnings,
             ...planned.flatMap((file) => file.shape.notices),
-            ...told.map(riskProblem),
+            ...told.map((finding) => riskProblem(finding, false)),
         ],
         refusals: [
             ...chosen.refusals,
             ...planned.flatMap((file) => file.shape.problems),
-            ...refused.map(riskProblem),
+            ...refused.map((finding) => riskProblem(finding, true)),
         ],
         reversible: planned.every((file) => file.down !== undefined),
         destructive: findings.some((finding) => finding.destructive),
-        findings,
     };
 }
-function riskProblem({ rule, at, statement, lock, destructive, instead }) {
+function riskProblem(finding, refused) {
+    const { rule, at, statement, lock, destructive, instead, waits } = finding;
     const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
-    return { message: `${statement}: ${what} (${rule})`, at, next: instead };
+    // The marker is no advice to a file that waits already.
+    const advice = [
+        ...(waits && instead === LATER ? [] : [instead]),
+        ...(refused ? ['Where the data is to go: destructive-changes: warn, or allow.'] : []),
+    ];
+    return {
+        message: `${statement}: ${what} (${rule})`,
+        at,
+        ...(advice.length === 0 ? {} : { next: advice.join(' ') }),
+    };
 }
 /** A file that was applied in part goes on behind that part, so the part must still be what was run. */
 function refuseEditedParts(plan, look) {
@@ -11321,234 +12433,65 @@ function refuseEditedParts(plan, look) {
         });
     }
 }
-/** What the query endpoint of the Management API cannot hold is refused before the first file. */
-function refuseTransport(plan, database) {
-    if (database.transport !== 'management-api')
-        return;
-    for (const file of plan.pending)
-        if (file.shape.mode !== 'together')
-            plan.refusals.push({
+/** What the way to the server cannot hold is refused before the first file. */
+function refuseTransport({ pending, deferred, refusals }, { transport }) {
+    for (const file of [...pending, ...deferred]) {
+        if (transport === 'management-api' && file.shape.mode !== 'together')
+            refusals.push({
                 message: `${file.file}: ${file.shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
                 at: { file: file.file, line: 1, column: 1 },
                 next: 'Give database-url (the session pooler URL) for this deploy.',
             });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/fingerprint.js
-
-
-
-/** SQL that sets what the fingerprint needs, until the transaction ends. */
-const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
-    .map(([name, value]) => `set local ${name} = ${literal(value)};`)
-    .join(' ');
-/** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
-function fingerprintQuery() {
-    return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
-}
-/** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
-const FINGERPRINT_ROW = `
-select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
-  encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
-from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
-/** Reads the answer to `fingerprintQuery`. */
-function readFingerprint(results) {
-    const row = results[results.length - 1]?.rows[0];
-    if (!row || typeof row.fingerprint !== 'string')
-        throw new Error('the fingerprint query gave no row');
-    return { fingerprint: row.fingerprint, objects: readObjects(row.objects) };
-}
-/** Objects from jsonb, which drivers give parsed and the query endpoint as text or parsed. */
-function readObjects(value) {
-    const list = (typeof value === 'string' ? JSON.parse(value) : (value ?? []));
-    return list.map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
-}
-/** The same text that the server computes over all objects; the order in which they come does not matter. */
-function fingerprintOf(objects) {
-    const lines = objects
-        .map(({ kind, schema, name, hash }) => Buffer.from(`${kind}|${schema}|${name}|${hash}`))
-        .sort(Buffer.compare)
-        .map(String);
-    return createHash('sha256').update(lines.join('\n')).digest('hex');
-}
-/** What was added, removed and altered between two moments, each by kind, schema and name. */
-function compareObjects(before, after) {
-    const old = new Map(before.map((object) => [fingerprint_keyOf(object), object]));
-    const difference = { added: [], removed: [], altered: [] };
-    for (const object of after) {
-        const was = old.get(fingerprint_keyOf(object));
-        if (!was)
-            difference.added.push(object);
-        else if (was.hash !== object.hash)
-            difference.altered.push(object);
-        old.delete(fingerprint_keyOf(object));
+        if (transport === 'transaction-pooler')
+            refusals.push(...lostSettings(file));
     }
-    difference.removed.push(...old.values());
-    for (const list of Object.values(difference))
-        list.sort(byName);
-    return difference;
 }
-function fingerprint_keyOf(object) {
-    return `${object.kind}\n${object.schema}\n${object.name}`;
+/** A statement outside a transaction runs in whichever session the pooler has: nothing can be set for it. */
+function lostSettings(file) {
+    return file.shape.segments.flatMap(({ alone, again, statements: [statement] }) => {
+        const set = again[again.length - 1];
+        if (!alone || !set || !statement)
+            return [];
+        const line = positionIn(file.file, file.source, set.from).line;
+        return [
+            {
+                message: `${whyAlone(statement)} cannot run in a transaction, and behind a transaction pooler what line ${line} sets does not hold for it`,
+                at: positionIn(file.file, file.source, statement.from),
+                next: 'Give the session pooler or direct URL in database-url (port 5432). Or put the statement into a file of its own, with names that are qualified (schema.table).',
+            },
+        ];
+    });
 }
-/** True where nothing differs. */
-function isSame(difference) {
-    return difference.added.length + difference.removed.length + difference.altered.length === 0;
-}
-/** `table public.hotels`, `policy public."read on hotels"`, `publication supabase_realtime`. */
-function describeObject({ kind, schema, name }) {
-    if (name === '')
-        return `${kind} ${schema}`;
-    return schema === '' ? `${kind} ${name}` : `${kind} ${schema}.${name}`;
-}
+
+;// CONCATENATED MODULE: ./compiled/src/phases/judged-step.js
+
 /**
- * The difference in words, at most `most` objects. What follows from a table that came or went (its columns,
- * constraints, grants) is not told again.
+ * Looks at something as a step, which has failed where the judgement refuses. Its warnings are told; the refusals are
+ * handed back and not thrown, so that other looks go on and all are told at once.
  */
-function describeDifference(difference, most = 10) {
-    const told = [];
-    for (const [word, list] of Object.entries(difference)) {
-        const whole = new Set(list.filter(({ kind }) => OWNERS.has(kind)).map(({ schema, name }) => `${schema}.${name}`));
-        for (const object of list)
-            if (!belongsTo(object, whole))
-                told.push(`${word} ${describeObject(object)}`);
+async function judgedStep(tools, record, name, look) {
+    const judge = async () => {
+        const judgement = await look();
+        if (judgement.refusals.length > 0)
+            throw new Failure(judgement.refusals);
+        return judgement;
+    };
+    try {
+        const { warnings } = await record.step(name, judge, ({ detail }) => detail);
+        for (const problem of warnings)
+            tools.log({ kind: 'warning', problem });
+        return [];
     }
-    const rest = told.length - most;
-    return told.slice(0, most).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
-}
-const OWNERS = new Set([
-    'table',
-    'view',
-    'materialized view',
-    'foreign table',
-    'function',
-    'procedure',
-    'type',
-]);
-function belongsTo({ kind, schema, name }, whole) {
-    if (kind.startsWith('grants on '))
-        return whole.has(`${schema}.${name}`);
-    if (kind === 'column') {
-        // Names may hold dots: every prefix could be the table.
-        for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1))
-            if (whole.has(`${schema}.${name.slice(0, dot)}`))
-                return true;
-        return false;
+    catch (error) {
+        if (error instanceof Cancelled)
+            throw error;
+        return problemsOf(error);
     }
-    for (let on = name.indexOf(' on '); on >= 0; on = name.indexOf(' on ', on + 1))
-        if (whole.has(`${schema}.${name.slice(on + 4)}`))
-            return true;
-    return false;
 }
-function byName(a, b) {
-    const [left, right] = [fingerprint_keyOf(a), fingerprint_keyOf(b)];
-    return left < right ? -1 : left > right ? 1 : 0;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema-record.js
-
-
-
-
-/**
- * What is remembered of the schema around a run, in its row of deploy_runs:
- * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
- * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
- * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
- * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
- */
-/** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
-function deterministic(declarations, work) {
-    const names = Object.keys(DETERMINISTIC_SETTINGS).map(literal).join(', ');
-    const set = Object.entries(DETERMINISTIC_SETTINGS)
-        .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
-        .join(' ');
-    return `
-declare muva_saved jsonb; muva_item record; ${declarations}
-begin
-  select jsonb_object_agg(n, current_setting(n)) into muva_saved from unnest(array[${names}]) n;
-  ${set}
-  ${work}
-  for muva_item in select * from jsonb_each_text(muva_saved) loop
-    perform set_config(muva_item.key, muva_item.value, true);
-  end loop;
-end`;
-}
-/** True of a row whose run changed the schema and has not recorded the state after: it is at work, or was killed. */
-const UNRECORDED = '(r.objects is not null and r.fingerprint_after is null)';
-/** True of a row whose run left a file half applied: whoever completes the file takes over what it changed so far. */
-const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.run_id)`;
-/**
- * A statement for the first message of a run, after the run's row was written, and for the first one of a file that
- * is applied in parts: remembers the state before. The first state that a run met stays, however many times it
- * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
- */
-function recordStateBefore(runId) {
-    return statement(`
-  select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
-  select r.objects into muva_inherited from ${RUNS_TABLE} r
-    where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
-  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
-    outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
-    changes = case when ${HALF_APPLIED} then r.changes else (${mergedChanges}) end
-    from (select muva_objects as objects, muva_fingerprint as fingerprint) f
-    where r.run_id <> ${literal(runId)} and ${UNRECORDED};
-  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
-    objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
-    fingerprint_after = null, outcome = 'begun'
-    where r.run_id = ${literal(runId)};`, 'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;');
-}
-/** A statement for the run's last message: remembers the state after, and what the run changed. */
-function recordStateAfter(runId) {
-    return statement(schema_record_after(runId));
-}
-/**
- * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
- * is recorded, or another run is at work, which records it with its own.
- */
-function recordStateAtStop(runId) {
-    return statement(`
-  if pg_try_advisory_xact_lock(${LOCK_KEY})
-      and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
-    ${schema_record_after(runId)}
-  end if;`);
-}
-/** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
-function recordKilledRun() {
-    return deterministic('', `
-  if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
-    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, changes = (${mergedChanges})
-      from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
-  end if;`);
-}
-function statement(work, declarations = '') {
-    return `do ${dollarQuote(deterministic(declarations, work))};`;
-}
-function schema_record_after(runId) {
-    return `
-  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
-    outcome = 'applied', changes = case when r.objects is null then r.changes else (${mergedChanges}) end
-  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
-}
-/** Stored objects as rows. */
-const objectRows = (objects) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as hash from jsonb_array_elements(${objects}) e)`;
-/** Stored changes as rows; `before` null: the run created it; `after` null: the run dropped it. */
-const changeRows = (changes) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as before, e ->> 4 as after
-    from jsonb_array_elements(${changes}) e)`;
-/** Earlier changes of the run with those of this message: the oldest "before" and the newest "after" of each object. */
-const mergedChanges = `
-  select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, before, after)), '[]') from (
-    select kind, schema, name,
-      case when c.kept then c.before else d.before end as before, case when d.fresh then d.after else c.after end as after
-    from (select *, true as kept from ${changeRows(`coalesce(r.changes, '[]')`)} x) c
-    full join (
-      select kind, schema, name, b.hash as before, a.hash as after, true as fresh
-      from ${objectRows('r.objects')} b full join ${objectRows('f.objects')} a using (kind, schema, name)
-      where b.hash is distinct from a.hash) d using (kind, schema, name)) m
-  where before is distinct from after`;
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/migrate.js
+
+
 
 
 
@@ -11577,13 +12520,15 @@ async function migrate(tools, settings, options = {}) {
             tellPlan(tools, plan);
         record.facts.applied = [];
         const run = await deployedRun(settings);
-        const standing = { unrecorded: false };
+        const standing = { unrecorded: false, notLookedAt: false };
+        const drifted = await lookBeforeWriting(tools, settings, record, plan);
         try {
             for (let plans = 1;; plans++) {
                 migrate_note(record, plan);
-                if (plan.refusals.length > 0) {
+                const refusals = [...plan.refusals, ...drifted];
+                if (refusals.length > 0) {
                     record.summarise('Nothing was applied.');
-                    throw new Failure(plan.refusals);
+                    throw new Failure(refusals);
                 }
                 if (await applyPlan(tools, { ...settings, run }, plan, record, standing))
                     return;
@@ -11603,9 +12548,32 @@ async function migrate(tools, settings, options = {}) {
         }
     });
 }
+/**
+ * What a deploy looks at in its plan: alone, a migrate looks itself before it writes, because what it writes makes the
+ * schema that it meets the one that later drift is measured against.
+ */
+async function lookBeforeWriting(tools, { mode, database }, record, { batches, baseline }) {
+    if (mode !== 'migrate' || !database || database.drift === 'off')
+        return [];
+    if (batches.length + baseline.length === 0)
+        return [];
+    return judgedStep(tools, record, 'drift', async () => judgeDrift(await lookDrift(tools), database.drift));
+}
 /** The run as it is recorded: by the commit that is deployed, which need not be the one that started the workflow. */
 async function deployedRun({ run, vps, workingDirectory }) {
     return vps?.ref === undefined ? run : { ...run, sha: await exactCommit(vps.ref, workingDirectory) };
+}
+/** Other hands hold a table for long: that is worth a word, and no failure of the deploy. */
+function tellNotLookedAt(tools, standing) {
+    if (!standing.notLookedAt)
+        tools.log({
+            kind: 'warning',
+            problem: {
+                message: 'a table is locked by another session, so the state of the schema around this run is not recorded',
+                next: 'Until the next deploy drift may not be comparable, and a rollback of this run may not be proven. Look who holds a table for so long.',
+            },
+        });
+    standing.notLookedAt = true;
 }
 /**
  * Between its first and its last message a run records no state; one that stops there does it now. It may fail: the
@@ -11647,7 +12615,10 @@ async function applyPlan(tools, settings, plan, record, standing) {
     while (queue.length > 0) {
         const batch = queue.shift();
         const place = { first, last: queue.length === 0, next: queue[0]?.mode };
-        const context = batchContext(settings, batch, plan, recorded, record, place);
+        const context = {
+            ...batchContext(settings, batch, plan, recorded, record, place),
+            onNotLookedAt: () => tellNotLookedAt(tools, standing),
+        };
         const outcome = await runBatch(tools, batch, context, plan);
         standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
         if (outcome.kind === 'changed')
@@ -11656,7 +12627,7 @@ async function applyPlan(tools, settings, plan, record, standing) {
             tools.log({
                 kind: 'notice',
                 problem: {
-                    message: `the batch is split before ${batches_name(batch.files[outcome.before])}: ${outcome.why}`,
+                    message: `the batch is split before ${titleOf(batch.files[outcome.before])}: ${outcome.why}`,
                 },
             });
             queue.unshift({ ...batch, files: batch.files.slice(0, outcome.before) }, { ...batch, files: batch.files.slice(outcome.before), why: outcome.why });
@@ -11698,7 +12669,7 @@ function batchContext(settings, batch, plan, recorded, record, place) {
     const rules = settings.database;
     // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
     const verified = place.last && rules.transaction === 'all';
-    const verification = verified ? verificationMessage(rules, plan.deferred.length > 0) : '';
+    const verification = verified ? verificationMessage(rules) : '';
     // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
     const begins = place.first || batch.mode === 'outside';
     const ends = place.last || place.next === 'outside';
@@ -11740,7 +12711,7 @@ function runMode(apply, batch, context, plan) {
 function tellApplied(files, outcome, record) {
     files.forEach((file, index) => {
         const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
-        record.add({ name: batches_name(file), outcome: 'passed', ...time });
+        record.add({ name: titleOf(file), outcome: 'passed', ...time });
         record.facts.applied?.push(file.version);
     });
 }
@@ -11758,11 +12729,11 @@ function stop(outcome, batch, queue, record) {
             tellFailed(outcome, rest, record);
             record.summarise(outcome.stands === undefined
                 ? `The batch was rolled back: ${stands}.`
-                : `${batches_name(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
+                : `${titleOf(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
             throw new Failure(outcome.problem);
         case 'not-verified':
             record.facts.verified = false;
-            record.skip(...rest.map(batches_name));
+            record.skip(...rest.map(titleOf));
             record.add({
                 name: 'verify before the commit',
                 outcome: 'failed',
@@ -11774,15 +12745,15 @@ function stop(outcome, batch, queue, record) {
                 : `The schema does not verify: ${stands}. ${outcome.stands}`);
             throw new Failure(outcome.problems);
         case 'cancelled':
-            record.skip(...rest.map(batches_name));
+            record.skip(...rest.map(titleOf));
             record.summarise(outcome.stands === undefined
                 ? `The batch was rolled back: ${stands}.`
-                : `${batches_name(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
+                : `${titleOf(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
             throw new Cancelled();
         case 'unknown':
             for (const file of batch.files)
-                record.add({ name: batches_name(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
-            record.skip(...later.map(batches_name));
+                record.add({ name: titleOf(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
+            record.skip(...later.map(titleOf));
             record.summarise(`It is not known whether the batch was applied; ${stands}.`);
             throw new Failure(outcome.problem, 'unknown');
     }
@@ -11790,108 +12761,57 @@ function stop(outcome, batch, queue, record) {
 function tellFailed(outcome, files, record) {
     files.forEach((file, index) => {
         if (index !== outcome.at) {
-            record.skip(batches_name(file));
+            record.skip(titleOf(file));
             return;
         }
         const { startedAt, milliseconds } = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
         const lasted = milliseconds || Date.now() - startedAt;
-        record.add({ name: batches_name(file), outcome: 'failed', startedAt, milliseconds: lasted });
+        record.add({ name: titleOf(file), outcome: 'failed', startedAt, milliseconds: lasted });
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/drift.js
+;// CONCATENATED MODULE: ./compiled/src/database/required-schema.js
 
 
 
-
-
-
-
-/** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
-function driftQuery() {
-    return `set local statement_timeout = '30s'; set local lock_timeout = '5s'; do ${dollarQuote(`
-declare recorded text;
-begin
-  if to_regclass('${RUNS_TABLE}') is not null then
-    execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
-      from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
-  end if;
-  perform set_config('muva.recorded', coalesce(recorded, ''), true);
-end`)}; ${SET_DETERMINISTIC}
-select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
-  'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
-  'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
-from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', true), '')::jsonb as recorded) r;`;
+/** True where a deploy would check more of the schema than what it tells. */
+function isRequired({ requiredTables, requiredFunctions, rls }) {
+    return requiredTables.length > 0 || requiredFunctions.length > 0 || rls === 'all';
 }
-function readDrift(results) {
-    const value = results[results.length - 1]?.rows[0]?.drift;
-    if (value === undefined || value === null)
-        throw new Error('the drift query gave no row');
-    const row = (typeof value === 'string' ? JSON.parse(value) : value);
-    const difference = compareObjects(readObjects(row.before), readObjects(row.now));
-    return {
-        recorded: row.recorded !== null,
-        ...(row.recorded === null
-            ? {}
-            : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
-        difference,
-        killed: row.recorded !== null && row.recorded.fingerprint === null,
-        upgraded: difference.altered.some(({ kind }) => kind === 'server'),
-    };
-}
-/**
- * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
- * out in time, because somebody holds a table that must be looked at.
- */
-async function lookDrift(tools) {
+/** What of the schema is not as a deploy would require it, as it is now. Asks what verify asks, and counts nothing. */
+async function lookAtRequired(tools, rules) {
     const { database, signal } = tools;
     if (!database)
         throw new Error('there is no database to look at');
+    const wanted = { ...rules, rowCounts: 'off' };
+    const { message, deadline } = schemaFactsQuery(wanted, false);
     try {
-        const sending = { deadline: 45_000, signal };
-        return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
+        const results = await reading(signal, () => database.send(message, { deadline, signal }));
+        return judgeSchema(readSchemaRows(results), wanted).facts.flatMap(({ problems }) => problems);
     }
     catch (error) {
-        const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
-        if (late && !signal.aborted)
-            return undefined;
-        throw failureOf(error, 'looking what other hands changed');
+        throw failureOf(error, 'looking at the required schema');
     }
 }
-/** What the drift means under the input `drift`. */
-function judgeDrift(drift, policy) {
-    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
-    if (policy === 'off')
-        return calm('not looked at');
-    if (!drift) {
-        const problem = {
-            message: 'it could not be found out in time whether other hands changed the schema: a table is locked',
-            next: 'Run again; or say drift: off.',
+/** A schema that is not as required stays so where nothing is pending; otherwise the pending files may mend it. */
+function judgeRequired(problems, pending) {
+    if (problems.length === 0)
+        return { detail: 'as required', refusals: [], warnings: [] };
+    const detail = `${problems.length} ${problems.length === 1 ? 'fact is' : 'facts are'} not as required`;
+    if (pending.length === 0)
+        return {
+            detail,
+            refusals: problems.map((problem) => ({
+                ...problem,
+                message: `${problem.message}, and nothing is pending`,
+            })),
+            warnings: [],
         };
-        const late = { detail: 'not found out in time', refusals: [], warnings: [] };
-        return policy === 'fail' ? { ...late, refusals: [problem] } : { ...late, warnings: [problem] };
-    }
-    if (!drift.recorded || !drift.since)
-        return calm('no deploy has recorded the schema yet');
-    const { runId, sha } = drift.since;
-    const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
-    if (drift.killed)
-        return calm(`not comparable: ${since} ended before it recorded the schema`);
-    if (drift.upgraded)
-        return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
-    const { added, removed, altered } = drift.difference;
-    if (added.length + removed.length + altered.length === 0)
-        return calm(`unchanged since ${since}`);
-    const problem = {
-        message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
-        next: policy === 'fail'
-            ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
-            : 'Write the change as a migration, so that other databases get it too.',
+    const warning = {
+        message: `not as required yet: ${problems.map(({ message }) => message).join('; ')}`,
+        next: 'A deploy is refused at its end, and nothing of it is committed, unless what is pending mends that.',
     };
-    const detail = describeDifference(drift.difference, 3);
-    return policy === 'fail'
-        ? { detail, refusals: [problem], warnings: [] }
-        : { detail, refusals: [], warnings: [problem] };
+    return { detail: `${detail} yet`, refusals: [], warnings: [warning] };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/down-files.js
@@ -11899,15 +12819,29 @@ function judgeDrift(drift, policy) {
 
 
 
-/** The down file beside the migration, for a migration that this action did not apply; undefined where there is none. */
+
+
+/**
+ * The down file beside the migration, for a migration that this action did not apply; undefined where there is none.
+ * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
+ */
 async function readDownFile(workingDirectory, file) {
+    let bytes;
     try {
-        const text = new TextDecoder('utf-8', { fatal: true }).decode(await (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(workingDirectory, file)));
-        return text.includes('\0') ? undefined : text;
+        bytes = await (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(workingDirectory, file));
     }
-    catch {
-        return undefined;
+    catch (error) {
+        if (error.code === 'ENOENT')
+            return undefined;
+        throw new Failure({
+            message: `${file} cannot be read: ${error.code ?? 'error'}`,
+            next: 'Check the file and its permissions.',
+        });
     }
+    const text = bytes.toString('utf8');
+    if (bytes.includes(0) || !Buffer.from(text, 'utf8').equals(bytes))
+        throw new Failure({ message: `${file} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
+    return text.replace(/^\ufeff/, '');
 }
 /**
  * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
@@ -11962,32 +12896,22 @@ function forOneTransaction(shape) {
     }
     return { source, plain, never };
 }
-/** Where the keyword stands in a statement that has it: outside comments and quotes it can occur only once. */
+/** Where the keyword stands in a statement that has it: the word itself, and not behind a dot, where it is a name. */
 function concurrently(source, from, to) {
-    let index = from;
-    while (index < to) {
-        const two = source.slice(index, index + 2);
-        if (two === '--')
-            index = endOf(source, '\n', index, to);
-        else if (two === '/*')
-            index = endOf(source, '*/', index + 2, to);
-        else if (source[index] === '"')
-            index = endOf(source, '"', index + 1, to);
-        else if (source[index] === "'")
-            index = endOf(source, "'", index + 1, to);
-        else if (source.slice(index, index + 12).toLowerCase() === 'concurrently')
+    let before = '';
+    for (let index = skipBlanks(source, from); index < to;) {
+        const next = afterToken(source, index);
+        const token = source.slice(index, next);
+        if (token.toLowerCase() === 'concurrently' && before !== '.')
             return index;
-        else
-            index++;
+        before = token;
+        index = skipBlanks(source, next);
     }
     return undefined;
 }
-function endOf(source, mark, from, to) {
-    const at = source.indexOf(mark, from);
-    return at === -1 ? to : at + mark.length;
-}
 
 ;// CONCATENATED MODULE: ./compiled/src/database/shadow.js
+
 
 
 
@@ -12017,32 +12941,43 @@ const FILE_DEADLINE = 10 * 60_000;
  */
 async function proveReversible(tools, settings, plan) {
     const rules = settings.database;
+    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
     if (!rules?.shadow)
-        return { detail: 'no scratch database', problems: [] };
+        return calm('no scratch database');
     refuseSameDatabase(rules);
     const { files } = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
     const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
     const { base, proven } = orderProof(files.filter(({ version }) => !due.has(version)), files.filter(({ version }) => due.has(version)));
     if (proven.length === 0)
-        return {
-            detail: due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file',
-            problems: [],
-        };
+        return calm(due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file');
     const { connection } = rules;
     const certificate = connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
-    const database = openDatabase({ kind: 'url', address: rules.shadow, ...certificate }, { log: tools.log });
+    const database = openDatabase({ kind: 'url', address: rules.shadow, ...certificate }, { log: tools.log, source: 'shadow-database-url' });
     try {
         if (database.transport === 'transaction-pooler')
             throw new Failure({
                 message: 'shadow-database-url leads through a transaction pooler',
                 next: 'Give a direct URL: the proof is one long transaction.',
             });
-        const problems = await prove({ database, signal: tools.signal, parse: await loadParser() }, settings, base, proven);
-        return { detail: detailOf(proven.length, due.size, problems), problems };
+        const stage = { database, signal: tools.signal, parse: await loadParser() };
+        const problems = await prove(stage, settings, base, proven);
+        const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
+        if (unprovable.length > 0)
+            return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
+        return { detail: detailOf(proven.length, due.size, problems), refusals: problems, warnings: [] };
     }
     finally {
         await database.close();
     }
+}
+/** Errors of files that are good, and that only the one transaction of the proof brings about. */
+const NOT_IN_ONE_TRANSACTION = new Set(['55P04', '55006']);
+function notProven({ message, ...problem }) {
+    return {
+        ...problem,
+        message: `the down files are not proven: ${message}; a deploy commits in between, and the proof is one transaction`,
+        next: 'Use PostgreSQL 17 or newer for the scratch database: there a value of an enum can be used in the transaction that made the type.',
+    };
 }
 function detailOf(proven, due, problems) {
     if (problems.length > 0)
@@ -12104,11 +13039,10 @@ async function prove(stage, settings, base, proven) {
 }
 /** The scratch database has a history of its own kind: none, so nothing is expected in it. */
 function contextOf(settings) {
-    const { lockTimeout, statementTimeout } = settings.database;
     return {
         run: settings.run,
         environment: undefined,
-        rules: { lockTimeout, statementTimeout },
+        rules: settings.database,
         recorded: [],
         baseline: [],
         position: 1,
@@ -12144,7 +13078,7 @@ async function look(stage) {
         deadline: FILE_DEADLINE,
         signal: stage.signal,
     });
-    return readFingerprint(results.slice(0, -1));
+    return readFingerprint(results);
 }
 function leftBehind(file, wanted, found, what = 'its down file') {
     const difference = compareObjects(wanted.objects, found.objects);
@@ -12153,7 +13087,7 @@ function leftBehind(file, wanted, found, what = 'its down file') {
     const down = file.down?.file ?? file.file;
     return [
         {
-            message: `${batches_name(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
+            message: `${titleOf(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
             at: { file: down, line: 1, column: 1 },
             next: `Complete ${down}.`,
         },
@@ -12218,6 +13152,9 @@ function describeHost(facts, next) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/plan.js
+
+
+
 
 
 
@@ -12317,24 +13254,31 @@ async function lookAtDatabase(tools, settings, record, look) {
         tools.log({ kind: 'warning', problem });
     if (settings.database)
         tellBatches(tools, planned);
-    const drifted = settings.database && settings.database.drift !== 'off'
-        ? await lookAtDrift(tools, settings.database.drift, record)
-        : [];
-    const unproven = settings.database?.shadow && refused.length === 0
-        ? await proveDownFiles(tools, settings, planned, record)
-        : [];
-    return [...refused, ...drifted, ...unproven];
+    const rules = settings.database;
+    if (!rules)
+        return refused;
+    const refusals = [...refused];
+    const judge = async (name, work) => {
+        refusals.push(...(await judgedStep(tools, record, name, work)));
+    };
+    if (rules.drift !== 'off')
+        await judge('drift', async () => judgeDrift(await lookDrift(tools), rules.drift));
+    if (isRequired(rules))
+        await judge('required schema', async () => judgeRequired(await lookAtRequired(tools, rules), planned.pending));
+    if (rules.backup !== 'off' && rules.connection.kind === 'url')
+        await judge('backup', () => judgeBackup(tools, planned));
+    // Where a scratch database is given it is not enough that down files exist: they must fit.
+    if (rules.shadow && refused.length === 0)
+        await judge('down files on the scratch database', () => proveReversible(tools, settings, planned));
+    return refusals;
 }
-/** Where a scratch database is given it is not enough that down files exist: they must fit. */
-async function proveDownFiles(tools, settings, planned, record) {
-    const proof = await record.step('down files on the scratch database', () => proveReversible(tools, settings, planned), ({ detail }) => detail);
-    return proof.problems;
-}
-async function lookAtDrift(tools, policy, record) {
-    const verdict = await record.step('drift', async () => judgeDrift(await lookDrift(tools), policy), ({ detail }) => detail);
-    for (const problem of verdict.warnings)
-        tools.log({ kind: 'warning', problem });
-    return verdict.refusals;
+/** Whether the backup that a deploy begins with can be made from this machine. */
+async function judgeBackup({ database }, { look }) {
+    const major = Math.floor((look?.serverVersion ?? 0) / 10_000);
+    const chosen = await pgDumpFor(database?.transport ?? 'direct', major);
+    return 'message' in chosen
+        ? { detail: '', refusals: [chosen], warnings: [] }
+        : { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings: [] };
 }
 async function lookAtHosts(tools, settings, record, look) {
     if (!tools.fleet || !settings.vps)
@@ -12377,10 +13321,10 @@ function tellBatches(tools, planned) {
         if (planned.batches.length > 1)
             line(`batch ${index + 1}${why}`);
         for (const file of batch.files)
-            line(`pending   ${batches_name(file)}${file.down ? '' : '  (no down file)'}`);
+            line(`pending   ${titleOf(file)}${file.down ? '' : '  (no down file)'}`);
     });
     for (const file of planned.deferred)
-        line(`deferred  ${batches_name(file)}  (after health)`);
+        line(`deferred  ${titleOf(file)}  (after health)`);
 }
 function plan_closing(look) {
     const files = look.database ? look.database.pending.length + look.database.deferred.length : 0;
@@ -12666,7 +13610,7 @@ function rollout_begin(fleet, host, request, audience) {
         end: work(),
     };
     async function work() {
-        const found = await rollout_endOf(fleet, host, request, own);
+        const found = await endOf(fleet, host, request, own);
         // Being stopped on our own word is nothing to complain about.
         const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
         run.ended = end;
@@ -12678,7 +13622,7 @@ function rollout_begin(fleet, host, request, audience) {
 function stopped(step) {
     return { ...step, outcome: 'skipped', detail: 'stopped' };
 }
-async function rollout_endOf(fleet, host, request, audience) {
+async function endOf(fleet, host, request, audience) {
     try {
         const waiting = request.timeout * fleet.hosts.length;
         const result = await runWorker(fleet, host, request, audience, waiting);
@@ -12986,6 +13930,7 @@ function downtime(ends) {
 
 
 
+
 /** Milliseconds for a message that only looks. */
 const rollback_send_LOOK_DEADLINE = 40_000;
 /** Milliseconds that a table in use is waited for. */
@@ -13010,7 +13955,7 @@ async function sendChange(sender, versions, message, onNotice) {
         }
         catch (error) {
             if (error instanceof SqlError && error.code === CODES.locked) {
-                await waitForLock({ database, log: tools.log, signal: tools.signal }, LOCK_WAIT);
+                await waitForLock({ database, log: tools.log, signal: tools.signal }, wanted.lockWait);
                 continue;
             }
             if (errorMeaning(error) !== 'resolve')
@@ -13057,21 +14002,18 @@ async function standingVersions(database, versions) {
     return versions.filter((version) => history.has(version));
 }
 function readLook(results) {
-    const value = results[results.length - 1]?.rows[0]?.look;
-    if (value === undefined || value === null)
+    const look = jsonField(results, 'look');
+    if (!look)
         throw new Error('the look at the history gave no row');
-    return (typeof value === 'string' ? JSON.parse(value) : value);
+    return look;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/revert-order.js
-/** SQLSTATEs that the messages of a rollback raise themselves. */
-const HISTORY_CHANGED = 'MV104';
-const DATA_LOSS = 'MV105';
-const NOT_AS_BEFORE = 'MV106';
 /** Rows of a table are counted up to here; more is told as "more than". */
 const COUNT_UP_TO = 1_000_000;
 
 ;// CONCATENATED MODULE: ./compiled/src/database/rehearsal-sql.js
+
 
 
 
@@ -13083,11 +14025,7 @@ function execution(down, { settings, role }) {
   perform set_config('lock_timeout', '${settings.lockTimeout}ms', true);
   ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
   ${leaveNothing(role)}
-  begin
-    execute 'set constraints all immediate';
-    raise exception using errcode = 'MV000';
-  exception when sqlstate 'MV000' then null;
-  end;`;
+  ${CHECK_DEFERRED}`;
 }
 /**
  * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
@@ -13123,8 +14061,8 @@ begin
       execute format('select exists (select from %s)', item.qualified) into filled;
       if not filled then emptied := emptied || item.oid; end if;
     end loop;
-    raise exception using errcode = 'MV900';
-  exception when sqlstate 'MV900' then null;
+    raise exception using errcode = '${CODES.undone}';
+  exception when sqlstate '${CODES.undone}' then null;
   end;
   -- Better no number than one that row level security made smaller.
   perform set_config('row_security', 'off', true);
@@ -13152,7 +14090,7 @@ begin
   end loop;
   perform set_config('row_security', 'on', true);
   if ${order.settings.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
-    raise exception using errcode = '${DATA_LOSS}', message = losses::text;
+    raise exception using errcode = '${CODES.dataLoss}', message = losses::text;
   end if;
   perform set_config('muva.losses', losses::text, true);
 end`;
@@ -13347,18 +14285,11 @@ function rollback_sql_opening(settings) {
 const guard = (versions) => `
 declare missing text;
 begin
-  if not pg_try_advisory_xact_lock(${LOCK_KEY}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD}) then
-    raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-  end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  ${takeDatabase()}
   select string_agg(v, ', ') into missing from unnest(${textArray(versions)}) v
     where not exists (select from ${HISTORY_TABLE} h where h.version = v);
   if missing is not null then
-    raise exception using errcode = '${HISTORY_CHANGED}', message = missing;
+    raise exception using errcode = '${CODES.gone}', message = missing;
   end if;
 end`;
 /** The state before the down files, kept in the newest run's row until the comparison at the end. */
@@ -13374,7 +14305,7 @@ begin
   ${execution(down, order)}
   delete from ${HISTORY_TABLE} where version = ${literal(down.version)};
   if not found then
-    raise exception using errcode = '${HISTORY_CHANGED}', message = ${literal(down.version)};
+    raise exception using errcode = '${CODES.gone}', message = ${literal(down.version)};
   end if;
   delete from ${MIGRATIONS_TABLE} where version = ${literal(down.version)};
   perform set_config('muva.losses', losses, true);
@@ -13413,7 +14344,7 @@ function compareWithStart(order) {
             where (c.kind, c.schema, c.name) = (coalesce(w.kind, n.kind), coalesce(w.schema, n.schema), coalesce(w.name, n.name)))
     ) d;
     if wrong is not null then
-      raise exception using errcode = '${NOT_AS_BEFORE}', message = wrong::text;
+      raise exception using errcode = '${CODES.notAsBefore}', message = wrong::text;
     end if;
   end if;
   update ${RUNS_TABLE} set objects = now, fingerprint_after = print where run_id = ${literal(order.whole[0])};
@@ -13435,23 +14366,29 @@ end`);
 
 
 
+
 /** The down text of each version as it was recorded at the deploy, else the file beside the migration. */
 async function findDowns({ tools, database, look, wanted }, workingDirectory, versions) {
     const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
-    const recorded = versions.filter((version) => known.get(version)?.hasDown);
+    const withText = versions.filter((version) => known.get(version)?.hasDown);
     let texts = {};
-    if (recorded.length > 0) {
+    if (withText.length > 0) {
         const sending = { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal };
-        const answer = await reading(tools.signal, () => database.send(downsQuery(recorded), sending));
-        const value = answer[answer.length - 1]?.rows[0]?.downs;
-        texts = (typeof value === 'string' ? JSON.parse(value) : (value ?? {}));
+        const answer = await reading(tools.signal, () => database.send(downsQuery(withText), sending));
+        texts = jsonField(answer, 'downs') ?? {};
     }
     const folder = wanted.migrationsDir.replace(/\/+$/, '');
     return Promise.all(versions.map(async (version) => {
         const name = known.get(version)?.name ?? look.names[version] ?? '';
         const file = `${folder}/${version}_${name}.down.sql`;
-        const beside = await readDownFile(workingDirectory, file);
-        const source = texts[version] ?? beside;
+        const recorded = texts[version];
+        // Beside a recorded text the file is only a second try, which need not be had.
+        const beside = await readDownFile(workingDirectory, file).catch((error) => {
+            if (recorded === undefined)
+                throw error;
+            return undefined;
+        });
+        const source = recorded ?? beside;
         return {
             version,
             name,
@@ -13487,6 +14424,7 @@ function prepareDowns(tools, record, found) {
 
 
 
+
 /** `table public.rooms (12 rows, created by what was undone)`. */
 function describeLoss({ kind, name, rows, own }) {
     const unit = kind === 'column' ? 'value' : 'row';
@@ -13505,17 +14443,17 @@ function revertFailure(error, downs) {
     if (!(error instanceof SqlError))
         throw error;
     switch (error.code) {
-        case DATA_LOSS:
+        case CODES.dataLoss:
             return { failure: new Failure(dataLoss(error.message)) };
-        case NOT_AS_BEFORE:
+        case CODES.notAsBefore:
             return { failure: new Failure(notAsBefore(error.message)) };
-        case HISTORY_CHANGED:
+        case CODES.gone:
             // Not a failure yet: whoever asked looks again.
             throw error;
     }
     for (const [index, { file, source, statements }] of downs.entries()) {
         for (const { from, to } of statements) {
-            const offset = offsetIn(source.slice(from, to), error);
+            const offset = rollback_failure_offsetIn(source.slice(from, to), error);
             if (offset === undefined)
                 continue;
             const at = positionIn(file, source, from + offset);
@@ -13530,7 +14468,7 @@ function told(error, source) {
     return { message: `${withoutRowData(error, source)}${hint}`, code: error.code };
 }
 /** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */
-function offsetIn(statement, error) {
+function rollback_failure_offsetIn(statement, error) {
     if (error.internalQuery === statement && error.internalPosition !== undefined)
         return indexOfCodePoint(statement, error.internalPosition);
     return error.where?.includes(`SQL statement "${statement}"`) ? 0 : undefined;
@@ -13541,7 +14479,7 @@ function dataLoss(message) {
         .filter(({ own }) => !own)
         .map((loss) => ({
         message: `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
-        code: DATA_LOSS,
+        code: CODES.dataLoss,
         next: 'Save the data first, or say allow-data-loss: true.',
     }));
 }
@@ -13551,7 +14489,7 @@ function notAsBefore(message) {
         difference[word].push({ kind, schema, name, hash: '' });
     return {
         message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
-        code: NOT_AS_BEFORE,
+        code: CODES.notAsBefore,
         next: 'Complete the down files.',
     };
 }
@@ -13560,7 +14498,9 @@ function notAsBefore(message) {
 
 
 
-const stepOf = ({ version, name }) => `database: undo ${version}_${name}`;
+
+
+const stepOf = (down) => `database: undo ${titleOf(down)}`;
 /** Sends the down files; a step is told only after the commit, with the time between its announcements. */
 async function runDowns(sender, record, order) {
     const { downs, marker } = order;
@@ -13584,10 +14524,10 @@ async function runDowns(sender, record, order) {
         }
         if (!results)
             return { losses: [], fingerprint: 'answer lost' };
-        const row = results[results.length - 1]?.rows[0];
+        const { fingerprint } = lastRow(results);
         return {
-            losses: typeof row?.losses === 'string' && row.losses !== '' ? JSON.parse(row.losses) : [],
-            fingerprint: typeof row?.fingerprint === 'string' ? row.fingerprint : 'not compared',
+            losses: jsonField(results, 'losses') ?? [],
+            fingerprint: typeof fingerprint === 'string' ? fingerprint : 'not compared',
         };
     }
     catch (error) {
@@ -13650,7 +14590,7 @@ async function rollbackDatabase(tools, settings, record, scope) {
             return await undo({ tools, database, wanted, look, record }, settings, scope);
         }
         catch (error) {
-            if (!(error instanceof SqlError && error.code === HISTORY_CHANGED))
+            if (!(error instanceof SqlError && error.code === CODES.gone))
                 throw error;
             if (attempt === LOOKS)
                 throw new Failure({
@@ -13795,7 +14735,9 @@ async function revertOnce(work, wished, { again }) {
     throw result.failure instanceof Cancelled ? result.failure : new Failure(problems, result.failure.outcome);
 }
 function mayBeCorrected(failure) {
-    return (!(failure instanceof Cancelled) && failure.outcome === 'failed' && failure.problems[0]?.code !== DATA_LOSS);
+    return (!(failure instanceof Cancelled) &&
+        failure.outcome === 'failed' &&
+        failure.problems[0]?.code !== CODES.dataLoss);
 }
 /** The exact commands for a person, where the down files did not do it. */
 function byHand(again, versions) {
@@ -14112,6 +15054,7 @@ function rollback_closing(code, schema, how) {
 
 
 
+
 /** Whether the recorded history and the files in the checkout are the same; `history` undefined: not readable. */
 async function compareHistory(workingDirectory, rules, history) {
     const name = 'history equals the files';
@@ -14130,7 +15073,7 @@ function judgeHistory(files, history, rules) {
     const there = new Set(files.map(({ version }) => version));
     const recorded = new Set(history);
     const missing = history.filter((version) => !there.has(version));
-    const counted = (version) => rules.baseline !== undefined && byBytes(version, rules.baseline) <= 0;
+    const counted = countedAsApplied(rules, recorded);
     const waiting = files.filter(({ version }) => !recorded.has(version) && !counted(version));
     // Files from the first one marked `-- deploy: after-health` on are meant to wait.
     const late = waiting.findIndex(({ afterHealth }) => afterHealth);
@@ -14769,11 +15712,11 @@ function madeUpId() {
 ;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js
 
 /** Names whose values are meant for the browser, and so for everybody. */
-const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
+const env_secrets_PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
 const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
 /** True for what names such as API_KEY or MAIL_PASSWORD hold, as far as the name tells. */
 function isSecretByName(name, value) {
-    return SECRET_WORDS.test(name) && !PUBLIC.test(name) && !isPlain(name, value);
+    return SECRET_WORDS.test(name) && !env_secrets_PUBLIC.test(name) && !isPlain(name, value);
 }
 /**
  * The last word of the name decides what it holds: AUTH_SCHEMA, TOKEN_ISSUER and REFRESH_TOKEN_TTL tell about a
@@ -14799,7 +15742,7 @@ function envSecrets(text) {
     const values = [];
     for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
         const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*?)\s*$/.exec(line);
-        if (!match || PUBLIC.test(match[1]))
+        if (!match || env_secrets_PUBLIC.test(match[1]))
             continue;
         const value = unquoted(match[2]);
         const password = passwordIn(value);
@@ -14936,7 +15879,7 @@ const INPUT_SAYS = {
     'destructive-changes': 'Statements that drop data in pending files: allow, warn or refuse.',
     baseline: 'Version up to which an existing database counts as applied.',
     'lock-timeout': 'How long one try waits for a database lock; retried with backoff.',
-    'statement-timeout': 'How long one statement may run.',
+    'statement-timeout': 'How long one file may run; where it cannot be run as a whole, each of its parts.',
     backup: 'pg_dump before the first write: off, schema or full. Not through a transaction pooler.',
     'backup-to': "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
     'after-health': 'In migrate: also apply the files marked "-- deploy: after-health".',
@@ -14959,7 +15902,7 @@ const INPUT_SAYS = {
     'build-on': 'vps, or runner: the build made in this job is packed and streamed, nothing is installed or built on the server.',
     rehearse: 'Start the new build on a spare port and check it before the cutover.',
     'dirty-checkout': "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log).",
-    'lock-wait': "How long to wait for another run's deploy of the same app.",
+    'lock-wait': "How long to wait for another run's deploy of the same app or database.",
     ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
     'build-output': 'What the build makes, such as .next or dist; found by default as the ignored paths that the build created. build-on: runner cannot know them: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
     'repository-url': 'Where the server fetches from; the origin that it already has by default.',
