@@ -3,10 +3,10 @@
  * a policy, each question in one message. `node build/bench/schema.js [rounds]`.
  */
 import { type PostgresServer, query, startPostgres } from '../__tests__/servers/postgres.js';
-import { driftQuery } from '../src/database/drift.js';
-import { fingerprintQuery, readFingerprint } from '../src/database/fingerprint.js';
-import { openDatabase } from '../src/database/open.js';
-import { judgeSchema, readSchemaRows, schemaFactsQuery } from '../src/database/schema-facts.js';
+import { openDatabase } from '../src/database/connection/open.js';
+import { driftQuery } from '../src/database/schema/drift.js';
+import { fingerprintQuery, readFingerprint } from '../src/database/schema/fingerprint.js';
+import { judgeSchema, readSchemaRows, schemaFactsQuery } from '../src/database/schema/schema-facts.js';
 import { parseDatabaseUrl } from '../src/settings/database-url.js';
 import type { DatabaseSettings } from '../src/settings/settings.js';
 import { interleaved, spread, table, writeSection } from './measure.js';

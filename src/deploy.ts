@@ -12,7 +12,7 @@ import {
   type Report,
   type Step,
 } from './base/report.js';
-import { openDatabase } from './database/open.js';
+import { openDatabase } from './database/connection/open.js';
 import {
   type Changes,
   changesOf,

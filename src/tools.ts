@@ -1,5 +1,5 @@
 import type { Log } from './base/log.js';
-import type { Database } from './database/connection.js';
+import type { Database } from './database/connection/connection.js';
 import type { Fleet } from './vps/fleet.js';
 
 /** What a phase works with. Opened and closed by the corridor; a part that was not given is undefined. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readMarker } from '../../src/database/deploy-marker.js';
+import { readMarker } from '../../src/database/files/deploy-marker.js';
 
 const READ: [source: string, afterHealth: boolean, wrong: string[]][] = [
   ['-- deploy: after-health\ndrop table a;', true, []],

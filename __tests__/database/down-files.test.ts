@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Failure } from '../../src/base/report.js';
-import { prepareDown, readDownFile } from '../../src/database/down-files.js';
-import { loadParser } from '../../src/database/parser.js';
+import { prepareDown, readDownFile } from '../../src/database/files/down-files.js';
+import { loadParser } from '../../src/database/sql/parser.js';
 import { createProject } from '../servers/project.js';
 
 const parse = await loadParser();

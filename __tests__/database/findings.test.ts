@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { classify } from '../../src/database/classify.js';
-import { findRisks } from '../../src/database/findings.js';
-import { loadParser } from '../../src/database/parser.js';
+import { classify } from '../../src/database/files/classify.js';
+import { findRisks } from '../../src/database/files/findings.js';
+import { loadParser } from '../../src/database/sql/parser.js';
 
 const parse = await loadParser();
 

@@ -3,8 +3,10 @@ import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
 import { runPhase } from '../../src/base/phase.js';
 import type { PhaseReport } from '../../src/base/report.js';
-import type { Database } from '../../src/database/connection.js';
-import { judgeDrift, lookDrift } from '../../src/database/drift.js';
+import type { Database } from '../../src/database/connection/connection.js';
+import { openDatabase } from '../../src/database/connection/open.js';
+import type { DatabaseRollback } from '../../src/database/rollback/rollback-database.js';
+import { judgeDrift, lookDrift } from '../../src/database/schema/drift.js';
 import {
   compareObjects,
   describeDifference,
@@ -14,9 +16,7 @@ import {
   isSame,
   readFingerprint,
   type SchemaObject,
-} from '../../src/database/fingerprint.js';
-import { openDatabase } from '../../src/database/open.js';
-import type { DatabaseRollback } from '../../src/database/rollback-database.js';
+} from '../../src/database/schema/fingerprint.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, runMigrate, settingsFor } from '../servers/project.js';

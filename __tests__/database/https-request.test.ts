@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { exchangeHttp } from '../../src/database/https-request.js';
+import { exchangeHttp } from '../../src/database/connection/https-request.js';
 import { makeCertificate } from '../servers/certificate.js';
 import { withHttpServer } from '../servers/http.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { findPgDumps } from '../../src/database/pg-dump.js';
+import { findPgDumps } from '../../src/database/backup/pg-dump.js';
 import { type PgBouncer, startPgBouncer } from '../servers/pgbouncer.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, runMigrate } from '../servers/project.js';

@@ -1,9 +1,9 @@
 /** One deploy and its undoing, phase by phase, over whichever transport the inputs lead to. */
 import assert from 'node:assert/strict';
 import { runPhase } from '../../src/base/phase.js';
-import { judgeDrift, lookDrift } from '../../src/database/drift.js';
-import { fingerprintQuery, readFingerprint } from '../../src/database/fingerprint.js';
-import { openDatabase } from '../../src/database/open.js';
+import { openDatabase } from '../../src/database/connection/open.js';
+import { judgeDrift, lookDrift } from '../../src/database/schema/drift.js';
+import { fingerprintQuery, readFingerprint } from '../../src/database/schema/fingerprint.js';
 import { migrate } from '../../src/phases/migrate.js';
 import { verify } from '../../src/phases/verify.js';
 import { query } from '../servers/postgres.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Cancelled, Failure } from '../../src/base/report.js';
-import type { Database } from '../../src/database/connection.js';
-import { openDatabase } from '../../src/database/open.js';
-import { LostConnection, SqlError } from '../../src/database/sql-error.js';
+import type { Database } from '../../src/database/connection/connection.js';
+import { openDatabase } from '../../src/database/connection/open.js';
+import { LostConnection, SqlError } from '../../src/database/connection/sql-error.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 

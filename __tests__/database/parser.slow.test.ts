@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { classify } from '../../src/database/classify.js';
-import { loadParser } from '../../src/database/parser.js';
+import { classify } from '../../src/database/files/classify.js';
+import { loadParser } from '../../src/database/sql/parser.js';
 
 test('row 25: a file that the parser has no memory for is refused in words, and the next one is parsed', async () => {
   const parse = await loadParser();

@@ -11,7 +11,7 @@ import {
   dumpArguments,
   majorOf,
   withDump,
-} from '../../src/database/pg-dump.js';
+} from '../../src/database/backup/pg-dump.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 
 test('the version is read from what pg_dump says', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Cancelled, Failure } from '../../src/base/report.js';
-import { failureOf } from '../../src/database/problem.js';
-import { SqlError } from '../../src/database/sql-error.js';
+import { failureOf } from '../../src/database/connection/problem.js';
+import { SqlError } from '../../src/database/connection/sql-error.js';
 
 test("row 52: a time-out of the role is not told as a person's cancel", () => {
   const late = failureOf(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { psqlCommands } from '../../src/database/psql-commands.js';
+import { psqlCommands } from '../../src/database/files/psql-commands.js';
 
 const CASES: [name: string, source: string, commands: string[]][] = [
   ['a command on a line of its own', 'select 1;\n\\set x 1\nselect 2;', ['\\set']],

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { Failure } from '../../src/base/report.js';
 import { Secret } from '../../src/base/secret.js';
-import { makeRestorePoint, restorePointName } from '../../src/database/restore-point.js';
+import { makeRestorePoint, restorePointName } from '../../src/database/backup/restore-point.js';
 
 const REF = 'abcdefghijklmnopqrst';
 

@@ -5,7 +5,7 @@ import {
   type RollbackLook,
   splitAtIrreversible,
   wholeRuns,
-} from '../../src/database/rollback-decision.js';
+} from '../../src/database/rollback/rollback-decision.js';
 
 const SHA = { a: 'a'.repeat(40), b: 'b'.repeat(40), c: 'c'.repeat(40) };
 

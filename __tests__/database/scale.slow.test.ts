@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { availableParallelism, loadavg } from 'node:os';
 import { after, before, test } from 'node:test';
-import type { Database } from '../../src/database/connection.js';
-import { driftQuery, readDrift } from '../../src/database/drift.js';
-import { fingerprintOf, fingerprintQuery, readFingerprint } from '../../src/database/fingerprint.js';
-import { openDatabase } from '../../src/database/open.js';
-import { judgeSchema, readSchemaRows, schemaFactsQuery } from '../../src/database/schema-facts.js';
+import type { Database } from '../../src/database/connection/connection.js';
+import { openDatabase } from '../../src/database/connection/open.js';
+import { driftQuery, readDrift } from '../../src/database/schema/drift.js';
+import { fingerprintOf, fingerprintQuery, readFingerprint } from '../../src/database/schema/fingerprint.js';
+import { judgeSchema, readSchemaRows, schemaFactsQuery } from '../../src/database/schema/schema-facts.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import type { DatabaseSettings } from '../../src/settings/settings.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';

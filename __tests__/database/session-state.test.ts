@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { classify } from '../../src/database/classify.js';
-import { loadParser } from '../../src/database/parser.js';
+import { classify } from '../../src/database/files/classify.js';
+import { loadParser } from '../../src/database/sql/parser.js';
 
 const parse = await loadParser();
 const CUT = 'vacuum;';

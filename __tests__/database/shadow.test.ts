@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { problemsOf } from '../../src/base/report.js';
-import type { Judgement } from '../../src/database/judgement.js';
-import { openDatabase } from '../../src/database/open.js';
+import { openDatabase } from '../../src/database/connection/open.js';
 import { planDatabase } from '../../src/database/plan.js';
+import type { Judgement } from '../../src/database/schema/judgement.js';
 import { orderProof, proveReversible } from '../../src/database/shadow.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, type Files, objects, runMigrate, settingsFor } from '../servers/project.js';

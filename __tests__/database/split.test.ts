@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { splitAsCli } from '../../src/database/split.js';
+import { splitAsCli } from '../../src/database/files/split.js';
 
 const CASES: [name: string, source: string, statements: string[]][] = [
   [

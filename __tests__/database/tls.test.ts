@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { connectProblem } from '../../src/database/connect-problem.js';
-import { openDatabase } from '../../src/database/open.js';
-import { transportOf } from '../../src/database/postgres-connection.js';
-import { SqlError } from '../../src/database/sql-error.js';
-import { SUPABASE_ROOTS, tlsOptions } from '../../src/database/tls.js';
+import { connectProblem } from '../../src/database/connection/connect-problem.js';
+import { openDatabase } from '../../src/database/connection/open.js';
+import { transportOf } from '../../src/database/connection/postgres-connection.js';
+import { SqlError } from '../../src/database/connection/sql-error.js';
+import { SUPABASE_ROOTS, tlsOptions } from '../../src/database/connection/tls.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import { makeCertificate } from '../servers/certificate.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';

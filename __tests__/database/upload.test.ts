@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { onItsWay } from '../../src/database/exchange.js';
-import { openDatabase } from '../../src/database/open.js';
-import { LostConnection } from '../../src/database/sql-error.js';
+import { onItsWay } from '../../src/database/connection/exchange.js';
+import { openDatabase } from '../../src/database/connection/open.js';
+import { LostConnection } from '../../src/database/connection/sql-error.js';
 import { type FaultProxy, startFaultProxy } from '../servers/fault-proxy.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
 import { createProject, history, runMigrate, settingsFor } from '../servers/project.js';

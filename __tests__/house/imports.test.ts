@@ -84,6 +84,25 @@ describe('the house', () => {
     assert.deepEqual(wrong, []);
   });
 
+  test('inside the database, each folder builds on those before it alone', () => {
+    const levels = ['sql', 'connection', 'files', 'history', 'schema', 'apply', 'rollback', 'backup'];
+    const levelOf = (file: string): number | undefined => {
+      const [room, folder, rest] = file.split('/');
+      if (room !== 'database') return undefined;
+      // plan.ts and shadow.ts stand on all of them.
+      return rest === undefined ? levels.length : levels.indexOf(folder!);
+    };
+    const wrong = imports.flatMap((entry) => {
+      if (!entry.to.startsWith('.')) return [];
+      const target = normalize(join(dirname(entry.from), entry.to)).replace(/\.js$/, '.ts');
+      const [from, to] = [levelOf(entry.from), levelOf(target)];
+      if (from === undefined || to === undefined) return [];
+      assert.ok(from >= 0 && to >= 0, `src/${entry.from} or src/${target}: add its folder to this test`);
+      return to <= from ? [] : [`src/${entry.from} imports src/${target}`];
+    });
+    assert.deepEqual(wrong, []);
+  });
+
   test('each package is imported in one place, and the heavy ones only when used', () => {
     const wrong: string[] = [];
     for (const entry of imports) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
 import type { HealthFact, PhaseReport } from '../../src/base/report.js';
-import { openDatabase } from '../../src/database/open.js';
+import { openDatabase } from '../../src/database/connection/open.js';
 import { describeFact, type HealthPhaseOptions, health, healthBaseline } from '../../src/phases/health.js';
 import { askEverything } from '../../src/phases/health-checks.js';
 import { type InputName, withEnvironment } from '../../src/settings/inputs.js';

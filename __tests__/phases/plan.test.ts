@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { choosePgDump, findPgDumps } from '../../src/database/pg-dump.js';
+import { choosePgDump, findPgDumps } from '../../src/database/backup/pg-dump.js';
 import { ACCESS_TOKEN, PROJECT_REF, startManagementApi } from '../servers/management-api.js';
 import { freePort, type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {

@@ -3,7 +3,7 @@ import {
   type DatabaseRollback,
   lookWhatToUndo,
   rollbackDatabase,
-} from '../../src/database/rollback-database.js';
+} from '../../src/database/rollback/rollback-database.js';
 import type { Settings } from '../../src/settings/settings.js';
 import type { Tools } from '../../src/tools.js';
 

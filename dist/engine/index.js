@@ -3352,7 +3352,7 @@ async function retry(options, work) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/api-error.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/api-error.js
 const START = /^(?:Failed to run sql query: )?(ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}): /;
 /**
  * The query endpoint gives the server's error as text: severity, SQLSTATE and message, then `LINE n:` with a caret,
@@ -3408,7 +3408,7 @@ function positionOf(parts, query) {
     return start + Math.max(0, caret - `${name}: `.length) + 1;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/https-request.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/https-request.js
 /** A longer answer is broken off, in bytes: the largest that is asked for, a schema's objects, has a few million. */
 const LONGEST_ANSWER = 64 * 1024 * 1024;
 /** No connection was made, so nothing was asked of the server. */
@@ -3425,7 +3425,7 @@ async function exchangeHttp(request) {
     const secure = request.url.startsWith('https:');
     const [{ request: start }, tls] = await Promise.all([
         secure ? Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 4708, 23)) : Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7067, 23)),
-        __nccwpck_require__.e(/* import() */ 200).then(__nccwpck_require__.bind(__nccwpck_require__, 5200)),
+        __nccwpck_require__.e(/* import() */ 247).then(__nccwpck_require__.bind(__nccwpck_require__, 8247)),
     ]);
     return new Promise((resolve, reject) => {
         let connected = false;
@@ -3480,7 +3480,40 @@ async function exchangeHttp(request) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/sql-error.js
+;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-text.js
+
+/** A text literal, right whatever standard_conforming_strings says. */
+function literal(text) {
+    if (text === null || text === undefined)
+        return 'null';
+    if (text.includes('\0'))
+        throw new Error('a NUL character cannot be part of SQL');
+    const quoted = text.replaceAll("'", "''");
+    return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
+}
+/** An identifier, always quoted. */
+function identifier(...parts) {
+    return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
+}
+/** A dollar-quoted text whose tag does not occur in it. */
+function dollarQuote(text) {
+    const tag = freeTag(text);
+    return `${tag}${text}${tag}`;
+}
+/** A dollar-quote tag that does not occur in `text`; random, so that no file can be written to end its own quote. */
+function freeTag(text) {
+    for (;;) {
+        const tag = `$m${(0,external_node_crypto_.randomBytes)(8).toString('hex')}$`;
+        if (!text.includes(tag))
+            return tag;
+    }
+}
+/** An array of texts. */
+function textArray(items) {
+    return items.length === 0 ? "'{}'::text[]" : `array[${items.map(literal).join(',')}]::text[]`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/connection/sql-error.js
 /** What PostgreSQL said. Its `detail` is left out on purpose: it holds row data ("Failing row contains (...)"). */
 class SqlError extends Error {
     /** SQLSTATE. */
@@ -3539,7 +3572,7 @@ function errorMeaning(error) {
     return 'stop';
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/connect-problem.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/connect-problem.js
 
 const POOLER = 'Use the session pooler URL (Supabase dashboard: Connect, Session pooler); the direct host is reachable over IPv6 only.';
 const CERTIFICATE = 'Give the certificate authority as database-ca-cert (PEM). Supabase projects need none: their roots are known here.';
@@ -3709,7 +3742,7 @@ function codeOf(error) {
     return '';
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/source-text.js
+;// CONCATENATED MODULE: ./compiled/src/database/sql/source-text.js
 /** Longest line shown to a person; a longer one is cut around the column. */
 const SHOWN = 160;
 /** Line and column (from 1, in code points) of a place in a file, with its line. `index` counts UTF-16 units. */
@@ -3770,7 +3803,7 @@ function codePoints(text) {
     return count;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/exchange.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/exchange.js
 
 
 
@@ -3910,40 +3943,7 @@ function sqlErrorOf(error, shift) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/sql-text.js
-
-/** A text literal, right whatever standard_conforming_strings says. */
-function literal(text) {
-    if (text === null || text === undefined)
-        return 'null';
-    if (text.includes('\0'))
-        throw new Error('a NUL character cannot be part of SQL');
-    const quoted = text.replaceAll("'", "''");
-    return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
-}
-/** An identifier, always quoted. */
-function identifier(...parts) {
-    return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
-}
-/** A dollar-quoted text whose tag does not occur in it. */
-function dollarQuote(text) {
-    const tag = freeTag(text);
-    return `${tag}${text}${tag}`;
-}
-/** A dollar-quote tag that does not occur in `text`; random, so that no file can be written to end its own quote. */
-function freeTag(text) {
-    for (;;) {
-        const tag = `$m${(0,external_node_crypto_.randomBytes)(8).toString('hex')}$`;
-        if (!text.includes(tag))
-            return tag;
-    }
-}
-/** An array of texts. */
-function textArray(items) {
-    return items.length === 0 ? "'{}'::text[]" : `array[${items.map(literal).join(',')}]::text[]`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/postgres-connection.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/postgres-connection.js
 
 
 
@@ -4060,7 +4060,7 @@ async function connectPatiently(address, caCertificate, options, signal) {
 async function connectOnce(address, caCertificate) {
     const [{ default: driver }, { tlsOptions }, net] = await Promise.all([
         __nccwpck_require__.e(/* import() */ 315).then(__nccwpck_require__.bind(__nccwpck_require__, 6315)),
-        __nccwpck_require__.e(/* import() */ 200).then(__nccwpck_require__.bind(__nccwpck_require__, 5200)),
+        __nccwpck_require__.e(/* import() */ 247).then(__nccwpck_require__.bind(__nccwpck_require__, 8247)),
         Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7030, 23)),
     ]);
     // Node gives each address of a dual-stack host 250 ms, which a far database does not answer in.
@@ -4121,7 +4121,7 @@ async function farewell(client) {
     streamOf(client).destroy();
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/management-api.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/management-api.js
 
 
 
@@ -4358,7 +4358,7 @@ function management_api_codeOf(error) {
     return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'ENDED';
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/open.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/open.js
 
 
 /** Opens nothing yet: the connection is made with the first message. Close it when done. */
@@ -4516,31 +4516,13 @@ function formatBytes(bytes) {
     return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/answer.js
-/** The row that the last statement with rows gave, the only one that every transport hands out; empty where there is none. */
-function lastRow(results) {
-    for (let index = results.length - 1; index >= 0; index--) {
-        const row = results[index].rows[0];
-        if (row)
-            return row;
-    }
-    return {};
-}
-/** A field of that row that holds JSON, which a transport gives as text or parsed; undefined where it is empty or missing. */
-function jsonField(results, name) {
-    const value = lastRow(results)[name];
-    if (value === null || value === undefined || value === '')
-        return undefined;
-    return (typeof value === 'string' ? JSON.parse(value) : value);
-}
-
 // EXTERNAL MODULE: external "node:child_process"
 var external_node_child_process_ = __nccwpck_require__(1421);
 // EXTERNAL MODULE: external "node:events"
 var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
-;// CONCATENATED MODULE: ./compiled/src/database/pg-dump.js
+;// CONCATENATED MODULE: ./compiled/src/database/backup/pg-dump.js
 
 
 
@@ -4656,7 +4638,7 @@ async function withDump(order, consume) {
     }
 }
 async function dumpEnvironment({ address, caCertificate }, folder) {
-    const { tlsOptions } = await __nccwpck_require__.e(/* import() */ 200).then(__nccwpck_require__.bind(__nccwpck_require__, 5200));
+    const { tlsOptions } = await __nccwpck_require__.e(/* import() */ 247).then(__nccwpck_require__.bind(__nccwpck_require__, 8247));
     const tls = tlsOptions(address, caCertificate);
     const roots = (0,external_node_path_.join)(folder, 'roots.pem');
     if (tls)
@@ -4689,7 +4671,7 @@ async function ended(child, signal) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/problem.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/problem.js
 
 
 /** An error of a message that read only: whatever happened, nothing was changed. */
@@ -4734,7 +4716,7 @@ function problemOfSql(error, doing) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/restore-point.js
+;// CONCATENATED MODULE: ./compiled/src/database/backup/restore-point.js
 
 
 
@@ -4778,6 +4760,24 @@ async function makeRestorePoint(project, name, signal, poll = 2_000) {
 function statusOf(answer) {
     const { status } = (answer ?? {});
     return typeof status === 'string' ? status : undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/connection/answer.js
+/** The row that the last statement with rows gave, the only one that every transport hands out; empty where there is none. */
+function lastRow(results) {
+    for (let index = results.length - 1; index >= 0; index--) {
+        const row = results[index].rows[0];
+        if (row)
+            return row;
+    }
+    return {};
+}
+/** A field of that row that holds JSON, which a transport gives as text or parsed; undefined where it is empty or missing. */
+function jsonField(results, name) {
+    const value = lastRow(results)[name];
+    if (value === null || value === undefined || value === '')
+        return undefined;
+    return (typeof value === 'string' ? JSON.parse(value) : value);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/local-git.js
@@ -8032,7 +8032,7 @@ function partsOf(timings) {
     return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/codes.js
+;// CONCATENATED MODULE: ./compiled/src/database/history/codes.js
 /** SQLSTATEs that our own messages raise; class MV is used by nobody else. */
 const CODES = {
     /** Ends a sub-transaction, so that what it did is undone; caught where it is raised. */
@@ -8059,531 +8059,7 @@ const CODES = {
     parsed: 'MV900',
 };
 
-;// CONCATENATED MODULE: ./compiled/src/database/bookmark.js
-
-
-/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
-const HISTORY_SCHEMA = 'supabase_migrations';
-const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
-/** One row per workflow run that changed the database. */
-const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
-/** One row per migration that this action applied. */
-const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
-/**
- * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
- * lock; where the session is known, its end frees the lease at once.
- */
-const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
-/** How far a file got whose statements cannot all run in one transaction. */
-const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
-/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
-const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
-    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
-/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
-const LOCK_KEY = 1836414561;
-/**
- * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
- * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
- * is there already nothing is written, so that a role which may not create anything gets by.
- */
-const BOOTSTRAP = `
-  if to_regnamespace('${HISTORY_SCHEMA}') is null then
-    create schema ${HISTORY_SCHEMA};
-  end if;
-  if to_regclass('${HISTORY_TABLE}') is null then
-    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
-  end if;
-  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
-      and attname in ('statements', 'name') and not attisdropped) < 2 then
-    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
-  end if;
-  if to_regclass('${RUNS_TABLE}') is null then
-    create table ${RUNS_TABLE} (
-      run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
-      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
-      outcome text, server boolean,
-      started_at timestamptz not null default now(), finished_at timestamptz);
-    alter table ${RUNS_TABLE} enable row level security;
-  elsif not exists (select from pg_catalog.pg_attribute where attrelid = '${RUNS_TABLE}'::regclass
-      and attname = 'server' and not attisdropped) then
-    alter table ${RUNS_TABLE} add column if not exists server boolean;
-  end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is null then
-    create table ${MIGRATIONS_TABLE} (
-      version text primary key, run_id text not null, position int not null, name text, checksum text,
-      down text, applied_at timestamptz not null default clock_timestamp());
-    alter table ${MIGRATIONS_TABLE} enable row level security;
-  end if;
-  if to_regclass('${LEASE_TABLE}') is null then
-    create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
-      until timestamptz not null, pid int, backend_start timestamptz);
-    alter table ${LEASE_TABLE} enable row level security;
-  end if;
-  if to_regclass('${PARTIAL_TABLE}') is null then
-    create table ${PARTIAL_TABLE} (version text primary key, run_id text not null, done int not null,
-      prefix text not null, building jsonb, updated_at timestamptz not null default now());
-    alter table ${PARTIAL_TABLE} enable row level security;
-  end if;`;
-/**
- * PL/pgSQL that begins every message which writes: takes the lock of this action, makes what is missing, lets nobody
- * in while another run is at work outside a transaction, and keeps other tools from the history until the end.
- * `holder`: our own name in the lease, where we have one.
- */
-function takeDatabase(holder = '') {
-    const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
-    return `
-  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
-  ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;`;
-}
-/**
- * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
- * `server`: the run also deploys to a server.
- */
-function runRow(run, environment, previousVersion, server) {
-    const values = [
-        literal(run.id),
-        String(run.attempt),
-        literal(environment),
-        literal(run.sha),
-        literal(run.repository),
-        literal(run.actor),
-        literal(previousVersion),
-        String(server),
-    ];
-    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version, server)
-    values (${values.join(', ')})
-    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
-      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha,
-      server = r.server or excluded.server;`;
-}
-/** Our row about an applied migration, for the same transaction. */
-function migrationRow(run, migration) {
-    const { version, name, checksum, down, position } = migration;
-    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
-    values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
-    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
-      checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/lock-modes.js
-/** Table locks as pg_locks names them, weakest first. */
-const MODES = [
-    'AccessShareLock',
-    'RowShareLock',
-    'RowExclusiveLock',
-    'ShareUpdateExclusiveLock',
-    'ShareLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-];
-/** For each mode, in the order above, which of them it cannot be had beside. */
-const CONFLICTS = {
-    AccessShareLock: '00000001',
-    RowShareLock: '00000011',
-    RowExclusiveLock: '00001111',
-    ShareUpdateExclusiveLock: '00011111',
-    ShareLock: '00110111',
-    ShareRowExclusiveLock: '00111111',
-    ExclusiveLock: '01111111',
-    AccessExclusiveLock: '11111111',
-};
-/** Whether somebody who holds one lock on a table keeps out who wants the other. */
-function conflicts(held, wanted) {
-    return CONFLICTS[wanted][MODES.indexOf(held)] === '1';
-}
-/**
- * The table lock that a statement waits behind. Writers also wait for each other's rows, so theirs counts as one that
- * keeps other writers out.
- */
-function lockOf({ kind, node }) {
-    switch (kind) {
-        case 'SelectStmt':
-            if (node.lockingClause !== undefined)
-                return 'ExclusiveLock';
-            // Without a table it calls a function, which may do anything.
-            return node.fromClause === undefined ? 'AccessExclusiveLock' : 'AccessShareLock';
-        case 'InsertStmt':
-        case 'UpdateStmt':
-        case 'DeleteStmt':
-        case 'MergeStmt':
-            return 'ExclusiveLock';
-        case 'IndexStmt':
-            return node.concurrent === true ? 'ShareUpdateExclusiveLock' : 'ShareLock';
-        case 'CreateTrigStmt':
-            return 'ShareRowExclusiveLock';
-        case 'VacuumStmt':
-        case 'CreateStatsStmt':
-            return 'ShareUpdateExclusiveLock';
-        default:
-            return 'AccessExclusiveLock';
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql-lexer.js
-const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
-const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
-/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
-const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
-/**
- * The index after the token that starts at `index`, by SQL's lexical rules: a quoted text, a comment, a word, or one
- * character. What is not closed goes to the end.
- */
-function afterToken(source, index) {
-    const character = source[index];
-    if (character === "'" || character === '"')
-        return afterQuote(source, index, character, false);
-    const two = source.slice(index, index + 2);
-    if (two === '--' || two === '/*')
-        return afterComment(source, index);
-    if (character === '$') {
-        const tag = match(DOLLAR_TAG, source, index);
-        if (tag === undefined)
-            return index + 1;
-        const end = source.indexOf(tag, index + tag.length);
-        return end === -1 ? source.length : end + tag.length;
-    }
-    const word = match(WORD, source, index);
-    if (word === undefined)
-        return index + 1;
-    const after = index + word.length;
-    // E'...' is the only quote in which a backslash hides the next character.
-    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
-}
-function match(pattern, source, index) {
-    pattern.lastIndex = index;
-    return pattern.exec(source)?.[0];
-}
-function afterQuote(source, from, quote, escapes) {
-    let index = from + 1;
-    while (index < source.length) {
-        if (escapes && source[index] === '\\')
-            index += 2;
-        else if (source[index] === quote) {
-            if (source[index + 1] === quote)
-                index += 2;
-            else {
-                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
-                if (more === undefined)
-                    return index + 1;
-                index += 1 + more.length;
-            }
-        }
-        else
-            index++;
-    }
-    return source.length;
-}
-const LINE_COMMENT = /--[^\r\n]*/y;
-function afterComment(source, from) {
-    const line = match(LINE_COMMENT, source, from);
-    if (line !== undefined)
-        return from + line.length;
-    let depth = 0;
-    let index = from;
-    while (index < source.length) {
-        const two = source.slice(index, index + 2);
-        if (two === '/*')
-            depth++;
-        else if (two === '*/')
-            depth--;
-        else {
-            index++;
-            continue;
-        }
-        index += 2;
-        if (depth === 0)
-            return index;
-    }
-    return source.length;
-}
-/** White space and comments left off the start: the index where the first word begins. */
-function skipBlanks(source, from) {
-    let index = from;
-    for (;;) {
-        const two = source.slice(index, index + 2);
-        if (/^\s/.test(two))
-            index++;
-        else if (two === '--' || two === '/*')
-            index = afterComment(source, index);
-        else
-            return index;
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/blockers.js
-
-
-
-
-
-/** What every transaction of ours waits for before its first file. */
-const WAITED_FOR_HISTORY = { text: HISTORY_TABLE, mode: 'ShareRowExclusiveLock' };
-/** The statement of a file that an error points to; without a place it came before the first or behind the last. */
-function waitedIn(file, at) {
-    if (!file || !at)
-        return WAITED_FOR_HISTORY;
-    const { source, statements } = file.shape;
-    const statement = statements?.findLast(({ from }) => {
-        const { line, column } = positionIn(file.file, file.source, from);
-        return line < at.line || (line === at.line && column <= at.column);
-    });
-    return statement
-        ? { text: source.slice(statement.from, statement.to), mode: lockOf(statement) }
-        : { text: source, mode: 'AccessExclusiveLock' };
-}
-/** In the order of their transactions, longest first. */
-const HELD = `select coalesce(json_agg(b), '[]')::text as held from (
-  select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
-    round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
-    c.relname as table, c.oid::regclass::text as qualified, l.mode
-  from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
-  where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm', 'v')
-    and c.relnamespace <> 'pg_catalog'::regnamespace
-    and l.database = (select oid from pg_database where datname = current_database())
-  order by a.xact_start limit 10000) b`;
-/** Who may have kept us waiting, for the message after a lock time-out; empty where nobody is seen any more. */
-async function nameBlockers(database, waited) {
-    try {
-        const results = await database.send(HELD, { deadline: 10_000 });
-        return describeBlockers(jsonField(results, 'held') ?? [], waited);
-    }
-    catch {
-        // Only words for a message: the lock time-out itself is told either way.
-        return '';
-    }
-}
-/**
- * Of all that is held: what conflicts on a table that is named. Where nothing does, a table was meant that is not
- * named, such as one that a view reads: whoever keeps everybody from a table.
- */
-function describeBlockers(held, { text, mode }) {
-    const names = identifiersIn(text);
-    const named = held.filter((lock) => names.has(lock.table) && conflicts(lock.mode, mode));
-    const found = named.length > 0 ? named : held.filter((lock) => lock.mode === 'AccessExclusiveLock');
-    const pids = [...new Set(found.map(({ pid }) => pid))].slice(0, 3);
-    return pids
-        .map((pid) => {
-        const locks = found.filter((lock) => lock.pid === pid);
-        const { who, state, seconds } = locks[0];
-        const tables = [...new Set(locks.map(({ qualified }) => qualified))].sort().join(', ');
-        return `${who} (pid ${pid}, ${state ?? 'at work'} for ${seconds ?? 0} s, holds ${tables})`;
-    })
-        .join('; ');
-}
-/** Every name that stands in SQL, also in its texts, which may be the bodies of functions; comments left out. */
-function identifiersIn(text) {
-    const names = new Set();
-    for (let index = 0; index < text.length;) {
-        const next = afterToken(text, index);
-        const token = text.slice(index, next);
-        index = next;
-        if (token.startsWith('--') || token.startsWith('/*'))
-            continue;
-        if (token.startsWith('"'))
-            names.add(token.slice(1, -1).replaceAll('""', '"'));
-        else
-            for (const word of token.match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? [])
-                names.add(word.toLowerCase());
-    }
-    return names;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/file-error.js
-
-
-
-/** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
-function fileProblem(file, lines, error, message) {
-    const { source } = file.shape;
-    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
-    if (!statement)
-        return worded(file, error, undefined);
-    const text = source.slice(statement.from, statement.to);
-    const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
-    return worded(file, error, positionIn(file.file, file.source, statement.from + offset));
-}
-/** The same for a file whose statements stood in the message themselves. */
-function placedProblem(file, error, place) {
-    if (!place)
-        return worded(file, error, undefined);
-    const { statement, message = '', position, start = 0 } = place;
-    const text = file.shape.source.slice(statement.from, statement.to);
-    const inside = position === undefined
-        ? (offsetIn(text, error) ?? offsetOfLine(text, error, 0) ?? 0)
-        : indexOfCodePoint(message, position) - start;
-    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
-    return worded(file, error, positionIn(file.file, file.source, index));
-}
-function worded(file, error, at) {
-    const next = file_error_nextAction(error);
-    return {
-        message: withoutRowData(error, file.source),
-        code: error.code,
-        ...(at ? { at } : {}),
-        ...(next === undefined ? {} : { next }),
-    };
-}
-/**
- * Where in a statement an error came from, by the query that the server was at: the statement itself, or a part of it,
- * such as a line of a DO block or the body of a function.
- */
-function offsetIn(text, { internalQuery, internalPosition = 1 }) {
-    if (!internalQuery)
-        return undefined;
-    const at = text.indexOf(internalQuery);
-    const once = at !== -1 && text.indexOf(internalQuery, at + 1) === -1;
-    const inside = indexOfCodePoint(internalQuery, internalPosition);
-    return once && isWithin(internalQuery, internalPosition) ? at + inside : undefined;
-}
-/**
- * The compiler of a function looks for the function's body in the whole message, and where it stands there only once
- * it tells the position in that message, though the query that it names is the statement.
- */
-function offsetBy(text, { internalQuery, internalPosition }, message) {
-    if (internalQuery !== text || internalPosition === undefined)
-        return undefined;
-    const index = indexOfCodePoint(message, internalPosition);
-    for (let start = message.indexOf(text); start !== -1; start = message.indexOf(text, start + 1))
-        if (index >= start && index <= start + text.length)
-            return index - start;
-    return undefined;
-}
-/**
- * Where an error tells no position, the call stack tells the line of each PL/pgSQL body. `outer`: how many bodies of
- * our own stand around the statement.
- */
-function offsetOfLine(text, { where }, outer) {
-    const lines = bodyLines(where);
-    const line = lines[lines.length - 1 - outer];
-    const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
-    if (line === undefined || body === undefined)
-        return undefined;
-    let index = body;
-    for (let count = 1; count < line; count++) {
-        const newline = text.indexOf('\n', index);
-        if (newline === -1)
-            return undefined;
-        index = newline + 1;
-    }
-    // In the statement's first line its beginning says as much.
-    return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
-}
-/** Where the body of a DO block starts: behind its dollar quote. */
-function bodyOf(text) {
-    for (let index = 0; index < text.length; index = afterToken(text, index)) {
-        const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];
-        if (tag !== undefined)
-            return index + tag.length;
-    }
-    return undefined;
-}
-function statementAt(lines, where) {
-    const line = outermostLine(where);
-    return lines.find((each) => each.line === line);
-}
-/** The line of our own body, the last one in the call stack. */
-function outermostLine(where) {
-    const lines = bodyLines(where);
-    return lines[lines.length - 1];
-}
-/** The lines of all anonymous bodies in the call stack, innermost first. */
-function bodyLines(where = '') {
-    return [...where.matchAll(/inline_code_block\D+(\d+)/g)].map(([, line]) => Number(line));
-}
-/** Which of several units an error came from, where no notice told: their lines are distinct then. */
-function unitOf(units, error) {
-    const line = outermostLine(error.where);
-    const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
-    return found === -1 ? undefined : found;
-}
-/** Syntax errors come without a call stack, but with the statement. */
-function statementWith(source, lines, query) {
-    return query === undefined
-        ? undefined
-        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
-}
-/**
- * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
- * holds that value.
- */
-function withoutRowData(error, source) {
-    if (!error.code.startsWith('22'))
-        return error.message;
-    const quote = error.message.indexOf('"');
-    const end = error.message.lastIndexOf('"');
-    if (quote === -1 || end <= quote)
-        return error.message;
-    const value = error.message.slice(quote + 1, end);
-    return source.includes(value)
-        ? error.message
-        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
-}
-const file_error_NEXT = {
-    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
-    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
-    '57014': 'Where it was the time-out: raise statement-timeout, which limits a whole file, or split the file.',
-    '53100': 'The disk of the database is full: make room, then run again.',
-    '25006': 'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',
-    '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
-    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
-};
-function file_error_nextAction(error) {
-    const own = file_error_NEXT[error.code];
-    if (own !== undefined)
-        return own;
-    if (error.code.startsWith('58'))
-        return 'This is a fault of the server (a missing library or file), not of the migration.';
-    if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
-        return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
-    return error.hint;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/batches.js
-/** Together all text of one batch stays far below the largest message that the protocol can carry. */
-const LARGEST_BATCH = 64 * 1024 * 1024;
-/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
-function makeBatches(files, transaction) {
-    const batches = [];
-    let size = 0;
-    let ended;
-    for (const file of files) {
-        const { mode, why, endsBatch } = file.shape;
-        const previous = batches[batches.length - 1];
-        const bytes = Buffer.byteLength(file.source);
-        const reason = !previous
-            ? undefined
-            : transaction === 'each'
-                ? 'one transaction per file was asked for'
-                : ended !== undefined
-                    ? ended
-                    : mode !== 'together'
-                        ? `${titleOf(file)}: ${why ?? mode}`
-                        : previous.mode !== 'together'
-                            ? `${titleOf(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
-                            : size + bytes > LARGEST_BATCH
-                                ? 'the files before it fill one message'
-                                : undefined;
-        if (previous && reason === undefined) {
-            previous.files.push(file);
-            size += bytes;
-        }
-        else {
-            batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
-            size = bytes;
-        }
-        ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
-    }
-    return batches;
-}
-/** What a migration is called in steps and messages; a history may hold no name for it. */
-function titleOf({ version, name }) {
-    return name ? `${version}_${name}` : version;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/fingerprint-sql.js
+;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint-sql.js
 /**
  * One catalogue query that describes every object of a schema that people make: what the comparison of two
  * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
@@ -8777,1180 +8253,7 @@ select kind::text, schema::text, name::text,
   left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
 from described`;
 
-;// CONCATENATED MODULE: ./compiled/src/database/fingerprint.js
-
-
-
-
-/** SQL that sets what the fingerprint needs, until the transaction ends. */
-const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
-    .map(([name, value]) => `set local ${name} = ${literal(value)};`)
-    .join(' ');
-/** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
-function fingerprintQuery() {
-    return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
-}
-/** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
-const FINGERPRINT_ROW = `
-select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
-  encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
-from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
-/** Reads the answer to `fingerprintQuery`. */
-function readFingerprint(results) {
-    const { fingerprint } = lastRow(results);
-    if (typeof fingerprint !== 'string')
-        throw new Error('the fingerprint query gave no row');
-    return { fingerprint, objects: readObjects(jsonField(results, 'objects')) };
-}
-/** Stored objects as they are worked with; none where nothing is stored. */
-function readObjects(stored) {
-    return (stored ?? []).map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
-}
-/** The same text that the server computes over all objects; the order in which they come does not matter. */
-function fingerprintOf(objects) {
-    const lines = objects
-        .map(({ kind, schema, name, hash }) => Buffer.from(`${kind}|${schema}|${name}|${hash}`))
-        .sort(Buffer.compare)
-        .map(String);
-    return createHash('sha256').update(lines.join('\n')).digest('hex');
-}
-/** What was added, removed and altered between two moments, each by kind, schema and name. */
-function compareObjects(before, after) {
-    const old = new Map(before.map((object) => [fingerprint_keyOf(object), object]));
-    const difference = { added: [], removed: [], altered: [] };
-    for (const object of after) {
-        const was = old.get(fingerprint_keyOf(object));
-        if (!was)
-            difference.added.push(object);
-        else if (was.hash !== object.hash)
-            difference.altered.push(object);
-        old.delete(fingerprint_keyOf(object));
-    }
-    difference.removed.push(...old.values());
-    for (const list of Object.values(difference))
-        list.sort(byName);
-    return difference;
-}
-function fingerprint_keyOf(object) {
-    return `${object.kind}\n${object.schema}\n${object.name}`;
-}
-/** True where nothing differs. */
-function isSame(difference) {
-    return difference.added.length + difference.removed.length + difference.altered.length === 0;
-}
-/** `table public.hotels`, `policy public."read on hotels"`, `publication supabase_realtime`. */
-function describeObject({ kind, schema, name }) {
-    if (name === '')
-        return `${kind} ${schema}`;
-    return schema === '' ? `${kind} ${name}` : `${kind} ${schema}.${name}`;
-}
-/**
- * The difference in words, at most `most` objects. What follows from a table that came or went (its columns,
- * constraints, grants) is not told again.
- */
-function describeDifference(difference, most = 10) {
-    const told = [];
-    for (const [word, list] of Object.entries(difference)) {
-        const whole = new Set(list.filter(({ kind }) => OWNERS.has(kind)).map(({ schema, name }) => `${schema}.${name}`));
-        for (const object of list)
-            if (!belongsTo(object, whole))
-                told.push(`${word} ${describeObject(object)}`);
-    }
-    const rest = told.length - most;
-    return told.slice(0, most).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
-}
-const OWNERS = new Set([
-    'table',
-    'view',
-    'materialized view',
-    'foreign table',
-    'function',
-    'procedure',
-    'type',
-]);
-function belongsTo({ kind, schema, name }, whole) {
-    if (kind.startsWith('grants on '))
-        return whole.has(`${schema}.${name}`);
-    if (kind === 'column') {
-        // Names may hold dots: every prefix could be the table.
-        for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1))
-            if (whole.has(`${schema}.${name.slice(0, dot)}`))
-                return true;
-        return false;
-    }
-    for (let on = name.indexOf(' on '); on >= 0; on = name.indexOf(' on ', on + 1))
-        if (whole.has(`${schema}.${name.slice(on + 4)}`))
-            return true;
-    return false;
-}
-function byName(a, b) {
-    const [left, right] = [fingerprint_keyOf(a), fingerprint_keyOf(b)];
-    return left < right ? -1 : left > right ? 1 : 0;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema-record.js
-
-
-
-
-/**
- * What is remembered of the schema around a run, in its row of deploy_runs:
- * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
- * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
- * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
- * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
- *
- * Looking needs a lock on every table, view and index, and other hands may hold one of them for long. It is not worth
- * a deploy: a start that is not known is stored as JSON null, and a run whose end is not known is left like a killed
- * one, so that the next run, or its rollback, takes what it meets for that end.
- */
-/** What a message tells where the schema could not be looked at. */
-const NOT_LOOKED_AT = 'muva: the schema was not looked at, because a table is locked';
-/** Milliseconds that a look waits for each lock: before the first change, and while the locks of our changes are held. */
-const WAIT_BEFORE = 1_000;
-const WAIT_AFTER = 100;
-/** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
-function deterministic(declarations, work) {
-    const names = [...Object.keys(DETERMINISTIC_SETTINGS), 'lock_timeout'].map(literal).join(', ');
-    const set = Object.entries(DETERMINISTIC_SETTINGS)
-        .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
-        .join(' ');
-    return `
-declare muva_saved jsonb; muva_item record; ${declarations}
-begin
-  select jsonb_object_agg(n, current_setting(n)) into muva_saved from unnest(array[${names}]) n;
-  ${set}
-  ${work}
-  for muva_item in select * from jsonb_each_text(muva_saved) loop
-    perform set_config(muva_item.key, muva_item.value, true);
-  end loop;
-end`;
-}
-/** True of a row whose run changed the schema and has not recorded the state after: it is at work, or was killed. */
-const UNRECORDED = '(r.objects is not null and r.fingerprint_after is null)';
-/** True of a row whose run left a file half applied: whoever completes the file takes over what it changed so far. */
-const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.run_id)`;
-/**
- * A statement for the first message of a run, after the run's row was written, and for the first one of a file that
- * is applied in parts: remembers the state before. The first state that a run met stays, however many times it
- * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
- */
-function recordStateBefore(runId) {
-    return statement(WAIT_BEFORE, `
-  select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
-  select r.objects into muva_inherited from ${RUNS_TABLE} r
-    where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
-  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
-    outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
-    changes = case when ${HALF_APPLIED} or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
-    from (select muva_objects as objects, muva_fingerprint as fingerprint) f
-    where r.run_id <> ${literal(runId)} and ${UNRECORDED};
-  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
-    objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
-    fingerprint_after = null, outcome = 'begun'
-    where r.run_id = ${literal(runId)};`, `update ${RUNS_TABLE} r set objects = case when ${UNRECORDED} then r.objects else 'null' end,
-      fingerprint_after = null, outcome = 'begun' where r.run_id = ${literal(runId)};`, 'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;');
-}
-/** A statement for the run's last message: remembers the state after, and what the run changed. */
-function recordStateAfter(runId) {
-    return statement(WAIT_AFTER, schema_record_after(runId), endUnknown(runId));
-}
-/**
- * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
- * is recorded, or another run is at work, which records it with its own.
- */
-function recordStateAtStop(runId) {
-    return statement(WAIT_BEFORE, `
-  if pg_try_advisory_xact_lock(${LOCK_KEY})
-      and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
-    ${schema_record_after(runId)}
-  end if;`, '');
-}
-/** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
-function recordKilledRun() {
-    return deterministic('', `
-  if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
-    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects,
-      changes = case when ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
-      from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
-  end if;`);
-}
-/** A DO statement that looks at the schema in a sub-transaction; where a lock is not to be had in time, `otherwise`. */
-function statement(wait, work, otherwise, declarations = '') {
-    const looked = `
-  begin
-    perform set_config('lock_timeout', '${wait}ms', true);
-    ${work}
-  exception when lock_not_available then
-    ${otherwise}
-    raise info using message = ${literal(NOT_LOOKED_AT)};
-  end;`;
-    return `do ${dollarQuote(deterministic(declarations, looked))};`;
-}
-/** True of a row whose run could not look at the schema before it began. */
-const START_UNKNOWN = `r.objects = 'null'`;
-function endUnknown(runId) {
-    return `update ${RUNS_TABLE} r set finished_at = clock_timestamp(), outcome = 'applied' where r.run_id = ${literal(runId)};`;
-}
-function schema_record_after(runId) {
-    return `
-  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
-    outcome = 'applied', changes = case when r.objects is null or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
-  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
-}
-/** Stored objects as rows. */
-const objectRows = (objects) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as hash from jsonb_array_elements(${objects}) e)`;
-/** Stored changes as rows; `before` null: the run created it; `after` null: the run dropped it. */
-const changeRows = (changes) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as before, e ->> 4 as after
-    from jsonb_array_elements(${changes}) e)`;
-/** Earlier changes of the run with those of this message: the oldest "before" and the newest "after" of each object. */
-const mergedChanges = `
-  select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, before, after)), '[]') from (
-    select kind, schema, name,
-      case when c.kept then c.before else d.before end as before, case when d.fresh then d.after else c.after end as after
-    from (select *, true as kept from ${changeRows(`coalesce(r.changes, '[]')`)} x) c
-    full join (
-      select kind, schema, name, b.hash as before, a.hash as after, true as fresh
-      from ${objectRows('r.objects')} b full join ${objectRows('f.objects')} a using (kind, schema, name)
-      where b.hash is distinct from a.hash) d using (kind, schema, name)) m
-  where before is distinct from after`;
-
-;// CONCATENATED MODULE: ./compiled/src/database/sent.js
-
-
-
-
-
-
-/** For an answer that is due: longer than the server gives a statement. */
-const GRACE = 30_000;
-function newMarker() {
-    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
-}
-/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
-function markerReader(tools, marker, { batch, context, sent }) {
-    const readNote = noteReader(context);
-    return (notice) => {
-        readNote(notice);
-        const { message } = notice;
-        if (!message.startsWith(marker))
-            return;
-        const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
-        const file = Number(index);
-        if (event === 'start') {
-            sent.current = file;
-            sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
-        }
-        else if (event === 'done') {
-            sent.times[file].milliseconds = Number(milliseconds);
-            // Run, not applied: that is said after the commit only.
-            tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file])}` });
-        }
-    };
-}
-/** Reads what the SQL around the files tells: that it could not look at the schema. */
-function noteReader({ onNotLookedAt }) {
-    return ({ message }) => {
-        if (message === NOT_LOOKED_AT)
-            onNotLookedAt?.();
-    };
-}
-function serverProblem(error) {
-    return {
-        message: error.message,
-        code: error.code,
-        ...(error.hint === undefined ? {} : { next: error.hint }),
-    };
-}
-/** For a transport without notices: asks, at the end of the message, when each file was done. */
-function timesMessage(files) {
-    const versions = textArray(files.map((file) => file.version));
-    return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
-    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
-}
-function timesOf(results) {
-    const times = jsonField(results, 'times');
-    if (!times)
-        return [];
-    const { start, ends } = times;
-    // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
-    const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
-    return (ends ?? []).map((end, index) => {
-        const begin = ends?.[index - 1] ?? start;
-        return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
-    });
-}
-
-// EXTERNAL MODULE: ./compiled/src/settings/readers.js
-var readers = __nccwpck_require__(4293);
-;// CONCATENATED MODULE: ./compiled/src/database/deploy-marker.js
-
-const EXACT = /^--\s*deploy:\s*after-health\s*$/i;
-/** `-- deploy: something` at the top can only be meant for this action. */
-const ADDRESSED = /^-+\s*deploy\s{0,20}[:=]/i;
-/** Words that are meant as the marker, wherever they stand; with a colon whatever follows, without one nothing. */
-const ALIKE = /^(?:-+|\/\*)[\s*]*deploy\s{0,20}(?:[:=]\s{0,20}after[\s_-]{0,20}health|after[\s_-]{0,20}health[\s.*/]*$)/i;
-/** A file without this needs no reading to its end. */
-const MAYBE = /deploy\s{0,20}[:=]?\s{0,20}after[\s_-]{0,20}health/i;
-const RIGHT = 'a line of its own before the first statement: -- deploy: after-health';
-/** Reads the comments of a file; pg_dump's `\restrict` line and a BEGIN do not count as its first statement. */
-function readMarker(source) {
-    const marker = { afterHealth: false, wrong: [] };
-    const start = firstStatement(source);
-    const complain = (index, comment, next) => {
-        marker.wrong.push({ index, comment: comment.split(/[\r\n]/, 1)[0].slice(0, 60), next });
-    };
-    for (const { index, comment } of comments(source, 0, start)) {
-        if (EXACT.test(comment))
-            marker.afterHealth = true;
-        else if (ADDRESSED.test(comment) || ALIKE.test(comment))
-            complain(index, comment, `Write it as ${RIGHT}. Or word the comment differently.`);
-    }
-    if (marker.afterHealth || !MAYBE.test(source.slice(start)))
-        return marker;
-    for (const { index, comment } of comments(source, start, source.length))
-        if (ALIKE.test(comment))
-            complain(index, comment, `It is behind the first statement, where it says nothing. Write it as ${RIGHT}. Or word the comment differently.`);
-    return marker;
-}
-/** The index of the first word that is to be run. */
-function firstStatement(source) {
-    for (let index = 0;;) {
-        index = skipBlanks(source, index);
-        if (source[index] === ';')
-            index++;
-        else if (source[index] === '\\')
-            index = endOfLine(source, index);
-        else if (/^(?:begin|start)\b/i.test(source.slice(index, index + 6)))
-            index = afterSemicolon(source, index);
-        else
-            return index;
-    }
-}
-function endOfLine(source, index) {
-    const end = source.indexOf('\n', index);
-    return end === -1 ? source.length : end;
-}
-function afterSemicolon(source, from) {
-    let index = from;
-    while (index < source.length && source[index] !== ';')
-        index = afterToken(source, index);
-    return index;
-}
-function* comments(source, from, to) {
-    for (let index = from; index < to;) {
-        if (source[index] === '\\')
-            index = endOfLine(source, index);
-        const next = index < to ? afterToken(source, index) : to;
-        const two = source.slice(index, index + 2);
-        if (two === '--' || two === '/*')
-            yield { index, comment: source.slice(index, next) };
-        index = next;
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migration-files.js
-
-
-
-
-
-
-
-
-
-const UP = /^(\d+)_(.*)\.sql$/su;
-const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
-/** Reads every migration of the folder; all problems of all files at once. */
-async function readMigrationFiles(workingDirectory, migrationsDir) {
-    const folder = (0,external_node_path_.join)(workingDirectory, migrationsDir);
-    const entries = await listFolder(folder, migrationsDir);
-    const tree = (await (0,external_node_fs_promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
-    const fetched = await fetchAll(await (0,external_node_fs_promises_namespaceObject.realpath)(folder), entries.filter(({ name }) => UP.test(name)), tree);
-    const found = { files: [], ignored: [], problems: [], warnings: [] };
-    const downs = new Map();
-    for (const { name } of entries) {
-        const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
-        if (!UP.test(name)) {
-            if (name.endsWith('.sql') || name.toLowerCase().includes('.sql'))
-                found.ignored.push(name);
-            continue;
-        }
-        const read = accept(fetched.get(name), file, name, found);
-        if (!read)
-            continue;
-        if (DOWN.test(name))
-            downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
-        else
-            found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
-    }
-    for (const migration of found.files) {
-        const down = downs.get((0,external_node_path_.basename)(migration.file));
-        if (down)
-            migration.down = down;
-        downs.delete((0,external_node_path_.basename)(migration.file));
-    }
-    for (const orphan of downs.values())
-        found.warnings.push({
-            message: `${orphan.file} is a down file without the migration that it undoes`,
-            next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
-        });
-    complainAboutNames(found);
-    return found;
-}
-function header(source, file) {
-    const { afterHealth, wrong } = readMarker(source);
-    if (wrong.length === 0)
-        return { afterHealth };
-    const wrongMarkers = wrong.map(({ index, comment, next }) => ({
-        message: `"${comment}" means nothing`,
-        at: positionIn(file, source, index),
-        next,
-    }));
-    return { afterHealth, wrongMarkers };
-}
-async function listFolder(folder, shown) {
-    try {
-        const entries = await (0,external_node_fs_promises_namespaceObject.readdir)(folder, { withFileTypes: true });
-        return entries
-            .filter((entry) => !entry.isDirectory())
-            .sort((one, other) => byBytes(one.name, other.name));
-    }
-    catch {
-        throw new Failure({
-            message: `migrations-dir: ${shown} is not a folder that can be read`,
-            next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
-        });
-    }
-}
-/** Byte order of UTF-8, in which `10_` comes before `9_`; a difference as `sort` wants it. */
-function byBytes(a, b) {
-    const length = Math.min(a.length, b.length);
-    for (let index = 0; index < length; index++) {
-        const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
-        if (difference !== 0)
-            return difference;
-    }
-    return a.length - b.length;
-}
-/** Surrogates stand for the code points above all that one unit can hold. */
-const rank = (unit) => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x1_0000 : unit);
-function splitName(name) {
-    const match = UP.exec(name);
-    return { version: match[1], name: match[2] };
-}
-/**
- * Files read in one go. Read without waiting, 10,000 of them take a third of the time that promises take; between two
- * goes the connection to the database, which is made meanwhile, gets its turn.
- */
-const AT_ONCE = 100;
-async function fetchAll(folder, entries, tree) {
-    const fetched = new Map();
-    for (let from = 0; from < entries.length; from += AT_ONCE) {
-        for (const entry of entries.slice(from, from + AT_ONCE))
-            fetched.set(entry.name, fetchOne(folder, entry, tree));
-        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
-    }
-    return fetched;
-}
-function fetchOne(folder, entry, tree) {
-    const path = (0,external_node_path_.join)(folder, entry.name);
-    try {
-        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
-        const target = entry.isFile() ? path : (0,external_node_fs_.realpathSync)(path);
-        if (!target.startsWith(tree))
-            return 'outside';
-        if (!entry.isFile() && !(0,external_node_fs_.statSync)(target).isFile())
-            return 'no file';
-        return (0,external_node_fs_.readFileSync)(target);
-    }
-    catch (error) {
-        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
-    }
-}
-/** The text of one file, or what is wrong with it. */
-function accept(fetched, file, name, found) {
-    const invisible = (0,readers/* invisibleCharacter */.Dy)(name);
-    if (invisible)
-        found.problems.push({
-            message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
-            next: 'Rename the file without it.',
-        });
-    else if (fetched === 'outside')
-        found.problems.push({
-            message: `${file} is a link that leads out of the project`,
-            next: 'Put the file itself into the folder.',
-        });
-    else if (fetched === 'no file')
-        found.ignored.push(name);
-    else if ('code' in fetched)
-        found.problems.push({
-            message: `${file} cannot be read: ${fetched.code}`,
-            next: 'Check the file and its permissions.',
-        });
-    else {
-        const source = migration_files_decode(fetched, file, found);
-        if (source !== undefined)
-            return { source, checksum: (0,external_node_crypto_.createHash)('sha256').update(fetched).digest('hex') };
-    }
-    return undefined;
-}
-/** The text of a file that is UTF-8 without NUL; anything else is a problem with its place. */
-function migration_files_decode(bytes, file, found) {
-    const complain = (message, offset) => {
-        const before = bytes.subarray(0, offset).toString('utf8');
-        const at = positionIn(file, before, before.length);
-        found.problems.push({
-            message: `${file} ${message} at byte ${offset}`,
-            at: { file, line: at.line, column: at.column },
-            next: 'Save the file as UTF-8.',
-        });
-        return undefined;
-    };
-    if (bytes.length >= 2 && (bytes.readUInt16LE(0) === 0xfeff || bytes.readUInt16BE(0) === 0xfeff))
-        return complain('is UTF-16, not UTF-8', 0);
-    const nul = bytes.indexOf(0);
-    if (nul !== -1)
-        return complain('holds a NUL byte', nul);
-    const text = bytes.toString('utf8');
-    const again = Buffer.from(text, 'utf8');
-    if (!again.equals(bytes)) {
-        let offset = 0;
-        while (again[offset] === bytes[offset])
-            offset++;
-        return complain('is not valid UTF-8', offset);
-    }
-    if (!text.startsWith('\ufeff'))
-        return text;
-    found.warnings.push({
-        message: `${file} starts with a byte order mark, which is left out`,
-        at: { file, line: 1, column: 1 },
-        next: 'Save the file as UTF-8 without BOM.',
-    });
-    return text.slice(1);
-}
-function complainAboutNames(found) {
-    const byVersion = new Map();
-    for (const migration of found.files) {
-        const other = byVersion.get(migration.version);
-        if (other)
-            found.problems.push({
-                message: `${(0,external_node_path_.basename)(other.file)} and ${(0,external_node_path_.basename)(migration.file)} have the same version ${migration.version}`,
-                at: { file: migration.file, line: 1, column: 1 },
-                next: 'Give one of them a later version; where one is applied already, rename the other.',
-            });
-        byVersion.set(migration.version, migration);
-    }
-    const widths = new Set(found.files.map((migration) => migration.version.length));
-    if (widths.size > 1)
-        found.warnings.push({
-            message: `versions of ${[...widths].sort((a, b) => a - b).join(', ')} digits are mixed: they sort as text, so 10_ comes before 9_`,
-            next: 'Give all versions the same number of digits.',
-        });
-    if (found.ignored.length > 0)
-        found.warnings.push({
-            message: `not migrations, and skipped: ${found.ignored.slice(0, 20).join(', ')}${found.ignored.length > 20 ? ` and ${found.ignored.length - 20} more` : ''}`,
-            next: 'A migration is named <digits>_<name>.sql.',
-        });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migration-history.js
-
-
-
-
-
-/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
-const IGNORED = /[ \t\r\n\f\v;]+/g;
-/** The hash under which a file's text is compared with what any tool has recorded for it. */
-function textHash(source) {
-    return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
-}
-/** The hash of a set of versions: tells whether the history is still the one that was planned from. */
-function historyHash(versions) {
-    return (0,external_node_crypto_.createHash)('md5')
-        .update([...versions].sort(byBytes).join(','))
-        .digest('hex');
-}
-/** The same hash in SQL, over the table as it is now. */
-const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
-/** Milliseconds; the role's own could be shorter than a long history takes. */
-const LOOK_TIMEOUT = 30_000;
-/**
- * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
- * handed out through a setting, because that is the only way that works over every transport.
- */
-function lookMessage(locked) {
-    const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-    end if;`;
-    return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
-declare
-  look jsonb;
-  part jsonb;
-begin
-  ${locked ? lock : ''}
-  look := pg_catalog.jsonb_build_object(
-    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
-    'backendPid', pg_catalog.pg_backend_pid(),
-    'readOnly', pg_catalog.pg_is_in_recovery(),
-    'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
-    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'role', current_user,
-    'owner', (select pg_get_userbyid(relowner) from pg_class
-      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
-  ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
-       case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
-         md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
-     from ${HISTORY_TABLE} h`)}
-  ${readTable(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`)}
-  ${readTable(RUNS_TABLE, 'environment', `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`)}
-  if exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('${RUNS_TABLE}')
-      and attname = 'server' and not attisdropped) then
-  ${readTable(RUNS_TABLE, 'withServer', `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
-       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
-  end if;
-  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix,
-       'building', building)), '[]') from ${PARTIAL_TABLE}`)}
-  perform pg_catalog.set_config('muva.look', look::text, true);
-end
-$muva$;
-select pg_catalog.current_setting('muva.look') as look`;
-}
-/** Reads a table that may not exist or not be readable into one field of the look. */
-function readTable(table, field, select) {
-    return `if pg_catalog.to_regclass('${table}') is not null and pg_catalog.has_table_privilege('${table}', 'select') then
-    execute $q$${select}$q$ into part;
-    look := look || pg_catalog.jsonb_build_object('${field}', part);
-  end if;`;
-}
-const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
-const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
-const hasColumn = (table, column) => `exists (select from pg_attribute where attrelid = to_regclass('${table}') and attname = '${column}' and not attisdropped)`;
-/**
- * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
- * a column is to be added to a table of an older version, it takes the owner too.
- */
-const MISSING_RIGHTS = `
-  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
-    and not has_database_privilege(current_database(), 'create')
-  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
-  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
-    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
-  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
-    unnest(array['select', 'insert', 'update', 'delete']) r
-    where to_regclass(t) is not null and not has_table_privilege(t, r)
-  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
-    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
-  union all select 'ownership of ' || t || ', to which a column is to be added' from (values
-      ('${RUNS_TABLE}', ${hasColumn(RUNS_TABLE, 'server')}),
-      ('${HISTORY_TABLE}', ${hasColumn(HISTORY_TABLE, 'statements')} and ${hasColumn(HISTORY_TABLE, 'name')})) c(t, complete)
-    where to_regclass(t) is not null and not complete
-      and not pg_has_role((select relowner from pg_class where oid = to_regclass(t)), 'usage')`;
-/** Looks at history and bookmark in one message. */
-async function lookAtHistory(database, options, locked = false) {
-    const results = await database.send(lookMessage(locked), options);
-    const raw = jsonField(results, 'look');
-    if (!raw)
-        throw new Error('the look at the history gave no row');
-    const { ours = {}, recorded, ...rest } = raw;
-    database.confirmBackend?.(rest.backendPid);
-    return {
-        ...rest,
-        recorded: recorded
-            .map(([version, name, hash]) => ({
-            version,
-            name,
-            textHash: hash,
-            checksum: ours[version]?.[0] ?? null,
-            runId: ours[version]?.[1] ?? null,
-        }))
-            .sort((a, b) => byBytes(a.version, b.version)),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/split.js
-/**
- * Splits a migration as the Supabase CLI (3.1) does when it fills `schema_migrations.statements`, quirk for quirk, so
- * that `supabase migration list`, `db push --dry-run` and `migration fetch` see rows they would have written themselves.
- * It is no parser and nothing is run from it: what runs is decided by PostgreSQL's own grammar.
- */
-function splitAsCli(source) {
-    const statements = [];
-    let start = 0;
-    let state = READY;
-    for (let end = 0; end < source.length;) {
-        end = nextOfInterest(state, { source, start, end });
-        if (end === source.length)
-            break;
-        const character = String.fromCodePoint(source.codePointAt(end));
-        end += character.length;
-        const after = next(state, character, { source, start, end });
-        state = after ?? READY;
-        if (after === undefined) {
-            keep(statements, source.slice(start, end));
-            start = end;
-        }
-    }
-    keep(statements, source.slice(start));
-    return statements;
-}
-function keep(statements, token) {
-    const statement = token.replace(/;+$/, '').trim();
-    if (statement !== '')
-        statements.push(statement);
-}
-/** Long literals are jumped over: inside them nothing matters but their end. */
-function nextOfInterest(state, token) {
-    const { source, start, end } = token;
-    let inner = state;
-    while (inner.in === 'parentheses' || inner.in === 'atomic')
-        inner = inner.inner;
-    if (inner.in === 'quote' && !inner.closing && !inner.escapes) {
-        const found = source.indexOf(inner.delimiter, end);
-        return found === -1 ? source.length : found;
-    }
-    if (inner.in === 'dollar') {
-        const { length } = inner.delimiter;
-        const found = source.indexOf(inner.delimiter, Math.max(start, end - length + 1));
-        return found === -1 ? source.length : found + length - 1;
-    }
-    return end;
-}
-const READY = { in: 'ready' };
-/** The state after one more character; undefined at the end of a statement. */
-function next(state, character, token) {
-    switch (state.in) {
-        case 'ready':
-            return fromReady(character, token);
-        case 'dash':
-            return character === '-' ? { in: 'line' } : fromReady(character, token);
-        case 'line':
-            return isLineEnd(character) ? READY : state;
-        case 'escape':
-            return READY;
-        case 'block':
-            return inBlock(state, character, token);
-        case 'quote':
-            return inQuote(state, character, token);
-        case 'behind':
-            return behindQuote(state, character, token);
-        case 'tag':
-            if (character === '$')
-                return { in: 'dollar', delimiter: token.source.slice(state.from, token.end) };
-            return isNamePart(character) ? state : fromReady(character, token);
-        case 'dollar':
-            return endsWith(token, state.delimiter) ? READY : state;
-        case 'parentheses': {
-            const inner = next(state.inner, character, token) ?? READY;
-            if (inner.in === 'ready' && character === ')')
-                return READY;
-            return inner === state.inner ? state : { ...state, inner };
-        }
-        case 'atomic':
-            return inAtomic(state, character, token);
-    }
-}
-function fromReady(character, token) {
-    const at = token.end - character.length;
-    switch (character) {
-        case '$':
-            return followsName(token, at) ? READY : { in: 'tag', from: at };
-        case "'":
-            return split_quote(character, isKeyword({ ...token, end: at }, 'E'));
-        case '"':
-            return split_quote(character, false);
-        case '-':
-            return { in: 'dash' };
-        case '/':
-            return { in: 'block', depth: 0, fresh: false };
-        case '\\':
-            return { in: 'escape' };
-        case ';':
-            return undefined;
-        case '(':
-            return { in: 'parentheses', inner: READY };
-        case 'c':
-        case 'C':
-            return isBeginAtomic(token)
-                ? { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false }
-                : READY;
-        default:
-            return READY;
-    }
-}
-function split_quote(delimiter, escapes) {
-    return { in: 'quote', delimiter, escapes, closing: false, hidden: false };
-}
-function inQuote(state, character, token) {
-    if (state.closing) {
-        if (character === state.delimiter)
-            return { ...state, closing: false };
-        return state.escapes
-            ? behindQuote({ in: 'behind', newline: false, dashes: 0 }, character, token)
-            : fromReady(character, token);
-    }
-    if (state.hidden)
-        return { ...state, hidden: false };
-    if (state.escapes && character === '\\')
-        return { ...state, hidden: true };
-    return character === state.delimiter ? { ...state, closing: true } : state;
-}
-function behindQuote(state, character, token) {
-    const { newline, dashes } = state;
-    if (dashes === 2)
-        return isLineEnd(character) ? { in: 'behind', newline: true, dashes: 0 } : state;
-    if (character === '-')
-        return { ...state, dashes: dashes + 1 };
-    if (dashes === 0 && isBlank(character))
-        return { ...state, newline: newline || isLineEnd(character) };
-    if (dashes === 0 && newline && character === "'")
-        return split_quote(character, true);
-    return fromReady(character, token);
-}
-function inBlock(state, character, token) {
-    const step = state.fresh ? 0 : endsWith(token, '/*') ? 1 : endsWith(token, '*/') ? -1 : 0;
-    if (state.depth === 0 && step === 0)
-        return fromReady(character, token);
-    const depth = state.depth + step;
-    return depth === 0 ? READY : { in: 'block', depth, fresh: step !== 0 };
-}
-function inAtomic(state, character, token) {
-    if (state.ending && !isNamePart(character))
-        return fromReady(character, token);
-    const inner = next(state.inner, character, token);
-    if (inner === undefined)
-        return { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false };
-    const after = { ...state, inner, ending: false };
-    if (inner.in !== 'ready' || state.begun || !isKeyword(token, 'END'))
-        return after;
-    const leading = token.source.slice(state.from, token.end - 'END'.length);
-    return onlyComments(leading) ? { ...after, ending: true } : { ...after, begun: true };
-}
-function isBeginAtomic(token) {
-    if (!isKeyword(token, 'ATOMIC'))
-        return false;
-    let end = token.end - 'ATOMIC'.length;
-    while (end > token.start && isBlank(token.source.charAt(end - 1)))
-        end--;
-    return isKeyword({ ...token, end }, 'BEGIN');
-}
-/** True where the text read so far ends with this word, as a word of its own. */
-function isKeyword(token, word) {
-    return endsWith(token, word) && !followsName(token, token.end - word.length);
-}
-function endsWith({ source, start, end }, text) {
-    const from = end - text.length;
-    return from >= start && source.slice(from, end).toUpperCase() === text.toUpperCase();
-}
-function followsName({ source, start }, index) {
-    return index > start && isNamePart(source.charAt(index - 1));
-}
-function isNamePart(character) {
-    return character.charCodeAt(0) >= 128 || /[A-Za-z0-9_$]/.test(character);
-}
-function isLineEnd(character) {
-    return character === '\n' || character === '\r';
-}
-function isBlank(character) {
-    return ' \t\n\r\f\v'.includes(character);
-}
-function onlyComments(text) {
-    for (let index = 0; index < text.length;) {
-        if (isBlank(text.charAt(index)))
-            index++;
-        else if (text.startsWith('--', index)) {
-            const end = text.slice(index).search(/[\n\r]/);
-            if (end === -1)
-                return true;
-            index += end + 1;
-        }
-        else if (text.startsWith('/*', index))
-            index = endOfBlock(text, index);
-        else
-            return false;
-    }
-    return true;
-}
-function endOfBlock(text, from) {
-    let index = from + 2;
-    for (let depth = 1; index < text.length;) {
-        const delimiter = text.slice(index, index + 2);
-        index += delimiter === '/*' || delimiter === '*/' ? 2 : 1;
-        if (delimiter === '/*')
-            depth++;
-        else if (delimiter === '*/' && --depth === 0)
-            break;
-    }
-    return index;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/unit.js
-
-
-
-
-
-/**
- * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
- * own transaction_timeout would end a batch of many files, each of which is within its time.
- */
-function localSettings({ lockTimeout, statementTimeout }, idleTimeout = IDLE_TIMEOUT) {
-    return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
-  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
-  pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
-  case when pg_catalog.current_setting('server_version_num')::int >= 140000
-    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
-  case when pg_catalog.current_setting('server_version_num')::int >= 170000
-    then pg_catalog.set_config('transaction_timeout', '0', true) end;`;
-}
-/** Milliseconds after which the server ends a transaction whose client is gone. */
-const IDLE_TIMEOUT = 30_000;
-/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
-function opening(context) {
-    const { run, environment, recorded, baseline, server = false } = context;
-    const newest = recorded[recorded.length - 1];
-    return `set transaction isolation level read committed, read write;
-${localSettings(context.rules, context.idleTimeout)}
-do ${dollarQuote(`begin
-  ${takeDatabase(context.holder)}
-  if not (${historyIs(recorded)}) then
-    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
-  end if;
-  ${runRow(run, environment, newest, server)}
-  ${baseline.map((file) => historyRow(file)).join('\n  ')}
-end`)};
-${context.before ?? ''}`;
-}
-/** Supabase's own row about a migration. */
-function historyRow(file) {
-    return `insert into ${HISTORY_TABLE} (version, name, statements)
-    values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
-}
-/**
- * Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client.
- * Our own lock belongs to the transaction: letting go of all locks of the session leaves it where it is.
- */
-const LEAVE_NOTHING = leaveNothing(undefined);
-/** The same, for a session that works as a role which a RESET ROLE would leave. */
-function leaveNothing(role) {
-    return `
-  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
-  ${role === undefined ? '' : `execute ${literal(`set role ${identifier(role)}`)};`}
-  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
-  execute 'discard temp'; execute 'discard sequences';
-  perform pg_catalog.pg_advisory_unlock_all();`;
-}
-/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
-const CHECK_DEFERRED = `
-  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
-    begin
-      execute 'set constraints all immediate';
-      raise exception using errcode = '${CODES.undone}';
-    exception when sqlstate '${CODES.undone}' then null;
-    end;
-  end if;`;
-/**
- * What any change to the set of recorded versions changes too. It costs a tenth of the hash in the guard, which counts
- * when it is computed before and after each of a thousand files; it is compared within one file's unit only.
- */
-const HISTORY_TRACE = `(select (pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtext(version)))::text from ${HISTORY_TABLE})`;
-/** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
-function fileUnit(file, index, context, padding = 0) {
-    const { source, statements } = file.shape;
-    let body = `declare started timestamptz := clock_timestamp(); muva_trace text := ${HISTORY_TRACE}; begin\n${'\n'.repeat(padding)}`;
-    body += `raise info '${context.marker} start ${index}';\n`;
-    body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
-    const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-    const { text, lines } = statementLines(source, pieces, 4 + padding);
-    body += text;
-    body += `${finishFile(file, index, `${HISTORY_TRACE} = muva_trace`, context)}
-  raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
-end`;
-    return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
-}
-/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
-function statementLines(source, pieces, firstLine) {
-    const lines = [];
-    let text = '';
-    let line = firstLine;
-    for (const { from, to } of pieces) {
-        const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
-        lines.push({ line, from, to });
-        text += one;
-        line += one.split('\n').length - 1;
-    }
-    return { text, lines };
-}
-/**
- * What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables.
- * `untouched`: an SQL condition.
- */
-function finishFile(file, index, untouched, context) {
-    const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
-    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
-  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
-  if not (${untouched}) then ${tampered} end if;
-  ${historyRow(file)}
-  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
-}
-/** The condition that exactly these versions are recorded, which holds across messages. */
-function historyIs(versions) {
-    return `${HISTORY_HASH_SQL} = ${literal(historyHash(versions))}`;
-}
-/** A batch in one message: all of it is committed together, or nothing. */
-function batchMessage(files, context) {
-    let lines = 0;
-    const units = files.map((file, index) => {
-        const unit = fileUnit(file, index, context, context.distinctLines ? lines : 0);
-        lines += file.source.split('\n').length + 100;
-        return unit;
-    });
-    const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
-    const message = [opening(context), ...units.map((unit) => unit.sql), closing].join('\n');
-    return { message, units };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/explicit.js
-
-
-
-
-
-
-
-/**
- * Stands before every message but the first: where the connection was lost and made again in between, this message
- * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
- */
-const STILL_INSIDE = `do ${dollarQuote(`begin
-  if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
-      and classid = 0 and objid = ${LOCK_KEY}) then
-    raise exception using errcode = '${CODES.lostTransaction}', message = 'the transaction is gone';
-  end if;
-end`)};\n`;
-/**
- * One file in an explicit transaction over three messages: for what the one-statement form cannot hold (savepoints,
- * SELECT INTO, very large files). As safe as that form, with more round trips.
- */
-async function sendExplicit(tools, batch, context) {
-    const marker = newMarker();
-    const file = batch.files[0];
-    let stage = 'opening';
-    const body = fileMessage(file, marker);
-    const sent = {
-        times: [],
-        current: undefined,
-        explain: (error) => stage === 'file'
-            ? placedProblem(file, error, body.place(error.position, current))
-            : serverProblem(error),
-    };
-    let current;
-    const read = markerReader(tools, marker, { batch, context, sent });
-    const sending = {
-        deadline: context.rules.statementTimeout + GRACE,
-        signal: tools.signal,
-        onNotice: (notice) => {
-            if (notice.message.startsWith(`${marker} at `))
-                current = Number(notice.message.slice(marker.length + 4));
-            else
-                read(notice);
-        },
-    };
-    const { database } = tools;
-    // While a large file is on its way the server sees an idle transaction.
-    const unit = { ...context, marker, idleTimeout: IDLE_TIMEOUT + onItsWay(body.message) };
-    try {
-        await database.send(`begin;\n${opening(unit)}`, sending);
-        stage = 'file';
-        await database.send(body.message, sending);
-        stage = 'closing';
-        const results = await database.send(closing(file, unit), sending);
-        // Committing a transaction that has failed "succeeds": only the answer tells.
-        if (results[results.length - 1]?.command === 'ROLLBACK')
-            throw new Error('the commit was answered with a rollback');
-    }
-    catch (error) {
-        sent.error = error;
-        await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
-    }
-    return sent;
-}
-/** The file's statements one after the other, each announced, so that an error without a position has a place too. */
-function fileMessage(file, marker) {
-    const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
-    const starts = [];
-    let message = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
-    statements.forEach(({ from, to }, index) => {
-        message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
-        starts.push(message.length);
-        message += `${source.slice(from, to)};\n`;
-    });
-    return {
-        message,
-        place(position, current) {
-            const statement = statements[current ?? -1];
-            const start = starts[current ?? -1];
-            if (!statement || start === undefined)
-                return undefined;
-            return { statement, ...(position === undefined ? {} : { message, position, start }) };
-        },
-    };
-}
-function closing(file, context) {
-    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
-    return `${STILL_INSIDE}${localSettings(context.rules)}
-do ${dollarQuote(`begin ${finishFile(file, 0, historyIs(recorded), context)} end`)};
-${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
-commit`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/resolve.js
-
-
-
-
-
-/** Between two looks at a lock that another holds. */
-const POLL = 500;
-const resolve_LOOK_DEADLINE = 15_000;
-const CANCELLED_WITHIN = 4_000;
-/** What holds the lock now may be our own message, which is given its time whatever others are. */
-const HELD_WITHIN = 10 * 60_000;
-/**
- * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
- * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out: the
- * database could not be asked for `within` milliseconds, or somebody kept the lock for `HELD_WITHIN`. A person who
- * has cancelled gets an answer within seconds, before the runner kills the process.
- */
-async function lookUnderLock(database, within, signal) {
-    const started = performance.now();
-    let heard = started;
-    const isLate = () => {
-        const now = performance.now();
-        if (signal?.aborted)
-            return now - started > CANCELLED_WITHIN;
-        return now - heard > within || now - started > HELD_WITHIN;
-    };
-    while (!isLate()) {
-        try {
-            return await lookAtHistory(database, { deadline: resolve_LOOK_DEADLINE }, true);
-        }
-        catch (error) {
-            const locked = error instanceof SqlError && error.code === CODES.locked;
-            if (locked)
-                heard = performance.now();
-            if (!locked && !(error instanceof Failure) && errorMeaning(error) === 'stop')
-                throw error;
-        }
-        await pause(POLL);
-    }
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema-facts-sql.js
+;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-facts-sql.js
 
 
 
@@ -10167,7 +8470,7 @@ from (select * from tables where relkind in ('r', 'p', 'f')) t ${scope}
 order by t.schema collate "C", t.name collate "C"`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/schema-facts.js
+;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-facts.js
 
 
 
@@ -10325,7 +8628,1704 @@ const ENDED = {
     '42501': 'not asked: this login may not become anon',
 };
 
-;// CONCATENATED MODULE: ./compiled/src/database/try-again.js
+;// CONCATENATED MODULE: ./compiled/src/database/files/lock-modes.js
+/** Table locks as pg_locks names them, weakest first. */
+const MODES = [
+    'AccessShareLock',
+    'RowShareLock',
+    'RowExclusiveLock',
+    'ShareUpdateExclusiveLock',
+    'ShareLock',
+    'ShareRowExclusiveLock',
+    'ExclusiveLock',
+    'AccessExclusiveLock',
+];
+/** For each mode, in the order above, which of them it cannot be had beside. */
+const CONFLICTS = {
+    AccessShareLock: '00000001',
+    RowShareLock: '00000011',
+    RowExclusiveLock: '00001111',
+    ShareUpdateExclusiveLock: '00011111',
+    ShareLock: '00110111',
+    ShareRowExclusiveLock: '00111111',
+    ExclusiveLock: '01111111',
+    AccessExclusiveLock: '11111111',
+};
+/** Whether somebody who holds one lock on a table keeps out who wants the other. */
+function conflicts(held, wanted) {
+    return CONFLICTS[wanted][MODES.indexOf(held)] === '1';
+}
+/**
+ * The table lock that a statement waits behind. Writers also wait for each other's rows, so theirs counts as one that
+ * keeps other writers out.
+ */
+function lockOf({ kind, node }) {
+    switch (kind) {
+        case 'SelectStmt':
+            if (node.lockingClause !== undefined)
+                return 'ExclusiveLock';
+            // Without a table it calls a function, which may do anything.
+            return node.fromClause === undefined ? 'AccessExclusiveLock' : 'AccessShareLock';
+        case 'InsertStmt':
+        case 'UpdateStmt':
+        case 'DeleteStmt':
+        case 'MergeStmt':
+            return 'ExclusiveLock';
+        case 'IndexStmt':
+            return node.concurrent === true ? 'ShareUpdateExclusiveLock' : 'ShareLock';
+        case 'CreateTrigStmt':
+            return 'ShareRowExclusiveLock';
+        case 'VacuumStmt':
+        case 'CreateStatsStmt':
+            return 'ShareUpdateExclusiveLock';
+        default:
+            return 'AccessExclusiveLock';
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/bookmark.js
+
+
+/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
+const HISTORY_SCHEMA = 'supabase_migrations';
+const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
+/** One row per workflow run that changed the database. */
+const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
+/** One row per migration that this action applied. */
+const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
+/**
+ * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
+ * lock; where the session is known, its end frees the lease at once.
+ */
+const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
+/** How far a file got whose statements cannot all run in one transaction. */
+const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
+/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
+const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
+    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
+/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
+const LOCK_KEY = 1836414561;
+/**
+ * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
+ * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
+ * is there already nothing is written, so that a role which may not create anything gets by.
+ */
+const BOOTSTRAP = `
+  if to_regnamespace('${HISTORY_SCHEMA}') is null then
+    create schema ${HISTORY_SCHEMA};
+  end if;
+  if to_regclass('${HISTORY_TABLE}') is null then
+    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
+  end if;
+  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
+      and attname in ('statements', 'name') and not attisdropped) < 2 then
+    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
+  end if;
+  if to_regclass('${RUNS_TABLE}') is null then
+    create table ${RUNS_TABLE} (
+      run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
+      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
+      outcome text, server boolean,
+      started_at timestamptz not null default now(), finished_at timestamptz);
+    alter table ${RUNS_TABLE} enable row level security;
+  elsif not exists (select from pg_catalog.pg_attribute where attrelid = '${RUNS_TABLE}'::regclass
+      and attname = 'server' and not attisdropped) then
+    alter table ${RUNS_TABLE} add column if not exists server boolean;
+  end if;
+  if to_regclass('${MIGRATIONS_TABLE}') is null then
+    create table ${MIGRATIONS_TABLE} (
+      version text primary key, run_id text not null, position int not null, name text, checksum text,
+      down text, applied_at timestamptz not null default clock_timestamp());
+    alter table ${MIGRATIONS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${LEASE_TABLE}') is null then
+    create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
+      until timestamptz not null, pid int, backend_start timestamptz);
+    alter table ${LEASE_TABLE} enable row level security;
+  end if;
+  if to_regclass('${PARTIAL_TABLE}') is null then
+    create table ${PARTIAL_TABLE} (version text primary key, run_id text not null, done int not null,
+      prefix text not null, building jsonb, updated_at timestamptz not null default now());
+    alter table ${PARTIAL_TABLE} enable row level security;
+  end if;`;
+/**
+ * PL/pgSQL that begins every message which writes: takes the lock of this action, makes what is missing, lets nobody
+ * in while another run is at work outside a transaction, and keeps other tools from the history until the end.
+ * `holder`: our own name in the lease, where we have one.
+ */
+function takeDatabase(holder = '') {
+    const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
+    return `
+  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;`;
+}
+/**
+ * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
+ * `server`: the run also deploys to a server.
+ */
+function runRow(run, environment, previousVersion, server) {
+    const values = [
+        literal(run.id),
+        String(run.attempt),
+        literal(environment),
+        literal(run.sha),
+        literal(run.repository),
+        literal(run.actor),
+        literal(previousVersion),
+        String(server),
+    ];
+    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version, server)
+    values (${values.join(', ')})
+    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
+      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha,
+      server = r.server or excluded.server;`;
+}
+/** Our row about an applied migration, for the same transaction. */
+function migrationRow(run, migration) {
+    const { version, name, checksum, down, position } = migration;
+    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
+    values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
+    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
+      checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-lexer.js
+const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
+const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
+const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
+/**
+ * The index after the token that starts at `index`, by SQL's lexical rules: a quoted text, a comment, a word, or one
+ * character. What is not closed goes to the end.
+ */
+function afterToken(source, index) {
+    const character = source[index];
+    if (character === "'" || character === '"')
+        return afterQuote(source, index, character, false);
+    const two = source.slice(index, index + 2);
+    if (two === '--' || two === '/*')
+        return afterComment(source, index);
+    if (character === '$') {
+        const tag = match(DOLLAR_TAG, source, index);
+        if (tag === undefined)
+            return index + 1;
+        const end = source.indexOf(tag, index + tag.length);
+        return end === -1 ? source.length : end + tag.length;
+    }
+    const word = match(WORD, source, index);
+    if (word === undefined)
+        return index + 1;
+    const after = index + word.length;
+    // E'...' is the only quote in which a backslash hides the next character.
+    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
+}
+function match(pattern, source, index) {
+    pattern.lastIndex = index;
+    return pattern.exec(source)?.[0];
+}
+function afterQuote(source, from, quote, escapes) {
+    let index = from + 1;
+    while (index < source.length) {
+        if (escapes && source[index] === '\\')
+            index += 2;
+        else if (source[index] === quote) {
+            if (source[index + 1] === quote)
+                index += 2;
+            else {
+                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
+                if (more === undefined)
+                    return index + 1;
+                index += 1 + more.length;
+            }
+        }
+        else
+            index++;
+    }
+    return source.length;
+}
+const LINE_COMMENT = /--[^\r\n]*/y;
+function afterComment(source, from) {
+    const line = match(LINE_COMMENT, source, from);
+    if (line !== undefined)
+        return from + line.length;
+    let depth = 0;
+    let index = from;
+    while (index < source.length) {
+        const two = source.slice(index, index + 2);
+        if (two === '/*')
+            depth++;
+        else if (two === '*/')
+            depth--;
+        else {
+            index++;
+            continue;
+        }
+        index += 2;
+        if (depth === 0)
+            return index;
+    }
+    return source.length;
+}
+/** White space and comments left off the start: the index where the first word begins. */
+function skipBlanks(source, from) {
+    let index = from;
+    for (;;) {
+        const two = source.slice(index, index + 2);
+        if (/^\s/.test(two))
+            index++;
+        else if (two === '--' || two === '/*')
+            index = afterComment(source, index);
+        else
+            return index;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/blockers.js
+
+
+
+
+
+/** What every transaction of ours waits for before its first file. */
+const WAITED_FOR_HISTORY = { text: HISTORY_TABLE, mode: 'ShareRowExclusiveLock' };
+/** The statement of a file that an error points to; without a place it came before the first or behind the last. */
+function waitedIn(file, at) {
+    if (!file || !at)
+        return WAITED_FOR_HISTORY;
+    const { source, statements } = file.shape;
+    const statement = statements?.findLast(({ from }) => {
+        const { line, column } = positionIn(file.file, file.source, from);
+        return line < at.line || (line === at.line && column <= at.column);
+    });
+    return statement
+        ? { text: source.slice(statement.from, statement.to), mode: lockOf(statement) }
+        : { text: source, mode: 'AccessExclusiveLock' };
+}
+/** In the order of their transactions, longest first. */
+const HELD = `select coalesce(json_agg(b), '[]')::text as held from (
+  select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
+    round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
+    c.relname as table, c.oid::regclass::text as qualified, l.mode
+  from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
+  where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm', 'v')
+    and c.relnamespace <> 'pg_catalog'::regnamespace
+    and l.database = (select oid from pg_database where datname = current_database())
+  order by a.xact_start limit 10000) b`;
+/** Who may have kept us waiting, for the message after a lock time-out; empty where nobody is seen any more. */
+async function nameBlockers(database, waited) {
+    try {
+        const results = await database.send(HELD, { deadline: 10_000 });
+        return describeBlockers(jsonField(results, 'held') ?? [], waited);
+    }
+    catch {
+        // Only words for a message: the lock time-out itself is told either way.
+        return '';
+    }
+}
+/**
+ * Of all that is held: what conflicts on a table that is named. Where nothing does, a table was meant that is not
+ * named, such as one that a view reads: whoever keeps everybody from a table.
+ */
+function describeBlockers(held, { text, mode }) {
+    const names = identifiersIn(text);
+    const named = held.filter((lock) => names.has(lock.table) && conflicts(lock.mode, mode));
+    const found = named.length > 0 ? named : held.filter((lock) => lock.mode === 'AccessExclusiveLock');
+    const pids = [...new Set(found.map(({ pid }) => pid))].slice(0, 3);
+    return pids
+        .map((pid) => {
+        const locks = found.filter((lock) => lock.pid === pid);
+        const { who, state, seconds } = locks[0];
+        const tables = [...new Set(locks.map(({ qualified }) => qualified))].sort().join(', ');
+        return `${who} (pid ${pid}, ${state ?? 'at work'} for ${seconds ?? 0} s, holds ${tables})`;
+    })
+        .join('; ');
+}
+/** Every name that stands in SQL, also in its texts, which may be the bodies of functions; comments left out. */
+function identifiersIn(text) {
+    const names = new Set();
+    for (let index = 0; index < text.length;) {
+        const next = afterToken(text, index);
+        const token = text.slice(index, next);
+        index = next;
+        if (token.startsWith('--') || token.startsWith('/*'))
+            continue;
+        if (token.startsWith('"'))
+            names.add(token.slice(1, -1).replaceAll('""', '"'));
+        else
+            for (const word of token.match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? [])
+                names.add(word.toLowerCase());
+    }
+    return names;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/file-error.js
+
+
+
+/** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
+function fileProblem(file, lines, error, message) {
+    const { source } = file.shape;
+    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
+    if (!statement)
+        return worded(file, error, undefined);
+    const text = source.slice(statement.from, statement.to);
+    const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
+    return worded(file, error, positionIn(file.file, file.source, statement.from + offset));
+}
+/** The same for a file whose statements stood in the message themselves. */
+function placedProblem(file, error, place) {
+    if (!place)
+        return worded(file, error, undefined);
+    const { statement, message = '', position, start = 0 } = place;
+    const text = file.shape.source.slice(statement.from, statement.to);
+    const inside = position === undefined
+        ? (offsetIn(text, error) ?? offsetOfLine(text, error, 0) ?? 0)
+        : indexOfCodePoint(message, position) - start;
+    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
+    return worded(file, error, positionIn(file.file, file.source, index));
+}
+function worded(file, error, at) {
+    const next = file_error_nextAction(error);
+    return {
+        message: withoutRowData(error, file.source),
+        code: error.code,
+        ...(at ? { at } : {}),
+        ...(next === undefined ? {} : { next }),
+    };
+}
+/**
+ * Where in a statement an error came from, by the query that the server was at: the statement itself, or a part of it,
+ * such as a line of a DO block or the body of a function.
+ */
+function offsetIn(text, { internalQuery, internalPosition = 1 }) {
+    if (!internalQuery)
+        return undefined;
+    const at = text.indexOf(internalQuery);
+    const once = at !== -1 && text.indexOf(internalQuery, at + 1) === -1;
+    const inside = indexOfCodePoint(internalQuery, internalPosition);
+    return once && isWithin(internalQuery, internalPosition) ? at + inside : undefined;
+}
+/**
+ * The compiler of a function looks for the function's body in the whole message, and where it stands there only once
+ * it tells the position in that message, though the query that it names is the statement.
+ */
+function offsetBy(text, { internalQuery, internalPosition }, message) {
+    if (internalQuery !== text || internalPosition === undefined)
+        return undefined;
+    const index = indexOfCodePoint(message, internalPosition);
+    for (let start = message.indexOf(text); start !== -1; start = message.indexOf(text, start + 1))
+        if (index >= start && index <= start + text.length)
+            return index - start;
+    return undefined;
+}
+/**
+ * Where an error tells no position, the call stack tells the line of each PL/pgSQL body. `outer`: how many bodies of
+ * our own stand around the statement.
+ */
+function offsetOfLine(text, { where }, outer) {
+    const lines = bodyLines(where);
+    const line = lines[lines.length - 1 - outer];
+    const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
+    if (line === undefined || body === undefined)
+        return undefined;
+    let index = body;
+    for (let count = 1; count < line; count++) {
+        const newline = text.indexOf('\n', index);
+        if (newline === -1)
+            return undefined;
+        index = newline + 1;
+    }
+    // In the statement's first line its beginning says as much.
+    return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
+}
+/** Where the body of a DO block starts: behind its dollar quote. */
+function bodyOf(text) {
+    for (let index = 0; index < text.length; index = afterToken(text, index)) {
+        const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];
+        if (tag !== undefined)
+            return index + tag.length;
+    }
+    return undefined;
+}
+function statementAt(lines, where) {
+    const line = outermostLine(where);
+    return lines.find((each) => each.line === line);
+}
+/** The line of our own body, the last one in the call stack. */
+function outermostLine(where) {
+    const lines = bodyLines(where);
+    return lines[lines.length - 1];
+}
+/** The lines of all anonymous bodies in the call stack, innermost first. */
+function bodyLines(where = '') {
+    return [...where.matchAll(/inline_code_block\D+(\d+)/g)].map(([, line]) => Number(line));
+}
+/** Which of several units an error came from, where no notice told: their lines are distinct then. */
+function unitOf(units, error) {
+    const line = outermostLine(error.where);
+    const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
+    return found === -1 ? undefined : found;
+}
+/** Syntax errors come without a call stack, but with the statement. */
+function statementWith(source, lines, query) {
+    return query === undefined
+        ? undefined
+        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
+}
+/**
+ * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
+ * holds that value.
+ */
+function withoutRowData(error, source) {
+    if (!error.code.startsWith('22'))
+        return error.message;
+    const quote = error.message.indexOf('"');
+    const end = error.message.lastIndexOf('"');
+    if (quote === -1 || end <= quote)
+        return error.message;
+    const value = error.message.slice(quote + 1, end);
+    return source.includes(value)
+        ? error.message
+        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
+}
+const file_error_NEXT = {
+    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
+    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
+    '57014': 'Where it was the time-out: raise statement-timeout, which limits a whole file, or split the file.',
+    '53100': 'The disk of the database is full: make room, then run again.',
+    '25006': 'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',
+    '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
+    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
+};
+function file_error_nextAction(error) {
+    const own = file_error_NEXT[error.code];
+    if (own !== undefined)
+        return own;
+    if (error.code.startsWith('58'))
+        return 'This is a fault of the server (a missing library or file), not of the migration.';
+    if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
+        return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
+    return error.hint;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/files/batches.js
+/** Together all text of one batch stays far below the largest message that the protocol can carry. */
+const LARGEST_BATCH = 64 * 1024 * 1024;
+/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
+function makeBatches(files, transaction) {
+    const batches = [];
+    let size = 0;
+    let ended;
+    for (const file of files) {
+        const { mode, why, endsBatch } = file.shape;
+        const previous = batches[batches.length - 1];
+        const bytes = Buffer.byteLength(file.source);
+        const reason = !previous
+            ? undefined
+            : transaction === 'each'
+                ? 'one transaction per file was asked for'
+                : ended !== undefined
+                    ? ended
+                    : mode !== 'together'
+                        ? `${titleOf(file)}: ${why ?? mode}`
+                        : previous.mode !== 'together'
+                            ? `${titleOf(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
+                            : size + bytes > LARGEST_BATCH
+                                ? 'the files before it fill one message'
+                                : undefined;
+        if (previous && reason === undefined) {
+            previous.files.push(file);
+            size += bytes;
+        }
+        else {
+            batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
+            size = bytes;
+        }
+        ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
+    }
+    return batches;
+}
+/** What a migration is called in steps and messages; a history may hold no name for it. */
+function titleOf({ version, name }) {
+    return name ? `${version}_${name}` : version;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint.js
+
+
+
+
+/** SQL that sets what the fingerprint needs, until the transaction ends. */
+const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
+    .map(([name, value]) => `set local ${name} = ${literal(value)};`)
+    .join(' ');
+/** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
+function fingerprintQuery() {
+    return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
+}
+/** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
+const FINGERPRINT_ROW = `
+select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
+  encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
+from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
+/** Reads the answer to `fingerprintQuery`. */
+function readFingerprint(results) {
+    const { fingerprint } = lastRow(results);
+    if (typeof fingerprint !== 'string')
+        throw new Error('the fingerprint query gave no row');
+    return { fingerprint, objects: readObjects(jsonField(results, 'objects')) };
+}
+/** Stored objects as they are worked with; none where nothing is stored. */
+function readObjects(stored) {
+    return (stored ?? []).map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
+}
+/** The same text that the server computes over all objects; the order in which they come does not matter. */
+function fingerprintOf(objects) {
+    const lines = objects
+        .map(({ kind, schema, name, hash }) => Buffer.from(`${kind}|${schema}|${name}|${hash}`))
+        .sort(Buffer.compare)
+        .map(String);
+    return createHash('sha256').update(lines.join('\n')).digest('hex');
+}
+/** What was added, removed and altered between two moments, each by kind, schema and name. */
+function compareObjects(before, after) {
+    const old = new Map(before.map((object) => [fingerprint_keyOf(object), object]));
+    const difference = { added: [], removed: [], altered: [] };
+    for (const object of after) {
+        const was = old.get(fingerprint_keyOf(object));
+        if (!was)
+            difference.added.push(object);
+        else if (was.hash !== object.hash)
+            difference.altered.push(object);
+        old.delete(fingerprint_keyOf(object));
+    }
+    difference.removed.push(...old.values());
+    for (const list of Object.values(difference))
+        list.sort(byName);
+    return difference;
+}
+function fingerprint_keyOf(object) {
+    return `${object.kind}\n${object.schema}\n${object.name}`;
+}
+/** True where nothing differs. */
+function isSame(difference) {
+    return difference.added.length + difference.removed.length + difference.altered.length === 0;
+}
+/** `table public.hotels`, `policy public."read on hotels"`, `publication supabase_realtime`. */
+function describeObject({ kind, schema, name }) {
+    if (name === '')
+        return `${kind} ${schema}`;
+    return schema === '' ? `${kind} ${name}` : `${kind} ${schema}.${name}`;
+}
+/**
+ * The difference in words, at most `most` objects. What follows from a table that came or went (its columns,
+ * constraints, grants) is not told again.
+ */
+function describeDifference(difference, most = 10) {
+    const told = [];
+    for (const [word, list] of Object.entries(difference)) {
+        const whole = new Set(list.filter(({ kind }) => OWNERS.has(kind)).map(({ schema, name }) => `${schema}.${name}`));
+        for (const object of list)
+            if (!belongsTo(object, whole))
+                told.push(`${word} ${describeObject(object)}`);
+    }
+    const rest = told.length - most;
+    return told.slice(0, most).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+const OWNERS = new Set([
+    'table',
+    'view',
+    'materialized view',
+    'foreign table',
+    'function',
+    'procedure',
+    'type',
+]);
+function belongsTo({ kind, schema, name }, whole) {
+    if (kind.startsWith('grants on '))
+        return whole.has(`${schema}.${name}`);
+    if (kind === 'column') {
+        // Names may hold dots: every prefix could be the table.
+        for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1))
+            if (whole.has(`${schema}.${name.slice(0, dot)}`))
+                return true;
+        return false;
+    }
+    for (let on = name.indexOf(' on '); on >= 0; on = name.indexOf(' on ', on + 1))
+        if (whole.has(`${schema}.${name.slice(on + 4)}`))
+            return true;
+    return false;
+}
+function byName(a, b) {
+    const [left, right] = [fingerprint_keyOf(a), fingerprint_keyOf(b)];
+    return left < right ? -1 : left > right ? 1 : 0;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-record.js
+
+
+
+
+/**
+ * What is remembered of the schema around a run, in its row of deploy_runs:
+ * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
+ * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
+ * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
+ * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
+ *
+ * Looking needs a lock on every table, view and index, and other hands may hold one of them for long. It is not worth
+ * a deploy: a start that is not known is stored as JSON null, and a run whose end is not known is left like a killed
+ * one, so that the next run, or its rollback, takes what it meets for that end.
+ */
+/** What a message tells where the schema could not be looked at. */
+const NOT_LOOKED_AT = 'muva: the schema was not looked at, because a table is locked';
+/** Milliseconds that a look waits for each lock: before the first change, and while the locks of our changes are held. */
+const WAIT_BEFORE = 1_000;
+const WAIT_AFTER = 100;
+/** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
+function deterministic(declarations, work) {
+    const names = [...Object.keys(DETERMINISTIC_SETTINGS), 'lock_timeout'].map(literal).join(', ');
+    const set = Object.entries(DETERMINISTIC_SETTINGS)
+        .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
+        .join(' ');
+    return `
+declare muva_saved jsonb; muva_item record; ${declarations}
+begin
+  select jsonb_object_agg(n, current_setting(n)) into muva_saved from unnest(array[${names}]) n;
+  ${set}
+  ${work}
+  for muva_item in select * from jsonb_each_text(muva_saved) loop
+    perform set_config(muva_item.key, muva_item.value, true);
+  end loop;
+end`;
+}
+/** True of a row whose run changed the schema and has not recorded the state after: it is at work, or was killed. */
+const UNRECORDED = '(r.objects is not null and r.fingerprint_after is null)';
+/** True of a row whose run left a file half applied: whoever completes the file takes over what it changed so far. */
+const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.run_id)`;
+/**
+ * A statement for the first message of a run, after the run's row was written, and for the first one of a file that
+ * is applied in parts: remembers the state before. The first state that a run met stays, however many times it
+ * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
+ */
+function recordStateBefore(runId) {
+    return statement(WAIT_BEFORE, `
+  select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
+  select r.objects into muva_inherited from ${RUNS_TABLE} r
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
+    outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
+    changes = case when ${HALF_APPLIED} or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+    from (select muva_objects as objects, muva_fingerprint as fingerprint) f
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED};
+  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
+    objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
+    fingerprint_after = null, outcome = 'begun'
+    where r.run_id = ${literal(runId)};`, `update ${RUNS_TABLE} r set objects = case when ${UNRECORDED} then r.objects else 'null' end,
+      fingerprint_after = null, outcome = 'begun' where r.run_id = ${literal(runId)};`, 'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;');
+}
+/** A statement for the run's last message: remembers the state after, and what the run changed. */
+function recordStateAfter(runId) {
+    return statement(WAIT_AFTER, schema_record_after(runId), endUnknown(runId));
+}
+/**
+ * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
+ * is recorded, or another run is at work, which records it with its own.
+ */
+function recordStateAtStop(runId) {
+    return statement(WAIT_BEFORE, `
+  if pg_try_advisory_xact_lock(${LOCK_KEY})
+      and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
+    ${schema_record_after(runId)}
+  end if;`, '');
+}
+/** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
+function recordKilledRun() {
+    return deterministic('', `
+  if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
+    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects,
+      changes = case when ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+      from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
+  end if;`);
+}
+/** A DO statement that looks at the schema in a sub-transaction; where a lock is not to be had in time, `otherwise`. */
+function statement(wait, work, otherwise, declarations = '') {
+    const looked = `
+  begin
+    perform set_config('lock_timeout', '${wait}ms', true);
+    ${work}
+  exception when lock_not_available then
+    ${otherwise}
+    raise info using message = ${literal(NOT_LOOKED_AT)};
+  end;`;
+    return `do ${dollarQuote(deterministic(declarations, looked))};`;
+}
+/** True of a row whose run could not look at the schema before it began. */
+const START_UNKNOWN = `r.objects = 'null'`;
+function endUnknown(runId) {
+    return `update ${RUNS_TABLE} r set finished_at = clock_timestamp(), outcome = 'applied' where r.run_id = ${literal(runId)};`;
+}
+function schema_record_after(runId) {
+    return `
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
+    outcome = 'applied', changes = case when r.objects is null or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
+}
+/** Stored objects as rows. */
+const objectRows = (objects) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as hash from jsonb_array_elements(${objects}) e)`;
+/** Stored changes as rows; `before` null: the run created it; `after` null: the run dropped it. */
+const changeRows = (changes) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as before, e ->> 4 as after
+    from jsonb_array_elements(${changes}) e)`;
+/** Earlier changes of the run with those of this message: the oldest "before" and the newest "after" of each object. */
+const mergedChanges = `
+  select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, before, after)), '[]') from (
+    select kind, schema, name,
+      case when c.kept then c.before else d.before end as before, case when d.fresh then d.after else c.after end as after
+    from (select *, true as kept from ${changeRows(`coalesce(r.changes, '[]')`)} x) c
+    full join (
+      select kind, schema, name, b.hash as before, a.hash as after, true as fresh
+      from ${objectRows('r.objects')} b full join ${objectRows('f.objects')} a using (kind, schema, name)
+      where b.hash is distinct from a.hash) d using (kind, schema, name)) m
+  where before is distinct from after`;
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/sent.js
+
+
+
+
+
+
+/** For an answer that is due: longer than the server gives a statement. */
+const GRACE = 30_000;
+function newMarker() {
+    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
+}
+/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
+function markerReader(tools, marker, { batch, context, sent }) {
+    const readNote = noteReader(context);
+    return (notice) => {
+        readNote(notice);
+        const { message } = notice;
+        if (!message.startsWith(marker))
+            return;
+        const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
+        const file = Number(index);
+        if (event === 'start') {
+            sent.current = file;
+            sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
+        }
+        else if (event === 'done') {
+            sent.times[file].milliseconds = Number(milliseconds);
+            // Run, not applied: that is said after the commit only.
+            tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file])}` });
+        }
+    };
+}
+/** Reads what the SQL around the files tells: that it could not look at the schema. */
+function noteReader({ onNotLookedAt }) {
+    return ({ message }) => {
+        if (message === NOT_LOOKED_AT)
+            onNotLookedAt?.();
+    };
+}
+function serverProblem(error) {
+    return {
+        message: error.message,
+        code: error.code,
+        ...(error.hint === undefined ? {} : { next: error.hint }),
+    };
+}
+/** For a transport without notices: asks, at the end of the message, when each file was done. */
+function timesMessage(files) {
+    const versions = textArray(files.map((file) => file.version));
+    return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
+    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
+}
+function timesOf(results) {
+    const times = jsonField(results, 'times');
+    if (!times)
+        return [];
+    const { start, ends } = times;
+    // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
+    const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
+    return (ends ?? []).map((end, index) => {
+        const begin = ends?.[index - 1] ?? start;
+        return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/files/split.js
+/**
+ * Splits a migration as the Supabase CLI (3.1) does when it fills `schema_migrations.statements`, quirk for quirk, so
+ * that `supabase migration list`, `db push --dry-run` and `migration fetch` see rows they would have written themselves.
+ * It is no parser and nothing is run from it: what runs is decided by PostgreSQL's own grammar.
+ */
+function splitAsCli(source) {
+    const statements = [];
+    let start = 0;
+    let state = READY;
+    for (let end = 0; end < source.length;) {
+        end = nextOfInterest(state, { source, start, end });
+        if (end === source.length)
+            break;
+        const character = String.fromCodePoint(source.codePointAt(end));
+        end += character.length;
+        const after = next(state, character, { source, start, end });
+        state = after ?? READY;
+        if (after === undefined) {
+            keep(statements, source.slice(start, end));
+            start = end;
+        }
+    }
+    keep(statements, source.slice(start));
+    return statements;
+}
+function keep(statements, token) {
+    const statement = token.replace(/;+$/, '').trim();
+    if (statement !== '')
+        statements.push(statement);
+}
+/** Long literals are jumped over: inside them nothing matters but their end. */
+function nextOfInterest(state, token) {
+    const { source, start, end } = token;
+    let inner = state;
+    while (inner.in === 'parentheses' || inner.in === 'atomic')
+        inner = inner.inner;
+    if (inner.in === 'quote' && !inner.closing && !inner.escapes) {
+        const found = source.indexOf(inner.delimiter, end);
+        return found === -1 ? source.length : found;
+    }
+    if (inner.in === 'dollar') {
+        const { length } = inner.delimiter;
+        const found = source.indexOf(inner.delimiter, Math.max(start, end - length + 1));
+        return found === -1 ? source.length : found + length - 1;
+    }
+    return end;
+}
+const READY = { in: 'ready' };
+/** The state after one more character; undefined at the end of a statement. */
+function next(state, character, token) {
+    switch (state.in) {
+        case 'ready':
+            return fromReady(character, token);
+        case 'dash':
+            return character === '-' ? { in: 'line' } : fromReady(character, token);
+        case 'line':
+            return isLineEnd(character) ? READY : state;
+        case 'escape':
+            return READY;
+        case 'block':
+            return inBlock(state, character, token);
+        case 'quote':
+            return inQuote(state, character, token);
+        case 'behind':
+            return behindQuote(state, character, token);
+        case 'tag':
+            if (character === '$')
+                return { in: 'dollar', delimiter: token.source.slice(state.from, token.end) };
+            return isNamePart(character) ? state : fromReady(character, token);
+        case 'dollar':
+            return endsWith(token, state.delimiter) ? READY : state;
+        case 'parentheses': {
+            const inner = next(state.inner, character, token) ?? READY;
+            if (inner.in === 'ready' && character === ')')
+                return READY;
+            return inner === state.inner ? state : { ...state, inner };
+        }
+        case 'atomic':
+            return inAtomic(state, character, token);
+    }
+}
+function fromReady(character, token) {
+    const at = token.end - character.length;
+    switch (character) {
+        case '$':
+            return followsName(token, at) ? READY : { in: 'tag', from: at };
+        case "'":
+            return split_quote(character, isKeyword({ ...token, end: at }, 'E'));
+        case '"':
+            return split_quote(character, false);
+        case '-':
+            return { in: 'dash' };
+        case '/':
+            return { in: 'block', depth: 0, fresh: false };
+        case '\\':
+            return { in: 'escape' };
+        case ';':
+            return undefined;
+        case '(':
+            return { in: 'parentheses', inner: READY };
+        case 'c':
+        case 'C':
+            return isBeginAtomic(token)
+                ? { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false }
+                : READY;
+        default:
+            return READY;
+    }
+}
+function split_quote(delimiter, escapes) {
+    return { in: 'quote', delimiter, escapes, closing: false, hidden: false };
+}
+function inQuote(state, character, token) {
+    if (state.closing) {
+        if (character === state.delimiter)
+            return { ...state, closing: false };
+        return state.escapes
+            ? behindQuote({ in: 'behind', newline: false, dashes: 0 }, character, token)
+            : fromReady(character, token);
+    }
+    if (state.hidden)
+        return { ...state, hidden: false };
+    if (state.escapes && character === '\\')
+        return { ...state, hidden: true };
+    return character === state.delimiter ? { ...state, closing: true } : state;
+}
+function behindQuote(state, character, token) {
+    const { newline, dashes } = state;
+    if (dashes === 2)
+        return isLineEnd(character) ? { in: 'behind', newline: true, dashes: 0 } : state;
+    if (character === '-')
+        return { ...state, dashes: dashes + 1 };
+    if (dashes === 0 && isBlank(character))
+        return { ...state, newline: newline || isLineEnd(character) };
+    if (dashes === 0 && newline && character === "'")
+        return split_quote(character, true);
+    return fromReady(character, token);
+}
+function inBlock(state, character, token) {
+    const step = state.fresh ? 0 : endsWith(token, '/*') ? 1 : endsWith(token, '*/') ? -1 : 0;
+    if (state.depth === 0 && step === 0)
+        return fromReady(character, token);
+    const depth = state.depth + step;
+    return depth === 0 ? READY : { in: 'block', depth, fresh: step !== 0 };
+}
+function inAtomic(state, character, token) {
+    if (state.ending && !isNamePart(character))
+        return fromReady(character, token);
+    const inner = next(state.inner, character, token);
+    if (inner === undefined)
+        return { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false };
+    const after = { ...state, inner, ending: false };
+    if (inner.in !== 'ready' || state.begun || !isKeyword(token, 'END'))
+        return after;
+    const leading = token.source.slice(state.from, token.end - 'END'.length);
+    return onlyComments(leading) ? { ...after, ending: true } : { ...after, begun: true };
+}
+function isBeginAtomic(token) {
+    if (!isKeyword(token, 'ATOMIC'))
+        return false;
+    let end = token.end - 'ATOMIC'.length;
+    while (end > token.start && isBlank(token.source.charAt(end - 1)))
+        end--;
+    return isKeyword({ ...token, end }, 'BEGIN');
+}
+/** True where the text read so far ends with this word, as a word of its own. */
+function isKeyword(token, word) {
+    return endsWith(token, word) && !followsName(token, token.end - word.length);
+}
+function endsWith({ source, start, end }, text) {
+    const from = end - text.length;
+    return from >= start && source.slice(from, end).toUpperCase() === text.toUpperCase();
+}
+function followsName({ source, start }, index) {
+    return index > start && isNamePart(source.charAt(index - 1));
+}
+function isNamePart(character) {
+    return character.charCodeAt(0) >= 128 || /[A-Za-z0-9_$]/.test(character);
+}
+function isLineEnd(character) {
+    return character === '\n' || character === '\r';
+}
+function isBlank(character) {
+    return ' \t\n\r\f\v'.includes(character);
+}
+function onlyComments(text) {
+    for (let index = 0; index < text.length;) {
+        if (isBlank(text.charAt(index)))
+            index++;
+        else if (text.startsWith('--', index)) {
+            const end = text.slice(index).search(/[\n\r]/);
+            if (end === -1)
+                return true;
+            index += end + 1;
+        }
+        else if (text.startsWith('/*', index))
+            index = endOfBlock(text, index);
+        else
+            return false;
+    }
+    return true;
+}
+function endOfBlock(text, from) {
+    let index = from + 2;
+    for (let depth = 1; index < text.length;) {
+        const delimiter = text.slice(index, index + 2);
+        index += delimiter === '/*' || delimiter === '*/' ? 2 : 1;
+        if (delimiter === '/*')
+            depth++;
+        else if (delimiter === '*/' && --depth === 0)
+            break;
+    }
+    return index;
+}
+
+// EXTERNAL MODULE: ./compiled/src/settings/readers.js
+var readers = __nccwpck_require__(4293);
+;// CONCATENATED MODULE: ./compiled/src/database/files/deploy-marker.js
+
+const EXACT = /^--\s*deploy:\s*after-health\s*$/i;
+/** `-- deploy: something` at the top can only be meant for this action. */
+const ADDRESSED = /^-+\s*deploy\s{0,20}[:=]/i;
+/** Words that are meant as the marker, wherever they stand; with a colon whatever follows, without one nothing. */
+const ALIKE = /^(?:-+|\/\*)[\s*]*deploy\s{0,20}(?:[:=]\s{0,20}after[\s_-]{0,20}health|after[\s_-]{0,20}health[\s.*/]*$)/i;
+/** A file without this needs no reading to its end. */
+const MAYBE = /deploy\s{0,20}[:=]?\s{0,20}after[\s_-]{0,20}health/i;
+const RIGHT = 'a line of its own before the first statement: -- deploy: after-health';
+/** Reads the comments of a file; pg_dump's `\restrict` line and a BEGIN do not count as its first statement. */
+function readMarker(source) {
+    const marker = { afterHealth: false, wrong: [] };
+    const start = firstStatement(source);
+    const complain = (index, comment, next) => {
+        marker.wrong.push({ index, comment: comment.split(/[\r\n]/, 1)[0].slice(0, 60), next });
+    };
+    for (const { index, comment } of comments(source, 0, start)) {
+        if (EXACT.test(comment))
+            marker.afterHealth = true;
+        else if (ADDRESSED.test(comment) || ALIKE.test(comment))
+            complain(index, comment, `Write it as ${RIGHT}. Or word the comment differently.`);
+    }
+    if (marker.afterHealth || !MAYBE.test(source.slice(start)))
+        return marker;
+    for (const { index, comment } of comments(source, start, source.length))
+        if (ALIKE.test(comment))
+            complain(index, comment, `It is behind the first statement, where it says nothing. Write it as ${RIGHT}. Or word the comment differently.`);
+    return marker;
+}
+/** The index of the first word that is to be run. */
+function firstStatement(source) {
+    for (let index = 0;;) {
+        index = skipBlanks(source, index);
+        if (source[index] === ';')
+            index++;
+        else if (source[index] === '\\')
+            index = endOfLine(source, index);
+        else if (/^(?:begin|start)\b/i.test(source.slice(index, index + 6)))
+            index = afterSemicolon(source, index);
+        else
+            return index;
+    }
+}
+function endOfLine(source, index) {
+    const end = source.indexOf('\n', index);
+    return end === -1 ? source.length : end;
+}
+function afterSemicolon(source, from) {
+    let index = from;
+    while (index < source.length && source[index] !== ';')
+        index = afterToken(source, index);
+    return index;
+}
+function* comments(source, from, to) {
+    for (let index = from; index < to;) {
+        if (source[index] === '\\')
+            index = endOfLine(source, index);
+        const next = index < to ? afterToken(source, index) : to;
+        const two = source.slice(index, index + 2);
+        if (two === '--' || two === '/*')
+            yield { index, comment: source.slice(index, next) };
+        index = next;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/files/migration-files.js
+
+
+
+
+
+
+
+
+
+const UP = /^(\d+)_(.*)\.sql$/su;
+const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
+/** Reads every migration of the folder; all problems of all files at once. */
+async function readMigrationFiles(workingDirectory, migrationsDir) {
+    const folder = (0,external_node_path_.join)(workingDirectory, migrationsDir);
+    const entries = await listFolder(folder, migrationsDir);
+    const tree = (await (0,external_node_fs_promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
+    const fetched = await fetchAll(await (0,external_node_fs_promises_namespaceObject.realpath)(folder), entries.filter(({ name }) => UP.test(name)), tree);
+    const found = { files: [], ignored: [], problems: [], warnings: [] };
+    const downs = new Map();
+    for (const { name } of entries) {
+        const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
+        if (!UP.test(name)) {
+            if (name.endsWith('.sql') || name.toLowerCase().includes('.sql'))
+                found.ignored.push(name);
+            continue;
+        }
+        const read = accept(fetched.get(name), file, name, found);
+        if (!read)
+            continue;
+        if (DOWN.test(name))
+            downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
+        else
+            found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
+    }
+    for (const migration of found.files) {
+        const down = downs.get((0,external_node_path_.basename)(migration.file));
+        if (down)
+            migration.down = down;
+        downs.delete((0,external_node_path_.basename)(migration.file));
+    }
+    for (const orphan of downs.values())
+        found.warnings.push({
+            message: `${orphan.file} is a down file without the migration that it undoes`,
+            next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
+        });
+    complainAboutNames(found);
+    return found;
+}
+function header(source, file) {
+    const { afterHealth, wrong } = readMarker(source);
+    if (wrong.length === 0)
+        return { afterHealth };
+    const wrongMarkers = wrong.map(({ index, comment, next }) => ({
+        message: `"${comment}" means nothing`,
+        at: positionIn(file, source, index),
+        next,
+    }));
+    return { afterHealth, wrongMarkers };
+}
+async function listFolder(folder, shown) {
+    try {
+        const entries = await (0,external_node_fs_promises_namespaceObject.readdir)(folder, { withFileTypes: true });
+        return entries
+            .filter((entry) => !entry.isDirectory())
+            .sort((one, other) => byBytes(one.name, other.name));
+    }
+    catch {
+        throw new Failure({
+            message: `migrations-dir: ${shown} is not a folder that can be read`,
+            next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
+        });
+    }
+}
+/** Byte order of UTF-8, in which `10_` comes before `9_`; a difference as `sort` wants it. */
+function byBytes(a, b) {
+    const length = Math.min(a.length, b.length);
+    for (let index = 0; index < length; index++) {
+        const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
+        if (difference !== 0)
+            return difference;
+    }
+    return a.length - b.length;
+}
+/** Surrogates stand for the code points above all that one unit can hold. */
+const rank = (unit) => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x1_0000 : unit);
+function splitName(name) {
+    const match = UP.exec(name);
+    return { version: match[1], name: match[2] };
+}
+/**
+ * Files read in one go. Read without waiting, 10,000 of them take a third of the time that promises take; between two
+ * goes the connection to the database, which is made meanwhile, gets its turn.
+ */
+const AT_ONCE = 100;
+async function fetchAll(folder, entries, tree) {
+    const fetched = new Map();
+    for (let from = 0; from < entries.length; from += AT_ONCE) {
+        for (const entry of entries.slice(from, from + AT_ONCE))
+            fetched.set(entry.name, fetchOne(folder, entry, tree));
+        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
+    }
+    return fetched;
+}
+function fetchOne(folder, entry, tree) {
+    const path = (0,external_node_path_.join)(folder, entry.name);
+    try {
+        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
+        const target = entry.isFile() ? path : (0,external_node_fs_.realpathSync)(path);
+        if (!target.startsWith(tree))
+            return 'outside';
+        if (!entry.isFile() && !(0,external_node_fs_.statSync)(target).isFile())
+            return 'no file';
+        return (0,external_node_fs_.readFileSync)(target);
+    }
+    catch (error) {
+        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
+    }
+}
+/** The text of one file, or what is wrong with it. */
+function accept(fetched, file, name, found) {
+    const invisible = (0,readers/* invisibleCharacter */.Dy)(name);
+    if (invisible)
+        found.problems.push({
+            message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
+            next: 'Rename the file without it.',
+        });
+    else if (fetched === 'outside')
+        found.problems.push({
+            message: `${file} is a link that leads out of the project`,
+            next: 'Put the file itself into the folder.',
+        });
+    else if (fetched === 'no file')
+        found.ignored.push(name);
+    else if ('code' in fetched)
+        found.problems.push({
+            message: `${file} cannot be read: ${fetched.code}`,
+            next: 'Check the file and its permissions.',
+        });
+    else {
+        const source = migration_files_decode(fetched, file, found);
+        if (source !== undefined)
+            return { source, checksum: (0,external_node_crypto_.createHash)('sha256').update(fetched).digest('hex') };
+    }
+    return undefined;
+}
+/** The text of a file that is UTF-8 without NUL; anything else is a problem with its place. */
+function migration_files_decode(bytes, file, found) {
+    const complain = (message, offset) => {
+        const before = bytes.subarray(0, offset).toString('utf8');
+        const at = positionIn(file, before, before.length);
+        found.problems.push({
+            message: `${file} ${message} at byte ${offset}`,
+            at: { file, line: at.line, column: at.column },
+            next: 'Save the file as UTF-8.',
+        });
+        return undefined;
+    };
+    if (bytes.length >= 2 && (bytes.readUInt16LE(0) === 0xfeff || bytes.readUInt16BE(0) === 0xfeff))
+        return complain('is UTF-16, not UTF-8', 0);
+    const nul = bytes.indexOf(0);
+    if (nul !== -1)
+        return complain('holds a NUL byte', nul);
+    const text = bytes.toString('utf8');
+    const again = Buffer.from(text, 'utf8');
+    if (!again.equals(bytes)) {
+        let offset = 0;
+        while (again[offset] === bytes[offset])
+            offset++;
+        return complain('is not valid UTF-8', offset);
+    }
+    if (!text.startsWith('\ufeff'))
+        return text;
+    found.warnings.push({
+        message: `${file} starts with a byte order mark, which is left out`,
+        at: { file, line: 1, column: 1 },
+        next: 'Save the file as UTF-8 without BOM.',
+    });
+    return text.slice(1);
+}
+function complainAboutNames(found) {
+    const byVersion = new Map();
+    for (const migration of found.files) {
+        const other = byVersion.get(migration.version);
+        if (other)
+            found.problems.push({
+                message: `${(0,external_node_path_.basename)(other.file)} and ${(0,external_node_path_.basename)(migration.file)} have the same version ${migration.version}`,
+                at: { file: migration.file, line: 1, column: 1 },
+                next: 'Give one of them a later version; where one is applied already, rename the other.',
+            });
+        byVersion.set(migration.version, migration);
+    }
+    const widths = new Set(found.files.map((migration) => migration.version.length));
+    if (widths.size > 1)
+        found.warnings.push({
+            message: `versions of ${[...widths].sort((a, b) => a - b).join(', ')} digits are mixed: they sort as text, so 10_ comes before 9_`,
+            next: 'Give all versions the same number of digits.',
+        });
+    if (found.ignored.length > 0)
+        found.warnings.push({
+            message: `not migrations, and skipped: ${found.ignored.slice(0, 20).join(', ')}${found.ignored.length > 20 ? ` and ${found.ignored.length - 20} more` : ''}`,
+            next: 'A migration is named <digits>_<name>.sql.',
+        });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/migration-history.js
+
+
+
+
+
+/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
+const IGNORED = /[ \t\r\n\f\v;]+/g;
+/** The hash under which a file's text is compared with what any tool has recorded for it. */
+function textHash(source) {
+    return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
+}
+/** The hash of a set of versions: tells whether the history is still the one that was planned from. */
+function historyHash(versions) {
+    return (0,external_node_crypto_.createHash)('md5')
+        .update([...versions].sort(byBytes).join(','))
+        .digest('hex');
+}
+/** The same hash in SQL, over the table as it is now. */
+const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
+/** Milliseconds; the role's own could be shorter than a long history takes. */
+const LOOK_TIMEOUT = 30_000;
+/**
+ * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
+ * handed out through a setting, because that is the only way that works over every transport.
+ */
+function lookMessage(locked) {
+    const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+    end if;`;
+    return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
+declare
+  look jsonb;
+  part jsonb;
+begin
+  ${locked ? lock : ''}
+  look := pg_catalog.jsonb_build_object(
+    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
+    'backendPid', pg_catalog.pg_backend_pid(),
+    'readOnly', pg_catalog.pg_is_in_recovery(),
+    'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
+    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'role', current_user,
+    'owner', (select pg_get_userbyid(relowner) from pg_class
+      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
+  ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
+       case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
+         md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
+     from ${HISTORY_TABLE} h`)}
+  ${readTable(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`)}
+  ${readTable(RUNS_TABLE, 'environment', `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`)}
+  if exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('${RUNS_TABLE}')
+      and attname = 'server' and not attisdropped) then
+  ${readTable(RUNS_TABLE, 'withServer', `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
+       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
+  end if;
+  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix,
+       'building', building)), '[]') from ${PARTIAL_TABLE}`)}
+  perform pg_catalog.set_config('muva.look', look::text, true);
+end
+$muva$;
+select pg_catalog.current_setting('muva.look') as look`;
+}
+/** Reads a table that may not exist or not be readable into one field of the look. */
+function readTable(table, field, select) {
+    return `if pg_catalog.to_regclass('${table}') is not null and pg_catalog.has_table_privilege('${table}', 'select') then
+    execute $q$${select}$q$ into part;
+    look := look || pg_catalog.jsonb_build_object('${field}', part);
+  end if;`;
+}
+const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
+const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
+const hasColumn = (table, column) => `exists (select from pg_attribute where attrelid = to_regclass('${table}') and attname = '${column}' and not attisdropped)`;
+/**
+ * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
+ * a column is to be added to a table of an older version, it takes the owner too.
+ */
+const MISSING_RIGHTS = `
+  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
+    and not has_database_privilege(current_database(), 'create')
+  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
+  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
+  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
+    unnest(array['select', 'insert', 'update', 'delete']) r
+    where to_regclass(t) is not null and not has_table_privilege(t, r)
+  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
+    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
+  union all select 'ownership of ' || t || ', to which a column is to be added' from (values
+      ('${RUNS_TABLE}', ${hasColumn(RUNS_TABLE, 'server')}),
+      ('${HISTORY_TABLE}', ${hasColumn(HISTORY_TABLE, 'statements')} and ${hasColumn(HISTORY_TABLE, 'name')})) c(t, complete)
+    where to_regclass(t) is not null and not complete
+      and not pg_has_role((select relowner from pg_class where oid = to_regclass(t)), 'usage')`;
+/** Looks at history and bookmark in one message. */
+async function lookAtHistory(database, options, locked = false) {
+    const results = await database.send(lookMessage(locked), options);
+    const raw = jsonField(results, 'look');
+    if (!raw)
+        throw new Error('the look at the history gave no row');
+    const { ours = {}, recorded, ...rest } = raw;
+    database.confirmBackend?.(rest.backendPid);
+    return {
+        ...rest,
+        recorded: recorded
+            .map(([version, name, hash]) => ({
+            version,
+            name,
+            textHash: hash,
+            checksum: ours[version]?.[0] ?? null,
+            runId: ours[version]?.[1] ?? null,
+        }))
+            .sort((a, b) => byBytes(a.version, b.version)),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/unit.js
+
+
+
+
+
+/**
+ * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
+ * own transaction_timeout would end a batch of many files, each of which is within its time.
+ */
+function localSettings({ lockTimeout, statementTimeout }, idleTimeout = IDLE_TIMEOUT) {
+    return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
+  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
+  case when pg_catalog.current_setting('server_version_num')::int >= 140000
+    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
+  case when pg_catalog.current_setting('server_version_num')::int >= 170000
+    then pg_catalog.set_config('transaction_timeout', '0', true) end;`;
+}
+/** Milliseconds after which the server ends a transaction whose client is gone. */
+const IDLE_TIMEOUT = 30_000;
+/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
+function opening(context) {
+    const { run, environment, recorded, baseline, server = false } = context;
+    const newest = recorded[recorded.length - 1];
+    return `set transaction isolation level read committed, read write;
+${localSettings(context.rules, context.idleTimeout)}
+do ${dollarQuote(`begin
+  ${takeDatabase(context.holder)}
+  if not (${historyIs(recorded)}) then
+    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
+  end if;
+  ${runRow(run, environment, newest, server)}
+  ${baseline.map((file) => historyRow(file)).join('\n  ')}
+end`)};
+${context.before ?? ''}`;
+}
+/** Supabase's own row about a migration. */
+function historyRow(file) {
+    return `insert into ${HISTORY_TABLE} (version, name, statements)
+    values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
+}
+/**
+ * Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client.
+ * Our own lock belongs to the transaction: letting go of all locks of the session leaves it where it is.
+ */
+const LEAVE_NOTHING = leaveNothing(undefined);
+/** The same, for a session that works as a role which a RESET ROLE would leave. */
+function leaveNothing(role) {
+    return `
+  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
+  ${role === undefined ? '' : `execute ${literal(`set role ${identifier(role)}`)};`}
+  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
+  execute 'discard temp'; execute 'discard sequences';
+  perform pg_catalog.pg_advisory_unlock_all();`;
+}
+/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
+const CHECK_DEFERRED = `
+  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
+    begin
+      execute 'set constraints all immediate';
+      raise exception using errcode = '${CODES.undone}';
+    exception when sqlstate '${CODES.undone}' then null;
+    end;
+  end if;`;
+/**
+ * What any change to the set of recorded versions changes too. It costs a tenth of the hash in the guard, which counts
+ * when it is computed before and after each of a thousand files; it is compared within one file's unit only.
+ */
+const HISTORY_TRACE = `(select (pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtext(version)))::text from ${HISTORY_TABLE})`;
+/** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
+function fileUnit(file, index, context, padding = 0) {
+    const { source, statements } = file.shape;
+    let body = `declare started timestamptz := clock_timestamp(); muva_trace text := ${HISTORY_TRACE}; begin\n${'\n'.repeat(padding)}`;
+    body += `raise info '${context.marker} start ${index}';\n`;
+    body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
+    const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
+    const { text, lines } = statementLines(source, pieces, 4 + padding);
+    body += text;
+    body += `${finishFile(file, index, `${HISTORY_TRACE} = muva_trace`, context)}
+  raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
+end`;
+    return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
+}
+/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
+function statementLines(source, pieces, firstLine) {
+    const lines = [];
+    let text = '';
+    let line = firstLine;
+    for (const { from, to } of pieces) {
+        const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
+        lines.push({ line, from, to });
+        text += one;
+        line += one.split('\n').length - 1;
+    }
+    return { text, lines };
+}
+/**
+ * What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables.
+ * `untouched`: an SQL condition.
+ */
+function finishFile(file, index, untouched, context) {
+    const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
+    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
+  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
+  if not (${untouched}) then ${tampered} end if;
+  ${historyRow(file)}
+  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
+}
+/** The condition that exactly these versions are recorded, which holds across messages. */
+function historyIs(versions) {
+    return `${HISTORY_HASH_SQL} = ${literal(historyHash(versions))}`;
+}
+/** A batch in one message: all of it is committed together, or nothing. */
+function batchMessage(files, context) {
+    let lines = 0;
+    const units = files.map((file, index) => {
+        const unit = fileUnit(file, index, context, context.distinctLines ? lines : 0);
+        lines += file.source.split('\n').length + 100;
+        return unit;
+    });
+    const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
+    const message = [opening(context), ...units.map((unit) => unit.sql), closing].join('\n');
+    return { message, units };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/explicit.js
+
+
+
+
+
+
+
+/**
+ * Stands before every message but the first: where the connection was lost and made again in between, this message
+ * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
+ */
+const STILL_INSIDE = `do ${dollarQuote(`begin
+  if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
+      and classid = 0 and objid = ${LOCK_KEY}) then
+    raise exception using errcode = '${CODES.lostTransaction}', message = 'the transaction is gone';
+  end if;
+end`)};\n`;
+/**
+ * One file in an explicit transaction over three messages: for what the one-statement form cannot hold (savepoints,
+ * SELECT INTO, very large files). As safe as that form, with more round trips.
+ */
+async function sendExplicit(tools, batch, context) {
+    const marker = newMarker();
+    const file = batch.files[0];
+    let stage = 'opening';
+    const body = fileMessage(file, marker);
+    const sent = {
+        times: [],
+        current: undefined,
+        explain: (error) => stage === 'file'
+            ? placedProblem(file, error, body.place(error.position, current))
+            : serverProblem(error),
+    };
+    let current;
+    const read = markerReader(tools, marker, { batch, context, sent });
+    const sending = {
+        deadline: context.rules.statementTimeout + GRACE,
+        signal: tools.signal,
+        onNotice: (notice) => {
+            if (notice.message.startsWith(`${marker} at `))
+                current = Number(notice.message.slice(marker.length + 4));
+            else
+                read(notice);
+        },
+    };
+    const { database } = tools;
+    // While a large file is on its way the server sees an idle transaction.
+    const unit = { ...context, marker, idleTimeout: IDLE_TIMEOUT + onItsWay(body.message) };
+    try {
+        await database.send(`begin;\n${opening(unit)}`, sending);
+        stage = 'file';
+        await database.send(body.message, sending);
+        stage = 'closing';
+        const results = await database.send(closing(file, unit), sending);
+        // Committing a transaction that has failed "succeeds": only the answer tells.
+        if (results[results.length - 1]?.command === 'ROLLBACK')
+            throw new Error('the commit was answered with a rollback');
+    }
+    catch (error) {
+        sent.error = error;
+        await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
+    }
+    return sent;
+}
+/** The file's statements one after the other, each announced, so that an error without a position has a place too. */
+function fileMessage(file, marker) {
+    const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
+    const starts = [];
+    let message = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
+    statements.forEach(({ from, to }, index) => {
+        message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
+        starts.push(message.length);
+        message += `${source.slice(from, to)};\n`;
+    });
+    return {
+        message,
+        place(position, current) {
+            const statement = statements[current ?? -1];
+            const start = starts[current ?? -1];
+            if (!statement || start === undefined)
+                return undefined;
+            return { statement, ...(position === undefined ? {} : { message, position, start }) };
+        },
+    };
+}
+function closing(file, context) {
+    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
+    return `${STILL_INSIDE}${localSettings(context.rules)}
+do ${dollarQuote(`begin ${finishFile(file, 0, historyIs(recorded), context)} end`)};
+${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
+commit`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/resolve.js
+
+
+
+
+
+/** Between two looks at a lock that another holds. */
+const POLL = 500;
+const resolve_LOOK_DEADLINE = 15_000;
+const CANCELLED_WITHIN = 4_000;
+/** What holds the lock now may be our own message, which is given its time whatever others are. */
+const HELD_WITHIN = 10 * 60_000;
+/**
+ * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
+ * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out: the
+ * database could not be asked for `within` milliseconds, or somebody kept the lock for `HELD_WITHIN`. A person who
+ * has cancelled gets an answer within seconds, before the runner kills the process.
+ */
+async function lookUnderLock(database, within, signal) {
+    const started = performance.now();
+    let heard = started;
+    const isLate = () => {
+        const now = performance.now();
+        if (signal?.aborted)
+            return now - started > CANCELLED_WITHIN;
+        return now - heard > within || now - started > HELD_WITHIN;
+    };
+    while (!isLate()) {
+        try {
+            return await lookAtHistory(database, { deadline: resolve_LOOK_DEADLINE }, true);
+        }
+        catch (error) {
+            const locked = error instanceof SqlError && error.code === CODES.locked;
+            if (locked)
+                heard = performance.now();
+            if (!locked && !(error instanceof Failure) && errorMeaning(error) === 'stop')
+                throw error;
+        }
+        await pause(POLL);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/try-again.js
 
 
 /** How often work that a busy database refused is tried, in all. */
@@ -10371,7 +10371,7 @@ function connectionLost(error, next) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/reading.js
+;// CONCATENATED MODULE: ./compiled/src/database/connection/reading.js
 
 
 /** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
@@ -10386,7 +10386,7 @@ function reading(signal, work) {
     }, work);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/wait-for-lock.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply/wait-for-lock.js
 
 
 
@@ -10457,7 +10457,7 @@ function describe({ pid, label, user, state, seconds }) {
     return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/apply.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply/apply.js
 
 
 
@@ -10605,102 +10605,7 @@ async function resolveBatch(tools, batch, context, times) {
     return byUs && present.length === wanted.length ? { kind: 'done', times } : { kind: 'changed' };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/drift.js
-
-
-
-
-
-
-
-
-/** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
-function driftQuery() {
-    return `set local statement_timeout = '30s'; set local lock_timeout = '1s'; do ${dollarQuote(`
-declare recorded text;
-begin
-  if to_regclass('${RUNS_TABLE}') is not null then
-    execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
-      from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
-  end if;
-  perform set_config('muva.recorded', coalesce(recorded, ''), true);
-end`)}; ${SET_DETERMINISTIC}
-select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
-  'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
-  'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
-from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', true), '')::jsonb as recorded) r;`;
-}
-function readDrift(results) {
-    const row = jsonField(results, 'drift');
-    if (!row)
-        throw new Error('the drift query gave no row');
-    const difference = compareObjects(readObjects(row.before), readObjects(row.now));
-    return {
-        recorded: row.recorded !== null,
-        ...(row.recorded === null
-            ? {}
-            : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
-        difference,
-        killed: row.recorded !== null && row.recorded.fingerprint === null,
-        upgraded: difference.altered.some(({ kind }) => kind === 'server'),
-    };
-}
-/**
- * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
- * out in time, because somebody holds a table that must be looked at.
- */
-async function lookDrift(tools) {
-    const { database, signal } = tools;
-    if (!database)
-        throw new Error('there is no database to look at');
-    try {
-        const sending = { deadline: 45_000, signal };
-        return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
-    }
-    catch (error) {
-        const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
-        if (late && !signal.aborted)
-            return undefined;
-        throw failureOf(error, 'looking what other hands changed');
-    }
-}
-/** What the drift means under the input `drift`. */
-function judgeDrift(drift, policy) {
-    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
-    if (policy === 'off')
-        return calm('not looked at');
-    if (!drift) {
-        const problem = {
-            message: 'it could not be found out in time whether other hands changed the schema: a table is locked',
-            next: 'Run again; or say drift: off.',
-        };
-        const late = { detail: 'not found out in time', refusals: [], warnings: [] };
-        return policy === 'fail' ? { ...late, refusals: [problem] } : { ...late, warnings: [problem] };
-    }
-    if (!drift.recorded || !drift.since)
-        return calm('no deploy has recorded the schema yet');
-    const { runId, sha } = drift.since;
-    const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
-    if (drift.killed)
-        return calm(`not comparable: ${since} ended before it recorded the schema`);
-    if (drift.upgraded)
-        return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
-    const { added, removed, altered } = drift.difference;
-    if (added.length + removed.length + altered.length === 0)
-        return calm(`unchanged since ${since}`);
-    const problem = {
-        message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
-        next: policy === 'fail'
-            ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
-            : 'Write the change as a migration, so that other databases get it too.',
-    };
-    const detail = describeDifference(drift.difference, 3);
-    return policy === 'fail'
-        ? { detail, refusals: [problem], warnings: [] }
-        : { detail, refusals: [], warnings: [problem] };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/alone.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply/alone.js
 
 
 /**
@@ -10740,7 +10645,7 @@ function asBefore({ role }) {
     return `reset session authorization; reset role; reset all;${own}`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/index-build.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply/index-build.js
 
 
 
@@ -10822,7 +10727,7 @@ async function trappedIndex(tools, wanted) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/lease.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply/lease.js
 
 
 
@@ -10911,7 +10816,7 @@ function asProblem(error) {
     return connectionLost(error, 'Run again: it goes on where it stopped.');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/part.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply/part.js
 
 
 
@@ -11010,7 +10915,7 @@ async function partState({ tools, file }, index) {
     return (partial?.done ?? 0) > index ? 'done' : 'not done';
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/outside.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply/outside.js
 
 
 
@@ -11188,7 +11093,73 @@ function unknownAlone(text) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/psql-commands.js
+;// CONCATENATED MODULE: ./compiled/src/database/apply/preflight.js
+
+
+
+
+const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
+const BETWEEN = '\n;\n';
+/**
+ * Lets the server parse every file without running anything: it parses a whole message before it runs the first
+ * statement, and the first statement raises. All files go in one message; only a broken one costs another.
+ */
+async function preflight(database, files, options) {
+    const problems = [];
+    // A file that the local parser doubts may hold an open quote that would swallow its neighbours: it goes alone.
+    for (const file of files.filter((each) => each.shape.doubt)) {
+        const wrong = await parseAtServer(database, [file], options);
+        if (wrong)
+            problems.push(wrong.problem);
+    }
+    let rest = files.filter((file) => !file.shape.doubt);
+    while (rest.length > 0) {
+        const wrong = await parseAtServer(database, rest, options);
+        if (!wrong)
+            break;
+        problems.push(wrong.problem);
+        rest = rest.filter((file) => file !== wrong.file);
+    }
+    return problems;
+}
+async function parseAtServer(database, files, options) {
+    const message = PREFIX + files.map((file) => file.shape.source).join(BETWEEN);
+    try {
+        await reading(options.signal, () => database.send(message, options));
+    }
+    catch (error) {
+        if (!(error instanceof SqlError))
+            throw error;
+        if (error.code === CODES.parsed)
+            return undefined;
+        return preflight_blame(message, files, error);
+    }
+    throw new Error('the preflight message ran: the server did not stop at its first statement');
+}
+function preflight_blame(message, files, error) {
+    const index = indexOfCodePoint(message, error.position ?? 1);
+    let from = PREFIX.length;
+    let found = files[0];
+    let start = from;
+    for (const file of files) {
+        if (index < from)
+            break;
+        found = file;
+        start = from;
+        from += file.shape.source.length + BETWEEN.length;
+    }
+    return {
+        file: found,
+        problem: {
+            message: error.message,
+            code: error.code,
+            at: positionIn(found.file, found.source, index - start),
+            next: error.hint ?? 'Correct the file; nothing was applied.',
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/files/psql-commands.js
 
 /** Finds psql's commands in a file. Only SQL's lexical rules are needed for it: quotes, dollar quotes, comments. */
 function psqlCommands(source) {
@@ -11209,7 +11180,7 @@ function psqlCommands(source) {
     return commands;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/parse-tree.js
+;// CONCATENATED MODULE: ./compiled/src/database/sql/parse-tree.js
 /** Every node of a tree, the outer one first. */
 function* nodesOf(tree) {
     if (Array.isArray(tree))
@@ -11275,7 +11246,7 @@ function isTrue(expression) {
     return boolval?.boolval === true || /^(?:t|true|on|y|yes|1)$/i.test(constantText(expression) ?? '');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/session-state.js
+;// CONCATENATED MODULE: ./compiled/src/database/files/session-state.js
 
 const session_state_NEXT = 'Put the statement that cannot run in a transaction into a file of its own.';
 /**
@@ -11394,7 +11365,7 @@ function mentions(body, name) {
         .includes(name.toLowerCase());
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/classify.js
+;// CONCATENATED MODULE: ./compiled/src/database/files/classify.js
 
 
 
@@ -11615,56 +11586,7 @@ function detachesConcurrently(commands) {
         commands.some(({ AlterTableCmd: command, }) => command?.subtype === 'AT_DetachPartition' && command.def?.PartitionCmd?.concurrent === true));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/edited.js
-
-
-
-
-
-
-
-
-/** Statements are fetched for this many edited files; for the others it is said only that they were edited. */
-const COMPARED = 20;
-/** Names, for each applied file that has changed since, the first statement that differs from what was recorded. */
-async function editedProblems(database, edited, rule, sending) {
-    if (edited.length === 0 || rule === 'allow')
-        return [];
-    const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
-    const message = `select coalesce(json_object_agg(version, statements), '{}')::text as recorded from ${HISTORY_TABLE} where version = any (${versions})`;
-    const results = await reading(sending.signal, () => database.send(message, sending));
-    const recorded = jsonField(results, 'recorded') ?? {};
-    return edited.map((file) => {
-        const { at, words } = firstDifference(file, recorded[file.version] ?? []);
-        return {
-            message: `${(0,external_node_path_.basename)(file.file)} was edited after it was applied${words}`,
-            at,
-            next: 'The edit does not reach this database: put the file back, and make the change in a new migration.',
-        };
-    });
-}
-/** Where the file first says something else than what was recorded; white space and semicolons do not count. */
-function firstDifference(file, recorded) {
-    let index = 0;
-    for (const [number, statement] of splitAsCli(file.source).entries()) {
-        const from = file.source.indexOf(statement, index);
-        const before = recorded[number];
-        if (before === undefined || textHash(before) !== textHash(statement)) {
-            const was = before === undefined ? 'nothing' : oneLine(before, 60);
-            return {
-                at: positionIn(file.file, file.source, from),
-                words: `: recorded was ${was}, the file says ${oneLine(statement, 60)}`,
-            };
-        }
-        index = from + statement.length;
-    }
-    return {
-        at: positionIn(file.file, file.source, index),
-        words: ': recorded were more statements than the file has now',
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/finding-rules.js
+;// CONCATENATED MODULE: ./compiled/src/database/files/finding-rules.js
 
 const EXCLUSIVE = 'ACCESS EXCLUSIVE';
 /** What is left to do where the old code still uses it; of no help in a file that waits for health already. */
@@ -11874,7 +11796,7 @@ function isStable(call) {
     return STABLE.has(strings(call?.funcname).at(-1) ?? '');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/made-tables.js
+;// CONCATENATED MODULE: ./compiled/src/database/files/made-tables.js
 
 /** Where names without a schema lead to by default. */
 const PUBLIC = 'public';
@@ -11967,7 +11889,7 @@ function firstSchema(names) {
     return names.find((name) => name !== '$user') ?? PUBLIC;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/findings.js
+;// CONCATENATED MODULE: ./compiled/src/database/files/findings.js
 
 
 
@@ -11997,59 +11919,58 @@ function findRisks(files) {
     return findings;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/parser.js
+;// CONCATENATED MODULE: ./compiled/src/database/history/edited.js
 
 
-/** A shorter text that cannot be parsed is a fault of the parser. */
-const LARGEST_FAULT = 1024 * 1024;
-/**
- * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
- * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
- */
-async function loadParser() {
-    const { setFlagsFromString } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8877, 23));
-    setFlagsFromString('--wasm-tiering-budget=2000000000');
-    const library = await __nccwpck_require__.e(/* import() */ 107).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1107, 23));
-    await library.loadModule();
-    return (source) => {
-        // The library takes no empty text, and none that holds a NUL.
-        if (source.trim() === '')
-            return { statements: [] };
-        const { exitCode } = process;
-        try {
-            const tree = library.parseSync(source);
-            return { statements: placed(source, tree.stmts ?? []) };
-        }
-        catch (error) {
-            // Where its memory ends, the library sets the exit code of the whole process.
-            process.exitCode = exitCode;
-            const details = error.sqlDetails;
-            // Out of memory, it says so, ends itself or gives nothing; texts of another size can be parsed all the same.
-            if (!details || details.message === 'out of memory') {
-                if (source.length < LARGEST_FAULT)
-                    throw error;
-                return { tooLarge: true };
-            }
+
+
+
+
+
+
+/** Statements are fetched for this many edited files; for the others it is said only that they were edited. */
+const COMPARED = 20;
+/** Names, for each applied file that has changed since, the first statement that differs from what was recorded. */
+async function editedProblems(database, edited, rule, sending) {
+    if (edited.length === 0 || rule === 'allow')
+        return [];
+    const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
+    const message = `select coalesce(json_object_agg(version, statements), '{}')::text as recorded from ${HISTORY_TABLE} where version = any (${versions})`;
+    const results = await reading(sending.signal, () => database.send(message, sending));
+    const recorded = jsonField(results, 'recorded') ?? {};
+    return edited.map((file) => {
+        const { at, words } = firstDifference(file, recorded[file.version] ?? []);
+        return {
+            message: `${(0,external_node_path_.basename)(file.file)} was edited after it was applied${words}`,
+            at,
+            next: 'The edit does not reach this database: put the file back, and make the change in a new migration.',
+        };
+    });
+}
+/** Where the file first says something else than what was recorded; white space and semicolons do not count. */
+function firstDifference(file, recorded) {
+    let index = 0;
+    for (const [number, statement] of splitAsCli(file.source).entries()) {
+        const from = file.source.indexOf(statement, index);
+        const before = recorded[number];
+        if (before === undefined || textHash(before) !== textHash(statement)) {
+            const was = before === undefined ? 'nothing' : oneLine(before, 60);
             return {
-                wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
+                at: positionIn(file.file, file.source, from),
+                words: `: recorded was ${was}, the file says ${oneLine(statement, 60)}`,
             };
         }
+        index = from + statement.length;
+    }
+    return {
+        at: positionIn(file.file, file.source, index),
+        words: ': recorded were more statements than the file has now',
     };
-}
-function placed(source, raw) {
-    const toIndex = byteToIndex(source);
-    return raw.map(({ stmt = {}, stmt_location = 0, stmt_len = 0 }) => {
-        const [kind = '', node = {}] = Object.entries(stmt)[0] ?? [];
-        const start = toIndex(stmt_location);
-        // No length means: to the end of the text.
-        const to = stmt_len === 0 ? source.length : toIndex(stmt_location + stmt_len);
-        return { kind, node, from: skipBlanks(source, start), to };
-    });
 }
 
 // EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
 var empty_connection = __nccwpck_require__(2933);
-;// CONCATENATED MODULE: ./compiled/src/database/pending.js
+;// CONCATENATED MODULE: ./compiled/src/database/history/pending.js
 
 
 
@@ -12210,70 +12131,54 @@ function rightsProblem({ missingRights, role, owner }) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/preflight.js
+;// CONCATENATED MODULE: ./compiled/src/database/sql/parser.js
 
 
-
-
-const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
-const BETWEEN = '\n;\n';
+/** A shorter text that cannot be parsed is a fault of the parser. */
+const LARGEST_FAULT = 1024 * 1024;
 /**
- * Lets the server parse every file without running anything: it parses a whole message before it runs the first
- * statement, and the first statement raises. All files go in one message; only a broken one costs another.
+ * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
+ * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
  */
-async function preflight(database, files, options) {
-    const problems = [];
-    // A file that the local parser doubts may hold an open quote that would swallow its neighbours: it goes alone.
-    for (const file of files.filter((each) => each.shape.doubt)) {
-        const wrong = await parseAtServer(database, [file], options);
-        if (wrong)
-            problems.push(wrong.problem);
-    }
-    let rest = files.filter((file) => !file.shape.doubt);
-    while (rest.length > 0) {
-        const wrong = await parseAtServer(database, rest, options);
-        if (!wrong)
-            break;
-        problems.push(wrong.problem);
-        rest = rest.filter((file) => file !== wrong.file);
-    }
-    return problems;
-}
-async function parseAtServer(database, files, options) {
-    const message = PREFIX + files.map((file) => file.shape.source).join(BETWEEN);
-    try {
-        await reading(options.signal, () => database.send(message, options));
-    }
-    catch (error) {
-        if (!(error instanceof SqlError))
-            throw error;
-        if (error.code === CODES.parsed)
-            return undefined;
-        return preflight_blame(message, files, error);
-    }
-    throw new Error('the preflight message ran: the server did not stop at its first statement');
-}
-function preflight_blame(message, files, error) {
-    const index = indexOfCodePoint(message, error.position ?? 1);
-    let from = PREFIX.length;
-    let found = files[0];
-    let start = from;
-    for (const file of files) {
-        if (index < from)
-            break;
-        found = file;
-        start = from;
-        from += file.shape.source.length + BETWEEN.length;
-    }
-    return {
-        file: found,
-        problem: {
-            message: error.message,
-            code: error.code,
-            at: positionIn(found.file, found.source, index - start),
-            next: error.hint ?? 'Correct the file; nothing was applied.',
-        },
+async function loadParser() {
+    const { setFlagsFromString } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8877, 23));
+    setFlagsFromString('--wasm-tiering-budget=2000000000');
+    const library = await __nccwpck_require__.e(/* import() */ 107).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1107, 23));
+    await library.loadModule();
+    return (source) => {
+        // The library takes no empty text, and none that holds a NUL.
+        if (source.trim() === '')
+            return { statements: [] };
+        const { exitCode } = process;
+        try {
+            const tree = library.parseSync(source);
+            return { statements: placed(source, tree.stmts ?? []) };
+        }
+        catch (error) {
+            // Where its memory ends, the library sets the exit code of the whole process.
+            process.exitCode = exitCode;
+            const details = error.sqlDetails;
+            // Out of memory, it says so, ends itself or gives nothing; texts of another size can be parsed all the same.
+            if (!details || details.message === 'out of memory') {
+                if (source.length < LARGEST_FAULT)
+                    throw error;
+                return { tooLarge: true };
+            }
+            return {
+                wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
+            };
+        }
     };
+}
+function placed(source, raw) {
+    const toIndex = byteToIndex(source);
+    return raw.map(({ stmt = {}, stmt_location = 0, stmt_len = 0 }) => {
+        const [kind = '', node = {}] = Object.entries(stmt)[0] ?? [];
+        const start = toIndex(stmt_location);
+        // No length means: to the end of the text.
+        const to = stmt_len === 0 ? source.length : toIndex(stmt_location + stmt_len);
+        return { kind, node, from: skipBlanks(source, start), to };
+    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/plan.js
@@ -12461,6 +12366,101 @@ function lostSettings(file) {
             },
         ];
     });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/drift.js
+
+
+
+
+
+
+
+
+/** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
+function driftQuery() {
+    return `set local statement_timeout = '30s'; set local lock_timeout = '1s'; do ${dollarQuote(`
+declare recorded text;
+begin
+  if to_regclass('${RUNS_TABLE}') is not null then
+    execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
+      from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
+  end if;
+  perform set_config('muva.recorded', coalesce(recorded, ''), true);
+end`)}; ${SET_DETERMINISTIC}
+select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
+  'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
+  'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
+from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', true), '')::jsonb as recorded) r;`;
+}
+function readDrift(results) {
+    const row = jsonField(results, 'drift');
+    if (!row)
+        throw new Error('the drift query gave no row');
+    const difference = compareObjects(readObjects(row.before), readObjects(row.now));
+    return {
+        recorded: row.recorded !== null,
+        ...(row.recorded === null
+            ? {}
+            : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
+        difference,
+        killed: row.recorded !== null && row.recorded.fingerprint === null,
+        upgraded: difference.altered.some(({ kind }) => kind === 'server'),
+    };
+}
+/**
+ * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
+ * out in time, because somebody holds a table that must be looked at.
+ */
+async function lookDrift(tools) {
+    const { database, signal } = tools;
+    if (!database)
+        throw new Error('there is no database to look at');
+    try {
+        const sending = { deadline: 45_000, signal };
+        return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
+    }
+    catch (error) {
+        const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
+        if (late && !signal.aborted)
+            return undefined;
+        throw failureOf(error, 'looking what other hands changed');
+    }
+}
+/** What the drift means under the input `drift`. */
+function judgeDrift(drift, policy) {
+    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
+    if (policy === 'off')
+        return calm('not looked at');
+    if (!drift) {
+        const problem = {
+            message: 'it could not be found out in time whether other hands changed the schema: a table is locked',
+            next: 'Run again; or say drift: off.',
+        };
+        const late = { detail: 'not found out in time', refusals: [], warnings: [] };
+        return policy === 'fail' ? { ...late, refusals: [problem] } : { ...late, warnings: [problem] };
+    }
+    if (!drift.recorded || !drift.since)
+        return calm('no deploy has recorded the schema yet');
+    const { runId, sha } = drift.since;
+    const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
+    if (drift.killed)
+        return calm(`not comparable: ${since} ended before it recorded the schema`);
+    if (drift.upgraded)
+        return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
+    const { added, removed, altered } = drift.difference;
+    if (added.length + removed.length + altered.length === 0)
+        return calm(`unchanged since ${since}`);
+    const problem = {
+        message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
+        next: policy === 'fail'
+            ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
+            : 'Write the change as a migration, so that other databases get it too.',
+    };
+    const detail = describeDifference(drift.difference, 3);
+    return policy === 'fail'
+        ? { detail, refusals: [problem], warnings: [] }
+        : { detail, refusals: [], warnings: [problem] };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/judged-step.js
@@ -12770,7 +12770,7 @@ function tellFailed(outcome, files, record) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/required-schema.js
+;// CONCATENATED MODULE: ./compiled/src/database/schema/required-schema.js
 
 
 
@@ -12814,7 +12814,7 @@ function judgeRequired(problems, pending) {
     return { detail: `${detail} yet`, refusals: [], warnings: [warning] };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/down-files.js
+;// CONCATENATED MODULE: ./compiled/src/database/files/down-files.js
 
 
 
@@ -13922,7 +13922,7 @@ function downtime(ends) {
         : `, ${(0,duration/* formatDuration */.a)(Math.max(...times))} without an answer during the cutover`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/rollback-send.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-send.js
 
 
 
@@ -14008,11 +14008,11 @@ function readLook(results) {
     return look;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/revert-order.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/revert-order.js
 /** Rows of a table are counted up to here; more is told as "more than". */
 const COUNT_UP_TO = 1_000_000;
 
-;// CONCATENATED MODULE: ./compiled/src/database/rehearsal-sql.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rehearsal-sql.js
 
 
 
@@ -14096,7 +14096,7 @@ begin
 end`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/rollback-decision.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-decision.js
 
 /** The run's outcome in deploy_runs once it was undone. */
 const ROLLED_BACK = 'rolled-back';
@@ -14204,7 +14204,7 @@ function wholeRuns(look, reverted) {
     return { whole: touched.filter(complete), partly: touched.filter((run) => !complete(run)) };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/rollback-sql.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-sql.js
 
 
 
@@ -14359,7 +14359,7 @@ function rollback_sql_closing(whole) {
 end`);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/find-downs.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/find-downs.js
 
 
 
@@ -14417,7 +14417,7 @@ function prepareDowns(tools, record, found) {
     }, (downs) => `${downs.length} to run, newest first`);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/rollback-failure.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-failure.js
 
 
 
@@ -14494,7 +14494,7 @@ function notAsBefore(message) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/run-downs.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/run-downs.js
 
 
 
@@ -14547,7 +14547,7 @@ function tellFailedDowns(record, downs, failed) {
         record.skip(...downs.slice(index + 1).map(stepOf));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/rollback-database.js
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-database.js
 
 
 
@@ -15050,7 +15050,7 @@ function rollback_closing(code, schema, how) {
     return 'There was nothing to undo: nothing was changed.';
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/compare-history.js
+;// CONCATENATED MODULE: ./compiled/src/database/schema/compare-history.js
 
 
 

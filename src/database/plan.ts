@@ -3,21 +3,21 @@ import { join } from 'node:path';
 import type { Problem } from '../base/report.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import { type Batch, makeBatches, type PlannedFile } from './batches.js';
-import { classify, whyAlone } from './classify.js';
-import type { Database } from './connection.js';
-import { editedProblems } from './edited.js';
-import { LATER } from './finding-rules.js';
-import { type Finding, findRisks } from './findings.js';
-import { readMigrationFiles } from './migration-files.js';
-import { type HistoryLook, lookAtHistory } from './migration-history.js';
-import { loadParser } from './parser.js';
-import { prefixOf } from './part.js';
-import { choosePending, type Identity, irreversible, type Pending, wrongMarkers } from './pending.js';
-import { preflight } from './preflight.js';
-import { failureOf } from './problem.js';
-import { reading } from './reading.js';
-import { positionIn } from './source-text.js';
+import { prefixOf } from './apply/part.js';
+import { preflight } from './apply/preflight.js';
+import type { Database } from './connection/connection.js';
+import { failureOf } from './connection/problem.js';
+import { reading } from './connection/reading.js';
+import { type Batch, makeBatches, type PlannedFile } from './files/batches.js';
+import { classify, whyAlone } from './files/classify.js';
+import { LATER } from './files/finding-rules.js';
+import { type Finding, findRisks } from './files/findings.js';
+import { readMigrationFiles } from './files/migration-files.js';
+import { editedProblems } from './history/edited.js';
+import { type HistoryLook, lookAtHistory } from './history/migration-history.js';
+import { choosePending, type Identity, irreversible, type Pending, wrongMarkers } from './history/pending.js';
+import { loadParser } from './sql/parser.js';
+import { positionIn } from './sql/source-text.js';
 
 /** What a migrate would do; made without writing anything. */
 export interface DatabasePlan {

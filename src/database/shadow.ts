@@ -1,13 +1,19 @@
 import { Failure, type Problem } from '../base/report.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import { titleOf } from './batches.js';
-import { classify } from './classify.js';
-import { CODES } from './codes.js';
-import type { Database } from './connection.js';
-import { forOneTransaction } from './down-files.js';
-import { STILL_INSIDE } from './explicit.js';
-import { placedProblem } from './file-error.js';
+import { STILL_INSIDE } from './apply/explicit.js';
+import { placedProblem } from './apply/file-error.js';
+import { LEAVE_NOTHING, opening } from './apply/unit.js';
+import type { Database } from './connection/connection.js';
+import { openDatabase } from './connection/open.js';
+import { failureOf } from './connection/problem.js';
+import { SqlError } from './connection/sql-error.js';
+import { titleOf } from './files/batches.js';
+import { classify } from './files/classify.js';
+import { forOneTransaction } from './files/down-files.js';
+import { type MigrationFile, readMigrationFiles } from './files/migration-files.js';
+import { CODES } from './history/codes.js';
+import type { DatabasePlan } from './plan.js';
 import {
   compareObjects,
   describeDifference,
@@ -15,17 +21,11 @@ import {
   fingerprintQuery,
   isSame,
   readFingerprint,
-} from './fingerprint.js';
-import type { Judgement } from './judgement.js';
-import { type MigrationFile, readMigrationFiles } from './migration-files.js';
-import { openDatabase } from './open.js';
-import { loadParser, type Parse } from './parser.js';
-import type { DatabasePlan } from './plan.js';
-import { failureOf } from './problem.js';
-import { blank } from './source-text.js';
-import { SqlError } from './sql-error.js';
-import { dollarQuote } from './sql-text.js';
-import { LEAVE_NOTHING, opening } from './unit.js';
+} from './schema/fingerprint.js';
+import type { Judgement } from './schema/judgement.js';
+import { loadParser, type Parse } from './sql/parser.js';
+import { blank } from './sql/source-text.js';
+import { dollarQuote } from './sql/sql-text.js';
 
 /** What is proven, and on top of what. */
 export interface ProofOrder<T> {

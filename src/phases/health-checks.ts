@@ -1,7 +1,7 @@
 import { formatDuration } from '../base/duration.js';
 import { Cancelled, type HealthFact, problemsOf } from '../base/report.js';
-import type { Database } from '../database/connection.js';
-import { errorMeaning } from '../database/sql-error.js';
+import type { Database } from '../database/connection/connection.js';
+import { errorMeaning } from '../database/connection/sql-error.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { looking } from '../web/checks.js';

@@ -1,6 +1,6 @@
 import type { PhaseRecord } from '../base/phase.js';
 import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
-import type { Judgement } from '../database/judgement.js';
+import type { Judgement } from '../database/schema/judgement.js';
 import type { Tools } from '../tools.js';
 
 /**

@@ -1,11 +1,11 @@
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
-import { titleOf } from '../database/batches.js';
-import { judgeDrift, lookDrift } from '../database/drift.js';
-import type { Judgement } from '../database/judgement.js';
-import { pgDumpFor } from '../database/pg-dump.js';
+import { pgDumpFor } from '../database/backup/pg-dump.js';
+import { titleOf } from '../database/files/batches.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
-import { isRequired, judgeRequired, lookAtRequired } from '../database/required-schema.js';
+import { judgeDrift, lookDrift } from '../database/schema/drift.js';
+import type { Judgement } from '../database/schema/judgement.js';
+import { isRequired, judgeRequired, lookAtRequired } from '../database/schema/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';

@@ -1,7 +1,7 @@
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Failure, type HostFact, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
-import { lookWhatToUndo, rollbackDatabase } from '../database/rollback-database.js';
-import { chooseTarget, type RollbackLook } from '../database/rollback-decision.js';
+import { lookWhatToUndo, rollbackDatabase } from '../database/rollback/rollback-database.js';
+import { chooseTarget, type RollbackLook } from '../database/rollback/rollback-decision.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';

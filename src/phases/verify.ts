@@ -1,9 +1,14 @@
 import { runPhase } from '../base/phase.js';
 import { Failure, type PhaseReport, type Problem, type Step } from '../base/report.js';
-import { compareHistory } from '../database/compare-history.js';
-import { failureOf } from '../database/problem.js';
-import { reading } from '../database/reading.js';
-import { type JudgedFact, judgeSchema, readSchemaRows, schemaFactsQuery } from '../database/schema-facts.js';
+import { failureOf } from '../database/connection/problem.js';
+import { reading } from '../database/connection/reading.js';
+import { compareHistory } from '../database/schema/compare-history.js';
+import {
+  type JudgedFact,
+  judgeSchema,
+  readSchemaRows,
+  schemaFactsQuery,
+} from '../database/schema/schema-facts.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 

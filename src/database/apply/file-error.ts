@@ -1,0 +1,185 @@
+import type { Problem, SourcePosition } from '../../base/report.js';
+import type { SqlError } from '../connection/sql-error.js';
+import type { PlannedFile } from '../files/batches.js';
+import { CODES } from '../history/codes.js';
+import { indexOfCodePoint, isWithin, positionIn } from '../sql/source-text.js';
+import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
+import type { StatementLine } from './unit.js';
+
+/** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
+export function fileProblem(
+  file: PlannedFile,
+  lines: readonly StatementLine[],
+  error: SqlError,
+  message: string,
+): Problem {
+  const { source } = file.shape;
+  const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
+  if (!statement) return worded(file, error, undefined);
+  const text = source.slice(statement.from, statement.to);
+  const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
+  return worded(file, error, positionIn(file.file, file.source, statement.from + offset));
+}
+
+/** Where in a file an error came from, for files that are sent as they stand. */
+export interface Place {
+  statement: { from: number; to: number };
+  /** The message, the error's position in it, and where the statement starts in it. */
+  message?: string;
+  position?: number;
+  start?: number;
+}
+
+/** The same for a file whose statements stood in the message themselves. */
+export function placedProblem(file: PlannedFile, error: SqlError, place: Place | undefined): Problem {
+  if (!place) return worded(file, error, undefined);
+  const { statement, message = '', position, start = 0 } = place;
+  const text = file.shape.source.slice(statement.from, statement.to);
+  const inside =
+    position === undefined
+      ? (offsetIn(text, error) ?? offsetOfLine(text, error, 0) ?? 0)
+      : indexOfCodePoint(message, position) - start;
+  const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
+  return worded(file, error, positionIn(file.file, file.source, index));
+}
+
+function worded(file: PlannedFile, error: SqlError, at: SourcePosition | undefined): Problem {
+  const next = nextAction(error);
+  return {
+    message: withoutRowData(error, file.source),
+    code: error.code,
+    ...(at ? { at } : {}),
+    ...(next === undefined ? {} : { next }),
+  };
+}
+
+/**
+ * Where in a statement an error came from, by the query that the server was at: the statement itself, or a part of it,
+ * such as a line of a DO block or the body of a function.
+ */
+function offsetIn(text: string, { internalQuery, internalPosition = 1 }: SqlError): number | undefined {
+  if (!internalQuery) return undefined;
+  const at = text.indexOf(internalQuery);
+  const once = at !== -1 && text.indexOf(internalQuery, at + 1) === -1;
+  const inside = indexOfCodePoint(internalQuery, internalPosition);
+  return once && isWithin(internalQuery, internalPosition) ? at + inside : undefined;
+}
+
+/**
+ * The compiler of a function looks for the function's body in the whole message, and where it stands there only once
+ * it tells the position in that message, though the query that it names is the statement.
+ */
+function offsetBy(
+  text: string,
+  { internalQuery, internalPosition }: SqlError,
+  message: string,
+): number | undefined {
+  if (internalQuery !== text || internalPosition === undefined) return undefined;
+  const index = indexOfCodePoint(message, internalPosition);
+  for (let start = message.indexOf(text); start !== -1; start = message.indexOf(text, start + 1))
+    if (index >= start && index <= start + text.length) return index - start;
+  return undefined;
+}
+
+/**
+ * Where an error tells no position, the call stack tells the line of each PL/pgSQL body. `outer`: how many bodies of
+ * our own stand around the statement.
+ */
+function offsetOfLine(text: string, { where }: SqlError, outer: number): number | undefined {
+  const lines = bodyLines(where);
+  const line = lines[lines.length - 1 - outer];
+  const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
+  if (line === undefined || body === undefined) return undefined;
+  let index = body;
+  for (let count = 1; count < line; count++) {
+    const newline = text.indexOf('\n', index);
+    if (newline === -1) return undefined;
+    index = newline + 1;
+  }
+  // In the statement's first line its beginning says as much.
+  return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
+}
+
+/** Where the body of a DO block starts: behind its dollar quote. */
+function bodyOf(text: string): number | undefined {
+  for (let index = 0; index < text.length; index = afterToken(text, index)) {
+    const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];
+    if (tag !== undefined) return index + tag.length;
+  }
+  return undefined;
+}
+
+function statementAt(lines: readonly StatementLine[], where: string | undefined): StatementLine | undefined {
+  const line = outermostLine(where);
+  return lines.find((each) => each.line === line);
+}
+
+/** The line of our own body, the last one in the call stack. */
+function outermostLine(where: string | undefined): number | undefined {
+  const lines = bodyLines(where);
+  return lines[lines.length - 1];
+}
+
+/** The lines of all anonymous bodies in the call stack, innermost first. */
+function bodyLines(where = ''): number[] {
+  return [...where.matchAll(/inline_code_block\D+(\d+)/g)].map(([, line]) => Number(line));
+}
+
+/** Which of several units an error came from, where no notice told: their lines are distinct then. */
+export function unitOf(
+  units: readonly { lines: readonly StatementLine[] }[],
+  error: SqlError,
+): number | undefined {
+  const line = outermostLine(error.where);
+  const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
+  return found === -1 ? undefined : found;
+}
+
+/** Syntax errors come without a call stack, but with the statement. */
+function statementWith(
+  source: string,
+  lines: readonly StatementLine[],
+  query: string | undefined,
+): StatementLine | undefined {
+  return query === undefined
+    ? undefined
+    : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
+}
+
+/**
+ * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
+ * holds that value.
+ */
+export function withoutRowData(error: SqlError, source: string): string {
+  if (!error.code.startsWith('22')) return error.message;
+  const quote = error.message.indexOf('"');
+  const end = error.message.lastIndexOf('"');
+  if (quote === -1 || end <= quote) return error.message;
+  const value = error.message.slice(quote + 1, end);
+  return source.includes(value)
+    ? error.message
+    : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
+}
+
+const NEXT: Readonly<Record<string, string>> = {
+  '55P04':
+    'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
+  '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
+  '57014':
+    'Where it was the time-out: raise statement-timeout, which limits a whole file, or split the file.',
+  '53100': 'The disk of the database is full: make room, then run again.',
+  '25006':
+    'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',
+  '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
+  [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
+};
+
+function nextAction(error: SqlError): string | undefined {
+  const own = NEXT[error.code];
+  if (own !== undefined) return own;
+  if (error.code.startsWith('58'))
+    return 'This is a fault of the server (a missing library or file), not of the migration.';
+  if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
+    return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
+  return error.hint;
+}

@@ -1,0 +1,103 @@
+import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import { errorMeaning, SqlError } from '../connection/sql-error.js';
+import type { PlannedFile } from '../files/batches.js';
+import { HISTORY_TABLE, LEASE_TABLE } from '../history/bookmark.js';
+import { CODES } from '../history/codes.js';
+import { literal } from '../sql/sql-text.js';
+import type { BatchOutcome } from './apply.js';
+import { WAITED_FOR_HISTORY } from './blockers.js';
+import { type ApplyTools, type BatchContext, GRACE, noteReader, serverProblem } from './sent.js';
+import { connectionLost, tryAgain } from './try-again.js';
+import { opening } from './unit.js';
+import { waitForLock } from './wait-for-lock.js';
+
+/** The lease outlives the longest statement by this much. */
+const LEASE_GRACE = 60_000;
+
+/** Everything that one file with statements outside a transaction is run with. */
+export interface PartsRun {
+  tools: ApplyTools;
+  file: PlannedFile;
+  context: BatchContext;
+  /** Our name in the lease; one for each try, because one workflow run may have several jobs. */
+  holder: string;
+  startedAt: number;
+}
+
+/** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
+export async function begin(run: PartsRun): Promise<BatchOutcome | undefined> {
+  const { tools, context, holder } = run;
+  const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await tools.database.send(text, {
+        deadline: GRACE + context.rules.lockTimeout,
+        signal: tools.signal,
+        onNotice: noteReader(context),
+      });
+      return undefined;
+    } catch (error) {
+      if (error instanceof Cancelled || tools.signal.aborted) return { kind: 'cancelled' };
+      if (error instanceof Failure) return { kind: 'failed', problem: error.problems[0]!, at: 0, times: [] };
+      if (error instanceof SqlError && error.code === CODES.locked)
+        await waitForLock(tools, context.rules.lockWait);
+      else if (error instanceof SqlError && error.code === CODES.changed) return { kind: 'changed' };
+      else {
+        // Taking the lease twice is harmless, so an answer that was lost needs no look.
+        const problem = asProblem(error);
+        const over =
+          errorMeaning(error) === 'stop'
+            ? problem
+            : await tryAgain(tools, attempt, problem, WAITED_FOR_HISTORY);
+        if (over !== 'again') return { kind: 'failed', problem: over, at: 0, times: [] };
+      }
+    }
+  }
+}
+
+const leaseUntil = ({ context }: PartsRun): string =>
+  `clock_timestamp() + interval '${context.rules.statementTimeout + LEASE_GRACE} milliseconds'`;
+
+/** The session stands in the lease where it lasts: its end then frees the lease at once. */
+function session({ tools }: PartsRun): { pid: string; start: string } {
+  return tools.database.transport === 'transaction-pooler'
+    ? { pid: 'null::int', start: 'null::timestamptz' }
+    : {
+        pid: 'pg_catalog.pg_backend_pid()',
+        start:
+          '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
+      };
+}
+
+function takeLease(run: PartsRun): string {
+  const { pid, start } = session(run);
+  return `insert into ${LEASE_TABLE} (holder, until, pid, backend_start) values (${literal(run.holder)}, ${leaseUntil(run)}, ${pid}, ${start})
+    on conflict (single) do update set holder = excluded.holder, until = excluded.until, pid = excluded.pid,
+      backend_start = excluded.backend_start;`;
+}
+
+/** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
+export function renewLease(run: PartsRun): string {
+  const { pid, start } = session(run);
+  return `update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
+    where holder = ${literal(run.holder)};
+  if not found then
+    raise exception using errcode = '${CODES.changed}', message = 'another run has taken over this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  if exists (select from ${HISTORY_TABLE} where version = ${literal(run.file.version)}) then
+    raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already';
+  end if;`;
+}
+
+export async function release({ tools, holder }: PartsRun): Promise<void> {
+  // A database may be read-only by default.
+  const message = `set transaction read write; delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
+  await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
+}
+
+export function asProblem(error: unknown): Problem {
+  if (error instanceof SqlError) return serverProblem(error);
+  if (error instanceof Failure) return error.problems[0]!;
+  return connectionLost(error, 'Run again: it goes on where it stopped.');
+}

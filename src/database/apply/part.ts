@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { Cancelled, type Problem } from '../../base/report.js';
+import { errorMeaning, SqlError } from '../connection/sql-error.js';
+import type { PlannedFile } from '../files/batches.js';
+import { PARTIAL_TABLE } from '../history/bookmark.js';
+import { CODES } from '../history/codes.js';
+import { verificationProblems } from '../schema/schema-facts.js';
+import { dollarQuote, literal } from '../sql/sql-text.js';
+import { waitedIn } from './blockers.js';
+import { asProblem, type PartsRun, renewLease } from './lease.js';
+import { lookUnderLock } from './resolve.js';
+import { GRACE, noteReader, serverProblem } from './sent.js';
+import { COMMIT_UNKNOWN, RESOLVE_WITHIN, tryAgain } from './try-again.js';
+import { CHECK_DEFERRED, finishFile, historyIs, leaveNothing, localSettings } from './unit.js';
+
+/** What ended a part: nothing of that part stands, unless it is unknown. */
+export type PartFailure =
+  | { problem: Problem; outcome: 'failed' | 'unknown' }
+  | { notVerified: Problem[] }
+  | 'cancelled'
+  | 'changed';
+
+/** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
+export function isEnd({ file }: PartsRun, index: number): boolean {
+  const { segments } = file.shape;
+  return index === segments.length - 1 && !segments[index]!.alone;
+}
+
+/** PL/pgSQL that ends part number `index`: how far we are, or at the end both history rows. */
+export function recordPart(run: PartsRun, index: number): string {
+  if (isEnd(run, index)) return recordAll(run);
+  const { file, context } = run;
+  return `${leaveNothing(context.role)}${CHECK_DEFERRED}
+  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix) values (${literal(file.version)}, ${literal(context.run.id)}, ${index + 1}, ${literal(prefixOf(file, index + 1))})
+    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
+      building = null, updated_at = now();`;
+}
+
+function recordAll({ file, context }: PartsRun): string {
+  const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
+  return `${finishFile(file, 0, historyIs(recorded), { ...context, marker: '' })}
+  delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`;
+}
+
+/** All parts stand: the file goes into the history, in one transaction with the verification. */
+export function finish(run: PartsRun, parts: number): Promise<PartFailure | undefined> {
+  return sendPart(
+    run,
+    parts,
+    partMessage(run, `begin ${renewLease(run)} ${recordAll(run)} end`, true),
+    serverProblem,
+  );
+}
+
+export function partMessage({ context }: PartsRun, body: string, end: boolean): string {
+  return `set transaction isolation level read committed, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(body)};
+${end && context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}`;
+}
+
+/** SHA-256 of the text that the first `parts` parts were made from: editing it later would be a lie. */
+export function prefixOf(file: PlannedFile, parts: number): string {
+  const statements = file.shape.segments.slice(0, parts).flatMap((segment) => segment.statements);
+  const end = statements[statements.length - 1]?.to ?? 0;
+  return createHash('sha256').update(file.source.slice(0, end)).digest('hex');
+}
+
+/** Sends a part that is one transaction; retried, and looked after where no answer came. */
+export async function sendPart(
+  run: PartsRun,
+  index: number,
+  message: string,
+  explain: (error: SqlError) => Problem,
+): Promise<PartFailure | undefined> {
+  const { tools, context, file } = run;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await tools.database.send(message, {
+        deadline: context.rules.statementTimeout + GRACE,
+        signal: tools.signal,
+        onNotice: noteReader(context),
+      });
+      return undefined;
+    } catch (error) {
+      if (error instanceof Cancelled) return 'cancelled';
+      if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
+        return 'changed';
+      if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted) return 'cancelled';
+      if (error instanceof SqlError && error.code === CODES.notVerified)
+        return { notVerified: verificationProblems(error.message) };
+      const meaning = errorMeaning(error);
+      if (meaning === 'resolve') {
+        const state = await partState(run, index);
+        if (state === 'done') return undefined;
+        if (state === 'unknown') return { problem: COMMIT_UNKNOWN, outcome: 'unknown' };
+        if (tools.signal.aborted) return 'cancelled';
+      }
+      const problem = error instanceof SqlError ? explain(error) : asProblem(error);
+      const over =
+        meaning === 'stop' ? problem : await tryAgain(tools, attempt, problem, waitedIn(file, problem.at));
+      if (over !== 'again') return { problem: over, outcome: 'failed' };
+    }
+  }
+}
+
+/** Looks, under the lock, whether part number `index` is committed. */
+async function partState({ tools, file }: PartsRun, index: number): Promise<'done' | 'not done' | 'unknown'> {
+  const look = await lookUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
+  if (!look) return 'unknown';
+  if (look.recorded.some((row) => row.version === file.version)) return 'done';
+  const partial = look.partial.find((row) => row.version === file.version);
+  return (partial?.done ?? 0) > index ? 'done' : 'not done';
+}

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import type { Log } from '../../base/log.js';
+import type { Problem } from '../../base/report.js';
+import { jsonField } from '../connection/answer.js';
+import type { Database, SendOptions, StatementResult } from '../connection/connection.js';
+import type { SqlError } from '../connection/sql-error.js';
+import { type Batch, titleOf } from '../files/batches.js';
+import { MIGRATIONS_TABLE } from '../history/bookmark.js';
+import { NOT_LOOKED_AT } from '../schema/schema-record.js';
+import { textArray } from '../sql/sql-text.js';
+import type { UnitContext } from './unit.js';
+
+export interface ApplyTools {
+  database: Database;
+  log: Log;
+  signal: AbortSignal;
+}
+
+export type BatchContext = Omit<UnitContext, 'marker'>;
+
+export interface FileTime {
+  startedAt: number;
+  /** As the server measured it. */
+  milliseconds: number;
+}
+
+/** For an answer that is due: longer than the server gives a statement. */
+export const GRACE = 30_000;
+/** What came of one try. */
+export interface Sent {
+  error?: unknown;
+  times: FileTime[];
+  /** The file that was under way when the answer came; undefined before the first and where nobody tells. */
+  current: number | undefined;
+  /** Words an error of the server, with its place in the file where there is one. */
+  explain: (error: SqlError) => Problem;
+}
+
+export function newMarker(): string {
+  return `muva ${randomBytes(8).toString('hex')}`;
+}
+
+/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
+export function markerReader(
+  tools: ApplyTools,
+  marker: string,
+  { batch, context, sent }: { batch: Batch; context: BatchContext; sent: Sent },
+): NonNullable<SendOptions['onNotice']> {
+  const readNote = noteReader(context);
+  return (notice) => {
+    readNote(notice);
+    const { message } = notice;
+    if (!message.startsWith(marker)) return;
+    const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
+    const file = Number(index);
+    if (event === 'start') {
+      sent.current = file;
+      sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
+    } else if (event === 'done') {
+      sent.times[file]!.milliseconds = Number(milliseconds);
+      // Run, not applied: that is said after the commit only.
+      tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file]!)}` });
+    }
+  };
+}
+
+/** Reads what the SQL around the files tells: that it could not look at the schema. */
+export function noteReader({ onNotLookedAt }: BatchContext): NonNullable<SendOptions['onNotice']> {
+  return ({ message }) => {
+    if (message === NOT_LOOKED_AT) onNotLookedAt?.();
+  };
+}
+
+export function serverProblem(error: SqlError): Problem {
+  return {
+    message: error.message,
+    code: error.code,
+    ...(error.hint === undefined ? {} : { next: error.hint }),
+  };
+}
+
+/** For a transport without notices: asks, at the end of the message, when each file was done. */
+export function timesMessage(files: Batch['files']): string {
+  const versions = textArray(files.map((file) => file.version));
+  return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
+    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
+}
+
+export function timesOf(results: readonly StatementResult[]): FileTime[] {
+  const times = jsonField<{ start: number; ends: number[] | null }>(results, 'times');
+  if (!times) return [];
+  const { start, ends } = times;
+  // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
+  const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
+  return (ends ?? []).map((end, index) => {
+    const begin = ends?.[index - 1] ?? start;
+    return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
+  });
+}

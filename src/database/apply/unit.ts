@@ -1,0 +1,196 @@
+import type { DatabaseSettings, Run } from '../../settings/settings.js';
+import type { PlannedFile } from '../files/batches.js';
+import type { MigrationFile } from '../files/migration-files.js';
+import { splitAsCli } from '../files/split.js';
+import { HISTORY_TABLE, migrationRow, runRow, takeDatabase } from '../history/bookmark.js';
+import { CODES } from '../history/codes.js';
+import { HISTORY_HASH_SQL, historyHash } from '../history/migration-history.js';
+import { dollarQuote, identifier, literal, textArray } from '../sql/sql-text.js';
+
+export interface UnitContext {
+  run: Run;
+  environment: string | undefined;
+  /** The run also deploys to a server. */
+  server?: boolean;
+  rules: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout' | 'lockWait'>;
+  /** Versions that must be recorded when the message begins, no more and no less. */
+  recorded: readonly string[];
+  /** Recorded without being run, in the same transaction. */
+  baseline: readonly MigrationFile[];
+  /** Of the first file within the run, from 1. */
+  position: number;
+  /** Told apart from anything that a file prints. */
+  marker: string;
+  /** As `Database.role`. */
+  role?: string | undefined;
+  /** Where no notice tells which file is under way, line numbers do: no two units then share any. */
+  distinctLines?: boolean;
+  /** Milliseconds that the transaction may wait for its next message; IDLE_TIMEOUT where nothing else is said. */
+  idleTimeout?: number;
+  /** Under which name the lease is ours, where one is taken. */
+  holder?: string;
+  /** SQL for the same transaction: before the first file, and after the last (the verification, the fingerprint). */
+  before?: string;
+  after?: string;
+  /** Told where that SQL could not look at the schema, because other hands hold a table; never over a transport without notices. */
+  onNotLookedAt?: () => void;
+}
+
+/**
+ * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
+ * own transaction_timeout would end a batch of many files, each of which is within its time.
+ */
+export function localSettings(
+  { lockTimeout, statementTimeout }: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout'>,
+  idleTimeout = IDLE_TIMEOUT,
+): string {
+  return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
+  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
+  case when pg_catalog.current_setting('server_version_num')::int >= 140000
+    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
+  case when pg_catalog.current_setting('server_version_num')::int >= 170000
+    then pg_catalog.set_config('transaction_timeout', '0', true) end;`;
+}
+
+/** Milliseconds after which the server ends a transaction whose client is gone. */
+export const IDLE_TIMEOUT = 30_000;
+
+/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
+export function opening(context: UnitContext): string {
+  const { run, environment, recorded, baseline, server = false } = context;
+  const newest = recorded[recorded.length - 1];
+  return `set transaction isolation level read committed, read write;
+${localSettings(context.rules, context.idleTimeout)}
+do ${dollarQuote(`begin
+  ${takeDatabase(context.holder)}
+  if not (${historyIs(recorded)}) then
+    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
+  end if;
+  ${runRow(run, environment, newest, server)}
+  ${baseline.map((file) => historyRow(file)).join('\n  ')}
+end`)};
+${context.before ?? ''}`;
+}
+
+/** Supabase's own row about a migration. */
+export function historyRow(file: Pick<MigrationFile, 'version' | 'name' | 'source'>): string {
+  return `insert into ${HISTORY_TABLE} (version, name, statements)
+    values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
+}
+
+/**
+ * Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client.
+ * Our own lock belongs to the transaction: letting go of all locks of the session leaves it where it is.
+ */
+export const LEAVE_NOTHING = leaveNothing(undefined);
+
+/** The same, for a session that works as a role which a RESET ROLE would leave. */
+export function leaveNothing(role: string | undefined): string {
+  return `
+  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
+  ${role === undefined ? '' : `execute ${literal(`set role ${identifier(role)}`)};`}
+  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
+  execute 'discard temp'; execute 'discard sequences';
+  perform pg_catalog.pg_advisory_unlock_all();`;
+}
+
+/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
+export const CHECK_DEFERRED = `
+  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
+    begin
+      execute 'set constraints all immediate';
+      raise exception using errcode = '${CODES.undone}';
+    exception when sqlstate '${CODES.undone}' then null;
+    end;
+  end if;`;
+
+/** Where the statements of a file stand in its unit: a line of the PL/pgSQL body, and the place in the file. */
+export interface StatementLine {
+  line: number;
+  from: number;
+  to: number;
+}
+
+export interface Unit {
+  sql: string;
+  lines: StatementLine[];
+}
+
+/**
+ * What any change to the set of recorded versions changes too. It costs a tenth of the hash in the guard, which counts
+ * when it is computed before and after each of a thousand files; it is compared within one file's unit only.
+ */
+const HISTORY_TRACE = `(select (pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtext(version)))::text from ${HISTORY_TABLE})`;
+
+/** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
+export function fileUnit(file: PlannedFile, index: number, context: UnitContext, padding = 0): Unit {
+  const { source, statements } = file.shape;
+  let body = `declare started timestamptz := clock_timestamp(); muva_trace text := ${HISTORY_TRACE}; begin\n${'\n'.repeat(padding)}`;
+  body += `raise info '${context.marker} start ${index}';\n`;
+  body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
+  const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
+  const { text, lines } = statementLines(source, pieces, 4 + padding);
+  body += text;
+  body += `${finishFile(file, index, `${HISTORY_TRACE} = muva_trace`, context)}
+  raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
+end`;
+  return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
+}
+
+/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
+export function statementLines(
+  source: string,
+  pieces: readonly { from: number; to: number }[],
+  firstLine: number,
+): { text: string; lines: StatementLine[] } {
+  const lines: StatementLine[] = [];
+  let text = '';
+  let line = firstLine;
+  for (const { from, to } of pieces) {
+    const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
+    lines.push({ line, from, to });
+    text += one;
+    line += one.split('\n').length - 1;
+  }
+  return { text, lines };
+}
+
+/**
+ * What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables.
+ * `untouched`: an SQL condition.
+ */
+export function finishFile(
+  file: PlannedFile,
+  index: number,
+  untouched: string,
+  context: UnitContext,
+): string {
+  const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
+  return `${leaveNothing(context.role)}${CHECK_DEFERRED}
+  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
+  if not (${untouched}) then ${tampered} end if;
+  ${historyRow(file)}
+  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
+}
+
+/** The condition that exactly these versions are recorded, which holds across messages. */
+export function historyIs(versions: readonly string[]): string {
+  return `${HISTORY_HASH_SQL} = ${literal(historyHash(versions))}`;
+}
+
+/** A batch in one message: all of it is committed together, or nothing. */
+export function batchMessage(
+  files: readonly PlannedFile[],
+  context: UnitContext,
+): { message: string; units: Unit[] } {
+  let lines = 0;
+  const units = files.map((file, index) => {
+    const unit = fileUnit(file, index, context, context.distinctLines ? lines : 0);
+    lines += file.source.split('\n').length + 100;
+    return unit;
+  });
+  const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
+  const message = [opening(context), ...units.map((unit) => unit.sql), closing].join('\n');
+  return { message, units };
+}

@@ -1,0 +1,173 @@
+import type { Socket } from 'node:net';
+import type pg from 'pg';
+import { isWithin } from '../sql/source-text.js';
+import { codeOf } from './connect-problem.js';
+import type { SendOptions, StatementResult } from './connection.js';
+import { LostConnection, SqlError } from './sql-error.js';
+
+/** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
+const CANCEL_WITHIN = 6_000;
+
+/** What can be done about a message over a second connection. */
+export interface Aside {
+  cancel: () => Promise<void>;
+  isAtWork: () => Promise<boolean>;
+  /** Milliseconds without a word after which the server is asked whether it is at work. */
+  silence: number;
+}
+
+/** Bytes per millisecond of the slowest line that is waited for. */
+const SLOWEST = 50;
+
+/**
+ * Milliseconds that a message may be on its way when it has left this process: buffers of the system and of poolers
+ * take it long before the server has all of it, and the server is not at work until then.
+ */
+export function onItsWay(message: string): number {
+  return Math.round(Buffer.byteLength(message) / SLOWEST);
+}
+
+/** Sends one message and waits for its answer, as long as there is one to wait for. */
+export function exchange(
+  client: pg.Client,
+  text: string,
+  shift: number,
+  sending: SendOptions,
+  aside: Aside,
+): Promise<StatementResult[]> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (why: string, code: string): void => {
+      finish();
+      reject(new LostConnection(why, code));
+      streamOf(client).destroy();
+    };
+    const stream = streamOf(client);
+    const way = onItsWay(text);
+    let deadline: NodeJS.Timeout | undefined;
+    let listening: Listening | undefined;
+    const late = (): void => giveUp(`no answer within ${Math.round(sending.deadline / 1000)} s`, 'DEADLINE');
+    /** Nobody can answer before all is sent, so time counts from there. */
+    const onSent = (): void => {
+      stream.setTimeout(0);
+      clearTimeout(deadline);
+      deadline = setTimeout(late, sending.deadline + way);
+      listening = watchSilence(aside, way, () =>
+        giveUp('the server has finished, and its answer did not arrive', 'SILENCE'),
+      );
+    };
+    const onStalled = (): void =>
+      giveUp('the message could not be sent: the network takes no more', 'STALLED');
+    let patience: NodeJS.Timeout | undefined;
+    const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void => {
+      // The server speaks, so it has all of the message.
+      clearTimeout(deadline);
+      deadline = setTimeout(late, sending.deadline);
+      listening?.heard();
+      sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
+    };
+    const onAbort = (): void => {
+      void aside.cancel().catch(() => undefined);
+      patience = setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN);
+    };
+    const finish = (): void => {
+      clearTimeout(deadline);
+      clearTimeout(patience);
+      listening?.stop();
+      stream.setTimeout(0);
+      stream.removeListener('timeout', onStalled);
+      stream.removeListener('drain', onSent);
+      client.removeListener('notice', onNotice);
+      sending.signal?.removeEventListener('abort', onAbort);
+    };
+    client.on('notice', onNotice);
+    sending.signal?.addEventListener('abort', onAbort, { once: true });
+    client.query(text).then(
+      (result: pg.QueryResult | pg.QueryResult[]) => {
+        finish();
+        const results = Array.isArray(result) ? result : [result];
+        resolve(results.map(({ command, rows }) => ({ command: command ?? '', rows })));
+      },
+      (error: unknown) => {
+        finish();
+        const said = sqlErrorOf(error, shift);
+        reject(
+          said ?? new LostConnection('the connection to the database was lost', codeOf(error) || 'ENDED'),
+        );
+        if (!said) streamOf(client).destroy();
+      },
+    );
+    if (!stream.writableNeedDrain) onSent();
+    else {
+      // The time-out of a socket does not fire as long as it is still being emptied.
+      stream
+        .once('timeout', onStalled)
+        .once('drain', onSent)
+        .setTimeout(2 * aside.silence);
+    }
+  });
+}
+
+interface Listening {
+  heard(): void;
+  stop(): void;
+}
+
+/**
+ * A network that swallows packets looks like a long statement. After each stretch of silence the server is asked
+ * whether it is still at work; twice no means that the answer is lost. Where it cannot be asked, nothing is concluded;
+ * nor in the first `way` milliseconds, until the server was seen at work: it may not have the whole message yet.
+ */
+function watchSilence({ isAtWork, silence }: Aside, way: number, lost: () => void): Listening {
+  const started = performance.now();
+  let arrived = false;
+  let idle = 0;
+  let stopped = false;
+  const timer = setInterval(() => {
+    isAtWork().then(
+      (atWork) => {
+        arrived ||= atWork || performance.now() - started > way;
+        idle = atWork || !arrived ? 0 : idle + 1;
+        if (idle >= 2 && !stopped) lost();
+      },
+      () => undefined,
+    );
+  }, silence);
+  return {
+    heard() {
+      arrived = true;
+      idle = 0;
+      timer.refresh();
+    },
+    stop() {
+      stopped = true;
+      clearInterval(timer);
+    },
+  };
+}
+
+export function streamOf(client: pg.Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
+}
+
+/** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
+export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined {
+  if (!(error instanceof Error) || !('severity' in error)) return undefined;
+  const fields = error as Error & Partial<Record<keyof pg.DatabaseError, string>>;
+  if (typeof fields.code !== 'string') return undefined;
+  const number = (value: unknown): number | undefined => (value === undefined ? undefined : Number(value));
+  const position = number(fields.position);
+  const internal = number(fields.internalPosition);
+  // Where it lies behind the query that it should be in, it is a position in the message too.
+  const outside = internal !== undefined && !isWithin(fields.internalQuery ?? '', internal);
+  const internalPosition = outside ? internal - shift : internal;
+  return new SqlError({
+    message: fields.message,
+    code: fields.code,
+    ...(fields.severity === undefined ? {} : { severity: fields.severity }),
+    ...(position === undefined ? {} : { position: position - shift }),
+    ...(internalPosition === undefined ? {} : { internalPosition }),
+    ...(fields.internalQuery === undefined ? {} : { internalQuery: fields.internalQuery }),
+    ...(fields.where === undefined ? {} : { where: fields.where }),
+    ...(fields.hint === undefined ? {} : { hint: fields.hint }),
+  });
+}

@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import type { Log } from '../../base/log.js';
+import { Cancelled, Failure } from '../../base/report.js';
+import { retry } from '../../base/retry.js';
+import type { DatabaseAddress } from '../../settings/database-url.js';
+import { identifier } from '../sql/sql-text.js';
+import { type ConnectProblem, connectProblem } from './connect-problem.js';
+import type { Database, SendOptions, StatementResult, Transport } from './connection.js';
+import { exchange, sqlErrorOf, streamOf } from './exchange.js';
+import { LostConnection } from './sql-error.js';
+
+export interface OpenOptions {
+  /** Told of retries. */
+  log?: Log;
+  /**
+   * Who we are, for others who look at the server's activity: a run id or URL. It stands in a comment at the head of
+   * every message, because an application name would be a start-up parameter and poolers refuse those.
+   */
+  label?: string;
+  /** What messages call the place where the address comes from; `database-url` by default. */
+  source?: string;
+  /** Milliseconds to keep trying to connect. */
+  connectFor?: number;
+  /** Milliseconds without a word after which the server is asked whether it still works for us. */
+  silence?: number;
+  /** Taken with SET ROLE after connecting, so that what is made belongs to it and not to a temporary login. */
+  role?: string;
+}
+
+/** One attempt to connect; a far database on a loaded network needs a few seconds. */
+const CONNECT_TIMEOUT = 15_000;
+const CONNECT_FOR = 60_000;
+/** After this much silence the server is asked, over a second connection, whether it still works for us. */
+const SILENCE = 15_000;
+
+/** A database over the Postgres protocol: direct, or through a pooler. */
+export function openPostgres(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  options: OpenOptions = {},
+): Database {
+  let transport = transportOf(address);
+  let client: pg.Client | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const connected = async (signal: AbortSignal | undefined): Promise<pg.Client> => {
+    if (client) return client;
+    const opened = await connectPatiently(address, caCertificate, options, signal);
+    const forget = (): void => {
+      if (client === opened) client = undefined;
+    };
+    // Without a listener an idle disconnect would end the whole process.
+    opened.on('error', forget);
+    opened.on('end', forget);
+    if (options.role !== undefined) await opened.query(`set role ${identifier(options.role)}`);
+    client = opened;
+    return opened;
+  };
+  const send = async (message: string, sending: SendOptions): Promise<StatementResult[]> => {
+    if (sending.signal?.aborted) throw new Cancelled();
+    const nonce = randomBytes(6).toString('hex');
+    const prefix = `/*muva-deploy ${nonce} ${printable(options.label ?? '')}*/ `;
+    const current = await connected(sending.signal);
+    const aside = {
+      cancel: () => cancelMessage(address, caCertificate, nonce),
+      isAtWork: () => isAtWork(address, caCertificate, nonce),
+      silence: options.silence ?? SILENCE,
+    };
+    try {
+      return await exchange(current, prefix + message, prefix.length, sending, aside);
+    } catch (error) {
+      if (error instanceof LostConnection && client === current) client = undefined;
+      throw error;
+    }
+  };
+  return {
+    get transport() {
+      return transport;
+    },
+    role: options.role,
+    confirmBackend(pid) {
+      const announced = (client as { processID?: number } | undefined)?.processID;
+      // A pooler announces a process id of its own: what looked like a direct connection goes through one.
+      if (transport === 'direct' && announced !== undefined && announced !== pid)
+        transport = 'transaction-pooler';
+    },
+    send(message, sending) {
+      const result = turn.then(() => send(message, sending));
+      turn = result.catch(() => undefined);
+      return result;
+    },
+    async close() {
+      const open = client;
+      client = undefined;
+      if (open) await farewell(open);
+    },
+  };
+}
+
+/** What the address alone tells; Supabase's poolers are known by port and name. */
+export function transportOf(address: Pick<DatabaseAddress, 'host' | 'port'>): Transport {
+  if (address.port === 6543) return 'transaction-pooler';
+  return address.host.endsWith('.pooler.supabase.com') ? 'session-pooler' : 'direct';
+}
+
+/** The label is shown to other users of the server inside a comment: it must not be able to end it. */
+function printable(label: string): string {
+  return label
+    .replaceAll(/[^\p{L}\p{N} ._:/#@-]/gu, '')
+    .slice(0, 200)
+    .replaceAll('*/', '');
+}
+
+async function connectPatiently(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  options: OpenOptions,
+  signal: AbortSignal | undefined,
+): Promise<pg.Client> {
+  const problemOf = (error: unknown): ConnectProblem => connectProblem(error, options.source);
+  try {
+    return await retry(
+      {
+        tries: 20,
+        deadline: options.connectFor ?? CONNECT_FOR,
+        first: 250,
+        longest: 5_000,
+        ...(signal ? { signal } : {}),
+        worthwhile: (error) => problemOf(error).retry,
+        onRetry: (error, attempt) => {
+          if (attempt === 1)
+            options.log?.({ kind: 'progress', text: `${problemOf(error).message}; trying again` });
+        },
+      },
+      () => connectOnce(address, caCertificate),
+    );
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    const { retry: _, ...problem } = problemOf(error);
+    throw new Failure(problem);
+  }
+}
+
+async function connectOnce(address: DatabaseAddress, caCertificate: string | undefined): Promise<pg.Client> {
+  const [{ default: driver }, { tlsOptions }, net] = await Promise.all([
+    import('pg'),
+    import('./tls.js'),
+    import('node:net'),
+  ]);
+  // Node gives each address of a dual-stack host 250 ms, which a far database does not answer in.
+  net.setDefaultAutoSelectFamilyAttemptTimeout(3_000);
+  const tls = tlsOptions(address, caCertificate);
+  // The parts, never the URL: an sslmode in a URL overrides the ssl object. No time-outs here: they would be
+  // start-up parameters, and poolers refuse them.
+  const client = new driver.Client({
+    host: address.host,
+    port: address.port,
+    user: address.user,
+    password: address.password.reveal(),
+    database: address.database,
+    ssl: tls ?? false,
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    keepAlive: true,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    streamOf(client).destroy();
+    throw sqlErrorOf(error, 0) ?? error;
+  }
+}
+
+async function isAtWork(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  nonce: string,
+): Promise<boolean> {
+  const client = await connectOnce(address, caCertificate);
+  try {
+    const { rows } = await client.query<{ active: boolean }>(
+      `select exists (select from pg_catalog.pg_stat_activity where pid <> pg_catalog.pg_backend_pid()
+         and state <> 'idle' and query like '/*muva-deploy ${nonce} %') as active`,
+    );
+    return rows[0]?.active === true;
+  } finally {
+    await farewell(client);
+  }
+}
+
+/** The message runs in some backend, behind a pooler not always the announced one: it is found by its comment. */
+async function cancelMessage(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  nonce: string,
+): Promise<void> {
+  const client = await connectOnce(address, caCertificate);
+  try {
+    await client.query(
+      `select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
+       where pid <> pg_catalog.pg_backend_pid() and query like '/*muva-deploy ${nonce} %'`,
+    );
+  } finally {
+    await farewell(client);
+  }
+}
+
+/** Says goodbye, but does not wait long for a peer that is gone. */
+async function farewell(client: pg.Client): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, 1_000);
+  });
+  await Promise.race([client.end().catch(() => undefined), patience]);
+  clearTimeout(timer);
+  streamOf(client).destroy();
+}

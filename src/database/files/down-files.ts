@@ -1,0 +1,115 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure, type Problem } from '../../base/report.js';
+import type { Parse } from '../sql/parser.js';
+import { blank } from '../sql/source-text.js';
+import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
+import { classify, type FileShape, whyAlone } from './classify.js';
+
+/** A down file as it was recorded or found. */
+export interface DownText {
+  version: string;
+  name: string;
+  /** Path from the working directory; the place that errors name, also where only the recorded text is left. */
+  file: string;
+  source: string;
+}
+
+/**
+ * The down file beside the migration, for a migration that this action did not apply; undefined where there is none.
+ * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
+ */
+export async function readDownFile(workingDirectory: string, file: string): Promise<string | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(join(workingDirectory, file));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new Failure({
+      message: `${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`,
+      next: 'Check the file and its permissions.',
+    });
+  }
+  const text = bytes.toString('utf8');
+  if (bytes.includes(0) || !Buffer.from(text, 'utf8').equals(bytes))
+    throw new Failure({ message: `${file} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
+  return text.replace(/^\ufeff/, '');
+}
+
+export interface PreparedDown {
+  source: string;
+  /** Where its statements stand in the source; they are run one by one, so that an error has a place. */
+  statements: { from: number; to: number }[];
+  notices: Problem[];
+  problems: Problem[];
+}
+
+/**
+ * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
+ * blanked too, because what undoes a run is undone as a whole or not at all. All offsets are kept.
+ */
+export function prepareDown(down: DownText, parse: Parse): PreparedDown {
+  const shape = classify(down.file, down.source, parse);
+  if (shape.problems.length > 0)
+    return { source: shape.source, statements: [], notices: [], problems: shape.problems };
+  const { source, plain, never } = forOneTransaction(shape);
+  const notices = [...shape.notices];
+  const problems: Problem[] = [];
+  if (shape.statements?.some(({ kind }) => kind === 'TransactionStmt'))
+    problems.push({
+      message: `${down.file} uses savepoints, which a down file cannot have`,
+      next: 'Remove them: the down file runs in one transaction with its history row.',
+    });
+  for (const { what } of never)
+    problems.push({
+      message: `${down.file} holds ${what}, which cannot run in a transaction`,
+      next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
+    });
+  if (plain > 0)
+    notices.push({
+      message: `${down.file}: CONCURRENTLY is left out, because the rollback is one transaction; the table is locked meanwhile`,
+    });
+  // Where our parser did not understand the file, the server of another version may: it gets the whole.
+  const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
+  const statements = shape.statements?.map(({ from, to }) => ({ from, to })) ?? whole;
+  return { source, statements, notices, problems };
+}
+
+/**
+ * A file's text with CONCURRENTLY blanked: `plain` counts how often. `never`: the statements that no transaction can
+ * hold in any form, such as VACUUM.
+ */
+export function forOneTransaction(shape: Pick<FileShape, 'source' | 'statements'>): {
+  source: string;
+  plain: number;
+  never: { what: string; from: number; to: number }[];
+} {
+  let { source } = shape;
+  let plain = 0;
+  const never: { what: string; from: number; to: number }[] = [];
+  for (const statement of shape.statements ?? []) {
+    const what = whyAlone(statement);
+    if (what === undefined) continue;
+    const { from, to } = statement;
+    const word = what.endsWith('CONCURRENTLY') ? concurrently(source, from, to) : undefined;
+    if (word === undefined) never.push({ what, from, to });
+    else {
+      source = blank(source, word, word + 'concurrently'.length);
+      plain++;
+    }
+  }
+  return { source, plain, never };
+}
+
+/** Where the keyword stands in a statement that has it: the word itself, and not behind a dot, where it is a name. */
+function concurrently(source: string, from: number, to: number): number | undefined {
+  let before = '';
+  for (let index = skipBlanks(source, from); index < to; ) {
+    const next = afterToken(source, index);
+    const token = source.slice(index, next);
+    if (token.toLowerCase() === 'concurrently' && before !== '.') return index;
+    before = token;
+    index = skipBlanks(source, next);
+  }
+  return undefined;
+}

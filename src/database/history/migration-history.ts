@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto';
+import { jsonField } from '../connection/answer.js';
+import type { Database, SendOptions } from '../connection/connection.js';
+import { byBytes } from '../files/migration-files.js';
+import {
+  HISTORY_SCHEMA,
+  HISTORY_TABLE,
+  LEASE_TABLE,
+  LOCK_KEY,
+  MIGRATIONS_TABLE,
+  PARTIAL_TABLE,
+  RUNS_TABLE,
+} from './bookmark.js';
+import { CODES } from './codes.js';
+
+/** One row of Supabase's history, with what our own table knows about it. */
+export interface RecordedMigration {
+  version: string;
+  name: string | null;
+  /** MD5 of all recorded statements without white space and semicolons; null where none were recorded. */
+  textHash: string | null;
+  /** SHA-256 of the file that we applied; null where another tool applied it. */
+  checksum: string | null;
+  /** The workflow run that applied it; null where another tool did. */
+  runId: string | null;
+}
+
+/** What one look at the database tells; everything that a plan is made from. */
+export interface HistoryLook {
+  /** Such as 150020. */
+  serverVersion: number;
+  backendPid: number;
+  /** A standby: nothing can be written. */
+  readOnly: boolean;
+  /** The role and rights that are missing for what would have to be written; empty when all is there. */
+  missingRights: string[];
+  /** The role that works, and the one that owns our tables, or else the history; null where there is neither. */
+  role: string;
+  owner: string | null;
+  recorded: RecordedMigration[];
+  /** The environment that deployed to this database last; null where none did. */
+  environment: string | null;
+  /** The newest run that changed this database under an environment's name also deployed to a server; then whose it was. */
+  withServer: { environment: string; repository: string | null } | null;
+  /** Files of ours that were applied in part, because some of their statements cannot run in a transaction. */
+  partial: PartialMigration[];
+}
+
+/** How far a file got whose statements cannot all run in one transaction. */
+export interface PartialMigration {
+  version: string;
+  /** Segments that are committed. */
+  done: number;
+  /** SHA-256 of the text up to the end of those segments. */
+  prefix: string;
+  /** The concurrent index build that was under way; null between statements. */
+  building: IndexBuild | null;
+}
+
+export interface IndexBuild {
+  /** The table, as `to_regclass` reads it. */
+  relation: string;
+  /** Invalid indexes of that table that were there before: not ours to drop. */
+  before: string[];
+}
+
+/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
+const IGNORED = /[ \t\r\n\f\v;]+/g;
+
+/** The hash under which a file's text is compared with what any tool has recorded for it. */
+export function textHash(source: string): string {
+  return createHash('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
+}
+
+/** The hash of a set of versions: tells whether the history is still the one that was planned from. */
+export function historyHash(versions: readonly string[]): string {
+  return createHash('md5')
+    .update([...versions].sort(byBytes).join(','))
+    .digest('hex');
+}
+
+/** The same hash in SQL, over the table as it is now. */
+export const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
+
+/** Milliseconds; the role's own could be shorter than a long history takes. */
+const LOOK_TIMEOUT = 30_000;
+
+/**
+ * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
+ * handed out through a setting, because that is the only way that works over every transport.
+ */
+export function lookMessage(locked: boolean): string {
+  const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+    end if;`;
+  return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
+declare
+  look jsonb;
+  part jsonb;
+begin
+  ${locked ? lock : ''}
+  look := pg_catalog.jsonb_build_object(
+    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
+    'backendPid', pg_catalog.pg_backend_pid(),
+    'readOnly', pg_catalog.pg_is_in_recovery(),
+    'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
+    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'role', current_user,
+    'owner', (select pg_get_userbyid(relowner) from pg_class
+      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
+  ${readTable(
+    HISTORY_TABLE,
+    'recorded',
+    `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
+       case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
+         md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
+     from ${HISTORY_TABLE} h`,
+  )}
+  ${readTable(
+    MIGRATIONS_TABLE,
+    'ours',
+    `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`,
+  )}
+  ${readTable(
+    RUNS_TABLE,
+    'environment',
+    `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`,
+  )}
+  if exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('${RUNS_TABLE}')
+      and attname = 'server' and not attisdropped) then
+  ${readTable(
+    RUNS_TABLE,
+    'withServer',
+    `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
+       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`,
+  )}
+  end if;
+  ${readTable(
+    PARTIAL_TABLE,
+    'partial',
+    `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix,
+       'building', building)), '[]') from ${PARTIAL_TABLE}`,
+  )}
+  perform pg_catalog.set_config('muva.look', look::text, true);
+end
+$muva$;
+select pg_catalog.current_setting('muva.look') as look`;
+}
+
+/** Reads a table that may not exist or not be readable into one field of the look. */
+function readTable(table: string, field: string, select: string): string {
+  return `if pg_catalog.to_regclass('${table}') is not null and pg_catalog.has_table_privilege('${table}', 'select') then
+    execute $q$${select}$q$ into part;
+    look := look || pg_catalog.jsonb_build_object('${field}', part);
+  end if;`;
+}
+
+const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
+const asArray = (tables: readonly string[]): string =>
+  `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
+const hasColumn = (table: string, column: string): string =>
+  `exists (select from pg_attribute where attrelid = to_regclass('${table}') and attname = '${column}' and not attisdropped)`;
+
+/**
+ * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
+ * a column is to be added to a table of an older version, it takes the owner too.
+ */
+const MISSING_RIGHTS = `
+  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
+    and not has_database_privilege(current_database(), 'create')
+  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
+  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
+  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
+    unnest(array['select', 'insert', 'update', 'delete']) r
+    where to_regclass(t) is not null and not has_table_privilege(t, r)
+  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
+    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
+  union all select 'ownership of ' || t || ', to which a column is to be added' from (values
+      ('${RUNS_TABLE}', ${hasColumn(RUNS_TABLE, 'server')}),
+      ('${HISTORY_TABLE}', ${hasColumn(HISTORY_TABLE, 'statements')} and ${hasColumn(HISTORY_TABLE, 'name')})) c(t, complete)
+    where to_regclass(t) is not null and not complete
+      and not pg_has_role((select relowner from pg_class where oid = to_regclass(t)), 'usage')`;
+
+interface RawLook extends Omit<HistoryLook, 'recorded'> {
+  recorded: [version: string, name: string | null, textHash: string | null][];
+  ours?: Record<string, [checksum: string | null, runId: string]>;
+}
+
+/** Looks at history and bookmark in one message. */
+export async function lookAtHistory(
+  database: Database,
+  options: SendOptions,
+  locked = false,
+): Promise<HistoryLook> {
+  const results = await database.send(lookMessage(locked), options);
+  const raw = jsonField<RawLook>(results, 'look');
+  if (!raw) throw new Error('the look at the history gave no row');
+  const { ours = {}, recorded, ...rest } = raw;
+  database.confirmBackend?.(rest.backendPid);
+  return {
+    ...rest,
+    recorded: recorded
+      .map(([version, name, hash]) => ({
+        version,
+        name,
+        textHash: hash,
+        checksum: ours[version]?.[0] ?? null,
+        runId: ours[version]?.[1] ?? null,
+      }))
+      .sort((a, b) => byBytes(a.version, b.version)),
+  };
+}

@@ -1,0 +1,90 @@
+import type { PhaseRecord } from '../../base/phase.js';
+import { Failure, type Problem } from '../../base/report.js';
+import type { DatabaseSettings } from '../../settings/settings.js';
+import type { Tools } from '../../tools.js';
+import { jsonField } from '../connection/answer.js';
+import type { Database } from '../connection/connection.js';
+import { reading } from '../connection/reading.js';
+import { type DownText, type PreparedDown, prepareDown, readDownFile } from '../files/down-files.js';
+import { loadParser } from '../sql/parser.js';
+import type { RollbackLook } from './rollback-decision.js';
+import { LOOK_DEADLINE } from './rollback-send.js';
+import { downsQuery } from './rollback-sql.js';
+
+export interface FoundDown extends DownText {
+  /** Undefined where there is neither a recorded text nor a file. */
+  down?: true;
+  /** The file of this checkout, where it is not what was recorded. */
+  other?: string;
+}
+
+export type ReadyDown = DownText & Pick<PreparedDown, 'statements'>;
+
+interface Where {
+  tools: Tools;
+  database: Database;
+  wanted: DatabaseSettings;
+  look: RollbackLook;
+}
+
+/** The down text of each version as it was recorded at the deploy, else the file beside the migration. */
+export async function findDowns(
+  { tools, database, look, wanted }: Where,
+  workingDirectory: string,
+  versions: readonly string[],
+): Promise<FoundDown[]> {
+  const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
+  const withText = versions.filter((version) => known.get(version)?.hasDown);
+  let texts: Record<string, string> = {};
+  if (withText.length > 0) {
+    const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
+    const answer = await reading(tools.signal, () => database.send(downsQuery(withText), sending));
+    texts = jsonField<Record<string, string>>(answer, 'downs') ?? {};
+  }
+  const folder = wanted.migrationsDir.replace(/\/+$/, '');
+  return Promise.all(
+    versions.map(async (version) => {
+      const name = known.get(version)?.name ?? look.names[version] ?? '';
+      const file = `${folder}/${version}_${name}.down.sql`;
+      const recorded = texts[version];
+      // Beside a recorded text the file is only a second try, which need not be had.
+      const beside = await readDownFile(workingDirectory, file).catch((error: unknown) => {
+        if (recorded === undefined) throw error;
+        return undefined;
+      });
+      const source = recorded ?? beside;
+      return {
+        version,
+        name,
+        file,
+        source: source ?? '',
+        ...(source === undefined ? {} : { down: true as const }),
+        ...(beside === undefined || beside === source ? {} : { other: beside }),
+      };
+    }),
+  );
+}
+
+/** Makes every down file fit for one transaction; all problems of all files at once. */
+export function prepareDowns(
+  tools: Tools,
+  record: PhaseRecord,
+  found: readonly FoundDown[],
+): Promise<ReadyDown[]> {
+  return record.step(
+    'database: read the down files',
+    async () => {
+      const parse = await loadParser();
+      const problems: Problem[] = [];
+      const prepared = found.map((down) => {
+        const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
+        for (const problem of notices) tools.log({ kind: 'notice', problem });
+        problems.push(...wrong);
+        return { ...down, source, statements };
+      });
+      if (problems.length > 0) throw new Failure(problems);
+      return prepared;
+    },
+    (downs) => `${downs.length} to run, newest first`,
+  );
+}

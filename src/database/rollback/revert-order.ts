@@ -1,0 +1,25 @@
+import type { DatabaseSettings } from '../../settings/settings.js';
+
+/** Rows of a table are counted up to here; more is told as "more than". */
+export const COUNT_UP_TO = 1_000_000;
+
+/** One down file, ready to run. */
+export interface Down {
+  version: string;
+  source: string;
+  statements: readonly { from: number; to: number }[];
+}
+
+export interface RevertOrder {
+  /** Newest first. */
+  downs: readonly Down[];
+  /** Runs that are undone as a whole: the schema must then be as before the oldest of them. */
+  whole: readonly string[];
+  /** Runs of which something stays. */
+  partly: readonly string[];
+  settings: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout' | 'allowDataLoss'>;
+  /** As `Database.role`. */
+  role: string | undefined;
+  /** Announces each reverted version while the message runs: RAISE INFO '<marker> <version>'; alone, a sign of life. */
+  marker: string;
+}

@@ -1,0 +1,112 @@
+import { Cancelled, Failure } from '../../base/report.js';
+import { retry } from '../../base/retry.js';
+import type { DatabaseSettings } from '../../settings/settings.js';
+import type { Tools } from '../../tools.js';
+import { lookUnderLock } from '../apply/resolve.js';
+import { RESOLVE_WITHIN } from '../apply/try-again.js';
+import { waitForLock } from '../apply/wait-for-lock.js';
+import { jsonField } from '../connection/answer.js';
+import type { Database, StatementResult } from '../connection/connection.js';
+import { errorMeaning, SqlError } from '../connection/sql-error.js';
+import { CODES } from '../history/codes.js';
+import type { RollbackLook } from './rollback-decision.js';
+
+/** Milliseconds for a message that only looks. */
+export const LOOK_DEADLINE = 40_000;
+
+/** Milliseconds that a table in use is waited for. */
+const WAIT = 120_000;
+
+/** How often an answer may be lost before the network is blamed. */
+const CUTS = 3;
+
+export interface Sender {
+  tools: Tools;
+  database: Database;
+  wanted: DatabaseSettings;
+}
+
+/**
+ * Sends a message that deletes history rows of `versions`, again while the database is busy. Where the answer was
+ * lost it takes the same lock, looks at the history, and sends again only what was certainly not done.
+ * Undefined: it was done, but its answer is gone.
+ */
+export async function sendChange(
+  sender: Sender,
+  versions: readonly string[],
+  message: string,
+  onNotice?: (message: string) => void,
+): Promise<StatementResult[] | undefined> {
+  const { database, tools, wanted } = sender;
+  for (let cuts = 0; ; ) {
+    try {
+      return await patiently(tools, () =>
+        database.send(message, {
+          // The server gives each statement its time, and tells after each that it is still at work.
+          deadline: wanted.statementTimeout + 30_000,
+          signal: tools.signal,
+          onNotice: (notice) => onNotice?.(notice.message),
+        }),
+      );
+    } catch (error) {
+      if (error instanceof SqlError && error.code === CODES.locked) {
+        await waitForLock({ database, log: tools.log, signal: tools.signal }, wanted.lockWait);
+        continue;
+      }
+      if (errorMeaning(error) !== 'resolve')
+        throw tools.signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
+      tools.log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
+      if ((await standingVersions(database, versions)).length === 0) return undefined;
+      if (tools.signal.aborted) throw new Cancelled(NOTHING_UNDONE);
+      if (++cuts === CUTS)
+        throw new Failure({
+          message: `the connection to the database was lost ${CUTS} times; nothing was undone`,
+          next: 'Run the rollback again when the network is steady.',
+        });
+      tools.log({ kind: 'progress', text: 'nothing was undone: trying again' });
+    }
+  }
+}
+
+const NOTHING_UNDONE = 'the rollback of the database was cancelled; nothing was undone';
+
+/** Repeats what was not done because the database was busy. */
+function patiently<T>(tools: Tools, work: () => Promise<T>): Promise<T> {
+  return retry(
+    {
+      tries: 100,
+      deadline: WAIT,
+      first: 250,
+      longest: 5_000,
+      signal: tools.signal,
+      worthwhile: (error) => errorMeaning(error) === 'retry',
+      onRetry: (error, _attempt, wait) =>
+        tools.log({
+          kind: 'progress',
+          text: `waiting ${wait} ms: ${error instanceof Error ? error.message : 'the database is busy'}`,
+        }),
+    },
+    work,
+  );
+}
+
+/** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
+async function standingVersions(database: Database, versions: readonly string[]): Promise<string[]> {
+  const look = await lookUnderLock(database, RESOLVE_WITHIN);
+  if (!look)
+    throw new Failure(
+      {
+        message: 'the answer to the rollback was lost, and the database could not be asked since',
+        next: 'Run the rollback again when the database can be reached: what is undone already is left alone.',
+      },
+      'unknown',
+    );
+  const history = new Set(look.recorded.map(({ version }) => version));
+  return versions.filter((version) => history.has(version));
+}
+
+export function readLook(results: readonly StatementResult[]): RollbackLook {
+  const look = jsonField<RollbackLook>(results, 'look');
+  if (!look) throw new Error('the look at the history gave no row');
+  return look;
+}

@@ -1,0 +1,78 @@
+import type { PhaseRecord } from '../../base/phase.js';
+import type { Failure } from '../../base/report.js';
+import { jsonField, lastRow } from '../connection/answer.js';
+import { titleOf } from '../files/batches.js';
+import type { DownText } from '../files/down-files.js';
+import type { ReadyDown } from './find-downs.js';
+import type { RevertOrder } from './revert-order.js';
+import { type Loss, revertFailure } from './rollback-failure.js';
+import { type Sender, sendChange } from './rollback-send.js';
+import { revertMessage } from './rollback-sql.js';
+
+/** Everything was undone. */
+export interface RevertResult {
+  losses: Loss[];
+  /** How the schema compares with its start, in the words of the message. */
+  fingerprint: string;
+}
+
+/** Nothing was undone. */
+export interface RevertFailure {
+  failure: Failure;
+  /** Which of the down files failed, where one did. */
+  index?: number;
+  startedAt: number;
+}
+
+const stepOf = (down: DownText): string => `database: undo ${titleOf(down)}`;
+
+/** Sends the down files; a step is told only after the commit, with the time between its announcements. */
+export async function runDowns(
+  sender: Sender,
+  record: PhaseRecord,
+  order: RevertOrder & { downs: readonly ReadyDown[] },
+): Promise<RevertResult | RevertFailure> {
+  const { downs, marker } = order;
+  const startedAt = Date.now();
+  const reached = new Map<string, number>();
+  const onNotice = (message: string): void => {
+    if (!message.startsWith(`${marker} `)) return;
+    const version = message.slice(marker.length + 1);
+    reached.set(version, Date.now());
+    sender.tools.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
+  };
+  const versions = downs.map(({ version }) => version);
+  try {
+    const results = await sendChange(sender, versions, revertMessage(order), onNotice);
+    let from = startedAt;
+    for (const down of downs) {
+      const until = reached.get(down.version) ?? from;
+      record.add({ name: stepOf(down), outcome: 'passed', startedAt: from, milliseconds: until - from });
+      from = until;
+    }
+    if (!results) return { losses: [], fingerprint: 'answer lost' };
+    const { fingerprint } = lastRow(results);
+    return {
+      losses: jsonField<Loss[]>(results, 'losses') ?? [],
+      fingerprint: typeof fingerprint === 'string' ? fingerprint : 'not compared',
+    };
+  } catch (error) {
+    return { ...revertFailure(error, downs), startedAt };
+  }
+}
+
+/** The steps of down files that were not committed: the one that failed, and those that were not reached. */
+export function tellFailedDowns(
+  record: PhaseRecord,
+  downs: readonly DownText[],
+  failed: RevertFailure,
+): void {
+  const { failure, index, startedAt } = failed;
+  record.add({
+    name: index === undefined ? 'database: undo' : stepOf(downs[index]!),
+    outcome: failure.outcome,
+    startedAt,
+    milliseconds: Date.now() - startedAt,
+  });
+  if (index !== undefined) record.skip(...downs.slice(index + 1).map(stepOf));
+}

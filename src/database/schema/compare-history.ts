@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Problem } from '../../base/report.js';
+import type { DatabaseSettings } from '../../settings/settings.js';
+import { type MigrationFile, readMigrationFiles } from '../files/migration-files.js';
+import { countedAsApplied } from '../history/pending.js';
+import type { JudgedFact } from './schema-facts.js';
+
+type Rules = Pick<DatabaseSettings, 'migrationsDir' | 'missingMigrations' | 'baseline'>;
+
+/** Whether the recorded history and the files in the checkout are the same; `history` undefined: not readable. */
+export async function compareHistory(
+  workingDirectory: string,
+  rules: Rules,
+  history: readonly string[] | undefined,
+): Promise<JudgedFact> {
+  const name = 'history equals the files';
+  const calm = (detail: string): JudgedFact => ({ name, passed: true, detail, problems: [], warnings: [] });
+  if (history === undefined) return calm('not compared: this login may not read the history');
+  if (!existsSync(join(workingDirectory, rules.migrationsDir)))
+    return calm(`not compared: there is no ${rules.migrationsDir} here`);
+  const { files, problems } = await readMigrationFiles(workingDirectory, rules.migrationsDir);
+  if (problems.length > 0) return { name, passed: false, problems, warnings: [] };
+  return judgeHistory(files, history, rules);
+}
+
+/** A recorded version without a file follows missing-migrations; a file that is not applied yet is told. */
+export function judgeHistory(
+  files: readonly Pick<MigrationFile, 'version' | 'file' | 'afterHealth'>[],
+  history: readonly string[],
+  rules: Pick<Rules, 'missingMigrations' | 'baseline'>,
+): JudgedFact {
+  const there = new Set(files.map(({ version }) => version));
+  const recorded = new Set(history);
+  const missing = history.filter((version) => !there.has(version));
+  const counted = countedAsApplied(rules, recorded);
+  const waiting = files.filter(({ version }) => !recorded.has(version) && !counted(version));
+  // Files from the first one marked `-- deploy: after-health` on are meant to wait.
+  const late = waiting.findIndex(({ afterHealth }) => afterHealth);
+  const due = late === -1 ? waiting : waiting.slice(0, late);
+  const problem: Problem = {
+    message: `recorded as applied, but without a file: ${missing.join(', ')}`,
+    next: 'Fetch the files (supabase migration fetch) rather than delete the rows; or say missing-migrations: warn.',
+  };
+  const pending: Problem = {
+    message: `not applied yet: ${due.map(({ file }) => file).join(', ')}`,
+    next: 'Run mode migrate or deploy.',
+  };
+  const refused = missing.length > 0 && rules.missingMigrations === 'refuse';
+  return {
+    name: 'history equals the files',
+    passed: !refused,
+    detail: [
+      `${history.length} applied`,
+      missing.length > 0 ? `${missing.length} without a file` : '',
+      waiting.length > 0 ? `${waiting.length} not applied yet` : '',
+    ]
+      .filter((part) => part !== '')
+      .join(', '),
+    problems: refused ? [problem] : [],
+    warnings: [...(missing.length > 0 && !refused ? [problem] : []), ...(due.length > 0 ? [pending] : [])],
+  };
+}

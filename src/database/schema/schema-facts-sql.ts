@@ -1,0 +1,247 @@
+import type { DatabaseSettings } from '../../settings/settings.js';
+import { CODES } from '../history/codes.js';
+import { literal, textArray } from '../sql/sql-text.js';
+import { PLATFORM_SCHEMAS } from './fingerprint-sql.js';
+
+/** What is checked, and how strictly; the same SQL serves the migration's own transaction and the verify phase. */
+export interface FactsScope {
+  settings: DatabaseSettings;
+  /** Also what can only be told, not refused, inside a migration's transaction. */
+  thorough: boolean;
+  /** An invalid index fails the check; otherwise it is only told, because this run cannot have left it. */
+  invalidIndexFails: boolean;
+}
+
+const unnested = (
+  names: DatabaseSettings['requiredTables'],
+): string => `unnest(${textArray(names.map(({ schema }) => schema))}, ${textArray(names.map(({ name }) => name))})
+  with ordinality as w(schema, name, position)`;
+
+/**
+ * The tables in question with what the catalogue knows of them: those required and all of `public`, without the
+ * tables that extensions brought.
+ */
+export function tablesSql(settings: DatabaseSettings): string {
+  return `
+wanted_tables as materialized (select * from ${unnested(settings.requiredTables)}),
+tables as materialized (
+  select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind, c.relrowsecurity as rls,
+    c.relforcerowsecurity as forced, c.reltuples, c.relpages, w.position, coalesce(p.policies, 0) as policies,
+    format('%I.%I', n.nspname, c.relname) as qualified
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    left join wanted_tables w on w.schema = n.nspname and w.name = c.relname
+    left join (select polrelid, count(*)::int as policies from pg_policy group by polrelid) p on p.polrelid = c.oid
+  where c.relkind in ('r', 'p', 'f', 'v', 'm') and (n.nspname = 'public' or w.position is not null)
+    and not exists (select from pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'))`;
+}
+
+/** Rows (fact, outcome, detail, problem, next), in the order in which they are told; outcome passed, failed or warned. */
+export function factsSql(scope: FactsScope): string {
+  const { settings } = scope;
+  const parts = [
+    tableFacts,
+    functionFacts(settings),
+    ...(settings.rls === 'off' ? [] : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired]),
+    ...(settings.rls === 'required' && scope.thorough ? [idlePolicies] : []),
+    ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
+  ];
+  return `with ${tablesSql(settings)}
+select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
+order by part, position`;
+}
+
+const tableFacts = `
+  select w.position, 'table ' || format('%I.%I', w.schema, w.name) as fact,
+    case when t.relkind in ('r', 'p', 'f') then 'passed' else 'failed' end as outcome, null::text as detail,
+    case when t.oid is null then 'table ' || format('%I.%I', w.schema, w.name) || ' does not exist'
+      when t.relkind in ('v', 'm') then format('%I.%I', w.schema, w.name) || ' is a view, not a table' end as problem,
+    'Add the migration that creates it, or correct required-tables.' as next
+  from wanted_tables w left join tables t on t.schema = w.schema and t.name = w.name`;
+
+const functionFacts = (settings: DatabaseSettings): string => `
+  select w.position, 'function ' || format('%I.%I', w.schema, w.name) as fact,
+    case when count(p.oid) > 0 then 'passed' else 'failed' end as outcome,
+    case when count(p.oid) > 1 then count(p.oid) || ' with this name' end as detail,
+    case when count(p.oid) = 0 then 'function ' || format('%I.%I', w.schema, w.name) || ' does not exist' end as problem,
+    'Add the migration that creates it, or correct required-functions.' as next
+  from ${unnested(settings.requiredFunctions)}
+    left join pg_namespace n on n.nspname = w.schema left join pg_proc p on p.pronamespace = n.oid and p.proname = w.name
+  group by w.position, w.schema, w.name`;
+
+const rlsProblem = `case when not t.rls then 'row level security is off on ' || t.qualified
+      when t.policies = 0 then t.qualified || ' has row level security on but no policy: nobody it applies to can read it' end`;
+
+const rlsNext = `'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.'`;
+
+const rlsOfRequired = `
+  select t.position, 'row level security of ' || t.qualified as fact,
+    case when t.rls and t.policies > 0 then 'passed' else 'failed' end as outcome,
+    concat_ws(', ', case when t.rls then 'on' else 'off' end, case when t.forced then 'forced' end,
+      t.policies || case t.policies when 1 then ' policy' else ' policies' end) as detail,
+    ${rlsProblem} as problem, ${rlsNext} as next
+  from tables t where t.position is not null and t.relkind in ('r', 'p')`;
+
+const rlsOfAll = `
+  select 1 as position, 'row level security of every table in public' as fact,
+    case when count(*) filter (where ${rlsProblem} is not null) = 0 then 'passed' else 'failed' end as outcome,
+    count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
+    string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
+  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p')`;
+
+/**
+ * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
+ * question this is a failure of their own; of others, which may have been so for years, it is told.
+ */
+const idlePolicies = `
+  select 1 as position, 'no policy without row level security' as fact,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
+    string_agg('the policies of ' || t.qualified || ' have no effect: its row level security is off', E'\\n' order by t.qualified) as problem,
+    'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
+  from tables t where t.policies > 0 and not t.rls and t.position is null`;
+
+const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
+
+/** An index on a partitioned table is invalid until its parts are attached, and one being built until it is done. */
+const invalidIndexes = (fails: boolean): string => `
+  select 1 as position, 'no invalid index' as fact,
+    case when count(*) = 0 then 'passed' else '${fails ? 'failed' : 'warned'}' end as outcome, null::text as detail,
+    string_agg('index ' || format('%I.%I', n.nspname, x.relname) || ' is invalid: no query uses it', E'\\n' order by x.relname) as problem,
+    'Drop it with drop index concurrently, then create it again.' as next
+  from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
+  where not i.indisvalid and x.relkind = 'i' and ${userSchemas}
+    and not exists (select from pg_stat_progress_create_index b where b.index_relid = i.indexrelid)`;
+
+/** Never a failure: adding it NOT VALID, to be validated by a later file, is what is advised for a large table. */
+const notValid = `
+  select 1 as position, 'no constraint left NOT VALID' as fact,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
+    string_agg('constraint ' || quote_ident(k.conname) || ' on ' || format('%I.%I', n.nspname, c.relname)
+      || ' is NOT VALID: existing rows were never checked', E'\\n' order by c.relname, k.conname) as problem,
+    'Validate it in a migration of its own: alter table ... validate constraint ...; in a file marked -- deploy: after-health it does not block the application.' as next
+  from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
+  where not k.convalidated and ${userSchemas}`;
+
+/**
+ * A sequence that has used four fifths of what it, or the column it fills, can hold. Reading one takes a lock that
+ * is kept until the transaction ends, so those of a bigint, which never come near it, are left alone.
+ */
+const sequences = `
+  select 1 as position, 'no sequence near its end' as fact,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
+    string_agg(format('sequence %s has used %s %% of its numbers', s.qualified, round(100 * s.used)), E'\\n' order by s.qualified) as problem,
+    'Change the column (and the sequence) to bigint before it is full.' as next
+  from (
+    select format('%I.%I', n.nspname, c.relname) as qualified,
+      case when has_sequence_privilege(c.oid, 'SELECT, USAGE') then pg_sequence_last_value(c.oid)::numeric end
+        / limits.most as used
+    from pg_sequence q join pg_class c on c.oid = q.seqrelid join pg_namespace n on n.oid = c.relnamespace
+      left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass
+        and d.refobjsubid > 0 and d.deptype in ('a', 'i')
+      left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+      cross join lateral (select least(q.seqmax, case a.atttypid when 'int2'::regtype then 32767
+        when 'int4'::regtype then 2147483647 else q.seqmax end) as most) limits
+    where limits.most <= 2147483647 and q.seqincrement > 0 and not q.seqcycle and ${userSchemas}) s
+  where s.used >= 0.8`;
+
+/**
+ * A DO block that asks every table with row level security, as role anon, whether it gives a row; all inside a
+ * sub-transaction that is rolled back. Leaves {"schema.table": answer} in `muva.probe`: rows, none, denied, or the
+ * SQLSTATE of another refusal; under "" why the probe could not be made or ended early.
+ */
+export function probeSql(settings: DatabaseSettings): string {
+  const scope =
+    settings.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
+  return `
+declare answers text[] := '{}'; answer text; ended text; filled boolean; item record;
+begin
+  if not exists (select from pg_roles where rolname = 'anon') then
+    perform set_config('muva.probe', '{"": "no role anon"}', true);
+    return;
+  end if;
+  begin
+    set local role anon;
+    set local transaction_read_only = on;
+    for item in with ${tablesSql(settings)} select * from tables
+      where rls and relkind in ('r', 'p') and ${scope} order by relpages, qualified
+    loop
+      begin
+        execute format('select exists (select from %s)', item.qualified) into filled;
+        -- Undone at once: its locks go with it, so that a thousand tables do not fill the server's lock table.
+        raise exception using errcode = '${CODES.undone}';
+      exception when sqlstate '${CODES.undone}' then
+        answer := case when not filled then 'none' when exists (
+          select from pg_policy p, unnest(p.polroles) r where p.polrelid = item.oid and p.polpermissive and p.polcmd in ('r', '*')
+            and (r = 0 or pg_has_role('anon', r, 'USAGE'))) then 'rows by policy' else 'rows' end;
+        when insufficient_privilege then answer := 'denied';
+        when query_canceled then raise;
+        when others then answer := sqlstate;
+      end;
+      -- An array grows in place; a jsonb would be copied for each table.
+      answers := answers || array[item.qualified, answer];
+    end loop;
+    raise exception using errcode = '${CODES.undone}';
+  exception when sqlstate '${CODES.undone}' then null;
+    when query_canceled then ended := 'time';
+    when others then ended := sqlstate;
+  end;
+  perform set_config('muva.probe', (jsonb_object(answers)
+    || case when ended is null then '{}' else jsonb_build_object('', ended) end)::text, true);
+end`;
+}
+
+/** A DO block that counts rows, smallest tables first, until the statement timeout; leaves {"schema.table": rows} in `muva.counts`. */
+export function countsSql(settings: DatabaseSettings): string {
+  return `
+declare counts text[] := '{}'; rows bigint; item record;
+begin
+  begin
+    -- Better no number than one that row level security made smaller.
+    perform set_config('row_security', 'off', true);
+    for item in with ${tablesSql(settings)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
+      begin
+        execute format('select count(*) from %s', item.qualified) into rows;
+        raise exception using errcode = '${CODES.undone}';
+      exception when sqlstate '${CODES.undone}' then
+        counts := counts || array[item.qualified, rows::text];
+        when query_canceled then raise;
+        when others then null;
+      end;
+    end loop;
+  exception when query_canceled then null;
+  end;
+  perform set_config('muva.counts', (select coalesce(jsonb_object_agg(key, value::bigint), '{}') from jsonb_each_text(jsonb_object(counts)))::text, true);
+end`;
+}
+
+/** A DO block that leaves the recorded versions as a JSON array in `muva.history`; empty where there is no history. */
+export const HISTORY_SQL = `
+declare versions text;
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select jsonb_agg(version order by version collate "C")::text from supabase_migrations.schema_migrations' into versions;
+  end if;
+  perform set_config('muva.history', coalesce(versions, '[]'), true);
+exception when insufficient_privilege then perform set_config('muva.history', '', true);
+end`;
+
+/**
+ * The tables with rows and size. A table that somebody holds exclusively is not measured but estimated, because
+ * asking for its size would wait for that lock.
+ */
+export function tableListSql(settings: DatabaseSettings): string {
+  const scope =
+    settings.requiredTables.length > 0 && settings.rls !== 'all' ? 'where position is not null' : '';
+  return `with ${tablesSql(settings)}, locked as materialized (
+  select distinct relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
+select t.schema, t.name, t.rls, t.forced, t.policies, t.qualified,
+  case when t.relkind = 'p' then (select sum(nullif(c.reltuples, -1)) from pg_partition_tree(t.oid) i join pg_class c on c.oid = i.relid where i.isleaf)
+    when t.oid not in (select relation from locked) and pg_relation_size(t.oid) = 0 and t.relkind = 'r' then 0
+    when t.reltuples > 0 then t.reltuples
+    else nullif(pg_stat_get_live_tuples(t.oid), 0) end::bigint as estimate,
+  case when t.relkind = 'p' then (select coalesce(sum(pg_total_relation_size(i.relid)), 0) from pg_partition_tree(t.oid) i
+        where i.isleaf and i.relid::oid not in (select relation from locked))
+    when t.oid in (select relation from locked) then t.relpages::bigint * 8192
+    else coalesce(pg_total_relation_size(t.oid), 0) end::bigint as bytes
+from (select * from tables where relkind in ('r', 'p', 'f')) t ${scope}
+order by t.schema collate "C", t.name collate "C"`;
+}
