@@ -6,7 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { freePort, HEALTHY, type Pages, serve, withHttpServer } from '../__tests__/servers/http.js';
+import { freePort } from '../__tests__/servers/free-port.js';
+import { HEALTHY, type Pages, serve, withHttpServer } from '../__tests__/servers/http.js';
 import { npmTool } from '../__tests__/servers/npm-tool.js';
 import { type Command, ended, spread, table, withServers, writeSection } from './measure.js';
 

@@ -8,6 +8,7 @@ import { runBundle, temporaryFolder } from '../servers/doors.js';
 import { type Fault, type GitHubApi, startGitHubApi } from '../servers/github-api.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import type { RunOptions, RunResult } from '../servers/runner.js';
+import { until } from '../servers/until.js';
 
 const TOKEN = 'ghs_0123456789abcdefghijklmnopqrstuvwxyz';
 const folder = temporaryFolder();
@@ -152,9 +153,7 @@ describe('cancel', () => {
     const controller = new AbortController();
     let at = 0;
     const result = run(inputs, { cancelAfter: controller.signal, ...more });
-    const deadline = performance.now() + 20_000;
-    while ((await running()).length === 0 && performance.now() < deadline)
-      await new Promise((done) => setTimeout(done, 50));
+    await until('the slow statement to run', async () => (await running()).length > 0);
     at = performance.now();
     controller.abort();
     const ended = await result;

@@ -9,6 +9,7 @@ import { startMigrateRun } from '../servers/migrate-run.js';
 import { type PgBouncer, startPgBouncer } from '../servers/pgbouncer.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, type Project, runMigrate } from '../servers/project.js';
+import { until } from '../servers/until.js';
 
 const FILES = 60;
 const versions = Array.from({ length: FILES }, (_, index) => String(1000 + index));
@@ -58,15 +59,15 @@ async function ended(child: ChildProcess): Promise<void> {
 
 /** Nobody works in the database any more; row 41 asks for it within a second, a loaded machine gets five. */
 async function quiet(name: string): Promise<void> {
-  for (const until = Date.now() + 5_000; ; await setTimeout(20)) {
+  const gone = async (): Promise<boolean> => {
     const rows = await query(
       server.adminUrl,
       `select 1 from pg_stat_activity where datname = '${name}' and state <> 'idle'
        union all select 1 from pg_locks where locktype = 'advisory' and objid = ${LOCK_KEY}`,
     );
-    if (rows.length === 0) return;
-    assert.ok(Date.now() < until, 'a backend or a lock is left');
-  }
+    return rows.length === 0;
+  };
+  await until('every backend and lock to be gone', gone, 5_000);
 }
 
 async function assertExactlyOnce(url: string): Promise<void> {
@@ -99,10 +100,10 @@ const STRIKES: Record<string, Strike> = {
 
 /** Waits until the run is at work in the database, so that the blow falls into it and not into the start of Node. */
 async function atWork(name: string): Promise<void> {
-  for (const until = Date.now() + 20_000; Date.now() < until; await setTimeout(5)) {
+  await until('the run to be at work', async () => {
     const rows = await query(server.adminUrl, `select 1 from pg_stat_activity where datname = '${name}'`);
-    if (rows.length > 0) return;
-  }
+    return rows.length > 0;
+  });
 }
 
 for (const way of ['direct', 'through pgbouncer'] as const) {

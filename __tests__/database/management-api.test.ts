@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { freePort } from '../servers/free-port.js';
 import {
   ACCESS_TOKEN,
   type ManagementApi,
   PROJECT_REF,
   startManagementApi,
 } from '../servers/management-api.js';
-import { freePort, type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
   createProject,
   type Files,

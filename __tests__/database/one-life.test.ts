@@ -1,6 +1,7 @@
 import { after, before, test } from 'node:test';
+import { freePort } from '../servers/free-port.js';
 import { ACCESS_TOKEN, PROJECT_REF, startManagementApi } from '../servers/management-api.js';
-import { freePort, type PostgresServer, startPostgres } from '../servers/postgres.js';
+import { type PostgresServer, startPostgres } from '../servers/postgres.js';
 import { liveOneLife } from './one-life.js';
 
 let server: PostgresServer;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import { Failure } from '../../src/base/report.js';
 import { waitForLock } from '../../src/database/apply/wait-for-lock.js';
@@ -19,6 +18,7 @@ import {
   runMigrate,
   settingsFor,
 } from '../servers/project.js';
+import { until } from '../servers/until.js';
 
 let server: PostgresServer;
 let proxy: FaultProxy;
@@ -86,14 +86,13 @@ for (const how of ['reset', 'end'] as const) {
 
 /** Waits until a backend sleeps inside a migration, then calls a function with its pid; true once that was done. */
 async function strike(call: 'pg_terminate_backend' | 'pg_cancel_backend'): Promise<void> {
-  for (const until = Date.now() + 20_000; Date.now() < until; await setTimeout(10)) {
+  await until('a migration at work', async () => {
     const rows = await query(
       server.adminUrl,
       `select ${call}(pid) from pg_stat_activity where wait_event = 'PgSleep' and pid <> pg_backend_pid()`,
     );
-    if (rows.length > 0) return;
-  }
-  throw new Error('no migration was seen running');
+    return rows.length > 0;
+  });
 }
 
 test('row 42: a terminated backend is tried again, a cancelled one is not', async () => {
@@ -115,12 +114,10 @@ test('row 42: a terminated backend is tried again, a cancelled one is not', asyn
 
 /** Waits until a migration sleeps. */
 async function sleeping(): Promise<void> {
-  for (const until = Date.now() + 20_000; Date.now() < until; await setTimeout(10))
-    if (
-      (await query(server.adminUrl, "select 1 from pg_stat_activity where wait_event = 'PgSleep'")).length > 0
-    )
-      return;
-  throw new Error('no migration was seen running');
+  await until('a migration at work', async () => {
+    const rows = await query(server.adminUrl, "select 1 from pg_stat_activity where wait_event = 'PgSleep'");
+    return rows.length > 0;
+  });
 }
 
 test('row 43: a server that crashes and restarts in the middle is waited for', async () => {

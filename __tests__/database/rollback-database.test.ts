@@ -9,7 +9,6 @@ import type { DatabaseRollback } from '../../src/database/rollback/rollback-data
 import { judgeDrift, lookDrift } from '../../src/database/schema/drift.js';
 import type { Tools } from '../../src/tools.js';
 import { startMigrateRun } from '../servers/migrate-run.js';
-import { until } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
   createProject,
@@ -20,6 +19,7 @@ import {
   settingsFor,
 } from '../servers/project.js';
 import { rollbackAlone } from '../servers/rollback.js';
+import { until } from '../servers/until.js';
 
 let server: PostgresServer;
 before(async () => {

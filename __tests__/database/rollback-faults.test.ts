@@ -8,6 +8,7 @@ import { openDatabase } from '../../src/database/connection/open.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, objects, runMigrate, settingsFor } from '../servers/project.js';
 import { rollbackAlone } from '../servers/rollback.js';
+import { until } from '../servers/until.js';
 import { startWire } from '../servers/wire.js';
 
 let server: PostgresServer;
@@ -165,20 +166,17 @@ describe('two rollbacks at once', () => {
 
 /** Resolves when the rollback of `url` is committed, seen from another connection. */
 async function committed(url: string): Promise<void> {
-  const until = Date.now() + 20_000;
-  while ((await history(url)).length > 0) if (Date.now() > until) throw new Error('it was not committed');
+  await until('the rollback to be committed', async () => (await history(url)).length === 0);
 }
 
 /** Ends the backend that runs the down files, as soon as it sleeps inside them. */
 async function terminate(url: string): Promise<void> {
-  const until = Date.now() + 20_000;
-  for (;;) {
+  await until('a backend at work', async () => {
     const rows = await query(
       url,
       `select pg_terminate_backend(pid) from pg_stat_activity
        where pid <> pg_backend_pid() and wait_event = 'PgSleep' and datname = current_database()`,
     );
-    if (rows.length > 0) return;
-    if (Date.now() > until) throw new Error('no backend was at work');
-  }
+    return rows.length > 0;
+  });
 }

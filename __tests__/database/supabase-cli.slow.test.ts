@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, type Files, history, type Project, runMigrate, runPlan } from '../servers/project.js';
 import { installSupabaseCli, type SupabaseCli } from '../servers/supabase-cli.js';
+import { until } from '../servers/until.js';
 import { NASTIES } from './nasties.js';
 
 let cli: SupabaseCli;
@@ -186,10 +186,9 @@ async function waiting(url: string): Promise<{ ours: number; theirs: number }> {
   return found!;
 }
 
-async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 60_000; !(await condition()); await setTimeout(20))
-    assert.ok(Date.now() < end, `never seen: ${what}`);
-}
+/** The CLI takes seconds to start. */
+const seen = (what: string, condition: () => Promise<boolean>): Promise<true> =>
+  until(what, condition, 60_000);
 
 async function withGate(url: string, work: (open: () => Promise<void>) => Promise<void>): Promise<void> {
   const gate = new pg.Client({ connectionString: url });
@@ -210,10 +209,10 @@ test('a run of ours that starts while `db push` is at work: every file exactly o
     const url = await server.createDatabase();
     await withGate(url, async (open) => {
       const theirs = cli.run(project, url, 'db', 'push', '--yes');
-      await until('the CLI at the gate', async () => (await waiting(url)).theirs === 1);
+      await seen('the CLI at the gate', async () => (await waiting(url)).theirs === 1);
       assert.deepEqual(await history(url), ['0999', ...versions.slice(0, 4)]);
       const own = runMigrate(project, url, patient);
-      await until('both at a lock', async () => {
+      await seen('both at a lock', async () => {
         const found = await waiting(url);
         return found.ours === 1 && found.theirs === 1;
       });
@@ -230,9 +229,9 @@ test('a `db push` that starts while a run of ours is at work: every file exactly
     const url = await server.createDatabase();
     await withGate(url, async (open) => {
       const own = runMigrate(project, url, patient);
-      await until('our run at the gate', async () => (await waiting(url)).ours === 1);
+      await seen('our run at the gate', async () => (await waiting(url)).ours === 1);
       const theirs = cli.run(project, url, 'db', 'push', '--yes');
-      await until('the CLI behind us', async () => (await waiting(url)).theirs === 1);
+      await seen('the CLI behind us', async () => (await waiting(url)).theirs === 1);
       await open();
       const [{ report }] = await Promise.all([own, theirs]);
       assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
@@ -247,7 +246,7 @@ test('`db push` and a run of ours at the same moment: every file exactly once', 
     await withProject(logged(), async (project) => {
       const url = await server.createDatabase();
       const theirs = cli.run(project, url, 'db', 'push', '--yes');
-      await until('the CLI at work', async () => (await history(url)).length > 0);
+      await seen('the CLI at work', async () => (await history(url)).length > 0);
       const { report } = await runMigrate(project, url, { inputs: { transaction } });
       await theirs;
       assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));

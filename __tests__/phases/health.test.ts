@@ -12,7 +12,8 @@ import type { Tools } from '../../src/tools.js';
 import { checkHealth } from '../../src/web/probe.js';
 import { judge } from '../../src/web/verdict.js';
 import { DAY, makeCertificate } from '../servers/certificate.js';
-import { freePort, HEALTHY, HTML, JSON_TYPE, type Pages, serve, withHttpServer } from '../servers/http.js';
+import { freePort } from '../servers/free-port.js';
+import { HEALTHY, HTML, JSON_TYPE, type Pages, serve, withHttpServer } from '../servers/http.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
 
 type Inputs = Partial<Record<InputName, string>>;

@@ -75,14 +75,6 @@ export async function withTcpServer<T>(
   }
 }
 
-/** A port of 127.0.0.1 that nothing listens on. */
-export async function freePort(): Promise<number> {
-  return withTcpServer(
-    () => {},
-    async (_url, port) => port,
-  );
-}
-
 export interface Page {
   status?: number;
   type?: string;

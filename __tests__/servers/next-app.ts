@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assetUrls } from '../../src/web/assets.js';
 import type { Files, Origin } from './origin.js';
-import { until } from './pm2.js';
+import { until } from './until.js';
 import { ask, type LoadResult, type Vps } from './vps.js';
 
 /** Runs on Node 20 and 24. Its image library is left out: nothing here needs it, and it is large. */

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, type PostgresServer } from './postgres.js';
+import { freePort } from './free-port.js';
+import type { PostgresServer } from './postgres.js';
 
 export interface PgBouncer {
   readonly port: number;

@@ -18,10 +18,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
+import { freePort } from './free-port.js';
 
 export type PostgresVersion = 15 | 17;
 
@@ -159,17 +159,6 @@ export async function query<R = Record<string, unknown>>(url: string, sql: strin
   } finally {
     await client.end();
   }
-}
-
-/** A port that nothing listens on; another program may still take it before it is used. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 const roles = (password: string): string => `

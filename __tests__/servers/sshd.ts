@@ -20,6 +20,7 @@ import ssh2, {
   type ServerChannel,
   type Session,
 } from 'ssh2';
+import { freePort } from './free-port.js';
 import { reset } from './reset.js';
 
 /**
@@ -367,12 +368,4 @@ function onExec(session: Session, parts: Parts, commands: Set<ChildProcess>): vo
       channel.end();
     });
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -9,11 +9,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { GIT_ENV, type Origin } from './origin.js';
-import { kill, processesWith, until } from './pm2.js';
+import { appFiles } from './fixture-app.js';
+import { freePort } from './free-port.js';
+import { GIT_ENV, type Origin, startOrigin } from './origin.js';
+import { kill, processesWith } from './pm2.js';
+import { until } from './until.js';
 
 export interface VpsOptions {
   mode?: 'cluster' | 'fork';
@@ -57,19 +59,6 @@ export interface Vps {
   /** Ids of everything that runs in the sandbox. */
   processes(): number[];
   stop(): Promise<void>;
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer();
-    server.on('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      server.close(() => done(port));
-    });
-  });
 }
 
 export async function startVps(origin: Origin, options: VpsOptions = {}): Promise<Vps> {
@@ -116,6 +105,24 @@ export async function startVps(origin: Origin, options: VpsOptions = {}): Promis
     throw error;
   }
   return vps;
+}
+
+/** A server with the small application, and the remote that it was cloned from, for as long as `work` takes. */
+export async function withVps(
+  options: VpsOptions,
+  work: (vps: Vps, origin: Origin) => Promise<void>,
+): Promise<void> {
+  const origin = startOrigin(appFiles('v1'));
+  try {
+    const vps = await startVps(origin, options);
+    try {
+      await work(vps, origin);
+    } finally {
+      await vps.stop();
+    }
+  } finally {
+    origin.stop();
+  }
 }
 
 /** One more application on the same server, under the same PM2 daemon. It is stopped with its server. */

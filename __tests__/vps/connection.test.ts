@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { type FleetOptions, openFleet } from '../../src/vps/fleet.js';
 import { SshError, type SshErrorKind } from '../../src/vps/ssh-error.js';
 import { makeKeyPair, type Sshd, startSshd } from '../servers/sshd.js';
+import { until } from '../servers/until.js';
 import { startWire } from '../servers/wire.js';
 import { sshSettings } from './fleet-settings.js';
 
@@ -157,7 +158,7 @@ for (const kind of kinds) {
         wire.refuse(true);
         await withHost(server, { ports: [wire.port] }, async (host, told) => {
           const running = host.exec('echo in');
-          while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+          await until('the refusal to be told', () => told.length > 0);
           wire.refuse(false);
           assert.equal((await running).stdout, 'in\n');
           assert.match(told[0]!, /the server closed the connection.*trying again in/);

@@ -23,8 +23,8 @@ import { type Fleet, openFleet } from '../../src/vps/fleet.js';
 import { describePacked, type PackOptions, packBuild, pathsToPack } from '../../src/vps/pack-build.js';
 import { storeFile } from '../../src/vps/store-file.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
-import { until } from '../servers/pm2.js';
 import { type Sshd, startSshd } from '../servers/sshd.js';
+import { until } from '../servers/until.js';
 import { startWire, type Wire } from '../servers/wire.js';
 import { sshSettings } from './fleet-settings.js';
 
@@ -60,7 +60,7 @@ describe('storing a file on a server', () => {
     const content = Readable.from(
       (async function* () {
         yield Buffer.alloc(100_000);
-        while (!existsSync(folder)) await new Promise((resolve) => setTimeout(resolve, 10));
+        await until('the folder', () => existsSync(folder));
         wire.cut('reset');
         yield Buffer.alloc(100_000);
       })(),

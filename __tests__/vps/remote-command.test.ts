@@ -20,6 +20,7 @@ import {
   type RollbackRequest,
   type WorkerLine,
 } from '../../src/worker/protocol.js';
+import { until } from '../servers/until.js';
 
 const SCRIPT = RUN_NODE.slice("sh -c '".length, -1);
 const SHELLS = ['/bin/sh', '/bin/bash', '/bin/dash', '/usr/bin/zsh', '/usr/bin/fish'].filter((shell) =>
@@ -258,10 +259,10 @@ writeFileSync(process.env.HOME + "/request", request.app.appPath + " " + process
     assert.ok(answer?.kind === 'started' && answer.pid > 0);
     assert.deepEqual(left, []);
     assert.ok(!existsSync(join(home, 'done')), 'the start did not wait for the end');
-    while (!existsSync(join(home, 'done')) || readFileSync(join(home, 'done'), 'utf8') === '')
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    const done = join(home, 'done');
+    await until('the worker to have written', () => existsSync(done) && readFileSync(done, 'utf8') !== '');
     assert.equal(readFileSync(join(home, 'request'), 'utf8'), `${ROLLBACK.app.appPath} /`);
-    const [, , , , session] = readFileSync(join(home, 'done'), 'utf8')
+    const [, , , , session] = readFileSync(done, 'utf8')
       .replace(/^.*\) /, '0 ')
       .split(' ');
     assert.equal(Number(session), answer.pid, 'it is the leader of its session');

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkHealth, type HealthOptions } from '../../src/web/probe.js';
 import { judge } from '../../src/web/verdict.js';
-import { freePort, HEALTHY, serve, withHttpServer } from '../servers/http.js';
+import { freePort } from '../servers/free-port.js';
+import { HEALTHY, serve, withHttpServer } from '../servers/http.js';
 
 /** The defaults of the action. */
 const OPTIONS: HealthOptions = {

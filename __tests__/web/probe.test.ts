@@ -8,10 +8,10 @@ import { Cancelled } from '../../src/base/report.js';
 import { answers, checkHealth, type HealthOptions } from '../../src/web/probe.js';
 import { judge } from '../../src/web/verdict.js';
 import { DAY, makeCertificate } from '../servers/certificate.js';
+import { freePort } from '../servers/free-port.js';
 import {
   drip,
   flapping,
-  freePort,
   HEALTHY,
   HTML,
   type HttpServerOptions,

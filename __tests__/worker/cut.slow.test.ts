@@ -5,7 +5,8 @@ import { after, before, describe, test } from 'node:test';
 import type { DeployRequest, RollbackRequest } from '../../src/worker/protocol.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
-import { kill, until } from '../servers/pm2.js';
+import { kill } from '../servers/pm2.js';
+import { until } from '../servers/until.js';
 import { startVps, type Vps } from '../servers/vps.js';
 import { deployRequest, type Followed, rollbackRequest, runWorker, startWorker } from '../servers/worker.js';
 

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import type { DeployRequest } from '../../src/worker/protocol.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
-import { until } from '../servers/pm2.js';
+import { until } from '../servers/until.js';
 import { startVps, type Vps } from '../servers/vps.js';
 import {
   app,

@@ -4,30 +4,13 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFil
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
-import { type Origin, startOrigin } from '../servers/origin.js';
-import { startVps, type Vps, type VpsOptions } from '../servers/vps.js';
+import { startOrigin } from '../servers/origin.js';
+import { startVps, withVps } from '../servers/vps.js';
 import { deployRequest, inspectHost, refusalsOf, runWorker } from '../servers/worker.js';
-
-async function withServer(
-  options: VpsOptions,
-  work: (vps: Vps, origin: Origin) => Promise<void>,
-): Promise<void> {
-  const origin = startOrigin(appFiles('v1'));
-  try {
-    const vps = await startVps(origin, options);
-    try {
-      await work(vps, origin);
-    } finally {
-      await vps.stop();
-    }
-  } finally {
-    origin.stop();
-  }
-}
 
 describe('hosts as they are', () => {
   test('build-on: runner: the packed build is unpacked, nothing is installed or built', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const sha = origin.commit(appVersion('v2', { build: 'fails' }));
       const job = join(vps.root, 'job');
       execFileSync('git', ['clone', '-q', origin.url, job]);
@@ -53,7 +36,7 @@ describe('hosts as they are', () => {
     }));
 
   test('programs that only nvm provides are found without a profile', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const nvm = join(vps.home, '.nvm/versions/node/v20.20.2/bin');
       cpSync(join(vps.root, 'bin'), nvm, { recursive: true, verbatimSymlinks: true });
       rmSync(join(vps.root, 'bin'), { recursive: true });
@@ -66,7 +49,7 @@ describe('hosts as they are', () => {
     }));
 
   test("row 99: the VPS's PM2 is not running: what to do is told, and no empty one is started", () =>
-    withServer({}, async (vps) => {
+    withVps({}, async (vps) => {
       await vps.run('pm2 kill');
       const facts = await inspectHost(vps);
       assert.match(
@@ -103,7 +86,7 @@ describe('hosts as they are', () => {
   });
 
   test('row 106: an environment file that was there at the last deploy and is gone', () =>
-    withServer({ envLocal: 'GREETING=one\n' }, async (vps, origin) => {
+    withVps({ envLocal: 'GREETING=one\n' }, async (vps, origin) => {
       const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v2'))));
       assert.equal(result.outcome, 'deployed', JSON.stringify(result));
       rmSync(join(vps.appPath, '.env.local'));
@@ -112,7 +95,7 @@ describe('hosts as they are', () => {
     }));
 
   test('a user who owns nothing beside the application: the state folder goes into the home, or the command is told', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       // Root may write everywhere, so this one runs as another user, who gets the sandbox for it.
       const uid = 65_534;
       await vps.run('pm2 kill');

@@ -2,31 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { appFiles, appVersion } from '../servers/fixture-app.js';
-import { type Origin, startOrigin } from '../servers/origin.js';
-import { startVps, type Vps, type VpsOptions } from '../servers/vps.js';
+import { appVersion } from '../servers/fixture-app.js';
+import { withVps } from '../servers/vps.js';
 import { app, deployRequest, inspectHost, rollbackRequest, runWorker } from '../servers/worker.js';
-
-async function withServer(
-  options: VpsOptions,
-  work: (vps: Vps, origin: Origin) => Promise<void>,
-): Promise<void> {
-  const origin = startOrigin(appFiles('v1'));
-  try {
-    const vps = await startVps(origin, options);
-    try {
-      await work(vps, origin);
-    } finally {
-      await vps.stop();
-    }
-  } finally {
-    origin.stop();
-  }
-}
 
 describe('other layouts and supervisors', () => {
   test('nothing there yet: the first deploy makes releases, the second has no failed request, and back', () =>
-    withServer({ installed: false }, async (vps, origin) => {
+    withVps({ installed: false }, async (vps, origin) => {
       const first = origin.head();
       const more = {
         app: app(vps, { healthPort: vps.port }),
@@ -53,7 +35,7 @@ describe('other layouts and supervisors', () => {
     }));
 
   test('nothing there yet: an ecosystem file is started with the block of the environment, and told where none fits', () =>
-    withServer({ installed: false }, async (vps, origin) => {
+    withVps({ installed: false }, async (vps, origin) => {
       const entry = {
         name: 'app',
         script: 'server.js',
@@ -80,7 +62,7 @@ describe('other layouts and supervisors', () => {
     }));
 
   test('nothing there yet, and the first version is sick: nothing is left, and it says so', () =>
-    withServer({ installed: false }, async (vps, origin) => {
+    withVps({ installed: false }, async (vps, origin) => {
       const sha = origin.commit(appVersion('v1', { crashAtBoot: true, onlyLive: true }));
       const request = deployRequest(vps, sha, {
         app: app(vps, { healthPort: vps.port }),
@@ -99,7 +81,7 @@ describe('other layouts and supervisors', () => {
     }));
 
   test('adopt turns a checkout into releases, with 0 failed requests in cluster mode', () =>
-    withServer({ envLocal: 'GREETING=hello\n' }, async (vps, origin) => {
+    withVps({ envLocal: 'GREETING=hello\n' }, async (vps, origin) => {
       mkdirSync(join(vps.appPath, 'uploads'));
       writeFileSync(join(vps.appPath, 'uploads/photo'), 'mine');
       const load = vps.load(100);
@@ -121,7 +103,7 @@ describe('other layouts and supervisors', () => {
     }));
 
   test('adopt after deploys in place: what is complete can be gone back to, what is not is refused', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const adopting = { app: app(vps, { strategy: 'adopt' }) };
       const load = vps.load(100);
       for (const [version, more] of [
@@ -148,7 +130,7 @@ describe('other layouts and supervisors', () => {
     }));
 
   test('fork mode: the gap is announced before, and measured', () =>
-    withServer({ mode: 'fork', portFrom: 'arguments' }, async (vps, origin) => {
+    withVps({ mode: 'fork', portFrom: 'arguments' }, async (vps, origin) => {
       const facts = await inspectHost(vps);
       assert.match(facts.warnings.map(({ message }) => message).join(), /fork mode/);
       assert.equal(facts.port, vps.port);
@@ -160,7 +142,7 @@ describe('other layouts and supervisors', () => {
     }));
 
   test('restart-command: another supervisor, the same gates', () =>
-    withServer({ mode: 'fork' }, async (vps, origin) => {
+    withVps({ mode: 'fork' }, async (vps, origin) => {
       // A supervisor of three lines stands in for systemd: it ends what runs and starts it again.
       const pid = join(vps.root, 'app.pid');
       const script = join(vps.root, 'bin/supervise');
