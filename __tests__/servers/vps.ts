@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { type SpawnOptions, spawn } from 'node:child_process';
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -10,7 +11,7 @@ import {
 } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { appFiles } from './fixture-app.js';
 import { freePort } from './free-port.js';
 import { GIT_ENV, type Origin, startOrigin } from './origin.js';
@@ -26,6 +27,12 @@ export interface VpsOptions {
   installed?: boolean;
   /** Content of an untracked .env.local in the checkout. */
   envLocal?: string;
+}
+
+export interface Login {
+  uid?: number;
+  /** As the shell takes it: `077`. */
+  umask?: string;
 }
 
 export interface Ran {
@@ -50,6 +57,8 @@ export interface Vps {
   readonly appName: string;
   readonly port: number;
   readonly env: Record<string, string>;
+  /** How the one who deploys is logged in, where it is not as these tests run. */
+  readonly login: Login;
   /** Runs a command of the server's shell there. */
   run(command: string, cwd?: string): Promise<Ran>;
   /** Version and commit that the application answers with now; undefined where it does not answer. */
@@ -85,6 +94,7 @@ export async function startVps(origin: Origin, options: VpsOptions = {}): Promis
     ...gitEnv,
   };
   const port = await freePort();
+  const login: Login = {};
   const vps: Vps = {
     root,
     home,
@@ -92,7 +102,8 @@ export async function startVps(origin: Origin, options: VpsOptions = {}): Promis
     appName: 'app',
     port,
     env,
-    run: (command, cwd = home) => runShell(command, cwd, env),
+    login,
+    run: (command, cwd = home) => runShell(command, cwd, env, login),
     served: () => served(port),
     load: (perSecond) => startLoad(port, perSecond),
     processes: () => processesWith('MUVA_SANDBOX', root),
@@ -170,9 +181,32 @@ async function mustRun(vps: Vps, command: string, cwd?: string): Promise<void> {
   if (ran.code !== 0) throw new Error(`${command} ended with ${ran.code}:\n${ran.stdout}\n${ran.stderr}`);
 }
 
-function runShell(command: string, cwd: string, env: Record<string, string>): Promise<Ran> {
+/** The words and options that start a program as the login does. */
+export function asLogin({ uid, umask }: Login, words: readonly string[]): [string, string[], SpawnOptions] {
+  const [file, ...args] =
+    umask === undefined ? words : ['/bin/sh', '-c', `umask ${umask}; exec "$0" "$@"`, ...words];
+  return [file!, args, uid === undefined ? {} : { uid, gid: uid }];
+}
+
+/**
+ * From here on the one who deploys owns the application and a home, and may write nothing beside them. Root may write
+ * everywhere, so it becomes another user; everyone else loses the right to write there.
+ */
+export async function ownNothingBeside(vps: Vps, origin: Origin): Promise<void> {
+  const beside = dirname(vps.appPath);
+  if (process.getuid!() !== 0) return chmodSync(beside, 0o555);
+  const nobody = 65_534;
+  await vps.run('pm2 kill');
+  await vps.run(`chown -R ${nobody}:${nobody} '${vps.home}'; chown -R ${nobody}:${nobody} '${vps.appPath}'`);
+  for (const path of [vps.root, dirname(origin.url)]) chmodSync(path, 0o755);
+  vps.login.uid = nobody;
+  await mustRun(vps, 'pm2 resurrect');
+}
+
+function runShell(command: string, cwd: string, env: Record<string, string>, login: Login): Promise<Ran> {
   return new Promise((done, fail) => {
-    const child = spawn('/bin/sh', ['-c', command], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [file, args, as] = asLogin(login, ['/bin/sh', '-c', command]);
+    const child = spawn(file, args, { ...as, cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -254,6 +288,7 @@ async function stopSandbox(root: string): Promise<void> {
     for (const pid of left) kill(pid);
     return left.length === 0;
   });
+  chmodSync(join(root, 'var/www'), 0o755);
   rmSync(root, { recursive: true, force: true, maxRetries: 3 });
 }
 

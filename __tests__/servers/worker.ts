@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Problem } from '../../src/base/report.js';
@@ -15,7 +15,7 @@ import {
   type WorkerLine,
   type WorkerRequest,
 } from '../../src/worker/protocol.js';
-import type { Vps } from './vps.js';
+import { asLogin, type Vps } from './vps.js';
 
 /** The worker as compiled, without the bundle around it: started as the action starts it. */
 const MAIN = fileURLToPath(new URL('../../src/worker/main.js', import.meta.url));
@@ -78,7 +78,12 @@ export function startWorker(
   const folder = mkdtempSync(join(vps.root, 'request-'));
   const file = join(folder, 'request.json');
   writeFileSync(file, JSON.stringify(request), { mode: 0o600 });
-  return spawn(process.execPath, ['--enable-source-maps', MAIN, '--request', file], {
+  const words = [process.execPath, '--enable-source-maps', MAIN, '--request', file];
+  const [program, args, as] = asLogin(vps.login, words);
+  if (vps.login.uid !== undefined)
+    for (const path of [folder, file]) chownSync(path, vps.login.uid, vps.login.uid);
+  return spawn(program, args, {
+    ...as,
     cwd: vps.home,
     env: { ...vps.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
@@ -92,35 +92,5 @@ describe('hosts as they are', () => {
       rmSync(join(vps.appPath, '.env.local'));
       const facts = await inspectHost(vps);
       assert.match(refusalsOf(facts)[0]!.message, /\.env\.local was on the server at the last deploy/);
-    }));
-
-  test('a user who owns nothing beside the application: the state folder goes into the home, or the command is told', () =>
-    withVps({}, async (vps, origin) => {
-      // Root may write everywhere, so this one runs as another user, who gets the sandbox for it.
-      const uid = 65_534;
-      await vps.run('pm2 kill');
-      execFileSync('chown', ['-R', `${uid}:${uid}`, vps.home, vps.appPath]);
-      chmodSync(vps.root, 0o755);
-      const as = `setpriv --reuid ${uid} --regid ${uid} --clear-groups`;
-      const canRun = await vps.run(`${as} node ${process.cwd()}/node_modules/pm2/bin/pm2 --version`);
-      if (canRun.code !== 0) return;
-      const inspect = async (): Promise<string> => {
-        const request = JSON.stringify({
-          command: 'inspect',
-          app: { appPath: vps.appPath, appName: 'app', strategy: 'auto', adoptEnvironment: false },
-          run: { id: '1', attempt: 1 },
-          explicit: false,
-        });
-        const file = join(vps.home, 'request.json');
-        writeFileSync(file, request);
-        execFileSync('chown', [`${uid}:${uid}`, file]);
-        const main = new URL('../../src/worker/main.js', import.meta.url).pathname;
-        return (await vps.run(`${as} node ${main} --request ${file}`)).stdout;
-      };
-      assert.match(await inspect(), new RegExp(`"stateFolder":"${vps.home}/.muva-deploy/app-`));
-      execFileSync('chown', ['-R', '0:0', vps.appPath]);
-      rmSync(join(vps.home, '.gitconfig'));
-      assert.match(await inspect(), /git refuses to work in .*another user owns it/);
-      void origin;
     }));
 });

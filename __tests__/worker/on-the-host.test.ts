@@ -409,12 +409,18 @@ describe('the host', () => {
     ]);
   });
   test('the state folder: beside, else at home on the same file system, else nowhere', () => {
-    const at = (besideWritable: boolean, homeWritable: boolean, homeOnSameDevice: boolean) =>
-      choosePlace({ besideWritable, homeWritable, homeOnSameDevice });
-    assert.equal(at(true, true, false), 'beside');
-    assert.equal(at(false, true, true), 'at-home');
-    assert.equal(at(false, true, false), 'nowhere');
-    assert.equal(at(false, false, true), 'nowhere');
+    const at = (...[besideWritable, besideOnSameDevice, homeWritable, homeOnSameDevice]: boolean[]) =>
+      choosePlace({
+        besideWritable: besideWritable!,
+        besideOnSameDevice: besideOnSameDevice!,
+        homeWritable: homeWritable!,
+        homeOnSameDevice: homeOnSameDevice!,
+      });
+    assert.equal(at(true, true, true, false), 'beside');
+    assert.equal(at(false, true, true, true), 'at-home');
+    assert.equal(at(true, false, true, true), 'at-home', 'the application is a mount of its own');
+    assert.equal(at(false, true, true, false), 'nowhere');
+    assert.equal(at(false, true, false, true), 'nowhere');
     assert.equal(statePlaces('/var/www/app', '/h').beside, '/var/www/.app.deploy');
   });
   test('strategies that fit a layout, and those that do not', () => {

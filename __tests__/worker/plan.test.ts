@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -21,7 +22,8 @@ import {
   turnLink,
   undoSwaps,
 } from '../../src/worker/plan.js';
-import { manualCommands } from '../../src/worker/switch.js';
+import { manualCommands, undoPlan } from '../../src/worker/switch.js';
+import { openToolbox } from '../../src/worker/toolbox.js';
 
 describe('a plan of renames', () => {
   let root: string;
@@ -136,6 +138,26 @@ describe('a plan of renames', () => {
     byHand();
     turnLink(at('live'), at('stage'));
     byHand();
+  });
+
+  test('an adoption that had not begun is not begun by undoing it', async () => {
+    const tools = openToolbox(process.env);
+    const plan = {
+      task: 'deploy' as const,
+      run: { id: '1', attempt: 1 },
+      to: { release: 'x', sha: 'x' },
+      swaps: [],
+      shares: [{ live: at('releases/one/a'), home: at('shared/a') }],
+      adopt: { folder: at('live'), release: at('releases/one') },
+      link: { path: at('live'), from: at('releases/one'), to: at('stage') },
+    };
+    await undoPlan(tools, plan);
+    assert.ok(lstatSync(at('live')).isDirectory());
+    assert.deepEqual(live(), OLD);
+    for (const name of ['releases', 'shared']) mkdirSync(at(name));
+    renameSync(at('live'), at('releases/one'));
+    await undoPlan(tools, plan);
+    assert.equal(realpathSync(at('live')), at('releases/one'));
   });
 
   test('shared files move out of the release and stay reachable through it', () => {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { judgeEnvText } from '../base/env-text.js';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
@@ -43,6 +43,7 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   const begun = await begin(context);
   const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
+  stayReadable(found);
   const repository = await stageRepository(found, request);
   await teller.step(
     'fetch',
@@ -57,6 +58,14 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, teller);
   if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage);
   return { ...result, ...cut, warnings: teller.warnings };
+}
+
+/**
+ * What a web server of another user may read of the live version it may read of the next one: a login can have a
+ * stricter umask than the one with which the live version was made.
+ */
+function stayReadable({ live }: Survey): void {
+  if (live !== undefined && (statSync(live).mode & 0o005) === 0o005) process.umask(process.umask() & ~0o055);
 }
 
 function preflightWords(found: Survey): string {

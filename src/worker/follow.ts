@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:f
 import { pause } from '../base/retry.js';
 import type { FollowRequest, SignalRequest, WorkerEvent, WorkerLine } from './protocol.js';
 import { hasEnded, hear, type RunFolder, runFolderOf, runFoldersOf, workerLives } from './run-folder.js';
-import { findStateFolder } from './state.js';
+import { locateStateFolder } from './state.js';
 
 type Say = (line: WorkerLine) => void;
 
@@ -64,8 +64,7 @@ function findRun(
   task: 'deploy' | 'rollback',
   home: string,
 ): RunFolder | undefined {
-  const state = findStateFolder(request.app.appPath, home);
-  if (!state) return undefined;
+  const state = locateStateFolder(request.app.appPath, home);
   const folder = runFolderOf(state, request.run, task);
   if (existsSync(folder.worker)) return folder;
   return request.run.invocation === undefined

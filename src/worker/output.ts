@@ -4,7 +4,7 @@ import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { findEnvFiles } from './env-files.js';
 import { isFolder, present } from './files.js';
 import { isTracked, type Repository, untrackedPaths } from './git.js';
-import { usesNext } from './install-and-build.js';
+import { USUAL_OUTPUT, usesNext } from './install-and-build.js';
 import type { ReleaseRef } from './journal.js';
 import type { DeployRequest } from './protocol.js';
 import { readNote, releaseFolder, writeNote } from './releases.js';
@@ -36,8 +36,6 @@ export function silentBuild(missing: string): Problem {
     next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it is another output, name it in build-output.',
   };
 }
-
-const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
 
 /** Finds what was made after a build that ended with 0, and refuses what such a build must have made and has not. */
 export async function checkOutput(found: Survey, request: DeployRequest, folder: string): Promise<string[]> {

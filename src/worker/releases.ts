@@ -29,7 +29,7 @@ export function releaseNames(releases: string): string[] {
 }
 
 function noteFile(state: StateFolder, release: string): string {
-  return join(state.path, 'notes', `${release}.json`);
+  return join(state.notes, `${release}.json`);
 }
 
 export function readNote(state: StateFolder, release: string): ReleaseNote | undefined {

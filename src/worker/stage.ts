@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure } from '../base/report.js';
 import { carryEnvFiles, findEnvFiles } from './env-files.js';
@@ -33,8 +33,6 @@ export async function stageRepository(found: Survey, request: DeployRequest): Pr
   if (found.strategy === 'in-place') return found.checkout!;
   const bare: Repository = { tools: found.tools, folder: found.state.repository };
   if (isFolder(bare.folder)) return bare;
-  mkdirSync(bare.folder, { recursive: true });
-  await git(bare, 'init', '-q', '--bare');
   const live = found.checkout;
   const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
   if (origin === undefined)
@@ -42,11 +40,18 @@ export async function stageRepository(found: Survey, request: DeployRequest): Pr
       message: 'The server has no repository to fetch from yet.',
       next: 'Give repository-url.',
     });
-  await git(bare, 'remote', 'add', 'origin', origin);
-  if (!live) return bare;
-  await reachRemoteLike(bare, live);
-  // The live history too, so that "older than the live commit" can be judged.
-  await git(bare, 'fetch', '-q', '--no-tags', live.folder, '+HEAD:refs/deploys/live');
+  // Complete before it has its name: what a killed worker left half made is never taken for the whole.
+  const half: Repository = { tools: found.tools, folder: `${bare.folder}.half` };
+  remove(half.folder);
+  mkdirSync(half.folder, { mode: 0o700 });
+  await git(half, 'init', '-q', '--bare');
+  await git(half, 'remote', 'add', 'origin', origin);
+  if (live) {
+    await reachRemoteLike(half, live);
+    // The live history too, so that "older than the live commit" can be judged; a shallow clone has only a part of it.
+    await git(half, 'fetch', '-q', '--no-tags', '--update-shallow', live.folder, '+HEAD:refs/deploys/live');
+  }
+  renameSync(half.folder, bare.folder);
   return bare;
 }
 

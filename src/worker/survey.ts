@@ -8,13 +8,14 @@ import { readJson, readText } from './files.js';
 import { dirtyFiles, type Repository } from './git.js';
 import { type ProjectFiles, usesNext } from './install-and-build.js';
 import { type History, historyOf, readJournal } from './journal.js';
-import { layoutOf, liveFolder, releasesFolder, type Strategy, strategyFor } from './layout.js';
+import { type Layout, layoutOf, liveFolder, releasesFolder, type Strategy, strategyFor } from './layout.js';
 import { currentHolder } from './lock.js';
 import { daemonFolders, type Entry } from './pm2.js';
 import type { AppRequest, HostFacts } from './protocol.js';
 import { readNote } from './releases.js';
 import { judgeRoom, room } from './room.js';
 import { locateStateFolder, readState, type StateFolder } from './state.js';
+import { enclosingCheckout, judgeLinkPlace, judgeOwners } from './survey-folders.js';
 import { lookAtPm2 } from './survey-pm2.js';
 import { call, openToolbox, type Toolbox } from './toolbox.js';
 
@@ -43,13 +44,17 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
   const tools = plain.withFolders(daemonFolders(plain));
   const layout = layoutOf(app.appPath);
   const strategy = strategyFor(layout, app.strategy);
-  if (strategy === undefined) refusals.push(wrongStrategy(app, layout));
   const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
   if (state === undefined) throw new Failure(refusals);
   const history = historyOf(readJournal(state));
   const live = liveFolder(app.appPath);
   const checkout = live === undefined ? undefined : { tools, folder: live };
   const releases = releasesFolder(app.appPath, state);
+  const misplaced =
+    strategy === undefined
+      ? await wrongStrategy(app, layout, tools)
+      : judgeLinkPlace(app.appPath, strategy, releases);
+  if (misplaced !== undefined) refusals.push(misplaced);
   const project = live === undefined ? { files: new Set<string>() } : readProject(live);
   const facts: HostFacts = {
     layout,
@@ -63,13 +68,15 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
     deployRefusals: [],
     warnings,
   };
+  const note = history.live && readNote(state, history.live.release);
   await lookAtGit(facts, checkout, history);
+  if (checkout && facts.liveSha !== undefined && strategy !== 'releases')
+    refusals.push(...(await judgeOwners(checkout, note?.paths ?? [])));
   const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
   lookAtState(facts, { app, state, history });
   judgeRoom(facts, app.appPath);
   if (live !== undefined) {
-    const known = history.live ? (readNote(state, history.live.release)?.envFiles ?? []) : [];
-    facts.deployRefusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), known));
+    facts.deployRefusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), note?.envFiles ?? []));
   }
   return {
     app,
@@ -95,7 +102,13 @@ function gather<T>(refusals: Problem[], work: () => T): T | undefined {
   }
 }
 
-function wrongStrategy(app: AppRequest, layout: HostFacts['layout']): Problem {
+async function wrongStrategy(app: AppRequest, layout: Layout, tools: Toolbox): Promise<Problem> {
+  const checkout = layout === 'other' ? await enclosingCheckout(tools, app.appPath) : undefined;
+  if (checkout !== undefined)
+    return {
+      message: `app-path ${app.appPath} is a folder inside the checkout ${checkout}.`,
+      next: `Give the checkout itself as app-path: ${checkout}. PM2 may run the application in a folder of it.`,
+    };
   const found = {
     checkout: 'a git checkout',
     releases: 'a symlink to a release',

@@ -16,7 +16,11 @@ export async function applyPlan(tools: Toolbox, plan: Plan): Promise<void> {
 
 /** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
 export async function undoPlan(tools: Toolbox, plan: Plan): Promise<void> {
-  if (plan.adopt) applyAdoption(plan.adopt);
+  if (plan.adopt) {
+    // Until the checkout has become a release, all is where it was.
+    if (!present(plan.adopt.release)) return;
+    applyAdoption(plan.adopt);
+  }
   if (plan.shares) applyShares(plan.shares);
   undoSwaps(plan.swaps);
   if (plan.checkout) await resetCheckout(tools, plan.checkout.folder, plan.checkout.fromSha);

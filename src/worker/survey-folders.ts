@@ -1,0 +1,79 @@
+import { readdirSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import type { Problem } from '../base/report.js';
+import { quote } from '../base/shell.js';
+import { deviceOf, isFolder } from './files.js';
+import { git, gitSays, isTracked, type Repository } from './git.js';
+import { USUAL_OUTPUT } from './install-and-build.js';
+import { currentLink, type Strategy } from './layout.js';
+import { handOver, isWritable, ownerOf, ownWord } from './owner.js';
+import type { Toolbox } from './toolbox.js';
+
+/** Whether everything that a cutover moves can be moved by the one who deploys, so that none stops half-way. */
+
+/** A symlink is made and turned beside what it leads to; only in place needs no right there. */
+export function judgeLinkPlace(appPath: string, strategy: Strategy, releases: string): Problem | undefined {
+  if (strategy === 'in-place') return undefined;
+  const link = currentLink(appPath);
+  const place = dirname(link);
+  if (!isFolder(place))
+    return {
+      message: `${place} does not exist, so ${link} cannot be made there.`,
+      next: `Correct app-path, or run once on the server: sudo install -d -o ${ownWord()} ${quote(place)}`,
+    };
+  if (strategy === 'adopt' && deviceOf(appPath) !== deviceOf(place))
+    return {
+      message: `${appPath} is a mount of its own and cannot become a release.`,
+      next: 'Use strategy: in-place.',
+    };
+  if (isWritable(place))
+    return isFolder(releases) && !isWritable(releases) ? notOurs(dirname(releases), [releases]) : undefined;
+  return {
+    message: `${place} belongs to ${ownerOf(place)}, so the symlink ${link} cannot be made or turned there.`,
+    next: `Run once on the server: sudo chown ${ownWord()}: ${quote(place)}${
+      strategy === 'adopt' ? ' (strategy: in-place does without)' : ''
+    }`,
+  };
+}
+
+/**
+ * Folders of the checkout that a deploy could not change: those of tracked files and of git itself, and what a build
+ * made, which changes place at a cutover. `made`: paths from the root of the checkout.
+ */
+export async function judgeOwners(checkout: Repository, made: readonly string[]): Promise<Problem[]> {
+  const root = checkout.folder;
+  if (!isWritable(root)) return [notOurs(root, [root])];
+  const tracked = (await git(checkout, 'ls-tree', '-r', '-d', '-z', '--name-only', 'HEAD')).split('\0');
+  const store = resolve(root, await git(checkout, 'rev-parse', '--git-common-dir'));
+  const objects = join(store, 'objects');
+  const inRoot = [...tracked.filter(Boolean), ...made, 'node_modules', ...USUAL_OUTPUT];
+  const folders = [
+    store,
+    objects,
+    ...readdirSync(objects).map((name) => join(objects, name)),
+    ...inRoot.map((path) => join(root, path)),
+  ];
+  const shut = [...new Set(folders)].filter((path) => isFolder(path) && !isWritable(path));
+  const outermost = shut.filter((path) => !shut.some((other) => path.startsWith(`${other}/`)));
+  return outermost.length === 0 ? [] : [notOurs(root, outermost)];
+}
+
+function notOurs(root: string, paths: readonly string[]): Problem {
+  const names = paths.slice(0, 5).map((path) => relative(root, path) || root);
+  const more = paths.length > 5 ? ` and ${paths.length - 5} more` : '';
+  return {
+    message: `The user who deploys cannot change ${names.join(', ')}${more}${
+      paths[0] === root ? '' : ` in ${root}`
+    }, which ${ownerOf(paths[0]!)} owns.`,
+    next: `Run once on the server: ${handOver(...paths)}`,
+  };
+}
+
+/** The checkout in which app-path is a folder of tracked files; undefined where it is in none. */
+export async function enclosingCheckout(tools: Toolbox, appPath: string): Promise<string | undefined> {
+  if (tools.find('git') === undefined) return undefined;
+  const here: Repository = { tools, folder: appPath };
+  if (!(await gitSays(here, 'rev-parse', '--show-toplevel'))) return undefined;
+  // Beside a checkout of something else (a home folder under git) it would not be tracked there.
+  return (await isTracked(here, '.')) ? git(here, 'rev-parse', '--show-toplevel') : undefined;
+}
