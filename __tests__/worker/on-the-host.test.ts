@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { judgeEnvText } from '../../src/base/env-text.js';
+import type { Problem } from '../../src/base/report.js';
 import { longerListenTimeout } from '../../src/worker/cutover-plan.js';
 import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
 import { isEnvFile } from '../../src/worker/env-files.js';
@@ -19,7 +20,9 @@ import { missingOutput } from '../../src/worker/output.js';
 import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '../../src/worker/pm2.js';
 import { ageOf, listeningInodes } from '../../src/worker/proc.js';
 import { explainEnd, lastLines } from '../../src/worker/program.js';
+import type { HostFacts } from '../../src/worker/protocol.js';
 import { rehearsalCommand, rehearsalObstacle } from '../../src/worker/rehearse.js';
+import { judgeRoom } from '../../src/worker/room.js';
 import { choosePlace, statePlaces } from '../../src/worker/state.js';
 import { managedFolders } from '../../src/worker/toolbox.js';
 import { judgeInstances, untilStable } from '../../src/worker/verify.js';
@@ -422,6 +425,25 @@ describe('the host', () => {
     assert.equal(at(false, true, true, false), 'nowhere');
     assert.equal(at(false, true, false, true), 'nowhere');
     assert.equal(statePlaces('/var/www/app', '/h').beside, '/var/www/.app.deploy');
+  });
+  test('row 94: too little room on the disk or of inodes is refused, too little memory is told', () => {
+    const judged = (bytes: number, inodes: number | undefined, memory: number): string => {
+      const facts = {
+        freeBytes: bytes * 1_048_576,
+        memoryBytes: memory * 1_048_576,
+        ...(inodes === undefined ? {} : { freeInodes: inodes }),
+        deployRefusals: [],
+        warnings: [],
+      } as unknown as HostFacts;
+      judgeRoom(facts, '/var/www/app');
+      const words = ({ message }: Problem): string => /\d+ \w+/.exec(message)![0];
+      return `${facts.deployRefusals.map(words)} / ${facts.warnings.map(words)}`;
+    };
+    assert.equal(judged(512, 20_000, 512), ' / ');
+    assert.equal(judged(512, undefined, 512), ' / ', 'a file system without a number of inodes');
+    assert.equal(judged(511, 20_000, 512), '511 MB / ');
+    assert.equal(judged(0, 19_999, 512), '0 MB,19999 inodes / ');
+    assert.equal(judged(9_999, 99_999, 511), ' / 511 MB');
   });
   test('strategies that fit a layout, and those that do not', () => {
     assert.equal(strategyFor('checkout', 'auto'), 'in-place');
