@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Older } from '../../src/worker/ancestry.js';
 import { decideDeploy, decideRollback, wayBack } from '../../src/worker/decide.js';
 import { type History, historyOf, type JournalEntry, parseJournal } from '../../src/worker/journal.js';
 import { previousVerified, prunable } from '../../src/worker/releases.js';
@@ -66,7 +67,7 @@ describe('decideDeploy', () => {
     attempt: 1,
     liveSha: sha('a'),
     liveVerified: true,
-    olderThanLive: false,
+    olderThanLive: 'no' as Older,
     history: historyFrom('a'),
     envChanges: false,
   };
@@ -75,14 +76,16 @@ describe('decideDeploy', () => {
     ['row 116: the live, verified commit', { sha: sha('a') }, 'unchanged'],
     ['the live commit with another env file', { sha: sha('a'), envChanges: true }, 'go'],
     ['the live commit that nobody verified', { sha: sha('a'), liveVerified: false }, 'go'],
-    ['row 118: an older commit that a newer run overtook', { olderThanLive: true }, 'newer-is-live'],
-    ['row 117: an old run started again', { olderThanLive: true, attempt: 2 }, 'refuse'],
+    ['row 118: an older commit that a newer run overtook', { olderThanLive: 'yes' }, 'newer-is-live'],
+    ['row 117: an old run started again', { olderThanLive: 'yes', attempt: 2 }, 'refuse'],
     [
       'row 117: a commit that was live before',
-      { olderThanLive: true, history: historyFrom('b', '+a') },
+      { olderThanLive: 'yes', history: historyFrom('b', '+a') },
       'refuse',
     ],
-    ['an older commit that a person named', { olderThanLive: true, explicit: true }, 'go'],
+    ['row 118: a commit of which nobody knows how old it is', { olderThanLive: 'unknown' }, 'refuse'],
+    ['the same, where a person named it', { olderThanLive: 'unknown', explicit: true }, 'go'],
+    ['an older commit that a person named', { olderThanLive: 'yes', explicit: true }, 'go'],
     ['a commit marked bad', { history: historyFrom('a', '+b', '-a') }, 'refuse'],
     [
       'a commit marked bad that a person named',

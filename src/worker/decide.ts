@@ -1,4 +1,5 @@
 import { Failure, type Problem, problemsOf } from '../base/report.js';
+import type { Older } from './ancestry.js';
 import type { History, ReleaseRef } from './journal.js';
 import type { WayBack } from './protocol.js';
 import { previousVerified } from './releases.js';
@@ -10,8 +11,8 @@ export interface DeployQuestion {
   attempt: number;
   liveSha?: string;
   liveVerified: boolean;
-  /** The commit is in the history of the live one. */
-  olderThanLive: boolean;
+  /** Whether the commit is in the history of the live one. */
+  olderThanLive: Older;
   history: History;
   /** The env file that would be written differs from the live one. */
   envChanges: boolean;
@@ -36,7 +37,15 @@ export function decideDeploy(question: DeployQuestion): DeployDecision {
         next: 'Push a commit that cures it. To deploy this one all the same, name it with ref.',
       },
     };
-  if (!question.olderThanLive) return { kind: 'go' };
+  if (question.olderThanLive === 'unknown')
+    return {
+      kind: 'refuse',
+      problem: {
+        message: `Whether the commit ${sha} is older than the live commit ${liveSha} cannot be told: the server does not have their history, and its remote did not give it.`,
+        next: 'Run once in the checkout on the server: git fetch --unshallow. To deploy this commit all the same, name it with ref.',
+      },
+    };
+  if (question.olderThanLive === 'no') return { kind: 'go' };
   const wasLive = history.verified.some((release) => release.sha === sha);
   if (attempt === 1 && !wasLive) return { kind: 'newer-is-live' };
   return {

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { judgeEnvText } from '../base/env-text.js';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { isOlder } from './ancestry.js';
 import { begin } from './begin.js';
 import { type CutoverResult, cutOver } from './cutover.js';
 import { decideDeploy } from './decide.js';
 import { readText } from './files.js';
-import { gitSays, isAncestor, type Repository } from './git.js';
+import type { Repository } from './git.js';
 import { askLoopback } from './health.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import { releaseName } from './layout.js';
@@ -103,12 +104,12 @@ async function decide(
   { request, teller, signal }: DeployContext,
 ): Promise<Partial<RunResult> | undefined> {
   const { liveSha, liveVerified, port } = found.facts;
-  const olderThanLive =
-    liveSha !== undefined &&
-    (await gitSays(repository, 'cat-file', '-e', liveSha)) &&
-    (await isAncestor(repository, request.sha, liveSha));
+  const { sha } = request;
+  const olderThanLive = request.explicit
+    ? 'no'
+    : await isOlder({ tools: found.tools, repository, sha, liveSha, request, signal });
   const decision = decideDeploy({
-    sha: request.sha,
+    sha,
     explicit: request.explicit,
     attempt: request.run.attempt,
     ...(liveSha === undefined ? {} : { liveSha }),

@@ -15,8 +15,9 @@ const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' };
 /** For hosts that have not set their own: must fail, not ask, also where the remote is silent. */
 const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
 
+/** Hooks of the host's own checkout are meant for the people who work there, not for what is done here. */
 function words(repository: Repository, args: readonly string[]): string[] {
-  return ['git', '-C', repository.folder, ...args];
+  return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
 }
 
 /** Output of a git command that is expected to succeed, without the last newline. */
@@ -220,8 +221,8 @@ function noAccess(said: string): Failure {
   });
 }
 
-/** A commit with its files and history, or no more than tells whether the remote has it. */
-type Wanted = 'everything' | 'its existence';
+/** A commit with its files and history, the commits of its history alone, or no more than tells whether the remote has it. */
+type Wanted = 'everything' | 'its history' | 'its existence';
 
 /** What git said; empty where the fetch succeeded. */
 async function fetchFrom(
@@ -232,18 +233,18 @@ async function fetchFrom(
   wanted: Wanted,
 ): Promise<string> {
   const env = await remoteEnvironment(repository, source);
-  const light = wanted === 'its existence';
+  const commitsOnly = wanted === 'everything' ? [] : ['--filter=tree:0'];
   const fetch = (options: readonly string[], what: string) =>
     call(
       repository.tools,
       words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, what]),
       { env, signal },
     );
-  const exact = await fetch(light ? ['--depth=1', '--filter=tree:0'] : [], sha);
+  const exact = await fetch(wanted === 'its existence' ? ['--depth=1', ...commitsOnly] : commitsOnly, sha);
   if (exact.code === 0) return '';
   if (!isMissingCommit(exact.tail)) return exact.tail;
   // Some servers hand out only what a branch or tag leads to: its whole history, then, to find the commit in it.
-  const all = await fetch(light ? ['--filter=tree:0'] : [], '+refs/heads/*:refs/deploys/heads/*');
+  const all = await fetch(commitsOnly, '+refs/heads/*:refs/deploys/heads/*');
   return all.code === 0 ? exact.tail : all.tail;
 }
 

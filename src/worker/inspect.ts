@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cancelled, type Problem, problemsOf } from '../base/report.js';
+import { isOlder } from './ancestry.js';
 import { type DeployDecision, decideDeploy, wayBack } from './decide.js';
 import { remove } from './files.js';
 import {
@@ -10,7 +11,6 @@ import {
   fetchSources,
   git,
   hasCommit,
-  isAncestor,
   type Repository,
   reachRemoteLike,
 } from './git.js';
@@ -40,7 +40,10 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   if (request.sha === undefined || facts.git === undefined || unreadable) return facts;
   const problem = await lookForCommit(found, { ...request, sha: request.sha });
   facts.shaOnRemote = problem === undefined;
-  if (problem) facts.deployRefusals.push(problem);
+  if (problem) {
+    facts.deployRefusals.push(problem);
+    return facts;
+  }
   const decision = await judgeCommit(found, { ...request, sha: request.sha });
   if (decision.kind === 'refuse') facts.deployRefusals.push(decision.problem);
   if (decision.kind === 'newer-is-live') facts.newerIsLive = true;
@@ -83,20 +86,23 @@ function silentRemote(): Problem {
   };
 }
 
-/** What the deploy would say of the commit, as far as it can be judged without fetching its history. */
+/** What the deploy would say of the commit. */
 async function judgeCommit(
-  { facts, checkout, history }: Survey,
+  { tools, facts, checkout, history }: Survey,
   request: InspectRequest & { sha: string },
 ): Promise<DeployDecision> {
-  const known = checkout !== undefined && (await hasCommit(checkout, request.sha));
+  const { sha, explicit } = request;
+  const { liveSha, liveVerified } = facts;
+  const signal = AbortSignal.timeout(LONGEST_LOOK);
   return decideDeploy({
-    sha: request.sha,
-    explicit: request.explicit,
+    sha,
+    explicit,
     attempt: request.run.attempt,
-    ...(facts.liveSha === undefined ? {} : { liveSha: facts.liveSha }),
-    liveVerified: facts.liveVerified,
-    olderThanLive:
-      known && facts.liveSha !== undefined && (await isAncestor(checkout, request.sha, facts.liveSha)),
+    ...(liveSha === undefined ? {} : { liveSha }),
+    liveVerified,
+    olderThanLive: explicit
+      ? 'no'
+      : await isOlder({ tools, repository: checkout, sha, liveSha, request, signal }),
     history,
     envChanges: false,
   });
