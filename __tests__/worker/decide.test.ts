@@ -2,19 +2,29 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Older } from '../../src/worker/ancestry.js';
 import { decideDeploy, decideRollback, wayBack } from '../../src/worker/decide.js';
-import { type History, historyOf, type JournalEntry, parseJournal } from '../../src/worker/journal.js';
+import {
+  type History,
+  historyOf,
+  type JournalEntry,
+  parseJournal,
+  runsLive,
+} from '../../src/worker/journal.js';
 import { previousVerified, prunable } from '../../src/worker/releases.js';
 
 const sha = (letter: string): string => letter.repeat(40);
 const ref = (name: string) => ({ release: `r${name}`, sha: sha(name) });
 
-/** `a` adopted, `+b:7` deployed by run 7 over what was live, `-a` rolled back to, `!c` cut over and put back. */
+/** `a` adopted, `+b:7` deployed by run 7 over what was live, `+b:7:web` where PM2 restarted web, `-a` rolled back to, `!c` cut over and put back. */
 function historyFrom(...words: string[]): History {
   const entries: JournalEntry[] = [];
   let live: string | undefined;
   for (const word of words) {
-    const [what, run = '0'] = word.replace(/^[+!-]/, '').split(':') as [string, string?];
-    const base = { at: 0, run: { id: run, attempt: 1 } };
+    const [what, run = '0', app = 'app'] = word.replace(/^[+!-]/, '').split(':') as [
+      string,
+      string?,
+      string?,
+    ];
+    const base = { at: 0, run: { id: run, attempt: 1 }, app };
     const from = live === undefined ? {} : { from: ref(live) };
     if (word.startsWith('+')) {
       entries.push({ ...base, event: 'cutover', ...ref(what), ...from });
@@ -53,6 +63,18 @@ describe('historyOf', () => {
     assert.equal(historyFrom('a', '+b', '-a', '+b').badShas.size, 0);
   });
 
+  test('says which applications of one checkout run what is live', () => {
+    const run = (...words: string[]): string =>
+      ['web', 'api'].filter((name) => runsLive(historyFrom(...words), name)).join(' ');
+    assert.equal(run('a:0:web', '+b:1:web'), 'web');
+    assert.equal(run('a:0:web', '+b:1:web', '+b:1:api'), 'web api');
+    assert.equal(run('a:0:web', '+b:1:web', '+b:1:api', '!c:2:web'), 'web api', 'put back');
+    assert.equal(run('a:0:web', '+b:1:web', '+b:1:api', '-a:2:web'), 'web');
+    assert.equal(run('a:0:web', '+b:1:web', '+b:1:api', '-a:2:web', '-a:2:api'), 'web api');
+    const old = { event: 'verified' as const, at: 0, run: { id: '1', attempt: 1 }, ...ref('a') };
+    assert.ok(runsLive(historyOf([old]), 'api'), 'a journal that names none');
+  });
+
   test('row 103: a last line that a power cut tore is left out, and the rest stands', () => {
     const whole = JSON.stringify({ event: 'adopted', at: 0, run: { id: '1', attempt: 1 }, ...ref('a') });
     assert.equal(parseJournal(`${whole}\n${whole.slice(0, 40)}`).length, 1);
@@ -69,6 +91,8 @@ describe('decideDeploy', () => {
     liveVerified: true,
     olderThanLive: 'no' as Older,
     history: historyFrom('a'),
+    appName: 'app',
+    runId: '9',
     envChanges: false,
   };
   const kinds: [string, Partial<typeof question>, string][] = [
@@ -76,6 +100,17 @@ describe('decideDeploy', () => {
     ['row 116: the live, verified commit', { sha: sha('a') }, 'unchanged'],
     ['the live commit with another env file', { sha: sha('a'), envChanges: true }, 'go'],
     ['the live commit that nobody verified', { sha: sha('a'), liveVerified: false }, 'go'],
+    ['the live commit that a person named', { sha: sha('a'), explicit: true }, 'go'],
+    [
+      'row 116: the live commit that this run deployed and a person named',
+      { sha: sha('b'), liveSha: sha('b'), history: historyFrom('a', '+b:9'), explicit: true },
+      'unchanged',
+    ],
+    [
+      'the live commit, for which another application of the checkout was restarted',
+      { sha: sha('b'), liveSha: sha('b'), history: historyFrom('a', '+b:9:web') },
+      'go',
+    ],
     ['row 118: an older commit that a newer run overtook', { olderThanLive: 'yes' }, 'newer-is-live'],
     ['row 117: an old run started again', { olderThanLive: 'yes', attempt: 2 }, 'refuse'],
     [
@@ -99,7 +134,7 @@ describe('decideDeploy', () => {
 
 describe('decideRollback', () => {
   const to = (history: History, more: { undoRun?: string; to?: string }, isAvailable = all): string => {
-    const decision = decideRollback({ history, isAvailable, ...more });
+    const decision = decideRollback({ appName: 'app', history, isAvailable, ...more });
     return decision.kind === 'go' ? decision.to.release : 'nothing';
   };
   test('undoes what the named run deployed', () => {
@@ -132,6 +167,12 @@ describe('decideRollback', () => {
       'ra',
     );
   });
+  test('an application whose neighbour in the checkout went back is restarted there, not taken further back', () => {
+    const history = historyFrom('a:0:app', '+b:1:app', '+b:1:api', '+c:2:app', '+c:2:api', '-b:3:api');
+    for (const asked of [{ to: 'previous' }, { undoRun: '2' }, { to: 'rb' }])
+      assert.equal(to(history, asked), 'rb', JSON.stringify(asked));
+    assert.equal(to(history, { undoRun: '7' }), 'nothing');
+  });
   test('a commit by its first letters, or a release by its name', () => {
     assert.equal(to(historyFrom('a', '+b', '+c'), { to: sha('a').slice(0, 7) }), 'ra');
     assert.equal(to(historyFrom('a', '+b', '+c'), { to: 'rb' }), 'rb');
@@ -146,7 +187,7 @@ describe('decideRollback', () => {
 
 describe('the way back', () => {
   const way = (words: string[], undo: { undoRun: string } | { to: string }) => {
-    const answer = wayBack({ history: historyFrom(...words), isAvailable: all, ...undo });
+    const answer = wayBack({ appName: 'app', history: historyFrom(...words), isAvailable: all, ...undo });
     if (answer.kind === 'go')
       return `${answer.to.release} of ${answer.runs}${answer.forward ? ' forward' : ''}`;
     return answer.kind === 'nothing' ? `nothing of ${answer.runs}: ${answer.why}` : answer.problem.message;

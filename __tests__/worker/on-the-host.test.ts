@@ -5,7 +5,7 @@ import { judgeEnvText } from '../../src/base/env-text.js';
 import type { Problem } from '../../src/base/report.js';
 import { longerListenTimeout } from '../../src/worker/cutover-plan.js';
 import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
-import { isEnvFile } from '../../src/worker/env-files.js';
+import { type EnvRun, isEnvFile, judgeHostEnvFiles } from '../../src/worker/env-files.js';
 import { environmentOf, startOf, unwrapped } from '../../src/worker/first-start.js';
 import {
   fetchAttempts,
@@ -389,6 +389,8 @@ describe('the host', () => {
       'A="say \\"hi\\""',
       'A=',
       'A.B=1',
+      '2CAPTCHA_KEY=',
+      'A: 1',
     ])
       assert.equal(judgeEnvText(whole), undefined, whole);
     assert.match(judgeEnvText('A=1\nB="x\nC=3')!, /quote that line 2 opens/);
@@ -401,6 +403,21 @@ describe('the host', () => {
       ['.env', '.env.local', '.env.production.local', '.env.example', '.envrc', 'x.env'].map(isEnvFile),
       [true, true, true, false, false, false],
     );
+    assert.deepEqual(['.env.bak', '.env.local.old2', '.env.save-1', '.env.bakery'].map(isEnvFile), [
+      false,
+      false,
+      false,
+      true,
+    ]);
+  });
+  test('row 106: what the run writes itself, and what a person does without, is not missed', () => {
+    const judged = (run: EnvRun): string =>
+      judgeHostEnvFiles('/nowhere', [], ['.env.local', '.env.bak', 'web/.env'], run)
+        .map(({ message }) => message.split(' ')[0])
+        .join(' ');
+    assert.equal(judged({ explicit: false }), '.env.local web/.env');
+    assert.equal(judged({ explicit: false, writes: '.env.local' }), 'web/.env');
+    assert.equal(judged({ explicit: true }), '');
   });
   test('version managers are looked into, newest first', () => {
     const folders = managedFolders('/h', (folder) =>

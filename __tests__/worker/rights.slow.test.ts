@@ -15,9 +15,9 @@ const refused = (facts: HostFacts): string =>
     .join('\n');
 
 /** Takes a folder away from the one who deploys: root gives it to root, everyone else can only shut it. */
-function takeAway(path: string): void {
+function takeAway(path: string, mode = 0o555): void {
   if (isRoot) chownSync(path, 0, 0);
-  chmodSync(path, 0o555);
+  chmodSync(path, mode);
 }
 
 const beside = (vps: Vps): string => join(dirname(vps.appPath), '.app.deploy');
@@ -75,6 +75,23 @@ describe('a user who owns the application and nothing beside it', () => {
       assert.match(refused(await inspectHost(vps, { app: nowhere })), /\/new cannot be made or turned there/);
       const missing = { ...nowhere, appPath: join(vps.root, 'var/www/gone/new') };
       assert.match(refused(await inspectHost(vps, { app: missing })), /gone does not exist.*sudo install -d/);
+    }));
+
+  test('row 106: a folder that may not be looked into is passed over, an environment file that may not be read is named', () =>
+    withVps({ envLocal: 'GREETING=one\n2CAPTCHA_KEY=\n' }, async (vps, origin) => {
+      await vps.run('mkdir pgdata && echo HALF >.env.bak && echo A=1 >.env.extra', vps.appPath);
+      await ownNothingBeside(vps, origin);
+      for (const name of ['pgdata', '.env.bak', '.env.extra']) takeAway(join(vps.appPath, name), 0);
+      const facts = await inspectHost(vps);
+      assert.match(
+        refused(facts),
+        /^\.env\.extra on the server cannot be read by.*sudo chown -R \S+: \S+\.env\.extra$/,
+      );
+      rmSync(join(vps.appPath, '.env.extra'));
+      const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v2'))));
+      assert.equal(result.outcome, 'deployed', JSON.stringify(result));
+      assert.equal((await vps.served())?.greeting, 'one');
+      chmodSync(join(vps.appPath, 'pgdata'), 0o755);
     }));
 
   test('folders of the checkout that another user owns are named, with the command that hands them over', () =>

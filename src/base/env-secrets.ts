@@ -36,7 +36,7 @@ const LONG = 16;
 export function envSecrets(text: string): string[] {
   const values: string[] = [];
   for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
-    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*?)\s*$/.exec(line);
+    const match = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*|:\s+)(.*?)\s*$/.exec(line);
     if (!match || PUBLIC.test(match[1]!)) continue;
     const value = unquoted(match[2]!);
     const password = passwordIn(value);

@@ -9,7 +9,7 @@ export function judgeEnvText(text: string): string | undefined {
   for (let index = 0; index < lines.length; index++) {
     const line = lines[index]!.trim();
     if (line === '' || line.startsWith('#')) continue;
-    const match = /^(?:export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*=\s*(.*)$/.exec(line);
+    const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
     if (!match) return `line ${index + 1} is not NAME=value`;
     const opened = index + 1;
     const quote = /^["'`]/.exec(match[1]!)?.[0];

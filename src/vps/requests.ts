@@ -84,6 +84,7 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
     explicit: settings.vps.refExplicit,
     rehearse: settings.vps.rehearse,
     dirtyCheckout: settings.vps.dirtyCheckout,
+    ...(settings.vps.envFile === undefined ? {} : { writesEnvFile: settings.vps.envFilePath }),
     ...(undo === undefined ? {} : { undo }),
   };
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { carryEnvFiles } from './env-files.js';
+import { carryEnvFiles, envDigest, readEnvFiles } from './env-files.js';
 import { isSymlink, present } from './files.js';
 import type { ReleaseRef } from './journal.js';
 import { currentLink } from './layout.js';
@@ -85,6 +85,7 @@ export function noteReleases(found: Survey, stage: Stage, plan: Plan): void {
     sha: stage.sha,
     paths: stage.paths,
     envFiles: stage.envFiles,
+    envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
     carriedChunks: stage.carriedChunks,
   });
   if (plan.from && found.live !== undefined) noteLeaving(found, plan.from, stage, plan);
@@ -104,6 +105,7 @@ function noteLeaving(found: Survey, from: ReleaseRef, stage: Stage, plan: Plan):
     sha: from.sha,
     paths: [...new Set([...(note?.paths ?? []), ...moved])],
     envFiles,
+    ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
     carriedChunks: note?.carriedChunks ?? [],
   });
 }

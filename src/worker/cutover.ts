@@ -105,6 +105,7 @@ async function settle(
   writeJournal(state, request.run, {
     event: 'verified',
     ...plan.to,
+    app: request.app.appName,
     ...(plan.from ? { from: plan.from } : {}),
   });
   dropPlan(state);
@@ -155,6 +156,7 @@ async function putBack(
     writeJournal(state, request.run, {
       event: 'put-back',
       ...(plan.from ?? plan.to),
+      app: request.app.appName,
       from: plan.to,
       detail: teller.clean(problems[0]?.message ?? ''),
     });

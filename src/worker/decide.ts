@@ -1,6 +1,6 @@
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import type { Older } from './ancestry.js';
-import type { History, ReleaseRef } from './journal.js';
+import { type History, type ReleaseRef, runsLive } from './journal.js';
 import type { WayBack } from './protocol.js';
 import { previousVerified } from './releases.js';
 
@@ -14,7 +14,10 @@ export interface DeployQuestion {
   /** Whether the commit is in the history of the live one. */
   olderThanLive: Older;
   history: History;
-  /** The env file that would be written differs from the live one. */
+  /** PM2's name of the application, and the run that asks. */
+  appName: string;
+  runId: string;
+  /** The environment files differ from those with which the live version was built. */
   envChanges: boolean;
 }
 
@@ -27,7 +30,7 @@ export type DeployDecision =
 /** Whether a commit may be deployed now, from what is live and what the journal remembers. */
 export function decideDeploy(question: DeployQuestion): DeployDecision {
   const { sha, explicit, attempt, liveSha, liveVerified, history } = question;
-  if (sha === liveSha) return liveVerified && !question.envChanges ? { kind: 'unchanged' } : { kind: 'go' };
+  if (sha === liveSha) return { kind: liveVerified && !mustRepeat(question) ? 'unchanged' : 'go' };
   if (explicit) return { kind: 'go' };
   if (history.badShas.has(sha))
     return {
@@ -57,11 +60,22 @@ export function decideDeploy(question: DeployQuestion): DeployDecision {
   };
 }
 
+/** Why the live commit is deployed once more. */
+function mustRepeat({ history, appName, runId, envChanges, explicit }: DeployQuestion): boolean {
+  if (envChanges || !runsLive(history, appName)) return true;
+  // A person who names a commit wants it deployed; the same run started again has done so.
+  return (
+    explicit && history.deploys.findLast(({ to }) => to.release === history.live?.release)?.runId !== runId
+  );
+}
+
 export interface RollbackQuestion {
   /** Undo what this run changed. */
   undoRun?: string;
   /** `previous`, a commit or a release. */
   to?: string;
+  /** PM2's name of the application. */
+  appName: string;
   history: History;
   isAvailable: (release: string) => boolean;
 }
@@ -73,10 +87,13 @@ export type RollbackDecision =
 
 /** Where a rollback goes; a Failure where what was asked for is not there. */
 export function decideRollback(question: RollbackQuestion): RollbackDecision {
-  const { history, isAvailable, to } = question;
-  if (to !== undefined && to !== 'previous') return namedTarget(to, history, isAvailable);
+  const { history, isAvailable, to, appName } = question;
+  // Another application of the same checkout went back before: this one is still to be restarted there.
+  const behind = history.live !== undefined && history.liveVerified && !runsLive(history, appName);
+  if (to !== undefined && to !== 'previous') return namedTarget(to, history, isAvailable, behind);
   if (to === undefined && question.undoRun !== undefined)
-    return undoTarget(question.undoRun, history, isAvailable);
+    return undoTarget(question.undoRun, history, isAvailable, behind);
+  if (behind) return { kind: 'go', to: history.live! };
   const previous = previousVerified(history, isAvailable);
   if (!previous)
     throw new Failure({
@@ -90,13 +107,14 @@ function namedTarget(
   to: string,
   history: History,
   isAvailable: (release: string) => boolean,
+  behind: boolean,
 ): RollbackDecision {
   const matches = history.verified.filter(
     ({ release, sha }) => release === to || (to.length >= 7 && sha.startsWith(to)),
   );
   const live = history.live;
   if (live && matches.some(({ release }) => release === live.release))
-    return { kind: 'nothing', why: `${to} is live already` };
+    return behind ? { kind: 'go', to: live } : { kind: 'nothing', why: `${to} is live already` };
   const kept = [...matches].reverse().find(({ release }) => isAvailable(release));
   if (kept) return { kind: 'go', to: kept };
   throw new Failure({
@@ -113,6 +131,7 @@ function undoTarget(
   runId: string,
   history: History,
   isAvailable: (release: string) => boolean,
+  behind: boolean,
 ): RollbackDecision {
   const made = history.deploys.filter((deploy) => deploy.runId === runId);
   const { live } = history;
@@ -132,6 +151,7 @@ function undoTarget(
         why: `${live.sha.slice(0, 7)} came after what run ${runId} deployed, and is live`,
         overtakenBy: live.sha,
       };
+    if (behind && live !== undefined) return { kind: 'go', to: live };
     return { kind: 'nothing', why: `what run ${runId} deployed is undone already` };
   }
   let from = made.find(({ to }) => to.release === live.release)?.from;

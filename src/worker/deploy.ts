@@ -1,5 +1,4 @@
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { judgeEnvText } from '../base/env-text.js';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
@@ -7,7 +6,7 @@ import { isOlder } from './ancestry.js';
 import { begin } from './begin.js';
 import { type CutoverResult, cutOver } from './cutover.js';
 import { decideDeploy } from './decide.js';
-import { readText } from './files.js';
+import { envChanges } from './env-changes.js';
 import type { Repository } from './git.js';
 import { askLoopback } from './health.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
@@ -21,7 +20,7 @@ import { inTurn } from './restart.js';
 import { type RunFolder, silence } from './run-folder.js';
 import { fetchSha, type Stage, stageRepository } from './stage.js';
 import { readState, writeState } from './state.js';
-import type { Survey } from './survey.js';
+import { envRefusals, type Survey } from './survey.js';
 import { emptyResult, type Teller } from './teller.js';
 
 export interface DeployContext {
@@ -83,6 +82,10 @@ async function checkedSurvey(found: Survey, { request, folder, teller }: DeployC
   const refusals: Problem[] = [
     ...found.facts.refusals,
     ...found.facts.deployRefusals,
+    ...envRefusals(found, {
+      explicit: request.explicit,
+      ...(request.envFile === undefined ? {} : { writes: request.envFilePath }),
+    }),
     ...dirtyRefusals(found.facts.dirtyFiles, request.dirtyCheckout),
   ];
   const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
@@ -116,10 +119,9 @@ async function decide(
     liveVerified,
     olderThanLive,
     history: found.history,
-    envChanges:
-      request.envFile !== undefined &&
-      found.live !== undefined &&
-      readText(join(found.live, request.envFilePath)) !== request.envFile,
+    appName: request.app.appName,
+    runId: request.run.id,
+    envChanges: sha === liveSha && (await envChanges(found, request)),
   });
   if (decision.kind === 'refuse') throw new Failure(decision.problem);
   if (decision.kind === 'newer-is-live') {
@@ -169,7 +171,12 @@ async function adoptLive(found: Survey, { request, teller, signal }: DeployConte
     });
     return found;
   }
-  writeJournal(found.state, request.run, { event: 'adopted', release, sha: liveSha });
+  writeJournal(found.state, request.run, {
+    event: 'adopted',
+    release,
+    sha: liveSha,
+    app: request.app.appName,
+  });
   teller.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
   return { ...found, history: historyOf(readJournal(found.state)) };
 }

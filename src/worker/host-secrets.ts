@@ -1,7 +1,5 @@
-import { join } from 'node:path';
 import { envSecrets, isSecretByName } from '../base/env-secrets.js';
-import { findEnvFiles } from './env-files.js';
-import { readText } from './files.js';
+import { findEnvFiles, readEnvFile } from './env-files.js';
 import type { Survey } from './survey.js';
 
 /**
@@ -14,7 +12,7 @@ export function hostSecrets(found: Survey): string[] {
     .map(([, value]) => value);
   if (found.live === undefined) return byName;
   const { live } = found;
-  const texts = findEnvFiles(live).map((path) => readText(join(live, path)) ?? '');
+  const texts = findEnvFiles(live).map((path) => readEnvFile(live, path) ?? '');
   return [...byName, ...texts.flatMap(textSecrets)];
 }
 

@@ -18,7 +18,7 @@ import { dirtyRefusals, dirtyWarnings } from './local-changes.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
 import { rehearsalObstacle } from './rehearse.js';
 import { availability } from './releases.js';
-import { type Survey, survey } from './survey.js';
+import { envRefusals, type Survey, survey } from './survey.js';
 
 /** Milliseconds for all that the remote is asked. */
 const LONGEST_LOOK = 120_000;
@@ -28,10 +28,21 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   const found = await survey(request.app, env);
   const { facts } = found;
   if (request.undo !== undefined) {
-    facts.wayBack = wayBack({ ...request.undo, history: found.history, isAvailable: availability(found) });
+    facts.wayBack = wayBack({
+      ...request.undo,
+      appName: request.app.appName,
+      history: found.history,
+      isAvailable: availability(found),
+    });
     return facts;
   }
-  facts.deployRefusals.push(...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
+  facts.deployRefusals.push(
+    ...envRefusals(found, {
+      explicit: request.explicit,
+      ...(request.writesEnvFile === undefined ? {} : { writes: request.writesEnvFile }),
+    }),
+    ...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout),
+  );
   facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
   const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
   if (obstacle !== undefined) facts.notRehearsedWhy = obstacle;
@@ -88,7 +99,7 @@ function silentRemote(): Problem {
 
 /** What the deploy would say of the commit. */
 async function judgeCommit(
-  { tools, facts, checkout, history }: Survey,
+  { app, tools, facts, checkout, history }: Survey,
   request: InspectRequest & { sha: string },
 ): Promise<DeployDecision> {
   const { sha, explicit } = request;
@@ -104,6 +115,8 @@ async function judgeCommit(
       ? 'no'
       : await isOlder({ tools, repository: checkout, sha, liveSha, request, signal }),
     history,
+    appName: app.appName,
+    runId: request.run.id,
     envChanges: false,
   });
 }

@@ -20,6 +20,8 @@ export interface JournalEntry extends ReleaseRef {
   run: { id: string; attempt: number; url?: string };
   /** The release that was live before. */
   from?: ReleaseRef;
+  /** PM2's name of the application that was restarted; several can share one checkout. */
+  app?: string;
   detail?: string;
 }
 
@@ -74,6 +76,10 @@ export interface History {
   arrivals: { release: string; runId?: string }[];
   /** Runs whose cutover was taken back by the server itself. */
   putBack: Set<string>;
+  /** Applications that were restarted since the live commit lies on the disk; undefined where the journal names none. */
+  restarted: Set<string | undefined>;
+  /** The same before the newest cutover: a version that is put back is still run by those that it did not restart. */
+  restartedBefore: Set<string | undefined>;
 }
 
 const isSame = (a: ReleaseRef | undefined, b: ReleaseRef | undefined): boolean => a?.release === b?.release;
@@ -89,6 +95,8 @@ export function historyOf(entries: readonly JournalEntry[]): History {
     deploys: [],
     arrivals: [],
     putBack: new Set(),
+    restarted: new Set(),
+    restartedBefore: new Set(),
   };
   for (const entry of entries) note(history, entry);
   return history;
@@ -99,6 +107,8 @@ function note(history: History, entry: JournalEntry): void {
   switch (entry.event) {
     case 'cutover':
       history.arrivals.push({ release: ref.release, runId: entry.run.id });
+      history.restartedBefore = history.restarted;
+      if (history.live?.sha !== ref.sha) history.restarted = new Set();
       history.live = ref;
       history.liveVerified = false;
       return;
@@ -133,10 +143,23 @@ function note(history: History, entry: JournalEntry): void {
     default:
       break;
   }
+  noteRestart(history, entry);
   history.badShas.delete(ref.sha);
   history.badReleases.delete(ref.release);
   history.live = ref;
   history.liveVerified = history.verified.some((known) => isSame(known, ref));
+}
+
+/** Whoever was restarted runs what lies on the disk; another commit there leaves the others with what they had. */
+function noteRestart(history: History, { event, sha, app }: JournalEntry): void {
+  const undone = event === 'put-back' || event === 'repaired';
+  const kept = undone ? history.restartedBefore : history.live?.sha === sha ? history.restarted : [];
+  history.restarted = new Set([...kept, app]);
+}
+
+/** True where an application was restarted for the commit that lies on the disk, as far as the journal says. */
+export function runsLive({ restarted }: History, app: string): boolean {
+  return restarted.size === 0 || restarted.has(app) || restarted.has(undefined);
 }
 
 /** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */

@@ -140,18 +140,32 @@ function applicationEnvironment(value: unknown): Record<string, string> {
  * looks at once would start two daemons, of which one client then waits for ever.
  */
 export async function findEntry(tools: Toolbox, name: string): Promise<Entry | undefined> {
+  return entryAmong(await listed(tools), name);
+}
+
+/** The other applications that PM2 runs in one of the folders or below it, by name. */
+export async function namesIn(tools: Toolbox, folders: readonly string[], except: string): Promise<string[]> {
+  const names = (await listed(tools))
+    .filter(({ pm2_env: { pm_cwd } }) =>
+      folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)),
+    )
+    .map(({ name }) => String(name));
+  return [...new Set(names)].filter((name) => name !== except);
+}
+
+async function listed(tools: Toolbox): Promise<Listed[]> {
   const socket = join(pm2Home(tools), 'rpc.sock');
-  if (daemonPid(tools) === undefined && !existsSync(socket)) return undefined;
+  if (daemonPid(tools) === undefined && !existsSync(socket)) return [];
   // A version of PM2 that answers differently is asked through its own command line.
   const answer = await askDaemon(socket, 'getMonitorData', DAEMON_PATIENCE).catch(() => undefined);
-  if (Array.isArray(answer) && answer.every(isListed)) return entryAmong(answer, name);
+  if (Array.isArray(answer) && answer.every(isListed)) return answer;
   const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
   if (code !== 0)
     throw new Failure({
       message: `pm2 jlist failed: ${noticesIn(tail)}`,
       next: 'Run it by hand on the server.',
     });
-  return entryIn(stdout, name);
+  return parseList(stdout);
 }
 
 /** Where PM2 keeps what it knows for this user. */

@@ -133,6 +133,8 @@ export interface InspectRequest extends FetchRequest {
   explicit: boolean;
   rehearse: boolean;
   dirtyCheckout: DeployRequest['dirtyCheckout'];
+  /** The environment file that the run will write; absent where it is given none. */
+  writesEnvFile?: string;
   /** Asks what a rollback would do, instead of what a deploy would. */
   undo?: Undo;
 }

@@ -12,6 +12,8 @@ export interface ReleaseNote {
   paths: string[];
   /** Environment files that the release was built with. */
   envFiles: string[];
+  /** Fingerprint of these files as they were built in; absent where the build was not made here. */
+  envDigest?: string;
   /** Static files taken over from the release before, not made by this one. */
   carriedChunks: string[];
 }

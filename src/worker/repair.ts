@@ -121,6 +121,7 @@ async function revive(
       event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
       ...live,
       ...from,
+      app: app.appName,
     });
   } catch (error) {
     const [problem] = problemsOf(error);

@@ -43,6 +43,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   const decision = decideRollback({
     ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
     ...(request.to === undefined ? {} : { to: request.to }),
+    appName: request.app.appName,
     history: found.history,
     isAvailable: availability(found),
   });
@@ -100,6 +101,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
     writeJournal(state, request.run, {
       event: 'rolled-back',
       ...to,
+      app: app.appName,
       ...(plan.from ? { from: plan.from } : {}),
     });
     dropPlan(state);
@@ -153,7 +155,8 @@ export function planRollback(
     };
   const away = releaseFolder(releases, from?.release ?? 'unknown');
   const paths = pathsOf(state, to.release).filter((path) => present(join(target, path)));
-  const onlyHere = from === undefined ? [] : pathsOf(state, from.release);
+  // What is in place already is only restarted: another application of the checkout has gone back before.
+  const onlyHere = from === undefined || from.release === to.release ? [] : pathsOf(state, from.release);
   return {
     ...base,
     swaps: [

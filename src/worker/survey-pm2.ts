@@ -1,7 +1,7 @@
 import { problemsOf } from '../base/report.js';
 import { entryRefusals, entryTraps } from './entry-traps.js';
-import type { Strategy } from './layout.js';
-import { type Entry, findEntry, otherDaemons, portOf, savedEntry } from './pm2.js';
+import { liveFolder, type Strategy } from './layout.js';
+import { type Entry, findEntry, namesIn, otherDaemons, portOf, savedEntry } from './pm2.js';
 import type { AppRequest, HostFacts } from './protocol.js';
 import type { Toolbox } from './toolbox.js';
 
@@ -44,6 +44,7 @@ export async function lookAtPm2(
   const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
   facts.refusals.push(...entryRefusals(entry, about));
   facts.warnings.push(...entryTraps(entry, about));
+  await warnOfSiblings(facts, app, tools);
   const port = app.healthPort ?? portOf(entry);
   if (port !== undefined) facts.port = port;
   else
@@ -59,6 +60,21 @@ export async function lookAtPm2(
     script: entry.script,
   };
   return entry;
+}
+
+/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
+async function warnOfSiblings(
+  facts: HostFacts,
+  { appName, appPath }: AppRequest,
+  tools: Toolbox,
+): Promise<void> {
+  const live = liveFolder(appPath);
+  const others = await namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+  if (others.length === 0) return;
+  facts.warnings.push({
+    message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
+    next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
+  });
 }
 
 function noteMissingEntry(facts: HostFacts, app: AppRequest, tools: Toolbox): void {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { emptyConnection } from '../base/empty-connection.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { quote } from '../base/shell.js';
-import { findEnvFiles, judgeHostEnvFiles } from './env-files.js';
+import { type EnvRun, findEnvFiles, judgeHostEnvFiles } from './env-files.js';
 import { readJson, readText } from './files.js';
 import { dirtyFiles, type Repository } from './git.js';
 import { type ProjectFiles, usesNext } from './install-and-build.js';
@@ -75,9 +75,6 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
   const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
   lookAtState(facts, { app, state, history });
   judgeRoom(facts, app.appPath);
-  if (live !== undefined) {
-    facts.deployRefusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), note?.envFiles ?? []));
-  }
   return {
     app,
     tools,
@@ -91,6 +88,13 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
     project,
     facts,
   };
+}
+
+/** What hinders a deploy in the environment files that the host has for the next version. */
+export function envRefusals({ live, history, state }: Survey, run: EnvRun): Problem[] {
+  if (live === undefined) return [];
+  const note = history.live && readNote(state, history.live.release);
+  return judgeHostEnvFiles(live, findEnvFiles(live), note?.envFiles ?? [], run);
 }
 
 function gather<T>(refusals: Problem[], work: () => T): T | undefined {
