@@ -8,15 +8,16 @@ import {
   readdirSync,
   rmdirSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { startOrigin } from '../servers/origin.js';
 import { startVps, withVps } from '../servers/vps.js';
-import { deployRequest, inspectHost, refusalsOf, runWorker } from '../servers/worker.js';
+import { app, deployRequest, inspectHost, refusalsOf, runWorker } from '../servers/worker.js';
 
 /** Runs a program as root, by sudo where that asks for no password; false where it failed. */
 function asRoot(...words: string[]): boolean {
@@ -116,5 +117,85 @@ describe('hosts as they are', () => {
       rmSync(join(vps.appPath, '.env.local'));
       const facts = await inspectHost(vps);
       assert.match(refusalsOf(facts)[0]!.message, /\.env\.local was on the server at the last deploy/);
+    }));
+
+  test('hooks of the checkout are not run, and NODE_ENV of the session does not thin out the install', () =>
+    withVps({}, async (vps, origin) => {
+      const hook = join(vps.appPath, '.git/hooks/post-checkout');
+      mkdirSync(dirname(hook), { recursive: true });
+      writeFileSync(hook, `#!/bin/sh\ntouch '${vps.root}/hooked'\nexit 1\n`, { mode: 0o755 });
+      vps.env.NODE_ENV = 'production';
+      const { result } = await runWorker(
+        vps,
+        deployRequest(vps, origin.commit(appVersion('v2')), {
+          installCommand: '[ -z "$NODE_ENV" ]',
+          buildCommand: '[ "$NODE_ENV" = production ] && pnpm build',
+        }),
+      );
+      assert.equal(result.outcome, 'deployed', JSON.stringify(result));
+      assert.ok(!existsSync(join(vps.root, 'hooked')));
+    }));
+
+  test('a repository that was half made by a worker that was killed is made again', () =>
+    withVps({ installed: false }, async (vps, origin) => {
+      const git = join(vps.root, 'bin/git');
+      // The folders of PM2's daemon are looked into first.
+      await vps.run('pm2 ping');
+      writeFileSync(
+        git,
+        `#!/bin/sh\ncase "$*" in *init*) kill -9 $PPID; exit 1;; esac\nexec /usr/bin/git "$@"\n`,
+        {
+          mode: 0o755,
+        },
+      );
+      const more = { app: app(vps, { healthPort: vps.port }), repositoryUrl: origin.url };
+      await assert.rejects(runWorker(vps, deployRequest(vps, origin.head(), more)), /ended without a result/);
+      rmSync(git);
+      const { result } = await runWorker(vps, deployRequest(vps, origin.head(), more));
+      assert.equal(result.outcome, 'deployed', JSON.stringify(result));
+    }));
+
+  test('packed builds that a killed worker left are deleted after a day, those of runs that wait are not', () =>
+    withVps({}, async (vps, origin) => {
+      const incoming = join(dirname(vps.appPath), '.app.deploy/incoming');
+      mkdirSync(incoming, { recursive: true });
+      const old = new Date(Date.now() - 25 * 3_600_000);
+      for (const name of ['old.tgz', '.old.part', 'new.tgz']) {
+        writeFileSync(join(incoming, name), '');
+        if (name !== 'new.tgz') utimesSync(join(incoming, name), old, old);
+      }
+      const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v2'))));
+      assert.equal(result.outcome, 'deployed', JSON.stringify(result));
+      assert.deepEqual(readdirSync(incoming), ['new.tgz']);
+    }));
+
+  test('a commit with submodules is refused, unless the job has built it', () =>
+    withVps({}, async (vps, origin) => {
+      const { result } = await runWorker(
+        vps,
+        deployRequest(vps, origin.commit({ ...appVersion('v2'), '.gitmodules': '' })),
+      );
+      assert.equal(result.outcome, 'failed');
+      assert.match(
+        `${result.problems[0]!.message} ${result.problems[0]!.next}`,
+        /has git submodules.*build-on: runner/,
+      );
+      assert.equal((await vps.served())?.version, 'v1');
+    }));
+
+  test('a folder inside a checkout is no app-path: the checkout is named, and nothing is to be moved away', () =>
+    withVps({}, async (vps, origin) => {
+      origin.commit({ 'apps/web/package.json': '{}' });
+      await vps.run('git pull -q', vps.appPath);
+      const inside = app(vps, { appPath: join(vps.appPath, 'apps/web') });
+      const [problem] = refusalsOf(await inspectHost(vps, { app: inside }));
+      assert.equal(
+        problem!.message,
+        `app-path ${inside.appPath} is a folder inside the checkout ${vps.appPath}.`,
+      );
+      assert.match(problem!.next!, new RegExp(`as app-path: ${vps.appPath}\\.`));
+      mkdirSync(join(vps.appPath, 'untracked/other'), { recursive: true });
+      const other = app(vps, { appPath: join(vps.appPath, 'untracked/other') });
+      assert.match(refusalsOf(await inspectHost(vps, { app: other }))[0]!.message, /a folder without git/);
     }));
 });

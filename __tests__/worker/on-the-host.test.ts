@@ -21,7 +21,7 @@ import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '.
 import { ageOf, listeningInodes } from '../../src/worker/proc.js';
 import { explainEnd, lastLines } from '../../src/worker/program.js';
 import type { HostFacts } from '../../src/worker/protocol.js';
-import { rehearsalCommand, rehearsalObstacle } from '../../src/worker/rehearse.js';
+import { rehearsalCommand, rehearsalObstacle, secondPort } from '../../src/worker/rehearse.js';
 import { judgeRoom } from '../../src/worker/room.js';
 import { choosePlace, statePlaces } from '../../src/worker/state.js';
 import { managedFolders } from '../../src/worker/toolbox.js';
@@ -205,6 +205,14 @@ describe('what stands in the way of a rehearsal', () => {
   ];
   for (const [name, said, wanted] of rows)
     test(name, () => (wanted ? assert.match(said ?? '', wanted) : assert.equal(said, undefined)));
+});
+
+test('a port that the live version has too is named, with the way around it', () => {
+  assert.match(
+    secondPort('Error: listen EADDRINUSE: address already in use :::9229')!,
+    /REHEARSAL=1.*rehearse: false/,
+  );
+  assert.equal(secondPort('Error: cannot find module'), undefined);
 });
 
 describe('after a restart', () => {

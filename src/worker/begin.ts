@@ -1,4 +1,5 @@
 import { hostSecrets, textSecrets } from './host-secrets.js';
+import { clearIncoming } from './incoming.js';
 import type { DeployRequest, RollbackRequest } from './protocol.js';
 import { repair } from './repair.js';
 import { type Survey, survey } from './survey.js';
@@ -27,6 +28,7 @@ export async function begin({ request, env, teller, signal }: BeginOptions): Pro
     return seen;
   };
   const found = await look();
+  clearIncoming(found.state);
   const { run, health, lockWait } = request;
   const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
   return repaired ? look() : found;

@@ -118,7 +118,9 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
     if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
       throw new Failure({
         message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
-        next: 'The live version was not touched. Start the build on your machine with the same environment.',
+        next: `The live version was not touched. ${
+          secondPort(said()) ?? 'Start the build on your machine with the same environment.'
+        }`,
       });
     throw error;
   } finally {
@@ -153,11 +155,17 @@ function isOpen(port: number): Promise<boolean> {
   });
 }
 
+/** What to do where the new version wants a port besides its own, which the live version has. */
+export function secondPort(said: string): string | undefined {
+  if (!/EADDRINUSE|address already in use/i.test(said)) return undefined;
+  return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
+}
+
 function unhealthyRehearsal(facts: HealthFact[], said: string): Failure {
   const failure = unhealthy(
     'The new version is not healthy on its spare port',
     facts,
-    'The live version was not touched. See the output of the rehearsal.',
+    `The live version was not touched. ${secondPort(said) ?? 'See the output of the rehearsal.'}`,
   );
   const [problem] = failure.problems;
   return new Failure({

@@ -125,6 +125,11 @@ export interface BuildOptions {
 
 /** Decides how the commit is installed and built, and refuses before anything is run. */
 export function decideRecipe({ tools, request, folder }: BuildOptions): Recipe {
+  if (present(join(folder, '.gitmodules')))
+    throw new Failure({
+      message: 'The commit has git submodules, and a deploy brings only its own files to the server.',
+      next: 'Build in the job, where actions/checkout fetches them with submodules: true (build-on: runner), or take them into the repository.',
+    });
   const recipe = recipeOf(readProject(folder), {
     install: request.installCommand,
     build: request.buildCommand,
@@ -153,8 +158,9 @@ export async function runInStage(
   const env: NodeJS.ProcessEnv = {
     ...tools.env,
     DEPLOY_SHA: request.sha,
-    // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told.
-    ...(what === 'install' ? { CI: 'true' } : {}),
+    // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told. With
+    // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
+    ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
   };
   const ended = await run(['/bin/sh', '-c', command], {
     cwd: folder,
