@@ -4,9 +4,9 @@ import { describe, test } from 'node:test';
 import { judgeEnvText } from '../../src/base/env-text.js';
 import type { Problem } from '../../src/base/report.js';
 import { longerListenTimeout } from '../../src/worker/cutover-plan.js';
+import { environmentOf } from '../../src/worker/ecosystem.js';
 import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
 import { type EnvRun, isEnvFile, judgeHostEnvFiles } from '../../src/worker/env-files.js';
-import { environmentOf, startOf, unwrapped } from '../../src/worker/first-start.js';
 import {
   fetchAttempts,
   httpsForm,
@@ -18,11 +18,13 @@ import { recipeOf } from '../../src/worker/install-and-build.js';
 import { strategyFor } from '../../src/worker/layout.js';
 import { missingOutput } from '../../src/worker/output.js';
 import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '../../src/worker/pm2.js';
+import { wordsOf } from '../../src/worker/pm2-config.js';
 import { ageOf, listeningInodes } from '../../src/worker/proc.js';
 import { explainEnd, lastLines } from '../../src/worker/program.js';
 import type { HostFacts } from '../../src/worker/protocol.js';
 import { rehearsalCommand, rehearsalObstacle, secondPort } from '../../src/worker/rehearse.js';
 import { judgeRoom } from '../../src/worker/room.js';
+import { startOf, unwrapped } from '../../src/worker/start-command.js';
 import { choosePlace, statePlaces } from '../../src/worker/state.js';
 import { managedFolders } from '../../src/worker/toolbox.js';
 import { judgeInstances, untilStable } from '../../src/worker/verify.js';
@@ -111,6 +113,10 @@ describe('the PM2 entry', () => {
   test('its traps are named, each with the fix', () => {
     assert.equal(traps({}), '');
     assert.match(traps({ mode: 'fork' }), /fork mode.*-i 1/);
+    assert.match(
+      traps({ mode: 'fork', script: '/var/www/app/node_modules/.bin/nuxt', interpreter: 'none' }),
+      /fork mode.*the script behind nuxt/,
+    );
     assert.match(traps({ script: '/usr/bin/pnpm' }), /runs pnpm in cluster mode/);
     assert.match(
       traps({ script: '/usr/bin/npm', mode: 'fork' }, true),
@@ -302,21 +308,37 @@ describe('install and build', () => {
 });
 
 describe('the first start', () => {
-  test('runs a Node script in cluster mode, and anything else through the shell', () => {
-    assert.deepEqual(startOf('node dist/main.js --x'), {
-      script: 'dist/main.js',
-      args: ['--x'],
-      mode: 'cluster',
-      shell: false,
-    });
-    assert.deepEqual(startOf('next start -p 3000').args, ['start', '-p', '3000']);
-    assert.deepEqual(startOf('PORT=1 node x.js').args, ['-c', 'exec PORT=1 node x.js']);
-    assert.equal(startOf('node --inspect x.js').shell, true);
-  });
-  test('looks behind npm start', () => {
+  const kinds: [string, ReturnType<typeof startOf>][] = [
+    ['node dist/main.js --x', { kind: 'node', script: 'dist/main.js', args: ['--x'], env: {} }],
+    [
+      'NODE_ENV=production PORT=3000 node server.js',
+      { kind: 'node', script: 'server.js', args: [], env: { NODE_ENV: 'production', PORT: '3000' } },
+    ],
+    [
+      'cross-env NODE_ENV=production next start',
+      { kind: 'program', file: 'next', args: ['start'], env: { NODE_ENV: 'production' } },
+    ],
+    ['next start -p 3000', { kind: 'program', file: 'next', args: ['start', '-p', '3000'], env: {} }],
+    ['node --inspect x.js', { kind: 'program', file: 'node', args: ['--inspect', 'x.js'], env: {} }],
+    ['env', { kind: 'program', file: 'env', args: [], env: {} }],
+    ['A=1', { kind: 'shell', command: 'A=1' }],
+    ['node a && node b', { kind: 'shell', command: 'node a && node b' }],
+    ['node "a b.js"', { kind: 'shell', command: 'node "a b.js"' }],
+  ];
+  for (const [command, start] of kinds)
+    test(`takes apart: ${command}`, () => assert.deepEqual(startOf(command), start));
+
+  test('looks behind npm start, as far as scripts lead on', () => {
     assert.equal(unwrapped('pnpm start', { start: 'next start' }), 'next start');
     assert.equal(unwrapped('npm run serve', { serve: 'node x' }), 'node x');
+    assert.equal(unwrapped('npm start', { start: 'npm run start:prod', 'start:prod': 'node x' }), 'node x');
+    assert.equal(unwrapped('npm start', { start: 'npm start' }), 'npm start');
     assert.equal(unwrapped('npm run gone', {}), 'npm run gone');
+    assert.equal(unwrapped('npm start', { start: 'node x', prestart: 'prepare' }), 'npm start');
+  });
+  test('reads arguments as PM2 does', () => {
+    assert.deepEqual(wordsOf(`start --title "a b" 'c d'`), ['start', '--title', 'a b', 'c d']);
+    assert.deepEqual([wordsOf(['a b', 1]), wordsOf(undefined)], [['a b', '1'], []]);
   });
   test('takes the block of an ecosystem file that is named after the environment, over env', () => {
     const app = {

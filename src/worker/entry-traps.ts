@@ -63,7 +63,10 @@ export function entryTraps(entry: Entry, { appName, next }: EntrySurroundings): 
     traps.push({
       message:
         'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
-      next: `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
+      next:
+        entry.interpreter === 'none'
+          ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${basename(entry.script)} in the ecosystem file, with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`
+          : `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
     });
   if (entry.waitReady && next)
     traps.push({

@@ -84,6 +84,10 @@ export function isFolder(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
 }
 
+export function isFile(path: string): boolean {
+  return existsSync(path) && statSync(path).isFile();
+}
+
 export function isSymlink(path: string): boolean {
   return present(path) && lstatSync(path).isSymbolicLink();
 }

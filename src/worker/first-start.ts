@@ -1,155 +1,182 @@
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, normalize, relative } from 'node:path';
 import { Failure } from '../base/report.js';
-import { readText } from './files.js';
+import { readEcosystem } from './ecosystem.js';
+import { isFile } from './files.js';
+import { recipeOf } from './install-and-build.js';
 import { currentLink } from './layout.js';
 import type { Entry } from './pm2.js';
+import { type Config, entryOf, wordsOf } from './pm2-config.js';
 import type { DeployRequest } from './protocol.js';
+import { type Start, startOf, unwrapped } from './start-command.js';
 import { readProject, type Survey } from './survey.js';
 import type { Teller } from './teller.js';
-import { must } from './toolbox.js';
+import type { Toolbox } from './toolbox.js';
 
 /** How PM2 starts an application that it does not know yet, and the same as an entry for the rehearsal. */
 export interface FirstStart {
   /** What goes into PM2's config file. */
-  config: Record<string, unknown>;
+  config: Config;
   entry: Entry;
 }
 
-const ECOSYSTEM_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
-
-/** A command as PM2 can run it best: a script of Node in cluster mode where it is one, else through the shell. */
-export function startOf(command: string): {
-  script: string;
-  args: string[];
-  mode: 'cluster' | 'fork';
-  shell: boolean;
-} {
-  const words = command.trim().split(/\s+/);
-  const plain = !/["'$`\\&|;<>(){}*?!#~]/.test(command) && !/^\w+=/.test(words[0]!);
-  const [first, second, ...rest] = words;
-  if (plain && first === 'node' && second !== undefined && !second.startsWith('-'))
-    return { script: second, args: rest, mode: 'cluster', shell: false };
-  if (plain && first === 'next' && second === 'start')
-    return {
-      script: 'node_modules/next/dist/bin/next',
-      args: ['start', ...rest],
-      mode: 'cluster',
-      shell: false,
-    };
-  return { script: '/bin/sh', args: ['-c', `exec ${command}`], mode: 'fork', shell: true };
-}
-
-/** The command behind `npm start` and the like; any other command stays as it is. */
-export function unwrapped(command: string, scripts: Record<string, string> | undefined): string {
-  const script = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(command.trim())?.[1];
-  return (script === undefined ? undefined : scripts?.[script]) ?? command;
+/** A build that is to be started for the first time. */
+interface Place {
+  tools: Toolbox;
+  /** Where it lies now. */
+  stage: string;
+  /** Where it will lie: the symlink that is turned. */
+  link: string;
 }
 
 /** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
 export async function firstStart(
-  found: Survey,
+  { tools }: Survey,
   request: DeployRequest,
   stage: string,
   teller: Pick<Teller, 'progress' | 'warn'>,
 ): Promise<FirstStart> {
-  const cwd = currentLink(request.app.appPath);
-  const config =
-    request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd, teller) : undefined;
-  if (config) return { config, entry: asEntry(config) };
-  const { packageJson } = readProject(stage);
-  const command = request.startCommand ?? packageJson?.scripts?.start;
+  const { appName, appPath, environment, healthPort } = request.app;
+  const place: Place = { tools, stage, link: currentLink(appPath) };
+  const application =
+    request.startCommand === undefined
+      ? await readEcosystem({ tools, stage, appName, environment, teller })
+      : undefined;
+  if (application) return fromEcosystem(application, place, teller);
+  const command = request.startCommand ?? startScript(stage);
   if (command === undefined)
     throw new Failure({
-      message: `PM2 does not know "${request.app.appName}", and the commit has no ecosystem file and no start script.`,
+      message: `PM2 does not know "${appName}", and the commit has no ecosystem file and no start script.`,
       next: 'Give start-command.',
     });
-  const start = startOf(unwrapped(command, packageJson?.scripts));
-  const made = {
-    name: request.app.appName,
-    script: isAbsolute(start.script) ? start.script : join(cwd, start.script),
-    args: start.args,
-    cwd,
-    exec_mode: start.mode,
-    instances: 1,
-    kill_timeout: 10_000,
-    ...(start.shell ? { interpreter: 'none' } : {}),
-    env: request.app.healthPort === undefined ? {} : { PORT: String(request.app.healthPort) },
+  const port: Record<string, string> = healthPort === undefined ? {} : { PORT: String(healthPort) };
+  const { env, ...how } = programOf(
+    startOf(unwrapped(command, readProject(stage).packageJson?.scripts)),
+    place,
+  );
+  return begun(
+    {
+      name: appName,
+      ...how,
+      cwd: place.link,
+      instances: 1,
+      kill_timeout: 10_000,
+      env: { ...port, ...env },
+    },
+    place,
+  );
+}
+
+/** The command that starts the application as its package.json says. */
+function startScript(stage: string): string | undefined {
+  const project = readProject(stage);
+  if (project.packageJson?.scripts?.start === undefined) return undefined;
+  const { packageManager } = recipeOf(project, { install: undefined, build: undefined });
+  return `${packageManager ?? 'npm'} run start`;
+}
+
+/** Where Next.js keeps what `next` runs: in cluster mode PM2 must be given that, for there it runs only Node. */
+const NEXT = 'node_modules/next/dist/bin/next';
+
+interface Program {
+  script: string;
+  args: string[];
+  exec_mode: 'cluster' | 'fork';
+  interpreter?: 'none';
+  env: Record<string, string>;
+}
+
+/** How PM2 runs a command best: a script of Node in cluster mode, else the program itself, else a shell. */
+function programOf(start: Start, { tools, stage }: Place): Program {
+  if (start.kind === 'node') {
+    const { args, env } = start;
+    return { script: scriptIn(stage, start.script), args, exec_mode: 'cluster', env };
+  }
+  if (start.kind === 'shell') return inShell(start.command);
+  const { file, args, env } = start;
+  if (file === 'next' && args[0] === 'start' && isFile(join(stage, NEXT)))
+    return { script: `./${NEXT}`, args, exec_mode: 'cluster', env };
+  const own = file.includes('/') ? file : `node_modules/.bin/${file}`;
+  const script = isFile(join(stage, own)) ? `./${normalize(own)}` : tools.find(file);
+  if (script !== undefined) return { script, args, exec_mode: 'fork', interpreter: 'none', env };
+  const assigned = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  return inShell([...assigned, file, ...args].join(' '));
+}
+
+/** As package managers run a script: with the programs of the dependencies in PATH. */
+function inShell(command: string): Program {
+  return {
+    script: '/bin/sh',
+    args: ['-c', `export PATH="$PWD/node_modules/.bin:$PATH"; ${command}`],
+    exec_mode: 'fork',
+    interpreter: 'none',
+    env: {},
   };
-  return { config: made, entry: asEntry(made) };
 }
-
-/** The application in the repository's ecosystem file, made to run in the live folder whatever the file says. */
-async function ecosystemEntry(
-  found: Survey,
-  request: DeployRequest,
-  stage: string,
-  cwd: string,
-  teller: Pick<Teller, 'progress' | 'warn'>,
-): Promise<Record<string, unknown> | undefined> {
-  const file = ECOSYSTEM_FILES.find((name) => readText(join(stage, name)) !== undefined);
-  if (file === undefined) return undefined;
-  const program = `const all = require(${JSON.stringify(join(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
-  const out = await must(found.tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
-  const apps: unknown = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
-  const list = (Array.isArray(apps) ? apps : [apps]) as Record<string, unknown>[];
-  const app = list.find(({ name }) => name === request.app.appName);
-  if (!app)
-    throw new Failure({
-      message: `${file} has no application named "${request.app.appName}".`,
-      next: 'Correct app-name or the ecosystem file, or give start-command.',
-    });
-  const { environment } = request.app;
-  const { env, used, unused } = environmentOf(app, environment);
-  if (used !== undefined) teller.progress(`${file}: ${used} is laid over env, as environment says`);
-  else if (unused.length > 0)
-    teller.warn({
-      message: `${file} has ${unused.join(', ')} for "${request.app.appName}", and ${
-        environment === undefined ? 'no environment is given' : `environment is ${environment}`
-      }: it is started with env alone.`,
-      next: `If one of them is meant, give its name as environment (${unused[0]!.slice(ENV_BLOCK.length)}), or put its values into env.`,
-    });
-  const script = String(app.script ?? '');
-  return { ...app, env, cwd, script: isAbsolute(script) ? script : join(cwd, script) };
-}
-
-const ENV_BLOCK = 'env_';
 
 /**
- * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
- * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
+ * The file that Node runs for a script, from the folder that it starts in: Node also finds one without its ending,
+ * PM2 does not.
  */
-export function environmentOf(
-  app: Readonly<Record<string, unknown>>,
-  environment: string | undefined,
-): { env: Record<string, unknown>; used?: string; unused: string[] } {
-  const block = (name: string): Record<string, unknown> => {
-    const value = app[name];
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  };
-  const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
-  const used = names.find((name) => name === ENV_BLOCK + environment);
-  if (used === undefined) return { env: block('env'), unused: names };
-  return { env: { ...block('env'), ...block(used) }, used, unused: names.filter((name) => name !== used) };
+function scriptIn(folder: string, script: string): string {
+  if (isAbsolute(script)) return script;
+  const found = ['', '.js', '.cjs', '.mjs', '/index.js'].find((ending) =>
+    isFile(join(folder, script + ending)),
+  );
+  if (found === undefined)
+    throw new Failure({
+      message: `The application is started by ${script}, which neither the commit has nor the build has made.`,
+      next: 'Correct start-command, the start script or the ecosystem file.',
+    });
+  return `./${normalize(script + found)}`;
 }
 
-function asEntry(config: Record<string, unknown>): Entry {
-  const words = (value: unknown): string[] =>
-    Array.isArray(value)
-      ? value.map(String)
-      : String(value ?? '')
-          .split(/\s+/)
-          .filter(Boolean);
-  const env = Object.entries((config.env as Record<string, unknown> | undefined) ?? {});
-  return {
-    mode: /cluster/.test(String(config.exec_mode ?? '')) ? 'cluster' : 'fork',
-    cwd: String(config.cwd),
-    script: String(config.script),
-    args: words(config.args),
-    nodeArgs: words(config.node_args),
-    interpreter: String(config.interpreter ?? 'node'),
-    waitReady: config.wait_ready === true,
-    watch: Boolean(config.watch),
-    env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
-    instances: [],
-  };
+/** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
+function fromEcosystem(application: Config, place: Place, teller: Pick<Teller, 'warn'>): FirstStart {
+  const { tools, stage, link } = place;
+  // `__dirname` in the file was the stage.
+  const app = mapTexts(application, (text) => moved(text, stage, link)) as Config;
+  const cwd = folderOf(app, link, teller);
+  const script = String(app.script ?? app.cmd ?? app.command ?? '');
+  // PM2 hands a line of several words to a shell.
+  if (script.includes(' '))
+    return begun(
+      { ...app, cwd, script: tools.find('bash') ?? '/bin/sh', args: ['-c', script], interpreter: 'none' },
+      place,
+    );
+  const here = moved(cwd, link, stage);
+  const given = moved(script, link, stage);
+  const own = isAbsolute(given) && isBelow(given, stage) ? relative(here, given) : given;
+  const known = isAbsolute(own) || isFile(join(here, own)) ? own : tools.find(own);
+  const found = known === undefined || !isAbsolute(known) ? scriptIn(here, own) : known;
+  return begun({ ...app, cwd, script: found, args: wordsOf(app.args) }, place);
+}
+
+/** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
+function folderOf(app: Config, link: string, teller: Pick<Teller, 'warn'>): string {
+  if (app.cwd === undefined) return link;
+  const given = String(app.cwd);
+  const cwd = normalize(isAbsolute(given) ? given : join(link, given)).replace(/\/$/, '');
+  if (isBelow(cwd, link)) return cwd;
+  teller.warn({
+    message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
+    next: 'Leave cwd out, or give it from the root of the repository.',
+  });
+  return link;
+}
+
+const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
+
+function moved(text: string, from: string, to: string): string {
+  return isBelow(text, from) ? to + text.slice(from.length) : text;
+}
+
+function mapTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, change));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapTexts(item, change)]));
+}
+
+function begun(config: Config, { tools, stage, link }: Place): FirstStart {
+  return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
 }
