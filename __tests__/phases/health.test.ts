@@ -112,6 +112,14 @@ describe('everything healthy', () => {
     assert.match(report.summary!, /^healthy after \d+ ms: 4 checks passed/);
   });
 
+  test('where no health path is a page, it says that scripts and styles are not asked for', async () => {
+    const { seen, report } = await runOn({}, { ...PATIENT, 'health-paths': '/api/health' });
+    assert.deepEqual(steps(report), ['passed /api/health']);
+    assert.match(seen, /scripts and styles are not asked for, as no health path is a page/);
+    const { seen: all } = await runOn({}, PATIENT);
+    assert.doesNotMatch(all, /are not asked for/);
+  });
+
   test('only the database, where no URL is given', async () => {
     const { report } = await run({ ...PATIENT, 'database-url': postgres.url });
     assert.deepEqual(steps(report), ['passed database']);

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { HealthFact } from '../../src/base/report.js';
 import { Cancelled } from '../../src/base/report.js';
+import { assetsPage } from '../../src/web/checks.js';
 import { answers, checkHealth, type HealthOptions } from '../../src/web/probe.js';
 import { judge } from '../../src/web/verdict.js';
 import { DAY, makeCertificate } from '../servers/certificate.js';
@@ -222,6 +223,65 @@ describe('row 108: 200 with an error body, HTML, or the wrong build', TOGETHER, 
     assert.deepEqual([fact('assets').ok, fact('assets').status], [false, 404]);
     assert.equal(fact('assets').detail, '2 of 3: /gone.js answers 404');
     assert.equal(judge(facts, [], {}).verdict, 'app');
+  });
+});
+
+describe('scripts and styles', TOGETHER, () => {
+  test('are taken from the first path that is a page, where the root is not asked', async () => {
+    const { '/': root, ...rest } = HEALTHY;
+    const { facts } = await lookAt(
+      { ...rest, '/en': root! },
+      { ...PATIENT, paths: ['/api/ready', '/en', '/api/health'] },
+    );
+    assert.equal(facts.find(({ name }) => name === 'assets')?.detail, '2 answer 200');
+    assert.equal(assetsPage({ paths: ['/api/ready', '/health'] }), undefined);
+    assert.equal(assetsPage({ paths: ['/health', '/'] }), '/');
+  });
+
+  test('of a page that is longer than what is read are told as such', async () => {
+    const body = `<!doctype html><script src="/a.js"></script>${' '.repeat(1_048_576)}<script src="/gone.js"></script>`;
+    const { fact } = await lookAt({ '/': { type: HTML, body } }, PATIENT);
+    assert.equal(fact('assets').detail, '1 answer 200; the root page was cut at 1.0 MB');
+  });
+});
+
+describe('what a check advises itself', TOGETHER, () => {
+  test('a path that is not found may not be one of the application', async () => {
+    const { facts, fact } = await lookAt({ '/api/health': { status: 404 } });
+    assert.match(
+      fact('/api/health').next!,
+      /Does the application have \/api\/health\? If not.*health-paths: \//,
+    );
+    assert.equal(judge(facts, [], {}).problems[0]!.next, fact('/api/health').next);
+  });
+
+  test('a redirect to https names the input', async () => {
+    const [fact] = await withHttpServer(
+      (_request, response) => response.writeHead(301, { location: 'https://127.0.0.1/' }).end(),
+      ({ url }) =>
+        checkHealth({ baseUrl: url, from: 'runner' }, { ...OPTIONS, paths: ['/'], checkAssets: false }),
+    );
+    const inside: HealthFact = {
+      name: '/',
+      from: 'vps',
+      ok: true,
+      status: 200,
+      'latency-ms': 1,
+      attempts: 2,
+    };
+    for (const facts of [[fact!], [fact!, inside]])
+      assert.match(judge(facts, [], {}).problems[0]!.next!, /^Set health-url to https:\/\//);
+  });
+
+  test('does not hide that only the way there is at fault', async () => {
+    const { facts } = await lookAt({ '/api/health': { status: 404 } });
+    const inside = ['/', '/api/health'].map(
+      (name): HealthFact => ({ name, from: 'vps', ok: true, status: 200, 'latency-ms': 1, attempts: 2 }),
+    );
+    assert.match(
+      judge([...facts, ...inside], [], {}).problems[0]!.next!,
+      /application itself is not at fault/,
+    );
   });
 });
 

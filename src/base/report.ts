@@ -79,6 +79,8 @@ export interface HealthFact {
   timings?: Timings;
   /** What kind of fault it is, where it is not ok. */
   fault?: HealthFault;
+  /** What a person can do about it, where the check alone tells. */
+  next?: string;
   /** Of the check `certificate`: full days until it runs out; negative when it has. */
   'days-left'?: number;
 }

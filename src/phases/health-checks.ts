@@ -9,6 +9,7 @@ import { type Ask, type Check, followingController, type Look, poll } from '../w
 import { checkHealth, factOf } from '../web/probe.js';
 import { get, tenths } from '../web/request.js';
 import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
+import { tellWaiting } from '../web/waiting.js';
 
 /** Asks the application on the loopback of each server; ends by itself by the deadline in `settings.health`. */
 export type ProbeFleet = (tools: Tools, settings: Settings) => Promise<HealthFact[]>;
@@ -40,9 +41,6 @@ export interface Asked {
   settledAfter: ReadonlyMap<string, number>;
 }
 
-/** Milliseconds between two words about what is still being waited for. */
-const PROGRESS_EVERY = 10_000;
-
 /**
  * Polls everything there is to ask in parallel. Facts come in a fixed order: database, public URL, servers.
  * Where the servers cannot be reached over SSH, the others still count and a warning says so.
@@ -56,19 +54,12 @@ export async function askEverything(
   const started = performance.now();
   const { health } = settings;
   const settledAfter = new Map<string, number>();
-  const waiting = new Map<string, string>();
+  const waiting = tellWaiting((text) => tools.log({ kind: 'progress', text }));
   const told = (from: 'runner' | 'vps') => (name: string, attempt: number, look: Look) => {
     const place = placeOf({ name, from });
     if (!look.ok || waiting.has(place) || attempt === 1) settledAfter.set(place, performance.now() - started);
-    if (look.ok) waiting.delete(place);
-    else waiting.set(place, `${place} ${look.detail ?? 'is not healthy'} (try ${attempt})`);
+    waiting.note(place, attempt, look);
   };
-  const timer = setInterval(() => {
-    const after = formatDuration(performance.now() - started);
-    for (const text of waiting.values())
-      tools.log({ kind: 'progress', text: `waiting for health, ${after}: ${text}` });
-  }, PROGRESS_EVERY);
-  timer.unref();
   const onAttempt = told('runner');
   const { signal } = tools;
   try {
@@ -90,7 +81,7 @@ export async function askEverything(
       settledAfter,
     };
   } finally {
-    clearInterval(timer);
+    waiting.stop();
   }
 }
 

@@ -4,6 +4,7 @@ import { Failure, type HealthFact, type PhaseReport, type Timings } from '../bas
 import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { probeFleet } from '../vps/probe-fleet.js';
+import { assetsPage } from '../web/checks.js';
 import { judge, placeOf } from '../web/verdict.js';
 import { askEverything, type VantagePoints, vantagePoints } from './health-checks.js';
 
@@ -123,7 +124,12 @@ function describePoints(points: VantagePoints, health: HealthSettings): string {
     ...(points.outside === undefined ? [] : ['the public URL']),
     ...(points.inside ? ['the server'] : []),
   ];
-  return `asking ${places.join(', ') || 'nothing'} for at most ${formatDuration(health.deadline)}`;
+  const pages = points.outside !== undefined || points.inside !== undefined;
+  const unasked =
+    pages && health.checkAssets && assetsPage(health) === undefined
+      ? '; scripts and styles are not asked for, as no health path is a page'
+      : '';
+  return `asking ${places.join(', ') || 'nothing'} for at most ${formatDuration(health.deadline)}${unasked}`;
 }
 
 /** `200 in 38 ms (dns 2, connect 3, tls 12, first byte 20), 2 tries`, with the reason where it is not ok. */

@@ -51,9 +51,11 @@ function runRequest({ id, attempt, url, actor }: Run, invocation?: string): RunR
 }
 
 function healthRequest(health: HealthSettings): HealthRequest {
-  const { paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+  const { url, paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+  const basePath = url === undefined ? '' : new URL(url).pathname.replace(/\/+$/, '');
   return {
     paths: [...paths],
+    ...(basePath === '' ? {} : { basePath }),
     timeout,
     deadline,
     successes,

@@ -1,15 +1,9 @@
+import { formatBytes } from '../base/bytes.js';
 import { assetUrls, judgeAsset, MOST_ASSETS } from './assets.js';
-import { isHtml, judgeAnswer } from './judge-body.js';
+import { isEndpoint, isHtml, judgeAnswer } from './judge-body.js';
+import { BODY_LIMIT, findPage, proxyHeaders, type Target } from './page.js';
 import type { Ask, Check, Look } from './poll.js';
-import { decideRedirect, publicOrigin, withoutFragment } from './redirects.js';
-import { type Answer, get, NoAnswer, tenths } from './request.js';
-
-/** Where an application is asked: the public URL from the runner, or loopback on its own server. */
-export interface Target {
-  /** Without a slash at the end; the health paths follow it. */
-  baseUrl: string;
-  from: 'runner' | 'vps';
-}
+import { get, NoAnswer, tenths } from './request.js';
 
 /** What is asked, and for how long. Has the shape of the worker's health request. */
 export interface HealthOptions {
@@ -27,23 +21,30 @@ export interface HealthOptions {
   readonly maxLatency?: number;
 }
 
-/** Bytes of a page or health answer that are read. */
-const BODY_LIMIT = 1_048_576;
 /** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
 const PACE = { tooMany: 2_000, assets: 1_000 };
 /** Assets asked for at a time. */
 const ASSETS_AT_A_TIME = 8;
 
-/** The checks of one vantage point: each path by its name, and the assets of the root page. */
+/** The checks of one vantage point: each path by its name, and the assets of a page. */
 export function checksOf(target: Target, health: HealthOptions): Check[] {
-  const last = health.paths[health.paths.length - 1];
   const checks: Check[] = health.paths.map((path) => ({
     name: path,
-    ask: (ask) => askPath(target, path, path === last, health, ask),
+    ask: (ask) => askPath(target, path, isLast(path, health), health, ask),
   }));
-  if (health.checkAssets && health.paths.includes('/'))
-    checks.push({ name: 'assets', ask: (ask) => askAssets(target, ask) });
+  const page = health.checkAssets ? assetsPage(health) : undefined;
+  if (page !== undefined) checks.push({ name: 'assets', ask: (ask) => askAssets(target, page, ask) });
   return checks;
+}
+
+/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
+export function assetsPage(health: Pick<HealthOptions, 'paths'>): string | undefined {
+  if (health.paths.includes('/')) return '/';
+  return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
+}
+
+function isLast(path: string, { paths }: Pick<HealthOptions, 'paths'>): boolean {
+  return path === paths[paths.length - 1];
 }
 
 async function askPath(
@@ -54,7 +55,7 @@ async function askPath(
   ask: Ask,
 ): Promise<Look> {
   return looking(async () => {
-    const page = await getPage(target, path, ask);
+    const page = await findPage(target, path, isEndpoint({ path, last }), ask);
     const { answer } = page;
     const seen = {
       status: answer.status,
@@ -62,8 +63,23 @@ async function askPath(
       ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
       ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
     };
-    if (page.refused !== undefined) return { ok: false, fault: 'redirect', detail: page.refused, ...seen };
-    return { ...judgeAnswer(answer, { ...health, path, last }), ...seen };
+    if (page.refused !== undefined) {
+      const { refuse, next } = page.refused;
+      return {
+        ok: false,
+        fault: 'redirect',
+        detail: `answers ${answer.status} and ${refuse}`,
+        ...(next === undefined ? {} : { next }),
+        ...seen,
+      };
+    }
+    const missing =
+      answer.status === 404 && path !== '/'
+        ? {
+            next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
+          }
+        : {};
+    return { ...judgeAnswer(answer, { ...health, path, last }), ...missing, ...seen };
   });
 }
 
@@ -87,71 +103,28 @@ export async function looking(work: () => Promise<Look>): Promise<Look> {
   }
 }
 
-interface Page {
-  url: URL;
-  answer: Answer;
-  /** The public origin that an application on loopback wants to be asked as. */
-  behindProxy?: URL | undefined;
-  /** Why a redirect was not followed. */
-  refused?: string;
-}
-
-/**
- * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked once more as its proxy would ask.
- */
-async function getPage(target: Target, path: string, ask: Ask): Promise<Page> {
-  let url = new URL(target.baseUrl + path);
-  let behindProxy: URL | undefined;
-  const visited: string[] = [];
-  for (;;) {
-    const answer = await get(url, {
-      timeout: ask.timeout(),
-      bodyLimit: BODY_LIMIT,
-      signal: ask.signal,
-      headers: proxyHeaders(behindProxy),
-    });
-    if (![301, 302, 303, 307, 308].includes(answer.status)) return { url, answer, behindProxy };
-    const { location } = answer.headers;
-    if (target.from === 'vps' && behindProxy === undefined) {
-      behindProxy = publicOrigin(url, location);
-      if (behindProxy !== undefined) continue;
-    }
-    const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
-    if ('refuse' in decision)
-      return { url, answer, refused: `answers ${answer.status} and ${decision.refuse}` };
-    visited.push(withoutFragment(url));
-    url = decision.follow;
-  }
-}
-
-function proxyHeaders(origin: URL | undefined): Record<string, string> {
-  if (origin === undefined) return {};
-  return {
-    host: origin.host,
-    'x-forwarded-host': origin.host,
-    'x-forwarded-proto': origin.protocol.slice(0, -1),
-  };
-}
-
-async function askAssets(target: Target, ask: Ask): Promise<Look> {
+async function askAssets(target: Target, path: string, ask: Ask): Promise<Look> {
   return looking(async () => {
     const started = performance.now();
-    const page = await getPage(target, '/', ask);
+    const page = await findPage(target, path, false, ask);
     const text = page.answer.body.toString('utf8');
+    const name = path === '/' ? 'the root page' : `the page ${path}`;
     if (page.refused !== undefined || page.answer.status !== 200)
-      return { ok: false, status: null, fault: 'assets', detail: 'the root page did not answer 200' };
+      return { ok: false, status: null, fault: 'assets', detail: `${name} did not answer 200` };
     if (!isHtml(page.answer.headers['content-type'], text))
-      return { ok: true, status: null, detail: 'the root page is no HTML page' };
+      return { ok: true, status: null, detail: `${name} is no HTML page` };
     const all = assetUrls(text, page.url, page.behindProxy?.origin);
-    const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
+    const bad = await badAssets(all.slice(0, MOST_ASSETS), target, proxyHeaders(page.behindProxy), ask);
     const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
-    const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
+    const unasked = [
+      ...(all.length > MOST_ASSETS ? [`; ${all.length - MOST_ASSETS} more were not asked`] : []),
+      ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
+    ].join('');
     if (bad.length === 0)
       return {
         ok: true,
         status: 200,
-        detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${more}`,
+        detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${unasked}`,
         timings,
       };
     const first = bad[0]!;
@@ -160,7 +133,7 @@ async function askAssets(target: Target, ask: Ask): Promise<Look> {
       status: first.status,
       fault: 'assets',
       pace: PACE.assets,
-      detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${more}`,
+      detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
       timings,
     };
   });
@@ -174,6 +147,7 @@ interface BadAsset {
 
 async function badAssets(
   urls: readonly URL[],
+  target: Target,
   headers: Record<string, string>,
   ask: Ask,
 ): Promise<BadAsset[]> {
@@ -181,21 +155,37 @@ async function badAssets(
   let next = 0;
   async function work(): Promise<void> {
     for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
-      try {
-        const answer = await get(url, {
-          timeout: ask.timeout(),
-          bodyLimit: 0,
-          headers,
-          signal: ask.signal,
-        });
-        const why = judgeAsset(answer);
-        if (why !== undefined) bad.push({ url, status: answer.status, why });
-      } catch (error) {
-        if (!(error instanceof NoAnswer)) throw error;
-        bad.push({ url, status: null, why: error.message });
-      }
+      const fault = await askAsset(url, headers, ask);
+      if (fault === undefined) continue;
+      const bare = withoutBase(url, target.basePath);
+      if (bare === undefined || (await askAsset(bare, headers, ask)) !== undefined)
+        bad.push({ url, ...fault });
     }
   }
   await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
   return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
+}
+
+/** What is wrong with an asset; undefined where it is good. */
+async function askAsset(
+  url: URL,
+  headers: Record<string, string>,
+  ask: Ask,
+): Promise<Omit<BadAsset, 'url'> | undefined> {
+  try {
+    const answer = await get(url, { timeout: ask.timeout(), bodyLimit: 0, headers, signal: ask.signal });
+    const why = judgeAsset(answer);
+    return why === undefined ? undefined : { status: answer.status, why };
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    return { status: null, why: error.message };
+  }
+}
+
+/** The same asset as the application has it behind a proxy that takes the base path away. */
+function withoutBase(url: URL, basePath: string | undefined): URL | undefined {
+  if (basePath === undefined || !url.pathname.startsWith(`${basePath}/`)) return undefined;
+  const bare = new URL(url);
+  bare.pathname = url.pathname.slice(basePath.length);
+  return bare;
 }

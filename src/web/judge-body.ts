@@ -56,8 +56,7 @@ export function judgeAnswer(answer: Answer, expected: Expectation): Opinion {
   const text = answer.body.toString('utf8');
   const html = isHtml(headers['content-type'], text);
   // A page is what `/` is for; it says nothing about health in the place of an endpoint.
-  const endpoint = (expected.last && expected.path !== '/') || isApiPath(expected.path);
-  if (html && endpoint)
+  if (html && isEndpoint(expected))
     return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
   const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
   if (!opinion.ok) return opinion;
@@ -66,6 +65,11 @@ export function judgeAnswer(answer: Answer, expected: Expectation): Opinion {
 
 function bad(fault: HealthFault, detail: string): Opinion {
   return { ok: false, fault, detail };
+}
+
+/** True where a health answer is expected and no page: the last path, and those of an API. */
+export function isEndpoint({ path, last }: Pick<Expectation, 'path' | 'last'>): boolean {
+  return (last && path !== '/') || isApiPath(path);
 }
 
 export function isApiPath(path: string): boolean {

@@ -1,3 +1,5 @@
+import type { LookupFunction } from 'node:net';
+
 /** True for names and addresses of the machine itself, also bracketed as in a URL. */
 export function isLoopback(host: string): boolean {
   const name = host.replace(/^\[|\]$/g, '').toLowerCase();
@@ -8,3 +10,20 @@ export function isLoopback(host: string): boolean {
     /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
   );
 }
+
+/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
+export const LOOPBACK = 'localhost';
+
+const ADDRESSES = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+];
+
+/**
+ * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
+ * alone, and what the host's own tables say about the name is nobody's concern.
+ */
+export const lookupLoopback: LookupFunction = (_name, { all }, done) => {
+  if (all) done(null, ADDRESSES);
+  else done(null, ADDRESSES[0]!.address, ADDRESSES[0]!.family);
+};

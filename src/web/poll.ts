@@ -8,6 +8,8 @@ export interface Look {
   status: number | null;
   detail?: string;
   fault?: HealthFault;
+  /** What a person can do about it, where this check alone tells. */
+  next?: string;
   timings?: Timings;
   /**
    * Waiting does not cure it: `likely` (an expired certificate, a name that does not exist) is believed when it was

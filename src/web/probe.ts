@@ -1,6 +1,8 @@
 import type { RequestOptions } from 'node:http';
 import type { HealthFact } from '../base/report.js';
-import { checksOf, type HealthOptions, type Target } from './checks.js';
+import { checksOf, type HealthOptions } from './checks.js';
+import { LOOPBACK, lookupLoopback } from './loopback.js';
+import type { Target } from './page.js';
 import { type Finding, type Look, poll } from './poll.js';
 
 export type { HealthOptions, Target };
@@ -45,7 +47,8 @@ const LIGHT: RequestOptions & { autoSelectFamily: boolean } = {
 export async function answers(url: string, timeout: number): Promise<boolean> {
   const protocol = url.startsWith('https:') ? await import('node:https') : await import('node:http');
   return new Promise((resolve) => {
-    const request = protocol.request(url, LIGHT);
+    const own = new URL(url).hostname === LOOPBACK ? { lookup: lookupLoopback } : {};
+    const request = protocol.request(url, { ...LIGHT, ...own });
     const done = (answer: boolean): void => {
       clearTimeout(timer);
       request.destroy();
@@ -93,5 +96,6 @@ export function factOf(from: 'runner' | 'vps', { name, ok, attempts, look }: Fin
     ...(look.detail === undefined ? {} : { detail: look.detail }),
     ...(look.timings === undefined ? {} : { timings: look.timings }),
     ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
+    ...(ok || look.next === undefined ? {} : { next: look.next }),
   };
 }

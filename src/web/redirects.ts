@@ -27,7 +27,8 @@ export function isLoginPath(path: string): boolean {
     .some((segment) => LOGIN_SEGMENTS.has(segment.split('.')[0]!));
 }
 
-export type RedirectDecision = { follow: URL } | { refuse: string };
+/** `next`: what a person can do about it. */
+export type RedirectDecision = { follow: URL } | { refuse: string; next?: string };
 
 /**
  * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
@@ -50,12 +51,12 @@ export function decideRedirect(
   }
   // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
   if (to.origin !== from.origin) {
-    return {
-      refuse:
-        to.hostname === from.hostname && to.protocol !== from.protocol
-          ? `redirects to ${to.protocol}//; give health-url so`
-          : 'redirects to another origin',
-    };
+    return to.hostname === from.hostname && to.protocol !== from.protocol
+      ? {
+          refuse: `redirects to ${to.protocol}//; give health-url so`,
+          next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
+        }
+      : { refuse: 'redirects to another origin' };
   }
   if (!root) return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
   if (isLoginPath(to.pathname)) return { refuse: `redirects to a login page, ${to.pathname}` };

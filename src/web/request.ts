@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
+import { LOOPBACK, lookupLoopback } from './loopback.js';
 import { certificateWords, connectionWords, type Part, timeoutWords } from './request-words.js';
 
 const DAY = 86_400_000;
@@ -95,8 +96,8 @@ function startJourney(): Journey {
 export async function get(url: URL, options: GetOptions): Promise<Answer> {
   const protocols = await loadProtocols();
   const journey = startJourney();
-  // An address needs no name server.
-  if (isAddress(bareHost(url))) journey.part = 'connect';
+  // An address needs no name server, nor does this machine itself.
+  if (isAddress(bareHost(url)) || bareHost(url) === LOOPBACK) journey.part = 'connect';
   if (options.signal?.aborted) throw new Cancelled();
   const socket = open(protocols, url);
   let stop: (reason: Error) => void = () => {};
@@ -141,6 +142,7 @@ function open({ net, tls }: Protocols, url: URL): Socket {
     port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: 500,
+    ...(host === LOOPBACK ? { lookup: lookupLoopback } : {}),
   };
   if (!secure) return net.connect(target);
   // The handshake is let through so that the certificate's dates can be told; `connected` judges it before

@@ -106,6 +106,8 @@ export function placeOf(fact: Pick<HealthFact, 'name' | 'from'>): string {
 function nextAction(verdict: Verdict, cause: HealthFact, options: JudgeOptions): string {
   if (cause.name === DATABASE_CHECKS.rest && (cause.status === 401 || cause.status === 403))
     return 'Check supabase-service-role-key: the project does not take it (another project, rotated, or cut). Without it the REST endpoint is not asked.';
+  // What the check itself advises, unless the fault lies on the way there, of which it knows nothing.
+  if (cause.next !== undefined && (verdict === 'app' || cause.fault === 'redirect')) return cause.next;
   if (verdict === 'edge')
     return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
   if (verdict === 'database')

@@ -34,7 +34,6 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   noteReleases(found, stage, plan);
   const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
   if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));
-  const probe = probeDowntime(stage.port);
   const before = await instances(found);
   teller.event({ kind: 'state', state: 'cutting-over' });
   writePlan(state, plan);
@@ -43,6 +42,7 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
     ...plan.to,
     ...(plan.from ? { from: plan.from } : {}),
   });
+  const probe = probeDowntime(stage.port);
   try {
     await teller.step('cutover', async () => {
       await applyPlan(tools, plan);
@@ -61,7 +61,9 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
     );
     return await settle(found, context, plan, health, probe);
   } catch (error) {
-    return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
+    return await putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
+  } finally {
+    await probe.stop();
   }
 }
 
@@ -76,7 +78,7 @@ async function instances(found: Survey): Promise<Instance[]> {
 
 async function verifyVersion(
   found: Survey,
-  { request }: DeployContext,
+  { request, teller }: DeployContext,
   port: number,
   sha: string,
   before: readonly Instance[],
@@ -89,6 +91,7 @@ async function verifyVersion(
     sha,
     health: request.health,
     expectVersion,
+    tell: teller.progress,
     before,
   });
 }

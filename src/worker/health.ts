@@ -1,5 +1,7 @@
 import { Failure, type HealthFact } from '../base/report.js';
+import { LOOPBACK } from '../web/loopback.js';
 import { answers, checkHealth } from '../web/probe.js';
+import { tellWaiting } from '../web/waiting.js';
 import type { HealthRequest } from './protocol.js';
 
 export interface LoopbackCheck {
@@ -10,32 +12,42 @@ export interface LoopbackCheck {
   /** False for a version that was live before: what the caller expects of the new one does not bind it. */
   expectVersion: boolean;
   signal: AbortSignal;
+  /** Told now and then what is still being waited for. */
+  tell?: ((text: string) => void) | undefined;
 }
 
 /** Asks the application on loopback until every check is good, or the deadline is over. */
 export async function askLoopback(check: LoopbackCheck): Promise<{ facts: HealthFact[]; healthy: boolean }> {
-  const { expectVersion, ...health } = check.health;
-  const facts = await checkHealth(
-    { baseUrl: `http://127.0.0.1:${check.port}`, from: 'vps' },
-    {
-      ...health,
-      ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
-      ...(check.sha === undefined ? {} : { expectSha: check.sha }),
-    },
-    { signal: check.signal },
-  );
-  return { facts, healthy: facts.every(({ ok }) => ok) };
+  const { expectVersion, basePath, ...health } = check.health;
+  const waiting = tellWaiting(check.tell ?? (() => {}));
+  try {
+    const facts = await checkHealth(
+      {
+        baseUrl: `http://${LOOPBACK}:${check.port}`,
+        from: 'vps',
+        ...(basePath === undefined ? {} : { basePath }),
+      },
+      {
+        ...health,
+        ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
+        ...(check.sha === undefined ? {} : { expectSha: check.sha }),
+      },
+      { signal: check.signal, onAttempt: waiting.note },
+    );
+    return { facts, healthy: facts.every(({ ok }) => ok) };
+  } finally {
+    waiting.stop();
+  }
 }
 
-/** The first failed check in words. */
-export function sickWords(facts: readonly HealthFact[]): string {
-  const sick = facts.find(({ ok }) => !ok);
-  if (!sick) return 'healthy';
-  return `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
-}
-
+/** What is wrong, by the first failed check; `next` where that check does not tell itself what to do. */
 export function unhealthy(what: string, facts: readonly HealthFact[], next: string): Failure {
-  return new Failure({ message: `${what}: ${sickWords(facts)}.`, next });
+  const sick = facts.find(({ ok }) => !ok);
+  const why =
+    sick === undefined
+      ? 'healthy'
+      : `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
+  return new Failure({ message: `${what}: ${why}.`, next: sick?.next ?? next });
 }
 
 /** Milliseconds between two questions of the downtime probe, and how long one may take. */
@@ -43,7 +55,7 @@ const EVERY = 20;
 const LONGEST = 5_000;
 
 export interface DowntimeProbe {
-  /** Milliseconds during which the port did not answer, so far. */
+  /** Ends it, once or again, and gives the milliseconds during which the port did not answer. */
   stop(): Promise<number>;
 }
 
@@ -55,7 +67,7 @@ export function probeDowntime(port: number): DowntimeProbe {
   const loop = (async () => {
     while (running) {
       const asked = performance.now();
-      const good = await answers(`http://127.0.0.1:${port}/`, LONGEST);
+      const good = await answers(`http://${LOOPBACK}:${port}/`, LONGEST);
       if (!good) downSince ??= asked;
       else if (downSince !== undefined) {
         down += performance.now() - downSince;

@@ -164,6 +164,7 @@ async function rehearseStage(
         sha: request.sha,
         health: request.health,
         log: teller.logged,
+        tell: teller.progress,
         signal,
       }),
     ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,

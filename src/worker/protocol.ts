@@ -48,6 +48,8 @@ export interface RunRequest {
 
 export interface HealthRequest {
   paths: string[];
+  /** The path of the public URL below which the application is reached (`/shop`); absent where it is the root. */
+  basePath?: string;
   /** Milliseconds. */
   timeout: number;
   deadline: number;

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import { Cancelled, Failure, type HealthFact } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { LOOPBACK, lookupLoopback } from '../web/loopback.js';
 import { askLoopback, unhealthy } from './health.js';
 import { type Entry, withPort } from './pm2.js';
 import { endGroup, hear, lastLines, type OpenOutput, whenEnded } from './program.js';
@@ -56,12 +57,12 @@ export function rehearsalCommand(
   };
 }
 
-/** A port that nobody listens on now. */
+/** A port on which nobody listens now, on any address of the host. */
 export function sparePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(0, () => {
       const address = server.address();
       server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
     });
@@ -76,6 +77,8 @@ export interface RehearsalOptions {
   health: HealthRequest;
   /** Takes all that the new version prints. */
   log: OpenOutput;
+  /** Told now and then what is still being waited for. */
+  tell: (text: string) => void;
   signal: AbortSignal;
 }
 
@@ -111,7 +114,14 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
     whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
   });
   try {
-    const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
+    const asked = await askLoopback({
+      port,
+      health,
+      sha,
+      expectVersion: true,
+      signal: stopAsking.signal,
+      tell: options.tell,
+    });
     if (!asked.healthy) throw unhealthyRehearsal(asked.facts, said());
     return { facts: asked.facts, bootMs: await listening };
   } catch (error) {
@@ -146,7 +156,7 @@ async function listensAfter(port: number, signal: AbortSignal): Promise<number> 
 
 function isOpen(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
+    const socket = connect({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
     const answer = (open: boolean): void => {
       socket.destroy();
       resolve(open);
@@ -165,11 +175,12 @@ function unhealthyRehearsal(facts: HealthFact[], said: string): Failure {
   const failure = unhealthy(
     'The new version is not healthy on its spare port',
     facts,
-    `The live version was not touched. ${secondPort(said) ?? 'See the output of the rehearsal.'}`,
+    secondPort(said) ?? 'See the output of the rehearsal.',
   );
   const [problem] = failure.problems;
   return new Failure({
     ...problem!,
     message: said === '' ? problem!.message : `${problem!.message}\n${said}`,
+    next: `The live version was not touched. ${problem!.next}`,
   });
 }

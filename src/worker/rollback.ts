@@ -75,9 +75,9 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   const named = app.restartCommand === undefined;
   const before = found.entry?.instances ?? [];
   keepOpenPages(found, plan.from, to, teller);
-  const probe = probeDowntime(port);
   teller.event({ kind: 'state', state: 'putting-back' });
   writePlan(state, plan);
+  const probe = probeDowntime(port);
   try {
     await teller.step(
       'put back',
@@ -95,6 +95,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
         sha: to.sha,
         health: request.health,
         expectVersion: false,
+        tell: teller.progress,
         before,
       }),
     );
@@ -121,6 +122,8 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       problems: [...problemsOf(error), handWork(plan, restartWords(app))],
       downtimeMs: await probe.stop(),
     };
+  } finally {
+    await probe.stop();
   }
 }
 

@@ -1,6 +1,6 @@
 import { Cancelled, Failure, type HealthFact } from '../base/report.js';
 import { pause } from '../base/retry.js';
-import { askLoopback, sickWords } from './health.js';
+import { askLoopback, unhealthy } from './health.js';
 import { daemonPid, findEntry, type Instance } from './pm2.js';
 import { ageOf, commandOf, descendsFrom, listenersOn } from './proc.js';
 import type { HealthRequest } from './protocol.js';
@@ -14,6 +14,8 @@ export interface VerifyOptions {
   sha: string;
   health: HealthRequest;
   expectVersion: boolean;
+  /** Told now and then what is still being waited for. */
+  tell?: (text: string) => void;
   /** The instances that ran before the restart; none of them may be running now. */
   before: readonly Instance[];
 }
@@ -68,7 +70,7 @@ export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
   const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
   let asked: Awaited<ReturnType<typeof askLoopback>>;
   try {
-    asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal });
+    asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal, tell: options.tell });
   } catch (error) {
     const crash = error instanceof Cancelled ? await watcher : undefined;
     throw crash === undefined ? error : crashed(appName!, crash);
@@ -128,10 +130,11 @@ function crashed(appName: string, why: string): Failure {
 }
 
 function notHealthy(facts: readonly HealthFact[], appName: string | undefined): Failure {
-  return new Failure({
-    message: `The restarted application is not healthy on loopback: ${sickWords(facts)}.`,
-    next: appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`,
-  });
+  return unhealthy(
+    'The restarted application is not healthy on loopback',
+    facts,
+    appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`,
+  );
 }
 
 /** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
