@@ -63,7 +63,7 @@ describe('redeploy to one server', () => {
       build: () => server.sshd.dropConnections(),
       rehearsal: () => killTellers(server),
     };
-    const report = await deploy({ ref: sha }, (entry) => {
+    const report = await deploy({ ref: sha, 'run-id': '5001' }, (entry) => {
       if (entry.kind === 'step') cuts[entry.step.name]?.();
     });
     assert.deepEqual(report.problems, []);
@@ -78,9 +78,9 @@ describe('redeploy to one server', () => {
     assert.match(report.summary!, new RegExp(`^${sha.slice(0, 7)} is live on the server`));
   });
 
-  test('the same commit again changes nothing and says so', async () => {
+  test('row 116: the same commit again in the same run changes nothing and says so', async () => {
     const before = await server.vps.served();
-    const report = await deploy({ ref: origin.head() });
+    const report = await deploy({ ref: origin.head(), 'run-id': '5001' });
     assert.equal(report.outcome, 'passed');
     assert.equal(report.facts.hosts?.[0]?.outcome, 'unchanged');
     assert.equal((await server.vps.served())?.pid, before?.pid);

@@ -169,7 +169,7 @@ describe('hosts as they are', () => {
       assert.deepEqual(readdirSync(incoming), ['new.tgz']);
     }));
 
-  test('a commit with submodules is refused, unless the job has built it', () =>
+  test('a commit with submodules is refused, with the way around it', () =>
     withVps({}, async (vps, origin) => {
       const { result } = await runWorker(
         vps,

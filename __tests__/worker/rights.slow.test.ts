@@ -94,6 +94,27 @@ describe('a user who owns the application and nothing beside it', () => {
       chmodSync(join(vps.appPath, 'pgdata'), 0o755);
     }));
 
+  test('a folder of tracked files that another user owns hinders only the commits that change it', () =>
+    withVps({}, async (vps, origin) => {
+      origin.commit({ 'uploads/.gitkeep': '', 'src/a': '' });
+      await vps.run('git pull -q', vps.appPath);
+      await ownNothingBeside(vps, origin);
+      for (const name of ['uploads', 'src']) takeAway(join(vps.appPath, name));
+      const bad = await runWorker(vps, deployRequest(vps, origin.commit({ 'src/b': '' })));
+      assert.equal(bad.result.outcome, 'failed');
+      assert.match(
+        `${bad.result.problems[0]!.message} ${bad.result.problems[0]!.next}`,
+        /cannot change src in \S+, which .*sudo chown -R \S+: \S+\/src$/,
+      );
+      const good = await runWorker(
+        vps,
+        deployRequest(vps, origin.commit({ 'src/b': null, ...appVersion('v2') })),
+      );
+      assert.equal(good.result.outcome, 'deployed', JSON.stringify(good.result));
+      chmodSync(join(vps.appPath, 'uploads'), 0o755);
+      chmodSync(join(vps.appPath, 'src'), 0o755);
+    }));
+
   test('folders of the checkout that another user owns are named, with the command that hands them over', () =>
     withVps({}, async (vps, origin) => {
       mkdirSync(join(vps.appPath, 'pgdata'));
@@ -106,7 +127,7 @@ describe('a user who owns the application and nothing beside it', () => {
       const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v2'))));
       assert.equal(result.outcome, 'failed', JSON.stringify(result));
       takeAway(join(vps.appPath, '.git/objects'));
-      assert.match(refused(await inspectHost(vps)), /cannot change .git\/objects, dist in/);
+      assert.match(refused(await inspectHost(vps)), /cannot change \.git, dist in/);
       if (!isRoot) return;
       chownSync(vps.appPath, 0, 0);
       rmSync(join(vps.home, '.gitconfig'));

@@ -1,5 +1,6 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { judgeEnvText } from '../base/env-text.js';
+
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { isOlder } from './ancestry.js';
@@ -12,6 +13,7 @@ import { askLoopback } from './health.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import { releaseName } from './layout.js';
 import { dirtyRefusals, keepLocalChanges } from './local-changes.js';
+import { stayReadable } from './owner.js';
 import { prepare } from './prepare.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease, prune } from './prune.js';
@@ -21,6 +23,7 @@ import { type RunFolder, silence } from './run-folder.js';
 import { fetchSha, type Stage, stageRepository } from './stage.js';
 import { readState, writeState } from './state.js';
 import { envRefusals, type Survey } from './survey.js';
+import { refuseShutFolders } from './survey-folders.js';
 import { emptyResult, type Teller } from './teller.js';
 
 export interface DeployContext {
@@ -43,7 +46,7 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   const begun = await begin(context);
   const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
-  stayReadable(found);
+  stayReadable(found.live);
   const repository = await stageRepository(found, request);
   await teller.step(
     'fetch',
@@ -52,20 +55,13 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   );
   const decided = await decide(found, repository, context);
   if (decided !== undefined) return { ...result, ...decided };
+  await refuseShutFolders(found, repository, request.sha);
   const adopted = await adoptLive(found, context);
   const stage = await prepare(adopted, repository, context, result);
   const cut = await whenLetGo(adopted, repository, stage, context);
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, teller);
   if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage);
   return { ...result, ...cut, warnings: teller.warnings };
-}
-
-/**
- * What a web server of another user may read of the live version it may read of the next one: a login can have a
- * stricter umask than the one with which the live version was made.
- */
-function stayReadable({ live }: Survey): void {
-  if (live !== undefined && (statSync(live).mode & 0o005) === 0o005) process.umask(process.umask() & ~0o055);
 }
 
 function preflightWords(found: Survey): string {

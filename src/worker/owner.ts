@@ -38,3 +38,11 @@ export function isWritable(folder: string): boolean {
 export function handOver(...paths: string[]): string {
   return `sudo chown -R ${ownWord()}: ${paths.map(quote).join(' ')}`;
 }
+
+/**
+ * What a web server of another user may read of the live version it may read of the next one: a login can have a
+ * stricter umask than the one with which the live version was made.
+ */
+export function stayReadable(live: string | undefined): void {
+  if (live !== undefined && (statSync(live).mode & 0o005) === 0o005) process.umask(process.umask() & ~0o055);
+}

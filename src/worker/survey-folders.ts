@@ -1,12 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import type { Problem } from '../base/report.js';
+import { Failure, type Problem } from '../base/report.js';
 import { quote } from '../base/shell.js';
 import { deviceOf, isFolder } from './files.js';
 import { git, gitSays, isTracked, type Repository } from './git.js';
 import { USUAL_OUTPUT } from './install-and-build.js';
 import { currentLink, type Strategy } from './layout.js';
 import { handOver, isWritable, ownerOf, ownWord } from './owner.js';
+import type { Survey } from './survey.js';
 import type { Toolbox } from './toolbox.js';
 
 /** Whether everything that a cutover moves can be moved by the one who deploys, so that none stops half-way. */
@@ -37,25 +38,41 @@ export function judgeLinkPlace(appPath: string, strategy: Strategy, releases: st
 }
 
 /**
- * Folders of the checkout that a deploy could not change: those of tracked files and of git itself, and what a build
- * made, which changes place at a cutover. `made`: paths from the root of the checkout.
+ * What of a checkout no deploy could change: its root, git's own folder, and what builds made, which changes place at a
+ * cutover. `made`: paths from the root.
  */
 export async function judgeOwners(checkout: Repository, made: readonly string[]): Promise<Problem[]> {
   const root = checkout.folder;
   if (!isWritable(root)) return [notOurs(root, [root])];
-  const tracked = (await git(checkout, 'ls-tree', '-r', '-d', '-z', '--name-only', 'HEAD')).split('\0');
   const store = resolve(root, await git(checkout, 'rev-parse', '--git-common-dir'));
   const objects = join(store, 'objects');
-  const inRoot = [...tracked.filter(Boolean), ...made, 'node_modules', ...USUAL_OUTPUT];
-  const folders = [
-    store,
-    objects,
-    ...readdirSync(objects).map((name) => join(objects, name)),
-    ...inRoot.map((path) => join(root, path)),
-  ];
-  const shut = [...new Set(folders)].filter((path) => isFolder(path) && !isWritable(path));
-  const outermost = shut.filter((path) => !shut.some((other) => path.startsWith(`${other}/`)));
-  return outermost.length === 0 ? [] : [notOurs(root, outermost)];
+  const storeFolders = [store, objects, ...readdirSync(objects).map((name) => join(objects, name))];
+  const builds = [...new Set([...made, 'node_modules', ...USUAL_OUTPUT])].map((path) => join(root, path));
+  const shut = [...(storeFolders.some(isShut) ? [store] : []), ...builds.filter(isShut)];
+  return shut.length === 0 ? [] : [notOurs(root, shut)];
+}
+
+/**
+ * Refuses a commit that changes files in folders of the live checkout which the one who deploys may not change: a reset
+ * that git cannot finish would leave half of each version there. @throws a Failure.
+ */
+export async function refuseShutFolders(
+  { strategy, checkout, facts }: Survey,
+  repository: Repository,
+  sha: string,
+): Promise<void> {
+  if (strategy !== 'in-place' || checkout === undefined || facts.liveSha === undefined) return;
+  const changed = await git(repository, 'diff', '--name-only', '--no-renames', '-z', facts.liveSha, sha);
+  const folders = changed
+    .split('\0')
+    .filter(Boolean)
+    .map((path) => join(checkout.folder, dirname(path)));
+  const shut = [...new Set(folders)].filter(isShut);
+  if (shut.length > 0) throw new Failure(notOurs(checkout.folder, shut));
+}
+
+function isShut(path: string): boolean {
+  return isFolder(path) && !isWritable(path);
 }
 
 function notOurs(root: string, paths: readonly string[]): Problem {
