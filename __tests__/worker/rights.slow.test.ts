@@ -91,7 +91,6 @@ describe('a user who owns the application and nothing beside it', () => {
       const { result } = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v2'))));
       assert.equal(result.outcome, 'deployed', JSON.stringify(result));
       assert.equal((await vps.served())?.greeting, 'one');
-      chmodSync(join(vps.appPath, 'pgdata'), 0o755);
     }));
 
   test('a folder of tracked files that another user owns hinders only the commits that change it', () =>
@@ -111,8 +110,6 @@ describe('a user who owns the application and nothing beside it', () => {
         deployRequest(vps, origin.commit({ 'src/b': null, ...appVersion('v2') })),
       );
       assert.equal(good.result.outcome, 'deployed', JSON.stringify(good.result));
-      chmodSync(join(vps.appPath, 'uploads'), 0o755);
-      chmodSync(join(vps.appPath, 'src'), 0o755);
     }));
 
   test('folders of the checkout that another user owns are named, with the command that hands them over', () =>
