@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { judgeEnvText } from '../base/env-text.js';
-
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { isOlder } from './ancestry.js';
