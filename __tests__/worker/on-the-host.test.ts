@@ -28,6 +28,7 @@ import { startOf, unwrapped } from '../../src/worker/start-command.js';
 import { choosePlace, statePlaces } from '../../src/worker/state.js';
 import { managedFolders } from '../../src/worker/toolbox.js';
 import { judgeInstances, untilStable } from '../../src/worker/verify.js';
+import { until } from '../servers/until.js';
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   mode: 'cluster',
@@ -252,7 +253,7 @@ describe('a stable start', () => {
     try {
       const first = ageOf(child.pid!)!;
       assert.ok(first >= 0 && first <= performance.now() - started + 20, String(first));
-      while (ageOf(child.pid!)! < 200) await new Promise((done) => setTimeout(done, 5));
+      await until('it to be 200 ms old', () => ageOf(child.pid!)! >= 200);
       assert.ok(performance.now() - started >= 180);
     } finally {
       child.kill('SIGKILL');
