@@ -173,7 +173,10 @@ describe('hosts as they are', () => {
     withVps({}, async (vps, origin) => {
       const { result } = await runWorker(
         vps,
-        deployRequest(vps, origin.commit({ ...appVersion('v2'), '.gitmodules': '' })),
+        deployRequest(
+          vps,
+          origin.commit({ ...appVersion('v2'), '.gitmodules': '[submodule "a"]\n\tpath = a\n' }),
+        ),
       );
       assert.equal(result.outcome, 'failed');
       assert.match(

@@ -95,11 +95,16 @@ function programOf(start: Start, { tools, stage }: Place): Program {
   const { file, args, env } = start;
   if (file === 'next' && args[0] === 'start' && isFile(join(stage, NEXT)))
     return { script: `./${NEXT}`, args, exec_mode: 'cluster', env };
-  const own = file.includes('/') ? file : `node_modules/.bin/${file}`;
-  const script = isFile(join(stage, own)) ? `./${normalize(own)}` : tools.find(file);
+  const script = isAbsolute(file) ? file : (ownProgram(stage, file) ?? tools.find(file));
   if (script !== undefined) return { script, args, exec_mode: 'fork', interpreter: 'none', env };
   const assigned = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   return inShell([...assigned, file, ...args].join(' '));
+}
+
+/** A program of the commit or of its dependencies, from the root; undefined where it has none of that name. */
+function ownProgram(stage: string, file: string): string | undefined {
+  const path = file.includes('/') ? file : `node_modules/.bin/${file}`;
+  return isFile(join(stage, path)) ? `./${normalize(path)}` : undefined;
 }
 
 /** As package managers run a script: with the programs of the dependencies in PATH. */
@@ -119,9 +124,7 @@ function inShell(command: string): Program {
  */
 function scriptIn(folder: string, script: string): string {
   if (isAbsolute(script)) return script;
-  const found = ['', '.js', '.cjs', '.mjs', '/index.js'].find((ending) =>
-    isFile(join(folder, script + ending)),
-  );
+  const found = ['', '.js', '/index.js'].find((ending) => isFile(join(folder, script + ending)));
   if (found === undefined)
     throw new Failure({
       message: `The application is started by ${script}, which neither the commit has nor the build has made.`,

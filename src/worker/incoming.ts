@@ -17,6 +17,8 @@ export function clearIncoming(state: StateFolder, now = Date.now()): void {
   if (!isFolder(folder)) return;
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
-    if (now - statSync(path).mtimeMs > FORGOTTEN) remove(path);
+    // One that is being sent gets its name meanwhile.
+    const sent = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now;
+    if (now - sent > FORGOTTEN) remove(path);
   }
 }

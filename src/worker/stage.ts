@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure } from '../base/report.js';
 import { carryEnvFiles, findEnvFiles } from './env-files.js';
-import { isFolder, present, remove, writeAtomically } from './files.js';
+import { isFolder, present, readText, remove, writeAtomically } from './files.js';
 import type { FirstStart } from './first-start.js';
 import { fetchCommit, fetchSources, git, headOf, originOf, type Repository, reachRemoteLike } from './git.js';
 import { type Recipe, recipeOf } from './install-and-build.js';
@@ -125,7 +125,7 @@ export interface BuildOptions {
 
 /** Decides how the commit is installed and built, and refuses before anything is run. */
 export function decideRecipe({ tools, request, folder }: BuildOptions): Recipe {
-  if (present(join(folder, '.gitmodules')))
+  if (readText(join(folder, '.gitmodules'))?.includes('[submodule'))
     throw new Failure({
       message: 'The commit has git submodules, and a deploy brings only its own files to the server.',
       next: 'Build in the job, where actions/checkout fetches them with submodules: true (build-on: runner), or take them into the repository.',

@@ -46,9 +46,10 @@ export async function judgeOwners(checkout: Repository, made: readonly string[])
   if (!isWritable(root)) return [notOurs(root, [root])];
   const store = resolve(root, await git(checkout, 'rev-parse', '--git-common-dir'));
   const objects = join(store, 'objects');
-  const storeFolders = [store, objects, ...readdirSync(objects).map((name) => join(objects, name))];
+  const storeIsShut =
+    isShut(store) || isShut(objects) || readdirSync(objects).some((name) => isShut(join(objects, name)));
   const builds = [...new Set([...made, 'node_modules', ...USUAL_OUTPUT])].map((path) => join(root, path));
-  const shut = [...(storeFolders.some(isShut) ? [store] : []), ...builds.filter(isShut)];
+  const shut = [...(storeIsShut ? [store] : []), ...builds.filter(isShut)];
   return shut.length === 0 ? [] : [notOurs(root, shut)];
 }
 
