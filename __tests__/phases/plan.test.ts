@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { choosePgDump, findPgDumps } from '../../src/database/backup/pg-dump.js';
+import { freePort } from '../servers/free-port.js';
 import { ACCESS_TOKEN, PROJECT_REF, startManagementApi } from '../servers/management-api.js';
-import { freePort, type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
   createProject,
   type Files,
