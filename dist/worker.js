@@ -271,6 +271,9 @@ function present(path) {
 function isFolder(path) {
     return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isDirectory();
 }
+function isFile(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isFile();
+}
 function isSymlink(path) {
     return present(path) && (0,external_node_fs_namespaceObject.lstatSync)(path).isSymbolicLink();
 }
@@ -567,7 +570,52 @@ function commandLine(...words) {
     return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/owner.js
+
+
+
+/** Who owns what on the host, and the command that hands it over. */
+/** The name of a user by its id; `uid 1001` where the host knows none. */
+function userName(uid) {
+    const line = (readText('/etc/passwd') ?? '').split('\n').find((each) => each.split(':')[2] === String(uid));
+    return line?.split(':')[0] || `uid ${uid}`;
+}
+/** The one who deploys, as a word for a command line: also right where the host knows no name. */
+function ownWord() {
+    const name = userName(process.getuid());
+    return name.startsWith('uid ') ? name.slice('uid '.length) : name;
+}
+function ownerOf(path) {
+    return userName((0,external_node_fs_namespaceObject.statSync)(path).uid);
+}
+function isOwn(path) {
+    return (0,external_node_fs_namespaceObject.statSync)(path).uid === process.getuid();
+}
+/** True where things in a folder may be made, moved and deleted. */
+function isWritable(folder) {
+    try {
+        (0,external_node_fs_namespaceObject.accessSync)(folder, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** The command by which a person hands folders over to the one who deploys. */
+function handOver(...paths) {
+    return `sudo chown -R ${ownWord()}: ${paths.map(quote).join(' ')}`;
+}
+/**
+ * What a web server of another user may read of the live version it may read of the next one: a login can have a
+ * stricter umask than the one with which the live version was made.
+ */
+function stayReadable(live) {
+    if (live !== undefined && ((0,external_node_fs_namespaceObject.statSync)(live).mode & 0o005) === 0o005)
+        process.umask(process.umask() & ~0o055);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/state.js
+
 
 
 
@@ -592,65 +640,94 @@ function stateFolderAt(path) {
         journal: (0,external_node_path_namespaceObject.join)(path, 'journal.jsonl'),
         plan: (0,external_node_path_namespaceObject.join)(path, 'plan.json'),
         runs: (0,external_node_path_namespaceObject.join)(path, 'runs'),
+        notes: (0,external_node_path_namespaceObject.join)(path, 'notes'),
         releases: (0,external_node_path_namespaceObject.join)(path, 'releases'),
         shared: (0,external_node_path_namespaceObject.join)(path, 'shared'),
         repository: (0,external_node_path_namespaceObject.join)(path, 'repository.git'),
     };
 }
-/** The folder that exists already; undefined before the first deploy. */
-function findStateFolder(appPath, home) {
-    const { beside, atHome } = statePlaces(appPath, home);
-    const found = [beside, atHome].find(isFolder);
-    return found === undefined ? undefined : stateFolderAt(found);
-}
-/** Which place to use: beside where that can be written, else home on the same file system, else neither. */
+/** Which place to use: beside where that can be written, else home, else neither. */
 function choosePlace(facts) {
-    if (facts.besideWritable)
+    if (facts.besideWritable && facts.besideOnSameDevice)
         return 'beside';
     return facts.homeWritable && facts.homeOnSameDevice ? 'at-home' : 'nowhere';
 }
-/** Where the state folder is or would be made; a Failure with the command to run where it cannot be. */
+/**
+ * Where the state folder is or would be made; a Failure with the command to run where it cannot be. Every command of
+ * the worker asks here, so that a run is found again where it was begun.
+ */
 function locateStateFolder(appPath, home) {
-    const found = findStateFolder(appPath, home);
-    if (found && isWritable(found.path))
-        return found;
     const { beside, atHome } = statePlaces(appPath, home);
-    const place = choosePlace({
+    const found = [beside, atHome].find(isFolder);
+    if (found !== undefined)
+        return stateFolderAt(ownFolder(found));
+    const facts = {
         besideWritable: isWritable((0,external_node_path_namespaceObject.dirname)(appPath)),
+        // A symlink is turned where it lies; what it leads to is not moved.
+        besideOnSameDevice: isSymlink(appPath) || deviceOf((0,external_node_path_namespaceObject.dirname)(appPath)) === deviceOf(appPath),
         homeWritable: isWritable(home),
         homeOnSameDevice: deviceOf(home) === deviceOf(appPath),
-    });
+    };
+    const place = choosePlace(facts);
     if (place === 'beside')
         return stateFolderAt(beside);
     if (place === 'at-home')
         return stateFolderAt(atHome);
-    const user = process.env.USER ?? '$(id -un)';
+    throw nowhere(appPath, facts, beside);
+}
+function nowhere(appPath, facts, beside) {
+    const fault = (writable) => writable ? 'is on another file system (renames would not be atomic)' : 'cannot be written by this user';
+    return new Failure({
+        message: `There is no place for the deploy's own folder: ${(0,external_node_path_namespaceObject.dirname)(appPath)} ${fault(facts.besideWritable)}, and the home folder ${fault(facts.homeWritable)}.`,
+        next: facts.besideOnSameDevice
+            ? `Run once on the server: sudo install -d -o ${ownWord()} -m 0711 ${quote(beside)}`
+            : `${appPath} is a mount of its own: put the application into a folder inside it, and give that as app-path.`,
+    });
+}
+/**
+ * Two users with a folder each would not see each other's lock and history, and one in the folder of the other would
+ * be stuck half-way.
+ */
+function ownFolder(path) {
+    if (isOwn(path) && isWritable(path))
+        return path;
+    if (isOwn(path))
+        throw new Failure({
+            message: `The deploy's own folder ${path} cannot be written.`,
+            next: `Run once on the server: chmod u+rwx ${quote(path)}`,
+        });
+    const owner = ownerOf(path);
     throw new Failure({
-        message: `There is no place for the deploy's own folder: ${(0,external_node_path_namespaceObject.dirname)(appPath)} cannot be written by this user, and the home folder is ${isWritable(home) ? 'on another file system (renames would not be atomic)' : 'not writable'}.`,
-        next: `Run once on the server: sudo install -d -o ${user} -m 0700 ${quote(beside)}`,
+        message: `The deploy's own folder ${path} belongs to ${owner}: another user has deployed this application.`,
+        next: `Connect as ${owner}, or hand it over once on the server: ${handOver(path)}`,
     });
 }
 /** Locates the folder and makes what is missing in it. */
 function openStateFolder(appPath, home) {
     const folder = locateStateFolder(appPath, home);
-    for (const path of [folder.path, folder.runs, folder.releases])
-        (0,external_node_fs_namespaceObject.mkdirSync)(path, { recursive: true, mode: 0o700 });
+    makeFolder(folder.path, PASSED_THROUGH);
+    for (const path of [folder.releases, folder.shared])
+        makeFolder(path, READABLE);
+    for (const path of [folder.runs, folder.notes])
+        makeFolder(path, PRIVATE);
     return folder;
+}
+/** A web server that hands out static files itself reaches the releases; everything else is nobody's business. */
+const [PASSED_THROUGH, READABLE, PRIVATE] = [0o711, 0o755, 0o700];
+/**
+ * Makes a folder of this mode, whatever the umask is. One that is closed to others was made by an upload before the
+ * first deploy; one that a person has opened in another way stays so.
+ */
+function makeFolder(path, mode) {
+    (0,external_node_fs_namespaceObject.mkdirSync)(path, { recursive: true, mode });
+    if (mode === PRIVATE || ((0,external_node_fs_namespaceObject.statSync)(path).mode & 0o077) === 0)
+        (0,external_node_fs_namespaceObject.chmodSync)(path, mode);
 }
 function readState(folder) {
     return readJson(folder.state) ?? {};
 }
 function writeState(folder, state) {
     writeAtomically(folder.state, `${JSON.stringify(state)}\n`);
-}
-function isWritable(path) {
-    try {
-        (0,external_node_fs_namespaceObject.accessSync)(path, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
-        return true;
-    }
-    catch {
-        return false;
-    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/follow.js
@@ -713,9 +790,7 @@ async function appearing(request, home) {
 }
 /** Without an invocation (after the action was killed, which alone knew it) the one that is at work is meant. */
 function findRun(request, task, home) {
-    const state = findStateFolder(request.app.appPath, home);
-    if (!state)
-        return undefined;
+    const state = locateStateFolder(request.app.appPath, home);
     const folder = runFolderOf(state, request.run, task);
     if ((0,external_node_fs_namespaceObject.existsSync)(folder.worker))
         return folder;
@@ -785,6 +860,43 @@ function isPastCutover(folder) {
         if (event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state))
             return true;
     return false;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
+/** True for names and addresses of the machine itself, also bracketed as in a URL. */
+function isLoopback(host) {
+    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+    return (name === 'localhost' ||
+        name.endsWith('.localhost') ||
+        name === '::1' ||
+        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
+}
+/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
+const LOOPBACK = 'localhost';
+const ADDRESSES = [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+];
+/**
+ * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
+ * alone, and what the host's own tables say about the name is nobody's concern.
+ */
+const lookupLoopback = (_name, { all }, done) => {
+    if (all)
+        done(null, ADDRESSES);
+    else
+        done(null, ADDRESSES[0].address, ADDRESSES[0].family);
+};
+
+;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
+/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
+function formatBytes(bytes) {
+    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+    let unit = 0;
+    let size = bytes;
+    for (; size >= 1_024 && unit < units.length - 1; unit++)
+        size /= 1_024;
+    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/html.js
@@ -939,8 +1051,7 @@ function judgeAnswer(answer, expected) {
     const text = answer.body.toString('utf8');
     const html = isHtml(headers['content-type'], text);
     // A page is what `/` is for; it says nothing about health in the place of an endpoint.
-    const endpoint = (expected.last && expected.path !== '/') || isApiPath(expected.path);
-    if (html && endpoint)
+    if (html && isEndpoint(expected))
         return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
     const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
     if (!opinion.ok)
@@ -949,6 +1060,10 @@ function judgeAnswer(answer, expected) {
 }
 function bad(fault, detail) {
     return { ok: false, fault, detail };
+}
+/** True where a health answer is expected and no page: the last path, and those of an API. */
+function isEndpoint({ path, last }) {
+    return (last && path !== '/') || isApiPath(path);
 }
 function isApiPath(path) {
     return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
@@ -1096,16 +1211,6 @@ function isRecord(value) {
     return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
-/** True for names and addresses of the machine itself, also bracketed as in a URL. */
-function isLoopback(host) {
-    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-    return (name === 'localhost' ||
-        name.endsWith('.localhost') ||
-        name === '::1' ||
-        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/web/assets.js
 
 
@@ -1217,11 +1322,12 @@ function decideRedirect(from, location, visited, root, knownAs) {
     }
     // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
     if (to.origin !== from.origin) {
-        return {
-            refuse: to.hostname === from.hostname && to.protocol !== from.protocol
-                ? `redirects to ${to.protocol}//; give health-url so`
-                : 'redirects to another origin',
-        };
+        return to.hostname === from.hostname && to.protocol !== from.protocol
+            ? {
+                refuse: `redirects to ${to.protocol}//; give health-url so`,
+                next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
+            }
+            : { refuse: 'redirects to another origin' };
     }
     if (!root)
         return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
@@ -1337,6 +1443,7 @@ function connectionWords(code, part) {
 ;// CONCATENATED MODULE: ./compiled/src/web/request.js
 
 
+
 const DAY = 86_400_000;
 /** No usable answer: the message says why in words for a person, without any text from the server. */
 class NoAnswer extends Error {
@@ -1388,8 +1495,8 @@ function startJourney() {
 async function get(url, options) {
     const protocols = await loadProtocols();
     const journey = startJourney();
-    // An address needs no name server.
-    if (isAddress(bareHost(url)))
+    // An address needs no name server, nor does this machine itself.
+    if (isAddress(bareHost(url)) || bareHost(url) === LOOPBACK)
         journey.part = 'connect';
     if (options.signal?.aborted)
         throw new Cancelled();
@@ -1437,6 +1544,7 @@ function request_open({ net, tls }, url) {
         port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
         autoSelectFamily: true,
         autoSelectFamilyAttemptTimeout: 500,
+        ...(host === LOOPBACK ? { lookup: lookupLoopback } : {}),
     };
     if (!secure)
         return net.connect(target);
@@ -1575,31 +1683,101 @@ function tenths(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/checks.js
-
+;// CONCATENATED MODULE: ./compiled/src/web/page.js
 
 
 
 /** Bytes of a page or health answer that are read. */
 const BODY_LIMIT = 1_048_576;
+/** The answer of a path below the base path; without it where the application knows no such path there. */
+async function findPage(target, path, endpoint, ask) {
+    const { basePath } = target;
+    const below = await getPage(target, path, basePath ?? '', ask);
+    if (basePath === undefined || !isElsewhere(below, endpoint))
+        return below;
+    const bare = await getPage(target, path, '', ask);
+    return isElsewhere(bare, endpoint) ? below : bare;
+}
+/** True for what an application answers to a path that is not its own: not found, a login, its page for everything. */
+function isElsewhere({ answer, refused }, endpoint) {
+    return (refused !== undefined ||
+        [401, 403, 404, 405].includes(answer.status) ||
+        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked once more as its proxy would ask.
+ */
+async function getPage(target, path, below, ask) {
+    let url = new URL(target.baseUrl + below + path);
+    let behindProxy;
+    const visited = [];
+    for (;;) {
+        const answer = await get(url, {
+            timeout: ask.timeout(),
+            bodyLimit: BODY_LIMIT,
+            signal: ask.signal,
+            headers: proxyHeaders(behindProxy),
+        });
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
+        if ('refuse' in decision)
+            return { url, answer, refused: decision };
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+/** How the proxy in front of an application asks it. */
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/checks.js
+
+
+
+
+
 /** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
 const PACE = { tooMany: 2_000, assets: 1_000 };
 /** Assets asked for at a time. */
 const ASSETS_AT_A_TIME = 8;
-/** The checks of one vantage point: each path by its name, and the assets of the root page. */
+/** The checks of one vantage point: each path by its name, and the assets of a page. */
 function checksOf(target, health) {
-    const last = health.paths[health.paths.length - 1];
     const checks = health.paths.map((path) => ({
         name: path,
-        ask: (ask) => askPath(target, path, path === last, health, ask),
+        ask: (ask) => askPath(target, path, isLast(path, health), health, ask),
     }));
-    if (health.checkAssets && health.paths.includes('/'))
-        checks.push({ name: 'assets', ask: (ask) => askAssets(target, ask) });
+    const page = health.checkAssets ? assetsPage(health) : undefined;
+    if (page !== undefined)
+        checks.push({ name: 'assets', ask: (ask) => askAssets(target, page, ask) });
     return checks;
+}
+/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
+function assetsPage(health) {
+    if (health.paths.includes('/'))
+        return '/';
+    return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
+}
+function isLast(path, { paths }) {
+    return path === paths[paths.length - 1];
 }
 async function askPath(target, path, last, health, ask) {
     return looking(async () => {
-        const page = await getPage(target, path, ask);
+        const page = await findPage(target, path, isEndpoint({ path, last }), ask);
         const { answer } = page;
         const seen = {
             status: answer.status,
@@ -1607,9 +1785,22 @@ async function askPath(target, path, last, health, ask) {
             ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
             ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
         };
-        if (page.refused !== undefined)
-            return { ok: false, fault: 'redirect', detail: page.refused, ...seen };
-        return { ...judgeAnswer(answer, { ...health, path, last }), ...seen };
+        if (page.refused !== undefined) {
+            const { refuse, next } = page.refused;
+            return {
+                ok: false,
+                fault: 'redirect',
+                detail: `answers ${answer.status} and ${refuse}`,
+                ...(next === undefined ? {} : { next }),
+                ...seen,
+            };
+        }
+        const missing = answer.status === 404 && path !== '/'
+            ? {
+                next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
+            }
+            : {};
+        return { ...judgeAnswer(answer, { ...health, path, last }), ...missing, ...seen };
     });
 }
 /** Runs one try; no answer becomes a look that says why. */
@@ -1633,63 +1824,28 @@ async function looking(work) {
         };
     }
 }
-/**
- * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked once more as its proxy would ask.
- */
-async function getPage(target, path, ask) {
-    let url = new URL(target.baseUrl + path);
-    let behindProxy;
-    const visited = [];
-    for (;;) {
-        const answer = await get(url, {
-            timeout: ask.timeout(),
-            bodyLimit: BODY_LIMIT,
-            signal: ask.signal,
-            headers: proxyHeaders(behindProxy),
-        });
-        if (![301, 302, 303, 307, 308].includes(answer.status))
-            return { url, answer, behindProxy };
-        const { location } = answer.headers;
-        if (target.from === 'vps' && behindProxy === undefined) {
-            behindProxy = publicOrigin(url, location);
-            if (behindProxy !== undefined)
-                continue;
-        }
-        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
-        if ('refuse' in decision)
-            return { url, answer, refused: `answers ${answer.status} and ${decision.refuse}` };
-        visited.push(withoutFragment(url));
-        url = decision.follow;
-    }
-}
-function proxyHeaders(origin) {
-    if (origin === undefined)
-        return {};
-    return {
-        host: origin.host,
-        'x-forwarded-host': origin.host,
-        'x-forwarded-proto': origin.protocol.slice(0, -1),
-    };
-}
-async function askAssets(target, ask) {
+async function askAssets(target, path, ask) {
     return looking(async () => {
         const started = performance.now();
-        const page = await getPage(target, '/', ask);
+        const page = await findPage(target, path, false, ask);
         const text = page.answer.body.toString('utf8');
+        const name = path === '/' ? 'the root page' : `the page ${path}`;
         if (page.refused !== undefined || page.answer.status !== 200)
-            return { ok: false, status: null, fault: 'assets', detail: 'the root page did not answer 200' };
+            return { ok: false, status: null, fault: 'assets', detail: `${name} did not answer 200` };
         if (!isHtml(page.answer.headers['content-type'], text))
-            return { ok: true, status: null, detail: 'the root page is no HTML page' };
+            return { ok: true, status: null, detail: `${name} is no HTML page` };
         const all = assetUrls(text, page.url, page.behindProxy?.origin);
-        const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
+        const bad = await badAssets(all.slice(0, MOST_ASSETS), target, proxyHeaders(page.behindProxy), ask);
         const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
-        const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
+        const unasked = [
+            ...(all.length > MOST_ASSETS ? [`; ${all.length - MOST_ASSETS} more were not asked`] : []),
+            ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
+        ].join('');
         if (bad.length === 0)
             return {
                 ok: true,
                 status: 200,
-                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${more}`,
+                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${unasked}`,
                 timings,
             };
         const first = bad[0];
@@ -1698,36 +1854,47 @@ async function askAssets(target, ask) {
             status: first.status,
             fault: 'assets',
             pace: PACE.assets,
-            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${more}`,
+            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
             timings,
         };
     });
 }
-async function badAssets(urls, headers, ask) {
+async function badAssets(urls, target, headers, ask) {
     const bad = [];
     let next = 0;
     async function work() {
         for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
-            try {
-                const answer = await get(url, {
-                    timeout: ask.timeout(),
-                    bodyLimit: 0,
-                    headers,
-                    signal: ask.signal,
-                });
-                const why = judgeAsset(answer);
-                if (why !== undefined)
-                    bad.push({ url, status: answer.status, why });
-            }
-            catch (error) {
-                if (!(error instanceof NoAnswer))
-                    throw error;
-                bad.push({ url, status: null, why: error.message });
-            }
+            const fault = await askAsset(url, headers, ask);
+            if (fault === undefined)
+                continue;
+            const bare = withoutBase(url, target.basePath);
+            if (bare === undefined || (await askAsset(bare, headers, ask)) !== undefined)
+                bad.push({ url, ...fault });
         }
     }
     await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
     return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
+}
+/** What is wrong with an asset; undefined where it is good. */
+async function askAsset(url, headers, ask) {
+    try {
+        const answer = await get(url, { timeout: ask.timeout(), bodyLimit: 0, headers, signal: ask.signal });
+        const why = judgeAsset(answer);
+        return why === undefined ? undefined : { status: answer.status, why };
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return { status: null, why: error.message };
+    }
+}
+/** The same asset as the application has it behind a proxy that takes the base path away. */
+function withoutBase(url, basePath) {
+    if (basePath === undefined || !url.pathname.startsWith(`${basePath}/`))
+        return undefined;
+    const bare = new URL(url);
+    bare.pathname = url.pathname.slice(basePath.length);
+    return bare;
 }
 
 ;// CONCATENATED MODULE: external "node:events"
@@ -1834,6 +2001,7 @@ function finding(course, successes) {
 ;// CONCATENATED MODULE: ./compiled/src/web/probe.js
 
 
+
 /**
  * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
  * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
@@ -1862,7 +2030,8 @@ const LIGHT = {
 async function answers(url, timeout) {
     const protocol = url.startsWith('https:') ? await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 708, 23)) : await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 67, 23));
     return new Promise((resolve) => {
-        const request = protocol.request(url, LIGHT);
+        const own = new URL(url).hostname === LOOPBACK ? { lookup: lookupLoopback } : {};
+        const request = protocol.request(url, { ...LIGHT, ...own });
         const done = (answer) => {
             clearTimeout(timer);
             request.destroy();
@@ -1908,34 +2077,71 @@ function factOf(from, { name, ok, attempts, look }) {
         ...(look.detail === undefined ? {} : { detail: look.detail }),
         ...(look.timings === undefined ? {} : { timings: look.timings }),
         ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
+        ...(ok || look.next === undefined ? {} : { next: look.next }),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/waiting.js
+
+/** Milliseconds between two words about what is still being waited for. */
+const EVERY = 10_000;
+/** Says now and then which checks are not good yet, and what to do about them, while they are asked on. */
+function tellWaiting(tell, every = EVERY) {
+    const started = performance.now();
+    const waiting = new Map();
+    const timer = setInterval(() => {
+        const after = formatDuration(performance.now() - started);
+        for (const text of waiting.values())
+            tell(`waiting for health, ${after}: ${text}`);
+    }, every);
+    timer.unref();
+    return {
+        note(place, attempt, { ok, detail, next }) {
+            if (ok)
+                waiting.delete(place);
+            else
+                waiting.set(place, `${place} ${detail ?? 'is not healthy'} (try ${attempt})${next === undefined ? '' : `. ${next}`}`);
+        },
+        has: (place) => waiting.has(place),
+        stop: () => clearInterval(timer),
     };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/health.js
 
 
+
+
 /** Asks the application on loopback until every check is good, or the deadline is over. */
 async function askLoopback(check) {
-    const { expectVersion, ...health } = check.health;
-    const facts = await checkHealth({ baseUrl: `http://127.0.0.1:${check.port}`, from: 'vps' }, {
-        ...health,
-        ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
-        ...(check.sha === undefined ? {} : { expectSha: check.sha }),
-    }, { signal: check.signal });
-    return { facts, healthy: facts.every(({ ok }) => ok) };
+    const { expectVersion, basePath, ...health } = check.health;
+    const waiting = tellWaiting(check.tell ?? (() => { }));
+    try {
+        const facts = await checkHealth({
+            baseUrl: `http://${LOOPBACK}:${check.port}`,
+            from: 'vps',
+            ...(basePath === undefined ? {} : { basePath }),
+        }, {
+            ...health,
+            ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
+            ...(check.sha === undefined ? {} : { expectSha: check.sha }),
+        }, { signal: check.signal, onAttempt: waiting.note });
+        return { facts, healthy: facts.every(({ ok }) => ok) };
+    }
+    finally {
+        waiting.stop();
+    }
 }
-/** The first failed check in words. */
-function sickWords(facts) {
-    const sick = facts.find(({ ok }) => !ok);
-    if (!sick)
-        return 'healthy';
-    return `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
-}
+/** What is wrong, by the first failed check; `next` where that check does not tell itself what to do. */
 function unhealthy(what, facts, next) {
-    return new Failure({ message: `${what}: ${sickWords(facts)}.`, next });
+    const sick = facts.find(({ ok }) => !ok);
+    const why = sick === undefined
+        ? 'healthy'
+        : `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
+    return new Failure({ message: `${what}: ${why}.`, next: sick?.next ?? next });
 }
 /** Milliseconds between two questions of the downtime probe, and how long one may take. */
-const EVERY = 20;
+const health_EVERY = 20;
 const LONGEST = 5_000;
 /** Asks the port again and again, and adds up the time from each first refused question to the next good answer. */
 function probeDowntime(port) {
@@ -1945,14 +2151,14 @@ function probeDowntime(port) {
     const loop = (async () => {
         while (running) {
             const asked = performance.now();
-            const good = await answers(`http://127.0.0.1:${port}/`, LONGEST);
+            const good = await answers(`http://${LOOPBACK}:${port}/`, LONGEST);
             if (!good)
                 downSince ??= asked;
             else if (downSince !== undefined) {
                 down += performance.now() - downSince;
                 downSince = undefined;
             }
-            await new Promise((resolve) => setTimeout(resolve, EVERY));
+            await new Promise((resolve) => setTimeout(resolve, health_EVERY));
         }
         if (downSince !== undefined)
             down += performance.now() - downSince;
@@ -1968,199 +2174,6 @@ function probeDowntime(port) {
 
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: ./compiled/src/worker/releases.js
-
-
-
-function releaseFolder(releases, release) {
-    return (0,external_node_path_namespaceObject.join)(releases, release);
-}
-/** The releases of our own that lie in a folder, oldest first. */
-function releaseNames(releases) {
-    if (!isFolder(releases))
-        return [];
-    return (0,external_node_fs_namespaceObject.readdirSync)(releases)
-        .filter((name) => /^\d{14}-[0-9a-f]{12}$/.test(name))
-        .sort();
-}
-function noteFile(state, release) {
-    return (0,external_node_path_namespaceObject.join)(state.path, 'notes', `${release}.json`);
-}
-function readNote(state, release) {
-    return readJson(noteFile(state, release));
-}
-function writeNote(state, release, note) {
-    writeAtomically(noteFile(state, release), `${JSON.stringify(note)}\n`);
-}
-function dropNote(state, release) {
-    remove(noteFile(state, release));
-}
-/**
- * Whether a release that is not live can be put in place without a build. Among releases its folder must hold all of
- * it: what an in-place deploy kept of a version it did not make itself is its output alone.
- */
-function availability({ state, releases, strategy, }) {
-    return (release) => {
-        const folder = releaseFolder(releases, release);
-        if (readNote(state, release) === undefined || !isFolder(folder))
-            return false;
-        return strategy === 'in-place' || present((0,external_node_path_namespaceObject.join)(folder, 'REVISION')) || present((0,external_node_path_namespaceObject.join)(folder, '.git'));
-    };
-}
-/** The release that a rollback without a name goes to: verified, not bad, and live before the present one. */
-function previousVerified(history, isAvailable) {
-    const at = history.verified.findIndex(({ release }) => release === history.live?.release);
-    const older = at < 0 ? history.verified : history.verified.slice(0, at);
-    return [...older]
-        .reverse()
-        .find(({ release, sha }) => !history.badReleases.has(release) && !history.badShas.has(sha) && isAvailable(release));
-}
-/** Releases that may be deleted: all but the newest `keep`, the live one, the one before it and the only good one. */
-function prunable(releases, history, keep, isAvailable) {
-    const spared = new Set();
-    const live = history.live?.release;
-    if (live !== undefined)
-        spared.add(live);
-    const previous = previousVerified(history, isAvailable);
-    if (previous)
-        spared.add(previous.release);
-    const verifiedNewestFirst = [...history.verified]
-        .reverse()
-        .filter(({ release }) => releases.includes(release));
-    for (const { release } of verifiedNewestFirst)
-        if (spared.size < keep)
-            spared.add(release);
-    return releases.filter((release) => !spared.has(release));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/decide.js
-
-
-/** Whether a commit may be deployed now, from what is live and what the journal remembers. */
-function decideDeploy(question) {
-    const { sha, explicit, attempt, liveSha, liveVerified, history } = question;
-    if (sha === liveSha)
-        return liveVerified && !question.envChanges ? { kind: 'unchanged' } : { kind: 'go' };
-    if (explicit)
-        return { kind: 'go' };
-    if (history.badShas.has(sha))
-        return {
-            kind: 'refuse',
-            problem: {
-                message: `The commit ${sha} was rolled back on this server and is marked bad.`,
-                next: 'Push a commit that cures it. To deploy this one all the same, name it with ref.',
-            },
-        };
-    if (!question.olderThanLive)
-        return { kind: 'go' };
-    const wasLive = history.verified.some((release) => release.sha === sha);
-    if (attempt === 1 && !wasLive)
-        return { kind: 'newer-is-live' };
-    return {
-        kind: 'refuse',
-        problem: {
-            message: `The commit ${sha} is older than the live commit ${liveSha}: this would be a downgrade.`,
-            next: 'To go back use mode: rollback. To deploy this commit all the same, name it with ref.',
-        },
-    };
-}
-/** Where a rollback goes; a Failure where what was asked for is not there. */
-function decideRollback(question) {
-    const { history, isAvailable, to } = question;
-    if (to !== undefined && to !== 'previous')
-        return namedTarget(to, history, isAvailable);
-    if (to === undefined && question.undoRun !== undefined)
-        return undoTarget(question.undoRun, history, isAvailable);
-    const previous = previousVerified(history, isAvailable);
-    if (!previous)
-        throw new Failure({
-            message: 'There is no verified release before the live one that could be put back.',
-            next: 'Deploy a good commit by naming it with ref.',
-        });
-    return { kind: 'go', to: previous };
-}
-function namedTarget(to, history, isAvailable) {
-    const matches = history.verified.filter(({ release, sha }) => release === to || (to.length >= 7 && sha.startsWith(to)));
-    const live = history.live;
-    if (live && matches.some(({ release }) => release === live.release))
-        return { kind: 'nothing', why: `${to} is live already` };
-    const kept = [...matches].reverse().find(({ release }) => isAvailable(release));
-    if (kept)
-        return { kind: 'go', to: kept };
-    throw new Failure({
-        message: matches.length === 0
-            ? `${to} was never live and verified on this server.`
-            : `The release of ${to} has been pruned, so it cannot be put back without a build.`,
-        next: 'Deploy that commit by naming it with ref.',
-    });
-}
-/** Undoes all deploys of a run that are live now, down to what was live before the first of them. */
-function undoTarget(runId, history, isAvailable) {
-    const made = history.deploys.filter((deploy) => deploy.runId === runId);
-    const { live } = history;
-    if (made.length === 0)
-        return {
-            kind: 'nothing',
-            why: history.putBack.has(runId)
-                ? `the server has put back what run ${runId} changed already`
-                : `run ${runId} did not change the live version here`,
-        };
-    const ownReleases = new Set(made.map(({ to }) => to.release));
-    if (live === undefined || !ownReleases.has(live.release)) {
-        const own = Math.max(...made.map(({ to }) => arrivalOf(history, to.release)));
-        if (live !== undefined && arrivalOf(history, live.release) > own)
-            return {
-                kind: 'nothing',
-                why: `${live.sha.slice(0, 7)} came after what run ${runId} deployed, and is live`,
-                overtakenBy: live.sha,
-            };
-        return { kind: 'nothing', why: `what run ${runId} deployed is undone already` };
-    }
-    let from = made.find(({ to }) => to.release === live.release)?.from;
-    while (from && ownReleases.has(from.release)) {
-        const release = from.release;
-        from = made.find(({ to }) => to.release === release)?.from;
-    }
-    if (from &&
-        isAvailable(from.release) &&
-        !history.badReleases.has(from.release) &&
-        history.verified.some(({ release }) => release === from.release))
-        return { kind: 'go', to: from };
-    const before = previousVerified(history, isAvailable);
-    if (before)
-        return { kind: 'go', to: before };
-    throw new Failure({
-        message: `Run ${runId} deployed here, but there is no verified release before it that could be put back.`,
-        next: 'Deploy a good commit by naming it with ref.',
-    });
-}
-/** When a release came last, as a position among all arrivals; -1 where it never did. */
-function arrivalOf({ arrivals }, release) {
-    return arrivals.findLastIndex((arrival) => arrival.release === release);
-}
-/** The runs whose releases came after this one: what they changed elsewhere is ahead of it. */
-function runsSince(history, release) {
-    const since = history.arrivals.slice(arrivalOf(history, release) + 1);
-    return [...new Set(since.flatMap(({ runId }) => runId ?? []))];
-}
-/** What a rollback would do on this host, and which runs it would take back; decided as the rollback itself decides. */
-function wayBack(question) {
-    const { history, undoRun, to: named } = question;
-    const own = named === undefined && undoRun !== undefined ? [undoRun] : undefined;
-    try {
-        const decision = decideRollback(question);
-        const { live } = history;
-        if (decision.kind === 'nothing')
-            return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };
-        const { to } = decision;
-        const forward = live !== undefined && arrivalOf(history, to.release) > arrivalOf(history, live.release);
-        return { kind: 'go', to, forward, runs: own ?? runsSince(history, to.release) };
-    }
-    catch (error) {
-        return { kind: 'refused', problem: problemsOf(error)[0] };
-    }
-}
-
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
@@ -2461,8 +2474,9 @@ function found(tools, [name, ...args]) {
 const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' };
 /** For hosts that have not set their own: must fail, not ask, also where the remote is silent. */
 const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
+/** Hooks of the host's own checkout are meant for the people who work there, not for what is done here. */
 function words(repository, args) {
-    return ['git', '-C', repository.folder, ...args];
+    return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
 }
 /** Output of a git command that is expected to succeed, without the last newline. */
 async function git(repository, ...args) {
@@ -2639,15 +2653,15 @@ function noAccess(said) {
 /** What git said; empty where the fetch succeeded. */
 async function fetchFrom(repository, sha, source, signal, wanted) {
     const env = await remoteEnvironment(repository, source);
-    const light = wanted === 'its existence';
+    const commitsOnly = wanted === 'everything' ? [] : ['--filter=tree:0'];
     const fetch = (options, what) => call(repository.tools, words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, what]), { env, signal });
-    const exact = await fetch(light ? ['--depth=1', '--filter=tree:0'] : [], sha);
+    const exact = await fetch(wanted === 'its existence' ? ['--depth=1', ...commitsOnly] : commitsOnly, sha);
     if (exact.code === 0)
         return '';
     if (!isMissingCommit(exact.tail))
         return exact.tail;
     // Some servers hand out only what a branch or tag leads to: its whole history, then, to find the commit in it.
-    const all = await fetch(light ? ['--filter=tree:0'] : [], '+refs/heads/*:refs/deploys/heads/*');
+    const all = await fetch(commitsOnly, '+refs/heads/*:refs/deploys/heads/*');
     return all.code === 0 ? exact.tail : all.tail;
 }
 function isMissingCommit(said) {
@@ -2656,6 +2670,404 @@ function isMissingCommit(said) {
 function firstFatal(said) {
     const lines = said.split('\n').map((line) => line.trim());
     return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/ancestry.js
+
+
+
+
+
+
+/**
+ * Says whether a commit is older than the live one. What a repository knows of history is true, but a shallow clone
+ * knows only a part of it: then the commits that are missing are fetched into a scratch repository, which leaves the
+ * clone as it is.
+ */
+async function isOlder(question) {
+    const { repository, sha, liveSha } = question;
+    if (liveSha === undefined || liveSha === sha)
+        return 'no';
+    if (repository !== undefined) {
+        const [knowsLive, knowsSha] = [await hasCommit(repository, liveSha), await hasCommit(repository, sha)];
+        if (knowsLive && knowsSha) {
+            if (await isAncestor(repository, sha, liveSha))
+                return 'yes';
+            if (await isAncestor(repository, liveSha, sha))
+                return 'no';
+        }
+        if (knowsLive && !(await isShallow(repository)))
+            return 'no';
+    }
+    return askHistory(question, liveSha);
+}
+async function isShallow(repository) {
+    return (await git(repository, 'rev-parse', '--is-shallow-repository')) === 'true';
+}
+/** Milliseconds for the history alone: commits without files, of which a second brings tens of thousands. */
+const ancestry_LONGEST = 60_000;
+async function askHistory(question, liveSha) {
+    const { tools, repository, sha, request, signal } = question;
+    const from = repository ?? { tools, folder: tools.home };
+    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-history-'));
+    const scratch = { tools, folder };
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(ancestry_LONGEST)]);
+    try {
+        const sources = await fetchSources(from, request);
+        await git(scratch, 'init', '-q', '--bare');
+        await reachRemoteLike(scratch, from);
+        for (const commit of [liveSha, sha])
+            await fetchCommit(scratch, commit, sources, inTime, 'its history');
+        return (await isAncestor(scratch, sha, liveSha)) ? 'yes' : 'no';
+    }
+    catch (error) {
+        if (error instanceof Cancelled && signal.aborted)
+            throw error;
+        return 'unknown';
+    }
+    finally {
+        remove(folder);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/journal.js
+
+function readJournal(folder) {
+    return parseJournal(readText(folder.journal) ?? '');
+}
+/** The entries of a journal; a last line that a power cut tore is left out. */
+function parseJournal(text) {
+    const entries = [];
+    for (const line of text.split('\n')) {
+        if (line.trim() === '')
+            continue;
+        try {
+            const entry = JSON.parse(line);
+            if (typeof entry.event === 'string' && typeof entry.sha === 'string')
+                entries.push(entry);
+        }
+        catch {
+            // Torn by a power cut: what it would have said did not finish.
+        }
+    }
+    return entries;
+}
+function writeJournal(folder, run, entry) {
+    const { id, attempt, url } = run;
+    // A line torn by a power cut must not swallow the next one.
+    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
+    const line = {
+        ...entry,
+        at: Date.now(),
+        run: { id, attempt, ...(url === undefined ? {} : { url }) },
+    };
+    appendLine(folder.journal, torn + JSON.stringify(line));
+}
+const isSame = (a, b) => a?.release === b?.release;
+/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
+function historyOf(entries) {
+    const history = {
+        liveVerified: false,
+        verified: [],
+        badShas: new Set(),
+        badReleases: new Set(),
+        pruned: new Set(),
+        deploys: [],
+        arrivals: [],
+        putBack: new Set(),
+        restarted: new Set(),
+        restartedBefore: new Set(),
+    };
+    for (const entry of entries)
+        journal_note(history, entry);
+    return history;
+}
+function journal_note(history, entry) {
+    const ref = { release: entry.release, sha: entry.sha };
+    switch (entry.event) {
+        case 'cutover':
+            history.arrivals.push({ release: ref.release, runId: entry.run.id });
+            history.restartedBefore = history.restarted;
+            if (history.live?.sha !== ref.sha)
+                history.restarted = new Set();
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'pruned':
+            history.pruned.add(ref.release);
+            return;
+        case 'broken':
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'put-back':
+            history.putBack.add(entry.run.id);
+            if (entry.from?.release !== ref.release)
+                break;
+            // A first deploy failed: there was nothing to go back to, and nothing is live.
+            delete history.live;
+            history.liveVerified = false;
+            return;
+        case 'rolled-back':
+            markBad(history, ref, entry.from);
+            break;
+        case 'adopted':
+        case 'verified':
+            if (entry.event === 'adopted')
+                history.arrivals.push({ release: ref.release });
+            if (entry.event === 'verified')
+                history.deploys.push({
+                    runId: entry.run.id,
+                    to: ref,
+                    ...(entry.from === undefined ? {} : { from: entry.from }),
+                });
+            if (!history.verified.some((known) => isSame(known, ref)))
+                history.verified.push(ref);
+            break;
+        default:
+            break;
+    }
+    noteRestart(history, entry);
+    history.badShas.delete(ref.sha);
+    history.badReleases.delete(ref.release);
+    history.live = ref;
+    history.liveVerified = history.verified.some((known) => isSame(known, ref));
+}
+/** Whoever was restarted runs what lies on the disk; another commit there leaves the others with what they had. */
+function noteRestart(history, { event, sha, app }) {
+    const undone = event === 'put-back' || event === 'repaired';
+    const kept = undone ? history.restartedBefore : history.live?.sha === sha ? history.restarted : [];
+    history.restarted = new Set([...kept, app]);
+}
+/** True where an application was restarted for the commit that lies on the disk, as far as the journal says. */
+function runsLive({ restarted }, app) {
+    return restarted.size === 0 || restarted.has(app) || restarted.has(undefined);
+}
+/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
+function markBad(history, to, from) {
+    if (!from || isSame(from, to))
+        return;
+    const index = (ref) => history.verified.findIndex((known) => isSame(known, ref));
+    if (index(from) >= 0 && index(from) < index(to))
+        return;
+    history.badReleases.add(from.release);
+    if (from.sha !== to.sha)
+        history.badShas.add(from.sha);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/releases.js
+
+
+
+function releaseFolder(releases, release) {
+    return (0,external_node_path_namespaceObject.join)(releases, release);
+}
+/** The releases of our own that lie in a folder, oldest first. */
+function releaseNames(releases) {
+    if (!isFolder(releases))
+        return [];
+    return (0,external_node_fs_namespaceObject.readdirSync)(releases)
+        .filter((name) => /^\d{14}-[0-9a-f]{12}$/.test(name))
+        .sort();
+}
+function noteFile(state, release) {
+    return (0,external_node_path_namespaceObject.join)(state.notes, `${release}.json`);
+}
+function readNote(state, release) {
+    return readJson(noteFile(state, release));
+}
+function writeNote(state, release, note) {
+    writeAtomically(noteFile(state, release), `${JSON.stringify(note)}\n`);
+}
+function dropNote(state, release) {
+    remove(noteFile(state, release));
+}
+/**
+ * Whether a release that is not live can be put in place without a build. Among releases its folder must hold all of
+ * it: what an in-place deploy kept of a version it did not make itself is its output alone.
+ */
+function availability({ state, releases, strategy, }) {
+    return (release) => {
+        const folder = releaseFolder(releases, release);
+        if (readNote(state, release) === undefined || !isFolder(folder))
+            return false;
+        return strategy === 'in-place' || present((0,external_node_path_namespaceObject.join)(folder, 'REVISION')) || present((0,external_node_path_namespaceObject.join)(folder, '.git'));
+    };
+}
+/** The release that a rollback without a name goes to: verified, not bad, and live before the present one. */
+function previousVerified(history, isAvailable) {
+    const at = history.verified.findIndex(({ release }) => release === history.live?.release);
+    const older = at < 0 ? history.verified : history.verified.slice(0, at);
+    return [...older]
+        .reverse()
+        .find(({ release, sha }) => !history.badReleases.has(release) && !history.badShas.has(sha) && isAvailable(release));
+}
+/** Releases that may be deleted: all but the newest `keep`, the live one, the one before it and the only good one. */
+function prunable(releases, history, keep, isAvailable) {
+    const spared = new Set();
+    const live = history.live?.release;
+    if (live !== undefined)
+        spared.add(live);
+    const previous = previousVerified(history, isAvailable);
+    if (previous)
+        spared.add(previous.release);
+    const verifiedNewestFirst = [...history.verified]
+        .reverse()
+        .filter(({ release }) => releases.includes(release));
+    for (const { release } of verifiedNewestFirst)
+        if (spared.size < keep)
+            spared.add(release);
+    return releases.filter((release) => !spared.has(release));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/decide.js
+
+
+
+/** Whether a commit may be deployed now, from what is live and what the journal remembers. */
+function decideDeploy(question) {
+    const { sha, explicit, attempt, liveSha, liveVerified, history } = question;
+    if (sha === liveSha)
+        return { kind: liveVerified && !mustRepeat(question) ? 'unchanged' : 'go' };
+    if (explicit)
+        return { kind: 'go' };
+    if (history.badShas.has(sha))
+        return {
+            kind: 'refuse',
+            problem: {
+                message: `The commit ${sha} was rolled back on this server and is marked bad.`,
+                next: 'Push a commit that cures it. To deploy this one all the same, name it with ref.',
+            },
+        };
+    if (question.olderThanLive === 'unknown')
+        return {
+            kind: 'refuse',
+            problem: {
+                message: `Whether the commit ${sha} is older than the live commit ${liveSha} cannot be told: the server does not have their history, and its remote did not give it.`,
+                next: 'Run once in the checkout on the server: git fetch --unshallow. To deploy this commit all the same, name it with ref.',
+            },
+        };
+    if (question.olderThanLive === 'no')
+        return { kind: 'go' };
+    const wasLive = history.verified.some((release) => release.sha === sha);
+    if (attempt === 1 && !wasLive)
+        return { kind: 'newer-is-live' };
+    return {
+        kind: 'refuse',
+        problem: {
+            message: `The commit ${sha} is older than the live commit ${liveSha}: this would be a downgrade.`,
+            next: 'To go back use mode: rollback. To deploy this commit all the same, name it with ref.',
+        },
+    };
+}
+/** Why the live commit is deployed once more. */
+function mustRepeat({ history, appName, runId, envChanges, explicit }) {
+    if (envChanges || !runsLive(history, appName))
+        return true;
+    // A person who names a commit wants it deployed; the same run started again has done so.
+    return (explicit && history.deploys.findLast(({ to }) => to.release === history.live?.release)?.runId !== runId);
+}
+/** Where a rollback goes; a Failure where what was asked for is not there. */
+function decideRollback(question) {
+    const { history, isAvailable, to, appName } = question;
+    // Another application of the same checkout went back before: this one is still to be restarted there.
+    const behind = history.live !== undefined && history.liveVerified && !runsLive(history, appName);
+    if (to !== undefined && to !== 'previous')
+        return namedTarget(to, history, isAvailable, behind);
+    if (to === undefined && question.undoRun !== undefined)
+        return undoTarget(question.undoRun, history, isAvailable, behind);
+    if (behind)
+        return { kind: 'go', to: history.live };
+    const previous = previousVerified(history, isAvailable);
+    if (!previous)
+        throw new Failure({
+            message: 'There is no verified release before the live one that could be put back.',
+            next: 'Deploy a good commit by naming it with ref.',
+        });
+    return { kind: 'go', to: previous };
+}
+function namedTarget(to, history, isAvailable, behind) {
+    const matches = history.verified.filter(({ release, sha }) => release === to || (to.length >= 7 && sha.startsWith(to)));
+    const live = history.live;
+    if (live && matches.some(({ release }) => release === live.release))
+        return behind ? { kind: 'go', to: live } : { kind: 'nothing', why: `${to} is live already` };
+    const kept = [...matches].reverse().find(({ release }) => isAvailable(release));
+    if (kept)
+        return { kind: 'go', to: kept };
+    throw new Failure({
+        message: matches.length === 0
+            ? `${to} was never live and verified on this server.`
+            : `The release of ${to} has been pruned, so it cannot be put back without a build.`,
+        next: 'Deploy that commit by naming it with ref.',
+    });
+}
+/** Undoes all deploys of a run that are live now, down to what was live before the first of them. */
+function undoTarget(runId, history, isAvailable, behind) {
+    const made = history.deploys.filter((deploy) => deploy.runId === runId);
+    const { live } = history;
+    if (made.length === 0)
+        return {
+            kind: 'nothing',
+            why: history.putBack.has(runId)
+                ? `the server has put back what run ${runId} changed already`
+                : `run ${runId} did not change the live version here`,
+        };
+    const ownReleases = new Set(made.map(({ to }) => to.release));
+    if (live === undefined || !ownReleases.has(live.release)) {
+        const own = Math.max(...made.map(({ to }) => arrivalOf(history, to.release)));
+        if (live !== undefined && arrivalOf(history, live.release) > own)
+            return {
+                kind: 'nothing',
+                why: `${live.sha.slice(0, 7)} came after what run ${runId} deployed, and is live`,
+                overtakenBy: live.sha,
+            };
+        if (behind && live !== undefined)
+            return { kind: 'go', to: live };
+        return { kind: 'nothing', why: `what run ${runId} deployed is undone already` };
+    }
+    let from = made.find(({ to }) => to.release === live.release)?.from;
+    while (from && ownReleases.has(from.release)) {
+        const release = from.release;
+        from = made.find(({ to }) => to.release === release)?.from;
+    }
+    if (from &&
+        isAvailable(from.release) &&
+        !history.badReleases.has(from.release) &&
+        history.verified.some(({ release }) => release === from.release))
+        return { kind: 'go', to: from };
+    const before = previousVerified(history, isAvailable);
+    if (before)
+        return { kind: 'go', to: before };
+    throw new Failure({
+        message: `Run ${runId} deployed here, but there is no verified release before it that could be put back.`,
+        next: 'Deploy a good commit by naming it with ref.',
+    });
+}
+/** When a release came last, as a position among all arrivals; -1 where it never did. */
+function arrivalOf({ arrivals }, release) {
+    return arrivals.findLastIndex((arrival) => arrival.release === release);
+}
+/** The runs whose releases came after this one: what they changed elsewhere is ahead of it. */
+function runsSince(history, release) {
+    const since = history.arrivals.slice(arrivalOf(history, release) + 1);
+    return [...new Set(since.flatMap(({ runId }) => runId ?? []))];
+}
+/** What a rollback would do on this host, and which runs it would take back; decided as the rollback itself decides. */
+function wayBack(question) {
+    const { history, undoRun, to: named } = question;
+    const own = named === undefined && undoRun !== undefined ? [undoRun] : undefined;
+    try {
+        const decision = decideRollback(question);
+        const { live } = history;
+        if (decision.kind === 'nothing')
+            return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };
+        const { to } = decision;
+        const forward = live !== undefined && arrivalOf(history, to.release) > arrivalOf(history, live.release);
+        return { kind: 'go', to, forward, runs: own ?? runsSince(history, to.release) };
+    }
+    catch (error) {
+        return { kind: 'refused', problem: problemsOf(error)[0] };
+    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/local-changes.js
@@ -2881,20 +3293,30 @@ function applicationEnvironment(value) {
  * looks at once would start two daemons, of which one client then waits for ever.
  */
 async function findEntry(tools, name) {
+    return entryAmong(await listed(tools), name);
+}
+/** The other applications that PM2 runs in one of the folders or below it, by name. */
+async function namesIn(tools, folders, except) {
+    const names = (await listed(tools))
+        .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
+        .map(({ name }) => String(name));
+    return [...new Set(names)].filter((name) => name !== except);
+}
+async function listed(tools) {
     const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
     if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)(socket))
-        return undefined;
+        return [];
     // A version of PM2 that answers differently is asked through its own command line.
     const answer = await askDaemon(socket, 'getMonitorData', DAEMON_PATIENCE).catch(() => undefined);
     if (Array.isArray(answer) && answer.every(isListed))
-        return entryAmong(answer, name);
+        return answer;
     const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
     if (code !== 0)
         throw new Failure({
             message: `pm2 jlist failed: ${noticesIn(tail)}`,
             next: 'Run it by hand on the server.',
         });
-    return entryIn(stdout, name);
+    return parseList(stdout);
 }
 /** Where PM2 keeps what it knows for this user. */
 function pm2Home(tools) {
@@ -3007,6 +3429,7 @@ function withPort(args, port) {
 
 
 
+
 /**
  * Why a new version is not rehearsed; undefined where it is. An application that PM2 does not know yet gets its entry
  * from the commit.
@@ -3042,12 +3465,12 @@ function rehearsalCommand(entry, from) {
         env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
     };
 }
-/** A port that nobody listens on now. */
+/** A port on which nobody listens now, on any address of the host. */
 function sparePort() {
     return new Promise((resolve, reject) => {
         const server = (0,external_node_net_.createServer)();
         server.once('error', reject);
-        server.listen(0, '127.0.0.1', () => {
+        server.listen(0, () => {
             const address = server.address();
             server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
         });
@@ -3079,7 +3502,14 @@ async function rehearse(options) {
         whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
     });
     try {
-        const asked = await askLoopback({ port, health, sha, expectVersion: true, signal: stopAsking.signal });
+        const asked = await askLoopback({
+            port,
+            health,
+            sha,
+            expectVersion: true,
+            signal: stopAsking.signal,
+            tell: options.tell,
+        });
         if (!asked.healthy)
             throw unhealthyRehearsal(asked.facts, said());
         return { facts: asked.facts, bootMs: await listening };
@@ -3088,7 +3518,7 @@ async function rehearse(options) {
         if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
             throw new Failure({
                 message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
-                next: 'The live version was not touched. Start the build on your machine with the same environment.',
+                next: `The live version was not touched. ${secondPort(said()) ?? 'Start the build on your machine with the same environment.'}`,
             });
         throw error;
     }
@@ -3113,7 +3543,7 @@ async function listensAfter(port, signal) {
 }
 function isOpen(port) {
     return new Promise((resolve) => {
-        const socket = (0,external_node_net_.connect)({ host: '127.0.0.1', port });
+        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
         const answer = (open) => {
             socket.destroy();
             resolve(open);
@@ -3121,12 +3551,19 @@ function isOpen(port) {
         socket.once('connect', () => answer(true)).once('error', () => answer(false));
     });
 }
+/** What to do where the new version wants a port besides its own, which the live version has. */
+function secondPort(said) {
+    if (!/EADDRINUSE|address already in use/i.test(said))
+        return undefined;
+    return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
+}
 function unhealthyRehearsal(facts, said) {
-    const failure = unhealthy('The new version is not healthy on its spare port', facts, 'The live version was not touched. See the output of the rehearsal.');
+    const failure = unhealthy('The new version is not healthy on its spare port', facts, secondPort(said) ?? 'See the output of the rehearsal.');
     const [problem] = failure.problems;
     return new Failure({
         ...problem,
         message: said === '' ? problem.message : `${problem.message}\n${said}`,
+        next: `The live version was not touched. ${problem.next}`,
     });
 }
 
@@ -3153,7 +3590,7 @@ function judgeEnvText(text) {
         const line = lines[index].trim();
         if (line === '' || line.startsWith('#'))
             continue;
-        const match = /^(?:export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*=\s*(.*)$/.exec(line);
+        const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
         if (!match)
             return `line ${index + 1} is not NAME=value`;
         const opened = index + 1;
@@ -3185,6 +3622,8 @@ function endsQuote(text, quote) {
 
 
 
+
+
 /** Folders that never hold an environment file of the project, and may be very large. */
 const NEVER_LOOKED_INTO = new Set([
     'node_modules',
@@ -3197,14 +3636,21 @@ const NEVER_LOOKED_INTO = new Set([
     'coverage',
 ]);
 const DEEPEST = 3;
-/** True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed. */
+/**
+ * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
+ * copies that somebody set aside.
+ */
 function isEnvFile(name) {
-    return /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) && !/\.(example|sample|template|dist)$/.test(name);
+    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
+        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
 }
-/** Environment files in a checkout, also in the packages of a monorepo; paths relative to it. */
+/**
+ * Environment files in a checkout, also in the packages of a monorepo; paths relative to it. Folders that may not be
+ * looked into (the data of a database in a container) hold none.
+ */
 function findEnvFiles(root, below = '', depth = 0) {
     const found = [];
-    for (const item of (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) {
+    for (const item of readable(() => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) ?? []) {
         const path = (0,external_node_path_namespaceObject.join)(below, item.name);
         if (item.isDirectory()) {
             if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
@@ -3215,24 +3661,62 @@ function findEnvFiles(root, below = '', depth = 0) {
     }
     return found.sort();
 }
-/** Problems of the host's own environment files: those that the last deploy knew and that are gone, or torn ones. */
-function judgeHostEnvFiles(root, found, known) {
+/** The text of an environment file; undefined where it is not there or may not be read. */
+function readEnvFile(root, path) {
+    return readable(() => readText((0,external_node_path_namespaceObject.join)(root, path)));
+}
+/** What was read; undefined where this user may not. */
+function readable(read) {
+    try {
+        return read();
+    }
+    catch (error) {
+        if (error.code === 'EACCES')
+            return undefined;
+        throw error;
+    }
+}
+/**
+ * Problems of the host's own environment files: those that the last deploy knew and that are gone, torn ones, and
+ * those that cannot be read.
+ */
+function judgeHostEnvFiles(root, found, known, run) {
     const problems = [];
-    for (const path of known)
-        if (!found.includes(path))
+    const own = (path) => path !== run.writes && isEnvFile((0,external_node_path_namespaceObject.basename)(path));
+    for (const path of known.filter(own))
+        if (!found.includes(path) && !run.explicit)
             problems.push({
                 message: `${path} was on the server at the last deploy and is missing now.`,
-                next: 'Put it back in the checkout, or give its content with env-file.',
+                next: 'Put it back in the checkout, or give its content with env-file and env-file-path. To deploy without it, name the commit with ref.',
             });
-    for (const path of found) {
-        const why = judgeEnvText(readText((0,external_node_path_namespaceObject.join)(root, path)) ?? '');
+    for (const path of found.filter(own)) {
+        const text = readEnvFile(root, path);
+        if (text === undefined) {
+            problems.push({
+                message: `${path} on the server cannot be read by the user who deploys.`,
+                next: `Run once on the server: ${handOver((0,external_node_path_namespaceObject.join)(root, path))}`,
+            });
+            continue;
+        }
+        const why = judgeEnvText(text);
         if (why !== undefined && why !== 'is empty')
             problems.push({
                 message: `${path} on the server looks half written: ${why}.`,
-                next: 'Correct the file, or give its content with env-file.',
+                next: 'Correct the file, or give its content with env-file and env-file-path.',
             });
     }
     return problems;
+}
+/** A fingerprint of environment files, by which a change of any of them is seen; `texts` by their paths. */
+function envDigest(texts) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    for (const path of Object.keys(texts).sort())
+        hash.update(JSON.stringify([path, texts[path]]));
+    return hash.digest('hex');
+}
+/** Environment files with their texts, as `envDigest` takes them. */
+function readEnvFiles(root, paths) {
+    return Object.fromEntries(paths.map((path) => [path, readEnvFile(root, path)]));
 }
 /** Copies environment files into a stage, with the permissions they have. */
 function carryEnvFiles(from, to, paths) {
@@ -3244,6 +3728,8 @@ function carryEnvFiles(from, to, paths) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/install-and-build.js
+/** What builds make, by the names of the common frameworks. */
+const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
 const LOCK_FILES = [
     ['pnpm-lock.yaml', 'pnpm'],
     ['package-lock.json', 'npm'],
@@ -3291,115 +3777,6 @@ function installCommand(manager, files) {
 }
 function usesNext({ packageJson }) {
     return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/journal.js
-
-function readJournal(folder) {
-    return parseJournal(readText(folder.journal) ?? '');
-}
-/** The entries of a journal; a last line that a power cut tore is left out. */
-function parseJournal(text) {
-    const entries = [];
-    for (const line of text.split('\n')) {
-        if (line.trim() === '')
-            continue;
-        try {
-            const entry = JSON.parse(line);
-            if (typeof entry.event === 'string' && typeof entry.sha === 'string')
-                entries.push(entry);
-        }
-        catch {
-            // Torn by a power cut: what it would have said did not finish.
-        }
-    }
-    return entries;
-}
-function writeJournal(folder, run, entry) {
-    const { id, attempt, url } = run;
-    // A line torn by a power cut must not swallow the next one.
-    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
-    const line = {
-        ...entry,
-        at: Date.now(),
-        run: { id, attempt, ...(url === undefined ? {} : { url }) },
-    };
-    appendLine(folder.journal, torn + JSON.stringify(line));
-}
-const isSame = (a, b) => a?.release === b?.release;
-/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
-function historyOf(entries) {
-    const history = {
-        liveVerified: false,
-        verified: [],
-        badShas: new Set(),
-        badReleases: new Set(),
-        pruned: new Set(),
-        deploys: [],
-        arrivals: [],
-        putBack: new Set(),
-    };
-    for (const entry of entries)
-        journal_note(history, entry);
-    return history;
-}
-function journal_note(history, entry) {
-    const ref = { release: entry.release, sha: entry.sha };
-    switch (entry.event) {
-        case 'cutover':
-            history.arrivals.push({ release: ref.release, runId: entry.run.id });
-            history.live = ref;
-            history.liveVerified = false;
-            return;
-        case 'pruned':
-            history.pruned.add(ref.release);
-            return;
-        case 'broken':
-            history.live = ref;
-            history.liveVerified = false;
-            return;
-        case 'put-back':
-            history.putBack.add(entry.run.id);
-            if (entry.from?.release !== ref.release)
-                break;
-            // A first deploy failed: there was nothing to go back to, and nothing is live.
-            delete history.live;
-            history.liveVerified = false;
-            return;
-        case 'rolled-back':
-            markBad(history, ref, entry.from);
-            break;
-        case 'adopted':
-        case 'verified':
-            if (entry.event === 'adopted')
-                history.arrivals.push({ release: ref.release });
-            if (entry.event === 'verified')
-                history.deploys.push({
-                    runId: entry.run.id,
-                    to: ref,
-                    ...(entry.from === undefined ? {} : { from: entry.from }),
-                });
-            if (!history.verified.some((known) => isSame(known, ref)))
-                history.verified.push(ref);
-            break;
-        default:
-            break;
-    }
-    history.badShas.delete(ref.sha);
-    history.badReleases.delete(ref.release);
-    history.live = ref;
-    history.liveVerified = history.verified.some((known) => isSame(known, ref));
-}
-/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
-function markBad(history, to, from) {
-    if (!from || isSame(from, to))
-        return;
-    const index = (ref) => history.verified.findIndex((known) => isSame(known, ref));
-    if (index(from) >= 0 && index(from) < index(to))
-        return;
-    history.badReleases.add(from.release);
-    if (from.sha !== to.sha)
-        history.badShas.add(from.sha);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/layout.js
@@ -3609,6 +3986,93 @@ function judgeRoom(facts, appPath) {
         });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/survey-folders.js
+
+
+
+
+
+
+
+
+
+/** Whether everything that a cutover moves can be moved by the one who deploys, so that none stops half-way. */
+/** A symlink is made and turned beside what it leads to; only in place needs no right there. */
+function judgeLinkPlace(appPath, strategy, releases) {
+    if (strategy === 'in-place')
+        return undefined;
+    const link = currentLink(appPath);
+    const place = (0,external_node_path_namespaceObject.dirname)(link);
+    if (!isFolder(place))
+        return {
+            message: `${place} does not exist, so ${link} cannot be made there.`,
+            next: `Correct app-path, or run once on the server: sudo install -d -o ${ownWord()} ${quote(place)}`,
+        };
+    if (strategy === 'adopt' && deviceOf(appPath) !== deviceOf(place))
+        return {
+            message: `${appPath} is a mount of its own and cannot become a release.`,
+            next: 'Use strategy: in-place.',
+        };
+    if (isWritable(place))
+        return isFolder(releases) && !isWritable(releases) ? notOurs((0,external_node_path_namespaceObject.dirname)(releases), [releases]) : undefined;
+    return {
+        message: `${place} belongs to ${ownerOf(place)}, so the symlink ${link} cannot be made or turned there.`,
+        next: `Run once on the server: sudo chown ${ownWord()}: ${quote(place)}${strategy === 'adopt' ? ' (strategy: in-place does without)' : ''}`,
+    };
+}
+/**
+ * What of a checkout no deploy could change: its root, git's own folder, and what builds made, which changes place at a
+ * cutover. `made`: paths from the root.
+ */
+async function judgeOwners(checkout, made) {
+    const root = checkout.folder;
+    if (!isWritable(root))
+        return [notOurs(root, [root])];
+    const store = (0,external_node_path_namespaceObject.resolve)(root, await git(checkout, 'rev-parse', '--git-common-dir'));
+    const objects = (0,external_node_path_namespaceObject.join)(store, 'objects');
+    const storeIsShut = isShut(store) || isShut(objects) || (0,external_node_fs_namespaceObject.readdirSync)(objects).some((name) => isShut((0,external_node_path_namespaceObject.join)(objects, name)));
+    const builds = [...new Set([...made, 'node_modules', ...USUAL_OUTPUT])].map((path) => (0,external_node_path_namespaceObject.join)(root, path));
+    const shut = [...(storeIsShut ? [store] : []), ...builds.filter(isShut)];
+    return shut.length === 0 ? [] : [notOurs(root, shut)];
+}
+/**
+ * Refuses a commit that changes files in folders of the live checkout which the one who deploys may not change: a reset
+ * that git cannot finish would leave half of each version there. @throws a Failure.
+ */
+async function refuseShutFolders({ strategy, checkout, facts }, repository, sha) {
+    if (strategy !== 'in-place' || checkout === undefined || facts.liveSha === undefined)
+        return;
+    const changed = await git(repository, 'diff', '--name-only', '--no-renames', '-z', facts.liveSha, sha);
+    const folders = changed
+        .split('\0')
+        .filter(Boolean)
+        .map((path) => (0,external_node_path_namespaceObject.join)(checkout.folder, (0,external_node_path_namespaceObject.dirname)(path)));
+    const shut = [...new Set(folders)].filter(isShut);
+    if (shut.length > 0)
+        throw new Failure(notOurs(checkout.folder, shut));
+}
+function isShut(path) {
+    return isFolder(path) && !isWritable(path);
+}
+function notOurs(root, paths) {
+    const names = paths.slice(0, 5).map((path) => (0,external_node_path_namespaceObject.relative)(root, path) || root);
+    const more = paths.length > 5 ? ` and ${paths.length - 5} more` : '';
+    return {
+        message: `The user who deploys cannot change ${names.join(', ')}${more}${paths[0] === root ? '' : ` in ${root}`}, which ${ownerOf(paths[0])} owns.`,
+        next: `Run once on the server: ${handOver(...paths)}`,
+    };
+}
+/** The checkout in which app-path is a folder of tracked files; undefined where it is in none. */
+async function enclosingCheckout(tools, appPath) {
+    if (tools.find('git') === undefined)
+        return undefined;
+    const here = { tools, folder: appPath };
+    if (!(await gitSays(here, 'rev-parse', '--show-toplevel')))
+        return undefined;
+    // Beside a checkout of something else (a home folder under git) it would not be tracked there.
+    return (await isTracked(here, '.')) ? git(here, 'rev-parse', '--show-toplevel') : undefined;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/entry-traps.js
 
 const PACKAGE_MANAGERS = new Set([
@@ -3659,7 +4123,9 @@ function entryTraps(entry, { appName, next }) {
     if (entry.mode === 'fork' && !wrapper)
         traps.push({
             message: 'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
-            next: `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
+            next: entry.interpreter === 'none'
+                ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${(0,external_node_path_namespaceObject.basename)(entry.script)} in the ecosystem file, with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`
+                : `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
         });
     if (entry.waitReady && next)
         traps.push({
@@ -3680,6 +4146,7 @@ function entryTraps(entry, { appName, next }) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/survey-pm2.js
+
 
 
 
@@ -3717,6 +4184,7 @@ async function lookAtPm2(facts, app, tools, next, strategy) {
     const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
     facts.refusals.push(...entryRefusals(entry, about));
     facts.warnings.push(...entryTraps(entry, about));
+    await warnOfSiblings(facts, app, tools);
     const port = app.healthPort ?? portOf(entry);
     if (port !== undefined)
         facts.port = port;
@@ -3733,6 +4201,17 @@ async function lookAtPm2(facts, app, tools, next, strategy) {
         script: entry.script,
     };
     return entry;
+}
+/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
+async function warnOfSiblings(facts, { appName, appPath }, tools) {
+    const live = liveFolder(appPath);
+    const others = await namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+    if (others.length === 0)
+        return;
+    facts.warnings.push({
+        message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
+        next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
+    });
 }
 function noteMissingEntry(facts, app, tools) {
     if (facts.layout === 'absent') {
@@ -3779,6 +4258,7 @@ function noteMissingEntry(facts, app, tools) {
 
 
 
+
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
 async function survey(app, env) {
     const refusals = [];
@@ -3787,8 +4267,6 @@ async function survey(app, env) {
     const tools = plain.withFolders(daemonFolders(plain));
     const layout = layoutOf(app.appPath);
     const strategy = strategyFor(layout, app.strategy);
-    if (strategy === undefined)
-        refusals.push(wrongStrategy(app, layout));
     const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
     if (state === undefined)
         throw new Failure(refusals);
@@ -3796,6 +4274,11 @@ async function survey(app, env) {
     const live = liveFolder(app.appPath);
     const checkout = live === undefined ? undefined : { tools, folder: live };
     const releases = releasesFolder(app.appPath, state);
+    const misplaced = strategy === undefined
+        ? await wrongStrategy(app, layout, tools)
+        : judgeLinkPlace(app.appPath, strategy, releases);
+    if (misplaced !== undefined)
+        refusals.push(misplaced);
     const project = live === undefined ? { files: new Set() } : readProject(live);
     const facts = {
         layout,
@@ -3809,14 +4292,13 @@ async function survey(app, env) {
         deployRefusals: [],
         warnings,
     };
+    const note = history.live && readNote(state, history.live.release);
     await lookAtGit(facts, checkout, history);
+    if (checkout && facts.liveSha !== undefined && strategy !== 'releases')
+        refusals.push(...(await judgeOwners(checkout, note?.paths ?? [])));
     const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
     lookAtState(facts, { app, state, history });
     judgeRoom(facts, app.appPath);
-    if (live !== undefined) {
-        const known = history.live ? (readNote(state, history.live.release)?.envFiles ?? []) : [];
-        facts.deployRefusals.push(...judgeHostEnvFiles(live, findEnvFiles(live), known));
-    }
     return {
         app,
         tools,
@@ -3831,6 +4313,13 @@ async function survey(app, env) {
         facts,
     };
 }
+/** What hinders a deploy in the environment files that the host has for the next version. */
+function envRefusals({ live, history, state }, run) {
+    if (live === undefined)
+        return [];
+    const note = history.live && readNote(state, history.live.release);
+    return judgeHostEnvFiles(live, findEnvFiles(live), note?.envFiles ?? [], run);
+}
 function gather(refusals, work) {
     try {
         return work();
@@ -3840,7 +4329,13 @@ function gather(refusals, work) {
         return undefined;
     }
 }
-function wrongStrategy(app, layout) {
+async function wrongStrategy(app, layout, tools) {
+    const checkout = layout === 'other' ? await enclosingCheckout(tools, app.appPath) : undefined;
+    if (checkout !== undefined)
+        return {
+            message: `app-path ${app.appPath} is a folder inside the checkout ${checkout}.`,
+            next: `Give the checkout itself as app-path: ${checkout}. PM2 may run the application in a folder of it.`,
+        };
     const found = {
         checkout: 'a git checkout',
         releases: 'a symlink to a release',
@@ -3964,6 +4459,7 @@ function readProject(folder) {
 
 
 
+
 /** Milliseconds for all that the remote is asked. */
 const LONGEST_LOOK = 120_000;
 /** Looks at the host and at the commit on its remote; writes nothing that stays. */
@@ -3971,10 +4467,18 @@ async function inspect(request, env) {
     const found = await survey(request.app, env);
     const { facts } = found;
     if (request.undo !== undefined) {
-        facts.wayBack = wayBack({ ...request.undo, history: found.history, isAvailable: availability(found) });
+        facts.wayBack = wayBack({
+            ...request.undo,
+            appName: request.app.appName,
+            history: found.history,
+            isAvailable: availability(found),
+        });
         return facts;
     }
-    facts.deployRefusals.push(...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
+    facts.deployRefusals.push(...envRefusals(found, {
+        explicit: request.explicit,
+        ...(request.writesEnvFile === undefined ? {} : { writes: request.writesEnvFile }),
+    }), ...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
     facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
     const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
     if (obstacle !== undefined)
@@ -3985,8 +4489,10 @@ async function inspect(request, env) {
         return facts;
     const problem = await lookForCommit(found, { ...request, sha: request.sha });
     facts.shaOnRemote = problem === undefined;
-    if (problem)
+    if (problem) {
         facts.deployRefusals.push(problem);
+        return facts;
+    }
     const decision = await judgeCommit(found, { ...request, sha: request.sha });
     if (decision.kind === 'refuse')
         facts.deployRefusals.push(decision.problem);
@@ -4030,17 +4536,23 @@ function silentRemote() {
         next: 'Look on the server: git ls-remote origin. A firewall may drop what goes out.',
     };
 }
-/** What the deploy would say of the commit, as far as it can be judged without fetching its history. */
-async function judgeCommit({ facts, checkout, history }, request) {
-    const known = checkout !== undefined && (await hasCommit(checkout, request.sha));
+/** What the deploy would say of the commit. */
+async function judgeCommit({ app, tools, facts, checkout, history }, request) {
+    const { sha, explicit } = request;
+    const { liveSha, liveVerified } = facts;
+    const signal = AbortSignal.timeout(LONGEST_LOOK);
     return decideDeploy({
-        sha: request.sha,
-        explicit: request.explicit,
+        sha,
+        explicit,
         attempt: request.run.attempt,
-        ...(facts.liveSha === undefined ? {} : { liveSha: facts.liveSha }),
-        liveVerified: facts.liveVerified,
-        olderThanLive: known && facts.liveSha !== undefined && (await isAncestor(checkout, request.sha, facts.liveSha)),
+        ...(liveSha === undefined ? {} : { liveSha }),
+        liveVerified,
+        olderThanLive: explicit
+            ? 'no'
+            : await isOlder({ tools, repository: checkout, sha, liveSha, request, signal }),
         history,
+        appName: app.appName,
+        runId: request.run.id,
         envChanges: false,
     });
 }
@@ -4172,7 +4684,7 @@ const LONG = 16;
 function envSecrets(text) {
     const values = [];
     for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
-        const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*?)\s*$/.exec(line);
+        const match = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*|:\s+)(.*?)\s*$/.exec(line);
         if (!match || PUBLIC.test(match[1]))
             continue;
         const value = unquoted(match[2]);
@@ -4212,8 +4724,6 @@ function passwordIn(value) {
 ;// CONCATENATED MODULE: ./compiled/src/worker/host-secrets.js
 
 
-
-
 /**
  * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
  * it: the values in its environment files and in PM2's entry.
@@ -4225,12 +4735,36 @@ function hostSecrets(found) {
     if (found.live === undefined)
         return byName;
     const { live } = found;
-    const texts = findEnvFiles(live).map((path) => readText((0,external_node_path_namespaceObject.join)(live, path)) ?? '');
+    const texts = findEnvFiles(live).map((path) => readEnvFile(live, path) ?? '');
     return [...byName, ...texts.flatMap(textSecrets)];
 }
 /** Of an environment file: its values, and its lines for a key or certificate that goes over several. */
 function textSecrets(text) {
     return [text, ...envSecrets(text)];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/incoming.js
+
+
+
+/** Packed builds lie here until their deploy has unpacked them; one that was killed leaves its own behind. */
+function incomingOf(state) {
+    return (0,external_node_path_namespaceObject.join)(state.path, 'incoming');
+}
+/** Milliseconds after which nobody waits for the lock with a build any more. */
+const FORGOTTEN = 86_400_000;
+/** Deletes packed builds, and parts of them, that no deploy will come for. Those of runs that wait are left alone. */
+function clearIncoming(state, now = Date.now()) {
+    const folder = incomingOf(state);
+    if (!isFolder(folder))
+        return;
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(folder)) {
+        const path = (0,external_node_path_namespaceObject.join)(folder, name);
+        // One that is being sent gets its name meanwhile.
+        const sent = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.mtimeMs ?? now;
+        if (now - sent > FORGOTTEN)
+            remove(path);
+    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/plan.js
@@ -4419,8 +4953,12 @@ async function applyPlan(tools, plan) {
 }
 /** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
 async function undoPlan(tools, plan) {
-    if (plan.adopt)
+    if (plan.adopt) {
+        // Until the checkout has become a release, all is where it was.
+        if (!present(plan.adopt.release))
+            return;
         applyAdoption(plan.adopt);
+    }
     if (plan.shares)
         applyShares(plan.shares);
     undoSwaps(plan.swaps);
@@ -4516,7 +5054,7 @@ async function verify(options) {
     const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
     let asked;
     try {
-        asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal });
+        asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal, tell: options.tell });
     }
     catch (error) {
         const crash = error instanceof Cancelled ? await watcher : undefined;
@@ -4574,10 +5112,7 @@ function crashed(appName, why) {
     });
 }
 function notHealthy(facts, appName) {
-    return new Failure({
-        message: `The restarted application is not healthy on loopback: ${sickWords(facts)}.`,
-        next: appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`,
-    });
+    return unhealthy('The restarted application is not healthy on loopback', facts, appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`);
 }
 /** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
 function foreignListener(tools, port, instances) {
@@ -4681,6 +5216,7 @@ async function revive(plan, live, before, { tools, state, app, run, health, port
             event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
             ...live,
             ...from,
+            app: app.appName,
         });
     }
     catch (error) {
@@ -4710,6 +5246,7 @@ function clearStages({ state, releases, teller }) {
 
 
 
+
 /**
  * How every run begins once it holds the lock: it looks at the host, hides the secrets that it finds there from all
  * that will be told, and brings order into what a run that was cut has left. What it returns is true after that.
@@ -4726,6 +5263,7 @@ async function begin({ request, env, teller, signal }) {
         return seen;
     };
     const found = await look();
+    clearIncoming(found.state);
     const { run, health, lockWait } = request;
     const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
     return repaired ? look() : found;
@@ -4803,6 +5341,7 @@ function noteReleases(found, stage, plan) {
         sha: stage.sha,
         paths: stage.paths,
         envFiles: stage.envFiles,
+        envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
         carriedChunks: stage.carriedChunks,
     });
     if (plan.from && found.live !== undefined)
@@ -4822,6 +5361,7 @@ function noteLeaving(found, from, stage, plan) {
         sha: from.sha,
         paths: [...new Set([...(note?.paths ?? []), ...moved])],
         envFiles,
+        ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
         carriedChunks: note?.carriedChunks ?? [],
     });
 }
@@ -4874,7 +5414,6 @@ function silentBuild(missing) {
         next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it is another output, name it in build-output.',
     };
 }
-const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
 /** Finds what was made after a build that ended with 0, and refuses what such a build must have made and has not. */
 async function checkOutput(found, request, folder) {
     const made = await findOutput(found, request, folder);
@@ -5039,7 +5578,6 @@ async function cutOver(found, stage, context) {
     const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
     if (listenTimeout !== undefined)
         teller.progress(slowBoot(stage.bootMs, listenTimeout));
-    const probe = probeDowntime(stage.port);
     const before = await instances(found);
     teller.event({ kind: 'state', state: 'cutting-over' });
     writePlan(state, plan);
@@ -5048,6 +5586,7 @@ async function cutOver(found, stage, context) {
         ...plan.to,
         ...(plan.from ? { from: plan.from } : {}),
     });
+    const probe = probeDowntime(stage.port);
     try {
         await teller.step('cutover', async () => {
             await applyPlan(tools, plan);
@@ -5065,7 +5604,10 @@ async function cutOver(found, stage, context) {
         return await settle(found, context, plan, health, probe);
     }
     catch (error) {
-        return putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
+        return await putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
+    }
+    finally {
+        await probe.stop();
     }
 }
 function slowBoot(bootMs, listenTimeout) {
@@ -5076,7 +5618,7 @@ async function instances(found) {
         return [];
     return (await findEntry(found.tools, found.app.appName))?.instances ?? [];
 }
-async function verifyVersion(found, { request }, port, sha, before, expectVersion) {
+async function verifyVersion(found, { request, teller }, port, sha, before, expectVersion) {
     return verify({
         tools: found.tools,
         ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
@@ -5084,6 +5626,7 @@ async function verifyVersion(found, { request }, port, sha, before, expectVersio
         sha,
         health: request.health,
         expectVersion,
+        tell: teller.progress,
         before,
     });
 }
@@ -5093,6 +5636,7 @@ async function settle(found, { request, teller }, plan, health, probe) {
     writeJournal(state, request.run, {
         event: 'verified',
         ...plan.to,
+        app: request.app.appName,
         ...(plan.from ? { from: plan.from } : {}),
     });
     dropPlan(state);
@@ -5142,6 +5686,7 @@ async function putBack(found, context, failed) {
         writeJournal(state, request.run, {
             event: 'put-back',
             ...(plan.from ?? plan.to),
+            app: request.app.appName,
             from: plan.to,
             detail: teller.clean(problems[0]?.message ?? ''),
         });
@@ -5173,6 +5718,188 @@ function handWork(plan, restartCommand) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/env-changes.js
+
+
+
+/** True where a build of the live commit would get other environment files now than the live build got. */
+async function envChanges({ live, checkout, history, state }, { envFile, envFilePath }) {
+    if (live === undefined)
+        return false;
+    const built = history.live && readNote(state, history.live.release)?.envDigest;
+    if (built === undefined)
+        return envFile !== undefined && readEnvFile(live, envFilePath) !== envFile;
+    const tracked = checkout === undefined ? [] : (await git(checkout, 'ls-files', '-z')).split('\0');
+    const own = findEnvFiles(live).filter((path) => !tracked.includes(path));
+    const texts = readEnvFiles(live, own);
+    return envDigest(envFile === undefined ? texts : { ...texts, [envFilePath]: envFile }) !== built;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/ecosystem.js
+
+
+
+
+const FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
+/** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
+async function readEcosystem(question) {
+    const { tools, stage, appName, environment, teller } = question;
+    const file = FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
+    if (file === undefined)
+        return undefined;
+    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
+    const out = await must(tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
+    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
+    const list = (Array.isArray(apps) ? apps : [apps]);
+    const app = list.find(({ name }) => name === appName);
+    if (!app)
+        throw new Failure({
+            message: `${file} has no application named "${appName}".`,
+            next: 'Correct app-name or the ecosystem file, or give start-command.',
+        });
+    const { env, used, unused } = ecosystem_environmentOf(app, environment);
+    if (used !== undefined)
+        teller.progress(`${file}: ${used} is laid over env, as environment says`);
+    else if (unused.length > 0)
+        teller.warn({
+            message: `${file} has ${unused.join(', ')} for "${appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
+            next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
+        });
+    return { ...app, env };
+}
+const ENV_BLOCK = 'env_';
+/**
+ * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
+ * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
+ */
+function ecosystem_environmentOf(app, environment) {
+    const block = (name) => {
+        const value = app[name];
+        return typeof value === 'object' && value !== null ? { ...value } : {};
+    };
+    const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
+    const used = names.find((name) => name === ENV_BLOCK + environment);
+    const port = app.port === undefined ? {} : { PORT: app.port };
+    if (used === undefined)
+        return { env: { ...block('env'), ...port }, unused: names };
+    return {
+        env: { ...block('env'), ...block(used), ...port },
+        used,
+        unused: names.filter((name) => name !== used),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/pm2-config.js
+
+
+
+/**
+ * The entry that PM2 would make of a config, as far as a rehearsal needs it. `fileOf`: where the script lies now that
+ * will lie at a path once it is live.
+ */
+function entryOf(config, tools, fileOf) {
+    const cwd = String(config.cwd);
+    const script = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.isAbsolute)(String(config.script)) ? '/' : cwd, String(config.script));
+    const named = config.interpreter ?? config.exec_interpreter;
+    const interpreter = named === undefined ? interpreterOf(fileOf(script), tools) : String(named);
+    const env = Object.entries(config.env ?? {});
+    return {
+        mode: modeOf(config, interpreter),
+        cwd,
+        script,
+        args: wordsOf(config.args),
+        nodeArgs: wordsOf(config.node_args ?? config.interpreter_args),
+        interpreter,
+        waitReady: config.wait_ready === true,
+        watch: Boolean(config.watch),
+        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
+        instances: [],
+    };
+}
+/** Arguments as PM2 takes them: a list, or a text in which quotes hold words together. */
+function wordsOf(value) {
+    if (Array.isArray(value))
+        return value.map(String);
+    const words = String(value ?? '').match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
+    return words.map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));
+}
+/** PM2's own table, for scripts of which nobody says what runs them. */
+const INTERPRETERS = {
+    '.sh': 'bash',
+    '.py': 'python3',
+    '.rb': 'ruby',
+    '.php': 'php',
+    '.pl': 'perl',
+};
+function interpreterOf(file, tools) {
+    const ending = (0,external_node_path_namespaceObject.extname)(file);
+    if (ending === '.ts' || ending === '.tsx')
+        return tools.find('bun') === undefined ? 'node' : 'bun';
+    return INTERPRETERS[ending] ?? (ending === '' && isBinary(file) ? 'none' : 'node');
+}
+/** A program without a text in it: nothing has to run it. */
+function isBinary(file) {
+    if (!isFile(file))
+        return false;
+    const start = Buffer.alloc(512);
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    try {
+        return start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(fd, start, 0, start.length, 0)).includes(0);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+/** Without a word in the file PM2 takes cluster mode where instances are asked for and Node runs them. */
+function modeOf(config, interpreter) {
+    if (config.exec_mode !== undefined)
+        return /cluster/.test(String(config.exec_mode)) ? 'cluster' : 'fork';
+    return config.instances !== undefined && interpreter === 'node' ? 'cluster' : 'fork';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/start-command.js
+/** Characters that only a shell understands. */
+const FOR_A_SHELL = /["'`$\\&|;<>(){}*?!#~\n]/;
+const ASSIGNMENT = /^[A-Za-z_]\w*=/;
+/** Takes a command line apart, as far as that can be done without a shell. */
+function startOf(command) {
+    if (FOR_A_SHELL.test(command))
+        return { kind: 'shell', command };
+    const words = command.trim().split(/\s+/);
+    // Both only set what follows.
+    if ((words[0] === 'cross-env' || words[0] === 'env') && ASSIGNMENT.test(words[1] ?? ''))
+        words.shift();
+    const first = words.findIndex((word) => !ASSIGNMENT.test(word));
+    if (first < 0)
+        return { kind: 'shell', command };
+    const env = Object.fromEntries(words.slice(0, first).map((word) => {
+        const at = word.indexOf('=');
+        return [word.slice(0, at), word.slice(at + 1)];
+    }));
+    const [file, ...args] = words.slice(first);
+    const [script, ...rest] = args;
+    return file === 'node' && script !== undefined && !script.startsWith('-')
+        ? { kind: 'node', script, args: rest, env }
+        : { kind: 'program', file, args, env };
+}
+/** Scripts of package.json that lead on to one another are followed so far. */
+const start_command_DEEPEST = 5;
+/**
+ * The command behind `npm start` and the like, so that PM2 runs the application and not the package manager; any other
+ * command stays as it is, and so does a script that others belong before or behind.
+ */
+function unwrapped(command, scripts = {}) {
+    let found = command;
+    for (let depth = 0; depth < start_command_DEEPEST; depth++) {
+        const name = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(found.trim())?.[1];
+        const script = name === undefined ? undefined : scripts[name];
+        if (script === undefined || scripts[`pre${name}`] !== undefined || scripts[`post${name}`] !== undefined)
+            break;
+        found = script;
+    }
+    return found;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/first-start.js
 
 
@@ -5180,117 +5907,138 @@ function handWork(plan, restartCommand) {
 
 
 
-const ECOSYSTEM_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
-/** A command as PM2 can run it best: a script of Node in cluster mode where it is one, else through the shell. */
-function startOf(command) {
-    const words = command.trim().split(/\s+/);
-    const plain = !/["'$`\\&|;<>(){}*?!#~]/.test(command) && !/^\w+=/.test(words[0]);
-    const [first, second, ...rest] = words;
-    if (plain && first === 'node' && second !== undefined && !second.startsWith('-'))
-        return { script: second, args: rest, mode: 'cluster', shell: false };
-    if (plain && first === 'next' && second === 'start')
-        return {
-            script: 'node_modules/next/dist/bin/next',
-            args: ['start', ...rest],
-            mode: 'cluster',
-            shell: false,
-        };
-    return { script: '/bin/sh', args: ['-c', `exec ${command}`], mode: 'fork', shell: true };
-}
-/** The command behind `npm start` and the like; any other command stays as it is. */
-function unwrapped(command, scripts) {
-    const script = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(command.trim())?.[1];
-    return (script === undefined ? undefined : scripts?.[script]) ?? command;
-}
+
+
+
 /** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
-async function firstStart(found, request, stage, teller) {
-    const cwd = currentLink(request.app.appPath);
-    const config = request.startCommand === undefined ? await ecosystemEntry(found, request, stage, cwd, teller) : undefined;
-    if (config)
-        return { config, entry: asEntry(config) };
-    const { packageJson } = readProject(stage);
-    const command = request.startCommand ?? packageJson?.scripts?.start;
+async function firstStart({ tools }, request, stage, teller) {
+    const { appName, appPath, environment, healthPort } = request.app;
+    const place = { tools, stage, link: currentLink(appPath) };
+    const application = request.startCommand === undefined
+        ? await readEcosystem({ tools, stage, appName, environment, teller })
+        : undefined;
+    if (application)
+        return fromEcosystem(application, place, teller);
+    const command = request.startCommand ?? startScript(stage);
     if (command === undefined)
         throw new Failure({
-            message: `PM2 does not know "${request.app.appName}", and the commit has no ecosystem file and no start script.`,
+            message: `PM2 does not know "${appName}", and the commit has no ecosystem file and no start script.`,
             next: 'Give start-command.',
         });
-    const start = startOf(unwrapped(command, packageJson?.scripts));
-    const made = {
-        name: request.app.appName,
-        script: (0,external_node_path_namespaceObject.isAbsolute)(start.script) ? start.script : (0,external_node_path_namespaceObject.join)(cwd, start.script),
-        args: start.args,
-        cwd,
-        exec_mode: start.mode,
+    const port = healthPort === undefined ? {} : { PORT: String(healthPort) };
+    const { env, ...how } = programOf(startOf(unwrapped(command, readProject(stage).packageJson?.scripts)), place);
+    return begun({
+        name: appName,
+        ...how,
+        cwd: place.link,
         instances: 1,
         kill_timeout: 10_000,
-        ...(start.shell ? { interpreter: 'none' } : {}),
-        env: request.app.healthPort === undefined ? {} : { PORT: String(request.app.healthPort) },
-    };
-    return { config: made, entry: asEntry(made) };
+        env: { ...port, ...env },
+    }, place);
 }
-/** The application in the repository's ecosystem file, made to run in the live folder whatever the file says. */
-async function ecosystemEntry(found, request, stage, cwd, teller) {
-    const file = ECOSYSTEM_FILES.find((name) => readText((0,external_node_path_namespaceObject.join)(stage, name)) !== undefined);
-    if (file === undefined)
+/** The command that starts the application as its package.json says. */
+function startScript(stage) {
+    const project = readProject(stage);
+    if (project.packageJson?.scripts?.start === undefined)
         return undefined;
-    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
-    const out = await must(found.tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
-    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
-    const list = (Array.isArray(apps) ? apps : [apps]);
-    const app = list.find(({ name }) => name === request.app.appName);
-    if (!app)
-        throw new Failure({
-            message: `${file} has no application named "${request.app.appName}".`,
-            next: 'Correct app-name or the ecosystem file, or give start-command.',
-        });
-    const { environment } = request.app;
-    const { env, used, unused } = first_start_environmentOf(app, environment);
-    if (used !== undefined)
-        teller.progress(`${file}: ${used} is laid over env, as environment says`);
-    else if (unused.length > 0)
-        teller.warn({
-            message: `${file} has ${unused.join(', ')} for "${request.app.appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
-            next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
-        });
-    const script = String(app.script ?? '');
-    return { ...app, env, cwd, script: (0,external_node_path_namespaceObject.isAbsolute)(script) ? script : (0,external_node_path_namespaceObject.join)(cwd, script) };
+    const { packageManager } = recipeOf(project, { install: undefined, build: undefined });
+    return `${packageManager ?? 'npm'} run start`;
 }
-const ENV_BLOCK = 'env_';
-/**
- * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
- * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
- */
-function first_start_environmentOf(app, environment) {
-    const block = (name) => {
-        const value = app[name];
-        return typeof value === 'object' && value !== null ? { ...value } : {};
-    };
-    const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
-    const used = names.find((name) => name === ENV_BLOCK + environment);
-    if (used === undefined)
-        return { env: block('env'), unused: names };
-    return { env: { ...block('env'), ...block(used) }, used, unused: names.filter((name) => name !== used) };
+/** Where Next.js keeps what `next` runs: in cluster mode PM2 must be given that, for there it runs only Node. */
+const NEXT = 'node_modules/next/dist/bin/next';
+/** How PM2 runs a command best: a script of Node in cluster mode, else the program itself, else a shell. */
+function programOf(start, { tools, stage }) {
+    if (start.kind === 'node') {
+        const { args, env } = start;
+        return { script: scriptIn(stage, start.script), args, exec_mode: 'cluster', env };
+    }
+    if (start.kind === 'shell')
+        return inShell(start.command);
+    const { file, args, env } = start;
+    if (file === 'next' && args[0] === 'start' && isFile((0,external_node_path_namespaceObject.join)(stage, NEXT)))
+        return { script: `./${NEXT}`, args, exec_mode: 'cluster', env };
+    const script = (0,external_node_path_namespaceObject.isAbsolute)(file) ? file : (ownProgram(stage, file) ?? tools.find(file));
+    if (script !== undefined)
+        return { script, args, exec_mode: 'fork', interpreter: 'none', env };
+    const assigned = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    return inShell([...assigned, file, ...args].join(' '));
 }
-function asEntry(config) {
-    const words = (value) => Array.isArray(value)
-        ? value.map(String)
-        : String(value ?? '')
-            .split(/\s+/)
-            .filter(Boolean);
-    const env = Object.entries(config.env ?? {});
+/** A program of the commit or of its dependencies, from the root; undefined where it has none of that name. */
+function ownProgram(stage, file) {
+    const path = file.includes('/') ? file : `node_modules/.bin/${file}`;
+    return isFile((0,external_node_path_namespaceObject.join)(stage, path)) ? `./${(0,external_node_path_namespaceObject.normalize)(path)}` : undefined;
+}
+/** As package managers run a script: with the programs of the dependencies in PATH. */
+function inShell(command) {
     return {
-        mode: /cluster/.test(String(config.exec_mode ?? '')) ? 'cluster' : 'fork',
-        cwd: String(config.cwd),
-        script: String(config.script),
-        args: words(config.args),
-        nodeArgs: words(config.node_args),
-        interpreter: String(config.interpreter ?? 'node'),
-        waitReady: config.wait_ready === true,
-        watch: Boolean(config.watch),
-        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
-        instances: [],
+        script: '/bin/sh',
+        args: ['-c', `export PATH="$PWD/node_modules/.bin:$PATH"; ${command}`],
+        exec_mode: 'fork',
+        interpreter: 'none',
+        env: {},
     };
+}
+/**
+ * The file that Node runs for a script, from the folder that it starts in: Node also finds one without its ending,
+ * PM2 does not.
+ */
+function scriptIn(folder, script) {
+    if ((0,external_node_path_namespaceObject.isAbsolute)(script))
+        return script;
+    const found = ['', '.js', '/index.js'].find((ending) => isFile((0,external_node_path_namespaceObject.join)(folder, script + ending)));
+    if (found === undefined)
+        throw new Failure({
+            message: `The application is started by ${script}, which neither the commit has nor the build has made.`,
+            next: 'Correct start-command, the start script or the ecosystem file.',
+        });
+    return `./${(0,external_node_path_namespaceObject.normalize)(script + found)}`;
+}
+/** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
+function fromEcosystem(application, place, teller) {
+    const { tools, stage, link } = place;
+    // `__dirname` in the file was the stage.
+    const app = mapTexts(application, (text) => moved(text, stage, link));
+    const cwd = folderOf(app, link, teller);
+    const script = String(app.script ?? app.cmd ?? app.command ?? '');
+    // PM2 hands a line of several words to a shell.
+    if (script.includes(' '))
+        return begun({ ...app, cwd, script: tools.find('bash') ?? '/bin/sh', args: ['-c', script], interpreter: 'none' }, place);
+    const here = moved(cwd, link, stage);
+    const given = moved(script, link, stage);
+    const own = (0,external_node_path_namespaceObject.isAbsolute)(given) && first_start_isBelow(given, stage) ? (0,external_node_path_namespaceObject.relative)(here, given) : given;
+    const known = (0,external_node_path_namespaceObject.isAbsolute)(own) || isFile((0,external_node_path_namespaceObject.join)(here, own)) ? own : tools.find(own);
+    const found = known === undefined || !(0,external_node_path_namespaceObject.isAbsolute)(known) ? scriptIn(here, own) : known;
+    return begun({ ...app, cwd, script: found, args: wordsOf(app.args) }, place);
+}
+/** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
+function folderOf(app, link, teller) {
+    if (app.cwd === undefined)
+        return link;
+    const given = String(app.cwd);
+    const cwd = (0,external_node_path_namespaceObject.normalize)((0,external_node_path_namespaceObject.isAbsolute)(given) ? given : (0,external_node_path_namespaceObject.join)(link, given)).replace(/\/$/, '');
+    if (first_start_isBelow(cwd, link))
+        return cwd;
+    teller.warn({
+        message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
+        next: 'Leave cwd out, or give it from the root of the repository.',
+    });
+    return link;
+}
+const first_start_isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
+function moved(text, from, to) {
+    return first_start_isBelow(text, from) ? to + text.slice(from.length) : text;
+}
+function mapTexts(value, change) {
+    if (typeof value === 'string')
+        return change(value);
+    if (Array.isArray(value))
+        return value.map((item) => mapTexts(item, change));
+    if (typeof value !== 'object' || value === null)
+        return value;
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapTexts(item, change)]));
+}
+function begun(config, { tools, stage, link }) {
+    return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/stage.js
@@ -5310,8 +6058,6 @@ async function stageRepository(found, request) {
     const bare = { tools: found.tools, folder: found.state.repository };
     if (isFolder(bare.folder))
         return bare;
-    (0,external_node_fs_namespaceObject.mkdirSync)(bare.folder, { recursive: true });
-    await git(bare, 'init', '-q', '--bare');
     const live = found.checkout;
     const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
     if (origin === undefined)
@@ -5319,12 +6065,18 @@ async function stageRepository(found, request) {
             message: 'The server has no repository to fetch from yet.',
             next: 'Give repository-url.',
         });
-    await git(bare, 'remote', 'add', 'origin', origin);
-    if (!live)
-        return bare;
-    await reachRemoteLike(bare, live);
-    // The live history too, so that "older than the live commit" can be judged.
-    await git(bare, 'fetch', '-q', '--no-tags', live.folder, '+HEAD:refs/deploys/live');
+    // Complete before it has its name: what a killed worker left half made is never taken for the whole.
+    const half = { tools: found.tools, folder: `${bare.folder}.half` };
+    remove(half.folder);
+    (0,external_node_fs_namespaceObject.mkdirSync)(half.folder, { mode: 0o700 });
+    await git(half, 'init', '-q', '--bare');
+    await git(half, 'remote', 'add', 'origin', origin);
+    if (live) {
+        await reachRemoteLike(half, live);
+        // The live history too, so that "older than the live commit" can be judged; a shallow clone has only a part of it.
+        await git(half, 'fetch', '-q', '--no-tags', '--update-shallow', live.folder, '+HEAD:refs/deploys/live');
+    }
+    (0,external_node_fs_namespaceObject.renameSync)(half.folder, bare.folder);
     return bare;
 }
 async function fetchSha(repository, request, signal) {
@@ -5381,6 +6133,11 @@ function linkShared(found, paths, folder) {
 }
 /** Decides how the commit is installed and built, and refuses before anything is run. */
 function decideRecipe({ tools, request, folder }) {
+    if (readText((0,external_node_path_namespaceObject.join)(folder, '.gitmodules'))?.includes('[submodule'))
+        throw new Failure({
+            message: 'The commit has git submodules, and a deploy brings only its own files to the server.',
+            next: 'Build in the job, where actions/checkout fetches them with submodules: true (build-on: runner), or take them into the repository.',
+        });
     const recipe = recipeOf(readProject(folder), {
         install: request.installCommand,
         build: request.buildCommand,
@@ -5404,8 +6161,9 @@ async function runInStage(what, command, options) {
     const env = {
         ...tools.env,
         DEPLOY_SHA: request.sha,
-        // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told.
-        ...(what === 'install' ? { CI: 'true' } : {}),
+        // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told. With
+        // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
+        ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
     };
     const ended = await run(['/bin/sh', '-c', command], {
         cwd: folder,
@@ -5466,7 +6224,7 @@ async function build(found, repository, context, { release, folder }) {
     writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
     const made = request.packedBuild === undefined
         ? await installAndBuild(found, context, folder)
-        : await teller.step('unpack', () => prepare_unpack(found, context, request.packedBuild, folder), listed);
+        : await teller.step('unpack', () => prepare_unpack(found, context, request.packedBuild, folder), prepare_listed);
     const notOwn = found.history.live
         ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
         : [];
@@ -5486,7 +6244,7 @@ async function build(found, repository, context, { release, folder }) {
     return start === undefined ? stage : { ...stage, start };
 }
 const said = (command) => command;
-const listed = (paths) => paths.join(', ');
+const prepare_listed = (paths) => paths.join(', ');
 /** Installs and builds in the stage; resolves to the paths that this made. */
 async function installAndBuild(found, { request, teller, signal }, folder) {
     const options = { tools: found.tools, request, folder, teller, signal };
@@ -5498,7 +6256,7 @@ async function installAndBuild(found, { request, teller, signal }, folder) {
     return teller.step('build', async () => {
         await runInStage('build', build, options);
         return checkOutput(found, request, folder);
-    }, (paths) => `${build}: ${listed(paths)}`);
+    }, (paths) => `${build}: ${prepare_listed(paths)}`);
 }
 /** Puts the build that was made in the job into the stage; nothing is installed or built here. */
 async function prepare_unpack(found, { request, teller, signal }, file, folder) {
@@ -5547,6 +6305,7 @@ async function rehearseStage(found, stage, { request, teller, signal }, result) 
         sha: request.sha,
         health: request.health,
         log: teller.logged,
+        tell: teller.progress,
         signal,
     }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
     result.rehearsed = true;
@@ -5669,6 +6428,8 @@ function emptyResult(outcome, warnings) {
 
 
 
+
+
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 async function deploy(context) {
     const { request, teller, signal } = context;
@@ -5677,11 +6438,13 @@ async function deploy(context) {
     const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
     if (found.facts.liveSha !== undefined)
         result.previousSha = found.facts.liveSha;
+    stayReadable(found.live);
     const repository = await stageRepository(found, request);
     await teller.step('fetch', () => fetchSha(repository, request, signal), () => request.sha.slice(0, 12));
     const decided = await decide(found, repository, context);
     if (decided !== undefined)
         return { ...result, ...decided };
+    await refuseShutFolders(found, repository, request.sha);
     const adopted = await adoptLive(found, context);
     const stage = await prepare(adopted, repository, context, result);
     const cut = await whenLetGo(adopted, repository, stage, context);
@@ -5704,6 +6467,10 @@ async function checkedSurvey(found, { request, folder, teller }) {
     const refusals = [
         ...found.facts.refusals,
         ...found.facts.deployRefusals,
+        ...envRefusals(found, {
+            explicit: request.explicit,
+            ...(request.envFile === undefined ? {} : { writes: request.envFilePath }),
+        }),
         ...dirtyRefusals(found.facts.dirtyFiles, request.dirtyCheckout),
     ];
     const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
@@ -5722,20 +6489,21 @@ async function checkedSurvey(found, { request, folder, teller }) {
 /** Ends early where nothing is to be done; undefined means: go on. */
 async function decide(found, repository, { request, teller, signal }) {
     const { liveSha, liveVerified, port } = found.facts;
-    const olderThanLive = liveSha !== undefined &&
-        (await gitSays(repository, 'cat-file', '-e', liveSha)) &&
-        (await isAncestor(repository, request.sha, liveSha));
+    const { sha } = request;
+    const olderThanLive = request.explicit
+        ? 'no'
+        : await isOlder({ tools: found.tools, repository, sha, liveSha, request, signal });
     const decision = decideDeploy({
-        sha: request.sha,
+        sha,
         explicit: request.explicit,
         attempt: request.run.attempt,
         ...(liveSha === undefined ? {} : { liveSha }),
         liveVerified,
         olderThanLive,
         history: found.history,
-        envChanges: request.envFile !== undefined &&
-            found.live !== undefined &&
-            readText((0,external_node_path_namespaceObject.join)(found.live, request.envFilePath)) !== request.envFile,
+        appName: request.app.appName,
+        runId: request.run.id,
+        envChanges: sha === liveSha && (await envChanges(found, request)),
     });
     if (decision.kind === 'refuse')
         throw new Failure(decision.problem);
@@ -5783,7 +6551,12 @@ async function adoptLive(found, { request, teller, signal }) {
         });
         return found;
     }
-    writeJournal(found.state, request.run, { event: 'adopted', release, sha: liveSha });
+    writeJournal(found.state, request.run, {
+        event: 'adopted',
+        release,
+        sha: liveSha,
+        app: request.app.appName,
+    });
     teller.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
     return { ...found, history: historyOf(readJournal(found.state)) };
 }
@@ -5882,6 +6655,7 @@ async function rollback(context) {
     const decision = decideRollback({
         ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
         ...(request.to === undefined ? {} : { to: request.to }),
+        appName: request.app.appName,
         history: found.history,
         isAvailable: availability(found),
     });
@@ -5912,9 +6686,9 @@ async function goBack(found, to, context) {
     const named = app.restartCommand === undefined;
     const before = found.entry?.instances ?? [];
     keepOpenPages(found, plan.from, to, teller);
-    const probe = probeDowntime(port);
     teller.event({ kind: 'state', state: 'putting-back' });
     writePlan(state, plan);
+    const probe = probeDowntime(port);
     try {
         await teller.step('put back', async () => {
             await applyPlan(tools, plan);
@@ -5927,11 +6701,13 @@ async function goBack(found, to, context) {
             sha: to.sha,
             health: request.health,
             expectVersion: false,
+            tell: teller.progress,
             before,
         }));
         writeJournal(state, request.run, {
             event: 'rolled-back',
             ...to,
+            app: app.appName,
             ...(plan.from ? { from: plan.from } : {}),
         });
         dropPlan(state);
@@ -5953,6 +6729,9 @@ async function goBack(found, to, context) {
             problems: [...problemsOf(error), handWork(plan, restartWords(app))],
             downtimeMs: await probe.stop(),
         };
+    }
+    finally {
+        await probe.stop();
     }
 }
 async function saveOrWarn(found, teller) {
@@ -5982,7 +6761,8 @@ function planRollback(found, to, run) {
         };
     const away = releaseFolder(releases, from?.release ?? 'unknown');
     const paths = pathsOf(state, to.release).filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
-    const onlyHere = from === undefined ? [] : pathsOf(state, from.release);
+    // What is in place already is only restarted: another application of the checkout has gone back before.
+    const onlyHere = from === undefined || from.release === to.release ? [] : pathsOf(state, from.release);
     return {
         ...base,
         swaps: [

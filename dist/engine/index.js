@@ -1485,7 +1485,7 @@ function judgeEnvText(text) {
         const line = lines[index].trim();
         if (line === '' || line.startsWith('#'))
             continue;
-        const match = /^(?:export\s+)?[A-Za-z_][A-Za-z0-9_.-]*\s*=\s*(.*)$/.exec(line);
+        const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
         if (!match)
             return `line ${index + 1} is not NAME=value`;
         const opened = index + 1;
@@ -4868,9 +4868,11 @@ function runRequest({ id, attempt, url, actor }, invocation) {
     };
 }
 function healthRequest(health) {
-    const { paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+    const { url, paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+    const basePath = url === undefined ? '' : new URL(url).pathname.replace(/\/+$/, '');
     return {
         paths: [...paths],
+        ...(basePath === '' ? {} : { basePath }),
         timeout,
         deadline,
         successes,
@@ -4899,6 +4901,7 @@ function inspectRequest(settings, sha, undo) {
         explicit: settings.vps.refExplicit,
         rehearse: settings.vps.rehearse,
         dirtyCheckout: settings.vps.dirtyCheckout,
+        ...(settings.vps.envFile === undefined ? {} : { writesEnvFile: settings.vps.envFilePath }),
         ...(undo === undefined ? {} : { undo }),
     };
 }
@@ -6531,114 +6534,6 @@ async function probeFleet(tools, settings) {
     return facts.flat();
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/verdict.js
-
-/** Checks that say how the database is, not the application. */
-const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' };
-/** Days before the end of a certificate from which on it is warned of; renewal is due at 30. */
-const CERTIFICATE_WARNING_DAYS = 14;
-/**
- * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
- * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
- */
-function verdict_judge(facts, before, options) {
-    const failing = facts.filter((fact) => !fact.ok);
-    const warnings = certificateWarnings(facts);
-    if (failing.length === 0) {
-        const slow = slowest(facts, options.maxLatency);
-        if (slow === undefined)
-            return { verdict: 'ok', healthy: true, problems: [], warnings };
-        return { verdict: 'slow', healthy: true, problems: [], warnings: [slow, ...warnings] };
-    }
-    const fresh = verdict_newlyFailing(before, failing);
-    const blamed = fresh.length > 0 ? fresh : failing;
-    const verdict = blame(facts, blamed);
-    const rest = failing.filter((fact) => !blamed.includes(fact));
-    const told = [...causeFirst(blamed, verdict), ...rest];
-    const problems = told.map((fact) => problemOf(fact, !fresh.includes(fact)));
-    problems[0] = { ...problems[0], next: verdict_nextAction(verdict, told[0], options) };
-    return { verdict, healthy: false, problems, warnings };
-}
-function blame(facts, blamed) {
-    // An application that reports its database's trouble is not at fault itself.
-    if (blamed.some(isDatabase))
-        return 'database';
-    const inside = facts.filter((fact) => fact.from === 'vps' && !isDatabase(fact));
-    if (inside.length > 0 && inside.every((fact) => fact.ok))
-        return 'edge';
-    // Where the server was not asked, such faults still lie outside of the application for certain.
-    const outside = blamed.every((fact) => fact.from === 'runner' && fact.fault !== undefined && NEVER_THE_APP.has(fact.fault));
-    return outside ? 'edge' : 'app';
-}
-/** A name that does not resolve, a network without a way there, a certificate that is refused. */
-const NEVER_THE_APP = new Set(['dns', 'route', 'tls']);
-function isDatabase(fact) {
-    return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
-}
-/** With several servers the name carries the server's position. */
-function isAssets(fact) {
-    return fact.name === 'assets' || fact.name.endsWith(' assets');
-}
-function verdict_newlyFailing(before, failing) {
-    const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
-    return failing.filter((fact) => !wasBad.has(keyOf(fact)));
-}
-function keyOf(fact) {
-    return `${fact.from} ${fact.name}`;
-}
-/** The facts that fit the verdict before the others, so that the first problem told is the cause. */
-function causeFirst(facts, verdict) {
-    const fits = (fact) => verdict === 'database'
-        ? isDatabase(fact)
-        : verdict === 'app'
-            ? fact.from === 'vps' && !isAssets(fact)
-            : fact.name === 'certificate';
-    return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
-}
-function problemOf(fact, failedBefore) {
-    const since = failedBefore ? ' (it failed before this run too)' : '';
-    return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
-}
-/** A check's name with the place it was asked from, as steps and problems have it. */
-function placeOf(fact) {
-    return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
-}
-function verdict_nextAction(verdict, cause, options) {
-    if (cause.name === DATABASE_CHECKS.rest && (cause.status === 401 || cause.status === 403))
-        return 'Check supabase-service-role-key: the project does not take it (another project, rotated, or cut). Without it the REST endpoint is not asked.';
-    if (verdict === 'edge')
-        return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
-    if (verdict === 'database')
-        return 'Check that the database is up and reachable, and that the migrations left what the application needs.';
-    return options.appName === undefined
-        ? "Look at the application's own log."
-        : `Look at the application's own log: pm2 logs ${options.appName}`;
-}
-function slowest(facts, maxLatency) {
-    if (maxLatency === undefined)
-        return undefined;
-    const late = facts
-        .filter((fact) => !isAssets(fact) && (fact['latency-ms'] ?? 0) > maxLatency)
-        .sort((a, b) => b['latency-ms'] - a['latency-ms'])[0];
-    if (late === undefined)
-        return undefined;
-    return {
-        message: `${placeOf(late)} is healthy but slow: ${(0,duration/* formatDuration */.a)(late['latency-ms'])}, more than health-max-latency (${(0,duration/* formatDuration */.a)(maxLatency)})`,
-        next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
-    };
-}
-function certificateWarnings(facts) {
-    return facts
-        .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
-        .map((fact) => ({
-        message: `the TLS certificate is ${fact.detail}`,
-        next: 'Renew it, and check that automatic renewal works.',
-    }));
-}
-function daysOf(fact) {
-    return fact['days-left'] ?? Number.POSITIVE_INFINITY;
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/web/html.js
 /** Elements whose content is text up to their own end tag, whatever it looks like. */
 const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
@@ -6791,8 +6686,7 @@ function judgeAnswer(answer, expected) {
     const text = answer.body.toString('utf8');
     const html = isHtml(headers['content-type'], text);
     // A page is what `/` is for; it says nothing about health in the place of an endpoint.
-    const endpoint = (expected.last && expected.path !== '/') || isApiPath(expected.path);
-    if (html && endpoint)
+    if (html && isEndpoint(expected))
         return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
     const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
     if (!opinion.ok)
@@ -6801,6 +6695,10 @@ function judgeAnswer(answer, expected) {
 }
 function bad(fault, detail) {
     return { ok: false, fault, detail };
+}
+/** True where a health answer is expected and no page: the last path, and those of an API. */
+function isEndpoint({ path, last }) {
+    return (last && path !== '/') || isApiPath(path);
 }
 function isApiPath(path) {
     return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
@@ -6957,6 +6855,22 @@ function isLoopback(host) {
         name === '::1' ||
         /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
 }
+/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
+const loopback_LOOPBACK = 'localhost';
+const ADDRESSES = [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+];
+/**
+ * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
+ * alone, and what the host's own tables say about the name is nobody's concern.
+ */
+const loopback_lookupLoopback = (_name, { all }, done) => {
+    if (all)
+        done(null, ADDRESSES);
+    else
+        done(null, ADDRESSES[0].address, ADDRESSES[0].family);
+};
 
 ;// CONCATENATED MODULE: ./compiled/src/web/assets.js
 
@@ -7069,11 +6983,12 @@ function decideRedirect(from, location, visited, root, knownAs) {
     }
     // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
     if (to.origin !== from.origin) {
-        return {
-            refuse: to.hostname === from.hostname && to.protocol !== from.protocol
-                ? `redirects to ${to.protocol}//; give health-url so`
-                : 'redirects to another origin',
-        };
+        return to.hostname === from.hostname && to.protocol !== from.protocol
+            ? {
+                refuse: `redirects to ${to.protocol}//; give health-url so`,
+                next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
+            }
+            : { refuse: 'redirects to another origin' };
     }
     if (!root)
         return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
@@ -7164,6 +7079,7 @@ function connectionWords(code, part) {
 ;// CONCATENATED MODULE: ./compiled/src/web/request.js
 
 
+
 const DAY = 86_400_000;
 /** No usable answer: the message says why in words for a person, without any text from the server. */
 class NoAnswer extends Error {
@@ -7215,8 +7131,8 @@ function startJourney() {
 async function get(url, options) {
     const protocols = await loadProtocols();
     const journey = startJourney();
-    // An address needs no name server.
-    if (isAddress(bareHost(url)))
+    // An address needs no name server, nor does this machine itself.
+    if (isAddress(bareHost(url)) || bareHost(url) === loopback_LOOPBACK)
         journey.part = 'connect';
     if (options.signal?.aborted)
         throw new Cancelled();
@@ -7264,6 +7180,7 @@ function request_open({ net, tls }, url) {
         port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
         autoSelectFamily: true,
         autoSelectFamilyAttemptTimeout: 500,
+        ...(host === loopback_LOOPBACK ? { lookup: loopback_lookupLoopback } : {}),
     };
     if (!secure)
         return net.connect(target);
@@ -7402,31 +7319,101 @@ function tenths(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/checks.js
-
+;// CONCATENATED MODULE: ./compiled/src/web/page.js
 
 
 
 /** Bytes of a page or health answer that are read. */
 const BODY_LIMIT = 1_048_576;
+/** The answer of a path below the base path; without it where the application knows no such path there. */
+async function findPage(target, path, endpoint, ask) {
+    const { basePath } = target;
+    const below = await getPage(target, path, basePath ?? '', ask);
+    if (basePath === undefined || !isElsewhere(below, endpoint))
+        return below;
+    const bare = await getPage(target, path, '', ask);
+    return isElsewhere(bare, endpoint) ? below : bare;
+}
+/** True for what an application answers to a path that is not its own: not found, a login, its page for everything. */
+function isElsewhere({ answer, refused }, endpoint) {
+    return (refused !== undefined ||
+        [401, 403, 404, 405].includes(answer.status) ||
+        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked once more as its proxy would ask.
+ */
+async function getPage(target, path, below, ask) {
+    let url = new URL(target.baseUrl + below + path);
+    let behindProxy;
+    const visited = [];
+    for (;;) {
+        const answer = await get(url, {
+            timeout: ask.timeout(),
+            bodyLimit: BODY_LIMIT,
+            signal: ask.signal,
+            headers: proxyHeaders(behindProxy),
+        });
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
+        if ('refuse' in decision)
+            return { url, answer, refused: decision };
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+/** How the proxy in front of an application asks it. */
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/checks.js
+
+
+
+
+
 /** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
 const PACE = { tooMany: 2_000, assets: 1_000 };
 /** Assets asked for at a time. */
 const ASSETS_AT_A_TIME = 8;
-/** The checks of one vantage point: each path by its name, and the assets of the root page. */
+/** The checks of one vantage point: each path by its name, and the assets of a page. */
 function checksOf(target, health) {
-    const last = health.paths[health.paths.length - 1];
     const checks = health.paths.map((path) => ({
         name: path,
-        ask: (ask) => askPath(target, path, path === last, health, ask),
+        ask: (ask) => askPath(target, path, isLast(path, health), health, ask),
     }));
-    if (health.checkAssets && health.paths.includes('/'))
-        checks.push({ name: 'assets', ask: (ask) => askAssets(target, ask) });
+    const page = health.checkAssets ? assetsPage(health) : undefined;
+    if (page !== undefined)
+        checks.push({ name: 'assets', ask: (ask) => askAssets(target, page, ask) });
     return checks;
+}
+/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
+function assetsPage(health) {
+    if (health.paths.includes('/'))
+        return '/';
+    return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
+}
+function isLast(path, { paths }) {
+    return path === paths[paths.length - 1];
 }
 async function askPath(target, path, last, health, ask) {
     return looking(async () => {
-        const page = await getPage(target, path, ask);
+        const page = await findPage(target, path, isEndpoint({ path, last }), ask);
         const { answer } = page;
         const seen = {
             status: answer.status,
@@ -7434,9 +7421,22 @@ async function askPath(target, path, last, health, ask) {
             ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
             ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
         };
-        if (page.refused !== undefined)
-            return { ok: false, fault: 'redirect', detail: page.refused, ...seen };
-        return { ...judgeAnswer(answer, { ...health, path, last }), ...seen };
+        if (page.refused !== undefined) {
+            const { refuse, next } = page.refused;
+            return {
+                ok: false,
+                fault: 'redirect',
+                detail: `answers ${answer.status} and ${refuse}`,
+                ...(next === undefined ? {} : { next }),
+                ...seen,
+            };
+        }
+        const missing = answer.status === 404 && path !== '/'
+            ? {
+                next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
+            }
+            : {};
+        return { ...judgeAnswer(answer, { ...health, path, last }), ...missing, ...seen };
     });
 }
 /** Runs one try; no answer becomes a look that says why. */
@@ -7460,63 +7460,28 @@ async function looking(work) {
         };
     }
 }
-/**
- * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked once more as its proxy would ask.
- */
-async function getPage(target, path, ask) {
-    let url = new URL(target.baseUrl + path);
-    let behindProxy;
-    const visited = [];
-    for (;;) {
-        const answer = await get(url, {
-            timeout: ask.timeout(),
-            bodyLimit: BODY_LIMIT,
-            signal: ask.signal,
-            headers: proxyHeaders(behindProxy),
-        });
-        if (![301, 302, 303, 307, 308].includes(answer.status))
-            return { url, answer, behindProxy };
-        const { location } = answer.headers;
-        if (target.from === 'vps' && behindProxy === undefined) {
-            behindProxy = publicOrigin(url, location);
-            if (behindProxy !== undefined)
-                continue;
-        }
-        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
-        if ('refuse' in decision)
-            return { url, answer, refused: `answers ${answer.status} and ${decision.refuse}` };
-        visited.push(withoutFragment(url));
-        url = decision.follow;
-    }
-}
-function proxyHeaders(origin) {
-    if (origin === undefined)
-        return {};
-    return {
-        host: origin.host,
-        'x-forwarded-host': origin.host,
-        'x-forwarded-proto': origin.protocol.slice(0, -1),
-    };
-}
-async function askAssets(target, ask) {
+async function askAssets(target, path, ask) {
     return looking(async () => {
         const started = performance.now();
-        const page = await getPage(target, '/', ask);
+        const page = await findPage(target, path, false, ask);
         const text = page.answer.body.toString('utf8');
+        const name = path === '/' ? 'the root page' : `the page ${path}`;
         if (page.refused !== undefined || page.answer.status !== 200)
-            return { ok: false, status: null, fault: 'assets', detail: 'the root page did not answer 200' };
+            return { ok: false, status: null, fault: 'assets', detail: `${name} did not answer 200` };
         if (!isHtml(page.answer.headers['content-type'], text))
-            return { ok: true, status: null, detail: 'the root page is no HTML page' };
+            return { ok: true, status: null, detail: `${name} is no HTML page` };
         const all = assetUrls(text, page.url, page.behindProxy?.origin);
-        const bad = await badAssets(all.slice(0, MOST_ASSETS), proxyHeaders(page.behindProxy), ask);
+        const bad = await badAssets(all.slice(0, MOST_ASSETS), target, proxyHeaders(page.behindProxy), ask);
         const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
-        const more = all.length > MOST_ASSETS ? `; ${all.length - MOST_ASSETS} more were not asked` : '';
+        const unasked = [
+            ...(all.length > MOST_ASSETS ? [`; ${all.length - MOST_ASSETS} more were not asked`] : []),
+            ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
+        ].join('');
         if (bad.length === 0)
             return {
                 ok: true,
                 status: 200,
-                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${more}`,
+                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${unasked}`,
                 timings,
             };
         const first = bad[0];
@@ -7525,36 +7490,158 @@ async function askAssets(target, ask) {
             status: first.status,
             fault: 'assets',
             pace: PACE.assets,
-            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${more}`,
+            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
             timings,
         };
     });
 }
-async function badAssets(urls, headers, ask) {
+async function badAssets(urls, target, headers, ask) {
     const bad = [];
     let next = 0;
     async function work() {
         for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
-            try {
-                const answer = await get(url, {
-                    timeout: ask.timeout(),
-                    bodyLimit: 0,
-                    headers,
-                    signal: ask.signal,
-                });
-                const why = judgeAsset(answer);
-                if (why !== undefined)
-                    bad.push({ url, status: answer.status, why });
-            }
-            catch (error) {
-                if (!(error instanceof NoAnswer))
-                    throw error;
-                bad.push({ url, status: null, why: error.message });
-            }
+            const fault = await askAsset(url, headers, ask);
+            if (fault === undefined)
+                continue;
+            const bare = withoutBase(url, target.basePath);
+            if (bare === undefined || (await askAsset(bare, headers, ask)) !== undefined)
+                bad.push({ url, ...fault });
         }
     }
     await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
     return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
+}
+/** What is wrong with an asset; undefined where it is good. */
+async function askAsset(url, headers, ask) {
+    try {
+        const answer = await get(url, { timeout: ask.timeout(), bodyLimit: 0, headers, signal: ask.signal });
+        const why = judgeAsset(answer);
+        return why === undefined ? undefined : { status: answer.status, why };
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return { status: null, why: error.message };
+    }
+}
+/** The same asset as the application has it behind a proxy that takes the base path away. */
+function withoutBase(url, basePath) {
+    if (basePath === undefined || !url.pathname.startsWith(`${basePath}/`))
+        return undefined;
+    const bare = new URL(url);
+    bare.pathname = url.pathname.slice(basePath.length);
+    return bare;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/verdict.js
+
+/** Checks that say how the database is, not the application. */
+const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' };
+/** Days before the end of a certificate from which on it is warned of; renewal is due at 30. */
+const CERTIFICATE_WARNING_DAYS = 14;
+/**
+ * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
+ * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
+ */
+function verdict_judge(facts, before, options) {
+    const failing = facts.filter((fact) => !fact.ok);
+    const warnings = certificateWarnings(facts);
+    if (failing.length === 0) {
+        const slow = slowest(facts, options.maxLatency);
+        if (slow === undefined)
+            return { verdict: 'ok', healthy: true, problems: [], warnings };
+        return { verdict: 'slow', healthy: true, problems: [], warnings: [slow, ...warnings] };
+    }
+    const fresh = verdict_newlyFailing(before, failing);
+    const blamed = fresh.length > 0 ? fresh : failing;
+    const verdict = blame(facts, blamed);
+    const rest = failing.filter((fact) => !blamed.includes(fact));
+    const told = [...causeFirst(blamed, verdict), ...rest];
+    const problems = told.map((fact) => problemOf(fact, !fresh.includes(fact)));
+    problems[0] = { ...problems[0], next: verdict_nextAction(verdict, told[0], options) };
+    return { verdict, healthy: false, problems, warnings };
+}
+function blame(facts, blamed) {
+    // An application that reports its database's trouble is not at fault itself.
+    if (blamed.some(isDatabase))
+        return 'database';
+    const inside = facts.filter((fact) => fact.from === 'vps' && !isDatabase(fact));
+    if (inside.length > 0 && inside.every((fact) => fact.ok))
+        return 'edge';
+    // Where the server was not asked, such faults still lie outside of the application for certain.
+    const outside = blamed.every((fact) => fact.from === 'runner' && fact.fault !== undefined && NEVER_THE_APP.has(fact.fault));
+    return outside ? 'edge' : 'app';
+}
+/** A name that does not resolve, a network without a way there, a certificate that is refused. */
+const NEVER_THE_APP = new Set(['dns', 'route', 'tls']);
+function isDatabase(fact) {
+    return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
+}
+/** With several servers the name carries the server's position. */
+function isAssets(fact) {
+    return fact.name === 'assets' || fact.name.endsWith(' assets');
+}
+function verdict_newlyFailing(before, failing) {
+    const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
+    return failing.filter((fact) => !wasBad.has(keyOf(fact)));
+}
+function keyOf(fact) {
+    return `${fact.from} ${fact.name}`;
+}
+/** The facts that fit the verdict before the others, so that the first problem told is the cause. */
+function causeFirst(facts, verdict) {
+    const fits = (fact) => verdict === 'database'
+        ? isDatabase(fact)
+        : verdict === 'app'
+            ? fact.from === 'vps' && !isAssets(fact)
+            : fact.name === 'certificate';
+    return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
+}
+function problemOf(fact, failedBefore) {
+    const since = failedBefore ? ' (it failed before this run too)' : '';
+    return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
+}
+/** A check's name with the place it was asked from, as steps and problems have it. */
+function placeOf(fact) {
+    return fact.from === 'vps' ? `${fact.name} on the server` : fact.name;
+}
+function verdict_nextAction(verdict, cause, options) {
+    if (cause.name === DATABASE_CHECKS.rest && (cause.status === 401 || cause.status === 403))
+        return 'Check supabase-service-role-key: the project does not take it (another project, rotated, or cut). Without it the REST endpoint is not asked.';
+    // What the check itself advises, unless the fault lies on the way there, of which it knows nothing.
+    if (cause.next !== undefined && (verdict === 'app' || cause.fault === 'redirect'))
+        return cause.next;
+    if (verdict === 'edge')
+        return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
+    if (verdict === 'database')
+        return 'Check that the database is up and reachable, and that the migrations left what the application needs.';
+    return options.appName === undefined
+        ? "Look at the application's own log."
+        : `Look at the application's own log: pm2 logs ${options.appName}`;
+}
+function slowest(facts, maxLatency) {
+    if (maxLatency === undefined)
+        return undefined;
+    const late = facts
+        .filter((fact) => !isAssets(fact) && (fact['latency-ms'] ?? 0) > maxLatency)
+        .sort((a, b) => b['latency-ms'] - a['latency-ms'])[0];
+    if (late === undefined)
+        return undefined;
+    return {
+        message: `${placeOf(late)} is healthy but slow: ${(0,duration/* formatDuration */.a)(late['latency-ms'])}, more than health-max-latency (${(0,duration/* formatDuration */.a)(maxLatency)})`,
+        next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
+    };
+}
+function certificateWarnings(facts) {
+    return facts
+        .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
+        .map((fact) => ({
+        message: `the TLS certificate is ${fact.detail}`,
+        next: 'Renew it, and check that automatic renewal works.',
+    }));
+}
+function daysOf(fact) {
+    return fact['days-left'] ?? Number.POSITIVE_INFINITY;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/poll.js
@@ -7659,6 +7746,7 @@ function finding(course, successes) {
 ;// CONCATENATED MODULE: ./compiled/src/web/probe.js
 
 
+
 /**
  * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
  * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
@@ -7687,7 +7775,8 @@ const LIGHT = {
 async function answers(url, timeout) {
     const protocol = url.startsWith('https:') ? await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 4708, 23)) : await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7067, 23));
     return new Promise((resolve) => {
-        const request = protocol.request(url, LIGHT);
+        const own = new URL(url).hostname === LOOPBACK ? { lookup: lookupLoopback } : {};
+        const request = protocol.request(url, { ...LIGHT, ...own });
         const done = (answer) => {
             clearTimeout(timer);
             request.destroy();
@@ -7733,10 +7822,38 @@ function factOf(from, { name, ok, attempts, look }) {
         ...(look.detail === undefined ? {} : { detail: look.detail }),
         ...(look.timings === undefined ? {} : { timings: look.timings }),
         ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
+        ...(ok || look.next === undefined ? {} : { next: look.next }),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/waiting.js
+
+/** Milliseconds between two words about what is still being waited for. */
+const EVERY = 10_000;
+/** Says now and then which checks are not good yet, and what to do about them, while they are asked on. */
+function tellWaiting(tell, every = EVERY) {
+    const started = performance.now();
+    const waiting = new Map();
+    const timer = setInterval(() => {
+        const after = (0,duration/* formatDuration */.a)(performance.now() - started);
+        for (const text of waiting.values())
+            tell(`waiting for health, ${after}: ${text}`);
+    }, every);
+    timer.unref();
+    return {
+        note(place, attempt, { ok, detail, next }) {
+            if (ok)
+                waiting.delete(place);
+            else
+                waiting.set(place, `${place} ${detail ?? 'is not healthy'} (try ${attempt})${next === undefined ? '' : `. ${next}`}`);
+        },
+        has: (place) => waiting.has(place),
+        stop: () => clearInterval(timer),
     };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/health-checks.js
+
 
 
 
@@ -7755,8 +7872,6 @@ function vantagePoints(tools, settings, probeFleet) {
         ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
     };
 }
-/** Milliseconds between two words about what is still being waited for. */
-const PROGRESS_EVERY = 10_000;
 /**
  * Polls everything there is to ask in parallel. Facts come in a fixed order: database, public URL, servers.
  * Where the servers cannot be reached over SSH, the others still count and a warning says so.
@@ -7765,22 +7880,13 @@ async function askEverything(tools, settings, points, expectSha) {
     const started = performance.now();
     const { health } = settings;
     const settledAfter = new Map();
-    const waiting = new Map();
+    const waiting = tellWaiting((text) => tools.log({ kind: 'progress', text }));
     const told = (from) => (name, attempt, look) => {
         const place = placeOf({ name, from });
         if (!look.ok || waiting.has(place) || attempt === 1)
             settledAfter.set(place, performance.now() - started);
-        if (look.ok)
-            waiting.delete(place);
-        else
-            waiting.set(place, `${place} ${look.detail ?? 'is not healthy'} (try ${attempt})`);
+        waiting.note(place, attempt, look);
     };
-    const timer = setInterval(() => {
-        const after = (0,duration/* formatDuration */.a)(performance.now() - started);
-        for (const text of waiting.values())
-            tools.log({ kind: 'progress', text: `waiting for health, ${after}: ${text}` });
-    }, PROGRESS_EVERY);
-    timer.unref();
     const onAttempt = told('runner');
     const { signal } = tools;
     try {
@@ -7800,7 +7906,7 @@ async function askEverything(tools, settings, points, expectSha) {
         };
     }
     finally {
-        clearInterval(timer);
+        waiting.stop();
     }
 }
 async function askInside(tools, settings, probeFleet, points) {
@@ -7911,6 +8017,7 @@ function askRest(rest, ask) {
 
 
 
+
 /**
  * Asks the database, the public URL and the servers in parallel until all are healthy or the deadline is reached,
  * and says whose fault it is if not. Writes nothing.
@@ -8011,7 +8118,11 @@ function describePoints(points, health) {
         ...(points.outside === undefined ? [] : ['the public URL']),
         ...(points.inside ? ['the server'] : []),
     ];
-    return `asking ${places.join(', ') || 'nothing'} for at most ${(0,duration/* formatDuration */.a)(health.deadline)}`;
+    const pages = points.outside !== undefined || points.inside !== undefined;
+    const unasked = pages && health.checkAssets && assetsPage(health) === undefined
+        ? '; scripts and styles are not asked for, as no health path is a page'
+        : '';
+    return `asking ${places.join(', ') || 'nothing'} for at most ${(0,duration/* formatDuration */.a)(health.deadline)}${unasked}`;
 }
 /** `200 in 38 ms (dns 2, connect 3, tls 12, first byte 20), 2 tries`, with the reason where it is not ok. */
 function describeFact(fact) {
@@ -15741,7 +15852,7 @@ const LONG = 16;
 function envSecrets(text) {
     const values = [];
     for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
-        const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*?)\s*$/.exec(line);
+        const match = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*|:\s+)(.*?)\s*$/.exec(line);
         if (!match || env_secrets_PUBLIC.test(match[1]))
             continue;
         const value = unquoted(match[2]);
