@@ -1,11 +1,12 @@
 import { tmpdir } from 'node:os';
+import { capital } from './base/capital.js';
 import { cleaned } from './base/cleaned.js';
 import { exitCodeOf } from './base/outputs.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
 import { isUnmaskable, sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
 import { VERSION } from './base/version.js';
-import { farewell } from './base/voice.js';
+import { farewell, leftBehind } from './base/voice.js';
 import { run } from './deploy.js';
 import {
   type Crashes,
@@ -120,7 +121,17 @@ async function work(
   );
   if (ended.stopped !== undefined && 'signal' in ended.stopped && ended.stopped.signal === 'SIGHUP')
     process.once('exit', hangUp);
-  return conclude(ended, heard, started);
+  const report = conclude(ended, heard, started);
+  return { ...report, ...leftToPerson(report, settings.run.id) };
+}
+
+/** What a person does now about a run that was stopped in the middle: at a terminal no post step settles it. */
+function leftToPerson(report: Report, runId: string): Pick<Report, 'next'> {
+  const left = leftBehind(report);
+  if (report.unsettled !== true || left === '') return {};
+  return {
+    next: `${capital(left)}. The same command again goes on from there; with --mode=rollback --run-id=${runId} it puts everything back.`,
+  };
 }
 
 /**

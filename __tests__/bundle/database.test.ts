@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { runBundle, temporaryFolder } from '../servers/doors.js';
+import { runBundle, runTerminal, temporaryFolder } from '../servers/doors.js';
 import { type Fault, type GitHubApi, startGitHubApi } from '../servers/github-api.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import type { RunOptions, RunResult } from '../servers/runner.js';
@@ -265,4 +265,49 @@ describe('cancel', () => {
     assert.equal(third.exitCode, 0, third.log);
     assert.equal(third.outputs.pending, '[]');
   });
+});
+
+test('a deploy that was stopped at a terminal says what stands, and both ways on work', async () => {
+  let stopped = true;
+  const site = createServer(async (_, response) => {
+    if (stopped && (await tables()).length > 0) return;
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  });
+  await new Promise<void>((done) => site.listen(0, '127.0.0.1', done));
+  try {
+    file('20250101000000_rooms.sql', 'create table rooms (id int primary key);');
+    file('20250101000000_rooms.down.sql', 'drop table rooms;');
+    const env = {
+      DATABASE_URL: databaseUrl,
+      HEALTH_URL: `http://127.0.0.1:${(site.address() as AddressInfo).port}`,
+    };
+    const words = (mode: string): string[] => [
+      mode,
+      ...['--skip=vps', '--rls=off', '--health-paths=/api/health', '--health-timeout=50s'],
+      '--health-deadline=60s',
+    ];
+    let pressed = false;
+    const cancelled = await runTerminal(words('deploy'), {
+      cwd: folder.path,
+      env,
+      interruptAfter: (said) => {
+        const press = !pressed && /^verify passed[\s\S]*^health /m.test(said);
+        pressed ||= press;
+        return press;
+      },
+    });
+    assert.equal(cancelled.exitCode, 1, cancelled.text);
+    const way = /^next: 1 applied\. The same command again goes on .*--mode=rollback --run-id=(local-\S+) /m;
+    const runId = way.exec(cancelled.text)?.[1];
+    assert.ok(runId, cancelled.text);
+    stopped = false;
+    const again = await runTerminal(words('deploy'), { cwd: folder.path, env });
+    assert.equal(again.exitCode, 0, again.text);
+    const back = await runTerminal([...words('rollback'), `--run-id=${runId}`], { cwd: folder.path, env });
+    assert.equal(back.exitCode, 0, back.text);
+    assert.deepEqual(await tables(), []);
+  } finally {
+    site.closeAllConnections();
+    site.close();
+  }
 });

@@ -2771,6 +2771,12 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./compiled/src/base/capital.js
+/** A text as the beginning of a sentence. */
+function capital(text) {
+    return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/cleaned.js
 /** The same plain value with every text in it cleaned: the one way a report leaves the engine. */
 function cleaned(value, clean) {
@@ -3204,12 +3210,6 @@ function eachWarningOnce(log) {
         }
         log(entry);
     };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/capital.js
-/** A text as the beginning of a sentence. */
-function capital(text) {
-    return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/phase.js
@@ -16123,6 +16123,7 @@ function terminalSink(screen) {
         closeOutput: () => { },
     };
 }
+const stepCount = (steps) => (steps === 1 ? '1 step' : `${steps} steps`);
 /** The phases of a run as a table, for its end. */
 function phaseTable(report) {
     if (report.phases.length === 0)
@@ -16131,7 +16132,7 @@ function phaseTable(report) {
         phase.phase,
         (0,voice/* phaseOutcome */.g9)(phase),
         phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
-        phase.outcome === 'skipped' ? '' : `${phase.steps.length} steps`,
+        phase.outcome === 'skipped' ? '' : stepCount(phase.steps.length),
     ]);
     const width = (column) => Math.max(...rows.map((row) => row[column].length));
     return [
@@ -16144,6 +16145,7 @@ function phaseTable(report) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/cli.js
+
 
 
 
@@ -16247,7 +16249,17 @@ async function work(settings, told, crashes, dist, started) {
     }, (signal) => deploy_run(settings, { log: heard.log, signal, dist }));
     if (ended.stopped !== undefined && 'signal' in ended.stopped && ended.stopped.signal === 'SIGHUP')
         process.once('exit', hangUp);
-    return conclude(ended, heard, started);
+    const report = conclude(ended, heard, started);
+    return { ...report, ...leftToPerson(report, settings.run.id) };
+}
+/** What a person does now about a run that was stopped in the middle: at a terminal no post step settles it. */
+function leftToPerson(report, runId) {
+    const left = (0,voice/* leftBehind */.aU)(report);
+    if (report.unsettled !== true || left === '')
+        return {};
+    return {
+        next: `${capital(left)}. The same command again goes on from there; with --mode=rollback --run-id=${runId} it puts everything back.`,
+    };
 }
 /**
  * Ends by the signal itself, once all is written: at an ordinary exit Node sets the terminal back, and where that is

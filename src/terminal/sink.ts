@@ -32,6 +32,8 @@ export function terminalSink(screen: Screen): Sink {
   };
 }
 
+const stepCount = (steps: number): string => (steps === 1 ? '1 step' : `${steps} steps`);
+
 /** The phases of a run as a table, for its end. */
 export function phaseTable(report: Report): string[] {
   if (report.phases.length === 0) return [];
@@ -39,7 +41,7 @@ export function phaseTable(report: Report): string[] {
     phase.phase,
     phaseOutcome(phase),
     phase.outcome === 'skipped' ? '' : formatDuration(phase.milliseconds),
-    phase.outcome === 'skipped' ? '' : `${phase.steps.length} steps`,
+    phase.outcome === 'skipped' ? '' : stepCount(phase.steps.length),
   ]);
   const width = (column: number): number => Math.max(...rows.map((row) => row[column]!.length));
   return [
