@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { mergeFacts } from '../src/base/facts.js';
+import { mergeFacts, newlyFailing } from '../src/base/facts.js';
 import type { Facts, HealthFact, HostFact, PhaseName, PhaseReport, StepOutcome } from '../src/base/report.js';
-import {
-  changesOf,
-  decideRollback,
-  newlyFailing,
-  nextAction,
-  outcomeOf,
-  schemaAhead,
-} from '../src/decide.js';
+import { changesOf, decideRollback, nextAction, outcomeOf, schemaAhead } from '../src/decide.js';
 
 function phase(name: PhaseName, outcome: StepOutcome = 'passed', facts: Facts = {}): PhaseReport {
   return { phase: name, outcome, startedAt: 0, milliseconds: 1, steps: [], problems: [], facts };

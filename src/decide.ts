@@ -1,4 +1,4 @@
-import { mergeFacts } from './base/facts.js';
+import { mergeFacts, newlyFailing } from './base/facts.js';
 import type { Facts, HealthFact, Outcome, PhaseReport } from './base/report.js';
 
 /**
@@ -95,12 +95,6 @@ function nothingToUndo({ facts }: PhaseReport): string {
   if (hosts.some((host) => host.outcome === 'rolled-back'))
     return `${where} has put the previous version back already; nothing else was changed.`;
   return 'This run changed nothing that could be undone.';
-}
-
-/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
-export function newlyFailing(before: readonly HealthFact[], now: readonly HealthFact[]): HealthFact[] {
-  const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
-  return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
 }
 
 /** The phase that the run failed in: the first that failed or ended unknown. */

@@ -1,4 +1,4 @@
-import type { Facts, HostFact, PhaseReport } from './report.js';
+import type { Facts, HealthFact, HostFact, PhaseReport } from './report.js';
 
 /** The facts of all phases as one: later phases win, lists of migrations grow. */
 export function mergeFacts(phases: readonly Pick<PhaseReport, 'facts'>[]): Facts {
@@ -48,4 +48,10 @@ function knownStill(earlier: HostFact | undefined, { outcome }: HostFact): Parti
   if (outcome !== 'unknown' && outcome !== 'rollback-failed') return earlier;
   const { 'deployed-sha': _sha, release: _release, ...rest } = earlier;
   return rest;
+}
+
+/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
+export function newlyFailing(before: readonly HealthFact[], now: readonly HealthFact[]): HealthFact[] {
+  const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
+  return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
 }

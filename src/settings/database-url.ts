@@ -1,3 +1,4 @@
+import { isLoopback } from '../base/loopback.js';
 import { Secret } from '../base/secret.js';
 
 /** A Postgres URL taken apart. The parts are used one by one, so that nothing in the URL can change what TLS does. */
@@ -95,9 +96,4 @@ export function parseDatabaseUrl(text: string): ParsedDatabaseUrl {
 export function projectRefOf({ host, user }: Pick<DatabaseAddress, 'host' | 'user'>): string | undefined {
   if (/\.pooler\.supabase\.com$/i.test(host)) return /\.([a-z0-9]{20})$/.exec(user)?.[1];
   return /^db\.([a-z0-9]{20})\.supabase\.co$/i.exec(host)?.[1];
-}
-
-/** True for names and addresses of this machine. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }

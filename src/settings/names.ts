@@ -1,4 +1,4 @@
-import { isLoopback } from './database-url.js';
+import { isLoopback } from '../base/loopback.js';
 import { invisibleCharacter } from './readers.js';
 import { shown } from './shown.js';
 
@@ -147,7 +147,7 @@ export function checkWebUrl(text: string, secure: boolean): Complaint {
     return { wrong: 'is not an http or https URL', right: 'It starts with https://.' };
   if (url.username !== '' || url.password !== '')
     return { wrong: 'holds a user or password', right: 'Give the URL without credentials.' };
-  if (secure && url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[|\]$/g, '')))
+  if (secure && url.protocol === 'http:' && !isLoopback(url.hostname))
     return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
   return undefined;
 }

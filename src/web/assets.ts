@@ -1,6 +1,6 @@
+import { isLoopback } from '../base/loopback.js';
 import { startTags } from './html.js';
 import { isHtml } from './judge-body.js';
-import { isLoopback } from './loopback.js';
 import type { Answer } from './request.js';
 
 /** Scripts and styles of one page that are asked for at most. */

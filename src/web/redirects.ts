@@ -1,4 +1,4 @@
-import { isLoopback } from './loopback.js';
+import { isLoopback } from '../base/loopback.js';
 
 /** Redirects of the root page that are followed at most. */
 export const MOST_REDIRECTS = 3;

@@ -1,4 +1,5 @@
 import { formatDuration } from '../base/duration.js';
+import { newlyFailing } from '../base/facts.js';
 import type { HealthFact, HealthFault, Problem, Verdict } from '../base/report.js';
 
 /** Checks that say how the database is, not the application. */
@@ -71,15 +72,6 @@ function isDatabase(fact: HealthFact): boolean {
 /** With several servers the name carries the server's position. */
 function isAssets(fact: HealthFact): boolean {
   return fact.name === 'assets' || fact.name.endsWith(' assets');
-}
-
-function newlyFailing(before: readonly HealthFact[], failing: readonly HealthFact[]): HealthFact[] {
-  const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
-  return failing.filter((fact) => !wasBad.has(keyOf(fact)));
-}
-
-function keyOf(fact: HealthFact): string {
-  return `${fact.from} ${fact.name}`;
 }
 
 /** The facts that fit the verdict before the others, so that the first problem told is the cause. */
