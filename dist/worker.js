@@ -863,14 +863,6 @@ function isPastCutover(folder) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
-/** True for names and addresses of the machine itself, also bracketed as in a URL. */
-function isLoopback(host) {
-    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-    return (name === 'localhost' ||
-        name.endsWith('.localhost') ||
-        name === '::1' ||
-        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
-}
 /** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
 const LOOPBACK = 'localhost';
 const ADDRESSES = [
@@ -888,6 +880,12 @@ const lookupLoopback = (_name, { all }, done) => {
         done(null, ADDRESSES[0].address, ADDRESSES[0].family);
 };
 
+;// CONCATENATED MODULE: ./compiled/src/base/given.js
+/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
+function given(fields) {
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
 /** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
 function formatBytes(bytes) {
@@ -897,6 +895,16 @@ function formatBytes(bytes) {
     for (; size >= 1_024 && unit < units.length - 1; unit++)
         size /= 1_024;
     return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/loopback.js
+/** True for names and addresses of the machine itself, also bracketed as in a URL. */
+function isLoopback(host) {
+    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+    return (name === 'localhost' ||
+        name.endsWith('.localhost') ||
+        name === '::1' ||
+        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/html.js
@@ -1444,6 +1452,7 @@ function connectionWords(code, part) {
 
 
 
+
 const DAY = 86_400_000;
 /** No usable answer: the message says why in words for a person, without any text from the server. */
 class NoAnswer extends Error {
@@ -1523,7 +1532,7 @@ async function get(url, options) {
             body,
             whole,
             timings: journey.timings,
-            ...(certificateDays === undefined ? {} : { certificateDays }),
+            ...given({ certificateDays }),
         };
     }
     catch (error) {
@@ -1751,6 +1760,7 @@ function proxyHeaders(origin) {
 
 
 
+
 /** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
 const PACE = { tooMany: 2_000, assets: 1_000 };
 /** Assets asked for at a time. */
@@ -1782,7 +1792,7 @@ async function askPath(target, path, last, health, ask) {
         const seen = {
             status: answer.status,
             timings: answer.timings,
-            ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
+            ...given({ certificateDays: answer.certificateDays }),
             ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
         };
         if (page.refused !== undefined) {
@@ -1791,7 +1801,7 @@ async function askPath(target, path, last, health, ask) {
                 ok: false,
                 fault: 'redirect',
                 detail: `answers ${answer.status} and ${refuse}`,
-                ...(next === undefined ? {} : { next }),
+                ...given({ next }),
                 ...seen,
             };
         }
@@ -1820,7 +1830,7 @@ async function looking(work) {
             ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
                 ? { lasting: 'likely' }
                 : {}),
-            ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
+            ...given({ certificateDays: error.certificateDays }),
         };
     }
 }
@@ -2002,6 +2012,7 @@ function finding(course, successes) {
 
 
 
+
 /**
  * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
  * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
@@ -2012,8 +2023,7 @@ async function checkHealth(target, health, options = {}) {
         timeout: health.timeout,
         deadline: health.deadline,
         successes: health.successes,
-        ...(options.signal ? { signal: options.signal } : {}),
-        ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
+        ...given({ signal: options.signal, onAttempt: options.onAttempt }),
     });
     return factsOf(target, findings);
 }
@@ -2074,8 +2084,7 @@ function factOf(from, { name, ok, attempts, look }) {
         status: look.status,
         'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
         attempts,
-        ...(look.detail === undefined ? {} : { detail: look.detail }),
-        ...(look.timings === undefined ? {} : { timings: look.timings }),
+        ...given({ detail: look.detail, timings: look.timings }),
         ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
         ...(ok || look.next === undefined ? {} : { next: look.next }),
     };

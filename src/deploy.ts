@@ -1,4 +1,5 @@
 import { mergeFacts } from './base/facts.js';
+import { given } from './base/given.js';
 import { eachWarningOnce, type Log } from './base/log.js';
 import { runPhase, skippedPhase } from './base/phase.js';
 import {
@@ -139,8 +140,7 @@ async function withTools(
     await work({
       log: door.log,
       signal: door.signal,
-      ...(database ? { database } : {}),
-      ...(fleet ? { fleet } : {}),
+      ...given({ database, fleet }),
     });
   } finally {
     await Promise.allSettled([database?.close(), fleet?.close()]);
@@ -304,15 +304,15 @@ function finish(
   const next = nextAction(phases, settings.rollback.runId);
   return {
     mode: settings.mode,
-    ...(settings.environment === undefined ? {} : { environment: settings.environment }),
+    ...given({ environment: settings.environment }),
     outcome,
     phases,
     ...(failed ? { failedPhase: failed.phase } : {}),
-    ...(failedStep === undefined ? {} : { failedStep }),
+    ...given({ failedStep }),
     problems: phases.flatMap((phase) => phase.problems),
     warnings,
     facts,
-    ...(next === undefined ? {} : { next }),
+    ...given({ next }),
     ...(outcome === 'cancelled' && settings.mode === 'deploy' && (changes.database || changes.code)
       ? { unsettled: true as const }
       : {}),

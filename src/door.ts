@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mergeFacts } from './base/facts.js';
+import { given } from './base/given.js';
 import type { Log } from './base/log.js';
 import { reportFile } from './base/outputs.js';
 import { type PhaseName, type PhaseReport, type Problem, problemsOf, type Report } from './base/report.js';
@@ -57,7 +58,7 @@ export function refusal(run: StartedRun, problems: Problem[]): Report {
     problems,
     warnings: [],
     facts: {},
-    ...(next === undefined ? {} : { next }),
+    ...given({ next }),
     milliseconds: Date.now() - run.startedAt,
   };
 }

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { capital } from './base/capital.js';
+import { given } from './base/given.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
 import { sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
@@ -135,7 +136,7 @@ async function work(session: Session, settings: Settings, dist: string): Promise
   const deadline = ended.stopped ? API_AFTER_STOP : undefined;
   const between = (said: Report): Promise<readonly Problem[]> =>
     collect(session, async (log) => {
-      const to = { ...options, log, ...(deadline === undefined ? {} : { deadline }) };
+      const to = { ...options, log, ...given({ deadline }) };
       if (deployment !== undefined && report.unsettled !== true)
         await closeDeployment(to, settings, deployment, said.outcome);
       if (wantsComment(settings)) await commentPlan(to, settings, said, publication.places);

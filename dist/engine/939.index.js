@@ -24,8 +24,8 @@ var voice = __webpack_require__(7963);
 var inputs = __webpack_require__(8364);
 // EXTERNAL MODULE: ./compiled/src/settings/names.js
 var names = __webpack_require__(3089);
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 10 modules
-var parse = __webpack_require__(5434);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 11 modules
+var parse = __webpack_require__(9240);
 // EXTERNAL MODULE: external "node:readline/promises"
 var promises_ = __webpack_require__(6848);
 ;// CONCATENATED MODULE: ./compiled/src/terminal/ask.js

@@ -53,6 +53,20 @@ function emptyConnection(input, next) {
 
 /***/ }),
 
+/***/ 5524:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   g: () => (/* binding */ given)
+/* harmony export */ });
+/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
+function given(fields) {
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+
+/***/ }),
+
 /***/ 7705:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -81,6 +95,24 @@ function inertLines(text) {
     while (lines.length > 0 && lines.at(-1).trim() === '')
         lines.pop();
     return lines;
+}
+
+
+/***/ }),
+
+/***/ 808:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   U: () => (/* binding */ isLoopback)
+/* harmony export */ });
+/** True for names and addresses of the machine itself, also bracketed as in a URL. */
+function isLoopback(host) {
+    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+    return (name === 'localhost' ||
+        name.endsWith('.localhost') ||
+        name === '::1' ||
+        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
 }
 
 
@@ -352,107 +384,6 @@ function farewell(report) {
 
 /***/ }),
 
-/***/ 7388:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   CV: () => (/* binding */ projectRefOf),
-/* harmony export */   U9: () => (/* binding */ isLoopback),
-/* harmony export */   mx: () => (/* binding */ parseDatabaseUrl)
-/* harmony export */ });
-/* harmony import */ var _base_secret_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4141);
-
-/** `[YOUR-PASSWORD]` as Supabase has it, its relatives, and what encoding makes of the brackets. */
-const PLACEHOLDER = /(\[|<|%5B|%3C)(your|my|the)?[-_ +]*(db|database)?[-_ +]*password(\]|>|%5D|%3E)/i;
-const ENCODE = 'In a URL the password must be percent-encoded: @ is %40, # is %23, / is %2F, ? is %3F, % is %25.';
-/**
- * Takes a `postgres://user:password@host:port/database` apart, strictly and without any look-up.
- * The driver's own parser would take half of a password with a raw `@` or `#` for the host name and send it
- * to a name server, so whatever is doubtful is refused here. No part of the input appears in a complaint.
- */
-function parseDatabaseUrl(text) {
-    if (PLACEHOLDER.test(text)) {
-        return {
-            wrong: 'still holds the placeholder for the password',
-            right: 'Put the real database password into the secret.',
-        };
-    }
-    if (/[\s\p{Cc}]/u.test(text)) {
-        return {
-            wrong: 'holds white space or a line break inside the URL',
-            right: 'Copy the URL again as one line.',
-        };
-    }
-    const scheme = /^postgres(ql)?:\/\//.exec(text);
-    if (!scheme)
-        return { wrong: 'is not a Postgres URL', right: 'It starts with postgresql:// or postgres://.' };
-    const rest = text.slice(scheme[0].length);
-    const ats = rest.split('@').length - 1;
-    if (ats > 1)
-        return { wrong: 'holds more than one @', right: ENCODE };
-    if (rest.includes('#'))
-        return { wrong: 'holds a raw #', right: ENCODE };
-    if (ats === 0)
-        return { wrong: 'has no user', right: 'Give it as postgresql://user:password@host:port/database.' };
-    const credentials = rest.slice(0, rest.indexOf('@'));
-    if (/[/?]/.test(credentials))
-        return { wrong: 'has a raw / or ? before the @', right: ENCODE };
-    let url;
-    try {
-        url = new URL(`postgresql://${rest}`);
-    }
-    catch {
-        return { wrong: 'cannot be read as a URL', right: `Check host and port. ${ENCODE}` };
-    }
-    let user;
-    let password;
-    let database;
-    try {
-        user = decodeURIComponent(url.username);
-        password = decodeURIComponent(url.password);
-        database = decodeURIComponent(url.pathname.slice(1));
-    }
-    catch {
-        return { wrong: 'holds a % that is not followed by two hex digits', right: ENCODE };
-    }
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    if (host === '')
-        return { wrong: 'has no host', right: 'Give it as postgresql://user:password@host:port/database.' };
-    if (!/^[A-Za-z0-9._:-]+$/.test(host))
-        return { wrong: 'has a host name that cannot exist', right: ENCODE };
-    if (user === '')
-        return { wrong: 'has no user', right: 'Give it as postgresql://user:password@host:port/database.' };
-    if (database.includes('/'))
-        return { wrong: 'has more than one path segment', right: 'One database name follows the port.' };
-    const loopback = isLoopback(host);
-    if (password === '' && !loopback)
-        return { wrong: 'has no password', right: 'Give it as postgresql://user:password@host:port/database.' };
-    return {
-        address: {
-            host,
-            port: url.port === '' ? 5432 : Number(url.port),
-            user,
-            password: new _base_secret_js__WEBPACK_IMPORTED_MODULE_0__/* .Secret */ .zh(password),
-            database: database === '' ? 'postgres' : database,
-            loopback,
-            plaintext: url.searchParams.get('sslmode') === 'disable',
-        },
-    };
-}
-/** The Supabase project of a database URL: in the direct host's name, or in the user's for a pooler. */
-function projectRefOf({ host, user }) {
-    if (/\.pooler\.supabase\.com$/i.test(host))
-        return /\.([a-z0-9]{20})$/.exec(user)?.[1];
-    return /^db\.([a-z0-9]{20})\.supabase\.co$/i.exec(host)?.[1];
-}
-/** True for names and addresses of this machine. */
-function isLoopback(host) {
-    return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
-}
-
-
-/***/ }),
-
 /***/ 9032:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -461,7 +392,9 @@ function isLoopback(host) {
 /* harmony export */   JB: () => (/* binding */ fingerprintsFor),
 /* harmony export */   sr: () => (/* binding */ parseFingerprint)
 /* harmony export */ });
+/* harmony import */ var _base_given_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5524);
 /* harmony import */ var _names_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3089);
+
 
 const PRINT = /SHA256:[A-Za-z0-9+/]{43}(?![A-Za-z0-9+/])=?/g;
 const COMMAND = 'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub';
@@ -488,7 +421,7 @@ function parseFingerprint(entry) {
         .replace(/\([A-Z0-9-]+\)\s*$/, '')
         .trim();
     return {
-        ...(words[0] === undefined ? {} : { label: words[0] }),
+        ...(0,_base_given_js__WEBPACK_IMPORTED_MODULE_1__/* .given */ .g)({ label: words[0] }),
         ...(comment === '' ? {} : { comment }),
         print: match[0].replace(/=$/, ''),
     };
@@ -760,14 +693,16 @@ function keyType(blob) {
 /* harmony export */   wS: () => (/* binding */ checkGitRef),
 /* harmony export */   z$: () => (/* binding */ parseQualifiedName)
 /* harmony export */ });
-/* harmony import */ var _database_url_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7388);
-/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4293);
-/* harmony import */ var _shown_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3864);
+/* harmony import */ var _base_given_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5524);
+/* harmony import */ var _base_loopback_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(808);
+/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4293);
+/* harmony import */ var _shown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3864);
+
 
 
 
 function visible(value) {
-    const invisible = (0,_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .invisibleCharacter */ .Dy)(value);
+    const invisible = (0,_readers_js__WEBPACK_IMPORTED_MODULE_0__/* .invisibleCharacter */ .Dy)(value);
     return invisible
         ? { wrong: `holds the invisible character ${invisible}`, right: 'Type the value again without it.' }
         : undefined;
@@ -842,20 +777,20 @@ function parseQualifiedName(text) {
         const quoted = /^"((?:[^"]|"")+)"/.exec(rest);
         const word = quoted ?? /^[\p{L}_][\p{L}\p{N}_$]*/u.exec(rest);
         if (!word)
-            return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_2__/* .shown */ .SP)(text)} is not a table name`, right };
+            return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(text)} is not a table name`, right };
         parts.push(quoted ? quoted[1].replaceAll('""', '"') : word[0].toLowerCase());
         rest = rest.slice(word[0].length);
         if (rest === '')
             break;
         if (!rest.startsWith('.'))
-            return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_2__/* .shown */ .SP)(text)} is not a table name`, right };
+            return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(text)} is not a table name`, right };
         rest = rest.slice(1);
     }
     if (parts.length === 1)
         return { schema: 'public', name: parts[0] };
     if (parts.length === 2)
         return { schema: parts[0], name: parts[1] };
-    return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_2__/* .shown */ .SP)(text)} has more than two parts`, right };
+    return { wrong: `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(text)} has more than two parts`, right };
 }
 function parseHostAddress(text) {
     const right = 'Write host, user@host or user@host:port, one per line; an IPv6 address in brackets: [2001:db8::1]:22.';
@@ -876,7 +811,7 @@ function parseHostAddress(text) {
     return {
         host,
         ...(port === undefined ? {} : { port: Number(port) }),
-        ...(user === undefined ? {} : { user }),
+        ...(0,_base_given_js__WEBPACK_IMPORTED_MODULE_2__/* .given */ .g)({ user }),
     };
 }
 /** A login name on the VPS. */
@@ -903,7 +838,7 @@ function checkWebUrl(text, secure) {
         return { wrong: 'is not an http or https URL', right: 'It starts with https://.' };
     if (url.username !== '' || url.password !== '')
         return { wrong: 'holds a user or password', right: 'Give the URL without credentials.' };
-    if (secure && url.protocol === 'http:' && !(0,_database_url_js__WEBPACK_IMPORTED_MODULE_0__/* .isLoopback */ .U9)(url.hostname.replace(/^\[|\]$/g, '')))
+    if (secure && url.protocol === 'http:' && !(0,_base_loopback_js__WEBPACK_IMPORTED_MODULE_3__/* .isLoopback */ .U)(url.hostname))
         return { wrong: 'is not encrypted', right: 'Use https://; http:// is for this machine only.' };
     return undefined;
 }
@@ -919,7 +854,7 @@ function checkProjectRef(text) {
 
 /***/ }),
 
-/***/ 5434:
+/***/ 9240:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -928,6 +863,8 @@ __nccwpck_require__.d(__webpack_exports__, {
   P: () => (/* binding */ parseSettings)
 });
 
+// EXTERNAL MODULE: ./compiled/src/base/given.js
+var given = __nccwpck_require__(5524);
 // EXTERNAL MODULE: ./compiled/src/settings/inputs.js
 var inputs = __nccwpck_require__(8364);
 // EXTERNAL MODULE: ./compiled/src/settings/shown.js
@@ -1276,10 +1213,97 @@ function notAsked({ uses, vps, health }) {
     ];
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/database-url.js
-var database_url = __nccwpck_require__(7388);
+// EXTERNAL MODULE: ./compiled/src/base/loopback.js
+var base_loopback = __nccwpck_require__(808);
 // EXTERNAL MODULE: ./compiled/src/base/secret.js
 var secret = __nccwpck_require__(4141);
+;// CONCATENATED MODULE: ./compiled/src/settings/database-url.js
+
+
+/** `[YOUR-PASSWORD]` as Supabase has it, its relatives, and what encoding makes of the brackets. */
+const PLACEHOLDER = /(\[|<|%5B|%3C)(your|my|the)?[-_ +]*(db|database)?[-_ +]*password(\]|>|%5D|%3E)/i;
+const ENCODE = 'In a URL the password must be percent-encoded: @ is %40, # is %23, / is %2F, ? is %3F, % is %25.';
+/**
+ * Takes a `postgres://user:password@host:port/database` apart, strictly and without any look-up.
+ * The driver's own parser would take half of a password with a raw `@` or `#` for the host name and send it
+ * to a name server, so whatever is doubtful is refused here. No part of the input appears in a complaint.
+ */
+function parseDatabaseUrl(text) {
+    if (PLACEHOLDER.test(text)) {
+        return {
+            wrong: 'still holds the placeholder for the password',
+            right: 'Put the real database password into the secret.',
+        };
+    }
+    if (/[\s\p{Cc}]/u.test(text)) {
+        return {
+            wrong: 'holds white space or a line break inside the URL',
+            right: 'Copy the URL again as one line.',
+        };
+    }
+    const scheme = /^postgres(ql)?:\/\//.exec(text);
+    if (!scheme)
+        return { wrong: 'is not a Postgres URL', right: 'It starts with postgresql:// or postgres://.' };
+    const rest = text.slice(scheme[0].length);
+    const ats = rest.split('@').length - 1;
+    if (ats > 1)
+        return { wrong: 'holds more than one @', right: ENCODE };
+    if (rest.includes('#'))
+        return { wrong: 'holds a raw #', right: ENCODE };
+    if (ats === 0)
+        return { wrong: 'has no user', right: 'Give it as postgresql://user:password@host:port/database.' };
+    const credentials = rest.slice(0, rest.indexOf('@'));
+    if (/[/?]/.test(credentials))
+        return { wrong: 'has a raw / or ? before the @', right: ENCODE };
+    let url;
+    try {
+        url = new URL(`postgresql://${rest}`);
+    }
+    catch {
+        return { wrong: 'cannot be read as a URL', right: `Check host and port. ${ENCODE}` };
+    }
+    let user;
+    let password;
+    let database;
+    try {
+        user = decodeURIComponent(url.username);
+        password = decodeURIComponent(url.password);
+        database = decodeURIComponent(url.pathname.slice(1));
+    }
+    catch {
+        return { wrong: 'holds a % that is not followed by two hex digits', right: ENCODE };
+    }
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    if (host === '')
+        return { wrong: 'has no host', right: 'Give it as postgresql://user:password@host:port/database.' };
+    if (!/^[A-Za-z0-9._:-]+$/.test(host))
+        return { wrong: 'has a host name that cannot exist', right: ENCODE };
+    if (user === '')
+        return { wrong: 'has no user', right: 'Give it as postgresql://user:password@host:port/database.' };
+    if (database.includes('/'))
+        return { wrong: 'has more than one path segment', right: 'One database name follows the port.' };
+    const loopback = (0,base_loopback/* isLoopback */.U)(host);
+    if (password === '' && !loopback)
+        return { wrong: 'has no password', right: 'Give it as postgresql://user:password@host:port/database.' };
+    return {
+        address: {
+            host,
+            port: url.port === '' ? 5432 : Number(url.port),
+            user,
+            password: new secret/* Secret */.zh(password),
+            database: database === '' ? 'postgres' : database,
+            loopback,
+            plaintext: url.searchParams.get('sslmode') === 'disable',
+        },
+    };
+}
+/** The Supabase project of a database URL: in the direct host's name, or in the user's for a pooler. */
+function projectRefOf({ host, user }) {
+    if (/\.pooler\.supabase\.com$/i.test(host))
+        return /\.([a-z0-9]{20})$/.exec(user)?.[1];
+    return /^db\.([a-z0-9]{20})\.supabase\.co$/i.exec(host)?.[1];
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/settings/read-key.js
 
 /** A key or token that travels in an HTTP header; undefined where none is given. Names no part of it. */
@@ -1301,6 +1325,7 @@ function characterName(character) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/settings/read-database.js
+
 
 
 
@@ -1330,7 +1355,7 @@ function readDatabase(reader, read, files, server) {
         includeAll: reader.boolean('include-all'),
         missingMigrations: reader.choice('missing-migrations', ['refuse', 'warn']),
         editedMigrations: reader.choice('edited-migrations', ['warn', 'refuse', 'allow']),
-        ...(baseline === undefined ? {} : { baseline }),
+        ...(0,given/* given */.g)({ baseline }),
         lockTimeout: reader.duration('lock-timeout'),
         statementTimeout: reader.duration('statement-timeout'),
         lockWait: reader.duration('lock-wait'),
@@ -1342,7 +1367,7 @@ function readDatabase(reader, read, files, server) {
         rls: reader.choice('rls', ['required', 'all', 'off']),
         rowCounts: reader.choice('row-counts', ['estimate', 'exact', 'off']),
         drift: reader.choice('drift', ['warn', 'fail', 'off']),
-        ...(shadow === undefined ? {} : { shadow }),
+        ...(0,given/* given */.g)({ shadow }),
         allowDataLoss: reader.boolean('allow-data-loss'),
     };
     return connection === undefined ? undefined : { connection, ...rest };
@@ -1355,7 +1380,7 @@ function readConnection(reader, read) {
     const certificate = ca === '' ? {} : { caCertificate: ca };
     const url = read('database-url');
     if (url !== '') {
-        const parsed = (0,database_url/* parseDatabaseUrl */.mx)(url);
+        const parsed = parseDatabaseUrl(url);
         if ('wrong' in parsed) {
             reader.complain('database-url', parsed.wrong, parsed.right);
             return undefined;
@@ -1378,7 +1403,7 @@ function readShadow(reader, read) {
     const url = read('shadow-database-url');
     if (url === '')
         return undefined;
-    const parsed = (0,database_url/* parseDatabaseUrl */.mx)(url);
+    const parsed = parseDatabaseUrl(url);
     if ('address' in parsed)
         return parsed.address;
     reader.complain('shadow-database-url', parsed.wrong, parsed.right);
@@ -1402,6 +1427,7 @@ function readNames(reader, input) {
 
 
 
+
 function readHealth(reader, read, uses) {
     const url = uses.url ? readUrl(reader) : undefined;
     const rest = uses.health ? readRest(reader, read) : undefined;
@@ -1412,16 +1438,15 @@ function readHealth(reader, read, uses) {
     const maxLatency = reader.optionalDuration('health-max-latency');
     const expectVersion = reader.optional('expect-version');
     return {
-        ...(url === undefined ? {} : { url }),
+        ...(0,given/* given */.g)({ url }),
         paths: [...new Set(paths)],
         from: reader.choice('health-from', ['both', 'runner', 'vps']),
         timeout: reader.duration('health-timeout'),
         deadline: reader.duration('health-deadline'),
-        ...(maxLatency === undefined ? {} : { maxLatency }),
+        ...(0,given/* given */.g)({ maxLatency }),
         successes: reader.integer('health-successes', 1, 100),
         checkAssets: reader.boolean('check-assets'),
-        ...(expectVersion === undefined ? {} : { expectVersion }),
-        ...(rest === undefined ? {} : { rest }),
+        ...(0,given/* given */.g)({ expectVersion, rest }),
     };
 }
 function readUrl(reader) {
@@ -1453,21 +1478,21 @@ function readRest(reader, read) {
     const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
     if (!reader.complained('supabase-api-url'))
         complainAbout(reader, 'supabase-api-url', (0,settings_names/* checkWebUrl */.s1)(apiUrl, true));
-    const given = reader.optional('supabase-project-ref');
-    if (given !== undefined && !reader.complained('supabase-project-ref'))
-        complainAbout(reader, 'supabase-project-ref', (0,settings_names/* checkProjectRef */.bN)(given));
+    const projectRef = reader.optional('supabase-project-ref');
+    if (projectRef !== undefined && !reader.complained('supabase-project-ref'))
+        complainAbout(reader, 'supabase-project-ref', (0,settings_names/* checkProjectRef */.bN)(projectRef));
     // Self-hosted, or a test double: the endpoint is served under that URL, whatever the project.
     if (apiUrl !== inputs/* INPUTS */.mc['supabase-api-url'].fallback)
         return { url: `${apiUrl}/rest/v1/`, key };
-    const ref = given ?? projectOfDatabase(read('database-url'));
+    const ref = projectRef ?? projectOfDatabase(read('database-url'));
     if (ref !== undefined)
         return { url: `https://${ref}.supabase.co/rest/v1/`, key };
     reader.warn('supabase-service-role-key', 'is not used: supabase-project-ref is empty, and database-url names no Supabase project', "Set supabase-project-ref, the 20 letters of the project's URL, so that health asks the REST endpoint too.");
     return undefined;
 }
 function projectOfDatabase(url) {
-    const parsed = (0,database_url/* parseDatabaseUrl */.mx)(url);
-    return 'address' in parsed ? (0,database_url/* projectRefOf */.CV)(parsed.address) : undefined;
+    const parsed = parseDatabaseUrl(url);
+    return 'address' in parsed ? projectRefOf(parsed.address) : undefined;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
@@ -1608,6 +1633,7 @@ function repairKnownHosts(text) {
 
 
 
+
 function readVps(reader, read, mode, around) {
     const ssh = readSsh(reader, read);
     const appPath = reader.path('app-path').replace(/(?<=.)\/+$/, '');
@@ -1622,8 +1648,8 @@ function readVps(reader, read, mode, around) {
     if (ssh && appName === '' && restartCommand === undefined) {
         reader.complain('app-name', 'is empty', 'Give the name that `pm2 list` shows for the application, or a restart-command.');
     }
-    const given = checked(reader, 'ref', settings_names/* checkGitRef */.wS);
-    const ref = given ?? around.run.sha;
+    const askedRef = checked(reader, 'ref', settings_names/* checkGitRef */.wS);
+    const ref = askedRef ?? around.run.sha;
     const sharedPaths = readAppPaths(reader, 'shared-paths');
     const buildOutput = readAppPaths(reader, 'build-output');
     const envFilePath = reader.path('env-file-path');
@@ -1632,8 +1658,6 @@ function readVps(reader, read, mode, around) {
     const repositoryUrl = reader.optional('repository-url');
     if (repositoryUrl !== undefined)
         complainAbout(reader, 'repository-url', checkRepositoryUrl(repositoryUrl));
-    const optional = (key, value) => value === undefined ? {} : { [key]: value };
-    const healthPort = reader.optionalInteger('health-port', 1, 65_535);
     const rest = {
         appPath,
         appName: appName === '' ? (appPath.split('/').pop() ?? '') : appName,
@@ -1642,21 +1666,23 @@ function readVps(reader, read, mode, around) {
         rehearse: reader.boolean('rehearse'),
         dirtyCheckout: reader.choice('dirty-checkout', ['refuse', 'stash']),
         lockWait: reader.duration('lock-wait'),
-        ...optional('ref', ref),
-        refExplicit: given !== undefined,
+        ...(0,given/* given */.g)({ ref }),
+        refExplicit: askedRef !== undefined,
         buildOutput,
-        ...optional('repositoryUrl', repositoryUrl),
-        ...optional('installCommand', reader.optional('install-command')),
-        ...optional('buildCommand', reader.optional('build-command')),
-        ...optional('startCommand', reader.optional('start-command')),
-        ...optional('restartCommand', restartCommand),
-        ...(envFile === undefined ? {} : { envFile }),
+        ...(0,given/* given */.g)({
+            repositoryUrl,
+            installCommand: reader.optional('install-command'),
+            buildCommand: reader.optional('build-command'),
+            startCommand: reader.optional('start-command'),
+            restartCommand,
+            envFile,
+            healthPort: reader.optionalInteger('health-port', 1, 65_535),
+        }),
         envFilePath: tidyPath(envFilePath),
         sharedPaths,
         keepReleases: reader.integer('keep-releases', 2, 1_000),
         maxParallel: reader.integer('max-parallel', 1, 100),
         deployTimeout: reader.duration('deploy-timeout'),
-        ...(healthPort === undefined ? {} : { healthPort }),
     };
     if (ssh === undefined)
         return undefined;
@@ -1726,7 +1752,7 @@ function readSsh(reader, read) {
         privateKey: new secret/* Secret */.zh(privateKey),
         ...(passphrase === '' ? {} : { passphrase: new secret/* Secret */.zh(passphrase) }),
         ...pins,
-        ...(jump === undefined ? {} : { jump }),
+        ...(0,given/* given */.g)({ jump }),
     };
 }
 /** The servers by the names that the connection calls them by; none where it is not known which they are. */
@@ -1783,6 +1809,7 @@ var settings = __nccwpck_require__(8308);
 
 
 
+
 /** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
 function parseSettings(read, around) {
     const reader = (0,readers/* inputReader */.cN)(read);
@@ -1803,13 +1830,13 @@ function parseSettings(read, around) {
     const common = {
         run: around.run,
         warnings: reader.warnings,
-        ...(environment === undefined ? {} : { environment }),
+        ...(0,given/* given */.g)({ environment }),
         adoptEnvironment: reader.boolean('adopt-environment'),
         workingDirectory: workingDirectory.startsWith('/')
             ? workingDirectory
             : joinPath(around.workspace, workingDirectory),
         skip,
-        ...(token === undefined ? {} : { githubToken: token }),
+        ...(0,given/* given */.g)({ githubToken: token }),
         githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
         comment: reader.choice('comment', ['auto', 'off']),
         files,
@@ -1820,7 +1847,7 @@ function parseSettings(read, around) {
     complainAboutFork(reader, mode, around.run);
     if (reader.problems.length > 0)
         return { problems: [...reader.problems] };
-    const parts = { ...(database ? { database } : {}), ...(vps ? { vps } : {}) };
+    const parts = (0,given/* given */.g)({ database, vps });
     return { settings: { ...common, mode, ...parts }, problems: [] };
 }
 function readMode(reader) {
@@ -1875,8 +1902,7 @@ function readRollback(reader, mode, around) {
     return {
         onFailure: reader.boolean('rollback-on-failure'),
         database: reader.choice('rollback-database', ['down', 'records', 'keep']),
-        ...(steps === undefined ? {} : { steps }),
-        ...(to === undefined ? {} : { to }),
+        ...(0,given/* given */.g)({ steps, to }),
         runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
     };
 }
@@ -2109,9 +2135,11 @@ function holdsPrivateKey(value) {
 /* harmony export */   Yq: () => (/* binding */ MODE_HINT),
 /* harmony export */   bQ: () => (/* binding */ parseFlags)
 /* harmony export */ });
+/* harmony import */ var _base_given_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5524);
 /* harmony import */ var _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8364);
 /* harmony import */ var _settings_readers_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4293);
 /* harmony import */ var _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8308);
+
 
 
 
@@ -2174,7 +2202,7 @@ function parseFlags(words, names) {
                 values.set(mode, meant);
         }
     }
-    return { values, ...(asked === undefined ? {} : { asked }), problems };
+    return { values, ...(0,_base_given_js__WEBPACK_IMPORTED_MODULE_3__/* .given */ .g)({ asked }), problems };
 }
 function flagIn(word, names, pattern) {
     const [, written, value] = pattern.exec(word) ?? [];
@@ -3195,7 +3223,14 @@ function knownStill(earlier, { outcome }) {
     const { 'deployed-sha': _sha, release: _release, ...rest } = earlier;
     return rest;
 }
+/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
+function newlyFailing(before, now) {
+    const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
+    return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
+}
 
+// EXTERNAL MODULE: ./compiled/src/base/given.js
+var given = __nccwpck_require__(5524);
 ;// CONCATENATED MODULE: ./compiled/src/base/log.js
 
 /** Passes everything on, but no warning twice: what the plan warned of, the worker on the server sees again. */
@@ -3213,6 +3248,7 @@ function eachWarningOnce(log) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/phase.js
+
 
 
 /**
@@ -3261,7 +3297,7 @@ async function runPhase(phase, log, detail, work) {
             summary = text;
         },
     };
-    log({ kind: 'phase-started', phase, facts, ...(detail === undefined ? {} : { detail }) });
+    log({ kind: 'phase-started', phase, facts, ...(0,given/* given */.g)({ detail }) });
     let outcome = 'passed';
     let problems = [];
     let cancelled;
@@ -3287,7 +3323,7 @@ async function runPhase(phase, log, detail, work) {
         problems,
         ...(cancelled ? { cancelled } : {}),
         facts,
-        ...(summary === undefined ? {} : { summary }),
+        ...(0,given/* given */.g)({ summary }),
     };
     log({ kind: 'phase-ended', report });
     return report;
@@ -3353,6 +3389,7 @@ async function retry(options, work) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/api-error.js
+
 const START = /^(?:Failed to run sql query: )?(ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}): /;
 /**
  * The query endpoint gives the server's error as text: severity, SQLSTATE and message, then `LINE n:` with a caret,
@@ -3376,7 +3413,7 @@ function parseApiError(said, query, shift) {
         ...(position === undefined ? {} : { position: position - shift }),
         ...(hint === undefined ? {} : { hint: hint.trim() }),
         ...(internalQuery === undefined ? {} : { internalQuery: internalQuery.trimEnd() }),
-        ...(where === undefined ? {} : { where }),
+        ...(0,given/* given */.g)({ where }),
     };
 }
 function sections(text) {
@@ -3409,6 +3446,7 @@ function positionOf(parts, query) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/https-request.js
+
 /** A longer answer is broken off, in bytes: the largest that is asked for, a schema's objects, has a few million. */
 const LONGEST_ANSWER = 64 * 1024 * 1024;
 /** No connection was made, so nothing was asked of the server. */
@@ -3437,7 +3475,7 @@ async function exchangeHttp(request) {
             },
             // An agent would keep the connection, and a kept connection may be dead by the next message.
             agent: false,
-            ...(request.signal ? { signal: request.signal } : {}),
+            ...(0,given/* given */.g)({ signal: request.signal }),
             ...(secure && request.caCertificate !== undefined
                 ? { ca: [...tls.trusted(), request.caCertificate] }
                 : {}),
@@ -3807,6 +3845,7 @@ function codePoints(text) {
 
 
 
+
 /** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
 const CANCEL_WITHIN = 6_000;
 /** Bytes per millisecond of the slowest line that is waited for. */
@@ -3934,16 +3973,19 @@ function sqlErrorOf(error, shift) {
     return new SqlError({
         message: fields.message,
         code: fields.code,
-        ...(fields.severity === undefined ? {} : { severity: fields.severity }),
+        ...(0,given/* given */.g)({ severity: fields.severity }),
         ...(position === undefined ? {} : { position: position - shift }),
-        ...(internalPosition === undefined ? {} : { internalPosition }),
-        ...(fields.internalQuery === undefined ? {} : { internalQuery: fields.internalQuery }),
-        ...(fields.where === undefined ? {} : { where: fields.where }),
-        ...(fields.hint === undefined ? {} : { hint: fields.hint }),
+        ...(0,given/* given */.g)({
+            internalPosition,
+            internalQuery: fields.internalQuery,
+            where: fields.where,
+            hint: fields.hint,
+        }),
     });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/postgres-connection.js
+
 
 
 
@@ -4042,7 +4084,7 @@ async function connectPatiently(address, caCertificate, options, signal) {
             deadline: options.connectFor ?? CONNECT_FOR,
             first: 250,
             longest: 5_000,
-            ...(signal ? { signal } : {}),
+            ...(0,given/* given */.g)({ signal }),
             worthwhile: (error) => problemOf(error).retry,
             onRetry: (error, attempt) => {
                 if (attempt === 1)
@@ -4130,6 +4172,7 @@ async function farewell(client) {
 
 
 
+
 /** Too many requests are answered with a wait; more than this many in a row is another fault. */
 const WAITS = 5;
 const LONGEST_WAIT = 120_000;
@@ -4194,7 +4237,7 @@ async function sessionDatabase(connection, options, signal) {
         source: management_api_POOLER,
     });
     try {
-        await database.send('select 1', { deadline: 15_000, ...(signal ? { signal } : {}) });
+        await database.send('select 1', { deadline: 15_000, ...(0,given/* given */.g)({ signal }) });
         return database;
     }
     catch (error) {
@@ -4302,7 +4345,7 @@ function jsonOf(answer) {
 async function askJson(connection, method, path, body, signal, optional) {
     const answer = await ask(connection, method, path, body, {
         deadline: 30_000,
-        ...(signal ? { signal } : {}),
+        ...(0,given/* given */.g)({ signal }),
     });
     if (answer.status >= 200 && answer.status < 300)
         return jsonOf(answer);
@@ -4324,9 +4367,9 @@ async function ask({ apiUrl, projectRef, accessToken, caCertificate }, method, p
                     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
                 },
                 ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-                ...(caCertificate === undefined ? {} : { caCertificate }),
+                ...(0,given/* given */.g)({ caCertificate }),
                 deadline: sending.deadline,
-                ...(sending.signal ? { signal: sending.signal } : {}),
+                ...(0,given/* given */.g)({ signal: sending.signal }),
             });
             if (answer.status !== 429 || ++waits > WAITS)
                 return answer;
@@ -4437,11 +4480,6 @@ function nothingToUndo({ facts }) {
     if (hosts.some((host) => host.outcome === 'rolled-back'))
         return `${where} has put the previous version back already; nothing else was changed.`;
     return 'This run changed nothing that could be undone.';
-}
-/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
-function newlyFailing(before, now) {
-    const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
-    return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
 }
 /** The phase that the run failed in: the first that failed or ended unknown. */
 function firstFailure(phases) {
@@ -4674,6 +4712,7 @@ async function ended(child, signal) {
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/problem.js
 
 
+
 /** An error of a message that read only: whatever happened, nothing was changed. */
 function failureOf(error, doing) {
     if (error instanceof SqlError)
@@ -4712,7 +4751,7 @@ function problemOfSql(error, doing) {
     return {
         message: `${doing}: ${error.message}`,
         code: error.code,
-        ...(next === undefined ? {} : { next }),
+        ...(0,given/* given */.g)({ next }),
     };
 }
 
@@ -5565,6 +5604,7 @@ function hostKeyProblem(server, trust, seen) {
 
 
 
+
 const READY_TIMEOUT = 20_000;
 const PATIENCE = 30_000;
 /** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
@@ -5576,7 +5616,7 @@ async function connect(target, options) {
         deadline: options.patience ?? PATIENCE,
         first: 500,
         longest: 8_000,
-        ...(options.signal ? { signal: options.signal } : {}),
+        ...(0,given/* given */.g)({ signal: options.signal }),
         worthwhile: isWorthRetrying,
         onRetry: (error, _attempt, waitMs) => {
             if (error instanceof SshError)
@@ -5615,7 +5655,7 @@ async function connection_connectOnce(target, options, algorithms, seen) {
         sock: stream,
         username: target.user,
         privateKey: key.pem,
-        ...(key.passphrase === undefined ? {} : { passphrase: key.passphrase }),
+        ...(0,given/* given */.g)({ passphrase: key.passphrase }),
         authHandler: withKeyOnly(login),
         readyTimeout: timeout,
         keepaliveInterval: KEEPALIVE.interval,
@@ -5729,6 +5769,7 @@ function connectionOf(client, server, stream) {
 ;// CONCATENATED MODULE: ./compiled/src/vps/private-key.js
 
 
+
 const PASTE = 'Put the whole private key file into the secret, from -----BEGIN to -----END, for example with: gh secret set VPS_SSH_KEY < ~/.ssh/id_ed25519';
 /** Repairs and reads the key; throws a Failure that says what it is instead. The key itself is in no message. */
 async function readPrivateKey(text, passphrase) {
@@ -5757,7 +5798,7 @@ async function asItIs(pem, passphrase) {
     const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
     if (parsed instanceof Error)
         return explainParseError(legacy ? 'bad passphrase' : parsed.message);
-    return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
+    return { pem, ...(0,given/* given */.g)({ passphrase }) };
 }
 /** Ciphers that the client lists, and fails to open keys with. */
 const UNREADABLE = new Set(['chacha20-poly1305@openssh.com']);
@@ -5878,7 +5919,7 @@ async function fromPkcs8(pem, passphrase) {
         return explainParseError('no passphrase given');
     let key;
     try {
-        key = (0,external_node_crypto_.createPrivateKey)({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
+        key = (0,external_node_crypto_.createPrivateKey)({ key: pem, format: 'pem', ...(0,given/* given */.g)({ passphrase }) });
     }
     catch {
         return explainParseError(encrypted ? 'bad passphrase' : '');
@@ -5926,6 +5967,7 @@ function private_key_refusal({ wrong, right }) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/fleet.js
+
 
 
 
@@ -6013,8 +6055,7 @@ function openConnection(target, via, key, options, signal) {
     return connect(target, {
         key,
         signal,
-        ...(options.readyTimeout === undefined ? {} : { readyTimeout: options.readyTimeout }),
-        ...(options.patience === undefined ? {} : { patience: options.patience }),
+        ...(0,given/* given */.g)({ readyTimeout: options.readyTimeout, patience: options.patience }),
         ...(via ? { open: async (to) => (await via.connection()).forward(to) } : {}),
         onRetry: (error, waitMs) => options.log({
             kind: 'progress',
@@ -6035,7 +6076,7 @@ function hostOf(own, position, several) {
                 deadline: 20_000,
                 first: 200,
                 longest: 3_000,
-                ...(options.signal ? { signal: options.signal } : {}),
+                ...(0,given/* given */.g)({ signal: options.signal }),
                 worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
             }, async () => {
                 const connection = await abortable(own.connection(), options.signal);
@@ -6100,6 +6141,7 @@ function lineReader(onLine, longest = lines_LONGEST_LINE) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/worker-client.js
+
 
 
 
@@ -6174,7 +6216,7 @@ function repeated(signal, work) {
         deadline: SHORT,
         first: 500,
         longest: 2_000,
-        ...(signal ? { signal } : {}),
+        ...(0,given/* given */.g)({ signal }),
         // Connecting has been repeated already; what is left is a connection that broke meanwhile.
         worthwhile: (error) => error instanceof SshError && error.kind === 'lost',
     }, work);
@@ -6534,6 +6576,8 @@ async function probeFleet(tools, settings) {
     return facts.flat();
 }
 
+// EXTERNAL MODULE: ./compiled/src/base/loopback.js
+var loopback = __nccwpck_require__(808);
 ;// CONCATENATED MODULE: ./compiled/src/web/html.js
 /** Elements whose content is text up to their own end tag, whatever it looks like. */
 const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
@@ -6846,32 +6890,6 @@ function isRecord(value) {
     return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
-/** True for names and addresses of the machine itself, also bracketed as in a URL. */
-function isLoopback(host) {
-    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-    return (name === 'localhost' ||
-        name.endsWith('.localhost') ||
-        name === '::1' ||
-        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
-}
-/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
-const loopback_LOOPBACK = 'localhost';
-const ADDRESSES = [
-    { address: '127.0.0.1', family: 4 },
-    { address: '::1', family: 6 },
-];
-/**
- * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
- * alone, and what the host's own tables say about the name is nobody's concern.
- */
-const loopback_lookupLoopback = (_name, { all }, done) => {
-    if (all)
-        done(null, ADDRESSES);
-    else
-        done(null, ADDRESSES[0].address, ADDRESSES[0].family);
-};
-
 ;// CONCATENATED MODULE: ./compiled/src/web/assets.js
 
 
@@ -6924,7 +6942,7 @@ function isSameOrigin(url, page, knownAs) {
     if (url.origin === page.origin)
         return true;
     // On loopback an application may name itself by another name; it is asked at the address of the page.
-    const ownName = isLoopback(page.hostname) && isLoopback(url.hostname) && url.port === page.port;
+    const ownName = (0,loopback/* isLoopback */.U)(page.hostname) && (0,loopback/* isLoopback */.U)(url.hostname) && url.port === page.port;
     if (!ownName && url.origin !== knownAs)
         return false;
     url.protocol = page.protocol;
@@ -7005,7 +7023,7 @@ function decideRedirect(from, location, visited, root, knownAs) {
  * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
  */
 function publicOrigin(from, location) {
-    if (location === undefined || !isLoopback(from.hostname))
+    if (location === undefined || !(0,loopback/* isLoopback */.U)(from.hostname))
         return undefined;
     const to = redirects_resolve(location, from);
     if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
@@ -7022,11 +7040,29 @@ function redirects_resolve(location, from) {
     }
 }
 function isLoopbackItself(from, to) {
-    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
+    return (0,loopback/* isLoopback */.U)(from.hostname) && (0,loopback/* isLoopback */.U)(to.hostname) && from.port === to.port;
 }
 function withoutFragment(url) {
     return url.origin + url.pathname + url.search;
 }
+
+;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
+/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
+const loopback_LOOPBACK = 'localhost';
+const ADDRESSES = [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+];
+/**
+ * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
+ * alone, and what the host's own tables say about the name is nobody's concern.
+ */
+const loopback_lookupLoopback = (_name, { all }, done) => {
+    if (all)
+        done(null, ADDRESSES);
+    else
+        done(null, ADDRESSES[0].address, ADDRESSES[0].family);
+};
 
 ;// CONCATENATED MODULE: ./compiled/src/web/request-words.js
 
@@ -7077,6 +7113,7 @@ function connectionWords(code, part) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/request.js
+
 
 
 
@@ -7159,7 +7196,7 @@ async function get(url, options) {
             body,
             whole,
             timings: journey.timings,
-            ...(certificateDays === undefined ? {} : { certificateDays }),
+            ...(0,given/* given */.g)({ certificateDays }),
         };
     }
     catch (error) {
@@ -7387,6 +7424,7 @@ function proxyHeaders(origin) {
 
 
 
+
 /** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
 const PACE = { tooMany: 2_000, assets: 1_000 };
 /** Assets asked for at a time. */
@@ -7418,7 +7456,7 @@ async function askPath(target, path, last, health, ask) {
         const seen = {
             status: answer.status,
             timings: answer.timings,
-            ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
+            ...(0,given/* given */.g)({ certificateDays: answer.certificateDays }),
             ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
         };
         if (page.refused !== undefined) {
@@ -7427,7 +7465,7 @@ async function askPath(target, path, last, health, ask) {
                 ok: false,
                 fault: 'redirect',
                 detail: `answers ${answer.status} and ${refuse}`,
-                ...(next === undefined ? {} : { next }),
+                ...(0,given/* given */.g)({ next }),
                 ...seen,
             };
         }
@@ -7456,7 +7494,7 @@ async function looking(work) {
             ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
                 ? { lasting: 'likely' }
                 : {}),
-            ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
+            ...(0,given/* given */.g)({ certificateDays: error.certificateDays }),
         };
     }
 }
@@ -7535,6 +7573,7 @@ function withoutBase(url, basePath) {
 
 ;// CONCATENATED MODULE: ./compiled/src/web/verdict.js
 
+
 /** Checks that say how the database is, not the application. */
 const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' };
 /** Days before the end of a certificate from which on it is warned of; renewal is due at 30. */
@@ -7552,7 +7591,7 @@ function verdict_judge(facts, before, options) {
             return { verdict: 'ok', healthy: true, problems: [], warnings };
         return { verdict: 'slow', healthy: true, problems: [], warnings: [slow, ...warnings] };
     }
-    const fresh = verdict_newlyFailing(before, failing);
+    const fresh = newlyFailing(before, failing);
     const blamed = fresh.length > 0 ? fresh : failing;
     const verdict = blame(facts, blamed);
     const rest = failing.filter((fact) => !blamed.includes(fact));
@@ -7580,13 +7619,6 @@ function isDatabase(fact) {
 /** With several servers the name carries the server's position. */
 function isAssets(fact) {
     return fact.name === 'assets' || fact.name.endsWith(' assets');
-}
-function verdict_newlyFailing(before, failing) {
-    const wasBad = new Set(before.filter((fact) => !fact.ok).map(keyOf));
-    return failing.filter((fact) => !wasBad.has(keyOf(fact)));
-}
-function keyOf(fact) {
-    return `${fact.from} ${fact.name}`;
 }
 /** The facts that fit the verdict before the others, so that the first problem told is the cause. */
 function causeFirst(facts, verdict) {
@@ -7747,6 +7779,7 @@ function finding(course, successes) {
 
 
 
+
 /**
  * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
  * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
@@ -7757,8 +7790,7 @@ async function checkHealth(target, health, options = {}) {
         timeout: health.timeout,
         deadline: health.deadline,
         successes: health.successes,
-        ...(options.signal ? { signal: options.signal } : {}),
-        ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
+        ...(0,given/* given */.g)({ signal: options.signal, onAttempt: options.onAttempt }),
     });
     return factsOf(target, findings);
 }
@@ -7819,8 +7851,7 @@ function factOf(from, { name, ok, attempts, look }) {
         status: look.status,
         'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
         attempts,
-        ...(look.detail === undefined ? {} : { detail: look.detail }),
-        ...(look.timings === undefined ? {} : { timings: look.timings }),
+        ...(0,given/* given */.g)({ detail: look.detail, timings: look.timings }),
         ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
         ...(ok || look.next === undefined ? {} : { next: look.next }),
     };
@@ -7862,12 +7893,12 @@ function tellWaiting(tell, every = EVERY) {
 
 
 
+
 /** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
 function vantagePoints(tools, settings, probeFleet) {
     const { url, from, rest } = settings.health;
     return {
-        ...(tools.database ? { database: tools.database } : {}),
-        ...(rest ? { rest } : {}),
+        ...(0,given/* given */.g)({ database: tools.database, rest }),
         ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
         ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
     };
@@ -7894,7 +7925,7 @@ async function askEverything(tools, settings, points, expectSha) {
             poll(dataChecks(points), { ...health, signal, onAttempt }),
             points.outside === undefined
                 ? []
-                : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...(expectSha === undefined ? {} : { expectSha }) }, { signal, onAttempt }),
+                : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...(0,given/* given */.g)({ expectSha }) }, { signal, onAttempt }),
             points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
         ]);
         const now = performance.now() - started;
@@ -8587,6 +8618,7 @@ order by t.schema collate "C", t.name collate "C"`;
 
 
 
+
 /** Milliseconds that asking the tables as role anon, and counting their rows, may take. */
 const PROBE_TIMEOUT = 5_000;
 const COUNT_TIMEOUT = 30_000;
@@ -8645,9 +8677,7 @@ function readSchemaRows(results) {
     return {
         facts,
         tables: jsonField(results, 'tables') ?? [],
-        ...(probe ? { probe } : {}),
-        ...(counts ? { counts } : {}),
-        ...(history ? { history } : {}),
+        ...(0,given/* given */.g)({ probe, counts, history }),
     };
 }
 /** Turns what the database answered into one verdict per fact, and the list of tables. */
@@ -9075,6 +9105,7 @@ function identifiersIn(text) {
 
 
 
+
 /** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
 function fileProblem(file, lines, error, message) {
     const { source } = file.shape;
@@ -9102,8 +9133,8 @@ function worded(file, error, at) {
     return {
         message: withoutRowData(error, file.source),
         code: error.code,
-        ...(at ? { at } : {}),
-        ...(next === undefined ? {} : { next }),
+        ...(0,given/* given */.g)({ at }),
+        ...(0,given/* given */.g)({ next }),
     };
 }
 /**
@@ -9222,6 +9253,7 @@ function file_error_nextAction(error) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/files/batches.js
+
 /** Together all text of one batch stays far below the largest message that the protocol can carry. */
 const LARGEST_BATCH = 64 * 1024 * 1024;
 /** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
@@ -9251,7 +9283,7 @@ function makeBatches(files, transaction) {
             size += bytes;
         }
         else {
-            batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
+            batches.push({ mode, files: [file], ...(0,given/* given */.g)({ why: reason }) });
             size = bytes;
         }
         ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
@@ -9302,22 +9334,22 @@ function fingerprintOf(objects) {
 }
 /** What was added, removed and altered between two moments, each by kind, schema and name. */
 function compareObjects(before, after) {
-    const old = new Map(before.map((object) => [fingerprint_keyOf(object), object]));
+    const old = new Map(before.map((object) => [keyOf(object), object]));
     const difference = { added: [], removed: [], altered: [] };
     for (const object of after) {
-        const was = old.get(fingerprint_keyOf(object));
+        const was = old.get(keyOf(object));
         if (!was)
             difference.added.push(object);
         else if (was.hash !== object.hash)
             difference.altered.push(object);
-        old.delete(fingerprint_keyOf(object));
+        old.delete(keyOf(object));
     }
     difference.removed.push(...old.values());
     for (const list of Object.values(difference))
         list.sort(byName);
     return difference;
 }
-function fingerprint_keyOf(object) {
+function keyOf(object) {
     return `${object.kind}\n${object.schema}\n${object.name}`;
 }
 /** True where nothing differs. */
@@ -9370,7 +9402,7 @@ function belongsTo({ kind, schema, name }, whole) {
     return false;
 }
 function byName(a, b) {
-    const [left, right] = [fingerprint_keyOf(a), fingerprint_keyOf(b)];
+    const [left, right] = [keyOf(a), keyOf(b)];
     return left < right ? -1 : left > right ? 1 : 0;
 }
 
@@ -9509,6 +9541,7 @@ const mergedChanges = `
 
 
 
+
 /** For an answer that is due: longer than the server gives a statement. */
 const GRACE = 30_000;
 function newMarker() {
@@ -9546,7 +9579,7 @@ function serverProblem(error) {
     return {
         message: error.message,
         code: error.code,
-        ...(error.hint === undefined ? {} : { next: error.hint }),
+        ...(0,given/* given */.g)({ next: error.hint }),
     };
 }
 /** For a transport without notices: asks, at the end of the message, when each file was done. */
@@ -10485,6 +10518,7 @@ function connectionLost(error, next) {
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/reading.js
 
 
+
 /** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
 function reading(signal, work) {
     return retry({
@@ -10492,7 +10526,7 @@ function reading(signal, work) {
         deadline: 60_000,
         first: 250,
         longest: 4_000,
-        ...(signal ? { signal } : {}),
+        ...(0,given/* given */.g)({ signal }),
         worthwhile: (error) => errorMeaning(error) !== 'stop',
     }, work);
 }
@@ -11042,6 +11076,7 @@ async function partState({ tools, file }, index) {
 
 
 
+
 /**
  * Applies one file some of whose statements cannot run in a transaction: those alone, the others between them
  * together. How far it got is recorded with each part, so that the next run goes on behind the last committed part
@@ -11182,10 +11217,10 @@ function tellWhatStands(run, done, failure) {
         return {
             kind: 'not-verified',
             problems: failure.notVerified,
-            ...(stands === undefined ? {} : { stands }),
+            ...(0,given/* given */.g)({ stands }),
         };
     if (failure === 'cancelled')
-        return { kind: 'cancelled', ...(stands === undefined ? {} : { stands }) };
+        return { kind: 'cancelled', ...(0,given/* given */.g)({ stands }) };
     const problem = {
         ...failure.problem,
         ...(stands === undefined
@@ -11195,7 +11230,7 @@ function tellWhatStands(run, done, failure) {
     if (failure.outcome === 'unknown')
         return { kind: 'unknown', problem };
     const times = [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }];
-    return { kind: 'failed', problem, at: 0, times, ...(stands === undefined ? {} : { stands }) };
+    return { kind: 'failed', problem, at: 0, times, ...(0,given/* given */.g)({ stands }) };
 }
 function unknownAlone(text) {
     return {
@@ -13038,6 +13073,7 @@ function concurrently(source, from, to) {
 
 
 
+
 /** Only what comes after the last pending file without a down file can be undone, and is proven. */
 function orderProof(applied, pending) {
     const last = pending.map(({ down }) => down === undefined).lastIndexOf(true);
@@ -13178,7 +13214,7 @@ async function run(stage, file, text) {
             statement: { from: 0, to: source.length },
             message,
             start: STILL_INSIDE.length,
-            ...(error.position === undefined ? {} : { position: error.position }),
+            ...(0,given/* given */.g)({ position: error.position }),
         };
         const problem = placedProblem({ ...file, source: text, shape }, error, place);
         throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
@@ -13208,6 +13244,7 @@ function leftBehind(file, wanted, found, what = 'its down file') {
 ;// CONCATENATED MODULE: ./compiled/src/phases/plan-hosts.js
 
 
+
 /** What a deploy would be refused for on one host, with the host's position in front. */
 function hostRefusals(look) {
     const { problem, facts } = look;
@@ -13226,7 +13263,7 @@ function liveFacts(looks) {
             host,
             outcome: 'unchanged',
             ...(liveSha === undefined ? {} : { 'previous-sha': liveSha, 'deployed-sha': liveSha }),
-            ...(liveRelease === undefined ? {} : { release: liveRelease }),
+            ...(0,given/* given */.g)({ release: liveRelease }),
         };
     });
     const live = hosts.find((fact) => fact['deployed-sha'] !== undefined);
@@ -13245,7 +13282,7 @@ function hostStep(look, next, timed) {
         name: `host ${look.host}`,
         outcome: hostRefusals(look).length > 0 ? 'failed' : 'passed',
         ...timed,
-        ...(detail === undefined ? {} : { detail }),
+        ...(0,given/* given */.g)({ detail }),
     };
 }
 /** What a deploy would do on a host, in one line: commits, layout, process, room; in a second one that it is not rehearsed. */
@@ -13578,6 +13615,7 @@ function lastLine(text) {
 ;// CONCATENATED MODULE: ./compiled/src/vps/run-worker.js
 
 
+
 /** Milliseconds around a run's own limits, for the start and the last answer. */
 const run_worker_AROUND = 120_000;
 /** Starts a run on one host and tells its events until it has ended. `patience`: more milliseconds of waiting. */
@@ -13635,13 +13673,15 @@ function hostFact(position, result) {
     return {
         host: position,
         outcome: run_worker_OUTCOMES[result.outcome],
-        ...(result.previousSha === undefined ? {} : { 'previous-sha': result.previousSha }),
-        ...(live === undefined ? {} : { 'deployed-sha': live }),
-        ...(result.release === undefined ? {} : { release: result.release }),
-        ...(result.downtimeMs === undefined ? {} : { 'downtime-ms': result.downtimeMs }),
-        ...(result.rollbackMs === undefined ? {} : { 'rollback-ms': result.rollbackMs }),
-        ...(result.rehearsed === undefined ? {} : { rehearsed: result.rehearsed }),
-        ...(detail === undefined ? {} : { detail }),
+        ...(0,given/* given */.g)({
+            'previous-sha': result.previousSha,
+            'deployed-sha': live,
+            release: result.release,
+            'downtime-ms': result.downtimeMs,
+            'rollback-ms': result.rollbackMs,
+            rehearsed: result.rehearsed,
+            detail,
+        }),
     };
 }
 /** The fact of a host that gave no result: nothing was started there (`failed`), or it could not be found out. */
@@ -13651,6 +13691,7 @@ function factOfError(position, error, failed = 'failed') {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/rollout.js
+
 
 
 
@@ -13840,8 +13881,7 @@ function afterUndo(end, undone, milliseconds) {
     const live = undone.deployedSha ?? before['previous-sha'];
     const fact = {
         ...before,
-        ...(live === undefined ? {} : { 'deployed-sha': live }),
-        ...(undone.release === undefined ? {} : { release: undone.release }),
+        ...(0,given/* given */.g)({ 'deployed-sha': live, release: undone.release }),
         outcome: outcomeAfterUndo(undone),
         'rollback-ms': undone.rollbackMs ?? milliseconds,
     };
@@ -14972,6 +15012,7 @@ function disagreement(answers, of, verb) {
 
 
 
+
 /**
  * Undoes what one workflow run changed, or all that came after a commit: it looks at every server and the database
  * first, then the code goes back on every host, then the database by its down files. Where the code could not be put
@@ -15015,8 +15056,7 @@ async function rollback_look(tools, settings, record) {
             ? ['--run-id', runId]
             : ['--rollback-to', to];
     return {
-        ...(code === undefined ? {} : { code }),
-        ...(database === undefined ? {} : { database }),
+        ...(0,given/* given */.g)({ code, database }),
         again: code?.again ?? alone,
     };
 }
@@ -15220,6 +15260,7 @@ function judgeHistory(files, history, rules) {
 
 
 
+
 /** Checks schema and connectivity in one round trip and writes nothing; one step per fact. */
 async function verify(tools, settings) {
     return runPhase('verify', tools.log, undefined, async (record) => {
@@ -15258,7 +15299,7 @@ function verify_stepOf({ name, passed, detail }) {
         outcome: passed ? 'passed' : 'failed',
         startedAt: Date.now(),
         milliseconds: 0,
-        ...(detail === undefined ? {} : { detail }),
+        ...(0,given/* given */.g)({ detail }),
     };
 }
 
@@ -15324,6 +15365,7 @@ function settle_fleet_factOf(host, facts, sha) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/deploy.js
+
 
 
 
@@ -15419,8 +15461,7 @@ async function withTools(settings, door, work) {
         await work({
             log: door.log,
             signal: door.signal,
-            ...(database ? { database } : {}),
-            ...(fleet ? { fleet } : {}),
+            ...(0,given/* given */.g)({ database, fleet }),
         });
     }
     finally {
@@ -15559,15 +15600,15 @@ function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
     const next = nextAction(phases, settings.rollback.runId);
     return {
         mode: settings.mode,
-        ...(settings.environment === undefined ? {} : { environment: settings.environment }),
+        ...(0,given/* given */.g)({ environment: settings.environment }),
         outcome,
         phases,
         ...(failed ? { failedPhase: failed.phase } : {}),
-        ...(failedStep === undefined ? {} : { failedStep }),
+        ...(0,given/* given */.g)({ failedStep }),
         problems: phases.flatMap((phase) => phase.problems),
         warnings,
         facts,
-        ...(next === undefined ? {} : { next }),
+        ...(0,given/* given */.g)({ next }),
         ...(outcome === 'cancelled' && settings.mode === 'deploy' && (changes.database || changes.code)
             ? { unsettled: true }
             : {}),
@@ -15583,6 +15624,7 @@ var settings = __nccwpck_require__(8308);
 // EXTERNAL MODULE: ./compiled/src/settings/shown.js
 var shown = __nccwpck_require__(3864);
 ;// CONCATENATED MODULE: ./compiled/src/door.js
+
 
 
 
@@ -15625,7 +15667,7 @@ function door_refusal(run, problems) {
         problems,
         warnings: [],
         facts: {},
-        ...(next === undefined ? {} : { next }),
+        ...(0,given/* given */.g)({ next }),
         milliseconds: Date.now() - run.startedAt,
     };
 }
@@ -15766,9 +15808,10 @@ function writeReport(report, run, folder) {
     return path;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 10 modules
-var parse = __nccwpck_require__(5434);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 11 modules
+var parse = __nccwpck_require__(9240);
 ;// CONCATENATED MODULE: ./compiled/src/settings/run-identity.js
+
 
 
 /** Who runs, from the variables that GitHub sets. Outside of Actions the run gets an id of its own. */
@@ -15787,9 +15830,11 @@ function runIdentity(env) {
         fork: isFork(payload),
         ...(id && repository ? { url: `${serverUrl}/${repository}/actions/runs/${id}` } : {}),
         ...(repository ? { repository } : {}),
-        ...(env.GITHUB_SHA ? { sha: env.GITHUB_SHA } : {}),
-        ...(env.GITHUB_ACTOR ? { actor: env.GITHUB_ACTOR } : {}),
-        ...(env.GITHUB_EVENT_NAME ? { event: env.GITHUB_EVENT_NAME } : {}),
+        ...(0,given/* given */.g)({
+            sha: env.GITHUB_SHA || undefined,
+            actor: env.GITHUB_ACTOR || undefined,
+            event: env.GITHUB_EVENT_NAME || undefined,
+        }),
         ...(typeof pullRequest === 'number' ? { pullRequest } : {}),
         ...(typeof head === 'string' ? { pullRequestHead: head } : {}),
     };
@@ -16881,6 +16926,7 @@ async function updateComment(options, settings, places, markdown) {
 
 ;// CONCATENATED MODULE: ./compiled/src/github/deployment.js
 
+
 /** How a run's outcome reads on the deployments page. Only `success` takes the place of the deployment before it. */
 const DEPLOYMENT_STATES = {
     success: 'success',
@@ -16962,8 +17008,7 @@ async function setStatus(options, settings, id, state, description) {
         deployment_id: Number(id),
         state,
         description,
-        ...(settings.run.url === undefined ? {} : { log_url: settings.run.url }),
-        ...(settings.health.url === undefined ? {} : { environment_url: settings.health.url }),
+        ...(0,given/* given */.g)({ log_url: settings.run.url, environment_url: settings.health.url }),
     }));
 }
 
@@ -17024,6 +17069,7 @@ function githubSink() {
 
 
 
+
 /** GitHub keeps ten per level and step, and drops the rest without a word. */
 const MOST = 10;
 const LONGEST = 4_000;
@@ -17038,7 +17084,7 @@ function annotationsOf(report, places) {
     if (failed) {
         const why = cause === undefined ? '' : `: ${cause.message}`;
         const { next } = report;
-        const how = { message: `${capital((0,voice/* outcomeText */.EL)(report))}${why}`, ...(next === undefined ? {} : { next }) };
+        const how = { message: `${capital((0,voice/* outcomeText */.EL)(report))}${why}`, ...(0,given/* given */.g)({ next }) };
         all.push(annotation('failed', how, places));
     }
     // The last word on what to do is said with the cause; where that has another one, it is said as well.
@@ -17163,6 +17209,7 @@ function fileReport(report, { run, folder }, warnings) {
 
 
 
+
 /** After a cancel the runner sends SIGTERM at 7.5 s; by then the truth has to be written. Milliseconds. */
 const main_GRACE = 4_500;
 const API_AFTER_STOP = 1_500;
@@ -17258,7 +17305,7 @@ async function main_work(session, settings, dist) {
         saveState(process.env, STATE.final, report.outcome);
     const deadline = ended.stopped ? API_AFTER_STOP : undefined;
     const between = (said) => collect(session, async (log) => {
-        const to = { ...options, log, ...(deadline === undefined ? {} : { deadline }) };
+        const to = { ...options, log, ...(0,given/* given */.g)({ deadline }) };
         if (deployment !== undefined && report.unsettled !== true)
             await closeDeployment(to, settings, deployment, said.outcome);
         if (wantsComment(settings))

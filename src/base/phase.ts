@@ -1,4 +1,5 @@
 import { capital } from './capital.js';
+import { given } from './given.js';
 import type { Log } from './log.js';
 import {
   Cancelled,
@@ -78,7 +79,7 @@ export async function runPhase(
       summary = text;
     },
   };
-  log({ kind: 'phase-started', phase, facts, ...(detail === undefined ? {} : { detail }) });
+  log({ kind: 'phase-started', phase, facts, ...given({ detail }) });
   let outcome: StepOutcome = 'passed';
   let problems: Problem[] = [];
   let cancelled: true | undefined;
@@ -101,7 +102,7 @@ export async function runPhase(
     problems,
     ...(cancelled ? { cancelled } : {}),
     facts,
-    ...(summary === undefined ? {} : { summary }),
+    ...given({ summary }),
   };
   log({ kind: 'phase-ended', report });
   return report;

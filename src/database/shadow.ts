@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { Failure, type Problem } from '../base/report.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
@@ -195,7 +196,7 @@ async function run(stage: Stage, file: MigrationFile, text: string): Promise<voi
       statement: { from: 0, to: source.length },
       message,
       start: STILL_INSIDE.length,
-      ...(error.position === undefined ? {} : { position: error.position }),
+      ...given({ position: error.position }),
     };
     const problem = placedProblem({ ...file, source: text, shape }, error, place);
     throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });

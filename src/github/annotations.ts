@@ -1,5 +1,6 @@
 import type { AnnotationProperties } from '@actions/core';
 import { capital } from '../base/capital.js';
+import { given } from '../base/given.js';
 import { exitCodeOf } from '../base/outputs.js';
 import { type Problem, problemKey, type Report } from '../base/report.js';
 import { outcomeText } from '../base/voice.js';
@@ -26,7 +27,7 @@ export function annotationsOf(report: Report, places: Places): Annotation[] {
   if (failed) {
     const why = cause === undefined ? '' : `: ${cause.message}`;
     const { next } = report;
-    const how = { message: `${capital(outcomeText(report))}${why}`, ...(next === undefined ? {} : { next }) };
+    const how = { message: `${capital(outcomeText(report))}${why}`, ...given({ next }) };
     all.push(annotation('failed', how, places));
   }
   // The last word on what to do is said with the cause; where that has another one, it is said as well.

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import type { Outcome, Report } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import { type ApiOptions, type Errand, withApi } from './api.js';
@@ -104,8 +105,7 @@ async function setStatus(
       deployment_id: Number(id),
       state,
       description,
-      ...(settings.run.url === undefined ? {} : { log_url: settings.run.url }),
-      ...(settings.health.url === undefined ? {} : { environment_url: settings.health.url }),
+      ...given({ log_url: settings.run.url, environment_url: settings.health.url }),
     }),
   );
 }

@@ -1,4 +1,5 @@
 import { formatDuration } from '../base/duration.js';
+import { given } from '../base/given.js';
 import { Cancelled, type HealthFact, problemsOf } from '../base/report.js';
 import type { Database } from '../database/connection/connection.js';
 import { errorMeaning } from '../database/connection/sql-error.js';
@@ -28,8 +29,7 @@ export interface VantagePoints {
 export function vantagePoints(tools: Tools, settings: Settings, probeFleet: ProbeFleet): VantagePoints {
   const { url, from, rest } = settings.health;
   return {
-    ...(tools.database ? { database: tools.database } : {}),
-    ...(rest ? { rest } : {}),
+    ...given({ database: tools.database, rest }),
     ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
     ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
   };
@@ -69,7 +69,7 @@ export async function askEverything(
         ? []
         : checkHealth(
             { baseUrl: points.outside, from: 'runner' },
-            { ...health, ...(expectSha === undefined ? {} : { expectSha }) },
+            { ...health, ...given({ expectSha }) },
             { signal, onAttempt },
           ),
       points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),

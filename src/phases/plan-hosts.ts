@@ -1,4 +1,5 @@
 import { formatBytes } from '../base/bytes.js';
+import { given } from '../base/given.js';
 import type { Facts, HostFact, Problem, Step } from '../base/report.js';
 import type { HostLook } from '../vps/inspect-fleet.js';
 import { onHost } from '../vps/worker-client.js';
@@ -24,7 +25,7 @@ export function liveFacts(looks: readonly HostLook[]): Facts {
       host,
       outcome: 'unchanged',
       ...(liveSha === undefined ? {} : { 'previous-sha': liveSha, 'deployed-sha': liveSha }),
-      ...(liveRelease === undefined ? {} : { release: liveRelease }),
+      ...given({ release: liveRelease }),
     };
   });
   const live = hosts.find((fact) => fact['deployed-sha'] !== undefined);
@@ -48,7 +49,7 @@ export function hostStep(
     name: `host ${look.host}`,
     outcome: hostRefusals(look).length > 0 ? 'failed' : 'passed',
     ...timed,
-    ...(detail === undefined ? {} : { detail }),
+    ...given({ detail }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Failure, type HostFact, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
 import { lookWhatToUndo, rollbackDatabase } from '../database/rollback/rollback-database.js';
@@ -60,8 +61,7 @@ async function look(tools: Tools, settings: Settings, record: PhaseRecord): Prom
         ? ['--run-id', runId]
         : ['--rollback-to', to];
   return {
-    ...(code === undefined ? {} : { code }),
-    ...(database === undefined ? {} : { database }),
+    ...given({ code, database }),
     again: code?.again ?? alone,
   };
 }

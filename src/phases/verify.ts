@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { runPhase } from '../base/phase.js';
 import { Failure, type PhaseReport, type Problem, type Step } from '../base/report.js';
 import { failureOf } from '../database/connection/problem.js';
@@ -50,6 +51,6 @@ function stepOf({ name, passed, detail }: JudgedFact): Step {
     outcome: passed ? 'passed' : 'failed',
     startedAt: Date.now(),
     milliseconds: 0,
-    ...(detail === undefined ? {} : { detail }),
+    ...given({ detail }),
   };
 }

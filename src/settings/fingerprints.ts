@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import type { Address } from './known-hosts.js';
 import { parseHostAddress } from './names.js';
 
@@ -35,7 +36,7 @@ export function parseFingerprint(entry: string): Fingerprint | { wrong: string; 
     .replace(/\([A-Z0-9-]+\)\s*$/, '')
     .trim();
   return {
-    ...(words[0] === undefined ? {} : { label: words[0] }),
+    ...given({ label: words[0] }),
     ...(comment === '' ? {} : { comment }),
     print: match[0].replace(/=$/, ''),
   };

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { isLoopback } from '../base/loopback.js';
 import { invisibleCharacter } from './readers.js';
 import { shown } from './shown.js';
@@ -120,7 +121,7 @@ export function parseHostAddress(text: string): HostAddress | { wrong: string; r
   return {
     host,
     ...(port === undefined ? {} : { port: Number(port) }),
-    ...(user === undefined ? {} : { user }),
+    ...given({ user }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { checked, complainAbout, complainAboutMisplacedKeys } from './complain.js';
 import { complainAboutEmptyConnections } from './empty-connections.js';
 import type { ReadInput } from './inputs.js';
@@ -45,13 +46,13 @@ export function parseSettings(read: ReadInput, around: Surroundings): ParsedSett
   const common: Common = {
     run: around.run,
     warnings: reader.warnings,
-    ...(environment === undefined ? {} : { environment }),
+    ...given({ environment }),
     adoptEnvironment: reader.boolean('adopt-environment'),
     workingDirectory: workingDirectory.startsWith('/')
       ? workingDirectory
       : joinPath(around.workspace, workingDirectory),
     skip,
-    ...(token === undefined ? {} : { githubToken: token }),
+    ...given({ githubToken: token }),
     githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
     comment: reader.choice('comment', ['auto', 'off']),
     files,
@@ -61,7 +62,7 @@ export function parseSettings(read: ReadInput, around: Surroundings): ParsedSett
   complainAboutEmptyConnections(reader, { read, mode, skip, uses, files, database, vps, health, around });
   complainAboutFork(reader, mode, around.run);
   if (reader.problems.length > 0) return { problems: [...reader.problems] };
-  const parts = { ...(database ? { database } : {}), ...(vps ? { vps } : {}) };
+  const parts = given({ database, vps });
   return { settings: { ...common, mode, ...parts } as Settings, problems: [] };
 }
 
@@ -140,8 +141,7 @@ function readRollback(reader: InputReader, mode: Mode, around: Surroundings): Ro
   return {
     onFailure: reader.boolean('rollback-on-failure'),
     database: reader.choice('rollback-database', ['down', 'records', 'keep']),
-    ...(steps === undefined ? {} : { steps }),
-    ...(to === undefined ? {} : { to }),
+    ...given({ steps, to }),
     runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
   };
 }

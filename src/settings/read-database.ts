@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { complainAbout } from './complain.js';
 import { type DatabaseAddress, parseDatabaseUrl } from './database-url.js';
 import type { ReadInput } from './inputs.js';
@@ -41,7 +42,7 @@ export function readDatabase(
     includeAll: reader.boolean('include-all'),
     missingMigrations: reader.choice('missing-migrations', ['refuse', 'warn']),
     editedMigrations: reader.choice('edited-migrations', ['warn', 'refuse', 'allow']),
-    ...(baseline === undefined ? {} : { baseline }),
+    ...given({ baseline }),
     lockTimeout: reader.duration('lock-timeout'),
     statementTimeout: reader.duration('statement-timeout'),
     lockWait: reader.duration('lock-wait'),
@@ -53,7 +54,7 @@ export function readDatabase(
     rls: reader.choice('rls', ['required', 'all', 'off']),
     rowCounts: reader.choice('row-counts', ['estimate', 'exact', 'off']),
     drift: reader.choice('drift', ['warn', 'fail', 'off']),
-    ...(shadow === undefined ? {} : { shadow }),
+    ...given({ shadow }),
     allowDataLoss: reader.boolean('allow-data-loss'),
   } as const;
   return connection === undefined ? undefined : { connection, ...rest };

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { complainAbout, complainAboutEntries } from './complain.js';
 import { parseDatabaseUrl, projectRefOf } from './database-url.js';
 import { INPUTS, type ReadInput } from './inputs.js';
@@ -17,16 +18,15 @@ export function readHealth(reader: InputReader, read: ReadInput, uses: Uses): He
   const maxLatency = reader.optionalDuration('health-max-latency');
   const expectVersion = reader.optional('expect-version');
   return {
-    ...(url === undefined ? {} : { url }),
+    ...given({ url }),
     paths: [...new Set(paths)],
     from: reader.choice('health-from', ['both', 'runner', 'vps']),
     timeout: reader.duration('health-timeout'),
     deadline: reader.duration('health-deadline'),
-    ...(maxLatency === undefined ? {} : { maxLatency }),
+    ...given({ maxLatency }),
     successes: reader.integer('health-successes', 1, 100),
     checkAssets: reader.boolean('check-assets'),
-    ...(expectVersion === undefined ? {} : { expectVersion }),
-    ...(rest === undefined ? {} : { rest }),
+    ...given({ expectVersion, rest }),
   };
 }
 
@@ -60,12 +60,12 @@ function readRest(reader: InputReader, read: ReadInput): HealthSettings['rest'] 
   const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
   if (!reader.complained('supabase-api-url'))
     complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
-  const given = reader.optional('supabase-project-ref');
-  if (given !== undefined && !reader.complained('supabase-project-ref'))
-    complainAbout(reader, 'supabase-project-ref', checkProjectRef(given));
+  const projectRef = reader.optional('supabase-project-ref');
+  if (projectRef !== undefined && !reader.complained('supabase-project-ref'))
+    complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
   // Self-hosted, or a test double: the endpoint is served under that URL, whatever the project.
   if (apiUrl !== INPUTS['supabase-api-url'].fallback) return { url: `${apiUrl}/rest/v1/`, key };
-  const ref = given ?? projectOfDatabase(read('database-url'));
+  const ref = projectRef ?? projectOfDatabase(read('database-url'));
   if (ref !== undefined) return { url: `https://${ref}.supabase.co/rest/v1/`, key };
   reader.warn(
     'supabase-service-role-key',

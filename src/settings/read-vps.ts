@@ -1,5 +1,6 @@
 import { EMPTY_CONNECTION } from '../base/empty-connection.js';
 import { judgeEnvText } from '../base/env-text.js';
+import { given } from '../base/given.js';
 import { Secret } from '../base/secret.js';
 import { checked, complainAbout, complainAboutEntries } from './complain.js';
 import type { ReadInput } from './inputs.js';
@@ -42,8 +43,8 @@ export function readVps(
       'Give the name that `pm2 list` shows for the application, or a restart-command.',
     );
   }
-  const given = checked(reader, 'ref', checkGitRef);
-  const ref = given ?? around.run.sha;
+  const askedRef = checked(reader, 'ref', checkGitRef);
+  const ref = askedRef ?? around.run.sha;
   const sharedPaths = readAppPaths(reader, 'shared-paths');
   const buildOutput = readAppPaths(reader, 'build-output');
   const envFilePath = reader.path('env-file-path');
@@ -51,9 +52,6 @@ export function readVps(
   const envFile = readEnvFile(reader, read, mode);
   const repositoryUrl = reader.optional('repository-url');
   if (repositoryUrl !== undefined) complainAbout(reader, 'repository-url', checkRepositoryUrl(repositoryUrl));
-  const optional = <K extends string>(key: K, value: string | undefined): { [P in K]?: string } =>
-    value === undefined ? {} : ({ [key]: value } as { [P in K]: string });
-  const healthPort = reader.optionalInteger('health-port', 1, 65_535);
   const rest = {
     appPath,
     appName: appName === '' ? (appPath.split('/').pop() ?? '') : appName,
@@ -62,21 +60,23 @@ export function readVps(
     rehearse: reader.boolean('rehearse'),
     dirtyCheckout: reader.choice('dirty-checkout', ['refuse', 'stash']),
     lockWait: reader.duration('lock-wait'),
-    ...optional('ref', ref),
-    refExplicit: given !== undefined,
+    ...given({ ref }),
+    refExplicit: askedRef !== undefined,
     buildOutput,
-    ...optional('repositoryUrl', repositoryUrl),
-    ...optional('installCommand', reader.optional('install-command')),
-    ...optional('buildCommand', reader.optional('build-command')),
-    ...optional('startCommand', reader.optional('start-command')),
-    ...optional('restartCommand', restartCommand),
-    ...(envFile === undefined ? {} : { envFile }),
+    ...given({
+      repositoryUrl,
+      installCommand: reader.optional('install-command'),
+      buildCommand: reader.optional('build-command'),
+      startCommand: reader.optional('start-command'),
+      restartCommand,
+      envFile,
+      healthPort: reader.optionalInteger('health-port', 1, 65_535),
+    }),
     envFilePath: tidyPath(envFilePath),
     sharedPaths,
     keepReleases: reader.integer('keep-releases', 2, 1_000),
     maxParallel: reader.integer('max-parallel', 1, 100),
     deployTimeout: reader.duration('deploy-timeout'),
-    ...(healthPort === undefined ? {} : { healthPort }),
   } as const;
   if (ssh === undefined) return undefined;
   complainAboutTooLong(reader, rest, ssh.hosts.length);
@@ -170,7 +170,7 @@ function readSsh(reader: InputReader, read: ReadInput): SshSettings | undefined 
     privateKey: new Secret(privateKey),
     ...(passphrase === '' ? {} : { passphrase: new Secret(passphrase) }),
     ...pins,
-    ...(jump === undefined ? {} : { jump }),
+    ...given({ jump }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { given } from '../base/given.js';
 import type { Run } from './settings.js';
 
 interface EventPayload {
@@ -26,9 +27,11 @@ export function runIdentity(env: NodeJS.ProcessEnv): Run {
     fork: isFork(payload),
     ...(id && repository ? { url: `${serverUrl}/${repository}/actions/runs/${id}` } : {}),
     ...(repository ? { repository } : {}),
-    ...(env.GITHUB_SHA ? { sha: env.GITHUB_SHA } : {}),
-    ...(env.GITHUB_ACTOR ? { actor: env.GITHUB_ACTOR } : {}),
-    ...(env.GITHUB_EVENT_NAME ? { event: env.GITHUB_EVENT_NAME } : {}),
+    ...given({
+      sha: env.GITHUB_SHA || undefined,
+      actor: env.GITHUB_ACTOR || undefined,
+      event: env.GITHUB_EVENT_NAME || undefined,
+    }),
     ...(typeof pullRequest === 'number' ? { pullRequest } : {}),
     ...(typeof head === 'string' ? { pullRequestHead: head } : {}),
   };

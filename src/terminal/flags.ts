@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import type { Problem } from '../base/report.js';
 import { INPUTS, type InputName, type InputRule, inputRule } from '../settings/inputs.js';
 import { nearest } from '../settings/readers.js';
@@ -68,7 +69,7 @@ export function parseFlags<Name extends string>(
       if (missing && meant !== undefined) values.set(mode, meant);
     }
   }
-  return { values, ...(asked === undefined ? {} : { asked }), problems };
+  return { values, ...given({ asked }), problems };
 }
 
 interface Flag<Name> {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { NodeSSH } from 'node-ssh';
 import type { AuthHandlerMiddleware, Client, ServerHostKeyAlgorithm } from 'ssh2';
+import { given } from '../base/given.js';
 import { Cancelled } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import { type ExecOptions, type ExecResult, exec } from './exec.js';
@@ -70,7 +71,7 @@ export async function connect(target: Target, options: ConnectOptions): Promise<
       deadline: options.patience ?? PATIENCE,
       first: 500,
       longest: 8_000,
-      ...(options.signal ? { signal: options.signal } : {}),
+      ...given({ signal: options.signal }),
       worthwhile: isWorthRetrying,
       onRetry: (error, _attempt, waitMs) => {
         if (error instanceof SshError) options.onRetry?.(error, waitMs);
@@ -114,7 +115,7 @@ async function connectOnce(
     sock: stream as Socket,
     username: target.user,
     privateKey: key.pem,
-    ...(key.passphrase === undefined ? {} : { passphrase: key.passphrase }),
+    ...given({ passphrase: key.passphrase }),
     authHandler: withKeyOnly(login),
     readyTimeout: timeout,
     keepaliveInterval: KEEPALIVE.interval,

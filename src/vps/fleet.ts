@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { given } from '../base/given.js';
 import type { Log } from '../base/log.js';
 import { Cancelled, Failure } from '../base/report.js';
 import { retry } from '../base/retry.js';
@@ -148,8 +149,7 @@ function openConnection(
   return connect(target, {
     key,
     signal,
-    ...(options.readyTimeout === undefined ? {} : { readyTimeout: options.readyTimeout }),
-    ...(options.patience === undefined ? {} : { patience: options.patience }),
+    ...given({ readyTimeout: options.readyTimeout, patience: options.patience }),
     ...(via ? { open: async (to) => (await via.connection()).forward(to) } : {}),
     onRetry: (error, waitMs) =>
       options.log({
@@ -173,7 +173,7 @@ function hostOf(own: Line, position: number, several: boolean): Host {
           deadline: 20_000,
           first: 200,
           longest: 3_000,
-          ...(options.signal ? { signal: options.signal } : {}),
+          ...given({ signal: options.signal }),
           worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
         },
         async () => {

@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { given } from '../base/given.js';
 import { Failure } from '../base/report.js';
 
 /**
@@ -45,7 +46,7 @@ async function asItIs(pem: string, passphrase: string | undefined): Promise<Priv
   // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
   const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
   if (parsed instanceof Error) return explainParseError(legacy ? 'bad passphrase' : parsed.message);
-  return { pem, ...(passphrase === undefined ? {} : { passphrase }) };
+  return { pem, ...given({ passphrase }) };
 }
 
 /** Ciphers that the client lists, and fails to open keys with. */
@@ -169,7 +170,7 @@ async function fromPkcs8(pem: string, passphrase: string | undefined): Promise<P
   if (encrypted && passphrase === undefined) return explainParseError('no passphrase given');
   let key: KeyObject;
   try {
-    key = createPrivateKey({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
+    key = createPrivateKey({ key: pem, format: 'pem', ...given({ passphrase }) });
   } catch {
     return explainParseError(encrypted ? 'bad passphrase' : '');
   }

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { Cancelled, type HostFact, type Problem, problemsOf, type Step } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../worker/protocol.js';
@@ -249,8 +250,7 @@ export function afterUndo(end: HostEnd, undone: RunResult, milliseconds: number)
   const live = undone.deployedSha ?? before['previous-sha'];
   const fact: HostFact = {
     ...before,
-    ...(live === undefined ? {} : { 'deployed-sha': live }),
-    ...(undone.release === undefined ? {} : { release: undone.release }),
+    ...given({ 'deployed-sha': live, release: undone.release }),
     outcome: outcomeAfterUndo(undone),
     'rollback-ms': undone.rollbackMs ?? milliseconds,
   };

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import type { Log } from '../base/log.js';
 import type { PhaseRecord } from '../base/phase.js';
 import { Failure, type HostFact, problemsOf } from '../base/report.js';
@@ -81,13 +82,15 @@ export function hostFact(position: number, result: RunResult): HostFact {
   return {
     host: position,
     outcome: OUTCOMES[result.outcome],
-    ...(result.previousSha === undefined ? {} : { 'previous-sha': result.previousSha }),
-    ...(live === undefined ? {} : { 'deployed-sha': live }),
-    ...(result.release === undefined ? {} : { release: result.release }),
-    ...(result.downtimeMs === undefined ? {} : { 'downtime-ms': result.downtimeMs }),
-    ...(result.rollbackMs === undefined ? {} : { 'rollback-ms': result.rollbackMs }),
-    ...(result.rehearsed === undefined ? {} : { rehearsed: result.rehearsed }),
-    ...(detail === undefined ? {} : { detail }),
+    ...given({
+      'previous-sha': result.previousSha,
+      'deployed-sha': live,
+      release: result.release,
+      'downtime-ms': result.downtimeMs,
+      'rollback-ms': result.rollbackMs,
+      rehearsed: result.rehearsed,
+      detail,
+    }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause, retry } from '../base/retry.js';
 import {
@@ -93,7 +94,7 @@ function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): P
       deadline: SHORT,
       first: 500,
       longest: 2_000,
-      ...(signal ? { signal } : {}),
+      ...given({ signal }),
       // Connecting has been repeated already; what is left is a connection that broke meanwhile.
       worthwhile: (error) => error instanceof SshError && error.kind === 'lost',
     },

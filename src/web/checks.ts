@@ -1,4 +1,5 @@
 import { formatBytes } from '../base/bytes.js';
+import { given } from '../base/given.js';
 import { assetUrls, judgeAsset, MOST_ASSETS } from './assets.js';
 import { isEndpoint, isHtml, judgeAnswer } from './judge-body.js';
 import { BODY_LIMIT, findPage, proxyHeaders, type Target } from './page.js';
@@ -60,7 +61,7 @@ async function askPath(
     const seen = {
       status: answer.status,
       timings: answer.timings,
-      ...(answer.certificateDays === undefined ? {} : { certificateDays: answer.certificateDays }),
+      ...given({ certificateDays: answer.certificateDays }),
       ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
     };
     if (page.refused !== undefined) {
@@ -69,7 +70,7 @@ async function askPath(
         ok: false,
         fault: 'redirect',
         detail: `answers ${answer.status} and ${refuse}`,
-        ...(next === undefined ? {} : { next }),
+        ...given({ next }),
         ...seen,
       };
     }
@@ -98,7 +99,7 @@ export async function looking(work: () => Promise<Look>): Promise<Look> {
       ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
         ? { lasting: 'likely' as const }
         : {}),
-      ...(error.certificateDays === undefined ? {} : { certificateDays: error.certificateDays }),
+      ...given({ certificateDays: error.certificateDays }),
     };
   }
 }

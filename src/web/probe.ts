@@ -1,4 +1,5 @@
 import type { RequestOptions } from 'node:http';
+import { given } from '../base/given.js';
 import type { HealthFact } from '../base/report.js';
 import { checksOf, type HealthOptions } from './checks.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
@@ -27,8 +28,7 @@ export async function checkHealth(
     timeout: health.timeout,
     deadline: health.deadline,
     successes: health.successes,
-    ...(options.signal ? { signal: options.signal } : {}),
-    ...(options.onAttempt ? { onAttempt: options.onAttempt } : {}),
+    ...given({ signal: options.signal, onAttempt: options.onAttempt }),
   });
   return factsOf(target, findings);
 }
@@ -93,8 +93,7 @@ export function factOf(from: 'runner' | 'vps', { name, ok, attempts, look }: Fin
     'latency-ms':
       (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
     attempts,
-    ...(look.detail === undefined ? {} : { detail: look.detail }),
-    ...(look.timings === undefined ? {} : { timings: look.timings }),
+    ...given({ detail: look.detail, timings: look.timings }),
     ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
     ...(ok || look.next === undefined ? {} : { next: look.next }),
   };

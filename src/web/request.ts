@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { given } from '../base/given.js';
 import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
 import { certificateWords, connectionWords, type Part, timeoutWords } from './request-words.js';
@@ -122,7 +123,7 @@ export async function get(url: URL, options: GetOptions): Promise<Answer> {
       body,
       whole,
       timings: journey.timings,
-      ...(certificateDays === undefined ? {} : { certificateDays }),
+      ...given({ certificateDays }),
     };
   } catch (error) {
     journey.timings.total = journey.elapsed();

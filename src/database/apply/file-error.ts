@@ -1,3 +1,4 @@
+import { given } from '../../base/given.js';
 import type { Problem, SourcePosition } from '../../base/report.js';
 import type { SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
@@ -48,8 +49,8 @@ function worded(file: PlannedFile, error: SqlError, at: SourcePosition | undefin
   return {
     message: withoutRowData(error, file.source),
     code: error.code,
-    ...(at ? { at } : {}),
-    ...(next === undefined ? {} : { next }),
+    ...given({ at }),
+    ...given({ next }),
   };
 }
 

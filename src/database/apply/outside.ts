@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { errorMeaning, LostConnection, SqlError } from '../connection/sql-error.js';
 import type { Batch } from '../files/batches.js';
@@ -173,9 +174,9 @@ function tellWhatStands(run: PartsRun, done: number, failure: PartFailure): Batc
     return {
       kind: 'not-verified',
       problems: failure.notVerified,
-      ...(stands === undefined ? {} : { stands }),
+      ...given({ stands }),
     };
-  if (failure === 'cancelled') return { kind: 'cancelled', ...(stands === undefined ? {} : { stands }) };
+  if (failure === 'cancelled') return { kind: 'cancelled', ...given({ stands }) };
   const problem: Problem = {
     ...failure.problem,
     ...(stands === undefined
@@ -184,7 +185,7 @@ function tellWhatStands(run: PartsRun, done: number, failure: PartFailure): Batc
   };
   if (failure.outcome === 'unknown') return { kind: 'unknown', problem };
   const times = [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }];
-  return { kind: 'failed', problem, at: 0, times, ...(stands === undefined ? {} : { stands }) };
+  return { kind: 'failed', problem, at: 0, times, ...given({ stands }) };
 }
 
 function unknownAlone(text: string): Problem {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { given } from '../../base/given.js';
 import type { Log } from '../../base/log.js';
 import type { Problem } from '../../base/report.js';
 import { jsonField } from '../connection/answer.js';
@@ -75,7 +76,7 @@ export function serverProblem(error: SqlError): Problem {
   return {
     message: error.message,
     code: error.code,
-    ...(error.hint === undefined ? {} : { next: error.hint }),
+    ...given({ next: error.hint }),
   };
 }
 

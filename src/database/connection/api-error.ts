@@ -1,3 +1,4 @@
+import { given } from '../../base/given.js';
 import type { SqlErrorFields } from './sql-error.js';
 
 const START = /^(?:Failed to run sql query: )?(ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}): /;
@@ -23,7 +24,7 @@ export function parseApiError(said: string, query: string, shift: number): SqlEr
     ...(position === undefined ? {} : { position: position - shift }),
     ...(hint === undefined ? {} : { hint: hint.trim() }),
     ...(internalQuery === undefined ? {} : { internalQuery: internalQuery.trimEnd() }),
-    ...(where === undefined ? {} : { where }),
+    ...given({ where }),
   };
 }
 

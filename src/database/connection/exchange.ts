@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
+import { given } from '../../base/given.js';
 import { isWithin } from '../sql/source-text.js';
 import { codeOf } from './connect-problem.js';
 import type { SendOptions, StatementResult } from './connection.js';
@@ -163,11 +164,13 @@ export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined 
   return new SqlError({
     message: fields.message,
     code: fields.code,
-    ...(fields.severity === undefined ? {} : { severity: fields.severity }),
+    ...given({ severity: fields.severity }),
     ...(position === undefined ? {} : { position: position - shift }),
-    ...(internalPosition === undefined ? {} : { internalPosition }),
-    ...(fields.internalQuery === undefined ? {} : { internalQuery: fields.internalQuery }),
-    ...(fields.where === undefined ? {} : { where: fields.where }),
-    ...(fields.hint === undefined ? {} : { hint: fields.hint }),
+    ...given({
+      internalPosition,
+      internalQuery: fields.internalQuery,
+      where: fields.where,
+      hint: fields.hint,
+    }),
   });
 }

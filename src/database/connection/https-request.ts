@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
+import { given } from '../../base/given.js';
 
 export interface Answer {
   status: number;
@@ -51,7 +52,7 @@ export async function exchangeHttp(request: Request): Promise<Answer> {
         },
         // An agent would keep the connection, and a kept connection may be dead by the next message.
         agent: false,
-        ...(request.signal ? { signal: request.signal } : {}),
+        ...given({ signal: request.signal }),
         ...(secure && request.caCertificate !== undefined
           ? { ca: [...tls.trusted(), request.caCertificate] }
           : {}),

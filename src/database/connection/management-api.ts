@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem, problemsOf } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { Secret } from '../../base/secret.js';
@@ -78,7 +79,7 @@ async function sessionDatabase(
     source: POOLER,
   });
   try {
-    await database.send('select 1', { deadline: 15_000, ...(signal ? { signal } : {}) });
+    await database.send('select 1', { deadline: 15_000, ...given({ signal }) });
     return database;
   } catch (error) {
     await database.close();
@@ -198,7 +199,7 @@ export async function askJson(
 ): Promise<unknown> {
   const answer = await ask(connection, method, path, body, {
     deadline: 30_000,
-    ...(signal ? { signal } : {}),
+    ...given({ signal }),
   });
   if (answer.status >= 200 && answer.status < 300) return jsonOf(answer);
   // Without the right to make logins, or on a server that has no such endpoint, the query endpoint may still work.
@@ -225,9 +226,9 @@ async function ask(
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(caCertificate === undefined ? {} : { caCertificate }),
+        ...given({ caCertificate }),
         deadline: sending.deadline,
-        ...(sending.signal ? { signal: sending.signal } : {}),
+        ...given({ signal: sending.signal }),
       });
       if (answer.status !== 429 || ++waits > WAITS) return answer;
       await pause(Math.min(LONGEST_WAIT, (answer.retryAfter ?? 2 ** waits) * 1000), sending.signal);

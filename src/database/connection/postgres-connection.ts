@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
+import { given } from '../../base/given.js';
 import type { Log } from '../../base/log.js';
 import { Cancelled, Failure } from '../../base/report.js';
 import { retry } from '../../base/retry.js';
@@ -126,7 +127,7 @@ async function connectPatiently(
         deadline: options.connectFor ?? CONNECT_FOR,
         first: 250,
         longest: 5_000,
-        ...(signal ? { signal } : {}),
+        ...given({ signal }),
         worthwhile: (error) => problemOf(error).retry,
         onRetry: (error, attempt) => {
           if (attempt === 1)

@@ -1,3 +1,4 @@
+import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { LostConnection, SqlError } from './sql-error.js';
 
@@ -43,6 +44,6 @@ export function problemOfSql(error: SqlError, doing: string): Problem {
   return {
     message: `${doing}: ${error.message}`,
     code: error.code,
-    ...(next === undefined ? {} : { next }),
+    ...given({ next }),
   };
 }

@@ -1,3 +1,4 @@
+import { given } from '../../base/given.js';
 import { retry } from '../../base/retry.js';
 import { errorMeaning } from './sql-error.js';
 
@@ -9,7 +10,7 @@ export function reading<T>(signal: AbortSignal | undefined, work: () => Promise<
       deadline: 60_000,
       first: 250,
       longest: 4_000,
-      ...(signal ? { signal } : {}),
+      ...given({ signal }),
       worthwhile: (error) => errorMeaning(error) !== 'stop',
     },
     work,

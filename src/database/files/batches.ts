@@ -1,3 +1,4 @@
+import { given } from '../../base/given.js';
 import type { FileMode, FileShape } from './classify.js';
 import type { MigrationFile } from './migration-files.js';
 
@@ -42,7 +43,7 @@ export function makeBatches(files: readonly PlannedFile[], transaction: 'all' | 
       previous.files.push(file);
       size += bytes;
     } else {
-      batches.push({ mode, files: [file], ...(reason === undefined ? {} : { why: reason }) });
+      batches.push({ mode, files: [file], ...given({ why: reason }) });
       size = bytes;
     }
     ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;

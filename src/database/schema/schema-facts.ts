@@ -1,4 +1,5 @@
 import { formatBytes } from '../../base/bytes.js';
+import { given } from '../../base/given.js';
 import type { Problem, TableFact } from '../../base/report.js';
 import type { DatabaseSettings } from '../../settings/settings.js';
 import { jsonField } from '../connection/answer.js';
@@ -114,9 +115,7 @@ export function readSchemaRows(results: readonly StatementResult[]): SchemaRows 
   return {
     facts,
     tables: jsonField<TableRow[]>(results, 'tables') ?? [],
-    ...(probe ? { probe } : {}),
-    ...(counts ? { counts } : {}),
-    ...(history ? { history } : {}),
+    ...given({ probe, counts, history }),
   };
 }
 
