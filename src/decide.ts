@@ -14,7 +14,7 @@ export interface Changes {
   code: boolean;
 }
 
-export const UNCHANGED: Changes = { database: false, code: false };
+const UNCHANGED: Changes = { database: false, code: false };
 
 /** `before`: what an earlier attempt of the same run left standing, as the plan found it. */
 export function changesOf(phases: readonly PhaseReport[], before: Changes = UNCHANGED): Changes {

@@ -28,7 +28,7 @@ export interface FaultProxy {
   stop(): Promise<void>;
 }
 
-export type Break = 'end' | 'reset' | 'silence';
+type Break = 'end' | 'reset' | 'silence';
 
 export interface FaultProxyOptions {
   target: number;

@@ -33,7 +33,7 @@ export interface Deployment {
   statuses: { state: string; description?: string; log_url?: string; environment_url?: string }[];
 }
 
-export interface Comment {
+interface Comment {
   id: number;
   body: string;
 }

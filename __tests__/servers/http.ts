@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
-import { makeCertificate } from './certificate.js';
 
 export interface HttpServerOptions {
   /** Default 127.0.0.1. */
@@ -137,5 +136,3 @@ export function flapping(good: Page, bad: Page, badInARow = 1): Pages[string] {
     serve({ [(request.url ?? '').split('?')[0]!]: page })(request, response);
   };
 }
-
-export { makeCertificate };

@@ -11,7 +11,7 @@ import { type PostgresServer, query } from './postgres.js';
 export const PROJECT_REF = 'abcdefghijklmnopqrst';
 export const ACCESS_TOKEN = 'sbp_0123456789abcdef0123456789abcdef01234567';
 
-export interface Fault {
+interface Fault {
   status: number;
   body?: string;
   contentType?: string;

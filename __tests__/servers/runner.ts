@@ -39,7 +39,7 @@ export interface RunOptions {
   onLine?: (line: string) => void;
 }
 
-export interface Annotation {
+interface Annotation {
   level: 'error' | 'warning' | 'notice';
   message: string;
   title?: string;

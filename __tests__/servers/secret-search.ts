@@ -9,7 +9,7 @@ const SHORTEST = 8;
  * Every form of a value that is searched for: raw, URL-decoded and encoded, JSON, hex, base64 in three alignments,
  * backwards, and each of its lines. Written apart from the program's own list on purpose.
  */
-export function searchForms(value: string): Map<string, string> {
+function searchForms(value: string): Map<string, string> {
   const forms = new Map<string, string>();
   const add = (kind: string, text: string): void => {
     if (text.length >= SHORTEST && !/^-----(BEGIN|END) /.test(text) && !forms.has(text))

@@ -9,7 +9,7 @@ import type { Project } from './project.js';
 /** The newest when this was written; 142 MB, nearly all of it one binary. */
 export const SUPABASE_CLI = 'supabase@3.1.0';
 
-export interface CliRun {
+interface CliRun {
   code: number | null;
   text: string;
 }

@@ -35,7 +35,7 @@ export interface Login {
   umask?: string;
 }
 
-export interface Ran {
+interface Ran {
   code: number | null;
   stdout: string;
   stderr: string;

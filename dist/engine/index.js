@@ -127,7 +127,6 @@ function isLoopback(host) {
 /* harmony export */   eo: () => (/* binding */ secretForms),
 /* harmony export */   zh: () => (/* binding */ Secret)
 /* harmony export */ });
-/* unused harmony export SHORTEST_MASKED */
 /* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
 /* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
 

@@ -38,7 +38,7 @@ export type OutputName = keyof typeof OUTPUT_SAYS;
 export const OUTPUT_NAMES = Object.keys(OUTPUT_SAYS) as OutputName[];
 
 /** Characters of one output, and of all; GitHub allows a job 1 MB (counted in UTF-16) over all its steps. */
-export const OUTPUT_LIMITS = { one: 60_000, all: 200_000 };
+const OUTPUT_LIMITS = { one: 60_000, all: 200_000 };
 
 export interface Outputs {
   values: Record<OutputName, string>;

@@ -3,7 +3,7 @@
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
 
-export const PHASES = ['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback'] as const;
+const PHASES = ['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback'] as const;
 export type PhaseName = (typeof PHASES)[number];
 
 /** `unknown`: it could not be found out whether the step took effect; never reported as either of the others. */

@@ -29,7 +29,7 @@ export class Secret {
 }
 
 /** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
-export const SHORTEST_MASKED = 4;
+const SHORTEST_MASKED = 4;
 
 /**
  * Words so common that masking them would make a log unreadable and damage outputs: the runner replaces every

@@ -21,7 +21,7 @@ export interface Teller {
 }
 
 /** A line at least this often while something runs, so that nobody takes the run for dead. Milliseconds. */
-export const HEARTBEAT = 25_000;
+const HEARTBEAT = 25_000;
 
 /** Longer lines (minified code in a build's output) are cut with a count. */
 const LONGEST_LINE = 2_000;

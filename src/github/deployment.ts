@@ -6,7 +6,7 @@ import { type ApiOptions, type Errand, withApi } from './api.js';
 type State = 'in_progress' | 'success' | 'failure' | 'error' | 'inactive';
 
 /** How a run's outcome reads on the deployments page. Only `success` takes the place of the deployment before it. */
-export const DEPLOYMENT_STATES: Readonly<Record<Outcome, State>> = {
+const DEPLOYMENT_STATES: Readonly<Record<Outcome, State>> = {
   success: 'success',
   failure: 'failure',
   'rolled-back': 'failure',

@@ -18,7 +18,7 @@ import {
 import { timeline } from './timeline.js';
 
 /** Over 1 MiB GitHub shows nothing at all. Bytes. */
-export const SUMMARY_LIMIT = 1_000_000;
+const SUMMARY_LIMIT = 1_000_000;
 
 const MARKS: Readonly<Record<Outcome, string>> = {
   success: '✅',

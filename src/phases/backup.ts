@@ -75,7 +75,7 @@ async function prepareDump(tools: Tools, wanted: DatabaseSettings): Promise<Dump
 }
 
 /** Sorts by time. */
-export function backupName(runId: string, what: 'schema' | 'full', now = new Date()): string {
+function backupName(runId: string, what: 'schema' | 'full', now = new Date()): string {
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
   return `${time}-${runId.replace(/[^\w-]/g, '')}-${what}.dump`;
 }

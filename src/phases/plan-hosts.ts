@@ -54,7 +54,7 @@ export function hostStep(
 }
 
 /** What a deploy would do on a host, in one line: commits, layout, process, room; in a second one that it is not rehearsed. */
-export function describeHost(facts: HostFacts, next: string | undefined): string {
+function describeHost(facts: HostFacts, next: string | undefined): string {
   const short = (sha: string | undefined): string | undefined => sha?.slice(0, 7);
   const live = short(facts.liveSha);
   const move =

@@ -25,7 +25,7 @@ export interface ExecResult {
 }
 
 /** Bytes kept of each stream's beginning, and of its end. */
-export const KEPT = 128 * 1024;
+const KEPT = 128 * 1024;
 
 /** A text of any length in bounded memory: its head and its tail, with a line between that says what is missing. */
 export function boundedText(keep = KEPT): { add(chunk: Buffer): void; text(): string } {

@@ -79,7 +79,7 @@ export function openFleet({ ssh }: Pick<VpsSettings, 'ssh'>, options: FleetOptio
 }
 
 /** What to connect to, with what each server is trusted by. */
-export function targetsOf(ssh: SshSettings): { hosts: Target[]; jump?: Target } {
+function targetsOf(ssh: SshSettings): { hosts: Target[]; jump?: Target } {
   const several = ssh.hosts.length > 1;
   const only = !several && ssh.jump === undefined;
   const target = (server: string, { host, port, user }: SshSettings['hosts'][number]): Target => ({

@@ -1,5 +1,5 @@
 /** Longer lines are dropped: no answer of the worker is that long, and what a server sends must not fill our memory. */
-export const LONGEST_LINE = 4 * 1024 * 1024;
+const LONGEST_LINE = 4 * 1024 * 1024;
 
 /** Cuts chunks of bytes into lines of text, whatever the chunks' borders; invalid UTF-8 becomes U+FFFD. */
 export function lineReader(onLine: (line: string) => void, longest = LONGEST_LINE): (chunk: Buffer) => void {

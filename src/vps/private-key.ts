@@ -70,7 +70,7 @@ function otherCipher(cipher: string): Wrong {
 }
 
 /** What the client's key parser says, in words for the person who set the secret. */
-export function explainParseError(message: string): Wrong {
+function explainParseError(message: string): Wrong {
   if (/no passphrase given/i.test(message)) {
     return {
       wrong: 'is encrypted, and ssh-passphrase is empty',
@@ -97,7 +97,7 @@ const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9
 const FRAMES = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
 
 /** The PEM text and its label, with the damage of copying undone; pure. */
-export function repairKeyText(text: string): { pem: string; label: string } | Wrong {
+function repairKeyText(text: string): { pem: string; label: string } | Wrong {
   const plain = unpack(text);
   // openssl writes EC PARAMETERS in front of the key, and people paste certificates and .pub lines beside it.
   const frames = [...plain.matchAll(FRAMES)];

@@ -72,7 +72,7 @@ export function isEndpoint({ path, last }: Pick<Expectation, 'path' | 'last'>): 
   return (last && path !== '/') || isApiPath(path);
 }
 
-export function isApiPath(path: string): boolean {
+function isApiPath(path: string): boolean {
   return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
 }
 

@@ -1,7 +1,7 @@
 import { isLoopback } from '../base/loopback.js';
 
 /** Redirects of the root page that are followed at most. */
-export const MOST_REDIRECTS = 3;
+const MOST_REDIRECTS = 3;
 
 /** Path segments behind which an application asks who you are, instead of showing that it works. */
 const LOGIN_SEGMENTS = new Set([

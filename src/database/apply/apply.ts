@@ -148,7 +148,7 @@ function judge(error: unknown, batch: Batch, sent: Sent, signal: AbortSignal): V
  * Whether a file itself adds the enum value that it may not use yet: then no split helps. Where it is added in a DO
  * block of another file, the files did not tell that they cannot share a transaction.
  */
-export function addsValue(source: string, message: string): boolean {
+function addsValue(source: string, message: string): boolean {
   const [, value] = /"([^"]*)"/.exec(message) ?? [];
   const added = [...source.matchAll(/\badd\s+value\s+(?:if\s+not\s+exists\s+)?'((?:[^']|'')*)'/gi)];
   return added.some(([, each]) => value === undefined || each?.replaceAll("''", "'") === value);

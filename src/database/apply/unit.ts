@@ -74,7 +74,7 @@ ${context.before ?? ''}`;
 }
 
 /** Supabase's own row about a migration. */
-export function historyRow(file: Pick<MigrationFile, 'version' | 'name' | 'source'>): string {
+function historyRow(file: Pick<MigrationFile, 'version' | 'name' | 'source'>): string {
   return `insert into ${HISTORY_TABLE} (version, name, statements)
     values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
 }
@@ -124,7 +124,7 @@ export interface Unit {
 const HISTORY_TRACE = `(select (pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtext(version)))::text from ${HISTORY_TABLE})`;
 
 /** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
-export function fileUnit(file: PlannedFile, index: number, context: UnitContext, padding = 0): Unit {
+function fileUnit(file: PlannedFile, index: number, context: UnitContext, padding = 0): Unit {
   const { source, statements } = file.shape;
   let body = `declare started timestamptz := clock_timestamp(); muva_trace text := ${HISTORY_TRACE}; begin\n${'\n'.repeat(padding)}`;
   body += `raise info '${context.marker} start ${index}';\n`;

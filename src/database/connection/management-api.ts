@@ -89,7 +89,7 @@ async function sessionDatabase(
 }
 
 /** The primary's pooler in session mode, which Supabase serves at port 5432 of the same host. */
-export function sessionAddress(
+function sessionAddress(
   { projectRef }: Pick<Connection, 'projectRef'>,
   login: unknown,
   poolers: unknown,

@@ -38,7 +38,7 @@ const NEXT: Readonly<Record<string, string>> = {
 };
 
 /** A server's error in words; `doing` says what was under way. */
-export function problemOfSql(error: SqlError, doing: string): Problem {
+function problemOfSql(error: SqlError, doing: string): Problem {
   if (error.code.startsWith('08')) return behindPooler(error, doing);
   const next = error.hint ?? NEXT[error.code];
   return {

@@ -41,7 +41,7 @@ export interface Segment {
 }
 
 /** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
-export const LARGEST_TOGETHER = 8 * 1024 * 1024;
+const LARGEST_TOGETHER = 8 * 1024 * 1024;
 
 /** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
 export function classify(file: string, text: string, parse: Parse): FileShape {

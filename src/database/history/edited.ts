@@ -37,7 +37,7 @@ export async function editedProblems(
 }
 
 /** Where the file first says something else than what was recorded; white space and semicolons do not count. */
-export function firstDifference(
+function firstDifference(
   file: Pick<MigrationFile, 'file' | 'source'>,
   recorded: readonly string[],
 ): { at: NonNullable<Problem['at']>; words: string } {

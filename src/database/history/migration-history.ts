@@ -14,7 +14,7 @@ import {
 import { CODES } from './codes.js';
 
 /** One row of Supabase's history, with what our own table knows about it. */
-export interface RecordedMigration {
+interface RecordedMigration {
   version: string;
   name: string | null;
   /** MD5 of all recorded statements without white space and semicolons; null where none were recorded. */
@@ -89,7 +89,7 @@ const LOOK_TIMEOUT = 30_000;
  * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
  * handed out through a setting, because that is the only way that works over every transport.
  */
-export function lookMessage(locked: boolean): string {
+function lookMessage(locked: boolean): string {
   const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
       raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
     end if;`;

@@ -263,7 +263,7 @@ function mayBeCorrected(failure: Failure): boolean {
 }
 
 /** The exact commands for a person, where the down files did not do it. */
-export function byHand(again: readonly string[], versions: readonly string[]): string {
+function byHand(again: readonly string[], versions: readonly string[]): string {
   const list = versions.map((version) => `'${version}'`).join(', ');
   return [
     `Again, after correcting the down file: ${commandLine('muva-deploy', 'rollback', ...again)}`,

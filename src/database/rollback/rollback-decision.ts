@@ -2,14 +2,14 @@ import type { RollbackSettings } from '../../settings/settings.js';
 import { byBytes } from '../files/migration-files.js';
 
 /** One migration that this action recorded. */
-export interface RecordedMigration {
+interface RecordedMigration {
   version: string;
   name: string;
   runId: string;
   hasDown: boolean;
 }
 
-export interface RecordedRun {
+interface RecordedRun {
   runId: string;
   /** Null for a run that was started without a commit. */
   sha: string | null;

@@ -83,7 +83,7 @@ export function compareObjects(
   return difference;
 }
 
-export function keyOf(object: Pick<SchemaObject, 'kind' | 'schema' | 'name'>): string {
+function keyOf(object: Pick<SchemaObject, 'kind' | 'schema' | 'name'>): string {
   return `${object.kind}\n${object.schema}\n${object.name}`;
 }
 
@@ -93,7 +93,7 @@ export function isSame(difference: SchemaDifference): boolean {
 }
 
 /** `table public.hotels`, `policy public."read on hotels"`, `publication supabase_realtime`. */
-export function describeObject({ kind, schema, name }: SchemaObject): string {
+function describeObject({ kind, schema, name }: SchemaObject): string {
   if (name === '') return `${kind} ${schema}`;
   return schema === '' ? `${kind} ${name}` : `${kind} ${schema}.${name}`;
 }

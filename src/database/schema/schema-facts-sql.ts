@@ -21,7 +21,7 @@ const unnested = (
  * The tables in question with what the catalogue knows of them: those required and all of `public`, without the
  * tables that extensions brought.
  */
-export function tablesSql(settings: DatabaseSettings): string {
+function tablesSql(settings: DatabaseSettings): string {
   return `
 wanted_tables as materialized (select * from ${unnested(settings.requiredTables)}),
 tables as materialized (

@@ -75,7 +75,7 @@ export function schemaFactsQuery(settings: DatabaseSettings, strict = true): Ver
 }
 
 /** One row of the facts query. */
-export interface FactRow {
+interface FactRow {
   fact: string;
   outcome: 'passed' | 'failed' | 'warned';
   detail: string | null;

@@ -20,7 +20,7 @@ export function dollarQuote(text: string): string {
 }
 
 /** A dollar-quote tag that does not occur in `text`; random, so that no file can be written to end its own quote. */
-export function freeTag(text: string): string {
+function freeTag(text: string): string {
   for (;;) {
     const tag = `$m${randomBytes(8).toString('hex')}$`;
     if (!text.includes(tag)) return tag;
