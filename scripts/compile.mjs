@@ -1,6 +1,6 @@
 // TypeScript to JavaScript: src, __tests__, scripts and bench into build/ (or BUILD_DIR), as ES modules.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const build = process.env.BUILD_DIR ?? 'build';
@@ -12,4 +12,18 @@ const { status } = spawnSync(
   ['node_modules/typescript/bin/tsc', '-p', '.', '--outDir', build],
   { stdio: 'inherit' },
 );
+for (const folder of ['src', '__tests__', 'scripts', 'bench']) removeOrphans(folder);
 process.exit(status ?? 1);
+
+/**
+ * Removes what an earlier compilation made of a source that is gone. tsc leaves it, and whatever still names it, a
+ * test's import by address for one, would go on passing here and fail on a clean checkout.
+ */
+function removeOrphans(folder) {
+  const target = join(build, folder);
+  if (!existsSync(target)) return;
+  for (const file of readdirSync(target, { recursive: true }).map(String)) {
+    const source = file.match(/^(.*)\.js(?:\.map)?$/)?.[1];
+    if (source !== undefined && !existsSync(join(folder, `${source}.ts`))) rmSync(join(target, file));
+  }
+}

@@ -8,7 +8,7 @@ import { exchangeHttp } from '../../src/database/connection/https-request.js';
 import { makeCertificate } from '../servers/certificate.js';
 import { withHttpServer } from '../servers/http.js';
 
-const MODULE = new URL('../../src/database/https-request.js', import.meta.url).href;
+const MODULE = new URL('../../src/database/connection/https-request.js', import.meta.url).href;
 
 test('an authority of our own does not replace those of NODE_EXTRA_CA_CERTS', () => {
   const [known, given] = [makeCertificate(), makeCertificate()];
