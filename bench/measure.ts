@@ -140,14 +140,33 @@ compare the figures of one table with each other, never with those of another ru
 /** Replaces one section of docs/benchmarks.md, and leaves the others as they are. `made`: the benchmark and its arguments. */
 export function writeSection(made: string, title: string, text: string): void {
   const document = existsSync(FILE) ? readFileSync(FILE, 'utf8') : HEAD;
-  const [open, close] = [`<!-- ${title} -->`, `<!-- /${title} -->`];
   const [name, ...args] = made.split(' ');
   const command = [`node build/bench/${name}.js`, ...args].join(' ');
-  const section = `${open}\n## ${title}\n\n${text.trim()}\n\n\`${command}\` on ${machine()}.\n${close}`;
-  const [from, to] = [document.indexOf(open), document.indexOf(close)];
-  const changed =
-    from === -1
-      ? `${document.trimEnd()}\n\n${section}\n`
-      : `${document.slice(0, from)}${section}${document.slice(to + close.length)}`;
-  writeFileSync(FILE, changed);
+  const section = `<!-- ${title} -->\n## ${title}\n\n${text.trim()}\n\n\`${command}\` on ${machine()}.\n<!-- /${title} -->`;
+  writeFileSync(FILE, withSection(document, title, section));
+}
+
+/** The first words of the titles, in the order of the document. */
+const GROUPS = ['Migrations', 'Verification', 'Redeploy', 'Health', 'SSH', 'Start-up'];
+
+/** The document with this section in its place, and all sections in their order, whichever was measured last. */
+export function withSection(document: string, title: string, section: string): string {
+  const [head] = document.split(/^<!-- /m, 1);
+  const sections = new Map([...document.matchAll(SECTION)].map(([text, name]) => [name!, text]));
+  sections.set(title, section);
+  const inOrder = [...sections.keys()].sort(
+    (a, b) => groupOf(a) - groupOf(b) || plain(a).localeCompare(plain(b), 'en', { numeric: true }),
+  );
+  return `${[head!.trim(), ...inOrder.map((name) => sections.get(name))].join('\n\n')}\n`;
+}
+
+const SECTION = /^<!-- (.+) -->\n[\s\S]*?^<!-- \/\1 -->$/gm;
+
+function groupOf(title: string): number {
+  return GROUPS.findIndex((words) => title.startsWith(words));
+}
+
+/** Without the commas between thousands, so that numbers sort as numbers. */
+function plain(title: string): string {
+  return title.replaceAll(/(?<=\d),(?=\d)/g, '');
 }
