@@ -11,6 +11,8 @@ import { parse } from 'yaml';
 const checkOnly = process.argv.includes('--check');
 const read = (path) => readFileSync(path, 'utf8');
 const action = parse(read('action.yml'), { schema: 'failsafe' });
+const CALLED = '.github/workflows/deploy.yml';
+const called = parse(read(CALLED)).on.workflow_call;
 const { scripts } = JSON.parse(read('package.json'));
 const complaints = [];
 
@@ -74,11 +76,11 @@ function table(heads, rows) {
   return [line(heads), line(heads.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** Fills `<!-- inputs:start -->…<!-- inputs:end -->`, the same for outputs, and for a file of examples/. */
+/** Fills `<!-- inputs:start -->…<!-- inputs:end -->`; the same for outputs, a file of examples/, and `<file>#<id>`: a step of it. */
 function generate(path) {
   const before = read(path);
   const after = before.replaceAll(
-    /<!-- ([\w./-]+):start -->[\s\S]*?<!-- \1:end -->/g,
+    /<!-- ([\w./#-]+):start -->[\s\S]*?<!-- \1:end -->/g,
     (_, source) => `<!-- ${source}:start -->\n${generated(source)}\n<!-- ${source}:end -->`,
   );
   if (after === before) return;
@@ -87,7 +89,18 @@ function generate(path) {
 }
 
 function generated(source) {
-  return tables[source] ?? `\`\`\`yaml\n${read(source).trimEnd()}\n\`\`\``;
+  if (source in tables) return tables[source];
+  const [file, step] = source.split('#');
+  const text = step === undefined ? read(file) : stepOf(file, step);
+  return `\`\`\`yaml\n${text.trimEnd()}\n\`\`\``;
+}
+
+/** The lines of one step of a workflow, by its id, as if they stood alone. */
+function stepOf(file, id) {
+  const steps = read(file).split(/^ {6}(?=- )/m);
+  const found = steps.find((text) => text.startsWith(`- id: ${id}\n`));
+  if (found === undefined) throw new Error(`${file} has no step with the id ${id}`);
+  return found.replaceAll(/^ {6}/gm, '');
 }
 
 function checkDocument(path) {
@@ -125,22 +138,29 @@ function checkCommand(path, line) {
   }
   const [, script] = /^node (scripts\/\S+)/.exec(line) ?? [];
   if (script !== undefined && !existsSync(script)) complaints.push(`${path}: ${script} does not exist`);
-  if (!/(^|[\s/])(muva-deploy|cli\.js)\s/.test(line)) return;
+  if (!/(^|[\s/])(muva-deploy(\.tgz)?|cli\.js)\s/.test(line)) return;
   for (const [, flag] of line.matchAll(/\s--([\w-]+)/g)) {
     if (!(flag in action.inputs) && flag !== 'help') complaints.push(`${path}: there is no flag --${flag}`);
   }
 }
 
-/** Every `with:` of a step that uses this action must name inputs that exist. */
+/** Every `with:` of a step that uses this action must name inputs that exist; the same for a job that calls its workflow. */
 function checkSteps(path, node) {
   if (Array.isArray(node)) for (const entry of node) checkSteps(path, entry);
   else if (node !== null && typeof node === 'object') {
-    if (String(node.uses ?? '').startsWith('muva/deploy-action@')) {
-      for (const name of Object.keys(node.with ?? {})) {
-        if (!(name in action.inputs)) complaints.push(`${path}: the action has no input ${name}`);
-      }
+    const [used] = String(node.uses ?? '').split('@');
+    if (used === 'muva/deploy-action') checkNames(path, 'the action', 'input', node.with, action.inputs);
+    if (used === `muva/deploy-action/${CALLED}`) {
+      checkNames(path, CALLED, 'input', node.with, called.inputs);
+      checkNames(path, CALLED, 'secret', node.secrets, called.secrets);
     }
     for (const entry of Object.values(node)) checkSteps(path, entry);
+  }
+}
+
+function checkNames(path, whose, what, given, taken) {
+  for (const name of Object.keys(given ?? {})) {
+    if (!(name in taken)) complaints.push(`${path}: ${whose} has no ${what} ${name}`);
   }
 }
 

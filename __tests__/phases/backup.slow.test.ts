@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -142,4 +142,55 @@ test('a backup to the server streams into the state folder there, and a failed o
     await reachable.stop();
     origin.stop();
   }
+});
+
+/** The commands of the page for people, in its order. */
+function commandsOf(page: string): string[] {
+  const blocks = [...readFileSync(page, 'utf8').matchAll(/^```sh\n([\s\S]*?)^```/gm)];
+  return blocks
+    .flatMap(([, code]) => code!.trim().split('\n'))
+    .filter((line) => line.startsWith('pg_restore'));
+}
+
+test('the page on backups says how definitions, rows and everything come back', async () => {
+  const [url, scratch] = [await server.createDatabase(), await server.createDatabase()];
+  await query(
+    url,
+    `create table rooms (id int primary key, name text);
+     alter table rooms enable row level security;
+     create policy everybody on rooms using (true);
+     create table bookings (id int primary key, room int references rooms);
+     create function price(room int) returns int language sql as 'select 42';
+     create schema supabase_migrations;
+     create table supabase_migrations.schema_migrations (version text primary key);
+     insert into rooms values (1, 'blue'), (2, 'red');
+     insert into bookings values (1, 2);
+     insert into supabase_migrations.schema_migrations values ('20250101000000');`,
+  );
+  const dump = (await back(url, 'full')).report.facts.backupPath!;
+  await query(url, 'delete from bookings');
+  const run = (command: string): string =>
+    execFileSync('bash', ['-ec', command.replaceAll('backup.dump', '"$DUMP"')], {
+      env: { ...process.env, DUMP: dump, DATABASE_URL: url, SCRATCH_URL: scratch },
+      encoding: 'utf8',
+    });
+  const [list, table, routine, beside, rows, everything, ...more] = commandsOf('docs/backups.md');
+  assert.deepEqual(more, []);
+  assert.match(run(list!), /TABLE DATA public rooms/);
+  assert.match(run(table!), /CREATE TABLE public\.rooms/);
+  assert.match(run(routine!), /CREATE FUNCTION public\.price/);
+  run(beside!);
+  assert.deepEqual(await query(scratch, 'select id from bookings'), [{ id: 1 }]);
+  run(rows!);
+  assert.deepEqual(await query(url, 'select id from bookings'), [{ id: 1 }]);
+  await query(url, "delete from bookings; delete from rooms; insert into rooms values (9, 'later')");
+  await query(url, 'delete from supabase_migrations.schema_migrations');
+  run(everything!);
+  assert.deepEqual(await query(url, 'select id from rooms order by id'), [{ id: 1 }, { id: 2 }]);
+  assert.deepEqual(await query(url, 'select id from bookings'), [{ id: 1 }]);
+  assert.deepEqual(await query(url, 'select version from supabase_migrations.schema_migrations'), [
+    { version: '20250101000000' },
+  ]);
+  const [facts] = await query(url, "select relrowsecurity from pg_class where oid = 'rooms'::regclass");
+  assert.deepEqual(facts, { relrowsecurity: true });
 });

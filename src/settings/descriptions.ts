@@ -10,13 +10,13 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
     'The name, such as staging or production, used in locks, the summary and the GitHub Deployment.',
   'adopt-environment':
     'A database or host remembers the environment that deployed to it; another name is refused unless this is true.',
-  'working-directory': 'Where the project is checked out.',
+  'working-directory': 'Folder of the project in the checkout; migrations-dir starts there.',
   'github-token': 'For GitHub Deployments, the plan comment, and the one fetch of a private repository.',
   'database-url': 'Postgres URL: direct, session pooler or transaction pooler.',
   'database-ca-cert':
     'PEM certificate of the authority that signs the database server; TLS is always verified off loopback.',
   'supabase-project-ref':
-    'With supabase-access-token: all SQL goes through the Management API when no database-url is given.',
+    'With supabase-access-token, where no database-url is given: a session of the pooler with a temporary login, or else the Management API, carries the SQL.',
   'supabase-access-token': 'Personal access token for the Management API.',
   'supabase-service-role-key':
     'With it, health also asks the REST endpoint of the project that supabase-project-ref or database-url names.',
@@ -28,13 +28,16 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'missing-migrations': 'A version recorded in the database that has no file: refuse or warn.',
   'edited-migrations': 'An applied file that has changed since: warn, refuse or allow.',
   'destructive-changes': 'Statements that drop data in pending files: allow, warn or refuse.',
-  baseline: 'Version up to which an existing database counts as applied.',
+  baseline:
+    'Version up to which an existing database counts as applied; once that version is recorded, this does nothing.',
   'lock-timeout': 'How long one try waits for a database lock; retried with backoff.',
   'statement-timeout': 'How long one file may run; where it cannot be run as a whole, each of its parts.',
-  backup: 'pg_dump before the first write: off, schema or full. Not through a transaction pooler.',
+  backup:
+    'Before the first write: off, or pg_dump of the schema or of all (full); not through a transaction pooler. Without database-url a restore point.',
   'backup-to':
     "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
-  'after-health': 'In migrate: also apply the files marked "-- deploy: after-health".',
+  'after-health':
+    'In mode migrate: also apply the files marked "-- deploy: after-health". A deploy applies them by itself.',
   'required-tables': 'Tables that must exist; public unless qualified.',
   'required-functions': 'Functions that must exist; public unless qualified.',
   rls: 'required: each required table has row level security and a policy; all: every table in public; off.',
@@ -55,7 +58,8 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
     'auto, in-place (staged outside, swapped in by rename), releases (releases/ and a current symlink) or adopt (turns a checkout into releases, once).',
   'build-on':
     'vps, or runner: the build made in this job is packed and streamed, nothing is installed or built on the server.',
-  rehearse: 'Start the new build on a spare port and check it before the cutover.',
+  rehearse:
+    'Start the new build once beside the live one, on a spare port with its real settings and REHEARSAL=1, and check it before the cutover.',
   'dirty-checkout':
     "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log).",
   'lock-wait': "How long to wait for another run's deploy of the same app or database.",
@@ -69,14 +73,15 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
     "How PM2 starts the app where it has no entry yet; the repository's ecosystem file or package.json's start by default.",
   'restart-command': 'Replaces PM2 where another supervisor runs the app.',
   'env-file':
-    'Content written to env-file-path (0600) before the build; a rollback puts the previous one back.',
+    "The whole environment file, written to env-file-path (0600) before the build: what stands only in the server's file is gone from the new version. A rollback puts the previous file back.",
   'env-file-path': 'Where env-file is written, inside the application.',
   'shared-paths': 'Files and folders kept across releases.',
-  'keep-releases': 'Releases kept on the server, at least 2.',
+  'keep-releases': 'Releases, and backups, kept on the server: at least 2.',
   'max-parallel': 'Hosts deployed at a time.',
   'deploy-timeout': 'How long the deploy may take on each host.',
   'health-url': 'Public base URL of the application.',
-  'health-paths': 'Paths that must answer 200.',
+  'health-paths':
+    'Paths that must answer with a status from 200 to 299; the last one is the health answer. Without /api/health: health-paths: /.',
   'health-from':
     'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
   'health-port': "Port on the server for health-from vps; PM2's by default.",
@@ -84,7 +89,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'health-deadline': 'Keep trying until then.',
   'health-max-latency': 'Slower than this is the verdict slow: a warning, no rollback.',
   'health-successes': 'Consecutive good answers required of every check.',
-  'check-assets': 'Scripts and styles that the root page links to must answer 200.',
+  'check-assets': 'Scripts and styles that the page links to must answer 200.',
   'expect-version':
     'Text that must be in the answer of the last health path, such as a commit or a build id.',
   'irreversible-migrations': 'allow, or refuse: every pending file must have a down file.',
@@ -94,8 +99,10 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'rollback-on-failure': 'In deploy: undo what this run changed when it fails.',
   'rollback-database':
     'down: run the down file where there is one; records: only delete the history rows; keep: leave the schema.',
-  'rollback-steps': "In mode rollback: the newest N applied migrations instead of this run's.",
-  'rollback-to': 'In mode rollback: previous, a commit or a release, as a person asks for it later.',
+  'rollback-steps':
+    'In mode rollback: the newest N applied migrations by their down files, all of them or none; the code stays.',
+  'rollback-to':
+    'In mode rollback: previous, a commit or a release that was live and verified; what came after it goes back too.',
   'github-deployment':
     'on: create a GitHub Deployment and its statuses, after mode: rollback for the commit that is live again; leave it off where the job has environment:, which makes one itself.',
   comment: 'auto: plan on a pull request keeps one comment up to date; off.',

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { parse } from 'yaml';
+import { withSection } from '../../bench/measure.js';
+import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
+import { parseSettings } from '../../src/settings/parse.js';
+
+/** What the quick start's secrets and variables may hold; every other expression stands for an ordinary word. */
+const VALUES: Record<string, string> = {
+  'secrets.DATABASE_URL':
+    'postgresql://postgres.abcdefghijklmnopqrst:secret@aws-0-eu-west-1.pooler.supabase.com/postgres',
+  'secrets.VPS_SSH_KEY': '-----BEGIN OPENSSH PRIVATE KEY-----',
+  'vars.VPS_HOST': 'example.com',
+  'vars.VPS_USER': 'deploy',
+  'vars.VPS_FINGERPRINT': `SHA256:${'A'.repeat(43)}`,
+  'vars.HEALTH_URL': 'https://example.com',
+};
+
+type With = Record<string, string>;
+
+/** The `with:` of every step of this action in a piece of a workflow. */
+function stepsIn(node: unknown): With[] {
+  if (Array.isArray(node)) return node.flatMap(stepsIn);
+  if (typeof node !== 'object' || node === null) return [];
+  const { uses, with: given = {} } = node as { uses?: string; with?: With };
+  const own = uses?.startsWith('muva/deploy-action@') ? [given] : [];
+  return [...own, ...Object.values(node).flatMap(stepsIn)];
+}
+
+function yamlIn(path: string): unknown[] {
+  const blocks = readFileSync(path, 'utf8').matchAll(/^```yaml\n([\s\S]*?)^```/gm);
+  return [...blocks].map(([, code]) => parse(code!, { schema: 'failsafe' }) as unknown);
+}
+
+function problemsWith(inputs: With): string[] {
+  const filled = (name: InputName): string =>
+    (inputs[name] ?? '').replaceAll(/\$\{\{ (.*?) \}\}/g, (_, path: string) => VALUES[path] ?? 'word');
+  const run = { id: '1', attempt: 1, sha: '0'.repeat(40), serverUrl: 'https://github.com', fork: false };
+  const around = { run, terminal: false, workspace: '/', holdsMigrations: () => true };
+  return parseSettings(withEnvironment(filled, {}), around).problems.map(({ message }) => message);
+}
+
+describe('the documents', () => {
+  const documents = [
+    ...['README.md', 'README.es.md'],
+    ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map((file) => join('docs', file)),
+  ].filter((file) => file.endsWith('.md'));
+  const [quickStart] = stepsIn(parse(readFileSync('examples/staging.yml', 'utf8'), { schema: 'failsafe' }));
+
+  test('every step that they show is accepted, added to the quick start', () => {
+    let shown = 0;
+    for (const path of documents)
+      for (const given of yamlIn(path).flatMap(stepsIn)) {
+        shown++;
+        assert.deepEqual(problemsWith({ ...quickStart, ...given }), [], `${path}: ${JSON.stringify(given)}`);
+      }
+    assert.ok(shown > 8, `only ${shown} steps were found`);
+  });
+
+  test('the benchmarks stand in their order, whichever was measured last', () => {
+    const document = readFileSync('docs/benchmarks.md', 'utf8');
+    const sections = [...document.matchAll(/^<!-- ([^/].*) -->\n[\s\S]*?^<!-- \/\1 -->$/gm)];
+    assert.ok(sections.length > 5);
+    for (const [text, title] of sections)
+      assert.equal(
+        withSection(document.replace(text, '').replace(/\n{3,}/g, '\n\n'), title!, text),
+        document,
+      );
+  });
+});
