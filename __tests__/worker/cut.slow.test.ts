@@ -12,6 +12,8 @@ import { deployRequest, type Followed, rollbackRequest, runWorker, startWorker }
 
 /** So many files change place that a kill after the first is a kill before the last. */
 const MANY = 1_500;
+/** They were made by hand first, so it has to be said that a build makes them. */
+const NAMED = { buildOutput: ['dist', ...Array.from({ length: MANY }, (_, n) => `made-${n}.txt`)] };
 
 describe('a run that is cut anywhere is repaired by the next one', () => {
   let origin: Origin;
@@ -52,9 +54,10 @@ describe('a run that is cut anywhere is repaired by the next one', () => {
 
   test('row 103: a worker killed -9 between the renames of a deploy', async () => {
     const load = vps.load(50);
-    await killInSwap(deployRequest(vps, origin.commit(appVersion('v2', { outputs: MANY }))));
+    await killInSwap(deployRequest(vps, origin.commit(appVersion('v2', { outputs: MANY })), NAMED));
     assert.equal((await vps.served())?.version, 'v1');
-    const next = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v3', { outputs: MANY }))));
+    const v3 = origin.commit(appVersion('v3', { outputs: MANY }));
+    const next = await runWorker(vps, deployRequest(vps, v3, NAMED));
     assert.equal(next.result.outcome, 'deployed', JSON.stringify(next.result));
     assert.deepEqual(next.steps.slice(0, 1), ['passed repair']);
     assert.match(said(next), /was cut in the middle of its cutover; it was undone/);

@@ -191,7 +191,9 @@ describe('what is live, what was, and the way back', () => {
 
   test('row 104: pruning keeps keep-releases, and a rollback still has its target', async () => {
     for (const version of ['v15', 'v16', 'v17']) await deployed(push(version), { keepReleases: 2 });
-    assert.equal(readdirSync(join(state, 'releases')).length, 2);
+    const there = readdirSync(join(state, 'releases'));
+    // Beside them lies the environment file that people wrote, and that a deploy of the tests above replaced.
+    assert.equal(there.filter((name) => !name.endsWith('.left-behind')).length, 2);
     const { result } = await runWorker(vps, rollbackRequest(vps, { to: 'previous' }));
     assert.equal(result.outcome, 'rolled-back', JSON.stringify(result));
     await serves('v16');

@@ -9,6 +9,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,7 @@ import {
   applyShares,
   applySwaps,
   type Swap,
+  settleShares,
   turnLink,
   undoSwaps,
 } from '../../src/worker/plan.js';
@@ -158,6 +160,32 @@ describe('a plan of renames', () => {
     renameSync(at('live'), at('releases/one'));
     await undoPlan(tools, plan);
     assert.equal(realpathSync(at('live')), at('releases/one'));
+  });
+
+  test('row 103: a shared file that replaced its symlink moves home, and what was there is kept, wherever it is cut', () => {
+    const share = { live: at('version/db'), home: at('shared/db'), aside: at('shared/db.before') };
+    const steps = [
+      () => renameSync(share.home, share.aside),
+      () => renameSync(share.live, share.home),
+      () => symlinkSync(share.home, share.live),
+    ];
+    for (let count = 0; count <= steps.length; count++)
+      for (const then of ['apply', 'take back'] as const) {
+        rmSync(at('version'), { recursive: true, force: true });
+        rmSync(at('shared'), { recursive: true, force: true });
+        put(share.live, 'newer');
+        put(share.home, 'older');
+        for (const step of steps.slice(0, count)) step();
+        for (let times = 0; times < 2; times++) {
+          if (then === 'apply') applyShares([share]);
+          else settleShares([share]);
+          const name = `${then}, cut after ${count}`;
+          assert.equal(readFileSync(share.live, 'utf8'), 'newer', name);
+          const moved = then === 'apply' || count >= 2;
+          assert.equal(readFileSync(share.home, 'utf8'), moved ? 'newer' : 'older', name);
+          assert.equal(readFileSync(moved ? share.aside : share.home, 'utf8'), 'older', name);
+        }
+      }
   });
 
   test('shared files move out of the release and stay reachable through it', () => {

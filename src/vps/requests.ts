@@ -87,6 +87,9 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
     rehearse: settings.vps.rehearse,
     dirtyCheckout: settings.vps.dirtyCheckout,
     ...(settings.vps.envFile === undefined ? {} : { writesEnvFile: settings.vps.envFilePath }),
+    sharedPaths: [...settings.vps.sharedPaths],
+    buildOutput: [...settings.vps.buildOutput],
+    envFilePath: settings.vps.envFilePath,
     ...(undo === undefined ? {} : { undo }),
   };
 }

@@ -1,12 +1,15 @@
 import { join } from 'node:path';
 import { carryEnvFiles, envDigest, readEnvFiles } from './env-files.js';
-import { isSymlink, present } from './files.js';
-import type { ReleaseRef } from './journal.js';
+import { present } from './files.js';
+import { handMade, historyAsFound, type ReleaseRef } from './journal.js';
 import { currentLink } from './layout.js';
-import type { Plan } from './plan.js';
+import { stampsOf } from './output.js';
+import { isWithinAny } from './paths.js';
+import type { Beside, LocalChanges, Plan } from './plan.js';
 import { type Entry, LISTEN_TIMEOUT } from './pm2.js';
 import type { DeployRequest } from './protocol.js';
 import { readNote, releaseFolder, writeNote } from './releases.js';
+import { sharesOf } from './shared-paths.js';
 import type { Stage } from './stage.js';
 import type { StateFolder } from './state.js';
 import type { Survey } from './survey.js';
@@ -14,10 +17,11 @@ import type { Survey } from './survey.js';
 /** Everything the cutover will change, decided before the first change. */
 export function planCutover(
   found: Pick<Survey, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
-  stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths'>,
-  { run, sharedPaths }: Pick<DeployRequest, 'run' | 'sharedPaths'>,
+  stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths' | 'rebuilt' | 'tracking' | 'changes'>,
+  request: Pick<DeployRequest, 'run' | 'sharedPaths' | 'buildOutput'>,
 ): Plan {
-  const { strategy, live, releases, facts, app } = found;
+  const { strategy, live, releases, facts, app, state } = found;
+  const { run } = request;
   const from = liveRef(found);
   const to: ReleaseRef = { release: stage.release, sha: stage.sha };
   const base = {
@@ -26,22 +30,31 @@ export function planCutover(
     ...(from === undefined ? {} : { from }),
     to,
   };
+  const home = strategy === 'adopt' ? releaseFolder(releases, from!.release) : live;
+  const shares = home === undefined ? [] : sharesOf(found, request, home, stage.release);
   if (strategy === 'in-place') {
     const kept = releaseFolder(releases, from!.release);
     return {
       ...base,
+      shares,
       swaps: stage.paths.map((path) => ({
         live: join(live!, path),
         incoming: join(stage.folder, path),
         kept: join(kept, path),
         had: present(join(live!, path)),
       })),
-      checkout: { folder: live!, fromSha: facts.liveSha!, toSha: stage.sha },
+      checkout: {
+        folder: live!,
+        fromSha: facts.liveSha!,
+        toSha: stage.sha,
+        from: besideLive(found, from!, stage),
+        to: { rebuilt: { folder: stage.folder, paths: stage.rebuilt }, host: [] },
+        untrack: stage.tracking?.untrack ?? [],
+        aside: asideFor(state, base.run, to),
+      },
     };
   }
   const link = currentLink(app.appPath);
-  const home = strategy === 'adopt' ? releaseFolder(releases, from!.release) : live;
-  const shares = home === undefined ? [] : sharesOf(found.state, sharedPaths, home);
   if (strategy === 'adopt') {
     const release = releaseFolder(releases, from!.release);
     return {
@@ -60,22 +73,44 @@ export function planCutover(
   };
 }
 
-/** Shared paths that are reached through the live release until now. */
-function sharesOf(
-  state: StateFolder,
-  paths: readonly string[],
-  release: string,
-): { live: string; home: string }[] {
-  return paths
-    .map((path) => ({ live: join(release, path), home: join(state.shared, path) }))
-    .filter(({ home }) => isSymlink(home));
+/** What the live version has beside its commit, for the way back to it. */
+function besideLive(
+  { state, releases, facts }: Pick<Survey, 'state' | 'releases' | 'facts'>,
+  from: ReleaseRef,
+  { tracking, changes, paths }: Pick<Stage, 'tracking' | 'changes' | 'paths'>,
+): Beside {
+  // What people changed after the build comes back by their changes.
+  const rebuilt = (readNote(state, from.release)?.rebuilt ?? []).filter(
+    (path) => !facts.dirtyFiles.includes(path),
+  );
+  return besideOf(releaseFolder(releases, from.release), rebuilt, paths, tracking?.hostFrom ?? [], changes);
+}
+
+/** What is in a folder that changes place comes with it, and must only be kept from git, like a file of the host. */
+export function besideOf(
+  folder: string,
+  rebuilt: readonly string[],
+  swapped: readonly string[],
+  host: readonly string[],
+  changes: LocalChanges | undefined,
+): Beside {
+  const moves = (path: string): boolean => isWithinAny(path, swapped);
+  return {
+    rebuilt: { folder, paths: rebuilt.filter((path) => !moves(path)) },
+    host: [...host, ...rebuilt.filter(moves)],
+    ...(changes === undefined ? {} : { changes }),
+  };
+}
+
+/** Where files lie while git works that it would overwrite; of one run alone, so that nothing old is in it. */
+export function asideFor(state: StateFolder, { id, attempt }: Plan['run'], to: ReleaseRef): string {
+  return join(state.path, `aside.${id}.${attempt}.${to.release}`);
 }
 
 /** The release that is live; one is named where a commit is live that our journal does not know. */
-function liveRef({ history, facts }: Pick<Survey, 'history' | 'facts'>): ReleaseRef | undefined {
+export function liveRef({ history, facts }: Pick<Survey, 'history' | 'facts'>): ReleaseRef | undefined {
   if (facts.liveSha === undefined) return undefined;
-  if (history.live?.sha === facts.liveSha) return history.live;
-  return { release: `00000000000000-${facts.liveSha.slice(0, 12)}`, sha: facts.liveSha };
+  return historyAsFound(history, facts.liveSha).live ?? handMade(facts.liveSha);
 }
 
 /** Writes down what a later rollback must know, before the first change. */
@@ -84,29 +119,52 @@ export function noteReleases(found: Survey, stage: Stage, plan: Plan): void {
   writeNote(state, stage.release, {
     sha: stage.sha,
     paths: stage.paths,
+    stamps: stampsOf(stage.folder, stage.made),
+    rebuilt: stage.rebuilt,
     envFiles: stage.envFiles,
     envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
     carriedChunks: stage.carriedChunks,
   });
-  if (plan.from && found.live !== undefined) noteLeaving(found, plan.from, stage, plan);
+  if (plan.from && found.live !== undefined) noteLeaving(found, plan, stage.envFiles);
 }
 
-/** What moves away from the live release now, and its env files as they are now, is what a rollback brings back. */
-function noteLeaving(found: Survey, from: ReleaseRef, stage: Stage, plan: Plan): void {
+/** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
+export function noteLeaving(
+  found: Pick<Survey, 'strategy' | 'state' | 'releases' | 'live'>,
+  plan: Plan,
+  envFiles: readonly string[],
+): void {
   const { state, releases } = found;
+  const from = plan.from!;
   const note = readNote(state, from.release);
-  const moved = plan.swaps
-    .filter(({ had }) => had)
-    .map(({ incoming }) => incoming.slice(stage.folder.length + 1));
-  const envFiles = stage.envFiles.filter((path) => present(join(found.live!, path)));
-  if (found.strategy === 'in-place')
-    carryEnvFiles(found.live!, releaseFolder(releases, from.release), envFiles);
+  const folder = releaseFolder(releases, from.release);
+  const inPlace = plan.checkout !== undefined;
+  const kept = movedTo(folder, plan);
+  const ownEnvFiles = [...new Set([...envFiles, ...(note?.envFiles ?? [])])].filter((path) =>
+    present(join(found.live!, path)),
+  );
+  if (inPlace) carryEnvFiles(found.live!, folder, ownEnvFiles);
+  const changes = plan.checkout?.from.changes;
+  const changed = new Set(changes?.paths);
   writeNote(state, from.release, {
     sha: from.sha,
-    paths: [...new Set([...(note?.paths ?? []), ...moved])],
-    envFiles,
+    ...(note === undefined || note.found ? { found: true } : {}),
+    paths: [...new Set([...(note?.paths ?? []), ...kept])],
+    stamps: note?.stamps ?? {},
+    rebuilt: (note?.rebuilt ?? []).filter((path) => !changed.has(path)),
+    envFiles: ownEnvFiles,
     ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
     carriedChunks: note?.carriedChunks ?? [],
+    ...(inPlace ? { kept } : {}),
+    ...(changes === undefined ? {} : { changes }),
+  });
+}
+
+/** What a plan moves into the folder of the release that leaves, by paths in the application. */
+function movedTo(folder: string, { swaps }: Plan): string[] {
+  return swaps.flatMap(({ live, kept, had }) => {
+    const place = live.startsWith(`${folder}/`) ? live : had ? kept : undefined;
+    return place?.startsWith(`${folder}/`) ? [place.slice(folder.length + 1)] : [];
   });
 }
 

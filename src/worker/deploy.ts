@@ -7,13 +7,17 @@ import { begin } from './begin.js';
 import { type CutoverResult, cutOver } from './cutover.js';
 import { decideDeploy } from './decide.js';
 import { envChanges } from './env-changes.js';
+import { rescue, rescuedWords } from './foreign.js';
 import type { Repository } from './git.js';
 import { askLoopback } from './health.js';
+import { hostProblems } from './host-problems.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
 import { releaseName } from './layout.js';
-import { dirtyRefusals, keepLocalChanges } from './local-changes.js';
+import { changedByPeople, dirtyRefusals, keepLocalChanges, keptWords } from './local-changes.js';
+import { swapsOf } from './output.js';
 import { stayReadable } from './owner.js';
-import { prepare } from './prepare.js';
+import { isWithinAny, withTidyPaths } from './paths.js';
+import { lookAtCollisions, prepare } from './prepare.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease, prune } from './prune.js';
 import { dropNote } from './releases.js';
@@ -39,7 +43,8 @@ export interface DeployContext {
 }
 
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
-export async function deploy(context: DeployContext): Promise<RunResult> {
+export async function deploy(given: DeployContext): Promise<RunResult> {
+  const context = { ...given, request: withTidyPaths(given.request) };
   const { request, teller, signal } = context;
   const result = emptyResult('failed', teller.warnings);
   const begun = await begin(context);
@@ -59,7 +64,7 @@ export async function deploy(context: DeployContext): Promise<RunResult> {
   const stage = await prepare(adopted, repository, context, result);
   const cut = await whenLetGo(adopted, repository, stage, context);
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, teller);
-  if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage);
+  if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage, context);
   return { ...result, ...cut, warnings: teller.warnings };
 }
 
@@ -82,6 +87,7 @@ async function checkedSurvey(found: Survey, { request, folder, teller }: DeployC
       ...(request.envFile === undefined ? {} : { writes: request.envFilePath }),
     }),
     ...dirtyRefusals(found.facts.dirtyFiles, request.dirtyCheckout),
+    ...(await hostProblems(found, request)),
   ];
   const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
   if (envFault !== undefined)
@@ -91,7 +97,8 @@ async function checkedSurvey(found: Survey, { request, folder, teller }: DeployC
     });
   if (refusals.length > 0) throw new Failure(refusals);
   for (const trap of found.facts.warnings) teller.warn(trap);
-  await keepLocalChanges(found, folder, teller);
+  // Kept again right before they are taken away; but what cannot be kept is to be known before the build.
+  if (found.checkout) await keepLocalChanges(found.checkout, found.facts.dirtyFiles, folder);
   return found;
 }
 
@@ -188,14 +195,53 @@ async function whenLetGo(
   try {
     await waitForGo(context);
     return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+      const now = await lookAgain(found, stage, context);
       context.commit();
       begun = true;
-      return cutOver(found, stage, context);
+      return cutOver(now.found, now.stage, context);
     });
   } catch (error) {
     if (!begun) await dropRelease(repository, stage.folder);
     throw error;
   }
+}
+
+/**
+ * A build takes minutes, and people and the application write meanwhile: what the cutover would take away is looked at
+ * once more. @throws a Failure where it must not be; nothing was changed.
+ */
+async function lookAgain(
+  found: Survey,
+  stage: Stage,
+  { request, folder, teller }: DeployContext,
+): Promise<{ found: Survey; stage: Stage }> {
+  const problems = await hostProblems(found, request);
+  if (problems.length > 0) throw new Failure(problems);
+  if (found.strategy !== 'in-place') return { found, stage };
+  const env = request.envFile === undefined ? [] : [request.envFilePath];
+  const output = swapsOf(found, request, stage.folder, stage.made);
+  const paths = [...output, ...env.filter((path) => !isWithinAny(path, output))];
+  const tracking = await lookAtCollisions(
+    found,
+    request,
+    { tools: found.tools, folder: stage.folder },
+    paths,
+  );
+  const changed = await changedByPeople(found);
+  const dirtyFiles = changed.filter((path) => !tracking?.hostFrom.includes(path));
+  const refusals = dirtyRefusals(dirtyFiles, request.dirtyCheckout);
+  if (refusals.length > 0) throw new Failure(refusals);
+  const changes = await keepLocalChanges(found.checkout!, dirtyFiles, folder);
+  if (changes) teller.warn(keptWords(changes));
+  return {
+    found: { ...found, facts: { ...found.facts, dirtyFiles } },
+    stage: {
+      ...stage,
+      paths,
+      ...(tracking === undefined ? {} : { tracking }),
+      ...(changes === undefined ? {} : { changes }),
+    },
+  };
 }
 
 /** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */
@@ -213,10 +259,17 @@ async function waitForGo({ request, folder, teller, signal }: DeployContext): Pr
   }
 }
 
-/** A version that was put back is of no use any more. */
-async function dropStage({ state }: Survey, repository: Repository, stage: Stage): Promise<void> {
+/** A version that was put back is of no use any more, but for what the application wrote there while it was live. */
+async function dropStage(
+  found: Survey,
+  repository: Repository,
+  stage: Stage,
+  { request, teller }: DeployContext,
+): Promise<void> {
+  const place = await rescue(found, stage.release, request);
+  if (place !== undefined) teller.warn(rescuedWords(stage.release, place));
   await dropRelease(repository, stage.folder);
-  dropNote(state, stage.release);
+  dropNote(found.state, stage.release);
 }
 
 /** After the new version is verified; nothing here can make a good deploy fail. */
@@ -235,7 +288,8 @@ async function tidy(
       ...(database === 'given' ? { database: true } : {}),
     });
   try {
-    const gone = await prune({ found, repository, run: request.run, keep: request.keepReleases });
+    const { gone, rescued } = await prune({ found, repository, request });
+    for (const [release, place] of rescued) teller.warn(rescuedWords(release, place));
     if (gone.length > 0)
       teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
   } catch (error) {

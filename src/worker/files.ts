@@ -39,14 +39,19 @@ export function appendLine(file: string, line: string): void {
   }
 }
 
-/** Makes renames in a folder durable. */
-export function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
+/** Waits until what was written into a file is on the disk. */
+export function syncFile(file: string): void {
+  const fd = openSync(file, 'r');
   try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** Makes renames in a folder durable. */
+export function syncFolder(folder: string): void {
+  syncFile(folder);
 }
 
 /** The text of a file; undefined where there is none. */

@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import { Failure } from '../base/report.js';
+import { present } from './files.js';
+import { type Ended, explainEnd, lastLines } from './program.js';
 import type { FetchRequest } from './protocol.js';
 import { call, must, type Toolbox } from './toolbox.js';
 
@@ -18,6 +21,12 @@ const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
 /** Hooks of the host's own checkout are meant for the people who work there, not for what is done here. */
 function words(repository: Repository, args: readonly string[]): string[] {
   return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
+}
+
+/** True where another ref than `own` leads to a commit. */
+export async function isReachedWithout(repository: Repository, sha: string, own: string): Promise<boolean> {
+  const refs = await git(repository, 'for-each-ref', '--format=%(refname)', '--contains', sha);
+  return refs.split('\n').some((ref) => ref !== '' && ref !== own);
 }
 
 /** Output of a git command that is expected to succeed, without the last newline. */
@@ -45,10 +54,86 @@ export async function isAncestor(repository: Repository, older: string, newer: s
   return older !== newer && (await gitSays(repository, 'merge-base', '--is-ancestor', older, newer));
 }
 
+/** True where git knows the folder as a checkout of its own, and not as a part of one around it. */
+export async function isWorkTree(repository: Repository): Promise<boolean> {
+  return (
+    present(join(repository.folder, '.git')) && gitSays(repository, 'rev-parse', '--verify', '-q', 'HEAD')
+  );
+}
+
+/** The output of a git command that separates paths with NUL. */
+async function listed(repository: Repository, ...args: string[]): Promise<string[]> {
+  return (await git(repository, ...args)).split('\0').filter(Boolean);
+}
+
+/** Runs a git command on many paths, which it reads from its stdin. */
+async function onPaths(
+  repository: Repository,
+  paths: readonly string[],
+  args: readonly string[],
+): Promise<Ended> {
+  const env = { ...repository.tools.env, ...GIT_ENV };
+  const input = paths.map((path) => `${path}\0`).join('');
+  return call(repository.tools, words(repository, args), { env, input });
+}
+
+function mustHaveEnded(command: string, ended: Ended): void {
+  if (ended.code !== 0)
+    throw new Failure({ message: `git ${command} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}` });
+}
+
 /** Tracked files with local changes. REVISION is ours where a repository happens to track it. */
 export async function dirtyFiles(repository: Repository): Promise<string[]> {
-  const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no');
+  const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no', '--no-renames');
   return porcelainPaths(out).filter((path) => path !== 'REVISION');
+}
+
+/** Paths that one commit adds (`A`) to another, or deletes (`D`). */
+export function changedPaths(
+  repository: Repository,
+  kind: 'A' | 'D',
+  from: string,
+  to: string,
+): Promise<string[]> {
+  return listed(repository, 'diff', '--name-only', '--no-renames', `--diff-filter=${kind}`, '-z', from, to);
+}
+
+/** Those of the paths that the ignore rules of the checkout name, tracked or not. */
+export async function ignoredPaths(repository: Repository, paths: readonly string[]): Promise<string[]> {
+  if (paths.length === 0) return [];
+  const ended = await onPaths(repository, paths, ['check-ignore', '--no-index', '-z', '--stdin']);
+  // 1: none of them is ignored.
+  if (ended.code !== 1) mustHaveEnded('check-ignore', ended);
+  return ended.stdout.split('\0').filter(Boolean);
+}
+
+/** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
+export async function untrack(repository: Repository, paths: readonly string[]): Promise<void> {
+  if (paths.length === 0) return;
+  const ended = await onPaths(repository, paths, ['update-index', '--force-remove', '-z', '--stdin']);
+  mustHaveEnded('update-index', ended);
+}
+
+/**
+ * Tracked files that differ from the commit, and which git was told not to look at (`update-index --skip-worktree`,
+ * `--assume-unchanged`): no status shows them. A sparse checkout marks in the same way what it leaves out.
+ */
+export async function hiddenChanges(repository: Repository): Promise<string[]> {
+  const marked = (await listed(repository, 'ls-files', '-v', '-z'))
+    .filter((line) => /^[Sa-z] /.test(line))
+    .map((line) => line.slice(2))
+    .filter((path) => present(join(repository.folder, path)));
+  const changed: string[] = [];
+  for (const path of marked) {
+    const [, stored] = (await git(repository, 'ls-files', '-s', '-z', '--', `:(literal)${path}`)).split(' ');
+    if (stored !== (await git(repository, 'hash-object', '--', path))) changed.push(path);
+  }
+  return changed;
+}
+
+/** Tracked files that differ from the checked-out commit, deleted ones too. */
+export function changedFiles(repository: Repository): Promise<string[]> {
+  return listed(repository, 'diff', '--name-only', '--no-renames', '--ignore-submodules', '-z', 'HEAD');
 }
 
 /** The paths in the output of `git status --porcelain=v1 -z`; of a rename the new path. */
@@ -71,8 +156,7 @@ export async function isTracked(repository: Repository, path: string): Promise<b
 
 /** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
 export async function untrackedPaths(repository: Repository): Promise<string[]> {
-  const out = await git(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
-  return out.split('\0').filter(Boolean);
+  return listed(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
 }
 
 /** One address to fetch from; with the job's token where the host's own access may not be enough. */

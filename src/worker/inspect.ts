@@ -14,6 +14,8 @@ import {
   type Repository,
   reachRemoteLike,
 } from './git.js';
+import { hostProblems } from './host-problems.js';
+import { historyAsFound } from './journal.js';
 import { dirtyRefusals, dirtyWarnings } from './local-changes.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
 import { rehearsalObstacle } from './rehearse.js';
@@ -31,7 +33,7 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
     facts.wayBack = wayBack({
       ...request.undo,
       appName: request.app.appName,
-      history: found.history,
+      history: historyAsFound(found.history, facts.liveSha),
       isAvailable: availability(found),
     });
     return facts;
@@ -44,6 +46,7 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
     ...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout),
   );
   facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
+  facts.deployRefusals.push(...(await hostProblems(found, request)));
   const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
   if (obstacle !== undefined) facts.notRehearsedWhy = obstacle;
   // A checkout that git cannot read has been complained about; asking further would only say it again.

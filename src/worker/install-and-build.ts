@@ -11,9 +11,6 @@ export interface ProjectFiles {
   };
 }
 
-/** What builds make, by the names of the common frameworks. */
-export const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
-
 export interface Recipe {
   /** The program that must exist; undefined where commands were given. */
   packageManager?: 'pnpm' | 'npm' | 'yarn' | 'bun';

@@ -82,6 +82,26 @@ export interface History {
   restartedBefore: Set<string | undefined>;
 }
 
+/** The name of a commit that people brought live by hand. What it leaves must not go under the name of another one. */
+export function handMade(sha: string): ReleaseRef {
+  return { release: `00000000000000-${sha.slice(0, 12)}`, sha };
+}
+
+/**
+ * The history with what is really live: a commit that our deploys did not bring came by hand, after all that the journal
+ * knows.
+ */
+export function historyAsFound(history: History, liveSha: string | undefined): History {
+  if (liveSha === undefined || history.live === undefined || history.live.sha === liveSha) return history;
+  const live = handMade(liveSha);
+  return {
+    ...history,
+    live,
+    liveVerified: false,
+    arrivals: [...history.arrivals, { release: live.release }],
+  };
+}
+
 const isSame = (a: ReleaseRef | undefined, b: ReleaseRef | undefined): boolean => a?.release === b?.release;
 
 /** Reads the journal from its beginning; order of lines alone decides, never the clock. */

@@ -36,6 +36,14 @@ export function liveFolder(appPath: string): string | undefined {
   return isFolder(link) ? realpathSync(link) : undefined;
 }
 
+/** The checkout that app-path leads to as a symlink, where that is no release: nobody made it to be left behind. */
+export function checkoutBehind(appPath: string): string | undefined {
+  if (!isSymlink(appPath) || !isFolder(appPath)) return undefined;
+  const target = realpathSync(appPath);
+  // A release of ours has a file .git, one of other tools has none, and an adopted checkout lies among the releases.
+  return isFolder(join(target, '.git')) && basename(dirname(target)) !== 'releases' ? target : undefined;
+}
+
 /** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
 export function releasesFolder(appPath: string, state: StateFolder): string {
   const link = currentLink(appPath);

@@ -1,51 +1,141 @@
 import { existsSync, linkSync, mkdirSync, readdirSync } from 'node:fs';
-import { dirname, join, sep } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { findEnvFiles } from './env-files.js';
-import { isFolder, present } from './files.js';
+import { deviceOf, isFolder, isSymlink, present } from './files.js';
 import { isTracked, type Repository, untrackedPaths } from './git.js';
-import { USUAL_OUTPUT, usesNext } from './install-and-build.js';
+import { usesNext } from './install-and-build.js';
 import type { ReleaseRef } from './journal.js';
+import { isUsualOutput, USUAL_OUTPUT } from './output-names.js';
+import { holdsAny, isWithinAny } from './paths.js';
 import type { DeployRequest } from './protocol.js';
 import { readNote, releaseFolder, writeNote } from './releases.js';
+import { sameContent, stampOf } from './sameness.js';
+import { linkedPaths } from './shared-paths.js';
 import { readProject, type Survey } from './survey.js';
+import { choiceProblems, chooseSwaps, type InLive } from './swap-choice.js';
 import type { Teller } from './teller.js';
 
-/**
- * Finds what install and build made: everything in the stage that git does not track, without what the host
- * brought. The stage was fresh, so there is nothing old among it.
- */
-export async function findOutput(found: Survey, request: DeployRequest, folder: string): Promise<string[]> {
+/** What install and build made in a stage. */
+export interface Made {
+  /** What git does not track and the host did not bring; whole folders as one path. The stage was fresh. */
+  all: string[];
+  /** Of these what changes place at the cutover in-place; elsewhere all. */
+  paths: string[];
+}
+
+type Asked = Pick<DeployRequest, 'buildOutput' | 'sharedPaths'>;
+
+/** Finds what was made. @throws a Failure where build-output names something that was not. */
+export async function findOutput(found: Survey, request: Asked, folder: string): Promise<Made> {
+  const all = await findMade(found, request, folder);
+  const has = (path: string): boolean =>
+    present(join(folder, path)) && (!all.includes(path) || holdsMore(folder, path, request.sharedPaths));
+  for (const path of request.buildOutput) if (!has(path)) throw new Failure(silentBuild(path));
+  return { all, paths: swapsOf(found, request, folder, all) };
+}
+
+async function findMade(found: Survey, { sharedPaths }: Asked, folder: string): Promise<string[]> {
   const stage: Repository = { tools: found.tools, folder };
-  const brought = new Set([...findEnvFiles(folder), ...request.sharedPaths, 'REVISION']);
+  const brought = new Set([...findEnvFiles(folder), 'REVISION']);
   const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
-  const shared = (path: string): boolean =>
-    request.sharedPaths.some((kept) => kept === path || kept.startsWith(`${path}${sep}`));
-  const made = untracked.filter((path) => !brought.has(path) && !shared(path));
-  const named = request.buildOutput.filter(
-    (path) => !made.some((known) => known === path || path.startsWith(`${known}/`)),
+  return untracked.filter(
+    (path) => !brought.has(path) && !isWithinAny(path, sharedPaths) && holdsMore(folder, path, sharedPaths),
   );
-  for (const path of named) if (!present(join(folder, path))) throw new Failure(silentBuild(path));
-  return made;
+}
+
+/** False for a folder in which nothing lies but the symlinks of shared paths: nobody made that. */
+function holdsMore(folder: string, path: string, shared: readonly string[]): boolean {
+  if (!holdsAny(path, shared)) return true;
+  return readdirSync(join(folder, path)).some((name) => {
+    const item = `${path}/${name}`;
+    return !isWithinAny(item, shared) && holdsMore(folder, item, shared);
+  });
+}
+
+/**
+ * What of all that was made changes place. Asked again right before the cutover: the application writes meanwhile.
+ * @throws a Failure where something of the host would be replaced; nothing was changed.
+ */
+export function swapsOf(found: Survey, request: Asked, folder: string, made: readonly string[]): string[] {
+  if (found.strategy !== 'in-place') return [...made];
+  const { sharedPaths, buildOutput } = request;
+  const choice = chooseSwaps({
+    made,
+    named: buildOutput,
+    shared: sharedPaths,
+    envFiles: findEnvFiles(folder),
+    linked: linkedPaths(found, request),
+    inLive: lookIn(found, folder),
+    inside: (path) => readdirSync(join(folder, path)).map((name) => `${path}/${name}`),
+  });
+  const problems = [
+    ...choiceProblems(choice, buildOutput),
+    ...deviceProblems(found.live!, folder, choice.paths),
+  ];
+  if (problems.length > 0) throw new Failure(problems);
+  return choice.paths;
+}
+
+/** Compares a path of the stage with the same in the live checkout, and that with what the last deploy left there. */
+function lookIn(found: Survey, folder: string): (path: string) => InLive {
+  const { state, releases, history, facts } = found;
+  const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
+  const note = release === undefined ? undefined : readNote(state, release);
+  return (path) => {
+    const [live, made] = [join(found.live!, path), join(folder, path)];
+    if (!present(live)) return 'absent';
+    const stamp = note?.stamps[path];
+    if (stamp !== undefined && stamp === stampOf(live)) return 'untouched';
+    if (isFolder(live) && isFolder(made) && !isSymlink(live) && !isSymlink(made)) return 'folders';
+    if (sameContent(live, made)) return 'same';
+    const left = release === undefined ? undefined : join(releaseFolder(releases, release), path);
+    return left !== undefined && sameContent(live, left) ? 'untouched' : 'differs';
+  };
+}
+
+/** A rename between file systems would fail in the middle of the cutover. */
+function deviceProblems(live: string, folder: string, paths: readonly string[]): Problem[] {
+  const elsewhere = paths.filter((path) =>
+    [dirname(path), ...(isSymlink(join(live, path)) ? [] : [path])].some(
+      (place) => deviceOf(join(live, place)) !== deviceOf(folder),
+    ),
+  );
+  if (elsewhere.length === 0) return [];
+  return [
+    {
+      message: `${elsewhere.slice(0, 5).join(', ')} ${elsewhere.length === 1 ? 'is' : 'are'} on another file system than ${folder}, so the new one cannot take its place at once.`,
+      next: 'Unmount it, or use strategy: adopt.',
+    },
+  ];
+}
+
+/** Stamps of what may be something else than output, for the next deploy to see whether somebody wrote to it. */
+export function stampsOf(folder: string, paths: readonly string[]): Record<string, string> {
+  const others = paths.filter((path) => !isUsualOutput(path));
+  return Object.fromEntries(others.map((path) => [path, stampOf(join(folder, path))]));
 }
 
 /** Exit code 0 is no proof: a build that died silently leaves nothing, or not the thing that the server starts. */
 export function silentBuild(missing: string): Problem {
   return {
     message: `The build ended with 0, but ${missing} was not made.`,
-    next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it is another output, name it in build-output.',
+    next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it makes other output now, name all of it in build-output.',
   };
 }
 
 /** Finds what was made after a build that ended with 0, and refuses what such a build must have made and has not. */
-export async function checkOutput(found: Survey, request: DeployRequest, folder: string): Promise<string[]> {
+export async function checkOutput(found: Survey, request: Asked, folder: string): Promise<Made> {
   const made = await findOutput(found, request, folder);
   const stage: Repository = { tools: found.tools, folder };
-  const before = liveOutput(found);
   const missing: string[] = [];
-  for (const path of missingOutput(made, before, usesNext(readProject(folder))))
-    if (!(await isTracked(stage, path))) missing.push(path);
-  if (made.includes('.next') && !present(join(folder, '.next/BUILD_ID'))) missing.push('.next/BUILD_ID');
+  // What build-output names was looked for; nothing else is expected then.
+  const wanted =
+    request.buildOutput.length > 0
+      ? []
+      : missingOutput(made.all, liveOutput(found), usesNext(readProject(folder)));
+  for (const path of wanted) if (!(await isTracked(stage, path))) missing.push(path);
+  if (made.all.includes('.next') && !present(join(folder, '.next/BUILD_ID'))) missing.push('.next/BUILD_ID');
   if (missing.length > 0) throw new Failure(silentBuild(missing[0]!));
   return made;
 }

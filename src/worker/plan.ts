@@ -15,6 +15,25 @@ export interface Swap {
   had: boolean;
 }
 
+/** What a version in a checkout has that its commit does not say. */
+export interface Beside {
+  /** Tracked files as the build changed them, and the folder of the release, where they lie too. */
+  rebuilt: { folder: string; paths: string[] };
+  /** Files of the host that this commit tracks. */
+  host: string[];
+  /** Changes that people made on the server. */
+  changes?: LocalChanges;
+}
+
+/** Tracked files that were changed on the server: a patch that fits the commit, and a folder with the files as they were. */
+export interface LocalChanges {
+  patch: string;
+  copies: string;
+  paths: string[];
+  /** Those of them that the commit does not have. */
+  added: string[];
+}
+
 /**
  * What a cutover or rollback is about to change, written before the first change and removed after the last, so
  * that a run that is cut anywhere can be undone or finished by the next one. Every part can be applied and undone
@@ -26,12 +45,25 @@ export interface Plan {
   from?: ReleaseRef;
   to: ReleaseRef;
   swaps: Swap[];
-  /** In-place: the checkout whose tracked files follow the commit. */
-  checkout?: { folder: string; fromSha: string; toSha: string };
+  /** In-place: the checkout whose tracked files follow the commit, and what each version has beside its commit. */
+  checkout?: {
+    folder: string;
+    fromSha: string;
+    toSha: string;
+    from: Beside;
+    to: Beside;
+    /** Files that git must not look after when it turns to another commit: it would delete or overwrite them. */
+    untrack: string[];
+    /** A folder for files that git would overwrite, while it works. */
+    aside: string;
+  };
   /** Releases: the symlink that is turned. */
   link?: { path: string; from?: string; to: string };
-  /** Releases: shared files that still lie in the live release and move to where all releases see them. */
-  shares?: { live: string; home: string }[];
+  /**
+   * Shared files that still lie in the live version and move to where all versions see them. `aside`: where goes what
+   * is at home already.
+   */
+  shares?: { live: string; home: string; aside?: string }[];
   /** Adopt: the checkout becomes a release, and a symlink takes its place. */
   adopt?: { folder: string; release: string };
 }
@@ -108,15 +140,31 @@ export function turnLink(path: string, target: string): void {
   syncFolder(dirname(path));
 }
 
-/** Moves shared files out of the release that had them, and leaves a symlink there; undone never, it serves both. */
+/** Moves shared files out of the version that had them, and leaves a symlink there; it serves both versions. */
 export function applyShares(shares: NonNullable<Plan['shares']>): void {
-  for (const { live, home } of shares) {
+  for (const { live, home, aside } of shares) {
     if (present(live) && !isSymlink(live)) {
       if (isSymlink(home)) remove(home);
-      if (!present(home)) renameSync(live, home);
+      if (aside !== undefined && present(home) && !present(aside)) renameSync(home, aside);
+      if (!present(home)) {
+        mkdirSync(dirname(home), { recursive: true });
+        renameSync(live, home);
+      }
     }
-    if (!present(live) && present(home)) symlinkSync(home, live);
+    linkHome(live, home);
   }
+}
+
+/** After a cutover that is taken back: what has moved stays at home, what has not stays in the live version. */
+export function settleShares(shares: NonNullable<Plan['shares']>): void {
+  for (const { live, home, aside } of shares) {
+    if (aside !== undefined && present(live) && !present(home) && present(aside)) renameSync(aside, home);
+    linkHome(live, home);
+  }
+}
+
+function linkHome(live: string, home: string): void {
+  if (!present(live) && present(home)) symlinkSync(home, live);
 }
 
 /** Moves a checkout into its place among the releases and puts a symlink where it was. */

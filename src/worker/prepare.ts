@@ -1,19 +1,23 @@
 import { join } from 'node:path';
 import { Failure } from '../base/report.js';
 import type { DeployContext } from './deploy.js';
-import { present, writeAtomically } from './files.js';
+import { writeAtomically } from './files.js';
 import { firstStart } from './first-start.js';
-import { git, type Repository } from './git.js';
-import { releaseName } from './layout.js';
-import { carryChunks, checkOutput, findOutput } from './output.js';
+import type { Repository } from './git.js';
+import { currentLink, releaseName } from './layout.js';
+import { carryChunks, checkOutput, findOutput, type Made } from './output.js';
+import { isWithinAny } from './paths.js';
 import { portOf } from './pm2.js';
-import type { RunResult } from './protocol.js';
+import type { DeployRequest, RunResult } from './protocol.js';
 import { dropRelease } from './prune.js';
+import { rebuiltFiles } from './rebuilt.js';
 import { rehearsalCommand, rehearsalObstacle, rehearse, sparePort } from './rehearse.js';
 import { readNote, releaseFolder } from './releases.js';
-import { checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
+import { linkShared } from './shared-paths.js';
+import { bringHostFiles, checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
 import type { Survey } from './survey.js';
 import { must } from './toolbox.js';
+import { lookAtTracking, type Tracking } from './tracking.js';
 
 /** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
 export async function prepare(
@@ -43,18 +47,36 @@ async function build(
   { release, folder }: { release: string; folder: string },
 ): Promise<Stage> {
   const { request, teller } = context;
-  await refuseCollisions(found, repository, request.sha);
-  const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+  const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+  await lookAtCollisions(found, request, stage, []);
   writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
-  const made =
-    request.packedBuild === undefined
-      ? await installAndBuild(found, context, folder)
-      : await teller.step('unpack', () => unpack(found, context, request.packedBuild!, folder), listed);
+  let envFiles: string[] = [];
+  const bring = async (): Promise<void> => {
+    envFiles = await bringHostFiles(found, request, stage, teller);
+  };
+  let made: Made;
+  if (request.packedBuild === undefined) {
+    await bring();
+    made = await installAndBuild(found, context, folder);
+  } else
+    made = await teller.step(
+      'unpack',
+      async () => {
+        await unpack(found, context, request.packedBuild!, folder);
+        // Only now: an archive must not write through the symlinks of the host.
+        await bring();
+        return checkOutput(found, request, folder);
+      },
+      listed,
+    );
+  const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
+  const env = request.envFile === undefined ? [] : [request.envFilePath];
+  const paths = [...made.paths, ...env.filter((path) => !isWithinAny(path, made.paths))];
+  const tracking = await lookAtCollisions(found, request, stage, paths);
   const notOwn = found.history.live
     ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
     : [];
   const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
-  const env = request.envFile === undefined ? [] : [request.envFilePath];
   const start =
     found.entry === undefined && request.app.restartCommand === undefined
       ? await firstStart(found, request, folder, teller)
@@ -66,68 +88,90 @@ async function build(
         'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
       next: 'Give health-port.',
     });
-  const paths = [...made, ...env];
-  const stage = { release, sha: request.sha, folder, paths, envFiles, carriedChunks, port };
-  return start === undefined ? stage : { ...stage, start };
+  return {
+    release,
+    sha: request.sha,
+    folder,
+    made: made.all,
+    paths,
+    rebuilt,
+    ...(tracking === undefined ? {} : { tracking }),
+    envFiles,
+    carriedChunks,
+    port,
+    ...(start === undefined ? {} : { start }),
+  };
 }
 
-const said = (command: string): string => command;
-const listed = (paths: string[]): string => paths.join(', ');
+const listed = ({ paths }: Made): string => paths.join(', ');
 
-/** Installs and builds in the stage; resolves to the paths that this made. */
+/** Installs and builds in the stage; resolves to what this made. */
 async function installAndBuild(
   found: Survey,
   { request, teller, signal }: DeployContext,
   folder: string,
-): Promise<string[]> {
+): Promise<Made> {
   const options = { tools: found.tools, request, folder, teller, signal };
   const { install, build } = decideRecipe(options);
+  // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
+  const inStage = async (what: 'install' | 'build', command: string): Promise<void> => {
+    await runInStage(what, command, options);
+    linkShared(found, request, folder);
+  };
   if (install !== undefined)
-    await teller.step('install', () => runInStage('install', install, options), said);
+    await teller.step(
+      'install',
+      () => inStage('install', install),
+      () => install,
+    );
   if (build === undefined) return findOutput(found, request, folder);
   return teller.step(
     'build',
     async () => {
-      await runInStage('build', build, options);
+      await inStage('build', build);
       return checkOutput(found, request, folder);
     },
-    (paths) => `${build}: ${listed(paths)}`,
+    (made) => `${build}: ${listed(made)}`,
   );
 }
 
 /** Puts the build that was made in the job into the stage; nothing is installed or built here. */
 async function unpack(
   found: Survey,
-  { request, teller, signal }: DeployContext,
+  { signal, teller }: DeployContext,
   file: string,
   folder: string,
-): Promise<string[]> {
+): Promise<void> {
   await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
     signal,
     output: teller.output('unpack'),
   });
-  return checkOutput(found, request, folder);
 }
 
-/** `git reset --hard` would silently overwrite untracked files that the new commit tracks. */
-async function refuseCollisions(found: Survey, repository: Repository, sha: string): Promise<void> {
+/**
+ * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
+ * files that lie on the server already: git would overwrite them.
+ */
+export async function lookAtCollisions(
+  found: Survey,
+  request: DeployRequest,
+  stage: Repository,
+  swapped: readonly string[],
+): Promise<Tracking | undefined> {
   const { liveSha } = found.facts;
-  if (found.strategy !== 'in-place' || liveSha === undefined) return;
-  const added = await git(
-    repository,
-    'diff',
-    '--name-only',
-    '--no-renames',
-    '--diff-filter=A',
-    '-z',
-    liveSha,
-    sha,
-  );
-  const inTheWay = added.split('\0').filter((path) => path !== '' && present(join(found.live!, path)));
-  if (inTheWay.length === 0) return;
+  if (found.strategy !== 'in-place' || liveSha === undefined) return undefined;
+  const tracking = await lookAtTracking(found.checkout!, {
+    from: liveSha,
+    to: request.sha,
+    shared: request.sharedPaths,
+    swapped,
+    rules: stage,
+  });
+  const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
+  if (inTheWay.length === 0) return tracking;
   throw new Failure({
     message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
-    next: 'Move them away on the server, or list them in shared-paths if they belong to the host.',
+    next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
   });
 }
 
@@ -146,7 +190,9 @@ async function rehearseStage(
     return undefined;
   }
   const port = await sparePort();
-  const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];
+  const { appPath } = request.app;
+  // The symlink before the folder that it lies in.
+  const live = [currentLink(appPath), appPath, ...(found.live === undefined ? [] : [found.live])];
   const command = rehearsalCommand(entry, {
     live,
     stage: stage.folder,

@@ -1,5 +1,5 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { Cancelled, Failure } from '../base/report.js';
 import { type LineTaker, wholeLines } from '../base/whole-lines.js';
 
@@ -23,6 +23,8 @@ export interface ProgramOptions {
   /** Milliseconds; then it is stopped and the call fails. */
   timeout?: number;
   output?: OpenOutput;
+  /** What it reads from its stdin; without it that is empty. */
+  input?: string;
 }
 
 const MOST_KEPT = 16 * 1_048_576;
@@ -43,9 +45,11 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
     const child = spawn(file, args, {
       cwd: options.cwd,
       env: options.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       detached: true,
-    });
+    }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
+    // A program may end before it has read all.
+    child.stdin?.on('error', () => {}).end(options.input);
     let stdout = '';
     let why: Error | undefined;
     const heard = hear(child, options.output);
@@ -93,7 +97,7 @@ export interface Heard {
 
 /** Listens to both pipes of a program. */
 export function hear(
-  child: ChildProcessByStdio<null, Readable, Readable>,
+  child: ChildProcessByStdio<Writable | null, Readable, Readable>,
   open: OpenOutput = () => wholeLines(asItIs, () => {}),
 ): Heard {
   let tail = '';

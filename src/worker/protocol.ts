@@ -137,6 +137,10 @@ export interface InspectRequest extends FetchRequest {
   dirtyCheckout: DeployRequest['dirtyCheckout'];
   /** The environment file that the run will write; absent where it is given none. */
   writesEnvFile?: string;
+  /** As the deploy will be given them; default: none. */
+  sharedPaths?: string[];
+  buildOutput?: string[];
+  envFilePath?: string;
   /** Asks what a rollback would do, instead of what a deploy would. */
   undo?: Undo;
 }

@@ -1,9 +1,12 @@
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { present, remove } from './files.js';
-import { gitSays, type Repository } from './git.js';
+import { rescue } from './foreign.js';
+import { gitSays, isReachedWithout, type Repository } from './git.js';
 import { historyOf, readJournal, writeJournal } from './journal.js';
-import type { RunRequest } from './protocol.js';
+import { liveFolder } from './layout.js';
+import { COPIES, PATCH } from './local-changes.js';
+import type { DeployRequest, RunRequest } from './protocol.js';
 import { availability, dropNote, prunable, readNote, releaseFolder, releaseNames } from './releases.js';
 import { runFolderOf } from './run-folder.js';
 import type { StateFolder } from './state.js';
@@ -13,28 +16,47 @@ import type { Survey } from './survey.js';
 const RUNS_KEPT = 20;
 
 export interface PruneOptions {
-  found: Pick<Survey, 'state' | 'releases' | 'strategy'>;
+  found: Pick<Survey, 'state' | 'releases' | 'strategy' | 'app' | 'tools'>;
   repository: Repository;
-  run: RunRequest;
-  keep: number;
+  request: Pick<DeployRequest, 'run' | 'keepReleases' | 'sharedPaths' | 'buildOutput' | 'envFilePath'>;
 }
 
-/** Deletes old releases and runs. Never the live release, the one before it, or the only verified one. */
-export async function prune({ found, repository, run, keep }: PruneOptions): Promise<string[]> {
-  const { state, releases } = found;
+/**
+ * Deletes old releases and runs. Never the live release, the one before it, the only verified one, or one that this
+ * state folder did not make: releases may lie where others are too. `rescued`: where what only a release had is now.
+ */
+export async function prune({
+  found,
+  repository,
+  request,
+}: PruneOptions): Promise<{ gone: string[]; rescued: [release: string, place: string][] }> {
+  const { state, releases, strategy, app } = found;
+  const { run, keepReleases } = request;
   const history = historyOf(readJournal(state));
-  const there = releaseNames(releases);
-  const gone = prunable(there, history, keep, availability(found));
+  const there = releaseNames(releases).filter((release) => readNote(state, release) !== undefined);
+  const live = liveFolder(app.appPath);
+  const gone = prunable(there, history, keepReleases, availability({ state, releases, strategy })).filter(
+    (release) => realpathSync(releaseFolder(releases, release)) !== live,
+  );
+  const rescued: [string, string][] = [];
   for (const release of gone) {
-    const note = readNote(state, release);
+    const note = readNote(state, release)!;
+    const place = await rescue(found, release, request);
+    if (place !== undefined) rescued.push([release, place]);
     await dropRelease(repository, releaseFolder(releases, release));
     dropNote(state, release);
-    if (note && !there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
-      await gitSays(repository, 'update-ref', '-d', `refs/deploys/${note.sha}`);
-    if (note) writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
+    if (!there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
+      await dropRef(repository, note.sha);
+    writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
   }
   pruneRuns(state, run);
-  return gone;
+  return { gone, rescued };
+}
+
+/** Lets git forget a commit that we kept, but not one that somebody made on the server and that nothing else leads to. */
+async function dropRef(repository: Repository, sha: string): Promise<void> {
+  const own = `refs/deploys/${sha}`;
+  if (await isReachedWithout(repository, sha, own)) await gitSays(repository, 'update-ref', '-d', own);
 }
 
 /** Deletes a release's folder and what git knows of it as a work tree. */
@@ -47,7 +69,16 @@ function pruneRuns(state: StateFolder, run: RunRequest): void {
   const own = runFolderOf(state, run, 'deploy').path;
   const folders = readdirSync(state.runs)
     .map((name) => join(state.runs, name))
-    .filter((path) => path !== own)
+    .filter((path) => path !== own && readdirSync(path).some((name) => !KEPT.includes(name)))
     .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-  for (const path of folders.slice(RUNS_KEPT)) rmSync(path, { recursive: true, force: true });
+  for (const path of folders.slice(RUNS_KEPT)) emptyRun(path);
+}
+
+/** Changes that were taken away, in the folder of a run. */
+const KEPT = [PATCH, COPIES];
+
+/** Deletes the folder of a run, but for changes that were taken away: nobody else may have them. */
+function emptyRun(path: string): void {
+  if (!present(join(path, PATCH))) remove(path);
+  else for (const name of readdirSync(path)) if (!KEPT.includes(name)) remove(join(path, name));
 }

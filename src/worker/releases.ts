@@ -1,15 +1,27 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { isFolder, present, readJson, remove, writeAtomically } from './files.js';
 import type { History, ReleaseRef } from './journal.js';
 import type { Strategy } from './layout.js';
+import { isUsualOutput } from './output-names.js';
+import type { LocalChanges } from './plan.js';
 import type { StateFolder } from './state.js';
 
 /** What a later rollback or pruning must know of a release. */
 export interface ReleaseNote {
   sha: string;
-  /** In-place: paths in the checkout that belong to this release (node_modules, build output, env file). */
+  /** No deploy of ours made it: it was live already. */
+  found?: true;
+  /** What install and build made, and the env file; in-place what of it changed place with the live checkout. */
   paths: string[];
+  /** How those of `paths` were that may be something else than output: `stampOf` each. */
+  stamps: Record<string, string>;
+  /** Tracked files as the build changed them. They lie in the release's folder. */
+  rebuilt: string[];
+  /** In-place: what was moved into the release's folder when it left. Absent while it has never left. */
+  kept?: string[];
+  /** In-place: changes that people had made to its tracked files when it left. */
+  changes?: LocalChanges;
   /** Environment files that the release was built with. */
   envFiles: string[];
   /** Fingerprint of these files as they were built in; absent where the build was not made here. */
@@ -35,7 +47,8 @@ function noteFile(state: StateFolder, release: string): string {
 }
 
 export function readNote(state: StateFolder, release: string): ReleaseNote | undefined {
-  return readJson<ReleaseNote>(noteFile(state, release));
+  const note = readJson<ReleaseNote>(noteFile(state, release));
+  return note && { ...note, stamps: note.stamps ?? {}, rebuilt: note.rebuilt ?? [] };
 }
 
 export function writeNote(state: StateFolder, release: string, note: ReleaseNote): void {
@@ -47,21 +60,29 @@ export function dropNote(state: StateFolder, release: string): void {
 }
 
 /**
- * Whether a release that is not live can be put in place without a build. Among releases its folder must hold all of
- * it: what an in-place deploy kept of a version it did not make itself is its output alone.
+ * Whether a release that is not live can be put in place without a build: what was built for it must lie in its folder,
+ * and not be lost to a build that somebody made by hand in the live checkout. Among releases the folder must hold all
+ * of it: what an in-place deploy kept of a version it did not make itself is its output alone.
  */
 export function availability({
   state,
   releases,
   strategy,
+  live,
 }: {
   state: StateFolder;
   releases: string;
   strategy: Strategy;
+  live?: string;
 }): (release: string) => boolean {
   return (release) => {
     const folder = releaseFolder(releases, release);
-    if (readNote(state, release) === undefined || !isFolder(folder)) return false;
+    // Whatever its name says: what is live is no way back.
+    if (live !== undefined && isFolder(folder) && realpathSync(folder) === live) return false;
+    const note = readNote(state, release);
+    if (note === undefined || !isFolder(folder)) return false;
+    const built = strategy === 'in-place' ? note.paths : note.paths.filter(isUsualOutput);
+    if (!(note.kept ?? built).every((path) => present(join(folder, path)))) return false;
     return strategy === 'in-place' || present(join(folder, 'REVISION')) || present(join(folder, '.git'));
   };
 }

@@ -1,12 +1,10 @@
 import { problemsOf } from '../base/report.js';
-import { remove } from './files.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from './journal.js';
 import { dropPlan, type Plan, readPlan } from './plan.js';
 import { findEntry, type Instance, save } from './pm2.js';
-import { commandOf, programsIn } from './proc.js';
 import type { AppRequest, HealthRequest, RunRequest } from './protocol.js';
-import { readNote, releaseFolder, releaseNames } from './releases.js';
 import { inTurn, restart } from './restart.js';
+import { clearStages } from './stage-marks.js';
 import type { StateFolder } from './state.js';
 import { applyPlan, undoPlan } from './switch.js';
 import type { Teller } from './teller.js';
@@ -34,7 +32,6 @@ export interface RepairOptions {
   app: AppRequest;
   run: RunRequest;
   health: HealthRequest;
-  releases: string;
   port: number | undefined;
   /** Milliseconds. */
   lockWait: number;
@@ -127,21 +124,5 @@ async function revive(
     const [problem] = problemsOf(error);
     teller.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });
     writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem!.message) });
-  }
-}
-
-/**
- * Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal).
- * Only releases that reached their cutover have a note.
- */
-function clearStages({ state, releases, teller }: RepairOptions): void {
-  for (const name of releaseNames(releases)) {
-    if (readNote(state, name) !== undefined) continue;
-    const folder = releaseFolder(releases, name);
-    for (const pid of programsIn(folder)) {
-      teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
-      process.kill(pid, 'SIGKILL');
-    }
-    remove(folder);
   }
 }

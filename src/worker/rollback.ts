@@ -2,24 +2,29 @@ import { join } from 'node:path';
 import { Failure, problemsOf } from '../base/report.js';
 import { begin } from './begin.js';
 import { handWork } from './cutover.js';
+import { asideFor, besideOf, liveRef, noteLeaving } from './cutover-plan.js';
 import { decideRollback } from './decide.js';
-import { present } from './files.js';
-import { git } from './git.js';
+import { isSymlink, present } from './files.js';
+import { foreignInLive } from './foreign.js';
+import { git, isWorkTree, type Repository } from './git.js';
 import { probeDowntime } from './health.js';
-import { type ReleaseRef, writeJournal } from './journal.js';
+import { historyAsFound, type ReleaseRef, writeJournal } from './journal.js';
 import { currentLink } from './layout.js';
-import { keepLocalChanges } from './local-changes.js';
+import { changedByPeople, changesAreThere, keepLocalChanges, keptWords } from './local-changes.js';
 import { keepOpenPages } from './output.js';
-import { dropPlan, type Plan, writePlan } from './plan.js';
+import { holdsAny, isWithinAny } from './paths.js';
+import { dropPlan, type LocalChanges, type Plan, writePlan } from './plan.js';
 import { save } from './pm2.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
 import { availability, readNote, releaseFolder } from './releases.js';
 import { inTurn, restart, restartWords } from './restart.js';
 import type { RunFolder } from './run-folder.js';
+import { stampOf } from './sameness.js';
 import type { StateFolder } from './state.js';
 import type { Survey } from './survey.js';
 import { applyPlan } from './switch.js';
 import { emptyResult, type Teller } from './teller.js';
+import { lookAtTracking, type Tracking } from './tracking.js';
 import { verify } from './verify.js';
 
 export interface RollbackContext {
@@ -40,24 +45,29 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   const { refusals } = found.facts;
   if (refusals.length > 0) throw new Failure(refusals);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
+  const history = historyAsFound(found.history, found.facts.liveSha);
+  if (history !== found.history)
+    teller.warn({
+      message: `What is live (${found.facts.liveSha}) was not deployed by this action: somebody put it there by hand.`,
+    });
   const decision = decideRollback({
     ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
     ...(request.to === undefined ? {} : { to: request.to }),
     appName: request.app.appName,
-    history: found.history,
+    history,
     isAvailable: availability(found),
   });
   if (decision.kind === 'nothing') {
     teller.progress(`nothing to undo: ${decision.why}`);
-    const live = found.history.live;
+    const { live } = history;
     return {
       ...result,
       outcome: 'unchanged',
       ...(live ? { deployedSha: live.sha, release: live.release } : {}),
     };
   }
-  await keepLocalChanges(found, context.folder, teller);
   const { to } = decision;
+  await warnOfForeign(found, teller);
   const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
     context.commit();
     return goBack(found, to, context);
@@ -65,10 +75,23 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
 }
 
+/** Among releases what the application wrote into the leaving one is not in the one that comes back. */
+async function warnOfForeign(found: Survey, teller: Teller): Promise<void> {
+  if (found.strategy === 'in-place' || found.live === undefined) return;
+  const asked = { sharedPaths: [], buildOutput: [], envFilePath: '.env.local' };
+  const foreign = (await foreignInLive(found, asked)).filter((path) => !isSymlink(join(found.live!, path)));
+  if (foreign.length === 0) return;
+  teller.warn({
+    message: `Only the version that leaves has ${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}: kept in ${found.live}.`,
+    next: 'Name in shared-paths what every version needs.',
+  });
+}
+
 async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): Promise<Partial<RunResult>> {
   const { request, teller } = context;
   const { state, tools, app } = found;
-  const plan = planRollback(found, to, request.run);
+  const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
+  if (plan.from && plan.from.release !== to.release && found.live !== undefined) noteLeaving(found, plan, []);
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   const port = found.facts.port!;
@@ -135,14 +158,81 @@ async function saveOrWarn(found: Survey, teller: Teller): Promise<void> {
   }
 }
 
+/** What changes place in a checkout that goes back, and what of it git would take away. */
+export interface RollbackLook {
+  /** What was kept of the target, and what only the leaving version brought: its env file, say. */
+  paths: string[];
+  onlyHere: string[];
+  tracking: Tracking;
+  changes?: LocalChanges;
+}
+
+type Known = Pick<Survey, 'live' | 'releases' | 'history' | 'facts' | 'state'>;
+
+/**
+ * What changes place. What the leaving version's build made and the application wrote to since is data by now: it stays
+ * for whichever version is live.
+ */
+export function movesBack(found: Known, to: ReleaseRef): Pick<RollbackLook, 'paths' | 'onlyHere'> {
+  const { live, releases, state } = found;
+  const from = liveRef(found)!;
+  const target = releaseFolder(releases, to.release);
+  const stamps = readNote(state, from.release)?.stamps ?? {};
+  const stays = (path: string): boolean => {
+    const [here, stamp] = [join(live!, path), stamps[path]];
+    return stamp !== undefined && present(here) && stamp !== stampOf(here);
+  };
+  const ofTarget = pathsOf(state, to.release).filter((path) => present(join(target, path)));
+  const paths = ofTarget.filter((path) => !stays(path));
+  // What is in place already is only restarted.
+  const leaving = from.release === to.release ? [] : pathsOf(state, from.release);
+  const onlyHere = leaving.filter(
+    (path) =>
+      !isWithinAny(path, ofTarget) && !holdsAny(path, ofTarget) && present(join(live!, path)) && !stays(path),
+  );
+  return { paths, onlyHere };
+}
+
+/**
+ * Looks what git would take away on the way back, and keeps what people changed. @throws a Failure where that cannot be
+ * kept; nothing was changed.
+ */
+async function lookBack(
+  found: Survey,
+  to: ReleaseRef,
+  { folder, teller }: RollbackContext,
+): Promise<RollbackLook | undefined> {
+  const { checkout, facts, releases, state, tools } = found;
+  if (found.strategy !== 'in-place' || checkout === undefined) return undefined;
+  const kept = readNote(state, to.release)?.changes;
+  if (kept !== undefined && !changesAreThere(kept))
+    teller.warn({
+      message: `${to.sha} was live with local changes, which were kept in ${kept.patch}; that file is gone, so it comes back without them.`,
+    });
+  const moves = movesBack(found, to);
+  const rules: Repository = { tools, folder: releaseFolder(releases, to.release) };
+  const tracking = await lookAtTracking(checkout, {
+    from: facts.liveSha!,
+    to: to.sha,
+    shared: [],
+    swapped: [...moves.paths, ...moves.onlyHere],
+    ...((await isWorkTree(rules)) ? { rules } : {}),
+  });
+  const dirty = (await changedByPeople(found)).filter((path) => !tracking.hostFrom.includes(path));
+  const changes = await keepLocalChanges(checkout, dirty, folder);
+  if (changes) teller.warn(keptWords(changes));
+  return { ...moves, tracking, ...(changes === undefined ? {} : { changes }) };
+}
+
 /** Everything the rollback will change: the kept files of the target take the places of the live ones. */
 export function planRollback(
-  found: Pick<Survey, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
+  found: Known & Pick<Survey, 'strategy' | 'app'>,
   to: ReleaseRef,
   run: { id: string; attempt: number; url?: string },
+  look: RollbackLook | undefined,
 ): Plan {
-  const { strategy, live, releases, facts, app, state } = found;
-  const from = found.history.live;
+  const { live, releases, facts, app, state } = found;
+  const from = liveRef(found) ?? found.history.live;
   const base = {
     task: 'rollback' as const,
     run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
@@ -150,16 +240,17 @@ export function planRollback(
     to,
   };
   const target = releaseFolder(releases, to.release);
-  if (strategy !== 'in-place')
+  if (look === undefined)
     return {
       ...base,
       swaps: [],
       link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
     };
-  const away = releaseFolder(releases, from?.release ?? 'unknown');
-  const paths = pathsOf(state, to.release).filter((path) => present(join(target, path)));
-  // What is in place already is only restarted: another application of the checkout has gone back before.
-  const onlyHere = from === undefined || from.release === to.release ? [] : pathsOf(state, from.release);
+  const away = releaseFolder(releases, from!.release);
+  const { paths, tracking } = look;
+  const leaving = [...new Set([...look.onlyHere, ...tracking.inTheWay])];
+  const moved = [...paths, ...leaving];
+  const note = readNote(state, to.release);
   return {
     ...base,
     swaps: [
@@ -169,17 +260,23 @@ export function planRollback(
         kept: join(away, path),
         had: present(join(live!, path)),
       })),
-      // What only the leaving version brought (its env file, say) goes with it: it takes the place where it is kept.
-      ...onlyHere
-        .filter((path) => !paths.includes(path) && present(join(live!, path)))
-        .map((path) => ({
-          live: join(away, path),
-          incoming: join(live!, path),
-          kept: `${join(away, path)}.replaced`,
-          had: present(join(away, path)),
-        })),
+      // What leaves without anything in its stead takes the place where it is kept.
+      ...leaving.map((path) => ({
+        live: join(away, path),
+        incoming: join(live!, path),
+        kept: `${join(away, path)}.replaced`,
+        had: present(join(away, path)),
+      })),
     ],
-    checkout: { folder: live!, fromSha: facts.liveSha!, toSha: to.sha },
+    checkout: {
+      folder: live!,
+      fromSha: facts.liveSha!,
+      toSha: to.sha,
+      from: besideOf(away, [], moved, tracking.hostFrom, look.changes),
+      to: besideOf(target, note?.rebuilt ?? [], moved, tracking.hostTo, note?.changes),
+      untrack: tracking.untrack,
+      aside: asideFor(state, base.run, to),
+    },
   };
 }
 

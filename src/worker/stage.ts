@@ -1,23 +1,37 @@
-import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { Failure } from '../base/report.js';
+import { mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure, type Problem } from '../base/report.js';
+import { quote } from '../base/shell.js';
 import { carryEnvFiles, findEnvFiles } from './env-files.js';
-import { isFolder, present, readText, remove, writeAtomically } from './files.js';
+import { isFolder, readText, remove, writeAtomically } from './files.js';
 import type { FirstStart } from './first-start.js';
 import { fetchCommit, fetchSources, git, headOf, originOf, type Repository, reachRemoteLike } from './git.js';
 import { type Recipe, recipeOf } from './install-and-build.js';
+import { isWithin } from './paths.js';
+import type { LocalChanges } from './plan.js';
 import { explainEnd, lastLines, run } from './program.js';
 import type { DeployRequest } from './protocol.js';
+import { linkedPaths, linkShared, refuseDetour } from './shared-paths.js';
+import { markStage } from './stage-marks.js';
 import { readProject, type Survey } from './survey.js';
 import type { Teller } from './teller.js';
+import type { Tracking } from './tracking.js';
 
 /** A release that is built, but not live. */
 export interface Stage {
   release: string;
   sha: string;
   folder: string;
-  /** Everything that install and build made, and the env file: what moves into the checkout at the cutover. */
+  /** What install and build made, and the env file. */
+  made: string[];
+  /** Of these what moves into the checkout at the cutover; elsewhere all. */
   paths: string[];
+  /** Tracked files as the build changed them. */
+  rebuilt: string[];
+  /** In-place: the files that only one of the two commits tracks. */
+  tracking?: Tracking;
+  /** In-place: changes that people made to the live version, which the cutover takes away. */
+  changes?: LocalChanges;
   envFiles: string[];
   carriedChunks: string[];
   /** Where the application answers on loopback. */
@@ -64,55 +78,67 @@ export async function fetchSha(
   await fetchCommit(repository, request.sha, sources, signal);
 }
 
-/** Checks the commit out beside the live application, and brings the host's own files into it. */
+/** Checks the commit out beside the live application. */
 export async function checkOutStage(
   found: Survey,
   repository: Repository,
   request: DeployRequest,
   folder: string,
-): Promise<string[]> {
+): Promise<Repository> {
+  markStage(found.state, folder);
   await git(repository, 'worktree', 'prune');
   await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
   const stage: Repository = { tools: found.tools, folder };
   if ((await headOf(stage)) !== request.sha)
     throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
+  return stage;
+}
+
+/** Brings the host's own files into the stage; resolves to its environment files. */
+export async function bringHostFiles(
+  found: Survey,
+  request: DeployRequest,
+  stage: Repository,
+  teller: Pick<Teller, 'progress'>,
+): Promise<string[]> {
+  const { folder } = stage;
+  const { live } = found;
   const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
-  const envFiles =
-    found.live === undefined ? [] : findEnvFiles(found.live).filter((path) => !tracked.has(path));
-  if (found.live !== undefined) carryEnvFiles(found.live, folder, envFiles);
+  const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
+  if (live !== undefined) carryEnvFiles(live, folder, envFiles);
   if (request.envFile !== undefined) {
+    if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
+      throw new Failure(trackedEnvFile(request.envFilePath));
+    refuseDetour(folder, request.envFilePath, 'env-file-path');
     writeAtomically(join(folder, request.envFilePath), request.envFile);
     if (!envFiles.includes(request.envFilePath)) envFiles.push(request.envFilePath);
   }
-  linkShared(found, request.sharedPaths, folder);
+  const inside = linkedInPlace(found, request).find((path) =>
+    [...tracked].some((file) => isWithin(file, path)),
+  );
+  if (inside !== undefined)
+    throw new Failure({
+      message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
+      next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
+    });
+  for (const home of linkShared(found, request, folder))
+    teller.progress(
+      `shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`,
+    );
   return envFiles;
 }
 
-/**
- * Lets the stage see the files that all releases share. In-place they stay where they are, in the checkout. Among
- * releases they live in the state folder; what still lies in the live release is reached through a symlink until
- * the cutover moves it there.
- */
-function linkShared(found: Survey, paths: readonly string[], folder: string): void {
-  for (const path of paths) {
-    const link = join(folder, path);
-    const inLive = found.live === undefined ? undefined : join(found.live, path);
-    if (found.strategy === 'in-place') {
-      if (present(link) || !present(inLive!)) continue;
-      mkdirSync(dirname(link), { recursive: true });
-      symlinkSync(inLive!, link);
-      continue;
-    }
-    const home = join(found.state.shared, path);
-    if (!present(home)) {
-      mkdirSync(dirname(home), { recursive: true });
-      if (inLive !== undefined && present(inLive)) symlinkSync(inLive, home);
-      else mkdirSync(home);
-    }
-    remove(link);
-    mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(home, link);
-  }
+/** Among releases a symlink takes the place of what the commit has there; in a checkout git would take it back. */
+function linkedInPlace(found: Survey, request: DeployRequest): string[] {
+  return found.strategy === 'in-place' ? linkedPaths(found, request) : [];
+}
+
+/** The checkout would have the file of the commit again as soon as git turns to it. */
+function trackedEnvFile(path: string): Problem {
+  return {
+    message: `env-file would be written to ${path}, which the commit tracks.`,
+    next: `Take it out of git (git rm --cached ${quote(path)}, and a line in .gitignore), or use another env-file-path.`,
+  };
 }
 
 export interface BuildOptions {

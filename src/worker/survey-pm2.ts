@@ -1,5 +1,8 @@
+import { realpathSync } from 'node:fs';
+import { relative } from 'node:path';
 import { problemsOf } from '../base/report.js';
 import { entryRefusals, entryTraps } from './entry-traps.js';
+import { isFolder, isSymlink } from './files.js';
 import { liveFolder, type Strategy } from './layout.js';
 import { type Entry, findEntry, namesIn, otherDaemons, portOf, savedEntry } from './pm2.js';
 import type { AppRequest, HostFacts } from './protocol.js';
@@ -32,7 +35,8 @@ export async function lookAtPm2(
   }
   let entry: Entry | undefined;
   try {
-    entry = await findEntry(tools, app.appName);
+    const listed = await findEntry(tools, app.appName);
+    entry = listed && withoutDetour(listed, app.appPath);
   } catch (error) {
     facts.refusals.push(...problemsOf(error));
     return undefined;
@@ -75,6 +79,21 @@ async function warnOfSiblings(
     message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
     next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
   });
+}
+
+/**
+ * An entry that reaches a checkout through a symlink of the host, as if it were started in the checkout itself. Where
+ * app-path is the symlink it stays: what it says then is which release it runs.
+ */
+function withoutDetour(entry: Entry, appPath: string): Entry {
+  if (isSymlink(appPath) || !isFolder(appPath) || !isFolder(entry.cwd)) return entry;
+  const below = relative(realpathSync(appPath), realpathSync(entry.cwd));
+  const end = below === '' ? '' : `/${below}`;
+  const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
+  if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath) return entry;
+  const place = (text: string): string =>
+    text === detour || text.startsWith(`${detour}/`) ? appPath + text.slice(detour.length) : text;
+  return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
 }
 
 function noteMissingEntry(facts: HostFacts, app: AppRequest, tools: Toolbox): void {

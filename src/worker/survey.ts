@@ -5,10 +5,19 @@ import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { quote } from '../base/shell.js';
 import { type EnvRun, findEnvFiles, judgeHostEnvFiles } from './env-files.js';
 import { readJson, readText } from './files.js';
-import { dirtyFiles, type Repository } from './git.js';
+import { hiddenChanges, type Repository } from './git.js';
 import { type ProjectFiles, usesNext } from './install-and-build.js';
 import { type History, historyOf, readJournal } from './journal.js';
-import { type Layout, layoutOf, liveFolder, releasesFolder, type Strategy, strategyFor } from './layout.js';
+import {
+  checkoutBehind,
+  type Layout,
+  layoutOf,
+  liveFolder,
+  releasesFolder,
+  type Strategy,
+  strategyFor,
+} from './layout.js';
+import { changedByPeople } from './local-changes.js';
 import { currentHolder } from './lock.js';
 import { daemonFolders, type Entry } from './pm2.js';
 import type { AppRequest, HostFacts } from './protocol.js';
@@ -68,10 +77,18 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
     deployRefusals: [],
     warnings,
   };
+  const behind = app.strategy === 'auto' ? checkoutBehind(app.appPath) : undefined;
+  if (behind !== undefined)
+    facts.deployRefusals.push({
+      message: `${app.appPath} is a symlink to ${behind}, which is a git checkout and no release.`,
+      next: `Give ${behind} as app-path to deploy in place there; with strategy: releases new releases take its place behind the symlink.`,
+    });
   const note = history.live && readNote(state, history.live.release);
   await lookAtGit(facts, checkout, history);
-  if (checkout && facts.liveSha !== undefined && strategy !== 'releases')
+  if (checkout && facts.liveSha !== undefined && strategy !== 'releases') {
     refusals.push(...(await judgeOwners(checkout, note?.paths ?? [])));
+    await lookAtChanges(facts, { checkout, state, releases, history });
+  }
   const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
   lookAtState(facts, { app, state, history });
   judgeRoom(facts, app.appPath);
@@ -192,7 +209,21 @@ async function lookAtGit(
   }
   facts.liveSha = head.stdout.trim();
   facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
-  if (facts.strategy !== 'releases') facts.dirtyFiles = await dirtyFiles(checkout);
+}
+
+/** Looks for what people changed in tracked files, also where git was told not to. */
+async function lookAtChanges(
+  facts: HostFacts,
+  known: { checkout: Repository; state: StateFolder; releases: string; history: History },
+): Promise<void> {
+  facts.dirtyFiles = await changedByPeople({ ...known, facts });
+  const hidden = await hiddenChanges(known.checkout);
+  if (hidden.length === 0) return;
+  const some = hidden.slice(0, 5);
+  facts.deployRefusals.push({
+    message: `git was told not to look at ${some.join(', ')}, and what lies on the server differs from the commit: a build would silently use the committed values.`,
+    next: `Put the server's values into an environment file, or take the file out of git; then run there: git update-index --no-skip-worktree --no-assume-unchanged ${some.map(quote).join(' ')}`,
+  });
 }
 
 function lookAtState(
