@@ -61,11 +61,11 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   rehearse:
     'Start the new build once beside the live one, on a spare port with its real settings and REHEARSAL=1, and check it before the cutover.',
   'dirty-checkout':
-    "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log).",
+    "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log, and back with a rollback to that version).",
   'lock-wait': "How long to wait for another run's deploy of the same app or database.",
   ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
   'build-output':
-    'What the build makes, such as .next or dist; found by default as the ignored paths that the build created. build-on: runner cannot know them: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
+    'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
   'repository-url': 'Where the server fetches from; the origin that it already has by default.',
   'install-command': 'Replaces the install command found from the lock file.',
   'build-command': 'Replaces the build command found in package.json.',
@@ -75,7 +75,8 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'env-file':
     "The whole environment file, written to env-file-path (0600) before the build: what stands only in the server's file is gone from the new version. A rollback puts the previous file back.",
   'env-file-path': 'Where env-file is written, inside the application.',
-  'shared-paths': 'Files and folders kept across releases.',
+  'shared-paths':
+    'Files and folders of the server that every version uses: uploads, a database file, .next/cache.',
   'keep-releases': 'Releases, and backups, kept on the server: at least 2.',
   'max-parallel': 'Hosts deployed at a time.',
   'deploy-timeout': 'How long the deploy may take on each host.',
