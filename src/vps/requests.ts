@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import type { HealthSettings, Run, Settings, VpsSettings } from '../settings/settings.js';
 import type {
   AppRequest,
@@ -26,11 +27,9 @@ function appRequest(settings: VpsRun): AppRequest {
     appPath: vps.appPath,
     appName: vps.appName,
     strategy: vps.strategy,
-    ...(environment === undefined ? {} : { environment }),
+    ...given({ environment }),
     adoptEnvironment,
-    ...(database === undefined ? {} : { database }),
-    ...(vps.restartCommand === undefined ? {} : { restartCommand: vps.restartCommand }),
-    ...(vps.healthPort === undefined ? {} : { healthPort: vps.healthPort }),
+    ...given({ database, restartCommand: vps.restartCommand, healthPort: vps.healthPort }),
   };
 }
 
@@ -44,14 +43,12 @@ function runRequest({ id, attempt, url, actor }: Run, invocation?: string): RunR
   return {
     id,
     attempt,
-    ...(invocation === undefined ? {} : { invocation }),
-    ...(url === undefined ? {} : { url }),
-    ...(actor === undefined ? {} : { actor }),
+    ...given({ invocation, url, actor }),
   };
 }
 
 function healthRequest(health: HealthSettings): HealthRequest {
-  const { url, paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+  const { url, paths, timeout, deadline, successes, checkAssets, expectVersion } = health;
   const basePath = url === undefined ? '' : new URL(url).pathname.replace(/\/+$/, '');
   return {
     paths: [...paths],
@@ -60,8 +57,7 @@ function healthRequest(health: HealthSettings): HealthRequest {
     deadline,
     successes,
     checkAssets,
-    ...(expectVersion === undefined ? {} : { expectVersion }),
-    ...(maxLatency === undefined ? {} : { maxLatency }),
+    ...given({ expectVersion }),
   };
 }
 
@@ -69,7 +65,7 @@ function healthRequest(health: HealthSettings): HealthRequest {
 function fetchRequest({ vps, run, githubToken }: VpsRun): FetchRequest {
   const { repository, serverUrl } = run;
   return {
-    ...(vps.repositoryUrl === undefined ? {} : { repositoryUrl: vps.repositoryUrl }),
+    ...given({ repositoryUrl: vps.repositoryUrl }),
     ...(repository === undefined ? {} : { jobRepositoryUrl: `${serverUrl}/${repository}.git` }),
     ...(githubToken && repository ? { fetchAccess: { server: serverUrl, token: githubToken.reveal() } } : {}),
   };
@@ -81,7 +77,7 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
     command: 'inspect',
     app: appRequest(settings),
     run: runRequest(settings.run),
-    ...(sha === undefined ? {} : { sha }),
+    ...given({ sha }),
     ...fetchRequest(settings),
     explicit: settings.vps.refExplicit,
     rehearse: settings.vps.rehearse,
@@ -90,7 +86,7 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
     sharedPaths: [...settings.vps.sharedPaths],
     buildOutput: [...settings.vps.buildOutput],
     envFilePath: settings.vps.envFilePath,
-    ...(undo === undefined ? {} : { undo }),
+    ...given({ undo }),
   };
 }
 
@@ -116,9 +112,11 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
     sha,
     explicit: vps.refExplicit,
     ...fetchRequest(settings),
-    ...(vps.installCommand === undefined ? {} : { installCommand: vps.installCommand }),
-    ...(vps.buildCommand === undefined ? {} : { buildCommand: vps.buildCommand }),
-    ...(vps.startCommand === undefined ? {} : { startCommand: vps.startCommand }),
+    ...given({
+      installCommand: vps.installCommand,
+      buildCommand: vps.buildCommand,
+      startCommand: vps.startCommand,
+    }),
     buildOutput: [...vps.buildOutput],
     ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
     envFilePath: vps.envFilePath,

@@ -18,8 +18,6 @@ export interface HealthOptions {
   readonly expectVersion?: string;
   /** The commit that should be serving, as hex digits; an answer of the last path that names another is unhealthy. */
   readonly expectSha?: string;
-  /** Milliseconds; judged by the verdict, not by the probe. */
-  readonly maxLatency?: number;
 }
 
 /** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { given } from '../base/given.js';
 import { carryEnvFiles, envDigest, readEnvFiles } from './env-files.js';
 import { present } from './files.js';
 import { handMade, historyAsFound, type ReleaseRef } from './journal.js';
@@ -26,8 +27,8 @@ export function planCutover(
   const to: ReleaseRef = { release: stage.release, sha: stage.sha };
   const base = {
     task: 'deploy' as const,
-    run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
-    ...(from === undefined ? {} : { from }),
+    run: { id: run.id, attempt: run.attempt, ...given({ url: run.url }) },
+    ...given({ from }),
     to,
   };
   const home = strategy === 'adopt' ? releaseFolder(releases, from!.release) : live;
@@ -69,7 +70,7 @@ export function planCutover(
     ...base,
     swaps: [],
     shares,
-    link: { path: link, ...(live === undefined ? {} : { from: live }), to: stage.folder },
+    link: { path: link, ...given({ from: live }), to: stage.folder },
   };
 }
 
@@ -98,7 +99,7 @@ export function besideOf(
   return {
     rebuilt: { folder, paths: rebuilt.filter((path) => !moves(path)) },
     host: [...host, ...rebuilt.filter(moves)],
-    ...(changes === undefined ? {} : { changes }),
+    ...given({ changes }),
   };
 }
 
@@ -156,7 +157,7 @@ export function noteLeaving(
     ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
     carriedChunks: note?.carriedChunks ?? [],
     ...(inPlace ? { kept } : {}),
-    ...(changes === undefined ? {} : { changes }),
+    ...given({ changes }),
   });
 }
 

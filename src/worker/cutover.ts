@@ -1,4 +1,5 @@
 import { formatDuration } from '../base/duration.js';
+import { given } from '../base/given.js';
 import { type HealthFact, type Problem, problemsOf } from '../base/report.js';
 import { longerListenTimeout, noteReleases, planCutover } from './cutover-plan.js';
 import type { DeployContext } from './deploy.js';
@@ -40,7 +41,7 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   writeJournal(state, request.run, {
     event: 'cutover',
     ...plan.to,
-    ...(plan.from ? { from: plan.from } : {}),
+    ...given({ from: plan.from }),
   });
   const probe = probeDowntime(stage.port);
   try {
@@ -51,8 +52,7 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
         app: request.app,
         state,
         entry: found.entry,
-        ...(listenTimeout === undefined ? {} : { listenTimeout }),
-        ...(stage.start ? { start: stage.start } : {}),
+        ...given({ listenTimeout, start: stage.start }),
       });
     });
     teller.event({ kind: 'state', state: 'verifying' });
@@ -109,7 +109,7 @@ async function settle(
     event: 'verified',
     ...plan.to,
     app: request.app.appName,
-    ...(plan.from ? { from: plan.from } : {}),
+    ...given({ from: plan.from }),
   });
   dropPlan(state);
   if (request.app.restartCommand === undefined) {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { judgeEnvText } from '../base/env-text.js';
+import { given } from '../base/given.js';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { isOlder } from './ancestry.js';
@@ -43,8 +44,8 @@ export interface DeployContext {
 }
 
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
-export async function deploy(given: DeployContext): Promise<RunResult> {
-  const context = { ...given, request: withTidyPaths(given.request) };
+export async function deploy(asked: DeployContext): Promise<RunResult> {
+  const context = { ...asked, request: withTidyPaths(asked.request) };
   const { request, teller, signal } = context;
   const result = emptyResult('failed', teller.warnings);
   const begun = await begin(context);
@@ -117,7 +118,7 @@ async function decide(
     sha,
     explicit: request.explicit,
     attempt: request.run.attempt,
-    ...(liveSha === undefined ? {} : { liveSha }),
+    ...given({ liveSha }),
     liveVerified,
     olderThanLive,
     history: found.history,
@@ -142,7 +143,7 @@ async function decide(
     outcome: 'unchanged',
     deployedSha: request.sha,
     health: asked.facts,
-    ...(release === undefined ? {} : { release }),
+    ...given({ release }),
   };
 }
 
@@ -238,8 +239,7 @@ async function lookAgain(
     stage: {
       ...stage,
       paths,
-      ...(tracking === undefined ? {} : { tracking }),
-      ...(changes === undefined ? {} : { changes }),
+      ...given({ tracking, changes }),
     },
   };
 }
@@ -284,7 +284,7 @@ async function tidy(
   if (environment !== undefined || database === 'given')
     writeState(state, {
       ...readState(state),
-      ...(environment === undefined ? {} : { environment }),
+      ...given({ environment }),
       ...(database === 'given' ? { database: true } : {}),
     });
   try {

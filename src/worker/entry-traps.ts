@@ -23,7 +23,7 @@ const PACKAGE_MANAGERS = new Set([
 ]);
 
 /** True where PM2 runs a package manager or a shell, which in turn runs the application. */
-export function runsThroughWrapper(entry: Entry): boolean {
+function runsThroughWrapper(entry: Entry): boolean {
   const name = basename(entry.script);
   return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
 }

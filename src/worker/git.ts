@@ -291,7 +291,7 @@ export async function fetchCommit(
   throw isMissingCommit(said) ? missingCommit(sha) : noAccess(said);
 }
 
-export function missingCommit(sha: string): Failure {
+function missingCommit(sha: string): Failure {
   return new Failure({
     message: `The commit ${sha} is not on the remote.`,
     next: 'Push it, or name another one with ref. After a force-push the old commit may be gone.',

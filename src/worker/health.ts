@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { Failure, type HealthFact } from '../base/report.js';
 import { LOOPBACK } from '../web/loopback.js';
 import { answers, checkHealth } from '../web/probe.js';
@@ -25,12 +26,12 @@ export async function askLoopback(check: LoopbackCheck): Promise<{ facts: Health
       {
         baseUrl: `http://${LOOPBACK}:${check.port}`,
         from: 'vps',
-        ...(basePath === undefined ? {} : { basePath }),
+        ...given({ basePath }),
       },
       {
         ...health,
         ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
-        ...(check.sha === undefined ? {} : { expectSha: check.sha }),
+        ...given({ expectSha: check.sha }),
       },
       { signal: check.signal, onAttempt: waiting.note },
     );

@@ -4,7 +4,7 @@ import { isFolder, remove } from './files.js';
 import type { StateFolder } from './state.js';
 
 /** Packed builds lie here until their deploy has unpacked them; one that was killed leaves its own behind. */
-export function incomingOf(state: StateFolder): string {
+function incomingOf(state: StateFolder): string {
   return join(state.path, 'incoming');
 }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { given } from '../base/given.js';
 import { Cancelled, type Problem, problemsOf } from '../base/report.js';
 import { isOlder } from './ancestry.js';
 import { type DeployDecision, decideDeploy, wayBack } from './decide.js';
@@ -41,7 +42,7 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   facts.deployRefusals.push(
     ...envRefusals(found, {
       explicit: request.explicit,
-      ...(request.writesEnvFile === undefined ? {} : { writes: request.writesEnvFile }),
+      ...given({ writes: request.writesEnvFile }),
     }),
     ...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout),
   );
@@ -112,7 +113,7 @@ async function judgeCommit(
     sha,
     explicit,
     attempt: request.run.attempt,
-    ...(liveSha === undefined ? {} : { liveSha }),
+    ...given({ liveSha }),
     liveVerified,
     olderThanLive: explicit
       ? 'no'

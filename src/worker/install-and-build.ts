@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import type { Problem } from '../base/report.js';
 
 /** What the root of a checkout holds, as far as it decides how to install and build. */
@@ -31,21 +32,18 @@ const LOCK_FILES = [
 /** The commands that install and build, from the lock file and package.json; given ones win. */
 export function recipeOf(
   project: ProjectFiles,
-  given: { install?: string | undefined; build?: string | undefined },
+  commands: { install?: string | undefined; build?: string | undefined },
 ): Recipe {
   const { files, packageJson } = project;
   if (!packageJson) {
-    return {
-      ...(given.install === undefined ? {} : { install: given.install }),
-      ...(given.build === undefined ? {} : { build: given.build }),
-    };
+    return given({ install: commands.install, build: commands.build });
   }
   const named = packageJson.packageManager?.split('@')[0];
   const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
   const packageManager = locked.find((manager) => manager === named) ?? locked[0];
   const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
   const needsInstall = Object.keys(dependencies).length > 0;
-  if (given.install === undefined && packageManager === undefined && needsInstall)
+  if (commands.install === undefined && packageManager === undefined && needsInstall)
     return {
       refusal: {
         message:
@@ -53,15 +51,11 @@ export function recipeOf(
         next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
       },
     };
-  const install = given.install ?? (packageManager && installCommand(packageManager, files));
+  const install = commands.install ?? (packageManager && installCommand(packageManager, files));
   const build =
-    given.build ??
+    commands.build ??
     (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
-  return {
-    ...(packageManager === undefined ? {} : { packageManager }),
-    ...(install === undefined ? {} : { install }),
-    ...(build === undefined ? {} : { build }),
-  };
+  return given({ packageManager, install, build });
 }
 
 function installCommand(manager: 'pnpm' | 'npm' | 'yarn' | 'bun', files: ReadonlySet<string>): string {

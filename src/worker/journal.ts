@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { appendLine, readText } from './files.js';
 import type { RunRequest } from './protocol.js';
 import type { StateFolder } from './state.js';
@@ -55,7 +56,7 @@ export function writeJournal(
   const line: JournalEntry = {
     ...entry,
     at: Date.now(),
-    run: { id, attempt, ...(url === undefined ? {} : { url }) },
+    run: { id, attempt, ...given({ url }) },
   };
   appendLine(folder.journal, torn + JSON.stringify(line));
 }
@@ -156,7 +157,7 @@ function note(history: History, entry: JournalEntry): void {
         history.deploys.push({
           runId: entry.run.id,
           to: ref,
-          ...(entry.from === undefined ? {} : { from: entry.from }),
+          ...given({ from: entry.from }),
         });
       if (!history.verified.some((known) => isSame(known, ref))) history.verified.push(ref);
       break;

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { formatDuration } from '../base/duration.js';
+import { given } from '../base/given.js';
 import { Failure } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { readJson, writeAtomically } from './files.js';
@@ -50,11 +51,10 @@ export async function withLock<T>(
     const holder: Holder = {
       runId: run.id,
       attempt: run.attempt,
-      ...(run.url === undefined ? {} : { url: run.url }),
-      ...(run.actor === undefined ? {} : { actor: run.actor }),
+      ...given({ url: run.url, actor: run.actor }),
       since: Date.now(),
       pid: process.pid,
-      ...(startTime === undefined ? {} : { startTime }),
+      ...given({ startTime }),
     };
     writeAtomically(folder.holder, `${JSON.stringify(holder)}\n`);
     try {

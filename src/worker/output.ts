@@ -117,7 +117,7 @@ export function stampsOf(folder: string, paths: readonly string[]): Record<strin
 }
 
 /** Exit code 0 is no proof: a build that died silently leaves nothing, or not the thing that the server starts. */
-export function silentBuild(missing: string): Problem {
+function silentBuild(missing: string): Problem {
   return {
     message: `The build ended with 0, but ${missing} was not made.`,
     next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it makes other output now, name all of it in build-output.',

@@ -5,7 +5,7 @@ import { readText } from './files.js';
 /** Who owns what on the host, and the command that hands it over. */
 
 /** The name of a user by its id; `uid 1001` where the host knows none. */
-export function userName(uid: number): string {
+function userName(uid: number): string {
   const line = (readText('/etc/passwd') ?? '').split('\n').find((each) => each.split(':')[2] === String(uid));
   return line?.split(':')[0] || `uid ${uid}`;
 }

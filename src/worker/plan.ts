@@ -82,9 +82,9 @@ export function dropPlan(folder: StateFolder): void {
 }
 
 /** Where one swap stands, from what exists on the disk. */
-export type SwapState = 'before' | 'between' | 'after';
+type SwapState = 'before' | 'between' | 'after';
 
-export function swapState(
+function swapState(
   swap: Pick<Swap, 'had'>,
   on: { live: boolean; incoming: boolean; kept: boolean },
 ): SwapState {

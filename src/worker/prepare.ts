@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { given } from '../base/given.js';
 import { Failure } from '../base/report.js';
 import type { DeployContext } from './deploy.js';
 import { writeAtomically } from './files.js';
@@ -95,11 +96,11 @@ async function build(
     made: made.all,
     paths,
     rebuilt,
-    ...(tracking === undefined ? {} : { tracking }),
+    ...given({ tracking }),
     envFiles,
     carriedChunks,
     port,
-    ...(start === undefined ? {} : { start }),
+    ...given({ start }),
   };
 }
 

@@ -56,7 +56,6 @@ export interface HealthRequest {
   successes: number;
   checkAssets: boolean;
   expectVersion?: string;
-  maxLatency?: number;
 }
 
 /** Where the host fetches the commit from. */

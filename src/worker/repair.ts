@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { problemsOf } from '../base/report.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from './journal.js';
 import { dropPlan, type Plan, readPlan } from './plan.js';
@@ -12,7 +13,7 @@ import type { Toolbox } from './toolbox.js';
 import { verify } from './verify.js';
 
 /** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
-export function decideRepair(plan: Plan, journal: readonly JournalEntry[]): 'finished' | 'undo' | 'finish' {
+function decideRepair(plan: Plan, journal: readonly JournalEntry[]): 'finished' | 'undo' | 'finish' {
   const last = journal[journal.length - 1];
   const reached =
     last?.event === 'verified' || last?.event === 'rolled-back'
@@ -106,7 +107,7 @@ async function revive(
     if (port !== undefined)
       await verify({
         tools,
-        ...(appName === undefined ? {} : { appName }),
+        ...given({ appName }),
         port,
         sha: live.sha,
         health,

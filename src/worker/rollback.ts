@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { given } from '../base/given.js';
 import { Failure, problemsOf } from '../base/report.js';
 import { begin } from './begin.js';
 import { handWork } from './cutover.js';
@@ -51,8 +52,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
       message: `What is live (${found.facts.liveSha}) was not deployed by this action: somebody put it there by hand.`,
     });
   const decision = decideRollback({
-    ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
-    ...(request.to === undefined ? {} : { to: request.to }),
+    ...given({ undoRun: request.undoRun, to: request.to }),
     appName: request.app.appName,
     history,
     isAvailable: availability(found),
@@ -126,7 +126,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       event: 'rolled-back',
       ...to,
       app: app.appName,
-      ...(plan.from ? { from: plan.from } : {}),
+      ...given({ from: plan.from }),
     });
     dropPlan(state);
     if (named) await saveOrWarn(found, teller);
@@ -159,7 +159,7 @@ async function saveOrWarn(found: Survey, teller: Teller): Promise<void> {
 }
 
 /** What changes place in a checkout that goes back, and what of it git would take away. */
-export interface RollbackLook {
+interface RollbackLook {
   /** What was kept of the target, and what only the leaving version brought: its env file, say. */
   paths: string[];
   onlyHere: string[];
@@ -173,7 +173,7 @@ type Known = Pick<Survey, 'live' | 'releases' | 'history' | 'facts' | 'state'>;
  * What changes place. What the leaving version's build made and the application wrote to since is data by now: it stays
  * for whichever version is live.
  */
-export function movesBack(found: Known, to: ReleaseRef): Pick<RollbackLook, 'paths' | 'onlyHere'> {
+function movesBack(found: Known, to: ReleaseRef): Pick<RollbackLook, 'paths' | 'onlyHere'> {
   const { live, releases, state } = found;
   const from = liveRef(found)!;
   const target = releaseFolder(releases, to.release);
@@ -221,11 +221,11 @@ async function lookBack(
   const dirty = (await changedByPeople(found)).filter((path) => !tracking.hostFrom.includes(path));
   const changes = await keepLocalChanges(checkout, dirty, folder);
   if (changes) teller.warn(keptWords(changes));
-  return { ...moves, tracking, ...(changes === undefined ? {} : { changes }) };
+  return { ...moves, tracking, ...given({ changes }) };
 }
 
 /** Everything the rollback will change: the kept files of the target take the places of the live ones. */
-export function planRollback(
+function planRollback(
   found: Known & Pick<Survey, 'strategy' | 'app'>,
   to: ReleaseRef,
   run: { id: string; attempt: number; url?: string },
@@ -235,8 +235,8 @@ export function planRollback(
   const from = liveRef(found) ?? found.history.live;
   const base = {
     task: 'rollback' as const,
-    run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
-    ...(from === undefined ? {} : { from }),
+    run: { id: run.id, attempt: run.attempt, ...given({ url: run.url }) },
+    ...given({ from }),
     to,
   };
   const target = releaseFolder(releases, to.release);
@@ -244,7 +244,7 @@ export function planRollback(
     return {
       ...base,
       swaps: [],
-      link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
+      link: { path: currentLink(app.appPath), ...given({ from: live }), to: target },
     };
   const away = releaseFolder(releases, from!.release);
   const { paths, tracking } = look;

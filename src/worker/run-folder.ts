@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
+import { given } from '../base/given.js';
 import { Failure } from '../base/report.js';
 import { readJson, readText, remove } from './files.js';
 import { isAlive, startTimeOf } from './proc.js';
@@ -75,7 +76,7 @@ export function claimRun(state: StateFolder, run: RunRequest, task: Task): RunFo
   const folder = runFolderOf(state, run, task);
   mkdirSync(state.runs, { recursive: true, mode: 0o700 });
   const startTime = startTimeOf(process.pid);
-  const mark: WorkerMark = { pid: process.pid, ...(startTime === undefined ? {} : { startTime }) };
+  const mark: WorkerMark = { pid: process.pid, ...given({ startTime }) };
   // Made complete under another name and then renamed, so that it never exists without its worker's mark.
   const fresh = mkdtempSync(join(state.runs, '.new-'));
   writeFileSync(join(fresh, 'worker.json'), JSON.stringify(mark), { mode: 0o600 });
@@ -104,7 +105,7 @@ export function hasEnded(folder: RunFolder): boolean {
 }
 
 /** The newest event; undefined before the first. */
-export function lastEvent(folder: RunFolder): WorkerEvent | undefined {
+function lastEvent(folder: RunFolder): WorkerEvent | undefined {
   const lines = (readText(folder.events) ?? '').trimEnd().split('\n');
   try {
     return JSON.parse(lines[lines.length - 1]!) as WorkerEvent;

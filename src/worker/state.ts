@@ -42,7 +42,7 @@ export function statePlaces(appPath: string, home: string): { beside: string; at
   };
 }
 
-export function stateFolderAt(path: string): StateFolder {
+function stateFolderAt(path: string): StateFolder {
   return {
     path,
     lock: join(path, 'lock'),

@@ -1,6 +1,7 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { emptyConnection } from '../base/empty-connection.js';
+import { given } from '../base/given.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { quote } from '../base/shell.js';
 import { type EnvRun, findEnvFiles, judgeHostEnvFiles } from './env-files.js';
@@ -97,11 +98,11 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
     tools,
     state,
     strategy: strategy ?? 'in-place',
-    ...(live === undefined ? {} : { live }),
+    ...given({ live }),
     ...(checkout === undefined || facts.liveSha === undefined ? {} : { checkout }),
     releases,
     history,
-    ...(entry === undefined ? {} : { entry }),
+    ...given({ entry }),
     project,
     facts,
   };
@@ -155,8 +156,7 @@ async function versions(tools: Toolbox): Promise<Pick<HostFacts, 'node' | 'git' 
   const pm2Version = pm2Package(tools.find('pm2')) ?? (await version('pm2'));
   return {
     node: process.versions.node,
-    ...(gitVersion === undefined ? {} : { git: gitVersion }),
-    ...(pm2Version === undefined ? {} : { pm2: pm2Version }),
+    ...given({ git: gitVersion, pm2: pm2Version }),
   };
 }
 
@@ -257,7 +257,7 @@ function lookAtState(
         runId: holder.runId,
         since: holder.since,
         pid: holder.pid,
-        ...(holder.url === undefined ? {} : { url: holder.url }),
+        ...given({ url: holder.url }),
       },
     };
 }
@@ -266,5 +266,5 @@ function lookAtState(
 export function readProject(folder: string): ProjectFiles {
   const files = new Set(readdirSync(folder));
   const packageJson = readJson<NonNullable<ProjectFiles['packageJson']>>(join(folder, 'package.json'));
-  return { files, ...(packageJson === undefined ? {} : { packageJson }) };
+  return { files, ...given({ packageJson }) };
 }
