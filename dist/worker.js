@@ -225,15 +225,19 @@ function appendLine(file, line) {
         (0,external_node_fs_namespaceObject.closeSync)(fd);
     }
 }
-/** Makes renames in a folder durable. */
-function syncFolder(folder) {
-    const fd = (0,external_node_fs_namespaceObject.openSync)(folder, 'r');
+/** Waits until what was written into a file is on the disk. */
+function syncFile(file) {
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
     try {
         (0,external_node_fs_namespaceObject.fsyncSync)(fd);
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(fd);
     }
+}
+/** Makes renames in a folder durable. */
+function syncFolder(folder) {
+    syncFile(folder);
 }
 /** The text of a file; undefined where there is none. */
 function readText(file) {
@@ -330,6 +334,12 @@ async function retry(options, work) {
             await pause(wait, options.signal);
         }
     }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/given.js
+/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
+function given(fields) {
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/proc.js
@@ -467,6 +477,7 @@ function descendsFrom(pid, ancestors) {
 
 
 
+
 function runFolderOf(state, run, task) {
     for (const part of [run.id, run.invocation ?? ''])
         if (!/^[A-Za-z0-9_-]*$/.test(part))
@@ -501,7 +512,7 @@ function claimRun(state, run, task) {
     const folder = runFolderOf(state, run, task);
     (0,external_node_fs_namespaceObject.mkdirSync)(state.runs, { recursive: true, mode: 0o700 });
     const startTime = startTimeOf(process.pid);
-    const mark = { pid: process.pid, ...(startTime === undefined ? {} : { startTime }) };
+    const mark = { pid: process.pid, ...given({ startTime }) };
     // Made complete under another name and then renamed, so that it never exists without its worker's mark.
     const fresh = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(state.runs, '.new-'));
     (0,external_node_fs_namespaceObject.writeFileSync)((0,external_node_path_namespaceObject.join)(fresh, 'worker.json'), JSON.stringify(mark), { mode: 0o600 });
@@ -879,12 +890,6 @@ const lookupLoopback = (_name, { all }, done) => {
     else
         done(null, ADDRESSES[0].address, ADDRESSES[0].family);
 };
-
-;// CONCATENATED MODULE: ./compiled/src/base/given.js
-/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
-function given(fields) {
-    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-}
 
 ;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
 /** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
@@ -2121,6 +2126,7 @@ function tellWaiting(tell, every = EVERY) {
 
 
 
+
 /** Asks the application on loopback until every check is good, or the deadline is over. */
 async function askLoopback(check) {
     const { expectVersion, basePath, ...health } = check.health;
@@ -2129,11 +2135,11 @@ async function askLoopback(check) {
         const facts = await checkHealth({
             baseUrl: `http://${LOOPBACK}:${check.port}`,
             from: 'vps',
-            ...(basePath === undefined ? {} : { basePath }),
+            ...given({ basePath }),
         }, {
             ...health,
             ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
-            ...(check.sha === undefined ? {} : { expectSha: check.sha }),
+            ...given({ expectSha: check.sha }),
         }, { signal: check.signal, onAttempt: waiting.note });
         return { facts, healthy: facts.every(({ ok }) => ok) };
     }
@@ -2245,9 +2251,11 @@ function run(words, options) {
         const child = (0,external_node_child_process_namespaceObject.spawn)(file, args, {
             cwd: options.cwd,
             env: options.env,
-            stdio: ['ignore', 'pipe', 'pipe'],
+            stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
             detached: true,
         });
+        // A program may end before it has read all.
+        child.stdin?.on('error', () => { }).end(options.input);
         let stdout = '';
         let why;
         const heard = program_hear(child, options.output);
@@ -2479,6 +2487,9 @@ function found(tools, [name, ...args]) {
 ;// CONCATENATED MODULE: ./compiled/src/worker/git.js
 
 
+
+
+
 // A host without access must fail, not ask.
 const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' };
 /** For hosts that have not set their own: must fail, not ask, also where the remote is silent. */
@@ -2486,6 +2497,11 @@ const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
 /** Hooks of the host's own checkout are meant for the people who work there, not for what is done here. */
 function words(repository, args) {
     return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
+}
+/** True where another ref than `own` leads to a commit. */
+async function isReachedWithout(repository, sha, own) {
+    const refs = await git(repository, 'for-each-ref', '--format=%(refname)', '--contains', sha);
+    return refs.split('\n').some((ref) => ref !== '' && ref !== own);
 }
 /** Output of a git command that is expected to succeed, without the last newline. */
 async function git(repository, ...args) {
@@ -2507,10 +2523,70 @@ function hasCommit(repository, sha) {
 async function isAncestor(repository, older, newer) {
     return older !== newer && (await gitSays(repository, 'merge-base', '--is-ancestor', older, newer));
 }
+/** True where git knows the folder as a checkout of its own, and not as a part of one around it. */
+async function isWorkTree(repository) {
+    return (present((0,external_node_path_namespaceObject.join)(repository.folder, '.git')) && gitSays(repository, 'rev-parse', '--verify', '-q', 'HEAD'));
+}
+/** The output of a git command that separates paths with NUL. */
+async function listed(repository, ...args) {
+    return (await git(repository, ...args)).split('\0').filter(Boolean);
+}
+/** Runs a git command on many paths, which it reads from its stdin. */
+async function onPaths(repository, paths, args) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    const input = paths.map((path) => `${path}\0`).join('');
+    return call(repository.tools, words(repository, args), { env, input });
+}
+function mustHaveEnded(command, ended) {
+    if (ended.code !== 0)
+        throw new Failure({ message: `git ${command} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}` });
+}
 /** Tracked files with local changes. REVISION is ours where a repository happens to track it. */
 async function dirtyFiles(repository) {
-    const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no');
+    const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no', '--no-renames');
     return porcelainPaths(out).filter((path) => path !== 'REVISION');
+}
+/** Paths that one commit adds (`A`) to another, or deletes (`D`). */
+function changedPaths(repository, kind, from, to) {
+    return listed(repository, 'diff', '--name-only', '--no-renames', `--diff-filter=${kind}`, '-z', from, to);
+}
+/** Those of the paths that the ignore rules of the checkout name, tracked or not. */
+async function ignoredPaths(repository, paths) {
+    if (paths.length === 0)
+        return [];
+    const ended = await onPaths(repository, paths, ['check-ignore', '--no-index', '-z', '--stdin']);
+    // 1: none of them is ignored.
+    if (ended.code !== 1)
+        mustHaveEnded('check-ignore', ended);
+    return ended.stdout.split('\0').filter(Boolean);
+}
+/** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
+async function untrack(repository, paths) {
+    if (paths.length === 0)
+        return;
+    const ended = await onPaths(repository, paths, ['update-index', '--force-remove', '-z', '--stdin']);
+    mustHaveEnded('update-index', ended);
+}
+/**
+ * Tracked files that differ from the commit, and which git was told not to look at (`update-index --skip-worktree`,
+ * `--assume-unchanged`): no status shows them. A sparse checkout marks in the same way what it leaves out.
+ */
+async function hiddenChanges(repository) {
+    const marked = (await listed(repository, 'ls-files', '-v', '-z'))
+        .filter((line) => /^[Sa-z] /.test(line))
+        .map((line) => line.slice(2))
+        .filter((path) => present((0,external_node_path_namespaceObject.join)(repository.folder, path)));
+    const changed = [];
+    for (const path of marked) {
+        const [, stored] = (await git(repository, 'ls-files', '-s', '-z', '--', `:(literal)${path}`)).split(' ');
+        if (stored !== (await git(repository, 'hash-object', '--', path)))
+            changed.push(path);
+    }
+    return changed;
+}
+/** Tracked files that differ from the checked-out commit, deleted ones too. */
+function changedFiles(repository) {
+    return listed(repository, 'diff', '--name-only', '--no-renames', '--ignore-submodules', '-z', 'HEAD');
 }
 /** The paths in the output of `git status --porcelain=v1 -z`; of a rename the new path. */
 function porcelainPaths(output) {
@@ -2532,8 +2608,7 @@ async function isTracked(repository, path) {
 }
 /** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
 async function untrackedPaths(repository) {
-    const out = await git(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
-    return out.split('\0').filter(Boolean);
+    return listed(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
 }
 /**
  * The addresses to try in turn: the host's own access first, then https with the job's token, where that is the
@@ -2741,6 +2816,7 @@ async function askHistory(question, liveSha) {
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/journal.js
 
+
 function readJournal(folder) {
     return parseJournal(readText(folder.journal) ?? '');
 }
@@ -2768,9 +2844,28 @@ function writeJournal(folder, run, entry) {
     const line = {
         ...entry,
         at: Date.now(),
-        run: { id, attempt, ...(url === undefined ? {} : { url }) },
+        run: { id, attempt, ...given({ url }) },
     };
     appendLine(folder.journal, torn + JSON.stringify(line));
+}
+/** The name of a commit that people brought live by hand. What it leaves must not go under the name of another one. */
+function handMade(sha) {
+    return { release: `00000000000000-${sha.slice(0, 12)}`, sha };
+}
+/**
+ * The history with what is really live: a commit that our deploys did not bring came by hand, after all that the journal
+ * knows.
+ */
+function historyAsFound(history, liveSha) {
+    if (liveSha === undefined || history.live === undefined || history.live.sha === liveSha)
+        return history;
+    const live = handMade(liveSha);
+    return {
+        ...history,
+        live,
+        liveVerified: false,
+        arrivals: [...history.arrivals, { release: live.release }],
+    };
 }
 const isSame = (a, b) => a?.release === b?.release;
 /** Reads the journal from its beginning; order of lines alone decides, never the clock. */
@@ -2828,7 +2923,7 @@ function journal_note(history, entry) {
                 history.deploys.push({
                     runId: entry.run.id,
                     to: ref,
-                    ...(entry.from === undefined ? {} : { from: entry.from }),
+                    ...given({ from: entry.from }),
                 });
             if (!history.verified.some((known) => isSame(known, ref)))
                 history.verified.push(ref);
@@ -2864,7 +2959,39 @@ function markBad(history, to, from) {
         history.badShas.add(from.sha);
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/output-names.js
+
+/** What builds are known to make, by its name alone: nobody keeps data under these, and the next build makes them again. */
+/** Output of which one is there after every build, at the root of a project. */
+const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
+const FOLDERS = new Set([
+    ...USUAL_OUTPUT,
+    'node_modules',
+    ...`.astro .cache .contentlayer .docusaurus .medusa .netlify .nitro .parcel-cache .react-router .solid .swc .turbo
+  .velite .vercel .vinxi .vite .yarn __generated__ _site coverage generated storybook-static`.split(/\s+/),
+]);
+const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
+/** What next-pwa and its kin put among the public files. */
+const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
+/** What nobody misses: marks of running programs, and what package managers and desktops leave. */
+const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store|Thumbs\.db|.+\.pid)$/;
+/** True for a path that a build or an install makes, wherever in the project it lies. */
+function isUsualOutput(path) {
+    const name = (0,external_node_path_namespaceObject.basename)(path);
+    return (FOLDERS.has(name) ||
+        FILES.test(name) ||
+        ((0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(path)) === 'public' && SERVICE_WORKERS.test(name)));
+}
+/** What an install makes: it goes along with any build-output. */
+function isInstalled(path) {
+    return /^(node_modules|\.yarn|\.pnp\..+)$/.test((0,external_node_path_namespaceObject.basename)(path));
+}
+function isLitter(path) {
+    return LITTER.test((0,external_node_path_namespaceObject.basename)(path));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/releases.js
+
 
 
 
@@ -2883,7 +3010,8 @@ function noteFile(state, release) {
     return (0,external_node_path_namespaceObject.join)(state.notes, `${release}.json`);
 }
 function readNote(state, release) {
-    return readJson(noteFile(state, release));
+    const note = readJson(noteFile(state, release));
+    return note && { ...note, stamps: note.stamps ?? {}, rebuilt: note.rebuilt ?? [] };
 }
 function writeNote(state, release, note) {
     writeAtomically(noteFile(state, release), `${JSON.stringify(note)}\n`);
@@ -2892,13 +3020,21 @@ function dropNote(state, release) {
     remove(noteFile(state, release));
 }
 /**
- * Whether a release that is not live can be put in place without a build. Among releases its folder must hold all of
- * it: what an in-place deploy kept of a version it did not make itself is its output alone.
+ * Whether a release that is not live can be put in place without a build: what was built for it must lie in its folder,
+ * and not be lost to a build that somebody made by hand in the live checkout. Among releases the folder must hold all
+ * of it: what an in-place deploy kept of a version it did not make itself is its output alone.
  */
-function availability({ state, releases, strategy, }) {
+function availability({ state, releases, strategy, live, }) {
     return (release) => {
         const folder = releaseFolder(releases, release);
-        if (readNote(state, release) === undefined || !isFolder(folder))
+        // Whatever its name says: what is live is no way back.
+        if (live !== undefined && isFolder(folder) && (0,external_node_fs_namespaceObject.realpathSync)(folder) === live)
+            return false;
+        const note = readNote(state, release);
+        if (note === undefined || !isFolder(folder))
+            return false;
+        const built = strategy === 'in-place' ? note.paths : note.paths.filter(isUsualOutput);
+        if (!(note.kept ?? built).every((path) => present((0,external_node_path_namespaceObject.join)(folder, path))))
             return false;
         return strategy === 'in-place' || present((0,external_node_path_namespaceObject.join)(folder, 'REVISION')) || present((0,external_node_path_namespaceObject.join)(folder, '.git'));
     };
@@ -3079,7 +3215,755 @@ function wayBack(question) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
+/**
+ * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
+ * A file that was only half written must not be built into an application. Names no value of it.
+ */
+function judgeEnvText(text) {
+    if (text.trim() === '')
+        return 'is empty';
+    if (text.includes('\0'))
+        return 'holds a NUL byte';
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    for (let index = 0; index < lines.length; index++) {
+        const line = lines[index].trim();
+        if (line === '' || line.startsWith('#'))
+            continue;
+        const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
+        if (!match)
+            return `line ${index + 1} is not NAME=value`;
+        const opened = index + 1;
+        const quote = /^["'`]/.exec(match[1])?.[0];
+        if (quote === undefined)
+            continue;
+        let rest = match[1].slice(1);
+        while (!endsQuote(rest, quote)) {
+            index++;
+            if (index >= lines.length)
+                return `the quote that line ${opened} opens is never closed`;
+            rest = lines[index];
+        }
+    }
+    return undefined;
+}
+function endsQuote(text, quote) {
+    for (let index = 0; index < text.length; index++) {
+        if (text[index] === '\\' && quote === '"')
+            index++;
+        else if (text[index] === quote)
+            return true;
+    }
+    return false;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
+
+
+
+
+
+
+/** Folders that never hold an environment file of the project, and may be very large. */
+const NEVER_LOOKED_INTO = new Set([
+    'node_modules',
+    '.git',
+    '.next',
+    'dist',
+    'build',
+    'out',
+    '.turbo',
+    'coverage',
+]);
+const DEEPEST = 3;
+/**
+ * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
+ * copies that somebody set aside.
+ */
+function isEnvFile(name) {
+    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
+        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
+}
+/**
+ * Environment files in a checkout, also in the packages of a monorepo; paths relative to it. Folders that may not be
+ * looked into (the data of a database in a container) hold none.
+ */
+function findEnvFiles(root, below = '', depth = 0) {
+    const found = [];
+    for (const item of readable(() => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) ?? []) {
+        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
+        if (item.isDirectory()) {
+            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
+                found.push(...findEnvFiles(root, path, depth + 1));
+        }
+        else if (isEnvFile(item.name))
+            found.push(path);
+    }
+    return found.sort();
+}
+/** The text of an environment file; undefined where it is not there or may not be read. */
+function readEnvFile(root, path) {
+    return readable(() => readText((0,external_node_path_namespaceObject.join)(root, path)));
+}
+/** What was read; undefined where this user may not. */
+function readable(read) {
+    try {
+        return read();
+    }
+    catch (error) {
+        if (error.code === 'EACCES')
+            return undefined;
+        throw error;
+    }
+}
+/**
+ * Problems of the host's own environment files: those that the last deploy knew and that are gone, torn ones, and
+ * those that cannot be read.
+ */
+function judgeHostEnvFiles(root, found, known, run) {
+    const problems = [];
+    const own = (path) => path !== run.writes && isEnvFile((0,external_node_path_namespaceObject.basename)(path));
+    for (const path of known.filter(own))
+        if (!found.includes(path) && !run.explicit)
+            problems.push({
+                message: `${path} was on the server at the last deploy and is missing now.`,
+                next: 'Put it back in the checkout, or give its content with env-file and env-file-path. To deploy without it, name the commit with ref.',
+            });
+    for (const path of found.filter(own)) {
+        const text = readEnvFile(root, path);
+        if (text === undefined) {
+            problems.push({
+                message: `${path} on the server cannot be read by the user who deploys.`,
+                next: `Run once on the server: ${handOver((0,external_node_path_namespaceObject.join)(root, path))}`,
+            });
+            continue;
+        }
+        const why = judgeEnvText(text);
+        if (why !== undefined && why !== 'is empty')
+            problems.push({
+                message: `${path} on the server looks half written: ${why}.`,
+                next: 'Correct the file, or give its content with env-file and env-file-path.',
+            });
+    }
+    return problems;
+}
+/** A fingerprint of environment files, by which a change of any of them is seen; `texts` by their paths. */
+function envDigest(texts) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    for (const path of Object.keys(texts).sort())
+        hash.update(JSON.stringify([path, texts[path]]));
+    return hash.digest('hex');
+}
+/** Environment files with their texts, as `envDigest` takes them. */
+function readEnvFiles(root, paths) {
+    return Object.fromEntries(paths.map((path) => [path, readEnvFile(root, path)]));
+}
+/** Copies environment files into a stage, with the permissions they have. */
+function carryEnvFiles(from, to, paths) {
+    for (const path of paths) {
+        const target = (0,external_node_path_namespaceObject.join)(to, path);
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
+        (0,external_node_fs_namespaceObject.copyFileSync)((0,external_node_path_namespaceObject.join)(from, path), target);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/layout.js
+
+
+
+/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
+function currentLink(appPath) {
+    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
+    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
+}
+function layoutOf(appPath) {
+    if (isSymlink(currentLink(appPath)))
+        return 'releases';
+    if (!present(appPath))
+        return 'absent';
+    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
+}
+/** What `auto` means for a layout. */
+function strategyFor(layout, asked) {
+    if (asked === 'auto')
+        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
+    if (asked === 'adopt')
+        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
+    if (asked === 'in-place')
+        return layout === 'checkout' ? 'in-place' : undefined;
+    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
+}
+/** The folder that serves now, with symlinks resolved; undefined where there is none. */
+function liveFolder(appPath) {
+    const link = currentLink(appPath);
+    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
+}
+/** The checkout that app-path leads to as a symlink, where that is no release: nobody made it to be left behind. */
+function checkoutBehind(appPath) {
+    if (!isSymlink(appPath) || !isFolder(appPath))
+        return undefined;
+    const target = (0,external_node_fs_namespaceObject.realpathSync)(appPath);
+    // A release of ours has a file .git, one of other tools has none, and an adopted checkout lies among the releases.
+    return isFolder((0,external_node_path_namespaceObject.join)(target, '.git')) && (0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(target)) !== 'releases' ? target : undefined;
+}
+/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
+function releasesFolder(appPath, state) {
+    const link = currentLink(appPath);
+    if (!isSymlink(link))
+        return state.releases;
+    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
+    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
+    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
+}
+/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
+function releaseName(sha, now) {
+    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
+    return `${time}-${sha.slice(0, 12)}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/paths.js
+
+
+/** Paths inside the application: relative, in one spelling, without a slash at the end. */
+/** True where `path` is `folder` or lies in it. */
+function isWithin(path, folder) {
+    return path === folder || path.startsWith(`${folder}/`);
+}
+/** True where `path` lies in one of the folders, or is one of them. */
+function isWithinAny(path, folders) {
+    return folders.some((folder) => isWithin(path, folder));
+}
+/** True where one of the paths lies below the folder. */
+function holdsAny(folder, paths) {
+    return paths.some((path) => path !== folder && isWithin(path, folder));
+}
+/** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
+function foldersAbove(path) {
+    const parts = path.split('/');
+    return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+/** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
+function tidyPath(input, path) {
+    const tidy = external_node_path_namespaceObject.posix.normalize(path.trim()).replace(/\/+$/, '');
+    const outside = tidy === '' || tidy === '.' || tidy === '..' || tidy.startsWith('../') || tidy.startsWith('/');
+    if (!outside && !isWithin(tidy, '.git'))
+        return tidy;
+    throw new Failure({
+        message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
+        next: 'Use a path from the root of the application, such as public/uploads.',
+    });
+}
+/** Each path once, and none that lies inside another one: it comes with that. */
+function outermost(paths) {
+    const once = [...new Set(paths)];
+    return once.filter((path) => !once.some((other) => other !== path && isWithin(path, other)));
+}
+/** The same request with its paths in one spelling. @throws a Failure for a path that may not be given. */
+function withTidyPaths(request) {
+    const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
+    return {
+        ...request,
+        sharedPaths: outermost(sharedPaths.map((path) => tidyPath('shared-paths', path))),
+        buildOutput: outermost(buildOutput.map((path) => tidyPath('build-output', path))),
+        envFilePath: tidyPath('env-file-path', envFilePath),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/sameness.js
+
+
+
+/** Whether what lies on the disk is what lay there before, or what lies somewhere else. Nothing here follows a symlink. */
+/** Bytes that are compared at a time: databases and uploads may be larger than the memory. */
+const sameness_CHUNK = 1_048_576;
+/** SQLite keeps what was written last beside its file: the file alone may look untouched. */
+const JOURNALS = ['-wal', '-journal'];
+function look(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.lstatSync)(path);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True for two files with the same bytes, and for two symlinks with the same target; never for folders. */
+function sameContent(one, other) {
+    const [a, b] = [look(one), look(other)];
+    if (a?.isSymbolicLink() && b?.isSymbolicLink())
+        return (0,external_node_fs_namespaceObject.readlinkSync)(one) === (0,external_node_fs_namespaceObject.readlinkSync)(other);
+    if (!a?.isFile() || !b?.isFile() || a.size !== b.size)
+        return false;
+    const files = [(0,external_node_fs_namespaceObject.openSync)(one, 'r'), (0,external_node_fs_namespaceObject.openSync)(other, 'r')];
+    try {
+        const buffers = [Buffer.alloc(sameness_CHUNK), Buffer.alloc(sameness_CHUNK)];
+        for (;;) {
+            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, sameness_CHUNK, null));
+            if (read[0] !== read[1] || buffers[0].compare(buffers[1], 0, read[1], 0, read[0]) !== 0)
+                return false;
+            if (read[0] === 0)
+                return true;
+        }
+    }
+    finally {
+        files.forEach(external_node_fs_namespaceObject.closeSync);
+    }
+}
+/**
+ * A mark of a file or of a whole folder: the same as long as nobody writes there, also after a move to another place.
+ * Made of names, sizes and times, so that a large folder costs no reading.
+ */
+function stampOf(path) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    for (const line of linesOf(path, ''))
+        hash.update(line).update('\0');
+    for (const suffix of JOURNALS)
+        for (const line of linesOf(path + suffix, suffix))
+            hash.update(line);
+    return hash.digest('hex').slice(0, 24);
+}
+function linesOf(path, name) {
+    const stats = look(path);
+    if (stats === undefined)
+        return [];
+    if (stats.isSymbolicLink())
+        return [`${name}\0${(0,external_node_fs_namespaceObject.readlinkSync)(path)}`];
+    if (!stats.isDirectory())
+        return [`${name}\0${stats.size}\0${stats.mtimeMs}`];
+    return [
+        `${name}/`,
+        ...(0,external_node_fs_namespaceObject.readdirSync)(path)
+            .sort()
+            .flatMap((item) => linesOf((0,external_node_path_namespaceObject.join)(path, item), `${name}/${item}`)),
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/shared-paths.js
+
+
+
+
+
+
+
+
+/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
+const COMPANIONS = ['-wal', '-shm', '-journal'];
+/**
+ * The shared paths that lie outside of every version, with a symlink in each. Among releases all of them. In-place they
+ * stay where they are, in the checkout; only what lies inside of a folder that changes place (`.next/cache`) cannot.
+ */
+function linkedPaths({ strategy }, { sharedPaths, buildOutput }) {
+    if (strategy !== 'in-place')
+        return [...sharedPaths];
+    return sharedPaths.filter((path) => foldersAbove(path).some((above) => isUsualOutput(above) || isWithinAny(above, buildOutput)));
+}
+/** What stands against the shared paths as they lie on this host. */
+function sharedProblems(found, request) {
+    const { sharedPaths, buildOutput, envFilePath, envFile } = request;
+    const { state, history } = found;
+    const problems = [];
+    const note = history.live ? readNote(state, history.live.release) : undefined;
+    const output = sharedPaths.filter((path) => /(^|\/)(node_modules|\.next)$/.test(path) ||
+        (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && note?.paths.includes(path)) ||
+        buildOutput.some((named) => isWithin(named, path)));
+    if (output.length > 0)
+        problems.push({
+            message: `shared-paths holds ${output.join(', ')}, which is built anew with every version: a build would write into the live one.`,
+            next: 'Leave it out of shared-paths, or share only what lies inside of it, such as .next/cache.',
+        });
+    const around = envFile === undefined ? undefined : sharedPaths.find((path) => isWithin(envFilePath, path));
+    if (around !== undefined)
+        problems.push({
+            message: `env-file-path ${envFilePath} lies in the shared path ${around}: no version could have its own.`,
+            next: 'Use another env-file-path.',
+        });
+    for (const path of linkedPaths(found, request))
+        problems.push(...placeProblems(found, path));
+    return problems;
+}
+/** A shared path moves to its home by a rename, which a file system of its own would refuse in the middle of a cutover. */
+function placeProblems({ live, state }, path) {
+    const inLive = live === undefined ? undefined : (0,external_node_path_namespaceObject.join)(live, path);
+    if (inLive === undefined || !present(inLive))
+        return [];
+    const home = homeOf(state, path);
+    if (isSymlink(inLive)) {
+        if (!present(home) || isSymlink(home) || sameTarget(inLive, home))
+            return [];
+        return [
+            {
+                message: `The shared path ${path} is a symlink on the server, and ${home} holds something else.`,
+                next: `Bring both together in ${home} and remove the symlink.`,
+            },
+        ];
+    }
+    if ((0,external_node_fs_namespaceObject.statSync)(inLive).dev === deviceOf(state.shared) &&
+        (0,external_node_fs_namespaceObject.statSync)((0,external_node_path_namespaceObject.dirname)(inLive)).dev === (0,external_node_fs_namespaceObject.statSync)(inLive).dev)
+        return [];
+    return [
+        {
+            message: `The shared path ${path} is on a file system of its own, so it cannot move to ${home}.`,
+            next: `Mount it elsewhere, and once: mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(home))} && ln -s <that place> ${quote(home)}`,
+        },
+    ];
+}
+function homeOf(state, path) {
+    return (0,external_node_path_namespaceObject.join)(state.shared, path);
+}
+function sameTarget(one, other) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(one) === (0,external_node_fs_namespaceObject.realpathSync)(other);
+    }
+    catch {
+        return isSymlink(one) && (0,external_node_fs_namespaceObject.readlinkSync)(one) === other;
+    }
+}
+/**
+ * Lets the stage see the files that all versions share: before the build, and again after it, because an install or a
+ * build may begin with an empty folder. What still lies in the live version is reached through a symlink until the
+ * cutover moves it. Returns the homes where nothing is yet, and which an application has to make as a file.
+ */
+function linkShared(found, request, folder) {
+    const linked = linkedPaths(found, request);
+    const missing = [];
+    for (const path of request.sharedPaths) {
+        const link = (0,external_node_path_namespaceObject.join)(folder, path);
+        const inLive = found.live === undefined ? undefined : (0,external_node_path_namespaceObject.join)(found.live, path);
+        refuseDetour(folder, path, 'shared-paths');
+        if (!linked.includes(path)) {
+            if (!present(link) && present(inLive))
+                putLink(inLive, link);
+            continue;
+        }
+        const home = homeOf(found.state, path);
+        makeHome(home, inLive);
+        if (!present(home))
+            missing.push(home);
+        if (isSymlink(link) && (0,external_node_fs_namespaceObject.readlinkSync)(link) === home)
+            continue;
+        remove(link);
+        putLink(home, link);
+    }
+    return missing;
+}
+/** Through a symlink of the commit, what is written or linked in the stage would be so elsewhere. */
+function refuseDetour(folder, path, input) {
+    const through = foldersAbove(path).find((above) => isSymlink((0,external_node_path_namespaceObject.join)(folder, above)));
+    if (through === undefined)
+        return;
+    throw new Failure({
+        message: `${input}: ${path} lies behind ${through}, which is a symlink in the commit.`,
+        next: `Name the folder that ${through} leads to.`,
+    });
+}
+function putLink(target, link) {
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(link), { recursive: true });
+    (0,external_node_fs_namespaceObject.symlinkSync)(target, link);
+}
+/**
+ * Makes the home of a shared path: a symlink to what the live version has; where that has nothing an empty folder, or
+ * nothing at all for a name with an extension: the application makes a file itself, in its home, when it first writes.
+ */
+function makeHome(home, inLive) {
+    const has = inLive !== undefined && present(inLive) && !(isSymlink(inLive) && sameTarget(inLive, home));
+    // Of an earlier try: it may lead to a version that is not live any more.
+    if (has && isSymlink(home))
+        remove(home);
+    if (present(home))
+        return;
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
+    if (has)
+        (0,external_node_fs_namespaceObject.symlinkSync)(isSymlink(inLive) ? endOf(inLive) : inLive, home);
+    else if ((0,external_node_path_namespaceObject.extname)(home) === '')
+        (0,external_node_fs_namespaceObject.mkdirSync)(home);
+}
+/** Where a symlink of the host leads, as an absolute path: it is to work from another folder too. */
+function endOf(link) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(link);
+    }
+    catch {
+        const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
+        return (0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target);
+    }
+}
+/**
+ * Shared paths that lie in the live version and move to their home at the cutover. Where the home holds something of
+ * its own, the live one replaced its symlink (many programs write a new file and rename it): it is the newer one, and
+ * the other is kept beside it.
+ */
+function sharesOf(found, request, version, release) {
+    return linkedPaths(found, request)
+        .flatMap((path) => [path, ...COMPANIONS.map((suffix) => path + suffix)])
+        .filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)) && !isSymlink((0,external_node_path_namespaceObject.join)(found.live, path)))
+        .map((path) => ({ live: (0,external_node_path_namespaceObject.join)(version, path), home: homeOf(found.state, path) }))
+        .map(({ live, home }) => ({
+        live,
+        home,
+        ...(present(home) && !isSymlink(home) ? { aside: `${home}.before-${release}` } : {}),
+    }));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/foreign.js
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * What only this folder has: it is in no commit, was made by no build, and is not shared. Data, mostly, which a new
+ * version would not have. A folder of which all is foreign is named as a whole.
+ */
+function foreignAmong(untracked, known, list) {
+    const { buildOutput, sharedPaths, envFiles, isAsMade } = known;
+    const own = [...sharedPaths, ...buildOutput];
+    const isKnown = (path) => path === 'REVISION' ||
+        isUsualOutput(path) ||
+        isLitter(path) ||
+        isEnvFile((0,external_node_path_namespaceObject.basename)(path)) ||
+        isWithinAny(path, own) ||
+        isWithinAny(path, envFiles) ||
+        COMPANIONS.some((suffix) => path.endsWith(suffix) && isWithinAny(path.slice(0, -suffix.length), own)) ||
+        isAsMade(path);
+    const foreign = (path, isFolder) => {
+        if (isKnown(path))
+            return [];
+        if (!isFolder)
+            return [path];
+        const items = list(path).map(({ name, isFolder }) => ({ path: `${path}/${name}`, isFolder }));
+        const inside = items.flatMap((item) => foreign(item.path, item.isFolder));
+        return items.length > 0 && items.every((item) => inside.includes(item.path)) ? [path] : inside;
+    };
+    return untracked.flatMap((path) => foreign(path.replace(/\/$/, ''), path.endsWith('/')));
+}
+/** What only the live folder has; nothing where git does not know the folder. */
+async function foreignInLive(found, asked) {
+    const { live, history, facts, state, releases, tools } = found;
+    if (live === undefined || facts.git === undefined)
+        return [];
+    const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
+    const note = release === undefined ? undefined : readNote(state, release);
+    return foreignIn({ tools, folder: live }, asked, note, release && releaseFolder(releases, release));
+}
+/** What only a folder has, by the note of the release that is in it. `made`: where that was built. */
+async function foreignIn(repository, asked, note, made) {
+    const { folder } = repository;
+    if (!(await isWorkTree(repository)))
+        return [];
+    const isAsMade = (path) => {
+        const stamp = note?.stamps[path];
+        if (stamp !== undefined && stamp === stampOf((0,external_node_path_namespaceObject.join)(folder, path)))
+            return true;
+        return made !== undefined && made !== folder && sameContent((0,external_node_path_namespaceObject.join)(made, path), (0,external_node_path_namespaceObject.join)(folder, path));
+    };
+    const envFiles = [asked.envFilePath, ...(note?.envFiles ?? [])];
+    const known = { ...asked, envFiles, isAsMade };
+    return foreignAmong(await untrackedPaths(repository), known, (path) => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(folder, path), { withFileTypes: true }).map((item) => ({
+        name: item.name,
+        isFolder: item.isDirectory(),
+    })));
+}
+/** Why the live folder cannot be left behind yet. In-place it is not left. */
+async function foreignProblems(found, asked) {
+    if (found.strategy === 'in-place')
+        return [];
+    const foreign = await foreignInLive(found, asked);
+    if (foreign.length === 0)
+        return [];
+    const more = foreign.length > 5 ? ` and ${foreign.length - 5} more` : '';
+    return [
+        {
+            message: `The new version would not have what lies in the live folder only: ${foreign.slice(0, 5).join(', ')}${more}.`,
+            next: 'Name in shared-paths what the application needs, and in build-output what a build makes; what may go, delete on the server.',
+        },
+    ];
+}
+/**
+ * Moves what only a release has out of it before the release is deleted: it appeared there while it was live, or is the
+ * environment file that people wrote before a deploy brought another one. Returns the folder where it is then; undefined
+ * where there was nothing.
+ */
+async function rescue(found, release, asked) {
+    const folder = releaseFolder(found.releases, release);
+    if (!present(folder))
+        return undefined;
+    const note = readNote(found.state, release);
+    // In-place all that people and the application write stays in the checkout.
+    const foreign = found.strategy === 'in-place'
+        ? []
+        : await foreignIn({ tools: found.tools, folder }, asked, note, undefined);
+    const live = liveFolder(found.app.appPath);
+    const envFiles = (note?.found ? note.envFiles : []).filter((path) => present((0,external_node_path_namespaceObject.join)(folder, path)) && !(live && sameContent((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(live, path))));
+    const kept = foreign.filter((path) => !isSymlink((0,external_node_path_namespaceObject.join)(folder, path)));
+    if (kept.length + envFiles.length === 0)
+        return undefined;
+    const place = `${folder}.left-behind`;
+    for (const path of [...kept, ...envFiles]) {
+        const target = (0,external_node_path_namespaceObject.join)(place, path);
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o700 });
+        if (!present(target))
+            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(folder, path), target);
+    }
+    return place;
+}
+/** What a person is told of what was moved out of a release. */
+function rescuedWords(release, place) {
+    return {
+        message: `The release ${release} was deleted; what only it had, and no build made, is kept in ${place}.`,
+        next: 'Move what the application needs into its shared path and name that in shared-paths; delete the rest.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-problems.js
+
+
+
+
+/**
+ * Why the files of the host would not come through a deploy: looked at by a plan, before a build, and again right before
+ * the cutover, because people and the application go on writing.
+ */
+async function hostProblems(found, request) {
+    try {
+        const tidy = withTidyPaths(request);
+        return [...sharedProblems(found, tidy), ...(await foreignProblems(found, tidy))];
+    }
+    catch (error) {
+        return problemsOf(error);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/rebuilt.js
+
+
+
+
+
+/**
+ * Tracked files that a build changes: a service worker, an output that was committed by mistake. The new version was
+ * rehearsed with them as they are after its build, so it goes live with them; git would bring the committed ones.
+ */
+/** Which files that are in a stage after its build. Folders are other repositories, and stay as committed. */
+async function rebuiltFiles(stage) {
+    const changed = await changedFiles(stage);
+    const link = (path) => isSymlink((0,external_node_path_namespaceObject.join)(stage.folder, path));
+    return changed.filter((path) => path !== 'REVISION' && (link(path) || !isFolder((0,external_node_path_namespaceObject.join)(stage.folder, path))));
+}
+/** Brings files of a release into the checkout as they are there; what it does not have is removed. */
+function layOver(release, checkout, paths) {
+    for (const path of paths) {
+        const [made, live] = [(0,external_node_path_namespaceObject.join)(release, path), (0,external_node_path_namespaceObject.join)(checkout, path)];
+        if (!present(made))
+            remove(live);
+        else if (!sameContent(made, live))
+            copyAtomically(made, live);
+    }
+}
+/** True where a file of the checkout is as the release has it. */
+function isAsRebuilt(release, checkout, path) {
+    const [made, live] = [(0,external_node_path_namespaceObject.join)(release, path), (0,external_node_path_namespaceObject.join)(checkout, path)];
+    return present(made) ? sameContent(made, live) : !present(live);
+}
+/** Copies a file or symlink so that a reader sees the old content or the new, never a part. */
+function copyAtomically(from, to) {
+    const next = `${to}.${process.pid}.next`;
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(to), { recursive: true });
+    remove(next);
+    if (isSymlink(from))
+        (0,external_node_fs_namespaceObject.symlinkSync)((0,external_node_fs_namespaceObject.readlinkSync)(from), next);
+    else {
+        (0,external_node_fs_namespaceObject.copyFileSync)(from, next);
+        (0,external_node_fs_namespaceObject.chmodSync)(next, (0,external_node_fs_namespaceObject.lstatSync)(from).mode & 0o7777);
+    }
+    (0,external_node_fs_namespaceObject.renameSync)(next, to);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/tracking.js
+
+
+
+
+
+/** What of a checkout belongs to the host on one side of a change of commits, and to git on the other. */
+function judgeTracking(question) {
+    const { removed, added, lies, ignored, shared, swapped } = question;
+    const moves = (path) => isWithinAny(path, swapped);
+    const ofHost = (path) => {
+        const lying = lies(path);
+        if (path === 'REVISION' || lying?.path !== path || !lying.isFile)
+            return false;
+        return ignored(path) || isWithinAny(path, shared) || isEnvFile((0,external_node_path_namespaceObject.basename)(path));
+    };
+    // Where a commit makes a folder of what was a file, the file is its own.
+    const gone = new Set(removed);
+    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !foldersAbove(path).some((above) => gone.has(above)));
+    const hostTo = arriving.filter(ofHost);
+    const kept = removed.filter(ofHost);
+    return {
+        untrack: [...new Set([...kept, ...removed.filter(moves), ...hostTo])],
+        hostFrom: kept.filter((path) => !moves(path)),
+        hostTo,
+        inTheWay: [
+            ...new Set(arriving.filter((path) => !hostTo.includes(path)).flatMap((path) => lies(path)?.path ?? [])),
+        ],
+    };
+}
+/** What lies in a checkout, without following a symlink: git replaces one that is in the place of a folder. */
+function lyingIn(folder) {
+    const look = (path) => {
+        try {
+            return (0,external_node_fs_namespaceObject.lstatSync)((0,external_node_path_namespaceObject.join)(folder, path));
+        }
+        catch {
+            return undefined;
+        }
+    };
+    return (path) => {
+        for (const above of foldersAbove(path)) {
+            const stats = look(above);
+            if (stats === undefined)
+                return undefined;
+            if (!stats.isDirectory())
+                return { path: above, isFile: true };
+        }
+        const stats = look(path);
+        return stats && { path, isFile: !stats.isDirectory() };
+    };
+}
+/** Looks at a live checkout that is to be turned to another commit. */
+async function lookAtTracking(checkout, turn) {
+    const { from, to, shared, swapped, rules } = turn;
+    const removed = await changedPaths(checkout, 'D', from, to);
+    const added = await changedPaths(checkout, 'A', from, to);
+    const lies = lyingIn(checkout.folder);
+    const isThere = (path) => lies(path)?.path === path;
+    const ignored = new Set([
+        ...(await ignoredPaths(rules ?? checkout, removed.filter(isThere))),
+        ...(await ignoredPaths(checkout, added.filter(isThere))),
+    ]);
+    return judgeTracking({
+        removed,
+        added,
+        lies,
+        ignored: (path) => ignored.has(path),
+        shared,
+        swapped,
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/local-changes.js
+
+
+
+
+
+
 
 
 
@@ -3104,21 +3988,97 @@ function dirtyWarnings(dirty, policy) {
         },
     ];
 }
+/** Tracked files of the live checkout that people changed: those that its own build changed are as they should be. */
+async function changedByPeople({ checkout, state, releases, history, facts, }) {
+    if (checkout === undefined)
+        return [];
+    const dirty = await dirtyFiles(checkout);
+    const { live } = history;
+    if (live === undefined || live.sha !== facts.liveSha)
+        return dirty;
+    const rebuilt = new Set(readNote(state, live.release)?.rebuilt);
+    const folder = releaseFolder(releases, live.release);
+    return dirty.filter((path) => !rebuilt.has(path) || !isAsRebuilt(folder, checkout.folder, path));
+}
 function named(files) {
     const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
     return `${files.slice(0, 5).join(', ')}${more}`;
 }
-/** Keeps tracked files that were changed on the server as a patch beside the run's log, before a reset takes them away. */
-async function keepLocalChanges(found, folder, teller) {
-    const { length } = found.facts.dirtyFiles;
-    if (length === 0 || found.checkout === undefined)
+/** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
+const PATCH = 'local-changes.patch';
+const COPIES = 'local-changes';
+/**
+ * Keeps tracked files that were changed on the server before git takes the changes away: as a patch beside the run's
+ * log, which is proven to hold them, and as they are, because filters of git may leave things out of what it compares.
+ * undefined where there are none. @throws a Failure where they cannot be kept; nothing was changed.
+ */
+async function keepLocalChanges(checkout, paths, { path: folder }) {
+    if (paths.length === 0)
+        return undefined;
+    refuseStandIns(checkout, paths);
+    const only = ['--', ...paths.map(literal)];
+    const patch = (0,external_node_path_namespaceObject.join)(folder, PATCH);
+    await writePatch(checkout, patch, only);
+    if (!(await gitSays(checkout, 'apply', '--check', '-R', '--whitespace=nowarn', '-p1', patch)))
+        throw new Failure({
+            message: `The local changes on the server (${named(paths)}) cannot be kept as a patch: it does not fit what lies there.`,
+            next: 'Commit what is wanted, or undo it there with "git checkout -- <file>".',
+        });
+    const copies = (0,external_node_path_namespaceObject.join)(folder, COPIES);
+    remove(copies);
+    for (const path of paths.filter((path) => present((0,external_node_path_namespaceObject.join)(checkout.folder, path)))) {
+        copyAtomically((0,external_node_path_namespaceObject.join)(checkout.folder, path), (0,external_node_path_namespaceObject.join)(copies, path));
+        if (!isSymlink((0,external_node_path_namespaceObject.join)(copies, path)))
+            syncFile((0,external_node_path_namespaceObject.join)(copies, path));
+    }
+    const added = await git(checkout, 'diff', '--name-only', '--no-renames', '--diff-filter=A', '-z', 'HEAD', ...only);
+    return { patch, copies, paths: [...paths], added: added.split('\0').filter(Boolean) };
+}
+/** A folder in the place of a tracked file, or a symlink in that of its folder: git would take it away, with all in it. */
+function refuseStandIns({ folder }, paths) {
+    const lies = lyingIn(folder);
+    const standIns = paths
+        .map(lies)
+        .filter((lying, index) => lying !== undefined && (lying.path !== paths[index] || !lying.isFile));
+    if (standIns.length === 0)
         return;
-    const patch = (0,external_node_path_namespaceObject.join)(folder.path, 'local-changes.patch');
-    writeAtomically(patch, `${await git(found.checkout, 'diff', '--binary', 'HEAD')}\n`);
-    teller.warn({
-        message: `${length} tracked ${length === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
-        next: `To have them back: git apply ${patch}`,
+    throw new Failure({
+        message: `In the place of tracked files lies something else on the server: ${named(standIns.map((lying) => lying.path))}.`,
+        next: 'Move it away there, or take the files out of git.',
     });
+}
+/** Whatever settings the host has for diffs: a patch that git applies, byte by byte. */
+async function writePatch(checkout, patch, only) {
+    const plain = ['--binary', '-U3', '--no-ext-diff', '--no-textconv', '--no-color', '--no-renames'];
+    const next = `${patch}.next`;
+    const options = [...plain, '--src-prefix=a/', '--dst-prefix=b/', `--output=${next}`];
+    await git(checkout, 'diff', ...options, 'HEAD', ...only);
+    (0,external_node_fs_namespaceObject.chmodSync)(next, 0o600);
+    syncFile(next);
+    (0,external_node_fs_namespaceObject.renameSync)(next, patch);
+    syncFolder((0,external_node_path_namespaceObject.dirname)(patch));
+}
+const literal = (path) => `:(literal)${path}`;
+/** Brings local changes back into a checkout that is at their commit. */
+async function bringBackChanges(checkout, changes) {
+    const { copies, paths, added } = changes;
+    if (!changesAreThere(changes))
+        return;
+    layOver(copies, checkout.folder, paths);
+    // Only what git knows it takes away again with the version.
+    if (added.length > 0)
+        await git(checkout, 'add', '-f', '--', ...added.map(literal));
+}
+/** False where somebody has deleted or moved what was kept. */
+function changesAreThere({ patch }) {
+    return present(patch);
+}
+/** What a person is told of changes that are taken away. */
+function keptWords({ patch, paths: { length: count } }) {
+    return {
+        message: `${count} tracked ${count === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
+        next: `To have them back: git apply ${quote(patch)}`,
+    };
 }
 
 // EXTERNAL MODULE: external "node:net"
@@ -3302,16 +4262,16 @@ function applicationEnvironment(value) {
  * looks at once would start two daemons, of which one client then waits for ever.
  */
 async function findEntry(tools, name) {
-    return entryAmong(await listed(tools), name);
+    return entryAmong(await pm2_listed(tools), name);
 }
 /** The other applications that PM2 runs in one of the folders or below it, by name. */
 async function namesIn(tools, folders, except) {
-    const names = (await listed(tools))
+    const names = (await pm2_listed(tools))
         .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
         .map(({ name }) => String(name));
     return [...new Set(names)].filter((name) => name !== except);
 }
-async function listed(tools) {
+async function pm2_listed(tools) {
     const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
     if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)(socket))
         return [];
@@ -3584,161 +4544,8 @@ function emptyConnection(input, next) {
     return { message: `${input}: ${EMPTY_CONNECTION}`, next };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
-/**
- * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
- * A file that was only half written must not be built into an application. Names no value of it.
- */
-function judgeEnvText(text) {
-    if (text.trim() === '')
-        return 'is empty';
-    if (text.includes('\0'))
-        return 'holds a NUL byte';
-    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-    for (let index = 0; index < lines.length; index++) {
-        const line = lines[index].trim();
-        if (line === '' || line.startsWith('#'))
-            continue;
-        const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
-        if (!match)
-            return `line ${index + 1} is not NAME=value`;
-        const opened = index + 1;
-        const quote = /^["'`]/.exec(match[1])?.[0];
-        if (quote === undefined)
-            continue;
-        let rest = match[1].slice(1);
-        while (!endsQuote(rest, quote)) {
-            index++;
-            if (index >= lines.length)
-                return `the quote that line ${opened} opens is never closed`;
-            rest = lines[index];
-        }
-    }
-    return undefined;
-}
-function endsQuote(text, quote) {
-    for (let index = 0; index < text.length; index++) {
-        if (text[index] === '\\' && quote === '"')
-            index++;
-        else if (text[index] === quote)
-            return true;
-    }
-    return false;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
-
-
-
-
-
-
-/** Folders that never hold an environment file of the project, and may be very large. */
-const NEVER_LOOKED_INTO = new Set([
-    'node_modules',
-    '.git',
-    '.next',
-    'dist',
-    'build',
-    'out',
-    '.turbo',
-    'coverage',
-]);
-const DEEPEST = 3;
-/**
- * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
- * copies that somebody set aside.
- */
-function isEnvFile(name) {
-    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
-        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
-}
-/**
- * Environment files in a checkout, also in the packages of a monorepo; paths relative to it. Folders that may not be
- * looked into (the data of a database in a container) hold none.
- */
-function findEnvFiles(root, below = '', depth = 0) {
-    const found = [];
-    for (const item of readable(() => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) ?? []) {
-        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
-        if (item.isDirectory()) {
-            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
-                found.push(...findEnvFiles(root, path, depth + 1));
-        }
-        else if (isEnvFile(item.name))
-            found.push(path);
-    }
-    return found.sort();
-}
-/** The text of an environment file; undefined where it is not there or may not be read. */
-function readEnvFile(root, path) {
-    return readable(() => readText((0,external_node_path_namespaceObject.join)(root, path)));
-}
-/** What was read; undefined where this user may not. */
-function readable(read) {
-    try {
-        return read();
-    }
-    catch (error) {
-        if (error.code === 'EACCES')
-            return undefined;
-        throw error;
-    }
-}
-/**
- * Problems of the host's own environment files: those that the last deploy knew and that are gone, torn ones, and
- * those that cannot be read.
- */
-function judgeHostEnvFiles(root, found, known, run) {
-    const problems = [];
-    const own = (path) => path !== run.writes && isEnvFile((0,external_node_path_namespaceObject.basename)(path));
-    for (const path of known.filter(own))
-        if (!found.includes(path) && !run.explicit)
-            problems.push({
-                message: `${path} was on the server at the last deploy and is missing now.`,
-                next: 'Put it back in the checkout, or give its content with env-file and env-file-path. To deploy without it, name the commit with ref.',
-            });
-    for (const path of found.filter(own)) {
-        const text = readEnvFile(root, path);
-        if (text === undefined) {
-            problems.push({
-                message: `${path} on the server cannot be read by the user who deploys.`,
-                next: `Run once on the server: ${handOver((0,external_node_path_namespaceObject.join)(root, path))}`,
-            });
-            continue;
-        }
-        const why = judgeEnvText(text);
-        if (why !== undefined && why !== 'is empty')
-            problems.push({
-                message: `${path} on the server looks half written: ${why}.`,
-                next: 'Correct the file, or give its content with env-file and env-file-path.',
-            });
-    }
-    return problems;
-}
-/** A fingerprint of environment files, by which a change of any of them is seen; `texts` by their paths. */
-function envDigest(texts) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    for (const path of Object.keys(texts).sort())
-        hash.update(JSON.stringify([path, texts[path]]));
-    return hash.digest('hex');
-}
-/** Environment files with their texts, as `envDigest` takes them. */
-function readEnvFiles(root, paths) {
-    return Object.fromEntries(paths.map((path) => [path, readEnvFile(root, path)]));
-}
-/** Copies environment files into a stage, with the permissions they have. */
-function carryEnvFiles(from, to, paths) {
-    for (const path of paths) {
-        const target = (0,external_node_path_namespaceObject.join)(to, path);
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
-        (0,external_node_fs_namespaceObject.copyFileSync)((0,external_node_path_namespaceObject.join)(from, path), target);
-    }
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/install-and-build.js
-/** What builds make, by the names of the common frameworks. */
-const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
+
 const LOCK_FILES = [
     ['pnpm-lock.yaml', 'pnpm'],
     ['package-lock.json', 'npm'],
@@ -3748,34 +4555,27 @@ const LOCK_FILES = [
     ['bun.lockb', 'bun'],
 ];
 /** The commands that install and build, from the lock file and package.json; given ones win. */
-function recipeOf(project, given) {
+function recipeOf(project, commands) {
     const { files, packageJson } = project;
     if (!packageJson) {
-        return {
-            ...(given.install === undefined ? {} : { install: given.install }),
-            ...(given.build === undefined ? {} : { build: given.build }),
-        };
+        return given({ install: commands.install, build: commands.build });
     }
     const named = packageJson.packageManager?.split('@')[0];
     const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
     const packageManager = locked.find((manager) => manager === named) ?? locked[0];
     const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
     const needsInstall = Object.keys(dependencies).length > 0;
-    if (given.install === undefined && packageManager === undefined && needsInstall)
+    if (commands.install === undefined && packageManager === undefined && needsInstall)
         return {
             refusal: {
                 message: 'The commit has dependencies but no lock file, so an install would not give the same tree twice.',
                 next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
             },
         };
-    const install = given.install ?? (packageManager && installCommand(packageManager, files));
-    const build = given.build ??
+    const install = commands.install ?? (packageManager && installCommand(packageManager, files));
+    const build = commands.build ??
         (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
-    return {
-        ...(packageManager === undefined ? {} : { packageManager }),
-        ...(install === undefined ? {} : { install }),
-        ...(build === undefined ? {} : { build }),
-    };
+    return given({ packageManager, install, build });
 }
 function installCommand(manager, files) {
     if (manager === 'npm')
@@ -3788,53 +4588,8 @@ function usesNext({ packageJson }) {
     return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/layout.js
-
-
-
-/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
-function currentLink(appPath) {
-    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
-    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
-}
-function layoutOf(appPath) {
-    if (isSymlink(currentLink(appPath)))
-        return 'releases';
-    if (!present(appPath))
-        return 'absent';
-    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
-}
-/** What `auto` means for a layout. */
-function strategyFor(layout, asked) {
-    if (asked === 'auto')
-        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
-    if (asked === 'adopt')
-        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
-    if (asked === 'in-place')
-        return layout === 'checkout' ? 'in-place' : undefined;
-    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
-}
-/** The folder that serves now, with symlinks resolved; undefined where there is none. */
-function liveFolder(appPath) {
-    const link = currentLink(appPath);
-    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
-}
-/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
-function releasesFolder(appPath, state) {
-    const link = currentLink(appPath);
-    if (!isSymlink(link))
-        return state.releases;
-    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
-    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
-    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
-}
-/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
-function releaseName(sha, now) {
-    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
-    return `${time}-${sha.slice(0, 12)}`;
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/lock.js
+
 
 
 
@@ -3856,11 +4611,10 @@ async function withLock(folder, run, options, work) {
         const holder = {
             runId: run.id,
             attempt: run.attempt,
-            ...(run.url === undefined ? {} : { url: run.url }),
-            ...(run.actor === undefined ? {} : { actor: run.actor }),
+            ...given({ url: run.url, actor: run.actor }),
             since: Date.now(),
             pid: process.pid,
-            ...(startTime === undefined ? {} : { startTime }),
+            ...given({ startTime }),
         };
         writeAtomically(folder.holder, `${JSON.stringify(holder)}\n`);
         try {
@@ -4159,6 +4913,9 @@ function entryTraps(entry, { appName, next }) {
 
 
 
+
+
+
 /** Looks at how the application is run, and adds what was found, refusals and traps to the facts. */
 async function lookAtPm2(facts, app, tools, next, strategy) {
     if (app.restartCommand !== undefined) {
@@ -4180,7 +4937,8 @@ async function lookAtPm2(facts, app, tools, next, strategy) {
     }
     let entry;
     try {
-        entry = await findEntry(tools, app.appName);
+        const listed = await findEntry(tools, app.appName);
+        entry = listed && withoutDetour(listed, app.appPath);
     }
     catch (error) {
         facts.refusals.push(...problemsOf(error));
@@ -4222,6 +4980,21 @@ async function warnOfSiblings(facts, { appName, appPath }, tools) {
         next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
     });
 }
+/**
+ * An entry that reaches a checkout through a symlink of the host, as if it were started in the checkout itself. Where
+ * app-path is the symlink it stays: what it says then is which release it runs.
+ */
+function withoutDetour(entry, appPath) {
+    if (isSymlink(appPath) || !isFolder(appPath) || !isFolder(entry.cwd))
+        return entry;
+    const below = (0,external_node_path_namespaceObject.relative)((0,external_node_fs_namespaceObject.realpathSync)(appPath), (0,external_node_fs_namespaceObject.realpathSync)(entry.cwd));
+    const end = below === '' ? '' : `/${below}`;
+    const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
+    if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath)
+        return entry;
+    const place = (text) => text === detour || text.startsWith(`${detour}/`) ? appPath + text.slice(detour.length) : text;
+    return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
+}
 function noteMissingEntry(facts, app, tools) {
     if (facts.layout === 'absent') {
         if (app.healthPort === undefined)
@@ -4249,6 +5022,8 @@ function noteMissingEntry(facts, app, tools) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/survey.js
+
+
 
 
 
@@ -4301,10 +5076,18 @@ async function survey(app, env) {
         deployRefusals: [],
         warnings,
     };
+    const behind = app.strategy === 'auto' ? checkoutBehind(app.appPath) : undefined;
+    if (behind !== undefined)
+        facts.deployRefusals.push({
+            message: `${app.appPath} is a symlink to ${behind}, which is a git checkout and no release.`,
+            next: `Give ${behind} as app-path to deploy in place there; with strategy: releases new releases take its place behind the symlink.`,
+        });
     const note = history.live && readNote(state, history.live.release);
     await lookAtGit(facts, checkout, history);
-    if (checkout && facts.liveSha !== undefined && strategy !== 'releases')
+    if (checkout && facts.liveSha !== undefined && strategy !== 'releases') {
         refusals.push(...(await judgeOwners(checkout, note?.paths ?? [])));
+        await lookAtChanges(facts, { checkout, state, releases, history });
+    }
     const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
     lookAtState(facts, { app, state, history });
     judgeRoom(facts, app.appPath);
@@ -4313,11 +5096,11 @@ async function survey(app, env) {
         tools,
         state,
         strategy: strategy ?? 'in-place',
-        ...(live === undefined ? {} : { live }),
+        ...given({ live }),
         ...(checkout === undefined || facts.liveSha === undefined ? {} : { checkout }),
         releases,
         history,
-        ...(entry === undefined ? {} : { entry }),
+        ...given({ entry }),
         project,
         facts,
     };
@@ -4369,8 +5152,7 @@ async function versions(tools) {
     const pm2Version = pm2Package(tools.find('pm2')) ?? (await version('pm2'));
     return {
         node: process.versions.node,
-        ...(gitVersion === undefined ? {} : { git: gitVersion }),
-        ...(pm2Version === undefined ? {} : { pm2: pm2Version }),
+        ...given({ git: gitVersion, pm2: pm2Version }),
     };
 }
 /** The version in PM2's own package, which is faster than to start it. */
@@ -4417,8 +5199,18 @@ async function lookAtGit(facts, checkout, history) {
     }
     facts.liveSha = head.stdout.trim();
     facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
-    if (facts.strategy !== 'releases')
-        facts.dirtyFiles = await dirtyFiles(checkout);
+}
+/** Looks for what people changed in tracked files, also where git was told not to. */
+async function lookAtChanges(facts, known) {
+    facts.dirtyFiles = await changedByPeople({ ...known, facts });
+    const hidden = await hiddenChanges(known.checkout);
+    if (hidden.length === 0)
+        return;
+    const some = hidden.slice(0, 5);
+    facts.deployRefusals.push({
+        message: `git was told not to look at ${some.join(', ')}, and what lies on the server differs from the commit: a build would silently use the committed values.`,
+        next: `Put the server's values into an environment file, or take the file out of git; then run there: git update-index --no-skip-worktree --no-assume-unchanged ${some.map(quote).join(' ')}`,
+    });
 }
 function lookAtState(facts, known) {
     const { app, state, history } = known;
@@ -4445,7 +5237,7 @@ function lookAtState(facts, known) {
                 runId: holder.runId,
                 since: holder.since,
                 pid: holder.pid,
-                ...(holder.url === undefined ? {} : { url: holder.url }),
+                ...given({ url: holder.url }),
             },
         };
 }
@@ -4453,10 +5245,13 @@ function lookAtState(facts, known) {
 function readProject(folder) {
     const files = new Set((0,external_node_fs_namespaceObject.readdirSync)(folder));
     const packageJson = readJson((0,external_node_path_namespaceObject.join)(folder, 'package.json'));
-    return { files, ...(packageJson === undefined ? {} : { packageJson }) };
+    return { files, ...given({ packageJson }) };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/inspect.js
+
+
+
 
 
 
@@ -4479,16 +5274,17 @@ async function inspect(request, env) {
         facts.wayBack = wayBack({
             ...request.undo,
             appName: request.app.appName,
-            history: found.history,
+            history: historyAsFound(found.history, facts.liveSha),
             isAvailable: availability(found),
         });
         return facts;
     }
     facts.deployRefusals.push(...envRefusals(found, {
         explicit: request.explicit,
-        ...(request.writesEnvFile === undefined ? {} : { writes: request.writesEnvFile }),
+        ...given({ writes: request.writesEnvFile }),
     }), ...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
     facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
+    facts.deployRefusals.push(...(await hostProblems(found, request)));
     const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
     if (obstacle !== undefined)
         facts.notRehearsedWhy = obstacle;
@@ -4554,7 +5350,7 @@ async function judgeCommit({ app, tools, facts, checkout, history }, request) {
         sha,
         explicit,
         attempt: request.run.attempt,
-        ...(liveSha === undefined ? {} : { liveSha }),
+        ...given({ liveSha }),
         liveVerified,
         olderThanLive: explicit
             ? 'no'
@@ -4797,7 +5593,7 @@ function swapState(swap, on) {
         return 'between';
     return 'before';
 }
-function look(swap) {
+function plan_look(swap) {
     return swapState(swap, {
         live: present(swap.live),
         incoming: present(swap.incoming),
@@ -4807,7 +5603,7 @@ function look(swap) {
 /** Moves everything to its new place; goes on where an earlier try was cut. */
 function applySwaps(swaps) {
     for (const swap of swaps) {
-        let state = look(swap);
+        let state = plan_look(swap);
         if (state === 'before' && swap.had) {
             (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
             if (present(swap.kept))
@@ -4824,7 +5620,7 @@ function applySwaps(swaps) {
 /** Moves everything back to where it was, last first. */
 function undoSwaps(swaps) {
     for (const swap of [...swaps].reverse()) {
-        let state = look(swap);
+        let state = plan_look(swap);
         if (state === 'after') {
             (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
             (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
@@ -4842,18 +5638,33 @@ function turnLink(path, target) {
     (0,external_node_fs_namespaceObject.renameSync)(next, path);
     syncFolder((0,external_node_path_namespaceObject.dirname)(path));
 }
-/** Moves shared files out of the release that had them, and leaves a symlink there; undone never, it serves both. */
+/** Moves shared files out of the version that had them, and leaves a symlink there; it serves both versions. */
 function applyShares(shares) {
-    for (const { live, home } of shares) {
+    for (const { live, home, aside } of shares) {
         if (present(live) && !isSymlink(live)) {
             if (isSymlink(home))
                 remove(home);
-            if (!present(home))
+            if (aside !== undefined && present(home) && !present(aside))
+                (0,external_node_fs_namespaceObject.renameSync)(home, aside);
+            if (!present(home)) {
+                (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
                 (0,external_node_fs_namespaceObject.renameSync)(live, home);
+            }
         }
-        if (!present(live) && present(home))
-            (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
+        linkHome(live, home);
     }
+}
+/** After a cutover that is taken back: what has moved stays at home, what has not stays in the live version. */
+function settleShares(shares) {
+    for (const { live, home, aside } of shares) {
+        if (aside !== undefined && present(live) && !present(home) && present(aside))
+            (0,external_node_fs_namespaceObject.renameSync)(aside, home);
+        linkHome(live, home);
+    }
+}
+function linkHome(live, home) {
+    if (!present(live) && present(home))
+        (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
 }
 /** Moves a checkout into its place among the releases and puts a symlink where it was. */
 function applyAdoption({ folder, release }) {
@@ -4942,7 +5753,82 @@ function restartWords(app) {
     return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/stage-marks.js
+
+
+
+
+
+
+
+
+function marksOf(state) {
+    return (0,external_node_path_namespaceObject.join)(state.path, 'stages');
+}
+function markStage(state, folder) {
+    (0,external_node_fs_namespaceObject.mkdirSync)(marksOf(state), { recursive: true, mode: 0o700 });
+    const mark = { folder };
+    writeAtomically((0,external_node_path_namespaceObject.join)(marksOf(state), `${(0,external_node_path_namespaceObject.basename)(folder)}.json`), `${JSON.stringify(mark)}\n`);
+}
+/** Whether a release came to its cutover, by all that is written down: then it may be live, or a way back. */
+function reachedCutover(release, { noted, journal }) {
+    return noted || journal.some((entry) => entry.release === release || entry.from?.release === release);
+}
+/** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
+function clearStages({ state, app, tools, teller }) {
+    if (!isFolder(marksOf(state)))
+        return;
+    const journal = readJournal(state);
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(marksOf(state)).filter((name) => name.endsWith('.json'))) {
+        const mark = (0,external_node_path_namespaceObject.join)(marksOf(state), name);
+        const folder = readJson(mark)?.folder;
+        const release = (0,external_node_path_namespaceObject.basename)(name, '.json');
+        const noted = readNote(state, release) !== undefined;
+        if (folder !== undefined && present(folder) && !reachedCutover(release, { noted, journal })) {
+            // The path that was marked may have become the way to the live application since.
+            if (liveFolder(folder) === liveFolder(app.appPath))
+                continue;
+            if (!endPrograms(folder, tools, teller))
+                continue;
+            remove(folder);
+        }
+        remove(mark);
+    }
+}
+/** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
+function endPrograms(folder, tools, teller) {
+    const daemon = daemonPid(tools);
+    const underPm2 = new Set(daemon === undefined ? [] : [daemon]);
+    const programs = programsIn(folder);
+    const strange = programs.find((pid) => !isOurs(pid) || descendsFrom(pid, underPm2));
+    if (strange !== undefined) {
+        teller.warn({
+            message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
+            next: 'End that program, or move it elsewhere; the next run then deletes the folder.',
+        });
+        return false;
+    }
+    for (const pid of programs) {
+        teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It ended by itself meanwhile.
+        }
+    }
+    return true;
+}
+/** Builds are told the commit, rehearsals that they are one. */
+function isOurs(pid) {
+    const env = environmentOf(pid);
+    return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/switch.js
+
+
+
 
 
 
@@ -4956,7 +5842,7 @@ async function applyPlan(tools, plan) {
         applyShares(plan.shares);
     applySwaps(plan.swaps);
     if (plan.checkout)
-        await resetCheckout(tools, plan.checkout.folder, plan.checkout.toSha);
+        await turnCheckout(tools, plan.checkout, 'to');
     if (plan.link)
         turnLink(plan.link.path, plan.link.to);
 }
@@ -4969,10 +5855,10 @@ async function undoPlan(tools, plan) {
         applyAdoption(plan.adopt);
     }
     if (plan.shares)
-        applyShares(plan.shares);
+        settleShares(plan.shares);
     undoSwaps(plan.swaps);
     if (plan.checkout)
-        await resetCheckout(tools, plan.checkout.folder, plan.checkout.fromSha);
+        await turnCheckout(tools, plan.checkout, 'from');
     if (!plan.link)
         return;
     if (plan.link.from !== undefined)
@@ -4980,14 +5866,39 @@ async function undoPlan(tools, plan) {
     else
         remove(plan.link.path);
 }
-async function resetCheckout(tools, folder, sha) {
+/**
+ * Turns a checkout to one of its two commits. git deletes what it tracks and the other commit does not, and overwrites
+ * what that tracks: files of the host are taken from its index, or laid aside as long as it works.
+ */
+async function turnCheckout(tools, turn, to) {
+    const { folder, aside } = turn;
+    const { rebuilt, host, changes } = turn[to];
     const checkout = { tools, folder };
     // A git that was killed leaves its lock; we hold the application's lock, so no deploy can be at work here.
     const lock = (0,external_node_path_namespaceObject.join)(folder, '.git/index.lock');
     if (present(lock))
         remove(lock);
-    await git(checkout, 'reset', '-q', '--hard', sha);
-    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${sha}\n`, 0o644);
+    layAside(folder, aside, host);
+    await untrack(checkout, turn.untrack);
+    await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
+    for (const path of host)
+        if (present((0,external_node_path_namespaceObject.join)(aside, path)))
+            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(aside, path), made((0,external_node_path_namespaceObject.join)(folder, path)));
+    remove(aside);
+    layOver(rebuilt.folder, folder, rebuilt.paths);
+    if (changes)
+        await bringBackChanges(checkout, changes);
+    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${to === 'to' ? turn.toSha : turn.fromSha}\n`, 0o644);
+}
+/** Copies files that git will overwrite. What an earlier try laid aside stays: the checkout may be git's already. */
+function layAside(folder, aside, paths) {
+    for (const path of paths)
+        if (present((0,external_node_path_namespaceObject.join)(folder, path)) && !present((0,external_node_path_namespaceObject.join)(aside, path)))
+            copyAtomically((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path));
+}
+function made(path) {
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true });
+    return path;
 }
 /** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
 function manualCommands(plan, to, restart) {
@@ -5004,15 +5915,30 @@ function manualCommands(plan, to, restart) {
         const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
         commands.push(`[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`);
     }
-    if (plan.checkout) {
-        const sha = to === 'to' ? plan.checkout.toSha : plan.checkout.fromSha;
-        commands.push(`git -C ${quote(plan.checkout.folder)} reset --hard ${sha}`);
-    }
+    if (plan.checkout)
+        commands.push(...turnCommands(plan.checkout, to));
     const target = to === 'to' ? plan.link?.to : plan.link?.from;
     if (plan.link && target !== undefined)
         commands.push(`ln -sfn ${quote(target)} ${quote(plan.link.path)}`);
     commands.push(restart);
     return commands;
+}
+/** The same as `turnCheckout`, for a person. */
+function turnCommands(turn, to) {
+    const { folder, aside, untrack } = turn;
+    const { rebuilt, host, changes } = turn[to];
+    const git = `git -C ${quote(folder)}`;
+    const copy = (from, target) => `mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(target))} && cp -pP ${quote(from)} ${quote(target)}`;
+    return [
+        ...host.map((path) => `[ -e ${quote((0,external_node_path_namespaceObject.join)(aside, path))} ] || { ${copy((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path))}; }`),
+        ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
+        `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,
+        ...host.map((path) => copy((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path))),
+        ...rebuilt.paths.map((path) => present((0,external_node_path_namespaceObject.join)(rebuilt.folder, path))
+            ? copy((0,external_node_path_namespaceObject.join)(rebuilt.folder, path), (0,external_node_path_namespaceObject.join)(folder, path))
+            : `rm -f ${quote((0,external_node_path_namespaceObject.join)(folder, path))}`),
+        ...(changes ? [`${git} apply --whitespace=nowarn ${quote(changes.patch)}`] : []),
+    ];
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/verify.js
@@ -5148,7 +6074,6 @@ function foreignListener(tools, port, instances) {
 
 
 
-
 /** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
 function decideRepair(plan, journal) {
     const last = journal[journal.length - 1];
@@ -5212,7 +6137,7 @@ async function revive(plan, live, before, { tools, state, app, run, health, port
         if (port !== undefined)
             await verify({
                 tools,
-                ...(appName === undefined ? {} : { appName }),
+                ...given({ appName }),
                 port,
                 sha: live.sha,
                 health,
@@ -5232,22 +6157,6 @@ async function revive(plan, live, before, { tools, state, app, run, health, port
         const [problem] = problemsOf(error);
         teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
         writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem.message) });
-    }
-}
-/**
- * Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal).
- * Only releases that reached their cutover have a note.
- */
-function clearStages({ state, releases, teller }) {
-    for (const name of releaseNames(releases)) {
-        if (readNote(state, name) !== undefined)
-            continue;
-        const folder = releaseFolder(releases, name);
-        for (const pid of programsIn(folder)) {
-            teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
-            process.kill(pid, 'SIGKILL');
-        }
-        remove(folder);
     }
 }
 
@@ -5278,116 +6187,67 @@ async function begin({ request, env, teller, signal }) {
     return repaired ? look() : found;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover-plan.js
+;// CONCATENATED MODULE: ./compiled/src/worker/swap-choice.js
 
 
 
-
-
-
-/** Everything the cutover will change, decided before the first change. */
-function planCutover(found, stage, { run, sharedPaths }) {
-    const { strategy, live, releases, facts, app } = found;
-    const from = liveRef(found);
-    const to = { release: stage.release, sha: stage.sha };
-    const base = {
-        task: 'deploy',
-        run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
-        ...(from === undefined ? {} : { from }),
-        to,
-    };
-    if (strategy === 'in-place') {
-        const kept = releaseFolder(releases, from.release);
-        return {
-            ...base,
-            swaps: stage.paths.map((path) => ({
-                live: (0,external_node_path_namespaceObject.join)(live, path),
-                incoming: (0,external_node_path_namespaceObject.join)(stage.folder, path),
-                kept: (0,external_node_path_namespaceObject.join)(kept, path),
-                had: present((0,external_node_path_namespaceObject.join)(live, path)),
-            })),
-            checkout: { folder: live, fromSha: facts.liveSha, toSha: stage.sha },
-        };
-    }
-    const link = currentLink(app.appPath);
-    const home = strategy === 'adopt' ? releaseFolder(releases, from.release) : live;
-    const shares = home === undefined ? [] : sharesOf(found.state, sharedPaths, home);
-    if (strategy === 'adopt') {
-        const release = releaseFolder(releases, from.release);
-        return {
-            ...base,
-            swaps: [],
-            shares,
-            adopt: { folder: app.appPath, release },
-            link: { path: link, from: release, to: stage.folder },
-        };
-    }
-    return {
-        ...base,
-        swaps: [],
-        shares,
-        link: { path: link, ...(live === undefined ? {} : { from: live }), to: stage.folder },
-    };
-}
-/** Shared paths that are reached through the live release until now. */
-function sharesOf(state, paths, release) {
-    return paths
-        .map((path) => ({ live: (0,external_node_path_namespaceObject.join)(release, path), home: (0,external_node_path_namespaceObject.join)(state.shared, path) }))
-        .filter(({ home }) => isSymlink(home));
-}
-/** The release that is live; one is named where a commit is live that our journal does not know. */
-function liveRef({ history, facts }) {
-    if (facts.liveSha === undefined)
-        return undefined;
-    if (history.live?.sha === facts.liveSha)
-        return history.live;
-    return { release: `00000000000000-${facts.liveSha.slice(0, 12)}`, sha: facts.liveSha };
-}
-/** Writes down what a later rollback must know, before the first change. */
-function noteReleases(found, stage, plan) {
-    const { state } = found;
-    writeNote(state, stage.release, {
-        sha: stage.sha,
-        paths: stage.paths,
-        envFiles: stage.envFiles,
-        envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
-        carriedChunks: stage.carriedChunks,
-    });
-    if (plan.from && found.live !== undefined)
-        noteLeaving(found, plan.from, stage, plan);
-}
-/** What moves away from the live release now, and its env files as they are now, is what a rollback brings back. */
-function noteLeaving(found, from, stage, plan) {
-    const { state, releases } = found;
-    const note = readNote(state, from.release);
-    const moved = plan.swaps
-        .filter(({ had }) => had)
-        .map(({ incoming }) => incoming.slice(stage.folder.length + 1));
-    const envFiles = stage.envFiles.filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)));
-    if (found.strategy === 'in-place')
-        carryEnvFiles(found.live, releaseFolder(releases, from.release), envFiles);
-    writeNote(state, from.release, {
-        sha: from.sha,
-        paths: [...new Set([...(note?.paths ?? []), ...moved])],
-        envFiles,
-        ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
-        carriedChunks: note?.carriedChunks ?? [],
-    });
-}
 /**
- * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
- * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
- * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
- * `longest`: after that the new version would be given up anyway.
+ * What changes place with the live checkout. A build also touches what is not its own: it opens a database, makes a
+ * folder for uploads. So only what is named, what builds are known to make, what a deploy of ours made and nobody
+ * wrote to since, and what is not there yet takes a place; what else is there already stands in the way.
  */
-function longerListenTimeout(entry, bootMs, longest) {
-    if (entry?.mode !== 'cluster' || bootMs === undefined)
-        return undefined;
-    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
-    if (2 * bootMs <= current)
-        return undefined;
-    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
-    return wanted > current ? wanted : undefined;
+function chooseSwaps(question) {
+    const { made, named, shared, envFiles, linked, inLive, inside } = question;
+    const choice = { paths: [], inTheWay: [], leftOut: [] };
+    const ofHost = [...shared, ...envFiles];
+    const staying = ofHost.filter((path) => !linked.includes(path));
+    const look = (path, mayReplace) => {
+        if (holdsAny(path, staying))
+            return 'folders';
+        return mayReplace || isUsualOutput(path) ? 'untouched' : inLive(path);
+    };
+    const consider = (path, mayReplace) => {
+        if (isWithinAny(path, ofHost))
+            return;
+        const found = look(path, mayReplace);
+        if (found === 'absent' || found === 'untouched')
+            choice.paths.push(path);
+        else if (found === 'folders')
+            for (const item of inside(path))
+                consider(item, mayReplace);
+        else if (found === 'differs')
+            choice.inTheWay.push(path);
+    };
+    for (const path of made) {
+        if (named.length === 0 || isInstalled(path) || isWithinAny(path, named))
+            consider(path, named.length > 0);
+        else if (holdsAny(path, named)) {
+            for (const item of named)
+                if (isWithin(item, path))
+                    consider(item, true);
+        }
+        else if (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && inLive(path) !== 'absent')
+            choice.leftOut.push(path);
+    }
+    return choice;
+}
+const some = (paths) => paths.slice(0, 5).join(', ') + (paths.length > 5 ? ` and ${paths.length - 5} more` : '');
+/** What stands against a choice, each with the line to write. */
+function choiceProblems(choice, named) {
+    const own = (paths) => paths.filter((path) => !isInstalled(path));
+    const { paths, inTheWay, leftOut } = choice;
+    const problems = [];
+    if (inTheWay.length > 0)
+        problems.push({
+            message: `The build made ${some(inTheWay)}, which lies in the live checkout already with other content, and not from a deploy.`,
+            next: `If it belongs to the server (uploads, a database), name it in shared-paths. If the build makes it, name in build-output all that it makes: ${own([...paths, ...inTheWay]).join(', ')}.`,
+        });
+    if (leftOut.length > 0)
+        problems.push({
+            message: `The build made ${some(leftOut)}, which build-output does not name: that of the live version would stay in its place.`,
+            next: `Name all that the build makes: ${[...named, ...own(leftOut)].join(', ')}.`,
+        });
+    return problems;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/output.js
@@ -5400,39 +6260,117 @@ function longerListenTimeout(entry, bootMs, longest) {
 
 
 
-/**
- * Finds what install and build made: everything in the stage that git does not track, without what the host
- * brought. The stage was fresh, so there is nothing old among it.
- */
+
+
+
+
+
+/** Finds what was made. @throws a Failure where build-output names something that was not. */
 async function findOutput(found, request, folder) {
-    const stage = { tools: found.tools, folder };
-    const brought = new Set([...findEnvFiles(folder), ...request.sharedPaths, 'REVISION']);
-    const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
-    const shared = (path) => request.sharedPaths.some((kept) => kept === path || kept.startsWith(`${path}${external_node_path_namespaceObject.sep}`));
-    const made = untracked.filter((path) => !brought.has(path) && !shared(path));
-    const named = request.buildOutput.filter((path) => !made.some((known) => known === path || path.startsWith(`${known}/`)));
-    for (const path of named)
-        if (!present((0,external_node_path_namespaceObject.join)(folder, path)))
+    const all = await findMade(found, request, folder);
+    const has = (path) => present((0,external_node_path_namespaceObject.join)(folder, path)) && (!all.includes(path) || holdsMore(folder, path, request.sharedPaths));
+    for (const path of request.buildOutput)
+        if (!has(path))
             throw new Failure(silentBuild(path));
-    return made;
+    return { all, paths: swapsOf(found, request, folder, all) };
+}
+async function findMade(found, { sharedPaths }, folder) {
+    const stage = { tools: found.tools, folder };
+    const brought = new Set([...findEnvFiles(folder), 'REVISION']);
+    const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
+    return untracked.filter((path) => !brought.has(path) && !isWithinAny(path, sharedPaths) && holdsMore(folder, path, sharedPaths));
+}
+/** False for a folder in which nothing lies but the symlinks of shared paths: nobody made that. */
+function holdsMore(folder, path, shared) {
+    if (!holdsAny(path, shared))
+        return true;
+    return (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(folder, path)).some((name) => {
+        const item = `${path}/${name}`;
+        return !isWithinAny(item, shared) && holdsMore(folder, item, shared);
+    });
+}
+/**
+ * What of all that was made changes place. Asked again right before the cutover: the application writes meanwhile.
+ * @throws a Failure where something of the host would be replaced; nothing was changed.
+ */
+function swapsOf(found, request, folder, made) {
+    if (found.strategy !== 'in-place')
+        return [...made];
+    const { sharedPaths, buildOutput } = request;
+    const choice = chooseSwaps({
+        made,
+        named: buildOutput,
+        shared: sharedPaths,
+        envFiles: findEnvFiles(folder),
+        linked: linkedPaths(found, request),
+        inLive: lookIn(found, folder),
+        inside: (path) => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(folder, path)).map((name) => `${path}/${name}`),
+    });
+    const problems = [
+        ...choiceProblems(choice, buildOutput),
+        ...deviceProblems(found.live, folder, choice.paths),
+    ];
+    if (problems.length > 0)
+        throw new Failure(problems);
+    return choice.paths;
+}
+/** Compares a path of the stage with the same in the live checkout, and that with what the last deploy left there. */
+function lookIn(found, folder) {
+    const { state, releases, history, facts } = found;
+    const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
+    const note = release === undefined ? undefined : readNote(state, release);
+    return (path) => {
+        const [live, made] = [(0,external_node_path_namespaceObject.join)(found.live, path), (0,external_node_path_namespaceObject.join)(folder, path)];
+        if (!present(live))
+            return 'absent';
+        const stamp = note?.stamps[path];
+        if (stamp !== undefined && stamp === stampOf(live))
+            return 'untouched';
+        if (isFolder(live) && isFolder(made) && !isSymlink(live) && !isSymlink(made))
+            return 'folders';
+        if (sameContent(live, made))
+            return 'same';
+        const left = release === undefined ? undefined : (0,external_node_path_namespaceObject.join)(releaseFolder(releases, release), path);
+        return left !== undefined && sameContent(live, left) ? 'untouched' : 'differs';
+    };
+}
+/** A rename between file systems would fail in the middle of the cutover. */
+function deviceProblems(live, folder, paths) {
+    const elsewhere = paths.filter((path) => [(0,external_node_path_namespaceObject.dirname)(path), ...(isSymlink((0,external_node_path_namespaceObject.join)(live, path)) ? [] : [path])].some((place) => deviceOf((0,external_node_path_namespaceObject.join)(live, place)) !== deviceOf(folder)));
+    if (elsewhere.length === 0)
+        return [];
+    return [
+        {
+            message: `${elsewhere.slice(0, 5).join(', ')} ${elsewhere.length === 1 ? 'is' : 'are'} on another file system than ${folder}, so the new one cannot take its place at once.`,
+            next: 'Unmount it, or use strategy: adopt.',
+        },
+    ];
+}
+/** Stamps of what may be something else than output, for the next deploy to see whether somebody wrote to it. */
+function stampsOf(folder, paths) {
+    const others = paths.filter((path) => !isUsualOutput(path));
+    return Object.fromEntries(others.map((path) => [path, stampOf((0,external_node_path_namespaceObject.join)(folder, path))]));
 }
 /** Exit code 0 is no proof: a build that died silently leaves nothing, or not the thing that the server starts. */
 function silentBuild(missing) {
     return {
         message: `The build ended with 0, but ${missing} was not made.`,
-        next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it is another output, name it in build-output.',
+        next: 'A build that runs out of memory can end like this: add swap, or build in the job with build-on: runner. If it makes other output now, name all of it in build-output.',
     };
 }
 /** Finds what was made after a build that ended with 0, and refuses what such a build must have made and has not. */
 async function checkOutput(found, request, folder) {
     const made = await findOutput(found, request, folder);
     const stage = { tools: found.tools, folder };
-    const before = liveOutput(found);
     const missing = [];
-    for (const path of missingOutput(made, before, usesNext(readProject(folder))))
+    // What build-output names was looked for; nothing else is expected then.
+    const wanted = request.buildOutput.length > 0
+        ? []
+        : missingOutput(made.all, liveOutput(found), usesNext(readProject(folder)));
+    for (const path of wanted)
         if (!(await isTracked(stage, path)))
             missing.push(path);
-    if (made.includes('.next') && !present((0,external_node_path_namespaceObject.join)(folder, '.next/BUILD_ID')))
+    if (made.all.includes('.next') && !present((0,external_node_path_namespaceObject.join)(folder, '.next/BUILD_ID')))
         missing.push('.next/BUILD_ID');
     if (missing.length > 0)
         throw new Failure(silentBuild(missing[0]));
@@ -5514,7 +6452,165 @@ function keepOpenPages({ state, live, releases }, from, to, teller) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover-plan.js
+
+
+
+
+
+
+
+
+
+
+
+/** Everything the cutover will change, decided before the first change. */
+function planCutover(found, stage, request) {
+    const { strategy, live, releases, facts, app, state } = found;
+    const { run } = request;
+    const from = liveRef(found);
+    const to = { release: stage.release, sha: stage.sha };
+    const base = {
+        task: 'deploy',
+        run: { id: run.id, attempt: run.attempt, ...given({ url: run.url }) },
+        ...given({ from }),
+        to,
+    };
+    const home = strategy === 'adopt' ? releaseFolder(releases, from.release) : live;
+    const shares = home === undefined ? [] : sharesOf(found, request, home, stage.release);
+    if (strategy === 'in-place') {
+        const kept = releaseFolder(releases, from.release);
+        return {
+            ...base,
+            shares,
+            swaps: stage.paths.map((path) => ({
+                live: (0,external_node_path_namespaceObject.join)(live, path),
+                incoming: (0,external_node_path_namespaceObject.join)(stage.folder, path),
+                kept: (0,external_node_path_namespaceObject.join)(kept, path),
+                had: present((0,external_node_path_namespaceObject.join)(live, path)),
+            })),
+            checkout: {
+                folder: live,
+                fromSha: facts.liveSha,
+                toSha: stage.sha,
+                from: besideLive(found, from, stage),
+                to: { rebuilt: { folder: stage.folder, paths: stage.rebuilt }, host: [] },
+                untrack: stage.tracking?.untrack ?? [],
+                aside: asideFor(state, base.run, to),
+            },
+        };
+    }
+    const link = currentLink(app.appPath);
+    if (strategy === 'adopt') {
+        const release = releaseFolder(releases, from.release);
+        return {
+            ...base,
+            swaps: [],
+            shares,
+            adopt: { folder: app.appPath, release },
+            link: { path: link, from: release, to: stage.folder },
+        };
+    }
+    return {
+        ...base,
+        swaps: [],
+        shares,
+        link: { path: link, ...given({ from: live }), to: stage.folder },
+    };
+}
+/** What the live version has beside its commit, for the way back to it. */
+function besideLive({ state, releases, facts }, from, { tracking, changes, paths }) {
+    // What people changed after the build comes back by their changes.
+    const rebuilt = (readNote(state, from.release)?.rebuilt ?? []).filter((path) => !facts.dirtyFiles.includes(path));
+    return besideOf(releaseFolder(releases, from.release), rebuilt, paths, tracking?.hostFrom ?? [], changes);
+}
+/** What is in a folder that changes place comes with it, and must only be kept from git, like a file of the host. */
+function besideOf(folder, rebuilt, swapped, host, changes) {
+    const moves = (path) => isWithinAny(path, swapped);
+    return {
+        rebuilt: { folder, paths: rebuilt.filter((path) => !moves(path)) },
+        host: [...host, ...rebuilt.filter(moves)],
+        ...given({ changes }),
+    };
+}
+/** Where files lie while git works that it would overwrite; of one run alone, so that nothing old is in it. */
+function asideFor(state, { id, attempt }, to) {
+    return (0,external_node_path_namespaceObject.join)(state.path, `aside.${id}.${attempt}.${to.release}`);
+}
+/** The release that is live; one is named where a commit is live that our journal does not know. */
+function liveRef({ history, facts }) {
+    if (facts.liveSha === undefined)
+        return undefined;
+    return historyAsFound(history, facts.liveSha).live ?? handMade(facts.liveSha);
+}
+/** Writes down what a later rollback must know, before the first change. */
+function noteReleases(found, stage, plan) {
+    const { state } = found;
+    writeNote(state, stage.release, {
+        sha: stage.sha,
+        paths: stage.paths,
+        stamps: stampsOf(stage.folder, stage.made),
+        rebuilt: stage.rebuilt,
+        envFiles: stage.envFiles,
+        envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
+        carriedChunks: stage.carriedChunks,
+    });
+    if (plan.from && found.live !== undefined)
+        noteLeaving(found, plan, stage.envFiles);
+}
+/** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
+function noteLeaving(found, plan, envFiles) {
+    const { state, releases } = found;
+    const from = plan.from;
+    const note = readNote(state, from.release);
+    const folder = releaseFolder(releases, from.release);
+    const inPlace = plan.checkout !== undefined;
+    const kept = movedTo(folder, plan);
+    const ownEnvFiles = [...new Set([...envFiles, ...(note?.envFiles ?? [])])].filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)));
+    if (inPlace)
+        carryEnvFiles(found.live, folder, ownEnvFiles);
+    const changes = plan.checkout?.from.changes;
+    const changed = new Set(changes?.paths);
+    writeNote(state, from.release, {
+        sha: from.sha,
+        ...(note === undefined || note.found ? { found: true } : {}),
+        paths: [...new Set([...(note?.paths ?? []), ...kept])],
+        stamps: note?.stamps ?? {},
+        rebuilt: (note?.rebuilt ?? []).filter((path) => !changed.has(path)),
+        envFiles: ownEnvFiles,
+        ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
+        carriedChunks: note?.carriedChunks ?? [],
+        ...(inPlace ? { kept } : {}),
+        ...given({ changes }),
+    });
+}
+/** What a plan moves into the folder of the release that leaves, by paths in the application. */
+function movedTo(folder, { swaps }) {
+    return swaps.flatMap(({ live, kept, had }) => {
+        const place = live.startsWith(`${folder}/`) ? live : had ? kept : undefined;
+        return place?.startsWith(`${folder}/`) ? [place.slice(folder.length + 1)] : [];
+    });
+}
+/**
+ * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
+ * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
+ * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
+ * `longest`: after that the new version would be given up anyway.
+ */
+function longerListenTimeout(entry, bootMs, longest) {
+    if (entry?.mode !== 'cluster' || bootMs === undefined)
+        return undefined;
+    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
+    if (2 * bootMs <= current)
+        return undefined;
+    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
+    return wanted > current ? wanted : undefined;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/prune.js
+
+
+
 
 
 
@@ -5524,23 +6620,37 @@ function keepOpenPages({ state, live, releases }, from, to, teller) {
 
 /** Runs whose events and output stay on the host. */
 const RUNS_KEPT = 20;
-/** Deletes old releases and runs. Never the live release, the one before it, or the only verified one. */
-async function prune({ found, repository, run, keep }) {
-    const { state, releases } = found;
+/**
+ * Deletes old releases and runs. Never the live release, the one before it, the only verified one, or one that this
+ * state folder did not make: releases may lie where others are too. `rescued`: where what only a release had is now.
+ */
+async function prune({ found, repository, request, }) {
+    const { state, releases, strategy, app } = found;
+    const { run, keepReleases } = request;
     const history = historyOf(readJournal(state));
-    const there = releaseNames(releases);
-    const gone = prunable(there, history, keep, availability(found));
+    const there = releaseNames(releases).filter((release) => readNote(state, release) !== undefined);
+    const live = liveFolder(app.appPath);
+    const gone = prunable(there, history, keepReleases, availability({ state, releases, strategy })).filter((release) => (0,external_node_fs_namespaceObject.realpathSync)(releaseFolder(releases, release)) !== live);
+    const rescued = [];
     for (const release of gone) {
         const note = readNote(state, release);
+        const place = await rescue(found, release, request);
+        if (place !== undefined)
+            rescued.push([release, place]);
         await dropRelease(repository, releaseFolder(releases, release));
         dropNote(state, release);
-        if (note && !there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
-            await gitSays(repository, 'update-ref', '-d', `refs/deploys/${note.sha}`);
-        if (note)
-            writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
+        if (!there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
+            await dropRef(repository, note.sha);
+        writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
     }
     pruneRuns(state, run);
-    return gone;
+    return { gone, rescued };
+}
+/** Lets git forget a commit that we kept, but not one that somebody made on the server and that nothing else leads to. */
+async function dropRef(repository, sha) {
+    const own = `refs/deploys/${sha}`;
+    if (await isReachedWithout(repository, sha, own))
+        await gitSays(repository, 'update-ref', '-d', own);
 }
 /** Deletes a release's folder and what git knows of it as a work tree. */
 async function dropRelease(repository, folder) {
@@ -5552,13 +6662,25 @@ function pruneRuns(state, run) {
     const own = runFolderOf(state, run, 'deploy').path;
     const folders = (0,external_node_fs_namespaceObject.readdirSync)(state.runs)
         .map((name) => (0,external_node_path_namespaceObject.join)(state.runs, name))
-        .filter((path) => path !== own)
+        .filter((path) => path !== own && (0,external_node_fs_namespaceObject.readdirSync)(path).some((name) => !KEPT.includes(name)))
         .sort((a, b) => (0,external_node_fs_namespaceObject.statSync)(b).mtimeMs - (0,external_node_fs_namespaceObject.statSync)(a).mtimeMs);
     for (const path of folders.slice(RUNS_KEPT))
-        (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
+        emptyRun(path);
+}
+/** Changes that were taken away, in the folder of a run. */
+const KEPT = [PATCH, COPIES];
+/** Deletes the folder of a run, but for changes that were taken away: nobody else may have them. */
+function emptyRun(path) {
+    if (!present((0,external_node_path_namespaceObject.join)(path, PATCH)))
+        remove(path);
+    else
+        for (const name of (0,external_node_fs_namespaceObject.readdirSync)(path))
+            if (!KEPT.includes(name))
+                remove((0,external_node_path_namespaceObject.join)(path, name));
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover.js
+
 
 
 
@@ -5593,7 +6715,7 @@ async function cutOver(found, stage, context) {
     writeJournal(state, request.run, {
         event: 'cutover',
         ...plan.to,
-        ...(plan.from ? { from: plan.from } : {}),
+        ...given({ from: plan.from }),
     });
     const probe = probeDowntime(stage.port);
     try {
@@ -5604,8 +6726,7 @@ async function cutOver(found, stage, context) {
                 app: request.app,
                 state,
                 entry: found.entry,
-                ...(listenTimeout === undefined ? {} : { listenTimeout }),
-                ...(stage.start ? { start: stage.start } : {}),
+                ...given({ listenTimeout, start: stage.start }),
             });
         });
         teller.event({ kind: 'state', state: 'verifying' });
@@ -5646,7 +6767,7 @@ async function settle(found, { request, teller }, plan, health, probe) {
         event: 'verified',
         ...plan.to,
         app: request.app.appName,
-        ...(plan.from ? { from: plan.from } : {}),
+        ...given({ from: plan.from }),
     });
     dropPlan(state);
     if (request.app.restartCommand === undefined) {
@@ -5749,11 +6870,11 @@ async function envChanges({ live, checkout, history, state }, { envFile, envFile
 
 
 
-const FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
+const ecosystem_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
 /** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
 async function readEcosystem(question) {
     const { tools, stage, appName, environment, teller } = question;
-    const file = FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
+    const file = ecosystem_FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
     if (file === undefined)
         return undefined;
     const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
@@ -6060,6 +7181,10 @@ function begun(config, { tools, stage, link }) {
 
 
 
+
+
+
+
 /** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
 async function stageRepository(found, request) {
     if (found.strategy === 'in-place')
@@ -6092,53 +7217,52 @@ async function fetchSha(repository, request, signal) {
     const sources = await fetchSources(repository, request);
     await fetchCommit(repository, request.sha, sources, signal);
 }
-/** Checks the commit out beside the live application, and brings the host's own files into it. */
+/** Checks the commit out beside the live application. */
 async function checkOutStage(found, repository, request, folder) {
+    markStage(found.state, folder);
     await git(repository, 'worktree', 'prune');
     await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
     const stage = { tools: found.tools, folder };
     if ((await headOf(stage)) !== request.sha)
         throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
+    return stage;
+}
+/** Brings the host's own files into the stage; resolves to its environment files. */
+async function bringHostFiles(found, request, stage, teller) {
+    const { folder } = stage;
+    const { live } = found;
     const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
-    const envFiles = found.live === undefined ? [] : findEnvFiles(found.live).filter((path) => !tracked.has(path));
-    if (found.live !== undefined)
-        carryEnvFiles(found.live, folder, envFiles);
+    const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
+    if (live !== undefined)
+        carryEnvFiles(live, folder, envFiles);
     if (request.envFile !== undefined) {
+        if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
+            throw new Failure(trackedEnvFile(request.envFilePath));
+        refuseDetour(folder, request.envFilePath, 'env-file-path');
         writeAtomically((0,external_node_path_namespaceObject.join)(folder, request.envFilePath), request.envFile);
         if (!envFiles.includes(request.envFilePath))
             envFiles.push(request.envFilePath);
     }
-    linkShared(found, request.sharedPaths, folder);
+    const inside = linkedInPlace(found, request).find((path) => [...tracked].some((file) => isWithin(file, path)));
+    if (inside !== undefined)
+        throw new Failure({
+            message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
+            next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
+        });
+    for (const home of linkShared(found, request, folder))
+        teller.progress(`shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`);
     return envFiles;
 }
-/**
- * Lets the stage see the files that all releases share. In-place they stay where they are, in the checkout. Among
- * releases they live in the state folder; what still lies in the live release is reached through a symlink until
- * the cutover moves it there.
- */
-function linkShared(found, paths, folder) {
-    for (const path of paths) {
-        const link = (0,external_node_path_namespaceObject.join)(folder, path);
-        const inLive = found.live === undefined ? undefined : (0,external_node_path_namespaceObject.join)(found.live, path);
-        if (found.strategy === 'in-place') {
-            if (present(link) || !present(inLive))
-                continue;
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(link), { recursive: true });
-            (0,external_node_fs_namespaceObject.symlinkSync)(inLive, link);
-            continue;
-        }
-        const home = (0,external_node_path_namespaceObject.join)(found.state.shared, path);
-        if (!present(home)) {
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
-            if (inLive !== undefined && present(inLive))
-                (0,external_node_fs_namespaceObject.symlinkSync)(inLive, home);
-            else
-                (0,external_node_fs_namespaceObject.mkdirSync)(home);
-        }
-        remove(link);
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(link), { recursive: true });
-        (0,external_node_fs_namespaceObject.symlinkSync)(home, link);
-    }
+/** Among releases a symlink takes the place of what the commit has there; in a checkout git would take it back. */
+function linkedInPlace(found, request) {
+    return found.strategy === 'in-place' ? linkedPaths(found, request) : [];
+}
+/** The checkout would have the file of the commit again as soon as git turns to it. */
+function trackedEnvFile(path) {
+    return {
+        message: `env-file would be written to ${path}, which the commit tracks.`,
+        next: `Take it out of git (git rm --cached ${quote(path)}, and a line in .gitignore), or use another env-file-path.`,
+    };
 }
 /** Decides how the commit is installed and built, and refuses before anything is run. */
 function decideRecipe({ tools, request, folder }) {
@@ -6210,6 +7334,10 @@ function failureAdvice(what, ended) {
 
 
 
+
+
+
+
 /** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
 async function prepare(found, repository, context, result) {
     const { request, teller } = context;
@@ -6228,17 +7356,33 @@ async function prepare(found, repository, context, result) {
 }
 async function build(found, repository, context, { release, folder }) {
     const { request, teller } = context;
-    await refuseCollisions(found, repository, request.sha);
-    const envFiles = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+    const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+    await lookAtCollisions(found, request, stage, []);
     writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
-    const made = request.packedBuild === undefined
-        ? await installAndBuild(found, context, folder)
-        : await teller.step('unpack', () => prepare_unpack(found, context, request.packedBuild, folder), prepare_listed);
+    let envFiles = [];
+    const bring = async () => {
+        envFiles = await bringHostFiles(found, request, stage, teller);
+    };
+    let made;
+    if (request.packedBuild === undefined) {
+        await bring();
+        made = await installAndBuild(found, context, folder);
+    }
+    else
+        made = await teller.step('unpack', async () => {
+            await prepare_unpack(found, context, request.packedBuild, folder);
+            // Only now: an archive must not write through the symlinks of the host.
+            await bring();
+            return checkOutput(found, request, folder);
+        }, prepare_listed);
+    const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
+    const env = request.envFile === undefined ? [] : [request.envFilePath];
+    const paths = [...made.paths, ...env.filter((path) => !isWithinAny(path, made.paths))];
+    const tracking = await lookAtCollisions(found, request, stage, paths);
     const notOwn = found.history.live
         ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
         : [];
     const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
-    const env = request.envFile === undefined ? [] : [request.envFilePath];
     const start = found.entry === undefined && request.app.restartCommand === undefined
         ? await firstStart(found, request, folder, teller)
         : undefined;
@@ -6248,45 +7392,67 @@ async function build(found, repository, context, { release, folder }) {
             message: 'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
             next: 'Give health-port.',
         });
-    const paths = [...made, ...env];
-    const stage = { release, sha: request.sha, folder, paths, envFiles, carriedChunks, port };
-    return start === undefined ? stage : { ...stage, start };
+    return {
+        release,
+        sha: request.sha,
+        folder,
+        made: made.all,
+        paths,
+        rebuilt,
+        ...given({ tracking }),
+        envFiles,
+        carriedChunks,
+        port,
+        ...given({ start }),
+    };
 }
-const said = (command) => command;
-const prepare_listed = (paths) => paths.join(', ');
-/** Installs and builds in the stage; resolves to the paths that this made. */
+const prepare_listed = ({ paths }) => paths.join(', ');
+/** Installs and builds in the stage; resolves to what this made. */
 async function installAndBuild(found, { request, teller, signal }, folder) {
     const options = { tools: found.tools, request, folder, teller, signal };
     const { install, build } = decideRecipe(options);
+    // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
+    const inStage = async (what, command) => {
+        await runInStage(what, command, options);
+        linkShared(found, request, folder);
+    };
     if (install !== undefined)
-        await teller.step('install', () => runInStage('install', install, options), said);
+        await teller.step('install', () => inStage('install', install), () => install);
     if (build === undefined)
         return findOutput(found, request, folder);
     return teller.step('build', async () => {
-        await runInStage('build', build, options);
+        await inStage('build', build);
         return checkOutput(found, request, folder);
-    }, (paths) => `${build}: ${prepare_listed(paths)}`);
+    }, (made) => `${build}: ${prepare_listed(made)}`);
 }
 /** Puts the build that was made in the job into the stage; nothing is installed or built here. */
-async function prepare_unpack(found, { request, teller, signal }, file, folder) {
+async function prepare_unpack(found, { signal, teller }, file, folder) {
     await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
         signal,
         output: teller.output('unpack'),
     });
-    return checkOutput(found, request, folder);
 }
-/** `git reset --hard` would silently overwrite untracked files that the new commit tracks. */
-async function refuseCollisions(found, repository, sha) {
+/**
+ * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
+ * files that lie on the server already: git would overwrite them.
+ */
+async function lookAtCollisions(found, request, stage, swapped) {
     const { liveSha } = found.facts;
     if (found.strategy !== 'in-place' || liveSha === undefined)
-        return;
-    const added = await git(repository, 'diff', '--name-only', '--no-renames', '--diff-filter=A', '-z', liveSha, sha);
-    const inTheWay = added.split('\0').filter((path) => path !== '' && present((0,external_node_path_namespaceObject.join)(found.live, path)));
+        return undefined;
+    const tracking = await lookAtTracking(found.checkout, {
+        from: liveSha,
+        to: request.sha,
+        shared: request.sharedPaths,
+        swapped,
+        rules: stage,
+    });
+    const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
     if (inTheWay.length === 0)
-        return;
+        return tracking;
     throw new Failure({
         message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
-        next: 'Move them away on the server, or list them in shared-paths if they belong to the host.',
+        next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
     });
 }
 /** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
@@ -6299,7 +7465,9 @@ async function rehearseStage(found, stage, { request, teller, signal }, result) 
         return undefined;
     }
     const port = await sparePort();
-    const live = [request.app.appPath, ...(found.live === undefined ? [] : [found.live])];
+    const { appPath } = request.app;
+    // The symlink before the folder that it lies in.
+    const live = [currentLink(appPath), appPath, ...(found.live === undefined ? [] : [found.live])];
     const command = rehearsalCommand(entry, {
         live,
         stage: stage.folder,
@@ -6439,8 +7607,14 @@ function emptyResult(outcome, warnings) {
 
 
 
+
+
+
+
+
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
-async function deploy(context) {
+async function deploy(asked) {
+    const context = { ...asked, request: withTidyPaths(asked.request) };
     const { request, teller, signal } = context;
     const result = emptyResult('failed', teller.warnings);
     const begun = await begin(context);
@@ -6460,7 +7634,7 @@ async function deploy(context) {
     if (cut.outcome === 'deployed')
         await tidy(adopted, repository, request, teller);
     if (cut.outcome === 'put-back')
-        await dropStage(adopted, repository, stage);
+        await dropStage(adopted, repository, stage, context);
     return { ...result, ...cut, warnings: teller.warnings };
 }
 function preflightWords(found) {
@@ -6481,6 +7655,7 @@ async function checkedSurvey(found, { request, folder, teller }) {
             ...(request.envFile === undefined ? {} : { writes: request.envFilePath }),
         }),
         ...dirtyRefusals(found.facts.dirtyFiles, request.dirtyCheckout),
+        ...(await hostProblems(found, request)),
     ];
     const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
     if (envFault !== undefined)
@@ -6492,7 +7667,9 @@ async function checkedSurvey(found, { request, folder, teller }) {
         throw new Failure(refusals);
     for (const trap of found.facts.warnings)
         teller.warn(trap);
-    await keepLocalChanges(found, folder, teller);
+    // Kept again right before they are taken away; but what cannot be kept is to be known before the build.
+    if (found.checkout)
+        await keepLocalChanges(found.checkout, found.facts.dirtyFiles, folder);
     return found;
 }
 /** Ends early where nothing is to be done; undefined means: go on. */
@@ -6506,7 +7683,7 @@ async function decide(found, repository, { request, teller, signal }) {
         sha,
         explicit: request.explicit,
         attempt: request.run.attempt,
-        ...(liveSha === undefined ? {} : { liveSha }),
+        ...given({ liveSha }),
         liveVerified,
         olderThanLive,
         history: found.history,
@@ -6533,7 +7710,7 @@ async function decide(found, repository, { request, teller, signal }) {
         outcome: 'unchanged',
         deployedSha: request.sha,
         health: asked.facts,
-        ...(release === undefined ? {} : { release }),
+        ...given({ release }),
     };
 }
 /**
@@ -6576,9 +7753,10 @@ async function whenLetGo(found, repository, stage, context) {
     try {
         await waitForGo(context);
         return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+            const now = await lookAgain(found, stage, context);
             context.commit();
             begun = true;
-            return cutOver(found, stage, context);
+            return cutOver(now.found, now.stage, context);
         });
     }
     catch (error) {
@@ -6586,6 +7764,37 @@ async function whenLetGo(found, repository, stage, context) {
             await dropRelease(repository, stage.folder);
         throw error;
     }
+}
+/**
+ * A build takes minutes, and people and the application write meanwhile: what the cutover would take away is looked at
+ * once more. @throws a Failure where it must not be; nothing was changed.
+ */
+async function lookAgain(found, stage, { request, folder, teller }) {
+    const problems = await hostProblems(found, request);
+    if (problems.length > 0)
+        throw new Failure(problems);
+    if (found.strategy !== 'in-place')
+        return { found, stage };
+    const env = request.envFile === undefined ? [] : [request.envFilePath];
+    const output = swapsOf(found, request, stage.folder, stage.made);
+    const paths = [...output, ...env.filter((path) => !isWithinAny(path, output))];
+    const tracking = await lookAtCollisions(found, request, { tools: found.tools, folder: stage.folder }, paths);
+    const changed = await changedByPeople(found);
+    const dirtyFiles = changed.filter((path) => !tracking?.hostFrom.includes(path));
+    const refusals = dirtyRefusals(dirtyFiles, request.dirtyCheckout);
+    if (refusals.length > 0)
+        throw new Failure(refusals);
+    const changes = await keepLocalChanges(found.checkout, dirtyFiles, folder);
+    if (changes)
+        teller.warn(keptWords(changes));
+    return {
+        found: { ...found, facts: { ...found.facts, dirtyFiles } },
+        stage: {
+            ...stage,
+            paths,
+            ...given({ tracking, changes }),
+        },
+    };
 }
 /** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */
 async function waitForGo({ request, folder, teller, signal }) {
@@ -6603,10 +7812,13 @@ async function waitForGo({ request, folder, teller, signal }) {
         await pause(100, signal);
     }
 }
-/** A version that was put back is of no use any more. */
-async function dropStage({ state }, repository, stage) {
+/** A version that was put back is of no use any more, but for what the application wrote there while it was live. */
+async function dropStage(found, repository, stage, { request, teller }) {
+    const place = await rescue(found, stage.release, request);
+    if (place !== undefined)
+        teller.warn(rescuedWords(stage.release, place));
     await dropRelease(repository, stage.folder);
-    dropNote(state, stage.release);
+    dropNote(found.state, stage.release);
 }
 /** After the new version is verified; nothing here can make a good deploy fail. */
 async function tidy(found, repository, request, teller) {
@@ -6615,11 +7827,13 @@ async function tidy(found, repository, request, teller) {
     if (environment !== undefined || database === 'given')
         writeState(state, {
             ...readState(state),
-            ...(environment === undefined ? {} : { environment }),
+            ...given({ environment }),
             ...(database === 'given' ? { database: true } : {}),
         });
     try {
-        const gone = await prune({ found, repository, run: request.run, keep: request.keepReleases });
+        const { gone, rescued } = await prune({ found, repository, request });
+        for (const [release, place] of rescued)
+            teller.warn(rescuedWords(release, place));
         if (gone.length > 0)
             teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
     }
@@ -6650,6 +7864,12 @@ async function tidy(found, repository, request, teller) {
 
 
 
+
+
+
+
+
+
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
 async function rollback(context) {
     const { request, teller } = context;
@@ -6661,34 +7881,53 @@ async function rollback(context) {
         throw new Failure(refusals);
     if (found.facts.liveSha !== undefined)
         result.previousSha = found.facts.liveSha;
+    const history = historyAsFound(found.history, found.facts.liveSha);
+    if (history !== found.history)
+        teller.warn({
+            message: `What is live (${found.facts.liveSha}) was not deployed by this action: somebody put it there by hand.`,
+        });
     const decision = decideRollback({
-        ...(request.undoRun === undefined ? {} : { undoRun: request.undoRun }),
-        ...(request.to === undefined ? {} : { to: request.to }),
+        ...given({ undoRun: request.undoRun, to: request.to }),
         appName: request.app.appName,
-        history: found.history,
+        history,
         isAvailable: availability(found),
     });
     if (decision.kind === 'nothing') {
         teller.progress(`nothing to undo: ${decision.why}`);
-        const live = found.history.live;
+        const { live } = history;
         return {
             ...result,
             outcome: 'unchanged',
             ...(live ? { deployedSha: live.sha, release: live.release } : {}),
         };
     }
-    await keepLocalChanges(found, context.folder, teller);
     const { to } = decision;
+    await warnOfForeign(found, teller);
     const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
         context.commit();
         return goBack(found, to, context);
     });
     return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
 }
+/** Among releases what the application wrote into the leaving one is not in the one that comes back. */
+async function warnOfForeign(found, teller) {
+    if (found.strategy === 'in-place' || found.live === undefined)
+        return;
+    const asked = { sharedPaths: [], buildOutput: [], envFilePath: '.env.local' };
+    const foreign = (await foreignInLive(found, asked)).filter((path) => !isSymlink((0,external_node_path_namespaceObject.join)(found.live, path)));
+    if (foreign.length === 0)
+        return;
+    teller.warn({
+        message: `Only the version that leaves has ${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}: kept in ${found.live}.`,
+        next: 'Name in shared-paths what every version needs.',
+    });
+}
 async function goBack(found, to, context) {
     const { request, teller } = context;
     const { state, tools, app } = found;
-    const plan = planRollback(found, to, request.run);
+    const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
+    if (plan.from && plan.from.release !== to.release && found.live !== undefined)
+        noteLeaving(found, plan, []);
     if (plan.checkout)
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
     const port = found.facts.port;
@@ -6717,7 +7956,7 @@ async function goBack(found, to, context) {
             event: 'rolled-back',
             ...to,
             app: app.appName,
-            ...(plan.from ? { from: plan.from } : {}),
+            ...given({ from: plan.from }),
         });
         dropPlan(state);
         if (named)
@@ -6751,27 +7990,76 @@ async function saveOrWarn(found, teller) {
         teller.warn({ message: problemsOf(error)[0].message, next: 'Run "pm2 save" on the server.' });
     }
 }
+/**
+ * What changes place. What the leaving version's build made and the application wrote to since is data by now: it stays
+ * for whichever version is live.
+ */
+function movesBack(found, to) {
+    const { live, releases, state } = found;
+    const from = liveRef(found);
+    const target = releaseFolder(releases, to.release);
+    const stamps = readNote(state, from.release)?.stamps ?? {};
+    const stays = (path) => {
+        const [here, stamp] = [(0,external_node_path_namespaceObject.join)(live, path), stamps[path]];
+        return stamp !== undefined && present(here) && stamp !== stampOf(here);
+    };
+    const ofTarget = pathsOf(state, to.release).filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
+    const paths = ofTarget.filter((path) => !stays(path));
+    // What is in place already is only restarted.
+    const leaving = from.release === to.release ? [] : pathsOf(state, from.release);
+    const onlyHere = leaving.filter((path) => !isWithinAny(path, ofTarget) && !holdsAny(path, ofTarget) && present((0,external_node_path_namespaceObject.join)(live, path)) && !stays(path));
+    return { paths, onlyHere };
+}
+/**
+ * Looks what git would take away on the way back, and keeps what people changed. @throws a Failure where that cannot be
+ * kept; nothing was changed.
+ */
+async function lookBack(found, to, { folder, teller }) {
+    const { checkout, facts, releases, state, tools } = found;
+    if (found.strategy !== 'in-place' || checkout === undefined)
+        return undefined;
+    const kept = readNote(state, to.release)?.changes;
+    if (kept !== undefined && !changesAreThere(kept))
+        teller.warn({
+            message: `${to.sha} was live with local changes, which were kept in ${kept.patch}; that file is gone, so it comes back without them.`,
+        });
+    const moves = movesBack(found, to);
+    const rules = { tools, folder: releaseFolder(releases, to.release) };
+    const tracking = await lookAtTracking(checkout, {
+        from: facts.liveSha,
+        to: to.sha,
+        shared: [],
+        swapped: [...moves.paths, ...moves.onlyHere],
+        ...((await isWorkTree(rules)) ? { rules } : {}),
+    });
+    const dirty = (await changedByPeople(found)).filter((path) => !tracking.hostFrom.includes(path));
+    const changes = await keepLocalChanges(checkout, dirty, folder);
+    if (changes)
+        teller.warn(keptWords(changes));
+    return { ...moves, tracking, ...given({ changes }) };
+}
 /** Everything the rollback will change: the kept files of the target take the places of the live ones. */
-function planRollback(found, to, run) {
-    const { strategy, live, releases, facts, app, state } = found;
-    const from = found.history.live;
+function planRollback(found, to, run, look) {
+    const { live, releases, facts, app, state } = found;
+    const from = liveRef(found) ?? found.history.live;
     const base = {
         task: 'rollback',
-        run: { id: run.id, attempt: run.attempt, ...(run.url === undefined ? {} : { url: run.url }) },
-        ...(from === undefined ? {} : { from }),
+        run: { id: run.id, attempt: run.attempt, ...given({ url: run.url }) },
+        ...given({ from }),
         to,
     };
     const target = releaseFolder(releases, to.release);
-    if (strategy !== 'in-place')
+    if (look === undefined)
         return {
             ...base,
             swaps: [],
-            link: { path: currentLink(app.appPath), ...(live === undefined ? {} : { from: live }), to: target },
+            link: { path: currentLink(app.appPath), ...given({ from: live }), to: target },
         };
-    const away = releaseFolder(releases, from?.release ?? 'unknown');
-    const paths = pathsOf(state, to.release).filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
-    // What is in place already is only restarted: another application of the checkout has gone back before.
-    const onlyHere = from === undefined || from.release === to.release ? [] : pathsOf(state, from.release);
+    const away = releaseFolder(releases, from.release);
+    const { paths, tracking } = look;
+    const leaving = [...new Set([...look.onlyHere, ...tracking.inTheWay])];
+    const moved = [...paths, ...leaving];
+    const note = readNote(state, to.release);
     return {
         ...base,
         swaps: [
@@ -6781,17 +8069,23 @@ function planRollback(found, to, run) {
                 kept: (0,external_node_path_namespaceObject.join)(away, path),
                 had: present((0,external_node_path_namespaceObject.join)(live, path)),
             })),
-            // What only the leaving version brought (its env file, say) goes with it: it takes the place where it is kept.
-            ...onlyHere
-                .filter((path) => !paths.includes(path) && present((0,external_node_path_namespaceObject.join)(live, path)))
-                .map((path) => ({
+            // What leaves without anything in its stead takes the place where it is kept.
+            ...leaving.map((path) => ({
                 live: (0,external_node_path_namespaceObject.join)(away, path),
                 incoming: (0,external_node_path_namespaceObject.join)(live, path),
                 kept: `${(0,external_node_path_namespaceObject.join)(away, path)}.replaced`,
                 had: present((0,external_node_path_namespaceObject.join)(away, path)),
             })),
         ],
-        checkout: { folder: live, fromSha: facts.liveSha, toSha: to.sha },
+        checkout: {
+            folder: live,
+            fromSha: facts.liveSha,
+            toSha: to.sha,
+            from: besideOf(away, [], moved, tracking.hostFrom, look.changes),
+            to: besideOf(target, note?.rebuilt ?? [], moved, tracking.hostTo, note?.changes),
+            untrack: tracking.untrack,
+            aside: asideFor(state, base.run, to),
+        },
     };
 }
 /** What belongs to a release beside its tracked files. */

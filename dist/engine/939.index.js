@@ -306,7 +306,8 @@ What is left to do, in the repository under Settings > Environments > ${environm
   variable  VPS_FINGERPRINT  what this prints on the server, the part from SHA256: on:
                              ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
   variable  HEALTH_URL       the public address, such as https://staging.example.com
-Then push. To see first what would happen, add "mode: plan".
+An application without /api/health also needs "health-paths: /" under "with:".
+Then push. To see first what would happen, add "mode: plan" under "with:".
 `;
 }
 

@@ -2835,7 +2835,7 @@ const OUTPUT_SAYS = {
     deferred: 'Versions that wait until health has passed (JSON array).',
     skipped: 'Versions that were not reached or not applied on purpose (JSON array).',
     reverted: 'Versions that the rollback took back (JSON array).',
-    'schema-ahead': 'Versions kept in the database while the code went back (JSON array).',
+    'schema-ahead': 'Versions that stay applied although the code that came with them is not live (JSON array).',
     verified: 'true when the schema was verified, else false.',
     tables: 'Tables with rows, bytes, row level security and policies (JSON array).',
     'previous-sha': 'Commit that was live before.',
@@ -2844,13 +2844,13 @@ const OUTPUT_SAYS = {
     health: 'Every check: name, ok, status, latency-ms, attempts (JSON array).',
     healthy: 'true when every health check passed; empty where none was asked.',
     'rolled-back': 'true when something was put back, else false.',
-    verdict: 'ok, app, edge, database or slow.',
+    verdict: 'ok, slow, app, database or edge; empty where health was not reached.',
     'downtime-ms': 'Milliseconds without an answer on loopback during the cutover.',
     'rollback-ms': 'Milliseconds that putting the code back took.',
     hosts: 'One entry per host, by position (JSON array).',
     reversible: 'true when every pending file has a down file.',
     destructive: 'true when a pending file drops data.',
-    'backup-path': 'Where the backup lies.',
+    'backup-path': 'Where the backup lies, or restore-point:<name>.',
     'deployment-id': 'Id of the GitHub Deployment.',
     'duration-ms': 'Milliseconds that the run took.',
     report: 'Path of a JSON file with every phase and step, its outcome, milliseconds and detail.',
@@ -4873,6 +4873,7 @@ async function exactCommit(ref, workingDirectory) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/requests.js
+
 /** Settings in the words of the worker. Pure: no value is looked up or made up here. */
 /** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
 const GO_LEASE = 60_000;
@@ -4883,11 +4884,9 @@ function appRequest(settings) {
         appPath: vps.appPath,
         appName: vps.appName,
         strategy: vps.strategy,
-        ...(environment === undefined ? {} : { environment }),
+        ...(0,given/* given */.g)({ environment }),
         adoptEnvironment,
-        ...(database === undefined ? {} : { database }),
-        ...(vps.restartCommand === undefined ? {} : { restartCommand: vps.restartCommand }),
-        ...(vps.healthPort === undefined ? {} : { healthPort: vps.healthPort }),
+        ...(0,given/* given */.g)({ database, restartCommand: vps.restartCommand, healthPort: vps.healthPort }),
     };
 }
 /** Only a whole deploy, or the plan of one, says anything about the database. */
@@ -4900,13 +4899,11 @@ function runRequest({ id, attempt, url, actor }, invocation) {
     return {
         id,
         attempt,
-        ...(invocation === undefined ? {} : { invocation }),
-        ...(url === undefined ? {} : { url }),
-        ...(actor === undefined ? {} : { actor }),
+        ...(0,given/* given */.g)({ invocation, url, actor }),
     };
 }
 function healthRequest(health) {
-    const { url, paths, timeout, deadline, successes, checkAssets, expectVersion, maxLatency } = health;
+    const { url, paths, timeout, deadline, successes, checkAssets, expectVersion } = health;
     const basePath = url === undefined ? '' : new URL(url).pathname.replace(/\/+$/, '');
     return {
         paths: [...paths],
@@ -4915,15 +4912,14 @@ function healthRequest(health) {
         deadline,
         successes,
         checkAssets,
-        ...(expectVersion === undefined ? {} : { expectVersion }),
-        ...(maxLatency === undefined ? {} : { maxLatency }),
+        ...(0,given/* given */.g)({ expectVersion }),
     };
 }
 /** What a server needs to fetch the commit, also where it has no origin or no access of its own. */
 function fetchRequest({ vps, run, githubToken }) {
     const { repository, serverUrl } = run;
     return {
-        ...(vps.repositoryUrl === undefined ? {} : { repositoryUrl: vps.repositoryUrl }),
+        ...(0,given/* given */.g)({ repositoryUrl: vps.repositoryUrl }),
         ...(repository === undefined ? {} : { jobRepositoryUrl: `${serverUrl}/${repository}.git` }),
         ...(githubToken && repository ? { fetchAccess: { server: serverUrl, token: githubToken.reveal() } } : {}),
     };
@@ -4934,13 +4930,16 @@ function inspectRequest(settings, sha, undo) {
         command: 'inspect',
         app: appRequest(settings),
         run: runRequest(settings.run),
-        ...(sha === undefined ? {} : { sha }),
+        ...(0,given/* given */.g)({ sha }),
         ...fetchRequest(settings),
         explicit: settings.vps.refExplicit,
         rehearse: settings.vps.rehearse,
         dirtyCheckout: settings.vps.dirtyCheckout,
         ...(settings.vps.envFile === undefined ? {} : { writesEnvFile: settings.vps.envFilePath }),
-        ...(undo === undefined ? {} : { undo }),
+        sharedPaths: [...settings.vps.sharedPaths],
+        buildOutput: [...settings.vps.buildOutput],
+        envFilePath: settings.vps.envFilePath,
+        ...(0,given/* given */.g)({ undo }),
     };
 }
 function probeRequest(settings) {
@@ -4956,9 +4955,11 @@ function deployRequest(settings, details) {
         sha,
         explicit: vps.refExplicit,
         ...fetchRequest(settings),
-        ...(vps.installCommand === undefined ? {} : { installCommand: vps.installCommand }),
-        ...(vps.buildCommand === undefined ? {} : { buildCommand: vps.buildCommand }),
-        ...(vps.startCommand === undefined ? {} : { startCommand: vps.startCommand }),
+        ...(0,given/* given */.g)({
+            installCommand: vps.installCommand,
+            buildCommand: vps.buildCommand,
+            startCommand: vps.startCommand,
+        }),
         buildOutput: [...vps.buildOutput],
         ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
         envFilePath: vps.envFilePath,
@@ -16018,11 +16019,11 @@ const INPUT_SAYS = {
     'run-id': "The workflow run whose changes rollback undoes; this run's by default. From a terminal, this or rollback-to is required.",
     environment: 'The name, such as staging or production, used in locks, the summary and the GitHub Deployment.',
     'adopt-environment': 'A database or host remembers the environment that deployed to it; another name is refused unless this is true.',
-    'working-directory': 'Where the project is checked out.',
+    'working-directory': 'Folder of the project in the checkout; migrations-dir starts there.',
     'github-token': 'For GitHub Deployments, the plan comment, and the one fetch of a private repository.',
     'database-url': 'Postgres URL: direct, session pooler or transaction pooler.',
     'database-ca-cert': 'PEM certificate of the authority that signs the database server; TLS is always verified off loopback.',
-    'supabase-project-ref': 'With supabase-access-token: all SQL goes through the Management API when no database-url is given.',
+    'supabase-project-ref': 'With supabase-access-token, where no database-url is given: a session of the pooler with a temporary login, or else the Management API, carries the SQL.',
     'supabase-access-token': 'Personal access token for the Management API.',
     'supabase-service-role-key': 'With it, health also asks the REST endpoint of the project that supabase-project-ref or database-url names.',
     'supabase-api-url': 'The Management API; https://api.supabase.com unless self-hosted.',
@@ -16032,12 +16033,12 @@ const INPUT_SAYS = {
     'missing-migrations': 'A version recorded in the database that has no file: refuse or warn.',
     'edited-migrations': 'An applied file that has changed since: warn, refuse or allow.',
     'destructive-changes': 'Statements that drop data in pending files: allow, warn or refuse.',
-    baseline: 'Version up to which an existing database counts as applied.',
+    baseline: 'Version up to which an existing database counts as applied; once that version is recorded, this does nothing.',
     'lock-timeout': 'How long one try waits for a database lock; retried with backoff.',
     'statement-timeout': 'How long one file may run; where it cannot be run as a whole, each of its parts.',
-    backup: 'pg_dump before the first write: off, schema or full. Not through a transaction pooler.',
+    backup: 'Before the first write: off, or pg_dump of the schema or of all (full); not through a transaction pooler. Without database-url a restore point.',
     'backup-to': "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
-    'after-health': 'In migrate: also apply the files marked "-- deploy: after-health".',
+    'after-health': 'In mode migrate: also apply the files marked "-- deploy: after-health". A deploy applies them by itself.',
     'required-tables': 'Tables that must exist; public unless qualified.',
     'required-functions': 'Functions that must exist; public unless qualified.',
     rls: 'required: each required table has row level security and a policy; all: every table in public; off.',
@@ -16055,39 +16056,39 @@ const INPUT_SAYS = {
     'app-name': 'PM2 process name.',
     strategy: 'auto, in-place (staged outside, swapped in by rename), releases (releases/ and a current symlink) or adopt (turns a checkout into releases, once).',
     'build-on': 'vps, or runner: the build made in this job is packed and streamed, nothing is installed or built on the server.',
-    rehearse: 'Start the new build on a spare port and check it before the cutover.',
-    'dirty-checkout': "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log).",
+    rehearse: 'Start the new build once beside the live one, on a spare port with its real settings and REHEARSAL=1, and check it before the cutover.',
+    'dirty-checkout': "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log, and back with a rollback to that version).",
     'lock-wait': "How long to wait for another run's deploy of the same app or database.",
     ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
-    'build-output': 'What the build makes, such as .next or dist; found by default as the ignored paths that the build created. build-on: runner cannot know them: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
+    'build-output': 'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
     'repository-url': 'Where the server fetches from; the origin that it already has by default.',
     'install-command': 'Replaces the install command found from the lock file.',
     'build-command': 'Replaces the build command found in package.json.',
     'start-command': "How PM2 starts the app where it has no entry yet; the repository's ecosystem file or package.json's start by default.",
     'restart-command': 'Replaces PM2 where another supervisor runs the app.',
-    'env-file': 'Content written to env-file-path (0600) before the build; a rollback puts the previous one back.',
+    'env-file': "The whole environment file, written to env-file-path (0600) before the build: what stands only in the server's file is gone from the new version. A rollback puts the previous file back.",
     'env-file-path': 'Where env-file is written, inside the application.',
-    'shared-paths': 'Files and folders kept across releases.',
-    'keep-releases': 'Releases kept on the server, at least 2.',
+    'shared-paths': 'Files and folders of the server that every version uses: uploads, a database file, .next/cache.',
+    'keep-releases': 'Releases, and backups, kept on the server: at least 2.',
     'max-parallel': 'Hosts deployed at a time.',
     'deploy-timeout': 'How long the deploy may take on each host.',
     'health-url': 'Public base URL of the application.',
-    'health-paths': 'Paths that must answer 200.',
+    'health-paths': 'Paths that must answer with a status from 200 to 299; the last one is the health answer. Without /api/health: health-paths: /.',
     'health-from': 'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
     'health-port': "Port on the server for health-from vps; PM2's by default.",
     'health-timeout': 'Per request.',
     'health-deadline': 'Keep trying until then.',
     'health-max-latency': 'Slower than this is the verdict slow: a warning, no rollback.',
     'health-successes': 'Consecutive good answers required of every check.',
-    'check-assets': 'Scripts and styles that the root page links to must answer 200.',
+    'check-assets': 'Scripts and styles that the page links to must answer 200.',
     'expect-version': 'Text that must be in the answer of the last health path, such as a commit or a build id.',
     'irreversible-migrations': 'allow, or refuse: every pending file must have a down file.',
     'shadow-database-url': 'An empty scratch database: plan proves there that up and down files fit.',
     'allow-data-loss': 'A down file may always drop what the same run created; anything else that holds data is refused unless this is true.',
     'rollback-on-failure': 'In deploy: undo what this run changed when it fails.',
     'rollback-database': 'down: run the down file where there is one; records: only delete the history rows; keep: leave the schema.',
-    'rollback-steps': "In mode rollback: the newest N applied migrations instead of this run's.",
-    'rollback-to': 'In mode rollback: previous, a commit or a release, as a person asks for it later.',
+    'rollback-steps': 'In mode rollback: the newest N applied migrations by their down files, all of them or none; the code stays.',
+    'rollback-to': 'In mode rollback: previous, a commit or a release that was live and verified; what came after it goes back too.',
     'github-deployment': 'on: create a GitHub Deployment and its statuses, after mode: rollback for the commit that is live again; leave it off where the job has environment:, which makes one itself.',
     comment: 'auto: plan on a pull request keeps one comment up to date; off.',
 };
