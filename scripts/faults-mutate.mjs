@@ -71,6 +71,8 @@ const MUTATIONS = [
   mutation(83, 'vps/private-key', "label?.endsWith('PUBLIC KEY')", 'false', 'vps/private-key.test'),
   mutation(90, 'vps/exec', 'const missing = dropped + cut;', 'const missing = 0;', 'vps/output.test'),
   mutation(91, 'base/inert', "'# #['", "'##['", 'base/inert.test'),
+  mutation(103, 'worker/switch', 'await untrack(checkout, turn.untrack);', '', 'worker/turn.test'),
+  mutation(103, 'worker/switch', 'layAside(folder, aside, host);', '', 'worker/turn.test'),
   mutation(104, 'worker/decide', '.find(({ release }) => isAvailable(release))', '[0]', 'worker/decide.test'),
   mutation(109, 'web/redirects', 'if (to.origin !== from.origin)', 'if (false)', 'web/probe.test'),
   mutation(111, 'web/poll', 'const ok = streak >= successes;', 'const ok = good > 0;', 'web/probe.test'),

@@ -10,8 +10,10 @@ import { SshError } from '../../src/vps/ssh-error.js';
 import {
   type Inputs,
   makeReachable,
+  type OnEntry,
   plainRecord,
   type Reachable,
+  type SessionOptions,
   settingsFor,
   withTools,
 } from '../servers/deployment.js';
@@ -32,21 +34,9 @@ describe('redeploy to one server, with worse luck', () => {
     origin?.stop();
   });
 
-  const deploy = (
-    inputs: Inputs,
-    onEntry?: (entry: LogEntry, cancel: () => void) => void,
-    options: { reconnectFor?: number; patience?: number } = {},
-  ): Promise<PhaseReport> => {
+  const deploy = (inputs: Inputs, onEntry?: OnEntry, options: SessionOptions = {}): Promise<PhaseReport> => {
     const settings = settingsFor([server], inputs);
-    let cancel = (): void => {};
-    return withTools(
-      settings,
-      (session) => {
-        cancel = session.cancel;
-        return redeploy(session.tools, settings);
-      },
-      { ...options, onEntry: (entry) => onEntry?.(entry, cancel) },
-    );
+    return withTools(settings, ({ tools }) => redeploy(tools, settings), { ...options, onEntry });
   };
 
   test('a cancel before the cutover stops the run on the server, and the live version is untouched', async () => {

@@ -7,7 +7,14 @@ import type { PhaseReport } from '../../src/base/report.js';
 import { redeploy } from '../../src/phases/redeploy.js';
 import { probeFleet } from '../../src/vps/probe-fleet.js';
 import { rollbackFleet } from '../../src/vps/rollback-fleet.js';
-import { makeFleet, plainRecord, type Reachable, settingsFor, withTools } from '../servers/deployment.js';
+import {
+  makeFleet,
+  type OnEntry,
+  plainRecord,
+  type Reachable,
+  settingsFor,
+  withTools,
+} from '../servers/deployment.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { startVps, type Vps } from '../servers/vps.js';
@@ -31,18 +38,12 @@ describe('redeploy to two servers', () => {
 
   const deploy = async (
     ref: string,
-    onEntry?: (entry: LogEntry, cancel: () => void) => void,
+    onEntry?: OnEntry,
   ): Promise<{ report: PhaseReport; log: LogEntry[] }> => {
     const settings = settingsFor(servers, { ref });
-    let cancel = (): void => {};
-    return withTools(
-      settings,
-      async (session) => {
-        cancel = session.cancel;
-        return { report: await redeploy(session.tools, settings), log: session.log };
-      },
-      { onEntry: (entry) => onEntry?.(entry, cancel) },
-    );
+    return withTools(settings, async ({ tools, log }) => ({ report: await redeploy(tools, settings), log }), {
+      onEntry,
+    });
   };
 
   test('both are prepared before the first cuts over, and the second cuts over after the first', async () => {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport } from '../../src/base/report.js';
 import { redeploy } from '../../src/phases/redeploy.js';
 import { inspectFleet } from '../../src/vps/inspect-fleet.js';
@@ -11,8 +10,10 @@ import { rollbackFleet } from '../../src/vps/rollback-fleet.js';
 import {
   type Inputs,
   makeReachable,
+  type OnEntry,
   plainRecord,
   type Reachable,
+  type SessionOptions,
   settingsFor,
   withTools,
 } from '../servers/deployment.js';
@@ -38,21 +39,9 @@ describe('redeploy to one server', () => {
     origin?.stop();
   });
 
-  const deploy = (
-    inputs: Inputs,
-    onEntry?: (entry: LogEntry, cancel: () => void) => void,
-    options: { reconnectFor?: number; patience?: number } = {},
-  ): Promise<PhaseReport> => {
+  const deploy = (inputs: Inputs, onEntry?: OnEntry, options: SessionOptions = {}): Promise<PhaseReport> => {
     const settings = settingsFor([server], inputs);
-    let cancel = (): void => {};
-    return withTools(
-      settings,
-      (session) => {
-        cancel = session.cancel;
-        return redeploy(session.tools, settings);
-      },
-      { ...options, onEntry: (entry) => onEntry?.(entry, cancel) },
-    );
+    return withTools(settings, ({ tools }) => redeploy(tools, settings), { ...options, onEntry });
   };
 
   test('rows 85, 86 and 93: deployed and told completely, though every kind of loss cuts the connection', async () => {

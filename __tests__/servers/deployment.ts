@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { given } from '../../src/base/given.js';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseRecord } from '../../src/base/phase.js';
 import type { Step } from '../../src/base/report.js';
@@ -59,7 +60,7 @@ export type Inputs = Partial<Record<InputName, string>>;
 /** Settings as a person's inputs give them; the sandboxes must have the same path and name for several hosts. */
 export function settingsFor(servers: readonly Reachable[], inputs: Inputs): Settings {
   const { vps, sshd } = servers[0]!;
-  const given: Inputs = {
+  const inputsGiven: Inputs = {
     mode: 'redeploy',
     'run-id': String(randomInt(1, 1e9)),
     'ssh-host': servers.map(({ wire }) => `${wire.host}:${wire.port}`).join('\n'),
@@ -77,10 +78,10 @@ export function settingsFor(servers: readonly Reachable[], inputs: Inputs): Sett
     ...inputs,
   };
   const parsed = parseSettings(
-    withEnvironment((name) => given[name] ?? '', {}),
+    withEnvironment((name) => inputsGiven[name] ?? '', {}),
     {
       run: {
-        id: given['run-id']!,
+        id: inputsGiven['run-id']!,
         attempt: 1,
         url: 'https://github.com/muva/demo/actions/runs/1',
         serverUrl: 'https://github.com',
@@ -103,31 +104,39 @@ export interface Session {
   cancel(): void;
 }
 
-/** Opens the fleet as the corridor does, and closes it. `onEntry` sees every log entry as it comes. */
+/** Sees every log entry as it comes, and may stop the run at it. */
+export type OnEntry = (entry: LogEntry, cancel: () => void) => void;
+
+export interface SessionOptions {
+  onEntry?: OnEntry | undefined;
+  reconnectFor?: number;
+  patience?: number;
+}
+
+/** Opens the fleet as the corridor does, and closes it. */
 export async function withTools<T>(
   settings: Settings,
   work: (session: Session) => Promise<T>,
-  options: { onEntry?: (entry: LogEntry) => void; reconnectFor?: number; patience?: number } = {},
+  { onEntry, reconnectFor, patience }: SessionOptions = {},
 ): Promise<T> {
+  const controller = new AbortController();
+  const cancel = (): void => controller.abort();
   const log: LogEntry[] = [];
   const tell = (entry: LogEntry): void => {
     log.push(entry);
-    options.onEntry?.(entry);
+    onEntry?.(entry, cancel);
   };
-  const { reconnectFor, patience } = options;
   const fleet = openFleet(settings.vps!, {
     dist: await workerBundle(),
     log: tell,
-    ...(reconnectFor === undefined ? {} : { reconnectFor }),
-    ...(patience === undefined ? {} : { patience }),
+    ...given({ reconnectFor, patience }),
   });
-  const controller = new AbortController();
   try {
     return await work({
       tools: { log: tell, signal: controller.signal, fleet },
       log,
       progress: () => log.flatMap((entry) => (entry.kind === 'progress' ? [entry.text] : [])),
-      cancel: () => controller.abort(),
+      cancel,
     });
   } finally {
     await fleet.close();

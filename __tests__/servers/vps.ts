@@ -118,12 +118,13 @@ export async function startVps(origin: Origin, options: VpsOptions = {}): Promis
   return vps;
 }
 
-/** A server with the small application, and the remote that it was cloned from, for as long as `work` takes. */
+/** A server with an application, the small one by default, and the remote that it was cloned from, while `work` runs. */
 export async function withVps(
   options: VpsOptions,
   work: (vps: Vps, origin: Origin) => Promise<void>,
+  files = appFiles('v1'),
 ): Promise<void> {
-  const origin = startOrigin(appFiles('v1'));
+  const origin = startOrigin(files);
   try {
     const vps = await startVps(origin, options);
     try {

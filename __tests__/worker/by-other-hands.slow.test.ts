@@ -4,10 +4,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync 
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { DeployRequest } from '../../src/worker/protocol.js';
-import { appFiles, appVersion } from '../servers/fixture-app.js';
-import { type Origin, startOrigin } from '../servers/origin.js';
+import { appVersion } from '../servers/fixture-app.js';
 import { kill } from '../servers/pm2.js';
-import { startVps, type Vps, type VpsOptions } from '../servers/vps.js';
+import { type Vps, withVps } from '../servers/vps.js';
 import {
   app,
   deployRequest,
@@ -16,23 +15,6 @@ import {
   runWorker,
   startWorker,
 } from '../servers/worker.js';
-
-async function withServer(
-  options: VpsOptions,
-  work: (vps: Vps, origin: Origin) => Promise<void>,
-): Promise<void> {
-  const origin = startOrigin(appFiles('v1'));
-  try {
-    const vps = await startVps(origin, options);
-    try {
-      await work(vps, origin);
-    } finally {
-      await vps.stop();
-    }
-  } finally {
-    origin.stop();
-  }
-}
 
 const deployed = async (vps: Vps, sha: string, more: Partial<DeployRequest> = {}): Promise<DeployRequest> => {
   const request = deployRequest(vps, sha, more);
@@ -53,7 +35,7 @@ async function leaveStage(vps: Vps, sha: string, releases: string): Promise<stri
 
 describe('what other hands do on the server', () => {
   test('a commit that was pulled and built by hand: a rollback tells no lie, and comes to what is whole', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const second = origin.commit(appVersion('v2'));
       await deployed(vps, second);
       const third = await deployed(vps, origin.commit(appVersion('v3')));
@@ -83,7 +65,7 @@ describe('what other hands do on the server', () => {
     }));
 
   test('two spellings of app-path share a folder of releases: neither deletes what the other has', () =>
-    withServer({ installed: false }, async (vps, origin) => {
+    withVps({ installed: false }, async (vps, origin) => {
       const more = (appPath: string) => ({
         app: app(vps, { appPath, healthPort: vps.port }),
         repositoryUrl: origin.url,
@@ -108,7 +90,7 @@ describe('what other hands do on the server', () => {
     }));
 
   test('notes that were lost: what is live stays, and goes on', () =>
-    withServer({ installed: false }, async (vps, origin) => {
+    withVps({ installed: false }, async (vps, origin) => {
       const more = { app: app(vps, { healthPort: vps.port }), repositoryUrl: origin.url };
       await deployed(vps, origin.commit(appVersion('v1')), more);
       rmSync(join(vps.root, 'var/www/.app.deploy/notes'), { recursive: true });
@@ -120,7 +102,7 @@ describe('what other hands do on the server', () => {
     }));
 
   test('a stage that a killed worker left is cleared, but not where somebody else works in it', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const releases = join(vps.root, 'var/www/.app.deploy/releases');
       const slow = origin.commit(appVersion('v2', { build: 'slow' }));
       const stage = await leaveStage(vps, slow, releases);
@@ -146,7 +128,7 @@ describe('what other hands do on the server', () => {
     }));
 
   test('the environment file that people wrote is kept when the release that had it goes', () =>
-    withServer({ envLocal: 'GREETING=mine\n' }, async (vps, origin) => {
+    withVps({ envLocal: 'GREETING=mine\n' }, async (vps, origin) => {
       const more = { envFile: 'GREETING=theirs\n', keepReleases: 2 };
       for (const version of ['v2', 'v3', 'v4']) await deployed(vps, origin.commit(appVersion(version)), more);
       assert.equal((await vps.served())?.greeting, 'theirs');
@@ -157,7 +139,7 @@ describe('what other hands do on the server', () => {
     }));
 
   test('the folder of an old run goes, but not the only copy of changes that were taken away', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const runs = join(vps.root, 'var/www/.app.deploy/runs');
       await vps.run('echo by hand >> server.js', vps.appPath);
       const stashed = await deployed(vps, origin.commit(appVersion('v2')), { dirtyCheckout: 'stash' });

@@ -18,27 +18,8 @@ import { describe, test } from 'node:test';
 import type { DeployRequest } from '../../src/worker/protocol.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { installNext, nextFiles, nextVersion } from '../servers/next-app.js';
-import { type Origin, startOrigin } from '../servers/origin.js';
-import { ask, startVps, type Vps, type VpsOptions } from '../servers/vps.js';
+import { ask, type Vps, withVps } from '../servers/vps.js';
 import { app, deployRequest, HEALTH, inspectHost, rollbackRequest, runWorker } from '../servers/worker.js';
-
-async function withServer(
-  options: VpsOptions,
-  work: (vps: Vps, origin: Origin) => Promise<void>,
-  files = appFiles('v1'),
-): Promise<void> {
-  const origin = startOrigin(files);
-  try {
-    const vps = await startVps(origin, options);
-    try {
-      await work(vps, origin);
-    } finally {
-      await vps.stop();
-    }
-  } finally {
-    origin.stop();
-  }
-}
 
 /** A build that begins with an empty output folder and counts its runs in a cache inside of it. */
 const COUNTING = {
@@ -71,7 +52,7 @@ const stateOf = (vps: Vps): string => join(vps.root, 'var/www/.app.deploy');
 
 describe('shared paths', () => {
   test('in-place: a cache inside of what is built is kept, and the folder around it changes place', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const runs = (path: string): string => readFileSync(join(vps.appPath, path, 'runs'), 'utf8');
       const load = vps.load(50);
       await deployed(vps, origin.commit({ ...appVersion('v2'), ...COUNTING }), CACHES);
@@ -95,7 +76,7 @@ describe('shared paths', () => {
     }));
 
   test('in-place: a cache that is there already moves, and what is put back still has it', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       mkdirSync(join(vps.appPath, 'dist/cache'));
       writeFileSync(join(vps.appPath, 'dist/cache/runs'), '7');
       const sick = appVersion('v2', { crashAtBoot: true, onlyLive: true });
@@ -117,7 +98,7 @@ describe('shared paths', () => {
     }));
 
   test('what is built anew cannot be shared, and a path behind a symlink of the commit is refused', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const sha = origin.commit(appVersion('v2'));
       assert.match(
         await refusal(vps, sha, { sharedPaths: ['node_modules'] }),
@@ -141,7 +122,7 @@ describe('shared paths', () => {
     }));
 
   test('among releases: caches, folders, and a file that the application makes', () =>
-    withServer({ installed: false }, async (vps, origin) => {
+    withVps({ installed: false }, async (vps, origin) => {
       const more = {
         ...CACHES,
         app: app(vps, { healthPort: vps.port }),
@@ -179,7 +160,7 @@ describe('shared paths', () => {
     }));
 
   test('among releases: what only the live one has is refused, and kept when a release goes', () =>
-    withServer({ installed: false }, async (vps, origin) => {
+    withVps({ installed: false }, async (vps, origin) => {
       const more = { app: app(vps, { healthPort: vps.port }), repositoryUrl: origin.url };
       await deployed(vps, origin.commit(appVersion('v1')), more);
       const v1 = realpathSync(vps.appPath);
@@ -232,7 +213,7 @@ describe('shared paths', () => {
     }));
 
   test('adopt: what the releases would not have is refused; what is shared moves, with what SQLite keeps beside it', () =>
-    withServer({ envLocal: 'GREETING=hello\n' }, async (vps, origin) => {
+    withVps({ envLocal: 'GREETING=hello\n' }, async (vps, origin) => {
       const put = (path: string, text: string): void => {
         mkdirSync(dirname(join(vps.appPath, path)), { recursive: true });
         writeFileSync(join(vps.appPath, path), text);
@@ -262,7 +243,7 @@ describe('shared paths', () => {
     }));
 
   test('app-path that is a symlink to a checkout: refused with the path to give, and that one works', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       const target = join(vps.root, 'data/app');
       mkdirSync(dirname(target));
       renameSync(vps.appPath, target);
@@ -288,7 +269,7 @@ describe('shared paths', () => {
     }));
 
   test('build-on: runner: a database of the job does not take the place of that of the server, nor write through a symlink', () =>
-    withServer({}, async (vps, origin) => {
+    withVps({}, async (vps, origin) => {
       for (const path of ['public/uploads/photo', 'app.sqlite']) {
         mkdirSync(dirname(join(vps.appPath, path)), { recursive: true });
         writeFileSync(join(vps.appPath, path), 'of the server');
@@ -314,11 +295,10 @@ describe('shared paths', () => {
         assert.equal(readFileSync(join(vps.appPath, path), 'utf8'), 'of the server');
     }));
 
-  test('Next.js: .next/cache is kept from build to build, in a checkout and among releases', async () => {
-    const origin = startOrigin(nextFiles('v1'));
-    try {
-      const vps = await startVps(origin, { installed: false });
-      try {
+  test('Next.js: .next/cache is kept from build to build, in a checkout and among releases', () =>
+    withVps(
+      { installed: false },
+      async (vps, origin) => {
         await installNext(vps, origin);
         const more = {
           sharedPaths: ['.next/cache'],
@@ -342,11 +322,7 @@ describe('shared paths', () => {
           if (version !== 'v2') assert.ok(existsSync(join(vps.appPath, '.next/cache', `before-${version}`)));
           assert.equal((await ask(vps.port, '/counter')).status, 200);
         }
-      } finally {
-        await vps.stop();
-      }
-    } finally {
-      origin.stop();
-    }
-  });
+      },
+      nextFiles('v1'),
+    ));
 });
