@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { currentLink } from '../../src/worker/layout.js';
+import { currentLink } from '../../src/worker/record/layout.js';
 import { runBundle } from '../servers/doors.js';
 import { query } from '../servers/postgres.js';
 import type { RunResult, StepResult } from '../servers/runner.js';

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Older } from '../../src/worker/ancestry.js';
 import { decideDeploy, decideRollback, wayBack } from '../../src/worker/decide.js';
+import type { Older } from '../../src/worker/host/ancestry.js';
 import {
   type History,
   historyOf,
   type JournalEntry,
   parseJournal,
   runsLive,
-} from '../../src/worker/journal.js';
-import { previousVerified, prunable } from '../../src/worker/releases.js';
+} from '../../src/worker/record/journal.js';
+import { previousVerified, prunable } from '../../src/worker/record/releases.js';
 
 const sha = (letter: string): string => letter.repeat(40);
 const ref = (name: string) => ({ release: `r${name}`, sha: sha(name) });

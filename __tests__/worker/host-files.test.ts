@@ -11,15 +11,20 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { foreignAmong } from '../../src/worker/foreign.js';
-import { historyAsFound, historyOf } from '../../src/worker/journal.js';
-import { isUsualOutput } from '../../src/worker/output-names.js';
-import { foldersAbove, tidyPath, withTidyPaths } from '../../src/worker/paths.js';
-import { sameContent, stampOf } from '../../src/worker/sameness.js';
-import { linkedPaths } from '../../src/worker/shared-paths.js';
-import { reachedCutover } from '../../src/worker/stage-marks.js';
-import { choiceProblems, chooseSwaps, type InLive, type SwapQuestion } from '../../src/worker/swap-choice.js';
-import { judgeTracking, lyingIn } from '../../src/worker/tracking.js';
+import { reachedCutover } from '../../src/worker/build/stage-marks.js';
+import { isUsualOutput } from '../../src/worker/host/output-names.js';
+import { sameContent, stampOf } from '../../src/worker/host/sameness.js';
+import { foreignAmong } from '../../src/worker/own-files/foreign.js';
+import { foldersAbove, tidyPath, withTidyPaths } from '../../src/worker/own-files/paths.js';
+import { linkedPaths } from '../../src/worker/own-files/shared-paths.js';
+import {
+  choiceProblems,
+  chooseSwaps,
+  type InLive,
+  type SwapQuestion,
+} from '../../src/worker/own-files/swap-choice.js';
+import { judgeTracking, lyingIn } from '../../src/worker/own-files/tracking.js';
+import { historyAsFound, historyOf } from '../../src/worker/record/journal.js';
 
 /** A build that made `made`; of the live checkout only what `live` says is there. */
 const choose = (

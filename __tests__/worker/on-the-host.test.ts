@@ -3,31 +3,31 @@ import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { judgeEnvText } from '../../src/base/env-text.js';
 import type { Problem } from '../../src/base/report.js';
-import { longerListenTimeout } from '../../src/worker/cutover-plan.js';
-import { environmentOf } from '../../src/worker/ecosystem.js';
-import { entryRefusals, entryTraps } from '../../src/worker/entry-traps.js';
-import { type EnvRun, isEnvFile, judgeHostEnvFiles } from '../../src/worker/env-files.js';
+import { environmentOf } from '../../src/worker/build/ecosystem.js';
+import { recipeOf } from '../../src/worker/build/install-and-build.js';
+import { missingOutput } from '../../src/worker/build/output.js';
+import { wordsOf } from '../../src/worker/build/pm2-config.js';
+import { rehearsalCommand, rehearsalObstacle, secondPort } from '../../src/worker/build/rehearse.js';
+import { startOf, unwrapped } from '../../src/worker/build/start-command.js';
+import { longerListenTimeout } from '../../src/worker/cutover/cutover-plan.js';
+import { judgeInstances, untilStable } from '../../src/worker/cutover/verify.js';
 import {
   fetchAttempts,
   httpsForm,
   isMissingCommit,
   porcelainPaths,
   tokenEnvironment,
-} from '../../src/worker/git.js';
-import { recipeOf } from '../../src/worker/install-and-build.js';
-import { strategyFor } from '../../src/worker/layout.js';
-import { missingOutput } from '../../src/worker/output.js';
-import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '../../src/worker/pm2.js';
-import { wordsOf } from '../../src/worker/pm2-config.js';
-import { ageOf, listeningInodes } from '../../src/worker/proc.js';
-import { explainEnd, lastLines } from '../../src/worker/program.js';
+} from '../../src/worker/host/git.js';
+import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '../../src/worker/host/pm2.js';
+import { ageOf, listeningInodes } from '../../src/worker/host/proc.js';
+import { explainEnd, lastLines } from '../../src/worker/host/program.js';
+import { judgeRoom } from '../../src/worker/host/room.js';
+import { managedFolders } from '../../src/worker/host/toolbox.js';
+import { type EnvRun, isEnvFile, judgeHostEnvFiles } from '../../src/worker/own-files/env-files.js';
 import type { HostFacts } from '../../src/worker/protocol.js';
-import { rehearsalCommand, rehearsalObstacle, secondPort } from '../../src/worker/rehearse.js';
-import { judgeRoom } from '../../src/worker/room.js';
-import { startOf, unwrapped } from '../../src/worker/start-command.js';
-import { choosePlace, statePlaces } from '../../src/worker/state.js';
-import { managedFolders } from '../../src/worker/toolbox.js';
-import { judgeInstances, untilStable } from '../../src/worker/verify.js';
+import { strategyFor } from '../../src/worker/record/layout.js';
+import { choosePlace, statePlaces } from '../../src/worker/record/state.js';
+import { entryRefusals, entryTraps } from '../../src/worker/survey/entry-traps.js';
 import { until } from '../servers/until.js';
 
 const entry = (more: Partial<Entry> = {}): Entry => ({

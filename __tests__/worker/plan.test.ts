@@ -15,6 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { manualCommands, undoPlan } from '../../src/worker/cutover/switch.js';
+import { openToolbox } from '../../src/worker/host/toolbox.js';
 import {
   applyAdoption,
   applyShares,
@@ -23,9 +25,7 @@ import {
   settleShares,
   turnLink,
   undoSwaps,
-} from '../../src/worker/plan.js';
-import { manualCommands, undoPlan } from '../../src/worker/switch.js';
-import { openToolbox } from '../../src/worker/toolbox.js';
+} from '../../src/worker/record/plan.js';
 
 describe('a plan of renames', () => {
   let root: string;

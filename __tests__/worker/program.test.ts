@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Ended, type OpenOutput, run } from '../../src/worker/program.js';
+import { type Ended, type OpenOutput, run } from '../../src/worker/host/program.js';
 import type { WorkerEvent } from '../../src/worker/protocol.js';
-import type { RunFolder } from '../../src/worker/run-folder.js';
+import type { RunFolder } from '../../src/worker/record/run-folder.js';
 import { openTeller } from '../../src/worker/teller.js';
 
 const SECRET = 'of-the-host-5uX8';

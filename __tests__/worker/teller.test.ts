@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { WorkerEvent } from '../../src/worker/protocol.js';
-import type { RunFolder } from '../../src/worker/run-folder.js';
+import type { RunFolder } from '../../src/worker/record/run-folder.js';
 import { openTeller, type Teller } from '../../src/worker/teller.js';
 
 const SECRET = 'of-the-host-5uX8';

@@ -13,11 +13,11 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { keepLocalChanges } from '../../src/worker/local-changes.js';
-import type { Plan } from '../../src/worker/plan.js';
-import type { RunFolder } from '../../src/worker/run-folder.js';
-import { applyPlan, manualCommands, undoPlan } from '../../src/worker/switch.js';
-import { openToolbox, type Toolbox } from '../../src/worker/toolbox.js';
+import { applyPlan, manualCommands, undoPlan } from '../../src/worker/cutover/switch.js';
+import { openToolbox, type Toolbox } from '../../src/worker/host/toolbox.js';
+import { keepLocalChanges } from '../../src/worker/own-files/local-changes.js';
+import type { Plan } from '../../src/worker/record/plan.js';
+import type { RunFolder } from '../../src/worker/record/run-folder.js';
 import { GIT_ENV } from '../servers/origin.js';
 
 /**

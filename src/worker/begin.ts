@@ -1,8 +1,8 @@
-import { hostSecrets, textSecrets } from './host-secrets.js';
-import { clearIncoming } from './incoming.js';
+import { repair } from './cutover/repair.js';
+import { hostSecrets, textSecrets } from './own-files/host-secrets.js';
 import type { DeployRequest, RollbackRequest } from './protocol.js';
-import { repair } from './repair.js';
-import { type Survey, survey } from './survey.js';
+import { clearIncoming } from './record/incoming.js';
+import { type Survey, survey } from './survey/survey.js';
 import type { Teller } from './teller.js';
 
 export interface BeginOptions {

@@ -1,8 +1,8 @@
 import { Failure, type Problem, problemsOf } from '../base/report.js';
-import type { Older } from './ancestry.js';
-import { type History, type ReleaseRef, runsLive } from './journal.js';
+import type { Older } from './host/ancestry.js';
 import type { WayBack } from './protocol.js';
-import { previousVerified } from './releases.js';
+import { type History, type ReleaseRef, runsLive } from './record/journal.js';
+import { previousVerified } from './record/releases.js';
 
 export interface DeployQuestion {
   sha: string;

@@ -1,8 +1,15 @@
 import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { pause } from '../base/retry.js';
 import type { FollowRequest, SignalRequest, WorkerEvent, WorkerLine } from './protocol.js';
-import { hasEnded, hear, type RunFolder, runFolderOf, runFoldersOf, workerLives } from './run-folder.js';
-import { locateStateFolder } from './state.js';
+import {
+  hasEnded,
+  hear,
+  type RunFolder,
+  runFolderOf,
+  runFoldersOf,
+  workerLives,
+} from './record/run-folder.js';
+import { locateStateFolder } from './record/state.js';
 
 type Say = (line: WorkerLine) => void;
 

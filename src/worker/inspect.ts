@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { given } from '../base/given.js';
 import { Cancelled, type Problem, problemsOf } from '../base/report.js';
-import { isOlder } from './ancestry.js';
+import { rehearsalObstacle } from './build/rehearse.js';
 import { type DeployDecision, decideDeploy, wayBack } from './decide.js';
-import { remove } from './files.js';
+import { isOlder } from './host/ancestry.js';
+import { remove } from './host/files.js';
 import {
   askRemote,
   fetchCommit,
@@ -14,14 +15,13 @@ import {
   hasCommit,
   type Repository,
   reachRemoteLike,
-} from './git.js';
-import { hostProblems } from './host-problems.js';
-import { historyAsFound } from './journal.js';
-import { dirtyRefusals, dirtyWarnings } from './local-changes.js';
+} from './host/git.js';
+import { hostProblems } from './own-files/host-problems.js';
+import { dirtyRefusals, dirtyWarnings } from './own-files/local-changes.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
-import { rehearsalObstacle } from './rehearse.js';
-import { availability } from './releases.js';
-import { envRefusals, type Survey, survey } from './survey.js';
+import { historyAsFound } from './record/journal.js';
+import { availability } from './record/releases.js';
+import { envRefusals, type Survey, survey } from './survey/survey.js';
 
 /** Milliseconds for all that the remote is asked. */
 const LONGEST_LOOK = 120_000;

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
 import { deploy } from './deploy.js';
-import { remove } from './files.js';
-import { holderWords, withLock } from './lock.js';
+import { remove } from './host/files.js';
+import { holderWords, withLock } from './host/lock.js';
 import type { DeployRequest, RollbackRequest, RunResult } from './protocol.js';
+import { claimRun, type RunFolder } from './record/run-folder.js';
+import { openStateFolder, type StateFolder } from './record/state.js';
 import { rollback } from './rollback.js';
-import { claimRun, type RunFolder } from './run-folder.js';
-import { openStateFolder, type StateFolder } from './state.js';
 import { emptyResult, openTeller, type Teller } from './teller.js';
 
 /** Milliseconds between two looks for a cancel. */

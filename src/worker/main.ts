@@ -1,12 +1,12 @@
 import { rmSync } from 'node:fs';
 import { type Problem, problemsOf } from '../base/report.js';
-import { readText } from './files.js';
 import { follow, signal } from './follow.js';
-import { askLoopback } from './health.js';
+import { readText } from './host/files.js';
+import { askLoopback } from './host/health.js';
 import { inspect } from './inspect.js';
 import { longRun } from './long-run.js';
 import { LINE_MARK, type ProbeRequest, type WorkerLine, type WorkerRequest } from './protocol.js';
-import { survey } from './survey.js';
+import { survey } from './survey/survey.js';
 
 /** Exit code where the request could not be carried out and a line of kind `refused` says why. */
 const REFUSED = 3;

@@ -1,16 +1,24 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { present, remove } from './files.js';
-import { rescue } from './foreign.js';
-import { gitSays, isReachedWithout, type Repository } from './git.js';
-import { historyOf, readJournal, writeJournal } from './journal.js';
-import { liveFolder } from './layout.js';
-import { COPIES, PATCH } from './local-changes.js';
+import { present, remove } from './host/files.js';
+import { gitSays, isReachedWithout, type Repository } from './host/git.js';
+import { rescue } from './own-files/foreign.js';
+import { COPIES, PATCH } from './own-files/local-changes.js';
 import type { DeployRequest, RunRequest } from './protocol.js';
-import { availability, dropNote, prunable, readNote, releaseFolder, releaseNames } from './releases.js';
-import { runFolderOf } from './run-folder.js';
-import type { StateFolder } from './state.js';
-import type { Survey } from './survey.js';
+import { historyOf, readJournal, writeJournal } from './record/journal.js';
+import { liveFolder } from './record/layout.js';
+import {
+  availability,
+  dropNote,
+  dropRelease,
+  prunable,
+  readNote,
+  releaseFolder,
+  releaseNames,
+} from './record/releases.js';
+import { runFolderOf } from './record/run-folder.js';
+import type { StateFolder } from './record/state.js';
+import type { Survey } from './survey/survey.js';
 
 /** Runs whose events and output stay on the host. */
 const RUNS_KEPT = 20;
@@ -57,12 +65,6 @@ export async function prune({
 async function dropRef(repository: Repository, sha: string): Promise<void> {
   const own = `refs/deploys/${sha}`;
   if (await isReachedWithout(repository, sha, own)) await gitSays(repository, 'update-ref', '-d', own);
-}
-
-/** Deletes a release's folder and what git knows of it as a work tree. */
-export async function dropRelease(repository: Repository, folder: string): Promise<void> {
-  if (present(folder)) remove(folder);
-  await gitSays(repository, 'worktree', 'prune');
 }
 
 function pruneRuns(state: StateFolder, run: RunRequest): void {

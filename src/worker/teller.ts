@@ -2,9 +2,9 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { Failure, type Problem, type Step } from '../base/report.js';
 import { sanitiser } from '../base/secret.js';
 import { wholeLines } from '../base/whole-lines.js';
-import type { OpenOutput } from './program.js';
+import type { OpenOutput } from './host/program.js';
 import type { RunResult, WorkerEvent } from './protocol.js';
-import type { RunFolder } from './run-folder.js';
+import type { RunFolder } from './record/run-folder.js';
 
 /** Tells the action what happens: events of the run, and the full output of programs into the run's log. */
 export interface Teller {

@@ -1,0 +1,220 @@
+import { join } from 'node:path';
+import { given } from '../../base/given.js';
+import { Failure } from '../../base/report.js';
+import type { DeployContext } from '../deploy.js';
+import { writeAtomically } from '../host/files.js';
+import type { Repository } from '../host/git.js';
+import { portOf } from '../host/pm2.js';
+import { must } from '../host/toolbox.js';
+import { isWithinAny } from '../own-files/paths.js';
+import { rebuiltFiles } from '../own-files/rebuilt.js';
+import { linkShared } from '../own-files/shared-paths.js';
+import { lookAtTracking, type Tracking } from '../own-files/tracking.js';
+import type { DeployRequest, RunResult } from '../protocol.js';
+import { currentLink, releaseName } from '../record/layout.js';
+import { dropRelease, readNote, releaseFolder } from '../record/releases.js';
+import type { Survey } from '../survey/survey.js';
+import { firstStart } from './first-start.js';
+import { carryChunks, checkOutput, findOutput, type Made } from './output.js';
+import { rehearsalCommand, rehearsalObstacle, rehearse, sparePort } from './rehearse.js';
+import { bringHostFiles, checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
+
+/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
+export async function prepare(
+  found: Survey,
+  repository: Repository,
+  context: DeployContext,
+  result: RunResult,
+): Promise<Stage> {
+  const { request, teller } = context;
+  teller.event({ kind: 'state', state: 'preparing' });
+  const release = releaseName(request.sha, new Date());
+  const folder = releaseFolder(found.releases, release);
+  try {
+    const stage = await build(found, repository, context, { release, folder });
+    const bootMs = await rehearseStage(found, stage, context, result);
+    return bootMs === undefined ? stage : { ...stage, bootMs };
+  } catch (error) {
+    await dropRelease(repository, folder);
+    throw error;
+  }
+}
+
+async function build(
+  found: Survey,
+  repository: Repository,
+  context: DeployContext,
+  { release, folder }: { release: string; folder: string },
+): Promise<Stage> {
+  const { request, teller } = context;
+  const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+  await lookAtCollisions(found, request, stage, []);
+  writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
+  let envFiles: string[] = [];
+  const bring = async (): Promise<void> => {
+    envFiles = await bringHostFiles(found, request, stage, teller);
+  };
+  let made: Made;
+  if (request.packedBuild === undefined) {
+    await bring();
+    made = await installAndBuild(found, context, folder);
+  } else
+    made = await teller.step(
+      'unpack',
+      async () => {
+        await unpack(found, context, request.packedBuild!, folder);
+        // Only now: an archive must not write through the symlinks of the host.
+        await bring();
+        return checkOutput(found, request, folder);
+      },
+      listed,
+    );
+  const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
+  const env = request.envFile === undefined ? [] : [request.envFilePath];
+  const paths = [...made.paths, ...env.filter((path) => !isWithinAny(path, made.paths))];
+  const tracking = await lookAtCollisions(found, request, stage, paths);
+  const notOwn = found.history.live
+    ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
+    : [];
+  const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
+  const start =
+    found.entry === undefined && request.app.restartCommand === undefined
+      ? await firstStart(found, request, folder, teller)
+      : undefined;
+  const port = found.facts.port ?? (start && portOf(start.entry));
+  if (port === undefined)
+    throw new Failure({
+      message:
+        'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
+      next: 'Give health-port.',
+    });
+  return {
+    release,
+    sha: request.sha,
+    folder,
+    made: made.all,
+    paths,
+    rebuilt,
+    ...given({ tracking }),
+    envFiles,
+    carriedChunks,
+    port,
+    ...given({ start }),
+  };
+}
+
+const listed = ({ paths }: Made): string => paths.join(', ');
+
+/** Installs and builds in the stage; resolves to what this made. */
+async function installAndBuild(
+  found: Survey,
+  { request, teller, signal }: DeployContext,
+  folder: string,
+): Promise<Made> {
+  const options = { tools: found.tools, request, folder, teller, signal };
+  const { install, build } = decideRecipe(options);
+  // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
+  const inStage = async (what: 'install' | 'build', command: string): Promise<void> => {
+    await runInStage(what, command, options);
+    linkShared(found, request, folder);
+  };
+  if (install !== undefined)
+    await teller.step(
+      'install',
+      () => inStage('install', install),
+      () => install,
+    );
+  if (build === undefined) return findOutput(found, request, folder);
+  return teller.step(
+    'build',
+    async () => {
+      await inStage('build', build);
+      return checkOutput(found, request, folder);
+    },
+    (made) => `${build}: ${listed(made)}`,
+  );
+}
+
+/** Puts the build that was made in the job into the stage; nothing is installed or built here. */
+async function unpack(
+  found: Survey,
+  { signal, teller }: DeployContext,
+  file: string,
+  folder: string,
+): Promise<void> {
+  await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
+    signal,
+    output: teller.output('unpack'),
+  });
+}
+
+/**
+ * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
+ * files that lie on the server already: git would overwrite them.
+ */
+export async function lookAtCollisions(
+  found: Survey,
+  request: DeployRequest,
+  stage: Repository,
+  swapped: readonly string[],
+): Promise<Tracking | undefined> {
+  const { liveSha } = found.facts;
+  if (found.strategy !== 'in-place' || liveSha === undefined) return undefined;
+  const tracking = await lookAtTracking(found.checkout!, {
+    from: liveSha,
+    to: request.sha,
+    shared: request.sharedPaths,
+    swapped,
+    rules: stage,
+  });
+  const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
+  if (inTheWay.length === 0) return tracking;
+  throw new Failure({
+    message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
+    next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
+  });
+}
+
+/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
+async function rehearseStage(
+  found: Survey,
+  stage: Stage,
+  { request, teller, signal }: DeployContext,
+  result: RunResult,
+): Promise<number | undefined> {
+  result.rehearsed = false;
+  const entry = found.entry ?? stage.start?.entry;
+  const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, entry);
+  if (obstacle !== undefined || entry === undefined) {
+    teller.progress(`not rehearsed: ${obstacle ?? 'the application has no PM2 entry'}`);
+    return undefined;
+  }
+  const port = await sparePort();
+  const { appPath } = request.app;
+  // The symlink before the folder that it lies in.
+  const live = [currentLink(appPath), appPath, ...(found.live === undefined ? [] : [found.live])];
+  const command = rehearsalCommand(entry, {
+    live,
+    stage: stage.folder,
+    port,
+    node: found.tools.find('node')!,
+  });
+  const { tools } = found;
+  const { bootMs } = await teller.step(
+    'rehearsal',
+    () =>
+      rehearse({
+        tools,
+        command,
+        port,
+        sha: request.sha,
+        health: request.health,
+        log: teller.logged,
+        tell: teller.progress,
+        signal,
+      }),
+    ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,
+  );
+  result.rehearsed = true;
+  return bootMs;
+}

@@ -1,0 +1,186 @@
+import { spawn } from 'node:child_process';
+import { connect, createServer } from 'node:net';
+import { Cancelled, Failure, type HealthFact } from '../../base/report.js';
+import { pause } from '../../base/retry.js';
+import { LOOPBACK, lookupLoopback } from '../../web/loopback.js';
+import { askLoopback, unhealthy } from '../host/health.js';
+import { type Entry, withPort } from '../host/pm2.js';
+import { endGroup, hear, lastLines, type OpenOutput, whenEnded } from '../host/program.js';
+import type { Toolbox } from '../host/toolbox.js';
+import type { HealthRequest } from '../protocol.js';
+
+/** How the new build is started beside the live one. */
+export interface RehearsalCommand {
+  words: string[];
+  cwd: string;
+  env: Record<string, string>;
+}
+
+/**
+ * Why a new version is not rehearsed; undefined where it is. An application that PM2 does not know yet gets its entry
+ * from the commit.
+ */
+export function rehearsalObstacle(
+  asked: { rehearse: boolean; restartCommand?: string },
+  entry: Pick<Entry, 'args' | 'env'> | undefined,
+): string | undefined {
+  if (!asked.rehearse) return 'rehearse is false';
+  if (asked.restartCommand !== undefined)
+    return 'with restart-command there is no PM2 entry that tells how the application is started';
+  if (entry === undefined || entry.env.PORT !== undefined) return undefined;
+  const movable = withPort(entry.args, 0).some((word, index) => word !== entry.args[index]);
+  // Where its port cannot be moved it would take the live one.
+  return movable ? undefined : 'the port stands neither in PORT nor in -p / --port of the PM2 entry';
+}
+
+/**
+ * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
+ * spare one.
+ */
+export function rehearsalCommand(
+  entry: Entry,
+  from: { live: string[]; stage: string; port: number; node: string },
+): RehearsalCommand {
+  const args = withPort(entry.args, from.port);
+  const place = (text: string): string => {
+    for (const live of from.live)
+      if (text === live || text.startsWith(`${live}/`)) return from.stage + text.slice(live.length);
+    return text;
+  };
+  const script = place(entry.script);
+  const interpreter =
+    entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
+  return {
+    words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
+    cwd: place(entry.cwd),
+    env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
+  };
+}
+
+/** A port on which nobody listens now, on any address of the host. */
+export function sparePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+export interface RehearsalOptions {
+  tools: Toolbox;
+  command: RehearsalCommand;
+  port: number;
+  sha: string;
+  health: HealthRequest;
+  /** Takes all that the new version prints. */
+  log: OpenOutput;
+  /** Told now and then what is still being waited for. */
+  tell: (text: string) => void;
+  signal: AbortSignal;
+}
+
+export interface Rehearsal {
+  facts: HealthFact[];
+  /** Milliseconds from its start until it listened. */
+  bootMs: number;
+}
+
+/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
+export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
+  const { command, port, sha, health, signal } = options;
+  const child = spawn(command.words[0]!, command.words.slice(1), {
+    cwd: command.cwd,
+    env: { ...options.tools.env, ...command.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const heard = hear(child, options.log);
+  const said = (): string => lastLines(heard.tail(), 12);
+  const stopAsking = new AbortController();
+  const listening = listensAfter(port, stopAsking.signal);
+  const cancel = (): void => stopAsking.abort();
+  signal.addEventListener('abort', cancel, { once: true });
+  let ended: string | undefined;
+  const exited = new Promise<void>((resolve) => {
+    const note = (why: string): void => {
+      ended ??= why;
+      stopAsking.abort();
+      resolve();
+    };
+    child.once('error', (error) => note(`could not be started: ${error.message}`));
+    whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
+  });
+  try {
+    const asked = await askLoopback({
+      port,
+      health,
+      sha,
+      expectVersion: true,
+      signal: stopAsking.signal,
+      tell: options.tell,
+    });
+    if (!asked.healthy) throw unhealthyRehearsal(asked.facts, said());
+    return { facts: asked.facts, bootMs: await listening };
+  } catch (error) {
+    if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
+      throw new Failure({
+        message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
+        next: `The live version was not touched. ${
+          secondPort(said()) ?? 'Start the build on your machine with the same environment.'
+        }`,
+      });
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    stopAsking.abort();
+    if (child.pid !== undefined && ended === undefined) {
+      await endGroup(child.pid, 3_000, 'SIGINT');
+      await exited;
+    }
+    heard.end();
+  }
+}
+
+/** Milliseconds between two looks whether the port is open. */
+const BETWEEN_LOOKS = 50;
+
+/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
+async function listensAfter(port: number, signal: AbortSignal): Promise<number> {
+  const started = performance.now();
+  while (!signal.aborted && !(await isOpen(port))) await pause(BETWEEN_LOOKS);
+  return Math.round(performance.now() - started);
+}
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
+    const answer = (open: boolean): void => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.once('connect', () => answer(true)).once('error', () => answer(false));
+  });
+}
+
+/** What to do where the new version wants a port besides its own, which the live version has. */
+export function secondPort(said: string): string | undefined {
+  if (!/EADDRINUSE|address already in use/i.test(said)) return undefined;
+  return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
+}
+
+function unhealthyRehearsal(facts: HealthFact[], said: string): Failure {
+  const failure = unhealthy(
+    'The new version is not healthy on its spare port',
+    facts,
+    secondPort(said) ?? 'See the output of the rehearsal.',
+  );
+  const [problem] = failure.problems;
+  return new Failure({
+    ...problem!,
+    message: said === '' ? problem!.message : `${problem!.message}\n${said}`,
+    next: `The live version was not touched. ${problem!.next}`,
+  });
+}

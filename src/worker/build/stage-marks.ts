@@ -1,0 +1,93 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { isFolder, present, readJson, remove, writeAtomically } from '../host/files.js';
+import { daemonPid } from '../host/pm2.js';
+import { commandOf, descendsFrom, environmentOf, programsIn } from '../host/proc.js';
+import type { Toolbox } from '../host/toolbox.js';
+import { type JournalEntry, readJournal } from '../record/journal.js';
+import { liveFolder } from '../record/layout.js';
+import { readNote } from '../record/releases.js';
+import type { StateFolder } from '../record/state.js';
+import type { Teller } from '../teller.js';
+
+/**
+ * A stage is marked before its folder is made. What a killed worker left is cleared by these marks alone: releases may
+ * lie in a folder that others use too, and a folder without a mark of ours is nobody's to delete.
+ */
+interface StageMark {
+  folder: string;
+}
+
+function marksOf(state: StateFolder): string {
+  return join(state.path, 'stages');
+}
+
+export function markStage(state: StateFolder, folder: string): void {
+  mkdirSync(marksOf(state), { recursive: true, mode: 0o700 });
+  const mark: StageMark = { folder };
+  writeAtomically(join(marksOf(state), `${basename(folder)}.json`), `${JSON.stringify(mark)}\n`);
+}
+
+/** Whether a release came to its cutover, by all that is written down: then it may be live, or a way back. */
+export function reachedCutover(
+  release: string,
+  { noted, journal }: { noted: boolean; journal: readonly JournalEntry[] },
+): boolean {
+  return noted || journal.some((entry) => entry.release === release || entry.from?.release === release);
+}
+
+export interface ClearOptions {
+  state: StateFolder;
+  app: { appPath: string };
+  tools: Toolbox;
+  teller: Pick<Teller, 'warn'>;
+}
+
+/** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
+export function clearStages({ state, app, tools, teller }: ClearOptions): void {
+  if (!isFolder(marksOf(state))) return;
+  const journal = readJournal(state);
+  for (const name of readdirSync(marksOf(state)).filter((name) => name.endsWith('.json'))) {
+    const mark = join(marksOf(state), name);
+    const folder = readJson<StageMark>(mark)?.folder;
+    const release = basename(name, '.json');
+    const noted = readNote(state, release) !== undefined;
+    if (folder !== undefined && present(folder) && !reachedCutover(release, { noted, journal })) {
+      // The path that was marked may have become the way to the live application since.
+      if (liveFolder(folder) === liveFolder(app.appPath)) continue;
+      if (!endPrograms(folder, tools, teller)) continue;
+      remove(folder);
+    }
+    remove(mark);
+  }
+}
+
+/** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
+function endPrograms(folder: string, tools: Toolbox, teller: ClearOptions['teller']): boolean {
+  const daemon = daemonPid(tools);
+  const underPm2 = new Set(daemon === undefined ? [] : [daemon]);
+  const programs = programsIn(folder);
+  const strange = programs.find((pid) => !isOurs(pid) || descendsFrom(pid, underPm2));
+  if (strange !== undefined) {
+    teller.warn({
+      message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
+      next: 'End that program, or move it elsewhere; the next run then deletes the folder.',
+    });
+    return false;
+  }
+  for (const pid of programs) {
+    teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended by itself meanwhile.
+    }
+  }
+  return true;
+}
+
+/** Builds are told the commit, rehearsals that they are one. */
+function isOurs(pid: number): boolean {
+  const env = environmentOf(pid);
+  return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
+}

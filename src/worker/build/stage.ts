@@ -1,0 +1,227 @@
+import { mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure, type Problem } from '../../base/report.js';
+import { quote } from '../../base/shell.js';
+import { isFolder, readText, remove, writeAtomically } from '../host/files.js';
+import {
+  fetchCommit,
+  fetchSources,
+  git,
+  headOf,
+  originOf,
+  type Repository,
+  reachRemoteLike,
+} from '../host/git.js';
+import { explainEnd, lastLines, run } from '../host/program.js';
+import { carryEnvFiles, findEnvFiles } from '../own-files/env-files.js';
+import { isWithin } from '../own-files/paths.js';
+import { linkedPaths, linkShared, refuseDetour } from '../own-files/shared-paths.js';
+import type { Tracking } from '../own-files/tracking.js';
+import type { DeployRequest } from '../protocol.js';
+import type { LocalChanges } from '../record/plan.js';
+import { readProject } from '../survey/project.js';
+import type { Survey } from '../survey/survey.js';
+import type { Teller } from '../teller.js';
+import type { FirstStart } from './first-start.js';
+import { type Recipe, recipeOf } from './install-and-build.js';
+import { markStage } from './stage-marks.js';
+
+/** A release that is built, but not live. */
+export interface Stage {
+  release: string;
+  sha: string;
+  folder: string;
+  /** What install and build made, and the env file. */
+  made: string[];
+  /** Of these what moves into the checkout at the cutover; elsewhere all. */
+  paths: string[];
+  /** Tracked files as the build changed them. */
+  rebuilt: string[];
+  /** In-place: the files that only one of the two commits tracks. */
+  tracking?: Tracking;
+  /** In-place: changes that people made to the live version, which the cutover takes away. */
+  changes?: LocalChanges;
+  envFiles: string[];
+  carriedChunks: string[];
+  /** Where the application answers on loopback. */
+  port: number;
+  /** Milliseconds that the new version took until it listened, where it was rehearsed. */
+  bootMs?: number;
+  /** How PM2 starts the application where it has no entry yet. */
+  start?: FirstStart;
+}
+
+/** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
+export async function stageRepository(found: Survey, request: DeployRequest): Promise<Repository> {
+  if (found.strategy === 'in-place') return found.checkout!;
+  const bare: Repository = { tools: found.tools, folder: found.state.repository };
+  if (isFolder(bare.folder)) return bare;
+  const live = found.checkout;
+  const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
+  if (origin === undefined)
+    throw new Failure({
+      message: 'The server has no repository to fetch from yet.',
+      next: 'Give repository-url.',
+    });
+  // Complete before it has its name: what a killed worker left half made is never taken for the whole.
+  const half: Repository = { tools: found.tools, folder: `${bare.folder}.half` };
+  remove(half.folder);
+  mkdirSync(half.folder, { mode: 0o700 });
+  await git(half, 'init', '-q', '--bare');
+  await git(half, 'remote', 'add', 'origin', origin);
+  if (live) {
+    await reachRemoteLike(half, live);
+    // The live history too, so that "older than the live commit" can be judged; a shallow clone has only a part of it.
+    await git(half, 'fetch', '-q', '--no-tags', '--update-shallow', live.folder, '+HEAD:refs/deploys/live');
+  }
+  renameSync(half.folder, bare.folder);
+  return bare;
+}
+
+export async function fetchSha(
+  repository: Repository,
+  request: DeployRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const sources = await fetchSources(repository, request);
+  await fetchCommit(repository, request.sha, sources, signal);
+}
+
+/** Checks the commit out beside the live application. */
+export async function checkOutStage(
+  found: Survey,
+  repository: Repository,
+  request: DeployRequest,
+  folder: string,
+): Promise<Repository> {
+  markStage(found.state, folder);
+  await git(repository, 'worktree', 'prune');
+  await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
+  const stage: Repository = { tools: found.tools, folder };
+  if ((await headOf(stage)) !== request.sha)
+    throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
+  return stage;
+}
+
+/** Brings the host's own files into the stage; resolves to its environment files. */
+export async function bringHostFiles(
+  found: Survey,
+  request: DeployRequest,
+  stage: Repository,
+  teller: Pick<Teller, 'progress'>,
+): Promise<string[]> {
+  const { folder } = stage;
+  const { live } = found;
+  const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
+  const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
+  if (live !== undefined) carryEnvFiles(live, folder, envFiles);
+  if (request.envFile !== undefined) {
+    if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
+      throw new Failure(trackedEnvFile(request.envFilePath));
+    refuseDetour(folder, request.envFilePath, 'env-file-path');
+    writeAtomically(join(folder, request.envFilePath), request.envFile);
+    if (!envFiles.includes(request.envFilePath)) envFiles.push(request.envFilePath);
+  }
+  const inside = linkedInPlace(found, request).find((path) =>
+    [...tracked].some((file) => isWithin(file, path)),
+  );
+  if (inside !== undefined)
+    throw new Failure({
+      message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
+      next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
+    });
+  for (const home of linkShared(found, request, folder))
+    teller.progress(
+      `shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`,
+    );
+  return envFiles;
+}
+
+/** Among releases a symlink takes the place of what the commit has there; in a checkout git would take it back. */
+function linkedInPlace(found: Survey, request: DeployRequest): string[] {
+  return found.strategy === 'in-place' ? linkedPaths(found, request) : [];
+}
+
+/** The checkout would have the file of the commit again as soon as git turns to it. */
+function trackedEnvFile(path: string): Problem {
+  return {
+    message: `env-file would be written to ${path}, which the commit tracks.`,
+    next: `Take it out of git (git rm --cached ${quote(path)}, and a line in .gitignore), or use another env-file-path.`,
+  };
+}
+
+export interface BuildOptions {
+  tools: Survey['tools'];
+  request: DeployRequest;
+  folder: string;
+  teller: Teller;
+  signal: AbortSignal;
+}
+
+/** Decides how the commit is installed and built, and refuses before anything is run. */
+export function decideRecipe({ tools, request, folder }: BuildOptions): Recipe {
+  if (readText(join(folder, '.gitmodules'))?.includes('[submodule'))
+    throw new Failure({
+      message: 'The commit has git submodules, and a deploy brings only its own files to the server.',
+      next: 'Build in the job, where actions/checkout fetches them with submodules: true (build-on: runner), or take them into the repository.',
+    });
+  const recipe = recipeOf(readProject(folder), {
+    install: request.installCommand,
+    build: request.buildCommand,
+  });
+  if (recipe.refusal) throw new Failure(recipe.refusal);
+  const manager = recipe.packageManager;
+  const needed = request.installCommand === undefined || request.buildCommand === undefined;
+  if (manager !== undefined && needed && tools.find(manager) === undefined)
+    throw new Failure({
+      message: `${manager} is not found on the server, and the commit is locked with it.`,
+      next:
+        tools.find('corepack') === undefined
+          ? `Install it: npm install --global ${manager}`
+          : `Run once on the server: corepack enable ${manager}`,
+    });
+  return recipe;
+}
+
+/** Runs one command of the project in the stage; its failure names the command and shows its last lines. */
+export async function runInStage(
+  what: 'install' | 'build',
+  command: string,
+  options: BuildOptions,
+): Promise<string> {
+  const { tools, request, folder, teller, signal } = options;
+  const env: NodeJS.ProcessEnv = {
+    ...tools.env,
+    DEPLOY_SHA: request.sha,
+    // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told. With
+    // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
+    ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
+  };
+  const ended = await run(['/bin/sh', '-c', command], {
+    cwd: folder,
+    env,
+    signal,
+    output: teller.output(what),
+  });
+  if (ended.code === 0) return command;
+  throw new Failure({
+    message: `${command} ${explainEnd(ended)}.\n${lastLines(ended.tail, 12)}`,
+    ...(ended.code === null ? {} : { code: String(ended.code) }),
+    next: failureAdvice(what, ended),
+  });
+}
+
+function failureAdvice(
+  what: string,
+  ended: { code: number | null; signal: string | null; tail: string },
+): string {
+  if (ended.signal === 'SIGKILL' || ended.code === 137)
+    return 'Add swap or memory to the server, or build in the job with build-on: runner.';
+  if (
+    /frozen-lockfile|ERR_PNPM_OUTDATED_LOCKFILE|npm ci.*in sync|lockfile would have been modified/i.test(
+      ended.tail,
+    )
+  )
+    return 'The lock file does not fit package.json: run the install on your machine and commit the lock file.';
+  return `The live version was not touched. Run the ${what} on your machine at this commit, and see the output above.`;
+}

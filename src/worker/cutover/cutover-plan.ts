@@ -1,0 +1,188 @@
+import { join } from 'node:path';
+import { given } from '../../base/given.js';
+import { stampsOf } from '../build/output.js';
+import type { Stage } from '../build/stage.js';
+import { present } from '../host/files.js';
+import { type Entry, LISTEN_TIMEOUT } from '../host/pm2.js';
+import { carryEnvFiles, envDigest, readEnvFiles } from '../own-files/env-files.js';
+import { isWithinAny } from '../own-files/paths.js';
+import { sharesOf } from '../own-files/shared-paths.js';
+import type { DeployRequest } from '../protocol.js';
+import { handMade, historyAsFound, type ReleaseRef } from '../record/journal.js';
+import { currentLink } from '../record/layout.js';
+import type { Beside, LocalChanges, Plan } from '../record/plan.js';
+import { readNote, releaseFolder, writeNote } from '../record/releases.js';
+import type { StateFolder } from '../record/state.js';
+import type { Survey } from '../survey/survey.js';
+
+/** Everything the cutover will change, decided before the first change. */
+export function planCutover(
+  found: Pick<Survey, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
+  stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths' | 'rebuilt' | 'tracking' | 'changes'>,
+  request: Pick<DeployRequest, 'run' | 'sharedPaths' | 'buildOutput'>,
+): Plan {
+  const { strategy, live, releases, facts, app, state } = found;
+  const { run } = request;
+  const from = liveRef(found);
+  const to: ReleaseRef = { release: stage.release, sha: stage.sha };
+  const base = {
+    task: 'deploy' as const,
+    run: { id: run.id, attempt: run.attempt, ...given({ url: run.url }) },
+    ...given({ from }),
+    to,
+  };
+  const home = strategy === 'adopt' ? releaseFolder(releases, from!.release) : live;
+  const shares = home === undefined ? [] : sharesOf(found, request, home, stage.release);
+  if (strategy === 'in-place') {
+    const kept = releaseFolder(releases, from!.release);
+    return {
+      ...base,
+      shares,
+      swaps: stage.paths.map((path) => ({
+        live: join(live!, path),
+        incoming: join(stage.folder, path),
+        kept: join(kept, path),
+        had: present(join(live!, path)),
+      })),
+      checkout: {
+        folder: live!,
+        fromSha: facts.liveSha!,
+        toSha: stage.sha,
+        from: besideLive(found, from!, stage),
+        to: { rebuilt: { folder: stage.folder, paths: stage.rebuilt }, host: [] },
+        untrack: stage.tracking?.untrack ?? [],
+        aside: asideFor(state, base.run, to),
+      },
+    };
+  }
+  const link = currentLink(app.appPath);
+  if (strategy === 'adopt') {
+    const release = releaseFolder(releases, from!.release);
+    return {
+      ...base,
+      swaps: [],
+      shares,
+      adopt: { folder: app.appPath, release },
+      link: { path: link, from: release, to: stage.folder },
+    };
+  }
+  return {
+    ...base,
+    swaps: [],
+    shares,
+    link: { path: link, ...given({ from: live }), to: stage.folder },
+  };
+}
+
+/** What the live version has beside its commit, for the way back to it. */
+function besideLive(
+  { state, releases, facts }: Pick<Survey, 'state' | 'releases' | 'facts'>,
+  from: ReleaseRef,
+  { tracking, changes, paths }: Pick<Stage, 'tracking' | 'changes' | 'paths'>,
+): Beside {
+  // What people changed after the build comes back by their changes.
+  const rebuilt = (readNote(state, from.release)?.rebuilt ?? []).filter(
+    (path) => !facts.dirtyFiles.includes(path),
+  );
+  return besideOf(releaseFolder(releases, from.release), rebuilt, paths, tracking?.hostFrom ?? [], changes);
+}
+
+/** What is in a folder that changes place comes with it, and must only be kept from git, like a file of the host. */
+export function besideOf(
+  folder: string,
+  rebuilt: readonly string[],
+  swapped: readonly string[],
+  host: readonly string[],
+  changes: LocalChanges | undefined,
+): Beside {
+  const moves = (path: string): boolean => isWithinAny(path, swapped);
+  return {
+    rebuilt: { folder, paths: rebuilt.filter((path) => !moves(path)) },
+    host: [...host, ...rebuilt.filter(moves)],
+    ...given({ changes }),
+  };
+}
+
+/** Where files lie while git works that it would overwrite; of one run alone, so that nothing old is in it. */
+export function asideFor(state: StateFolder, { id, attempt }: Plan['run'], to: ReleaseRef): string {
+  return join(state.path, `aside.${id}.${attempt}.${to.release}`);
+}
+
+/** The release that is live; one is named where a commit is live that our journal does not know. */
+export function liveRef({ history, facts }: Pick<Survey, 'history' | 'facts'>): ReleaseRef | undefined {
+  if (facts.liveSha === undefined) return undefined;
+  return historyAsFound(history, facts.liveSha).live ?? handMade(facts.liveSha);
+}
+
+/** Writes down what a later rollback must know, before the first change. */
+export function noteReleases(found: Survey, stage: Stage, plan: Plan): void {
+  const { state } = found;
+  writeNote(state, stage.release, {
+    sha: stage.sha,
+    paths: stage.paths,
+    stamps: stampsOf(stage.folder, stage.made),
+    rebuilt: stage.rebuilt,
+    envFiles: stage.envFiles,
+    envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
+    carriedChunks: stage.carriedChunks,
+  });
+  if (plan.from && found.live !== undefined) noteLeaving(found, plan, stage.envFiles);
+}
+
+/** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
+export function noteLeaving(
+  found: Pick<Survey, 'strategy' | 'state' | 'releases' | 'live'>,
+  plan: Plan,
+  envFiles: readonly string[],
+): void {
+  const { state, releases } = found;
+  const from = plan.from!;
+  const note = readNote(state, from.release);
+  const folder = releaseFolder(releases, from.release);
+  const inPlace = plan.checkout !== undefined;
+  const kept = movedTo(folder, plan);
+  const ownEnvFiles = [...new Set([...envFiles, ...(note?.envFiles ?? [])])].filter((path) =>
+    present(join(found.live!, path)),
+  );
+  if (inPlace) carryEnvFiles(found.live!, folder, ownEnvFiles);
+  const changes = plan.checkout?.from.changes;
+  const changed = new Set(changes?.paths);
+  writeNote(state, from.release, {
+    sha: from.sha,
+    ...(note === undefined || note.found ? { found: true } : {}),
+    paths: [...new Set([...(note?.paths ?? []), ...kept])],
+    stamps: note?.stamps ?? {},
+    rebuilt: (note?.rebuilt ?? []).filter((path) => !changed.has(path)),
+    envFiles: ownEnvFiles,
+    ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
+    carriedChunks: note?.carriedChunks ?? [],
+    ...(inPlace ? { kept } : {}),
+    ...given({ changes }),
+  });
+}
+
+/** What a plan moves into the folder of the release that leaves, by paths in the application. */
+function movedTo(folder: string, { swaps }: Plan): string[] {
+  return swaps.flatMap(({ live, kept, had }) => {
+    const place = live.startsWith(`${folder}/`) ? live : had ? kept : undefined;
+    return place?.startsWith(`${folder}/`) ? [place.slice(folder.length + 1)] : [];
+  });
+}
+
+/**
+ * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
+ * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
+ * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
+ * `longest`: after that the new version would be given up anyway.
+ */
+export function longerListenTimeout(
+  entry: Pick<Entry, 'mode' | 'listenTimeout'> | undefined,
+  bootMs: number | undefined,
+  longest: number,
+): number | undefined {
+  if (entry?.mode !== 'cluster' || bootMs === undefined) return undefined;
+  const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
+  if (2 * bootMs <= current) return undefined;
+  const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
+  return wanted > current ? wanted : undefined;
+}

@@ -1,0 +1,129 @@
+import { given } from '../../base/given.js';
+import { problemsOf } from '../../base/report.js';
+import { clearStages } from '../build/stage-marks.js';
+import { findEntry, type Instance, save } from '../host/pm2.js';
+import type { Toolbox } from '../host/toolbox.js';
+import type { AppRequest, HealthRequest, RunRequest } from '../protocol.js';
+import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from '../record/journal.js';
+import { dropPlan, type Plan, readPlan } from '../record/plan.js';
+import type { StateFolder } from '../record/state.js';
+import type { Teller } from '../teller.js';
+import { inTurn, restart } from './restart.js';
+import { applyPlan, undoPlan } from './switch.js';
+import { verify } from './verify.js';
+
+/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
+function decideRepair(plan: Plan, journal: readonly JournalEntry[]): 'finished' | 'undo' | 'finish' {
+  const last = journal[journal.length - 1];
+  const reached =
+    last?.event === 'verified' || last?.event === 'rolled-back'
+      ? plan.to
+      : last?.event === 'put-back'
+        ? plan.from
+        : undefined;
+  // The run had settled everything, and was cut before it could delete its plan.
+  if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
+    return 'finished';
+  return plan.task === 'deploy' ? 'undo' : 'finish';
+}
+
+export interface RepairOptions {
+  tools: Toolbox;
+  state: StateFolder;
+  app: AppRequest;
+  run: RunRequest;
+  health: HealthRequest;
+  port: number | undefined;
+  /** Milliseconds. */
+  lockWait: number;
+  teller: Teller;
+  signal: AbortSignal;
+}
+
+/**
+ * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
+ * True where the live application may be another one now than before.
+ */
+export async function repair(options: RepairOptions): Promise<boolean> {
+  const { state, teller } = options;
+  const plan = readPlan(state);
+  if (!plan) {
+    clearStages(options);
+    return false;
+  }
+  const what = decideRepair(plan, readJournal(state));
+  if (what === 'finished') {
+    dropPlan(state);
+    return false;
+  }
+  await inTurn(options, () =>
+    teller.step(
+      'repair',
+      () => repairPlan(plan, what, options),
+      (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`,
+    ),
+  );
+  return true;
+}
+
+async function repairPlan(
+  plan: Plan,
+  what: 'undo' | 'finish',
+  options: RepairOptions,
+): Promise<ReleaseRef | undefined> {
+  const { tools, state, app, teller } = options;
+  const live = what === 'undo' ? plan.from : plan.to;
+  const before =
+    (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
+  if (what === 'undo') await undoPlan(tools, plan);
+  else await applyPlan(tools, plan);
+  teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
+  if (live) await revive(plan, live, before, options);
+  dropPlan(state);
+  return live;
+}
+
+/** A run that was cut, and one that came to its end without a version that answers, are told apart. */
+function whatWasRepaired(plan: Plan, what: 'undo' | 'finish', last: JournalEntry | undefined): string {
+  const work = plan.task === 'deploy' ? 'cutover' : 'rollback';
+  const ended =
+    last?.event === 'broken' && last.run.id === plan.run.id
+      ? `Run ${plan.run.id} could not bring any version to answer in its ${work}`
+      : `Run ${plan.run.id} was cut in the middle of its ${work}`;
+  return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
+}
+
+/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
+async function revive(
+  plan: Plan,
+  live: ReleaseRef,
+  before: readonly Instance[],
+  { tools, state, app, run, health, port, teller }: RepairOptions,
+): Promise<void> {
+  const appName = app.restartCommand === undefined ? app.appName : undefined;
+  const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
+  try {
+    await restart({ tools, app, state });
+    if (port !== undefined)
+      await verify({
+        tools,
+        ...given({ appName }),
+        port,
+        sha: live.sha,
+        health,
+        expectVersion: false,
+        before,
+      });
+    if (appName !== undefined) await save(tools, appName);
+    writeJournal(state, run, {
+      event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
+      ...live,
+      ...from,
+      app: app.appName,
+    });
+  } catch (error) {
+    const [problem] = problemsOf(error);
+    teller.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });
+    writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem!.message) });
+  }
+}

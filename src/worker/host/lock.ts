@@ -1,0 +1,167 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { formatDuration } from '../../base/duration.js';
+import { given } from '../../base/given.js';
+import { Failure } from '../../base/report.js';
+import { pause } from '../../base/retry.js';
+import type { RunRequest } from '../protocol.js';
+import type { StateFolder } from '../record/state.js';
+import { readJson, writeAtomically } from './files.js';
+import { isAlive, startTimeOf } from './proc.js';
+import { explainEnd, lastLines } from './program.js';
+
+/** Who holds the lock; written only to be read by people and by those who wait. The lock itself is the kernel's. */
+export interface Holder {
+  runId: string;
+  attempt: number;
+  url?: string;
+  actor?: string;
+  since: number;
+  pid: number;
+  startTime?: string;
+}
+
+/** Milliseconds between two tries for the lock. */
+const BETWEEN_TRIES = 250;
+
+export interface Waiting {
+  /** Milliseconds. */
+  wait: number;
+  signal: AbortSignal;
+}
+
+export interface LockOptions extends Waiting {
+  /** Told once, when somebody else has it. */
+  onWaiting: (holder: Holder | undefined) => void;
+}
+
+/** Holds the application's lock while `work` runs, and says in a file who holds it. */
+export async function withLock<T>(
+  folder: StateFolder,
+  run: RunRequest,
+  options: LockOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  const busy: Busy = {
+    onWaiting: () => options.onWaiting(currentHolder(folder)),
+    tooLate: () => lockedOut(currentHolder(folder), options.wait),
+  };
+  return withFileLock(folder.lock, options, busy, async () => {
+    const startTime = startTimeOf(process.pid);
+    const holder: Holder = {
+      runId: run.id,
+      attempt: run.attempt,
+      ...given({ url: run.url, actor: run.actor }),
+      since: Date.now(),
+      pid: process.pid,
+      ...given({ startTime }),
+    };
+    writeAtomically(folder.holder, `${JSON.stringify(holder)}\n`);
+    try {
+      return await work();
+    } finally {
+      rmSync(folder.holder, { force: true });
+    }
+  });
+}
+
+/**
+ * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
+ * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
+ */
+export async function withTurn<T>(
+  { file, ...waiting }: Waiting & { file: string },
+  onWaiting: () => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  const tooLate = (): Failure =>
+    new Failure({
+      message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
+      next: 'Start this run again when the other has ended, or raise lock-wait.',
+    });
+  return withFileLock(file, waiting, { onWaiting, tooLate }, work);
+}
+
+interface Busy {
+  /** Told once, when somebody else has the lock. */
+  onWaiting(): void;
+  tooLate(): Failure;
+}
+
+/**
+ * Holds a kernel lock on an open file while `work` runs. Node has no flock, so the program `flock` takes it on our
+ * descriptor, and it stays ours for as long as we keep that open. Descriptors of Node are closed in programs it
+ * starts, so neither PM2 nor the application can keep the lock; a worker that is killed, and a restart of the host,
+ * free it at once. Nothing is ever unlocked by hand.
+ */
+async function withFileLock<T>(
+  file: string,
+  { wait, signal }: Waiting,
+  busy: Busy,
+  work: () => Promise<T>,
+): Promise<T> {
+  const fd = openSync(file, 'a', 0o600);
+  try {
+    const end = performance.now() + wait;
+    for (let tries = 1; !(await tryFlock(fd)); tries++) {
+      if (tries === 1) busy.onWaiting();
+      if (performance.now() > end) throw busy.tooLate();
+      await pause(BETWEEN_TRIES, signal);
+    }
+    return await work();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function lockedOut(holder: Holder | undefined, waited: number): Failure {
+  return new Failure({
+    message: `Another run deploys this application: ${holderWords(holder)}. Waited ${formatDuration(waited)} for it.`,
+    next: 'Wait until that run has ended and start this one again, or raise lock-wait. There is nothing to unlock by hand.',
+  });
+}
+
+/** `run 123 by ana (https://…)`: who holds the lock, as far as it is known. */
+export function holderWords(holder: Holder | undefined): string {
+  if (!holder) return 'a run that has not said its name yet';
+  const by = holder.actor === undefined ? '' : ` by ${holder.actor}`;
+  const url = holder.url === undefined ? '' : ` (${holder.url})`;
+  return `run ${holder.runId}${by}${url}`;
+}
+
+/** The holder as written, if that program still runs. */
+export function currentHolder(folder: StateFolder): Holder | undefined {
+  const holder = readJson<Holder>(folder.holder);
+  return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
+}
+
+/** Exit code of `flock -n` where somebody else has the lock. */
+const HELD = 1;
+
+/** True where the lock was free and is now held through `fd`. */
+function tryFlock(fd: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+    let said = '';
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    child.once('error', () =>
+      reject(
+        new Failure({
+          message: 'The program flock is missing on the server; it keeps two deploys apart.',
+          next: 'Install it: apt-get install util-linux (Debian, Ubuntu) or the same package of your system.',
+        }),
+      ),
+    );
+    child.once('close', (code, signal) => {
+      if (code === 0 || code === HELD) return resolve(code === 0);
+      reject(
+        new Failure({
+          message: `The server could not lock its deploy folder: flock ${explainEnd({ code, signal })}. ${lastLines(said, 2)}`,
+          next: 'Look at the file system of that folder: some network file systems know no locks.',
+        }),
+      );
+    });
+  });
+}

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { judgeEnvText } from '../../base/env-text.js';
+import type { Problem } from '../../base/report.js';
+import { readText } from '../host/files.js';
+import { handOver } from '../host/owner.js';
+
+/** Folders that never hold an environment file of the project, and may be very large. */
+const NEVER_LOOKED_INTO = new Set([
+  'node_modules',
+  '.git',
+  '.next',
+  'dist',
+  'build',
+  'out',
+  '.turbo',
+  'coverage',
+]);
+const DEEPEST = 3;
+
+/**
+ * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
+ * copies that somebody set aside.
+ */
+export function isEnvFile(name: string): boolean {
+  return (
+    /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
+    !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name)
+  );
+}
+
+/**
+ * Environment files in a checkout, also in the packages of a monorepo; paths relative to it. Folders that may not be
+ * looked into (the data of a database in a container) hold none.
+ */
+export function findEnvFiles(root: string, below = '', depth = 0): string[] {
+  const found: string[] = [];
+  for (const item of readable(() => readdirSync(join(root, below), { withFileTypes: true })) ?? []) {
+    const path = join(below, item.name);
+    if (item.isDirectory()) {
+      if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
+        found.push(...findEnvFiles(root, path, depth + 1));
+    } else if (isEnvFile(item.name)) found.push(path);
+  }
+  return found.sort();
+}
+
+/** The text of an environment file; undefined where it is not there or may not be read. */
+export function readEnvFile(root: string, path: string): string | undefined {
+  return readable(() => readText(join(root, path)));
+}
+
+/** What was read; undefined where this user may not. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return undefined;
+    throw error;
+  }
+}
+
+/** What a run does about environment files itself. */
+export interface EnvRun {
+  /** The file that it writes, whatever the host has. */
+  writes?: string;
+  /** A person named the commit. */
+  explicit: boolean;
+}
+
+/**
+ * Problems of the host's own environment files: those that the last deploy knew and that are gone, torn ones, and
+ * those that cannot be read.
+ */
+export function judgeHostEnvFiles(
+  root: string,
+  found: readonly string[],
+  known: readonly string[],
+  run: EnvRun,
+): Problem[] {
+  const problems: Problem[] = [];
+  const own = (path: string): boolean => path !== run.writes && isEnvFile(basename(path));
+  for (const path of known.filter(own))
+    if (!found.includes(path) && !run.explicit)
+      problems.push({
+        message: `${path} was on the server at the last deploy and is missing now.`,
+        next: 'Put it back in the checkout, or give its content with env-file and env-file-path. To deploy without it, name the commit with ref.',
+      });
+  for (const path of found.filter(own)) {
+    const text = readEnvFile(root, path);
+    if (text === undefined) {
+      problems.push({
+        message: `${path} on the server cannot be read by the user who deploys.`,
+        next: `Run once on the server: ${handOver(join(root, path))}`,
+      });
+      continue;
+    }
+    const why = judgeEnvText(text);
+    if (why !== undefined && why !== 'is empty')
+      problems.push({
+        message: `${path} on the server looks half written: ${why}.`,
+        next: 'Correct the file, or give its content with env-file and env-file-path.',
+      });
+  }
+  return problems;
+}
+
+/** A fingerprint of environment files, by which a change of any of them is seen; `texts` by their paths. */
+export function envDigest(texts: Readonly<Record<string, string | undefined>>): string {
+  const hash = createHash('sha256');
+  for (const path of Object.keys(texts).sort()) hash.update(JSON.stringify([path, texts[path]]));
+  return hash.digest('hex');
+}
+
+/** Environment files with their texts, as `envDigest` takes them. */
+export function readEnvFiles(root: string, paths: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(paths.map((path) => [path, readEnvFile(root, path)]));
+}
+
+/** Copies environment files into a stage, with the permissions they have. */
+export function carryEnvFiles(from: string, to: string, paths: readonly string[]): void {
+  for (const path of paths) {
+    const target = join(to, path);
+    mkdirSync(dirname(target), { recursive: true });
+    copyFileSync(join(from, path), target);
+  }
+}

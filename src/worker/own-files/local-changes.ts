@@ -1,0 +1,150 @@
+import { chmodSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Failure, type Problem } from '../../base/report.js';
+import { quote } from '../../base/shell.js';
+import { isSymlink, present, remove, syncFile, syncFolder } from '../host/files.js';
+import { dirtyFiles, git, gitSays, type Repository } from '../host/git.js';
+import type { DeployRequest } from '../protocol.js';
+import type { LocalChanges } from '../record/plan.js';
+import { readNote, releaseFolder } from '../record/releases.js';
+import type { RunFolder } from '../record/run-folder.js';
+import type { Survey } from '../survey/survey.js';
+import { copyAtomically, isAsRebuilt, layOver } from './rebuilt.js';
+import { lyingIn } from './tracking.js';
+
+/** Tracked files that were changed on the server, where they are not to be taken away. */
+export function dirtyRefusals(dirty: readonly string[], policy: DeployRequest['dirtyCheckout']): Problem[] {
+  if (dirty.length === 0 || policy === 'stash') return [];
+  return [
+    {
+      message: `Tracked files were changed on the server: ${named(dirty)}.`,
+      next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
+    },
+  ];
+}
+
+/** The same where a deploy keeps them as a patch: they will no longer be live. */
+export function dirtyWarnings(dirty: readonly string[], policy: DeployRequest['dirtyCheckout']): Problem[] {
+  if (dirty.length === 0 || policy !== 'stash') return [];
+  return [
+    {
+      message: `Tracked files were changed on the server: ${named(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
+    },
+  ];
+}
+
+/** Tracked files of the live checkout that people changed: those that its own build changed are as they should be. */
+export async function changedByPeople({
+  checkout,
+  state,
+  releases,
+  history,
+  facts,
+}: Pick<Survey, 'checkout' | 'state' | 'releases' | 'history'> & {
+  facts: Pick<Survey['facts'], 'liveSha'>;
+}): Promise<string[]> {
+  if (checkout === undefined) return [];
+  const dirty = await dirtyFiles(checkout);
+  const { live } = history;
+  if (live === undefined || live.sha !== facts.liveSha) return dirty;
+  const rebuilt = new Set(readNote(state, live.release)?.rebuilt);
+  const folder = releaseFolder(releases, live.release);
+  return dirty.filter((path) => !rebuilt.has(path) || !isAsRebuilt(folder, checkout.folder, path));
+}
+
+function named(files: readonly string[]): string {
+  const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
+  return `${files.slice(0, 5).join(', ')}${more}`;
+}
+
+/** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
+export const PATCH = 'local-changes.patch';
+export const COPIES = 'local-changes';
+
+/**
+ * Keeps tracked files that were changed on the server before git takes the changes away: as a patch beside the run's
+ * log, which is proven to hold them, and as they are, because filters of git may leave things out of what it compares.
+ * undefined where there are none. @throws a Failure where they cannot be kept; nothing was changed.
+ */
+export async function keepLocalChanges(
+  checkout: Repository,
+  paths: readonly string[],
+  { path: folder }: RunFolder,
+): Promise<LocalChanges | undefined> {
+  if (paths.length === 0) return undefined;
+  refuseStandIns(checkout, paths);
+  const only = ['--', ...paths.map(literal)];
+  const patch = join(folder, PATCH);
+  await writePatch(checkout, patch, only);
+  if (!(await gitSays(checkout, 'apply', '--check', '-R', '--whitespace=nowarn', '-p1', patch)))
+    throw new Failure({
+      message: `The local changes on the server (${named(paths)}) cannot be kept as a patch: it does not fit what lies there.`,
+      next: 'Commit what is wanted, or undo it there with "git checkout -- <file>".',
+    });
+  const copies = join(folder, COPIES);
+  remove(copies);
+  for (const path of paths.filter((path) => present(join(checkout.folder, path)))) {
+    copyAtomically(join(checkout.folder, path), join(copies, path));
+    if (!isSymlink(join(copies, path))) syncFile(join(copies, path));
+  }
+  const added = await git(
+    checkout,
+    'diff',
+    '--name-only',
+    '--no-renames',
+    '--diff-filter=A',
+    '-z',
+    'HEAD',
+    ...only,
+  );
+  return { patch, copies, paths: [...paths], added: added.split('\0').filter(Boolean) };
+}
+
+/** A folder in the place of a tracked file, or a symlink in that of its folder: git would take it away, with all in it. */
+function refuseStandIns({ folder }: Repository, paths: readonly string[]): void {
+  const lies = lyingIn(folder);
+  const standIns = paths
+    .map(lies)
+    .filter((lying, index) => lying !== undefined && (lying.path !== paths[index] || !lying.isFile));
+  if (standIns.length === 0) return;
+  throw new Failure({
+    message: `In the place of tracked files lies something else on the server: ${named(standIns.map((lying) => lying!.path))}.`,
+    next: 'Move it away there, or take the files out of git.',
+  });
+}
+
+/** Whatever settings the host has for diffs: a patch that git applies, byte by byte. */
+async function writePatch(checkout: Repository, patch: string, only: readonly string[]): Promise<void> {
+  const plain = ['--binary', '-U3', '--no-ext-diff', '--no-textconv', '--no-color', '--no-renames'];
+  const next = `${patch}.next`;
+  const options = [...plain, '--src-prefix=a/', '--dst-prefix=b/', `--output=${next}`];
+  await git(checkout, 'diff', ...options, 'HEAD', ...only);
+  chmodSync(next, 0o600);
+  syncFile(next);
+  renameSync(next, patch);
+  syncFolder(dirname(patch));
+}
+
+const literal = (path: string): string => `:(literal)${path}`;
+
+/** Brings local changes back into a checkout that is at their commit. */
+export async function bringBackChanges(checkout: Repository, changes: LocalChanges): Promise<void> {
+  const { copies, paths, added } = changes;
+  if (!changesAreThere(changes)) return;
+  layOver(copies, checkout.folder, paths);
+  // Only what git knows it takes away again with the version.
+  if (added.length > 0) await git(checkout, 'add', '-f', '--', ...added.map(literal));
+}
+
+/** False where somebody has deleted or moved what was kept. */
+export function changesAreThere({ patch }: LocalChanges): boolean {
+  return present(patch);
+}
+
+/** What a person is told of changes that are taken away. */
+export function keptWords({ patch, paths: { length: count } }: LocalChanges): Problem {
+  return {
+    message: `${count} tracked ${count === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
+    next: `To have them back: git apply ${quote(patch)}`,
+  };
+}

@@ -1,0 +1,53 @@
+import {
+  chmodSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { isFolder, isSymlink, present, remove } from '../host/files.js';
+import { changedFiles, type Repository } from '../host/git.js';
+import { sameContent } from '../host/sameness.js';
+
+/**
+ * Tracked files that a build changes: a service worker, an output that was committed by mistake. The new version was
+ * rehearsed with them as they are after its build, so it goes live with them; git would bring the committed ones.
+ */
+
+/** Which files that are in a stage after its build. Folders are other repositories, and stay as committed. */
+export async function rebuiltFiles(stage: Repository): Promise<string[]> {
+  const changed = await changedFiles(stage);
+  const link = (path: string): boolean => isSymlink(join(stage.folder, path));
+  return changed.filter((path) => path !== 'REVISION' && (link(path) || !isFolder(join(stage.folder, path))));
+}
+
+/** Brings files of a release into the checkout as they are there; what it does not have is removed. */
+export function layOver(release: string, checkout: string, paths: readonly string[]): void {
+  for (const path of paths) {
+    const [made, live] = [join(release, path), join(checkout, path)];
+    if (!present(made)) remove(live);
+    else if (!sameContent(made, live)) copyAtomically(made, live);
+  }
+}
+
+/** True where a file of the checkout is as the release has it. */
+export function isAsRebuilt(release: string, checkout: string, path: string): boolean {
+  const [made, live] = [join(release, path), join(checkout, path)];
+  return present(made) ? sameContent(made, live) : !present(live);
+}
+
+/** Copies a file or symlink so that a reader sees the old content or the new, never a part. */
+export function copyAtomically(from: string, to: string): void {
+  const next = `${to}.${process.pid}.next`;
+  mkdirSync(dirname(to), { recursive: true });
+  remove(next);
+  if (isSymlink(from)) symlinkSync(readlinkSync(from), next);
+  else {
+    copyFileSync(from, next);
+    chmodSync(next, lstatSync(from).mode & 0o7777);
+  }
+  renameSync(next, to);
+}

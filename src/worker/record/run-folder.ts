@@ -1,0 +1,130 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { given } from '../../base/given.js';
+import { Failure } from '../../base/report.js';
+import { readJson, readText, remove } from '../host/files.js';
+import { isAlive, startTimeOf } from '../host/proc.js';
+import type { RunRequest, WorkerEvent } from '../protocol.js';
+import type { StateFolder } from './state.js';
+
+export type Task = 'deploy' | 'rollback';
+
+/** The folder of one run: its events, its programs' output, and the files by which the action reaches the worker. */
+export interface RunFolder {
+  readonly path: string;
+  /** One JSON event a line, only ever appended. */
+  readonly events: string;
+  readonly worker: string;
+  /** Exists once a person cancelled. */
+  readonly cancel: string;
+  /** Exists once the action lets a prepared deploy cut over. */
+  readonly go: string;
+  /** Touched while the action follows. */
+  readonly heard: string;
+  /** Full output of install, build and rehearsal. */
+  readonly log: string;
+}
+
+export function runFolderOf(state: StateFolder, run: RunRequest, task: Task): RunFolder {
+  for (const part of [run.id, run.invocation ?? ''])
+    if (!/^[A-Za-z0-9_-]*$/.test(part))
+      throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
+  const name = [run.id, String(run.attempt), task, ...(run.invocation ? [run.invocation] : [])].join('.');
+  return runFolderAt(join(state.runs, name));
+}
+
+/** The folders of all invocations of one run, attempt and task. */
+export function runFoldersOf(state: StateFolder, run: RunRequest, task: Task): RunFolder[] {
+  const first = basename(runFolderOf(state, run, task).path);
+  const names = existsSync(state.runs) ? readdirSync(state.runs) : [];
+  return names
+    .filter((name) => name === first || name.startsWith(`${first}.`))
+    .map((name) => runFolderAt(join(state.runs, name)));
+}
+
+function runFolderAt(path: string): RunFolder {
+  return {
+    path,
+    events: join(path, 'events.jsonl'),
+    worker: join(path, 'worker.json'),
+    cancel: join(path, 'cancel'),
+    go: join(path, 'go'),
+    heard: join(path, 'heard'),
+    log: join(path, 'output.log'),
+  };
+}
+
+interface WorkerMark {
+  pid: number;
+  startTime?: string;
+}
+
+/**
+ * Makes the run's folder for this worker. undefined: the run is under way or has ended already, and this worker
+ * must leave it alone. A run whose worker was killed is taken over.
+ */
+export function claimRun(state: StateFolder, run: RunRequest, task: Task): RunFolder | undefined {
+  const folder = runFolderOf(state, run, task);
+  mkdirSync(state.runs, { recursive: true, mode: 0o700 });
+  const startTime = startTimeOf(process.pid);
+  const mark: WorkerMark = { pid: process.pid, ...given({ startTime }) };
+  // Made complete under another name and then renamed, so that it never exists without its worker's mark.
+  const fresh = mkdtempSync(join(state.runs, '.new-'));
+  writeFileSync(join(fresh, 'worker.json'), JSON.stringify(mark), { mode: 0o600 });
+  writeFileSync(join(fresh, 'heard'), '', { mode: 0o600 });
+  writeFileSync(join(fresh, 'events.jsonl'), '', { mode: 0o600 });
+  try {
+    renameSync(fresh, folder.path);
+    return folder;
+  } catch {
+    remove(fresh);
+  }
+  if (!existsSync(folder.path)) throw new Failure({ message: `${folder.path} could not be made.` });
+  if (hasEnded(folder) || workerLives(folder)) return undefined;
+  writeFileSync(folder.worker, JSON.stringify(mark), { mode: 0o600 });
+  hear(folder);
+  return folder;
+}
+
+export function workerLives(folder: RunFolder): boolean {
+  const mark = readJson<WorkerMark>(folder.worker);
+  return mark !== undefined && isAlive(mark.pid, mark.startTime);
+}
+
+export function hasEnded(folder: RunFolder): boolean {
+  return lastEvent(folder)?.kind === 'ended';
+}
+
+/** The newest event; undefined before the first. */
+function lastEvent(folder: RunFolder): WorkerEvent | undefined {
+  const lines = (readText(folder.events) ?? '').trimEnd().split('\n');
+  try {
+    return JSON.parse(lines[lines.length - 1]!) as WorkerEvent;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Notes that the action is still there. */
+export function hear(folder: RunFolder): void {
+  const now = new Date();
+  try {
+    utimesSync(folder.heard, now, now);
+  } catch {
+    // The run's folder was pruned meanwhile.
+  }
+}
+
+/** Milliseconds since the action was last there; both times are of this host's clock. */
+export function silence(folder: RunFolder): number {
+  return existsSync(folder.heard) ? Math.max(0, Date.now() - statSync(folder.heard).mtimeMs) : 0;
+}

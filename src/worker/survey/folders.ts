@@ -1,0 +1,97 @@
+import { readdirSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { Failure, type Problem } from '../../base/report.js';
+import { quote } from '../../base/shell.js';
+import { deviceOf, isFolder } from '../host/files.js';
+import { git, gitSays, isTracked, type Repository } from '../host/git.js';
+import { USUAL_OUTPUT } from '../host/output-names.js';
+import { handOver, isWritable, ownerOf, ownWord } from '../host/owner.js';
+import type { Toolbox } from '../host/toolbox.js';
+import { currentLink, type Strategy } from '../record/layout.js';
+import type { Survey } from './survey.js';
+
+/** Whether everything that a cutover moves can be moved by the one who deploys, so that none stops half-way. */
+
+/** A symlink is made and turned beside what it leads to; only in place needs no right there. */
+export function judgeLinkPlace(appPath: string, strategy: Strategy, releases: string): Problem | undefined {
+  if (strategy === 'in-place') return undefined;
+  const link = currentLink(appPath);
+  const place = dirname(link);
+  if (!isFolder(place))
+    return {
+      message: `${place} does not exist, so ${link} cannot be made there.`,
+      next: `Correct app-path, or run once on the server: sudo install -d -o ${ownWord()} ${quote(place)}`,
+    };
+  if (strategy === 'adopt' && deviceOf(appPath) !== deviceOf(place))
+    return {
+      message: `${appPath} is a mount of its own and cannot become a release.`,
+      next: 'Use strategy: in-place.',
+    };
+  if (isWritable(place))
+    return isFolder(releases) && !isWritable(releases) ? notOurs(dirname(releases), [releases]) : undefined;
+  return {
+    message: `${place} belongs to ${ownerOf(place)}, so the symlink ${link} cannot be made or turned there.`,
+    next: `Run once on the server: sudo chown ${ownWord()}: ${quote(place)}${
+      strategy === 'adopt' ? ' (strategy: in-place does without)' : ''
+    }`,
+  };
+}
+
+/**
+ * What of a checkout no deploy could change: its root, git's own folder, and what builds made, which changes place at a
+ * cutover. `made`: paths from the root.
+ */
+export async function judgeOwners(checkout: Repository, made: readonly string[]): Promise<Problem[]> {
+  const root = checkout.folder;
+  if (!isWritable(root)) return [notOurs(root, [root])];
+  const store = resolve(root, await git(checkout, 'rev-parse', '--git-common-dir'));
+  const objects = join(store, 'objects');
+  const storeIsShut =
+    isShut(store) || isShut(objects) || readdirSync(objects).some((name) => isShut(join(objects, name)));
+  const builds = [...new Set([...made, 'node_modules', ...USUAL_OUTPUT])].map((path) => join(root, path));
+  const shut = [...(storeIsShut ? [store] : []), ...builds.filter(isShut)];
+  return shut.length === 0 ? [] : [notOurs(root, shut)];
+}
+
+/**
+ * Refuses a commit that changes files in folders of the live checkout which the one who deploys may not change: a reset
+ * that git cannot finish would leave half of each version there. @throws a Failure.
+ */
+export async function refuseShutFolders(
+  { strategy, checkout, facts }: Survey,
+  repository: Repository,
+  sha: string,
+): Promise<void> {
+  if (strategy !== 'in-place' || checkout === undefined || facts.liveSha === undefined) return;
+  const changed = await git(repository, 'diff', '--name-only', '--no-renames', '-z', facts.liveSha, sha);
+  const folders = changed
+    .split('\0')
+    .filter(Boolean)
+    .map((path) => join(checkout.folder, dirname(path)));
+  const shut = [...new Set(folders)].filter(isShut);
+  if (shut.length > 0) throw new Failure(notOurs(checkout.folder, shut));
+}
+
+function isShut(path: string): boolean {
+  return isFolder(path) && !isWritable(path);
+}
+
+function notOurs(root: string, paths: readonly string[]): Problem {
+  const names = paths.slice(0, 5).map((path) => relative(root, path) || root);
+  const more = paths.length > 5 ? ` and ${paths.length - 5} more` : '';
+  return {
+    message: `The user who deploys cannot change ${names.join(', ')}${more}${
+      paths[0] === root ? '' : ` in ${root}`
+    }, which ${ownerOf(paths[0]!)} owns.`,
+    next: `Run once on the server: ${handOver(...paths)}`,
+  };
+}
+
+/** The checkout in which app-path is a folder of tracked files; undefined where it is in none. */
+export async function enclosingCheckout(tools: Toolbox, appPath: string): Promise<string | undefined> {
+  if (tools.find('git') === undefined) return undefined;
+  const here: Repository = { tools, folder: appPath };
+  if (!(await gitSays(here, 'rev-parse', '--show-toplevel'))) return undefined;
+  // Beside a checkout of something else (a home folder under git) it would not be tracked there.
+  return (await isTracked(here, '.')) ? git(here, 'rev-parse', '--show-toplevel') : undefined;
+}

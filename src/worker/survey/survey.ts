@@ -1,0 +1,263 @@
+import { realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { emptyConnection } from '../../base/empty-connection.js';
+import { given } from '../../base/given.js';
+import { Failure, type Problem, problemsOf } from '../../base/report.js';
+import { quote } from '../../base/shell.js';
+import { readJson, readText } from '../host/files.js';
+import { hiddenChanges, type Repository } from '../host/git.js';
+import { currentHolder } from '../host/lock.js';
+import { daemonFolders, type Entry } from '../host/pm2.js';
+import { judgeRoom, room } from '../host/room.js';
+import { call, openToolbox, type Toolbox } from '../host/toolbox.js';
+import { type EnvRun, findEnvFiles, judgeHostEnvFiles } from '../own-files/env-files.js';
+import { changedByPeople } from '../own-files/local-changes.js';
+import type { AppRequest, HostFacts } from '../protocol.js';
+import { type History, historyOf, readJournal } from '../record/journal.js';
+import {
+  checkoutBehind,
+  type Layout,
+  layoutOf,
+  liveFolder,
+  releasesFolder,
+  type Strategy,
+  strategyFor,
+} from '../record/layout.js';
+import { readNote } from '../record/releases.js';
+import { locateStateFolder, readState, type StateFolder } from '../record/state.js';
+import { enclosingCheckout, judgeLinkPlace, judgeOwners } from './folders.js';
+import { lookAtPm2 } from './pm2-entry.js';
+import { type ProjectFiles, readProject, usesNext } from './project.js';
+
+/** What a look at the host found, for the decisions of the worker; `facts` is the part that the action is told. */
+export interface Survey {
+  readonly app: AppRequest;
+  readonly tools: Toolbox;
+  readonly state: StateFolder;
+  readonly strategy: Strategy;
+  /** The folder that serves now, symlinks resolved. */
+  readonly live?: string;
+  /** The checkout that serves now, where it is one. */
+  readonly checkout?: Repository;
+  readonly releases: string;
+  readonly history: History;
+  readonly entry?: Entry;
+  readonly project: ProjectFiles;
+  readonly facts: HostFacts;
+}
+
+/** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
+export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<Survey> {
+  const refusals: Problem[] = [];
+  const warnings: Problem[] = [];
+  const plain = openToolbox(env);
+  const tools = plain.withFolders(daemonFolders(plain));
+  const layout = layoutOf(app.appPath);
+  const strategy = strategyFor(layout, app.strategy);
+  const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
+  if (state === undefined) throw new Failure(refusals);
+  const history = historyOf(readJournal(state));
+  const live = liveFolder(app.appPath);
+  const checkout = live === undefined ? undefined : { tools, folder: live };
+  const releases = releasesFolder(app.appPath, state);
+  const misplaced =
+    strategy === undefined
+      ? await wrongStrategy(app, layout, tools)
+      : judgeLinkPlace(app.appPath, strategy, releases);
+  if (misplaced !== undefined) refusals.push(misplaced);
+  const project = live === undefined ? { files: new Set<string>() } : readProject(live);
+  const facts: HostFacts = {
+    layout,
+    strategy: strategy ?? 'in-place',
+    stateFolder: state.path,
+    liveVerified: false,
+    dirtyFiles: [],
+    ...(await versions(tools)),
+    ...room(app.appPath),
+    refusals,
+    deployRefusals: [],
+    warnings,
+  };
+  const behind = app.strategy === 'auto' ? checkoutBehind(app.appPath) : undefined;
+  if (behind !== undefined)
+    facts.deployRefusals.push({
+      message: `${app.appPath} is a symlink to ${behind}, which is a git checkout and no release.`,
+      next: `Give ${behind} as app-path to deploy in place there; with strategy: releases new releases take its place behind the symlink.`,
+    });
+  const note = history.live && readNote(state, history.live.release);
+  await lookAtGit(facts, checkout, history);
+  if (checkout && facts.liveSha !== undefined && strategy !== 'releases') {
+    refusals.push(...(await judgeOwners(checkout, note?.paths ?? [])));
+    await lookAtChanges(facts, { checkout, state, releases, history });
+  }
+  const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
+  lookAtState(facts, { app, state, history });
+  judgeRoom(facts, app.appPath);
+  return {
+    app,
+    tools,
+    state,
+    strategy: strategy ?? 'in-place',
+    ...given({ live }),
+    ...(checkout === undefined || facts.liveSha === undefined ? {} : { checkout }),
+    releases,
+    history,
+    ...given({ entry }),
+    project,
+    facts,
+  };
+}
+
+/** What hinders a deploy in the environment files that the host has for the next version. */
+export function envRefusals({ live, history, state }: Survey, run: EnvRun): Problem[] {
+  if (live === undefined) return [];
+  const note = history.live && readNote(state, history.live.release);
+  return judgeHostEnvFiles(live, findEnvFiles(live), note?.envFiles ?? [], run);
+}
+
+function gather<T>(refusals: Problem[], work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    refusals.push(...problemsOf(error));
+    return undefined;
+  }
+}
+
+async function wrongStrategy(app: AppRequest, layout: Layout, tools: Toolbox): Promise<Problem> {
+  const checkout = layout === 'other' ? await enclosingCheckout(tools, app.appPath) : undefined;
+  if (checkout !== undefined)
+    return {
+      message: `app-path ${app.appPath} is a folder inside the checkout ${checkout}.`,
+      next: `Give the checkout itself as app-path: ${checkout}. PM2 may run the application in a folder of it.`,
+    };
+  const found = {
+    checkout: 'a git checkout',
+    releases: 'a symlink to a release',
+    absent: 'not there',
+    other: 'a folder without git',
+  }[layout];
+  return {
+    message: `strategy "${app.strategy}" does not fit: ${app.appPath} is ${found}.`,
+    next:
+      layout === 'other'
+        ? `Move it away (mv ${quote(app.appPath)} ${quote(`${app.appPath}.old`)}) and deploy with strategy: releases, or clone the repository there.`
+        : 'Use strategy: auto.',
+  };
+}
+
+async function versions(tools: Toolbox): Promise<Pick<HostFacts, 'node' | 'git' | 'pm2'>> {
+  const version = async (name: string): Promise<string | undefined> => {
+    if (tools.find(name) === undefined) return undefined;
+    const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
+    return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
+  };
+  const gitVersion = await version('git');
+  const pm2Version = pm2Package(tools.find('pm2')) ?? (await version('pm2'));
+  return {
+    node: process.versions.node,
+    ...given({ git: gitVersion, pm2: pm2Version }),
+  };
+}
+
+/** The version in PM2's own package, which is faster than to start it. */
+function pm2Package(program: string | undefined): string | undefined {
+  if (program === undefined) return undefined;
+  return readJson<{ name?: string; version?: string }>(
+    join(dirname(realpathSync(program)), '../package.json'),
+  )?.version;
+}
+
+async function lookAtGit(
+  facts: HostFacts,
+  checkout: Repository | undefined,
+  history: History,
+): Promise<void> {
+  if (checkout === undefined || facts.layout === 'other' || facts.layout === 'absent') return;
+  if (facts.git === undefined) {
+    facts.refusals.push({
+      message: 'git is not found on the server.',
+      next: 'Install it: apt-get install git.',
+    });
+    return;
+  }
+  const head = await call(checkout.tools, [
+    'git',
+    '-C',
+    checkout.folder,
+    'rev-parse',
+    '--verify',
+    'HEAD^{commit}',
+  ]);
+  if (/dubious ownership/.test(head.tail)) {
+    facts.refusals.push({
+      message: `git refuses to work in ${checkout.folder}, because another user owns it.`,
+      next: `Connect as its owner, or run once on the server: git config --global --add safe.directory ${quote(checkout.folder)}`,
+    });
+    return;
+  }
+  if (head.code !== 0) {
+    const revision = readText(join(checkout.folder, 'REVISION'))?.trim();
+    if (facts.layout === 'releases' && revision && /^[0-9a-f]{40,64}$/.test(revision))
+      facts.liveSha = revision;
+    else
+      facts.refusals.push({
+        message: `The commit of ${checkout.folder} cannot be read.`,
+        next: `Run "git -C ${quote(checkout.folder)} status" on the server.`,
+      });
+    return;
+  }
+  facts.liveSha = head.stdout.trim();
+  facts.liveVerified = history.liveVerified && history.live?.sha === facts.liveSha;
+}
+
+/** Looks for what people changed in tracked files, also where git was told not to. */
+async function lookAtChanges(
+  facts: HostFacts,
+  known: { checkout: Repository; state: StateFolder; releases: string; history: History },
+): Promise<void> {
+  facts.dirtyFiles = await changedByPeople({ ...known, facts });
+  const hidden = await hiddenChanges(known.checkout);
+  if (hidden.length === 0) return;
+  const some = hidden.slice(0, 5);
+  facts.deployRefusals.push({
+    message: `git was told not to look at ${some.join(', ')}, and what lies on the server differs from the commit: a build would silently use the committed values.`,
+    next: `Put the server's values into an environment file, or take the file out of git; then run there: git update-index --no-skip-worktree --no-assume-unchanged ${some.map(quote).join(' ')}`,
+  });
+}
+
+function lookAtState(
+  facts: HostFacts,
+  known: { app: AppRequest; state: StateFolder; history: History },
+): void {
+  const { app, state, history } = known;
+  const { environment: remembered, database } = readState(state);
+  if (database && app.database === 'missing')
+    facts.refusals.push(
+      emptyConnection(
+        'database-url',
+        'The last deploy of this application changed a database too. Set the secret, or say skip: database.',
+      ),
+    );
+  if (remembered !== undefined) {
+    facts.environment = remembered;
+    if (app.environment !== undefined && app.environment !== remembered && !app.adoptEnvironment)
+      facts.refusals.push({
+        message: `This application was deployed as "${remembered}", and this run says "${app.environment}".`,
+        next: 'Check ssh-host and environment. If the server really changed its role, set adopt-environment: true once.',
+      });
+  }
+  if (history.live && history.live.sha === facts.liveSha) facts.liveRelease = history.live.release;
+  const arrived = history.arrivals.findLast(({ release }) => release === facts.liveRelease);
+  if (arrived?.runId !== undefined) facts.liveRun = arrived.runId;
+  const holder = currentHolder(state);
+  if (holder)
+    facts.lock = {
+      holder: {
+        runId: holder.runId,
+        since: holder.since,
+        pid: holder.pid,
+        ...given({ url: holder.url }),
+      },
+    };
+}
