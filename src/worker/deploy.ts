@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { formatDuration } from '../base/duration.js';
 import { judgeEnvText } from '../base/env-text.js';
 import { given } from '../base/given.js';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
@@ -252,7 +253,7 @@ async function waitForGo({ request, folder, teller, signal }: DeployContext): Pr
   while (!existsSync(folder.go)) {
     if (silence(folder) > request.goLease)
       throw new Failure({
-        message: `Everything is prepared, but the action has not been heard of for ${request.goLease} ms: nothing was changed.`,
+        message: `Everything is prepared, but the action has not been heard of for ${formatDuration(request.goLease)}: nothing was changed.`,
         next: 'Start the workflow again.',
       });
     await pause(100, signal);

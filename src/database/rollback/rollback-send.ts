@@ -1,3 +1,4 @@
+import { formatDuration } from '../../base/duration.js';
 import { Cancelled, Failure } from '../../base/report.js';
 import { retry } from '../../base/retry.js';
 import type { DatabaseSettings } from '../../settings/settings.js';
@@ -83,7 +84,7 @@ function patiently<T>(tools: Tools, work: () => Promise<T>): Promise<T> {
       onRetry: (error, _attempt, wait) =>
         tools.log({
           kind: 'progress',
-          text: `waiting ${wait} ms: ${error instanceof Error ? error.message : 'the database is busy'}`,
+          text: `waiting ${formatDuration(wait)}: ${error instanceof Error ? error.message : 'the database is busy'}`,
         }),
     },
     work,

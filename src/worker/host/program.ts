@@ -1,5 +1,6 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { formatDuration } from '../../base/duration.js';
 import { Cancelled, Failure } from '../../base/report.js';
 import { type LineTaker, wholeLines } from '../../base/whole-lines.js';
 
@@ -62,13 +63,10 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
     };
     const onAbort = (): void => stop(new Cancelled());
     options.signal?.addEventListener('abort', onAbort, { once: true });
-    const timer =
-      options.timeout === undefined
-        ? undefined
-        : setTimeout(
-            () => stop(new Failure({ message: `${file} did not end in ${options.timeout} ms` })),
-            options.timeout,
-          );
+    const { timeout } = options;
+    const late = (after: number): void =>
+      stop(new Failure({ message: `${file} did not end in ${formatDuration(after)}` }));
+    const timer = timeout === undefined ? undefined : setTimeout(late, timeout, timeout);
     let settled = false;
     const settle = (code: number | null, signal: NodeJS.Signals | null): void => {
       if (settled) return;
