@@ -1,6 +1,7 @@
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -12,11 +13,17 @@ import {
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { appFiles } from './fixture-app.js';
 import { freePort } from './free-port.js';
 import { GIT_ENV, type Origin, startOrigin } from './origin.js';
 import { kill, processesWith } from './pm2.js';
 import { until } from './until.js';
+
+/** The root of the compiled tree that this file belongs to. */
+const BUILD = fileURLToPath(new URL('../..', import.meta.url));
+/** What a server has beside Node and git. */
+const TOOLS = ['pm2', 'pnpm'];
 
 export interface VpsOptions {
   mode?: 'cluster' | 'fork';
@@ -33,6 +40,8 @@ export interface Login {
   uid?: number;
   /** As the shell takes it: `077`. */
   umask?: string;
+  /** The compiled sources, where it may not enter the checkout. */
+  build?: string;
 }
 
 interface Ran {
@@ -77,7 +86,7 @@ export async function startVps(origin: Origin, options: VpsOptions = {}): Promis
   const appPath = join(root, 'var/www/app');
   for (const folder of [home, bin, join(root, 'var/www')]) mkdirSync(folder, { recursive: true });
   symlinkSync(process.execPath, join(bin, 'node'));
-  for (const tool of ['pm2', 'pnpm']) symlinkSync(resolve('node_modules/.bin', tool), join(bin, tool));
+  for (const tool of TOOLS) symlinkSync(resolve('node_modules/.bin', tool), join(bin, tool));
   writeFileSync(join(home, '.gitconfig'), '[safe]\n\tdirectory = *\n[advice]\n\tdetachedHead = false\n');
   const { GIT_CONFIG_GLOBAL: _, ...gitEnv } = GIT_ENV;
   const env = {
@@ -190,6 +199,30 @@ export function asLogin({ uid, umask }: Login, words: readonly string[]): [strin
 }
 
 /**
+ * Another user must be able to read what the sandbox runs, and this checkout may lie where root alone enters: so the
+ * tools and the compiled sources are linked into the sandbox.
+ */
+async function letOthersRead(vps: Vps): Promise<void> {
+  const [tools, build] = [join(vps.root, 'tools'), join(vps.root, 'build')];
+  for (const [from, to] of [
+    [resolve('node_modules'), join(tools, 'node_modules')],
+    [join(BUILD, 'src'), join(build, 'src')],
+  ]) {
+    mkdirSync(dirname(to!), { recursive: true });
+    await mustRun(
+      vps,
+      `cp -al '${from}' '${to}' 2>/dev/null || { rm -rf '${to}'; cp -a '${from}' '${to}'; }`,
+    );
+  }
+  copyFileSync(join(BUILD, 'package.json'), join(build, 'package.json'));
+  for (const tool of TOOLS) {
+    rmSync(join(vps.root, 'bin', tool));
+    symlinkSync(join(tools, 'node_modules/.bin', tool), join(vps.root, 'bin', tool));
+  }
+  vps.login.build = build;
+}
+
+/**
  * From here on the one who deploys owns the application and a home, and may write nothing beside them. Root may write
  * everywhere, so it becomes another user; everyone else loses the right to write there.
  */
@@ -200,6 +233,7 @@ export async function ownNothingBeside(vps: Vps, origin: Origin): Promise<void> 
   await vps.run('pm2 kill');
   await vps.run(`chown -R ${nobody}:${nobody} '${vps.home}'; chown -R ${nobody}:${nobody} '${vps.appPath}'`);
   for (const path of [vps.root, dirname(origin.url)]) chmodSync(path, 0o755);
+  await letOthersRead(vps);
   vps.login.uid = nobody;
   await mustRun(vps, 'pm2 resurrect');
 }

@@ -18,7 +18,7 @@ import {
 import { asLogin, type Vps } from './vps.js';
 
 /** The worker as compiled, without the bundle around it: started as the action starts it. */
-const MAIN = fileURLToPath(new URL('../../src/worker/main.js', import.meta.url));
+const BUILD = fileURLToPath(new URL('../..', import.meta.url));
 
 let runs = 0;
 
@@ -78,7 +78,8 @@ export function startWorker(
   const folder = mkdtempSync(join(vps.root, 'request-'));
   const file = join(folder, 'request.json');
   writeFileSync(file, JSON.stringify(request), { mode: 0o600 });
-  const words = [process.execPath, '--enable-source-maps', MAIN, '--request', file];
+  const main = join(vps.login.build ?? BUILD, 'src/worker/main.js');
+  const words = [process.execPath, '--enable-source-maps', main, '--request', file];
   const [program, args, as] = asLogin(vps.login, words);
   if (vps.login.uid !== undefined)
     for (const path of [folder, file]) chownSync(path, vps.login.uid, vps.login.uid);
