@@ -194,9 +194,59 @@ function problemKey({ message, at }) {
     return JSON.stringify([message, at?.file, at?.line]);
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/retry.js
+
+/** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
+function pause(milliseconds, signal) {
+    return new Promise((resolve, reject) => {
+        if (signal?.aborted)
+            return reject(new Cancelled());
+        const onAbort = () => {
+            clearTimeout(timer);
+            reject(new Cancelled());
+        };
+        const timer = setTimeout(() => {
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+        }, milliseconds);
+        signal?.addEventListener('abort', onAbort, { once: true });
+    });
+}
+/**
+ * Milliseconds before try number `attempt` (from 1): `first` doubled each time, at most `longest`,
+ * with up to a quarter of jitter so that parallel runs do not stay in step.
+ */
+function backoff(attempt, first, longest, random = Math.random) {
+    const base = Math.min(longest, first * 2 ** (attempt - 1));
+    return Math.round(base * (0.75 + random() / 4));
+}
+/** Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out; throws the last error. */
+async function retry(options, work) {
+    const started = performance.now();
+    for (let attempt = 1;; attempt++) {
+        try {
+            return await work(attempt);
+        }
+        catch (error) {
+            const wait = backoff(attempt, options.first, options.longest);
+            const late = performance.now() - started + wait > options.deadline;
+            if (attempt >= options.tries || late || options.signal?.aborted || !options.worthwhile(error))
+                throw error;
+            options.onRetry?.(error, attempt, wait);
+            await pause(wait, options.signal);
+        }
+    }
+}
+
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
-;// CONCATENATED MODULE: ./compiled/src/worker/files.js
+;// CONCATENATED MODULE: ./compiled/src/base/given.js
+/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
+function given(fields) {
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/files.js
 
 
 /** Writes a file so that a reader, or a power cut, sees the old content or the new, never a part. */
@@ -292,57 +342,7 @@ function deviceOf(path) {
     return (0,external_node_fs_namespaceObject.statSync)(at).dev;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/retry.js
-
-/** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
-function pause(milliseconds, signal) {
-    return new Promise((resolve, reject) => {
-        if (signal?.aborted)
-            return reject(new Cancelled());
-        const onAbort = () => {
-            clearTimeout(timer);
-            reject(new Cancelled());
-        };
-        const timer = setTimeout(() => {
-            signal?.removeEventListener('abort', onAbort);
-            resolve();
-        }, milliseconds);
-        signal?.addEventListener('abort', onAbort, { once: true });
-    });
-}
-/**
- * Milliseconds before try number `attempt` (from 1): `first` doubled each time, at most `longest`,
- * with up to a quarter of jitter so that parallel runs do not stay in step.
- */
-function backoff(attempt, first, longest, random = Math.random) {
-    const base = Math.min(longest, first * 2 ** (attempt - 1));
-    return Math.round(base * (0.75 + random() / 4));
-}
-/** Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out; throws the last error. */
-async function retry(options, work) {
-    const started = performance.now();
-    for (let attempt = 1;; attempt++) {
-        try {
-            return await work(attempt);
-        }
-        catch (error) {
-            const wait = backoff(attempt, options.first, options.longest);
-            const late = performance.now() - started + wait > options.deadline;
-            if (attempt >= options.tries || late || options.signal?.aborted || !options.worthwhile(error))
-                throw error;
-            options.onRetry?.(error, attempt, wait);
-            await pause(wait, options.signal);
-        }
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/given.js
-/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
-function given(fields) {
-    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/proc.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/proc.js
 
 /** What Linux tells about running programs, from /proc; everything undefined where it cannot be read. */
 /** Identifies a program across the re-use of its id: start time in clock ticks since the host's start. */
@@ -471,7 +471,7 @@ function descendsFrom(pid, ancestors) {
     return false;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/run-folder.js
+;// CONCATENATED MODULE: ./compiled/src/worker/record/run-folder.js
 
 
 
@@ -581,7 +581,7 @@ function commandLine(...words) {
     return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/owner.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/owner.js
 
 
 
@@ -625,7 +625,7 @@ function stayReadable(live) {
         process.umask(process.umask() & ~0o055);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/state.js
+;// CONCATENATED MODULE: ./compiled/src/worker/record/state.js
 
 
 
@@ -2121,7 +2121,7 @@ function tellWaiting(tell, every = EVERY) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/health.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/health.js
 
 
 
@@ -2191,6 +2191,88 @@ function probeDowntime(port) {
 const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(30);
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = require("node:util");
+;// CONCATENATED MODULE: ./compiled/src/worker/host/pm2-socket.js
+
+/**
+ * One question to PM2's daemon over its own socket, as PM2's command line asks it. Starting that command line takes
+ * ten times as long as the answer, and a cutover waits for several of them.
+ *
+ * PM2 speaks AMP there: a byte with the version and the number of parts, then each part as four bytes of length and
+ * the bytes themselves, of which `j:` begins JSON and `s:` a text.
+ */
+const AMP_VERSION = 1;
+/** Calls a method of the daemon without arguments; resolves to the first value of its answer. Rejects on anything unexpected. */
+function askDaemon(socketPath, method, patience) {
+    return new Promise((resolve, reject) => {
+        const socket = (0,external_node_net_.connect)(socketPath);
+        let received = Buffer.alloc(0);
+        const end = (settle) => {
+            clearTimeout(timer);
+            socket.destroy();
+            settle();
+        };
+        const fail = (why) => end(() => reject(why instanceof Error ? why : new Error(`PM2's daemon ${why}`)));
+        const timer = setTimeout(() => fail(`did not answer within ${patience} ms`), patience);
+        socket.once('connect', () => socket.write(question(method)));
+        socket.on('data', (chunk) => {
+            received = Buffer.concat([received, chunk]);
+            try {
+                const parts = partsOf(received);
+                if (parts)
+                    end(() => resolve(answerOf(parts)));
+            }
+            catch (error) {
+                fail(error instanceof Error ? error : 'answered something else');
+            }
+        });
+        socket.once('error', fail);
+        socket.once('close', () => fail('closed the connection'));
+    });
+}
+/** The second part is the number that the answer carries again. */
+function question(method) {
+    const parts = [`j:${JSON.stringify({ type: 'call', method, args: [{}] })}`, 's:1'].map((text) => {
+        const body = Buffer.from(text);
+        const length = Buffer.alloc(4);
+        length.writeUInt32BE(body.length);
+        return Buffer.concat([length, body]);
+    });
+    return Buffer.concat([Buffer.from([(AMP_VERSION << 4) | parts.length]), ...parts]);
+}
+/** The parts of a message; undefined while some of it is still to come. */
+function partsOf(bytes) {
+    if (bytes.length === 0)
+        return undefined;
+    if (bytes[0] >> 4 !== AMP_VERSION)
+        throw new Error("PM2's daemon speaks another protocol");
+    const parts = [];
+    let at = 1;
+    for (let count = bytes[0] & 0x0f; count > 0; count--) {
+        if (bytes.length < at + 4)
+            return undefined;
+        const length = bytes.readUInt32BE(at);
+        if (bytes.length < at + 4 + length)
+            return undefined;
+        parts.push(bytes.subarray(at + 4, at + 4 + length));
+        at += 4 + length;
+    }
+    return parts;
+}
+function answerOf(parts) {
+    const text = parts[0]?.toString('utf8') ?? '';
+    if (!text.startsWith('j:'))
+        throw new Error("PM2's daemon answered no JSON");
+    const answer = JSON.parse(text.slice(2));
+    if (!Array.isArray(answer.args))
+        throw new Error(`PM2's daemon refused: ${String(answer.error)}`);
+    // A method hands over an error or null first, then what was asked for.
+    return answer.args[answer.args.length - 1];
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
 /** No form of a secret is longer than this, in characters. */
 const LONGEST_FORM = 16_000;
@@ -2229,7 +2311,8 @@ function whole_lines_wholeLines(clean, tell) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/program.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/program.js
+
 
 
 
@@ -2270,9 +2353,9 @@ function run(words, options) {
         };
         const onAbort = () => stop(new Cancelled());
         options.signal?.addEventListener('abort', onAbort, { once: true });
-        const timer = options.timeout === undefined
-            ? undefined
-            : setTimeout(() => stop(new Failure({ message: `${file} did not end in ${options.timeout} ms` })), options.timeout);
+        const { timeout } = options;
+        const late = (after) => stop(new Failure({ message: `${file} did not end in ${formatDuration(after)}` }));
+        const timer = timeout === undefined ? undefined : setTimeout(late, timeout, timeout);
         let settled = false;
         const settle = (code, signal) => {
             if (settled)
@@ -2396,7 +2479,7 @@ function groupLives(leader) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/toolbox.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/toolbox.js
 
 
 
@@ -2484,7 +2567,525 @@ function found(tools, [name, ...args]) {
     return [file, ...args];
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/git.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/pm2.js
+
+
+
+
+
+
+
+
+
+
+/** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
+const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
+/** Milliseconds that PM2 keeps its lock for reloads. */
+const RELOAD_LOCK = 35_000;
+/** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
+const SHORTEST_LIMIT = 120_000;
+const LISTEN_TIMEOUT = 3_000;
+const KILL_TIMEOUT = 1_600;
+/** Milliseconds in which the daemon answers over its socket, on a busy server too. */
+const DAEMON_PATIENCE = 3_000;
+/** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
+function entryIn(list, name) {
+    return entryAmong(parseList(list), name);
+}
+function entryAmong(listed, name) {
+    const mine = listed.filter((item) => item.name === name);
+    const first = mine[0];
+    if (!first)
+        return undefined;
+    const env = first.pm2_env;
+    const text = (value) => (typeof value === 'string' ? value : '');
+    const words = (value) => Array.isArray(value)
+        ? value.map(String)
+        : typeof value === 'string'
+            ? value.split(' ').filter(Boolean)
+            : [];
+    return {
+        mode: env.exec_mode === 'cluster_mode' ? 'cluster' : 'fork',
+        cwd: text(env.pm_cwd),
+        script: text(env.pm_exec_path),
+        args: words(env.args),
+        nodeArgs: words(env.node_args),
+        interpreter: text(env.exec_interpreter) || 'node',
+        waitReady: env.wait_ready === true,
+        watch: env.watch === true || Array.isArray(env.watch),
+        ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
+        ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
+        ...(typeof env.min_uptime === 'number' ? { minUptime: env.min_uptime } : {}),
+        env: applicationEnvironment(env.env),
+        instances: mine.map((item) => ({
+            id: Number(item.pm_id),
+            pid: Number(item.pid),
+            status: text(item.pm2_env.status),
+            restarts: Number(item.pm2_env.restart_time ?? 0),
+        })),
+    };
+}
+function isListed(item) {
+    return typeof item === 'object' && item !== null && 'pm2_env' in item;
+}
+/** PM2 prints notices before the list (a new daemon, a version mismatch): the list is the line that is JSON. */
+function parseList(output) {
+    for (const line of output.split('\n').reverse()) {
+        if (!line.startsWith('['))
+            continue;
+        try {
+            const value = JSON.parse(line);
+            if (Array.isArray(value))
+                return value.filter(isListed);
+        }
+        catch {
+            // A notice such as "[PM2] Spawning PM2 daemon".
+        }
+    }
+    throw new Failure({
+        message: `pm2 jlist did not answer with a list: ${noticesIn(output)}`,
+        next: 'Run "pm2 jlist" on the server as the user of the SSH connection; "pm2 update" cures a daemon of another version.',
+    });
+}
+/** The end of what PM2 said, without any part of its list: that holds every value of the environments. */
+function noticesIn(output) {
+    const notices = output
+        .split('\n')
+        .filter((line) => line.length < 300 && !/"\s*:|^\s*[[{]\s*[{"]/.test(line));
+    return lastLines(notices.join('\n'), 2);
+}
+function applicationEnvironment(value) {
+    if (typeof value !== 'object' || value === null)
+        return {};
+    return Object.fromEntries(Object.entries(value)
+        .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
+        .map(([name, item]) => [name, String(item)]));
+}
+/**
+ * How PM2 runs the application; undefined where it does not. Starts no daemon: a look must change nothing, and two
+ * looks at once would start two daemons, of which one client then waits for ever.
+ */
+async function findEntry(tools, name) {
+    return entryAmong(await listed(tools), name);
+}
+/** The other applications that PM2 runs in one of the folders or below it, by name. */
+async function namesIn(tools, folders, except) {
+    const names = (await listed(tools))
+        .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
+        .map(({ name }) => String(name));
+    return [...new Set(names)].filter((name) => name !== except);
+}
+async function listed(tools) {
+    const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
+    if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)(socket))
+        return [];
+    // A version of PM2 that answers differently is asked through its own command line.
+    const answer = await askDaemon(socket, 'getMonitorData', DAEMON_PATIENCE).catch(() => undefined);
+    if (Array.isArray(answer) && answer.every(isListed))
+        return answer;
+    const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
+    if (code !== 0)
+        throw new Failure({
+            message: `pm2 jlist failed: ${noticesIn(tail)}`,
+            next: 'Run it by hand on the server.',
+        });
+    return parseList(stdout);
+}
+/** Where PM2 keeps what it knows for this user. */
+function pm2Home(tools) {
+    return tools.env.PM2_HOME ?? (0,external_node_path_namespaceObject.join)(tools.home, '.pm2');
+}
+/** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
+function savedEntry(tools, name) {
+    const saved = readJson((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'dump.pm2'));
+    if (!Array.isArray(saved))
+        return undefined;
+    return entryAmong(saved.map((item) => ({ name: item?.name, pm2_env: item ?? {} })), name);
+}
+/** The id of this user's PM2 daemon, as PM2 wrote it. */
+function daemonPid(tools) {
+    const pid = Number(readText((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'pm2.pid')));
+    return Number.isInteger(pid) && pid > 1 && isAlive(pid, undefined) ? pid : undefined;
+}
+/** PATH of the daemon: the Node, pnpm and npm that the application is run with. */
+function daemonFolders(tools) {
+    const pid = daemonPid(tools);
+    const path = pid === undefined ? undefined : environmentOf(pid)?.PATH;
+    return (path ?? '').split(':').filter((folder) => folder.startsWith('/') && (0,external_node_fs_namespaceObject.existsSync)(folder));
+}
+/** Homes of PM2 daemons that run on this host but are not this user's own. */
+function otherDaemons(tools) {
+    const own = daemonPid(tools);
+    return allProcesses()
+        .filter((pid) => pid !== own)
+        .map((pid) => /God Daemon \((.*)\)/.exec(commandOf(pid) ?? '')?.[1])
+        .filter((home) => home !== undefined);
+}
+/**
+ * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
+ * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
+ * would import the environment of the worker. `listenTimeout`, in milliseconds, is the one value that is changed in it.
+ */
+async function reload(tools, name, entry, listenTimeout) {
+    const end = performance.now() + RELOAD_LOCK;
+    const timeout = reloadLimit(entry, listenTimeout);
+    const words = ['pm2', 'reload', name];
+    if (listenTimeout !== undefined)
+        words.push('--listen-timeout', String(listenTimeout));
+    for (;;) {
+        const ended = await call(tools, words, { timeout });
+        if (ended.code === 0)
+            return;
+        const busy = /already in progress/i.test(ended.tail);
+        if (!busy || performance.now() > end)
+            throw new Failure({
+                message: `pm2 reload ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
+                next: `Look with "pm2 logs ${name}" on the server.`,
+            });
+        await pause(500);
+    }
+}
+/** Milliseconds after which a reload is given up: all instances may boot and drain slowly, one after the other. */
+function reloadLimit({ instances, listenTimeout, killTimeout }, longer) {
+    const each = (longer ?? listenTimeout ?? LISTEN_TIMEOUT) + (killTimeout ?? KILL_TIMEOUT);
+    return Math.max(SHORTEST_LIMIT, 2 * instances.length * each);
+}
+/**
+ * Lets PM2 start the application after the next reboot as it runs now. Called only after verification. PM2 saves all
+ * applications of the user at once, so where this one is saved as it runs, the others are left alone.
+ */
+async function save(tools, name) {
+    const [saved, running] = [savedEntry(tools, name), await findEntry(tools, name)];
+    if (saved && running && (0,external_node_util_namespaceObject.isDeepStrictEqual)(lasting(saved), lasting(running)))
+        return;
+    const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
+    if (ended.code !== 0)
+        throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
+}
+/** What of an entry is the same before and after a reboot. */
+function lasting(entry) {
+    return { ...entry, instances: entry.instances.length };
+}
+/** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
+function portOf(entry) {
+    const fromArguments = portInArguments(entry.args);
+    const text = fromArguments ?? entry.env.PORT;
+    const port = Number(text);
+    return text !== undefined && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+}
+function portInArguments(args) {
+    for (const [index, word] of args.entries()) {
+        const joined = /^(?:--port=|-p=?)(\d+)$/.exec(word);
+        if (joined)
+            return joined[1];
+        if (word === '-p' || word === '--port')
+            return args[index + 1];
+    }
+    return undefined;
+}
+/** The arguments with the port replaced wherever it is given. */
+function withPort(args, port) {
+    return args.map((word, index) => {
+        const joined = /^(--port=|-p=?)\d+$/.exec(word);
+        if (joined)
+            return `${joined[1]}${port}`;
+        const before = args[index - 1];
+        return (before === '-p' || before === '--port') && /^\d+$/.test(word) ? String(port) : word;
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/rehearse.js
+
+
+
+
+
+
+
+
+/**
+ * Why a new version is not rehearsed; undefined where it is. An application that PM2 does not know yet gets its entry
+ * from the commit.
+ */
+function rehearsalObstacle(asked, entry) {
+    if (!asked.rehearse)
+        return 'rehearse is false';
+    if (asked.restartCommand !== undefined)
+        return 'with restart-command there is no PM2 entry that tells how the application is started';
+    if (entry === undefined || entry.env.PORT !== undefined)
+        return undefined;
+    const movable = withPort(entry.args, 0).some((word, index) => word !== entry.args[index]);
+    // Where its port cannot be moved it would take the live one.
+    return movable ? undefined : 'the port stands neither in PORT nor in -p / --port of the PM2 entry';
+}
+/**
+ * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
+ * spare one.
+ */
+function rehearsalCommand(entry, from) {
+    const args = withPort(entry.args, from.port);
+    const place = (text) => {
+        for (const live of from.live)
+            if (text === live || text.startsWith(`${live}/`))
+                return from.stage + text.slice(live.length);
+        return text;
+    };
+    const script = place(entry.script);
+    const interpreter = entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
+    return {
+        words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
+        cwd: place(entry.cwd),
+        env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
+    };
+}
+/** A port on which nobody listens now, on any address of the host. */
+function sparePort() {
+    return new Promise((resolve, reject) => {
+        const server = (0,external_node_net_.createServer)();
+        server.once('error', reject);
+        server.listen(0, () => {
+            const address = server.address();
+            server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+        });
+    });
+}
+/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
+async function rehearse(options) {
+    const { command, port, sha, health, signal } = options;
+    const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
+        cwd: command.cwd,
+        env: { ...options.tools.env, ...command.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+    });
+    const heard = program_hear(child, options.log);
+    const said = () => lastLines(heard.tail(), 12);
+    const stopAsking = new AbortController();
+    const listening = listensAfter(port, stopAsking.signal);
+    const cancel = () => stopAsking.abort();
+    signal.addEventListener('abort', cancel, { once: true });
+    let ended;
+    const exited = new Promise((resolve) => {
+        const note = (why) => {
+            ended ??= why;
+            stopAsking.abort();
+            resolve();
+        };
+        child.once('error', (error) => note(`could not be started: ${error.message}`));
+        whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
+    });
+    try {
+        const asked = await askLoopback({
+            port,
+            health,
+            sha,
+            expectVersion: true,
+            signal: stopAsking.signal,
+            tell: options.tell,
+        });
+        if (!asked.healthy)
+            throw unhealthyRehearsal(asked.facts, said());
+        return { facts: asked.facts, bootMs: await listening };
+    }
+    catch (error) {
+        if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
+            throw new Failure({
+                message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
+                next: `The live version was not touched. ${secondPort(said()) ?? 'Start the build on your machine with the same environment.'}`,
+            });
+        throw error;
+    }
+    finally {
+        signal.removeEventListener('abort', cancel);
+        stopAsking.abort();
+        if (child.pid !== undefined && ended === undefined) {
+            await endGroup(child.pid, 3_000, 'SIGINT');
+            await exited;
+        }
+        heard.end();
+    }
+}
+/** Milliseconds between two looks whether the port is open. */
+const rehearse_BETWEEN_LOOKS = 50;
+/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
+async function listensAfter(port, signal) {
+    const started = performance.now();
+    while (!signal.aborted && !(await isOpen(port)))
+        await pause(rehearse_BETWEEN_LOOKS);
+    return Math.round(performance.now() - started);
+}
+function isOpen(port) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
+        const answer = (open) => {
+            socket.destroy();
+            resolve(open);
+        };
+        socket.once('connect', () => answer(true)).once('error', () => answer(false));
+    });
+}
+/** What to do where the new version wants a port besides its own, which the live version has. */
+function secondPort(said) {
+    if (!/EADDRINUSE|address already in use/i.test(said))
+        return undefined;
+    return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
+}
+function unhealthyRehearsal(facts, said) {
+    const failure = unhealthy('The new version is not healthy on its spare port', facts, secondPort(said) ?? 'See the output of the rehearsal.');
+    const [problem] = failure.problems;
+    return new Failure({
+        ...problem,
+        message: said === '' ? problem.message : `${problem.message}\n${said}`,
+        next: `The live version was not touched. ${problem.next}`,
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/record/journal.js
+
+
+function readJournal(folder) {
+    return parseJournal(readText(folder.journal) ?? '');
+}
+/** The entries of a journal; a last line that a power cut tore is left out. */
+function parseJournal(text) {
+    const entries = [];
+    for (const line of text.split('\n')) {
+        if (line.trim() === '')
+            continue;
+        try {
+            const entry = JSON.parse(line);
+            if (typeof entry.event === 'string' && typeof entry.sha === 'string')
+                entries.push(entry);
+        }
+        catch {
+            // Torn by a power cut: what it would have said did not finish.
+        }
+    }
+    return entries;
+}
+function writeJournal(folder, run, entry) {
+    const { id, attempt, url } = run;
+    // A line torn by a power cut must not swallow the next one.
+    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
+    const line = {
+        ...entry,
+        at: Date.now(),
+        run: { id, attempt, ...given({ url }) },
+    };
+    appendLine(folder.journal, torn + JSON.stringify(line));
+}
+/** The name of a commit that people brought live by hand. What it leaves must not go under the name of another one. */
+function handMade(sha) {
+    return { release: `00000000000000-${sha.slice(0, 12)}`, sha };
+}
+/**
+ * The history with what is really live: a commit that our deploys did not bring came by hand, after all that the journal
+ * knows.
+ */
+function historyAsFound(history, liveSha) {
+    if (liveSha === undefined || history.live === undefined || history.live.sha === liveSha)
+        return history;
+    const live = handMade(liveSha);
+    return {
+        ...history,
+        live,
+        liveVerified: false,
+        arrivals: [...history.arrivals, { release: live.release }],
+    };
+}
+const isSame = (a, b) => a?.release === b?.release;
+/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
+function historyOf(entries) {
+    const history = {
+        liveVerified: false,
+        verified: [],
+        badShas: new Set(),
+        badReleases: new Set(),
+        pruned: new Set(),
+        deploys: [],
+        arrivals: [],
+        putBack: new Set(),
+        restarted: new Set(),
+        restartedBefore: new Set(),
+    };
+    for (const entry of entries)
+        journal_note(history, entry);
+    return history;
+}
+function journal_note(history, entry) {
+    const ref = { release: entry.release, sha: entry.sha };
+    switch (entry.event) {
+        case 'cutover':
+            history.arrivals.push({ release: ref.release, runId: entry.run.id });
+            history.restartedBefore = history.restarted;
+            if (history.live?.sha !== ref.sha)
+                history.restarted = new Set();
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'pruned':
+            history.pruned.add(ref.release);
+            return;
+        case 'broken':
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'put-back':
+            history.putBack.add(entry.run.id);
+            if (entry.from?.release !== ref.release)
+                break;
+            // A first deploy failed: there was nothing to go back to, and nothing is live.
+            delete history.live;
+            history.liveVerified = false;
+            return;
+        case 'rolled-back':
+            markBad(history, ref, entry.from);
+            break;
+        case 'adopted':
+        case 'verified':
+            if (entry.event === 'adopted')
+                history.arrivals.push({ release: ref.release });
+            if (entry.event === 'verified')
+                history.deploys.push({
+                    runId: entry.run.id,
+                    to: ref,
+                    ...given({ from: entry.from }),
+                });
+            if (!history.verified.some((known) => isSame(known, ref)))
+                history.verified.push(ref);
+            break;
+        default:
+            break;
+    }
+    noteRestart(history, entry);
+    history.badShas.delete(ref.sha);
+    history.badReleases.delete(ref.release);
+    history.live = ref;
+    history.liveVerified = history.verified.some((known) => isSame(known, ref));
+}
+/** Whoever was restarted runs what lies on the disk; another commit there leaves the others with what they had. */
+function noteRestart(history, { event, sha, app }) {
+    const undone = event === 'put-back' || event === 'repaired';
+    const kept = undone ? history.restartedBefore : history.live?.sha === sha ? history.restarted : [];
+    history.restarted = new Set([...kept, app]);
+}
+/** True where an application was restarted for the commit that lies on the disk, as far as the journal says. */
+function runsLive({ restarted }, app) {
+    return restarted.size === 0 || restarted.has(app) || restarted.has(undefined);
+}
+/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
+function markBad(history, to, from) {
+    if (!from || isSame(from, to))
+        return;
+    const index = (ref) => history.verified.findIndex((known) => isSame(known, ref));
+    if (index(from) >= 0 && index(from) < index(to))
+        return;
+    history.badReleases.add(from.release);
+    if (from.sha !== to.sha)
+        history.badShas.add(from.sha);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/git.js
 
 
 
@@ -2528,7 +3129,7 @@ async function isWorkTree(repository) {
     return (present((0,external_node_path_namespaceObject.join)(repository.folder, '.git')) && gitSays(repository, 'rev-parse', '--verify', '-q', 'HEAD'));
 }
 /** The output of a git command that separates paths with NUL. */
-async function listed(repository, ...args) {
+async function git_listed(repository, ...args) {
     return (await git(repository, ...args)).split('\0').filter(Boolean);
 }
 /** Runs a git command on many paths, which it reads from its stdin. */
@@ -2548,7 +3149,7 @@ async function dirtyFiles(repository) {
 }
 /** Paths that one commit adds (`A`) to another, or deletes (`D`). */
 function changedPaths(repository, kind, from, to) {
-    return listed(repository, 'diff', '--name-only', '--no-renames', `--diff-filter=${kind}`, '-z', from, to);
+    return git_listed(repository, 'diff', '--name-only', '--no-renames', `--diff-filter=${kind}`, '-z', from, to);
 }
 /** Those of the paths that the ignore rules of the checkout name, tracked or not. */
 async function ignoredPaths(repository, paths) {
@@ -2572,7 +3173,7 @@ async function untrack(repository, paths) {
  * `--assume-unchanged`): no status shows them. A sparse checkout marks in the same way what it leaves out.
  */
 async function hiddenChanges(repository) {
-    const marked = (await listed(repository, 'ls-files', '-v', '-z'))
+    const marked = (await git_listed(repository, 'ls-files', '-v', '-z'))
         .filter((line) => /^[Sa-z] /.test(line))
         .map((line) => line.slice(2))
         .filter((path) => present((0,external_node_path_namespaceObject.join)(repository.folder, path)));
@@ -2586,7 +3187,7 @@ async function hiddenChanges(repository) {
 }
 /** Tracked files that differ from the checked-out commit, deleted ones too. */
 function changedFiles(repository) {
-    return listed(repository, 'diff', '--name-only', '--no-renames', '--ignore-submodules', '-z', 'HEAD');
+    return git_listed(repository, 'diff', '--name-only', '--no-renames', '--ignore-submodules', '-z', 'HEAD');
 }
 /** The paths in the output of `git status --porcelain=v1 -z`; of a rename the new path. */
 function porcelainPaths(output) {
@@ -2608,7 +3209,7 @@ async function isTracked(repository, path) {
 }
 /** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
 async function untrackedPaths(repository) {
-    return listed(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
+    return git_listed(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
 }
 /**
  * The addresses to try in turn: the host's own access first, then https with the job's token, where that is the
@@ -2756,210 +3357,7 @@ function firstFatal(said) {
     return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/ancestry.js
-
-
-
-
-
-
-/**
- * Says whether a commit is older than the live one. What a repository knows of history is true, but a shallow clone
- * knows only a part of it: then the commits that are missing are fetched into a scratch repository, which leaves the
- * clone as it is.
- */
-async function isOlder(question) {
-    const { repository, sha, liveSha } = question;
-    if (liveSha === undefined || liveSha === sha)
-        return 'no';
-    if (repository !== undefined) {
-        const [knowsLive, knowsSha] = [await hasCommit(repository, liveSha), await hasCommit(repository, sha)];
-        if (knowsLive && knowsSha) {
-            if (await isAncestor(repository, sha, liveSha))
-                return 'yes';
-            if (await isAncestor(repository, liveSha, sha))
-                return 'no';
-        }
-        if (knowsLive && !(await isShallow(repository)))
-            return 'no';
-    }
-    return askHistory(question, liveSha);
-}
-async function isShallow(repository) {
-    return (await git(repository, 'rev-parse', '--is-shallow-repository')) === 'true';
-}
-/** Milliseconds for the history alone: commits without files, of which a second brings tens of thousands. */
-const ancestry_LONGEST = 60_000;
-async function askHistory(question, liveSha) {
-    const { tools, repository, sha, request, signal } = question;
-    const from = repository ?? { tools, folder: tools.home };
-    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-history-'));
-    const scratch = { tools, folder };
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(ancestry_LONGEST)]);
-    try {
-        const sources = await fetchSources(from, request);
-        await git(scratch, 'init', '-q', '--bare');
-        await reachRemoteLike(scratch, from);
-        for (const commit of [liveSha, sha])
-            await fetchCommit(scratch, commit, sources, inTime, 'its history');
-        return (await isAncestor(scratch, sha, liveSha)) ? 'yes' : 'no';
-    }
-    catch (error) {
-        if (error instanceof Cancelled && signal.aborted)
-            throw error;
-        return 'unknown';
-    }
-    finally {
-        remove(folder);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/journal.js
-
-
-function readJournal(folder) {
-    return parseJournal(readText(folder.journal) ?? '');
-}
-/** The entries of a journal; a last line that a power cut tore is left out. */
-function parseJournal(text) {
-    const entries = [];
-    for (const line of text.split('\n')) {
-        if (line.trim() === '')
-            continue;
-        try {
-            const entry = JSON.parse(line);
-            if (typeof entry.event === 'string' && typeof entry.sha === 'string')
-                entries.push(entry);
-        }
-        catch {
-            // Torn by a power cut: what it would have said did not finish.
-        }
-    }
-    return entries;
-}
-function writeJournal(folder, run, entry) {
-    const { id, attempt, url } = run;
-    // A line torn by a power cut must not swallow the next one.
-    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
-    const line = {
-        ...entry,
-        at: Date.now(),
-        run: { id, attempt, ...given({ url }) },
-    };
-    appendLine(folder.journal, torn + JSON.stringify(line));
-}
-/** The name of a commit that people brought live by hand. What it leaves must not go under the name of another one. */
-function handMade(sha) {
-    return { release: `00000000000000-${sha.slice(0, 12)}`, sha };
-}
-/**
- * The history with what is really live: a commit that our deploys did not bring came by hand, after all that the journal
- * knows.
- */
-function historyAsFound(history, liveSha) {
-    if (liveSha === undefined || history.live === undefined || history.live.sha === liveSha)
-        return history;
-    const live = handMade(liveSha);
-    return {
-        ...history,
-        live,
-        liveVerified: false,
-        arrivals: [...history.arrivals, { release: live.release }],
-    };
-}
-const isSame = (a, b) => a?.release === b?.release;
-/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
-function historyOf(entries) {
-    const history = {
-        liveVerified: false,
-        verified: [],
-        badShas: new Set(),
-        badReleases: new Set(),
-        pruned: new Set(),
-        deploys: [],
-        arrivals: [],
-        putBack: new Set(),
-        restarted: new Set(),
-        restartedBefore: new Set(),
-    };
-    for (const entry of entries)
-        journal_note(history, entry);
-    return history;
-}
-function journal_note(history, entry) {
-    const ref = { release: entry.release, sha: entry.sha };
-    switch (entry.event) {
-        case 'cutover':
-            history.arrivals.push({ release: ref.release, runId: entry.run.id });
-            history.restartedBefore = history.restarted;
-            if (history.live?.sha !== ref.sha)
-                history.restarted = new Set();
-            history.live = ref;
-            history.liveVerified = false;
-            return;
-        case 'pruned':
-            history.pruned.add(ref.release);
-            return;
-        case 'broken':
-            history.live = ref;
-            history.liveVerified = false;
-            return;
-        case 'put-back':
-            history.putBack.add(entry.run.id);
-            if (entry.from?.release !== ref.release)
-                break;
-            // A first deploy failed: there was nothing to go back to, and nothing is live.
-            delete history.live;
-            history.liveVerified = false;
-            return;
-        case 'rolled-back':
-            markBad(history, ref, entry.from);
-            break;
-        case 'adopted':
-        case 'verified':
-            if (entry.event === 'adopted')
-                history.arrivals.push({ release: ref.release });
-            if (entry.event === 'verified')
-                history.deploys.push({
-                    runId: entry.run.id,
-                    to: ref,
-                    ...given({ from: entry.from }),
-                });
-            if (!history.verified.some((known) => isSame(known, ref)))
-                history.verified.push(ref);
-            break;
-        default:
-            break;
-    }
-    noteRestart(history, entry);
-    history.badShas.delete(ref.sha);
-    history.badReleases.delete(ref.release);
-    history.live = ref;
-    history.liveVerified = history.verified.some((known) => isSame(known, ref));
-}
-/** Whoever was restarted runs what lies on the disk; another commit there leaves the others with what they had. */
-function noteRestart(history, { event, sha, app }) {
-    const undone = event === 'put-back' || event === 'repaired';
-    const kept = undone ? history.restartedBefore : history.live?.sha === sha ? history.restarted : [];
-    history.restarted = new Set([...kept, app]);
-}
-/** True where an application was restarted for the commit that lies on the disk, as far as the journal says. */
-function runsLive({ restarted }, app) {
-    return restarted.size === 0 || restarted.has(app) || restarted.has(undefined);
-}
-/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
-function markBad(history, to, from) {
-    if (!from || isSame(from, to))
-        return;
-    const index = (ref) => history.verified.findIndex((known) => isSame(known, ref));
-    if (index(from) >= 0 && index(from) < index(to))
-        return;
-    history.badReleases.add(from.release);
-    if (from.sha !== to.sha)
-        history.badShas.add(from.sha);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/output-names.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/output-names.js
 
 /** What builds are known to make, by its name alone: nobody keeps data under these, and the next build makes them again. */
 /** Output of which one is there after every build, at the root of a project. */
@@ -2990,7 +3388,8 @@ function isLitter(path) {
     return LITTER.test((0,external_node_path_namespaceObject.basename)(path));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/releases.js
+;// CONCATENATED MODULE: ./compiled/src/worker/record/releases.js
+
 
 
 
@@ -3063,6 +3462,12 @@ function prunable(releases, history, keep, isAvailable) {
         if (spared.size < keep)
             spared.add(release);
     return releases.filter((release) => !spared.has(release));
+}
+/** Deletes a release's folder and what git knows of it as a work tree. */
+async function dropRelease(repository, folder) {
+    if (present(folder))
+        remove(folder);
+    await gitSays(repository, 'worktree', 'prune');
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/decide.js
@@ -3215,6 +3620,186 @@ function wayBack(question) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host/ancestry.js
+
+
+
+
+
+
+/**
+ * Says whether a commit is older than the live one. What a repository knows of history is true, but a shallow clone
+ * knows only a part of it: then the commits that are missing are fetched into a scratch repository, which leaves the
+ * clone as it is.
+ */
+async function isOlder(question) {
+    const { repository, sha, liveSha } = question;
+    if (liveSha === undefined || liveSha === sha)
+        return 'no';
+    if (repository !== undefined) {
+        const [knowsLive, knowsSha] = [await hasCommit(repository, liveSha), await hasCommit(repository, sha)];
+        if (knowsLive && knowsSha) {
+            if (await isAncestor(repository, sha, liveSha))
+                return 'yes';
+            if (await isAncestor(repository, liveSha, sha))
+                return 'no';
+        }
+        if (knowsLive && !(await isShallow(repository)))
+            return 'no';
+    }
+    return askHistory(question, liveSha);
+}
+async function isShallow(repository) {
+    return (await git(repository, 'rev-parse', '--is-shallow-repository')) === 'true';
+}
+/** Milliseconds for the history alone: commits without files, of which a second brings tens of thousands. */
+const ancestry_LONGEST = 60_000;
+async function askHistory(question, liveSha) {
+    const { tools, repository, sha, request, signal } = question;
+    const from = repository ?? { tools, folder: tools.home };
+    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-history-'));
+    const scratch = { tools, folder };
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(ancestry_LONGEST)]);
+    try {
+        const sources = await fetchSources(from, request);
+        await git(scratch, 'init', '-q', '--bare');
+        await reachRemoteLike(scratch, from);
+        for (const commit of [liveSha, sha])
+            await fetchCommit(scratch, commit, sources, inTime, 'its history');
+        return (await isAncestor(scratch, sha, liveSha)) ? 'yes' : 'no';
+    }
+    catch (error) {
+        if (error instanceof Cancelled && signal.aborted)
+            throw error;
+        return 'unknown';
+    }
+    finally {
+        remove(folder);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/sameness.js
+
+
+
+/** Whether what lies on the disk is what lay there before, or what lies somewhere else. Nothing here follows a symlink. */
+/** Bytes that are compared at a time: databases and uploads may be larger than the memory. */
+const sameness_CHUNK = 1_048_576;
+/** SQLite keeps what was written last beside its file: the file alone may look untouched. */
+const JOURNALS = ['-wal', '-journal'];
+function look(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.lstatSync)(path);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True for two files with the same bytes, and for two symlinks with the same target; never for folders. */
+function sameContent(one, other) {
+    const [a, b] = [look(one), look(other)];
+    if (a?.isSymbolicLink() && b?.isSymbolicLink())
+        return (0,external_node_fs_namespaceObject.readlinkSync)(one) === (0,external_node_fs_namespaceObject.readlinkSync)(other);
+    if (!a?.isFile() || !b?.isFile() || a.size !== b.size)
+        return false;
+    const files = [(0,external_node_fs_namespaceObject.openSync)(one, 'r'), (0,external_node_fs_namespaceObject.openSync)(other, 'r')];
+    try {
+        const buffers = [Buffer.alloc(sameness_CHUNK), Buffer.alloc(sameness_CHUNK)];
+        for (;;) {
+            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, sameness_CHUNK, null));
+            if (read[0] !== read[1] || buffers[0].compare(buffers[1], 0, read[1], 0, read[0]) !== 0)
+                return false;
+            if (read[0] === 0)
+                return true;
+        }
+    }
+    finally {
+        files.forEach(external_node_fs_namespaceObject.closeSync);
+    }
+}
+/**
+ * A mark of a file or of a whole folder: the same as long as nobody writes there, also after a move to another place.
+ * Made of names, sizes and times, so that a large folder costs no reading.
+ */
+function stampOf(path) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    for (const line of linesOf(path, ''))
+        hash.update(line).update('\0');
+    for (const suffix of JOURNALS)
+        for (const line of linesOf(path + suffix, suffix))
+            hash.update(line);
+    return hash.digest('hex').slice(0, 24);
+}
+function linesOf(path, name) {
+    const stats = look(path);
+    if (stats === undefined)
+        return [];
+    if (stats.isSymbolicLink())
+        return [`${name}\0${(0,external_node_fs_namespaceObject.readlinkSync)(path)}`];
+    if (!stats.isDirectory())
+        return [`${name}\0${stats.size}\0${stats.mtimeMs}`];
+    return [
+        `${name}/`,
+        ...(0,external_node_fs_namespaceObject.readdirSync)(path)
+            .sort()
+            .flatMap((item) => linesOf((0,external_node_path_namespaceObject.join)(path, item), `${name}/${item}`)),
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/record/layout.js
+
+
+
+/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
+function currentLink(appPath) {
+    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
+    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
+}
+function layoutOf(appPath) {
+    if (isSymlink(currentLink(appPath)))
+        return 'releases';
+    if (!present(appPath))
+        return 'absent';
+    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
+}
+/** What `auto` means for a layout. */
+function strategyFor(layout, asked) {
+    if (asked === 'auto')
+        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
+    if (asked === 'adopt')
+        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
+    if (asked === 'in-place')
+        return layout === 'checkout' ? 'in-place' : undefined;
+    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
+}
+/** The folder that serves now, with symlinks resolved; undefined where there is none. */
+function liveFolder(appPath) {
+    const link = currentLink(appPath);
+    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
+}
+/** The checkout that app-path leads to as a symlink, where that is no release: nobody made it to be left behind. */
+function checkoutBehind(appPath) {
+    if (!isSymlink(appPath) || !isFolder(appPath))
+        return undefined;
+    const target = (0,external_node_fs_namespaceObject.realpathSync)(appPath);
+    // A release of ours has a file .git, one of other tools has none, and an adopted checkout lies among the releases.
+    return isFolder((0,external_node_path_namespaceObject.join)(target, '.git')) && (0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(target)) !== 'releases' ? target : undefined;
+}
+/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
+function releasesFolder(appPath, state) {
+    const link = currentLink(appPath);
+    if (!isSymlink(link))
+        return state.releases;
+    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
+    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
+    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
+}
+/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
+function releaseName(sha, now) {
+    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
+    return `${time}-${sha.slice(0, 12)}`;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
 /**
  * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
@@ -3257,7 +3842,7 @@ function endsQuote(text, quote) {
     return false;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/env-files.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/env-files.js
 
 
 
@@ -3367,61 +3952,7 @@ function carryEnvFiles(from, to, paths) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/layout.js
-
-
-
-/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
-function currentLink(appPath) {
-    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
-    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
-}
-function layoutOf(appPath) {
-    if (isSymlink(currentLink(appPath)))
-        return 'releases';
-    if (!present(appPath))
-        return 'absent';
-    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
-}
-/** What `auto` means for a layout. */
-function strategyFor(layout, asked) {
-    if (asked === 'auto')
-        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
-    if (asked === 'adopt')
-        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
-    if (asked === 'in-place')
-        return layout === 'checkout' ? 'in-place' : undefined;
-    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
-}
-/** The folder that serves now, with symlinks resolved; undefined where there is none. */
-function liveFolder(appPath) {
-    const link = currentLink(appPath);
-    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
-}
-/** The checkout that app-path leads to as a symlink, where that is no release: nobody made it to be left behind. */
-function checkoutBehind(appPath) {
-    if (!isSymlink(appPath) || !isFolder(appPath))
-        return undefined;
-    const target = (0,external_node_fs_namespaceObject.realpathSync)(appPath);
-    // A release of ours has a file .git, one of other tools has none, and an adopted checkout lies among the releases.
-    return isFolder((0,external_node_path_namespaceObject.join)(target, '.git')) && (0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(target)) !== 'releases' ? target : undefined;
-}
-/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
-function releasesFolder(appPath, state) {
-    const link = currentLink(appPath);
-    if (!isSymlink(link))
-        return state.releases;
-    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
-    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
-    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
-}
-/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
-function releaseName(sha, now) {
-    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
-    return `${time}-${sha.slice(0, 12)}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/paths.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/paths.js
 
 
 /** Paths inside the application: relative, in one spelling, without a slash at the end. */
@@ -3469,75 +4000,7 @@ function withTidyPaths(request) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/sameness.js
-
-
-
-/** Whether what lies on the disk is what lay there before, or what lies somewhere else. Nothing here follows a symlink. */
-/** Bytes that are compared at a time: databases and uploads may be larger than the memory. */
-const sameness_CHUNK = 1_048_576;
-/** SQLite keeps what was written last beside its file: the file alone may look untouched. */
-const JOURNALS = ['-wal', '-journal'];
-function look(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.lstatSync)(path);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** True for two files with the same bytes, and for two symlinks with the same target; never for folders. */
-function sameContent(one, other) {
-    const [a, b] = [look(one), look(other)];
-    if (a?.isSymbolicLink() && b?.isSymbolicLink())
-        return (0,external_node_fs_namespaceObject.readlinkSync)(one) === (0,external_node_fs_namespaceObject.readlinkSync)(other);
-    if (!a?.isFile() || !b?.isFile() || a.size !== b.size)
-        return false;
-    const files = [(0,external_node_fs_namespaceObject.openSync)(one, 'r'), (0,external_node_fs_namespaceObject.openSync)(other, 'r')];
-    try {
-        const buffers = [Buffer.alloc(sameness_CHUNK), Buffer.alloc(sameness_CHUNK)];
-        for (;;) {
-            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, sameness_CHUNK, null));
-            if (read[0] !== read[1] || buffers[0].compare(buffers[1], 0, read[1], 0, read[0]) !== 0)
-                return false;
-            if (read[0] === 0)
-                return true;
-        }
-    }
-    finally {
-        files.forEach(external_node_fs_namespaceObject.closeSync);
-    }
-}
-/**
- * A mark of a file or of a whole folder: the same as long as nobody writes there, also after a move to another place.
- * Made of names, sizes and times, so that a large folder costs no reading.
- */
-function stampOf(path) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    for (const line of linesOf(path, ''))
-        hash.update(line).update('\0');
-    for (const suffix of JOURNALS)
-        for (const line of linesOf(path + suffix, suffix))
-            hash.update(line);
-    return hash.digest('hex').slice(0, 24);
-}
-function linesOf(path, name) {
-    const stats = look(path);
-    if (stats === undefined)
-        return [];
-    if (stats.isSymbolicLink())
-        return [`${name}\0${(0,external_node_fs_namespaceObject.readlinkSync)(path)}`];
-    if (!stats.isDirectory())
-        return [`${name}\0${stats.size}\0${stats.mtimeMs}`];
-    return [
-        `${name}/`,
-        ...(0,external_node_fs_namespaceObject.readdirSync)(path)
-            .sort()
-            .flatMap((item) => linesOf((0,external_node_path_namespaceObject.join)(path, item), `${name}/${item}`)),
-    ];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/shared-paths.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/shared-paths.js
 
 
 
@@ -3704,7 +4167,7 @@ function sharesOf(found, request, version, release) {
     }));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/foreign.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/foreign.js
 
 
 
@@ -3820,7 +4283,7 @@ function rescuedWords(release, place) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host-problems.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/host-problems.js
 
 
 
@@ -3839,7 +4302,7 @@ async function hostProblems(found, request) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/rebuilt.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/rebuilt.js
 
 
 
@@ -3884,7 +4347,7 @@ function copyAtomically(from, to) {
     (0,external_node_fs_namespaceObject.renameSync)(next, to);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/tracking.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/tracking.js
 
 
 
@@ -3957,7 +4420,7 @@ async function lookAtTracking(checkout, turn) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/local-changes.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/local-changes.js
 
 
 
@@ -4081,461 +4544,6 @@ function keptWords({ patch, paths: { length: count } }) {
     };
 }
 
-// EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __nccwpck_require__(30);
-;// CONCATENATED MODULE: external "node:util"
-const external_node_util_namespaceObject = require("node:util");
-;// CONCATENATED MODULE: ./compiled/src/worker/pm2-socket.js
-
-/**
- * One question to PM2's daemon over its own socket, as PM2's command line asks it. Starting that command line takes
- * ten times as long as the answer, and a cutover waits for several of them.
- *
- * PM2 speaks AMP there: a byte with the version and the number of parts, then each part as four bytes of length and
- * the bytes themselves, of which `j:` begins JSON and `s:` a text.
- */
-const AMP_VERSION = 1;
-/** Calls a method of the daemon without arguments; resolves to the first value of its answer. Rejects on anything unexpected. */
-function askDaemon(socketPath, method, patience) {
-    return new Promise((resolve, reject) => {
-        const socket = (0,external_node_net_.connect)(socketPath);
-        let received = Buffer.alloc(0);
-        const end = (settle) => {
-            clearTimeout(timer);
-            socket.destroy();
-            settle();
-        };
-        const fail = (why) => end(() => reject(why instanceof Error ? why : new Error(`PM2's daemon ${why}`)));
-        const timer = setTimeout(() => fail(`did not answer within ${patience} ms`), patience);
-        socket.once('connect', () => socket.write(question(method)));
-        socket.on('data', (chunk) => {
-            received = Buffer.concat([received, chunk]);
-            try {
-                const parts = partsOf(received);
-                if (parts)
-                    end(() => resolve(answerOf(parts)));
-            }
-            catch (error) {
-                fail(error instanceof Error ? error : 'answered something else');
-            }
-        });
-        socket.once('error', fail);
-        socket.once('close', () => fail('closed the connection'));
-    });
-}
-/** The second part is the number that the answer carries again. */
-function question(method) {
-    const parts = [`j:${JSON.stringify({ type: 'call', method, args: [{}] })}`, 's:1'].map((text) => {
-        const body = Buffer.from(text);
-        const length = Buffer.alloc(4);
-        length.writeUInt32BE(body.length);
-        return Buffer.concat([length, body]);
-    });
-    return Buffer.concat([Buffer.from([(AMP_VERSION << 4) | parts.length]), ...parts]);
-}
-/** The parts of a message; undefined while some of it is still to come. */
-function partsOf(bytes) {
-    if (bytes.length === 0)
-        return undefined;
-    if (bytes[0] >> 4 !== AMP_VERSION)
-        throw new Error("PM2's daemon speaks another protocol");
-    const parts = [];
-    let at = 1;
-    for (let count = bytes[0] & 0x0f; count > 0; count--) {
-        if (bytes.length < at + 4)
-            return undefined;
-        const length = bytes.readUInt32BE(at);
-        if (bytes.length < at + 4 + length)
-            return undefined;
-        parts.push(bytes.subarray(at + 4, at + 4 + length));
-        at += 4 + length;
-    }
-    return parts;
-}
-function answerOf(parts) {
-    const text = parts[0]?.toString('utf8') ?? '';
-    if (!text.startsWith('j:'))
-        throw new Error("PM2's daemon answered no JSON");
-    const answer = JSON.parse(text.slice(2));
-    if (!Array.isArray(answer.args))
-        throw new Error(`PM2's daemon refused: ${String(answer.error)}`);
-    // A method hands over an error or null first, then what was asked for.
-    return answer.args[answer.args.length - 1];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/pm2.js
-
-
-
-
-
-
-
-
-
-
-/** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
-const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
-/** Milliseconds that PM2 keeps its lock for reloads. */
-const RELOAD_LOCK = 35_000;
-/** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
-const SHORTEST_LIMIT = 120_000;
-const LISTEN_TIMEOUT = 3_000;
-const KILL_TIMEOUT = 1_600;
-/** Milliseconds in which the daemon answers over its socket, on a busy server too. */
-const DAEMON_PATIENCE = 3_000;
-/** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
-function entryIn(list, name) {
-    return entryAmong(parseList(list), name);
-}
-function entryAmong(listed, name) {
-    const mine = listed.filter((item) => item.name === name);
-    const first = mine[0];
-    if (!first)
-        return undefined;
-    const env = first.pm2_env;
-    const text = (value) => (typeof value === 'string' ? value : '');
-    const words = (value) => Array.isArray(value)
-        ? value.map(String)
-        : typeof value === 'string'
-            ? value.split(' ').filter(Boolean)
-            : [];
-    return {
-        mode: env.exec_mode === 'cluster_mode' ? 'cluster' : 'fork',
-        cwd: text(env.pm_cwd),
-        script: text(env.pm_exec_path),
-        args: words(env.args),
-        nodeArgs: words(env.node_args),
-        interpreter: text(env.exec_interpreter) || 'node',
-        waitReady: env.wait_ready === true,
-        watch: env.watch === true || Array.isArray(env.watch),
-        ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
-        ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
-        ...(typeof env.min_uptime === 'number' ? { minUptime: env.min_uptime } : {}),
-        env: applicationEnvironment(env.env),
-        instances: mine.map((item) => ({
-            id: Number(item.pm_id),
-            pid: Number(item.pid),
-            status: text(item.pm2_env.status),
-            restarts: Number(item.pm2_env.restart_time ?? 0),
-        })),
-    };
-}
-function isListed(item) {
-    return typeof item === 'object' && item !== null && 'pm2_env' in item;
-}
-/** PM2 prints notices before the list (a new daemon, a version mismatch): the list is the line that is JSON. */
-function parseList(output) {
-    for (const line of output.split('\n').reverse()) {
-        if (!line.startsWith('['))
-            continue;
-        try {
-            const value = JSON.parse(line);
-            if (Array.isArray(value))
-                return value.filter(isListed);
-        }
-        catch {
-            // A notice such as "[PM2] Spawning PM2 daemon".
-        }
-    }
-    throw new Failure({
-        message: `pm2 jlist did not answer with a list: ${noticesIn(output)}`,
-        next: 'Run "pm2 jlist" on the server as the user of the SSH connection; "pm2 update" cures a daemon of another version.',
-    });
-}
-/** The end of what PM2 said, without any part of its list: that holds every value of the environments. */
-function noticesIn(output) {
-    const notices = output
-        .split('\n')
-        .filter((line) => line.length < 300 && !/"\s*:|^\s*[[{]\s*[{"]/.test(line));
-    return lastLines(notices.join('\n'), 2);
-}
-function applicationEnvironment(value) {
-    if (typeof value !== 'object' || value === null)
-        return {};
-    return Object.fromEntries(Object.entries(value)
-        .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
-        .map(([name, item]) => [name, String(item)]));
-}
-/**
- * How PM2 runs the application; undefined where it does not. Starts no daemon: a look must change nothing, and two
- * looks at once would start two daemons, of which one client then waits for ever.
- */
-async function findEntry(tools, name) {
-    return entryAmong(await pm2_listed(tools), name);
-}
-/** The other applications that PM2 runs in one of the folders or below it, by name. */
-async function namesIn(tools, folders, except) {
-    const names = (await pm2_listed(tools))
-        .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
-        .map(({ name }) => String(name));
-    return [...new Set(names)].filter((name) => name !== except);
-}
-async function pm2_listed(tools) {
-    const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
-    if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)(socket))
-        return [];
-    // A version of PM2 that answers differently is asked through its own command line.
-    const answer = await askDaemon(socket, 'getMonitorData', DAEMON_PATIENCE).catch(() => undefined);
-    if (Array.isArray(answer) && answer.every(isListed))
-        return answer;
-    const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
-    if (code !== 0)
-        throw new Failure({
-            message: `pm2 jlist failed: ${noticesIn(tail)}`,
-            next: 'Run it by hand on the server.',
-        });
-    return parseList(stdout);
-}
-/** Where PM2 keeps what it knows for this user. */
-function pm2Home(tools) {
-    return tools.env.PM2_HOME ?? (0,external_node_path_namespaceObject.join)(tools.home, '.pm2');
-}
-/** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
-function savedEntry(tools, name) {
-    const saved = readJson((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'dump.pm2'));
-    if (!Array.isArray(saved))
-        return undefined;
-    return entryAmong(saved.map((item) => ({ name: item?.name, pm2_env: item ?? {} })), name);
-}
-/** The id of this user's PM2 daemon, as PM2 wrote it. */
-function daemonPid(tools) {
-    const pid = Number(readText((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'pm2.pid')));
-    return Number.isInteger(pid) && pid > 1 && isAlive(pid, undefined) ? pid : undefined;
-}
-/** PATH of the daemon: the Node, pnpm and npm that the application is run with. */
-function daemonFolders(tools) {
-    const pid = daemonPid(tools);
-    const path = pid === undefined ? undefined : environmentOf(pid)?.PATH;
-    return (path ?? '').split(':').filter((folder) => folder.startsWith('/') && (0,external_node_fs_namespaceObject.existsSync)(folder));
-}
-/** Homes of PM2 daemons that run on this host but are not this user's own. */
-function otherDaemons(tools) {
-    const own = daemonPid(tools);
-    return allProcesses()
-        .filter((pid) => pid !== own)
-        .map((pid) => /God Daemon \((.*)\)/.exec(commandOf(pid) ?? '')?.[1])
-        .filter((home) => home !== undefined);
-}
-/**
- * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
- * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
- * would import the environment of the worker. `listenTimeout`, in milliseconds, is the one value that is changed in it.
- */
-async function reload(tools, name, entry, listenTimeout) {
-    const end = performance.now() + RELOAD_LOCK;
-    const timeout = reloadLimit(entry, listenTimeout);
-    const words = ['pm2', 'reload', name];
-    if (listenTimeout !== undefined)
-        words.push('--listen-timeout', String(listenTimeout));
-    for (;;) {
-        const ended = await call(tools, words, { timeout });
-        if (ended.code === 0)
-            return;
-        const busy = /already in progress/i.test(ended.tail);
-        if (!busy || performance.now() > end)
-            throw new Failure({
-                message: `pm2 reload ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
-                next: `Look with "pm2 logs ${name}" on the server.`,
-            });
-        await pause(500);
-    }
-}
-/** Milliseconds after which a reload is given up: all instances may boot and drain slowly, one after the other. */
-function reloadLimit({ instances, listenTimeout, killTimeout }, longer) {
-    const each = (longer ?? listenTimeout ?? LISTEN_TIMEOUT) + (killTimeout ?? KILL_TIMEOUT);
-    return Math.max(SHORTEST_LIMIT, 2 * instances.length * each);
-}
-/**
- * Lets PM2 start the application after the next reboot as it runs now. Called only after verification. PM2 saves all
- * applications of the user at once, so where this one is saved as it runs, the others are left alone.
- */
-async function save(tools, name) {
-    const [saved, running] = [savedEntry(tools, name), await findEntry(tools, name)];
-    if (saved && running && (0,external_node_util_namespaceObject.isDeepStrictEqual)(lasting(saved), lasting(running)))
-        return;
-    const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
-    if (ended.code !== 0)
-        throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
-}
-/** What of an entry is the same before and after a reboot. */
-function lasting(entry) {
-    return { ...entry, instances: entry.instances.length };
-}
-/** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
-function portOf(entry) {
-    const fromArguments = portInArguments(entry.args);
-    const text = fromArguments ?? entry.env.PORT;
-    const port = Number(text);
-    return text !== undefined && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
-}
-function portInArguments(args) {
-    for (const [index, word] of args.entries()) {
-        const joined = /^(?:--port=|-p=?)(\d+)$/.exec(word);
-        if (joined)
-            return joined[1];
-        if (word === '-p' || word === '--port')
-            return args[index + 1];
-    }
-    return undefined;
-}
-/** The arguments with the port replaced wherever it is given. */
-function withPort(args, port) {
-    return args.map((word, index) => {
-        const joined = /^(--port=|-p=?)\d+$/.exec(word);
-        if (joined)
-            return `${joined[1]}${port}`;
-        const before = args[index - 1];
-        return (before === '-p' || before === '--port') && /^\d+$/.test(word) ? String(port) : word;
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/rehearse.js
-
-
-
-
-
-
-
-
-/**
- * Why a new version is not rehearsed; undefined where it is. An application that PM2 does not know yet gets its entry
- * from the commit.
- */
-function rehearsalObstacle(asked, entry) {
-    if (!asked.rehearse)
-        return 'rehearse is false';
-    if (asked.restartCommand !== undefined)
-        return 'with restart-command there is no PM2 entry that tells how the application is started';
-    if (entry === undefined || entry.env.PORT !== undefined)
-        return undefined;
-    const movable = withPort(entry.args, 0).some((word, index) => word !== entry.args[index]);
-    // Where its port cannot be moved it would take the live one.
-    return movable ? undefined : 'the port stands neither in PORT nor in -p / --port of the PM2 entry';
-}
-/**
- * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
- * spare one.
- */
-function rehearsalCommand(entry, from) {
-    const args = withPort(entry.args, from.port);
-    const place = (text) => {
-        for (const live of from.live)
-            if (text === live || text.startsWith(`${live}/`))
-                return from.stage + text.slice(live.length);
-        return text;
-    };
-    const script = place(entry.script);
-    const interpreter = entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
-    return {
-        words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
-        cwd: place(entry.cwd),
-        env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
-    };
-}
-/** A port on which nobody listens now, on any address of the host. */
-function sparePort() {
-    return new Promise((resolve, reject) => {
-        const server = (0,external_node_net_.createServer)();
-        server.once('error', reject);
-        server.listen(0, () => {
-            const address = server.address();
-            server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-        });
-    });
-}
-/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
-async function rehearse(options) {
-    const { command, port, sha, health, signal } = options;
-    const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
-        cwd: command.cwd,
-        env: { ...options.tools.env, ...command.env },
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
-    });
-    const heard = program_hear(child, options.log);
-    const said = () => lastLines(heard.tail(), 12);
-    const stopAsking = new AbortController();
-    const listening = listensAfter(port, stopAsking.signal);
-    const cancel = () => stopAsking.abort();
-    signal.addEventListener('abort', cancel, { once: true });
-    let ended;
-    const exited = new Promise((resolve) => {
-        const note = (why) => {
-            ended ??= why;
-            stopAsking.abort();
-            resolve();
-        };
-        child.once('error', (error) => note(`could not be started: ${error.message}`));
-        whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
-    });
-    try {
-        const asked = await askLoopback({
-            port,
-            health,
-            sha,
-            expectVersion: true,
-            signal: stopAsking.signal,
-            tell: options.tell,
-        });
-        if (!asked.healthy)
-            throw unhealthyRehearsal(asked.facts, said());
-        return { facts: asked.facts, bootMs: await listening };
-    }
-    catch (error) {
-        if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
-            throw new Failure({
-                message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
-                next: `The live version was not touched. ${secondPort(said()) ?? 'Start the build on your machine with the same environment.'}`,
-            });
-        throw error;
-    }
-    finally {
-        signal.removeEventListener('abort', cancel);
-        stopAsking.abort();
-        if (child.pid !== undefined && ended === undefined) {
-            await endGroup(child.pid, 3_000, 'SIGINT');
-            await exited;
-        }
-        heard.end();
-    }
-}
-/** Milliseconds between two looks whether the port is open. */
-const rehearse_BETWEEN_LOOKS = 50;
-/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
-async function listensAfter(port, signal) {
-    const started = performance.now();
-    while (!signal.aborted && !(await isOpen(port)))
-        await pause(rehearse_BETWEEN_LOOKS);
-    return Math.round(performance.now() - started);
-}
-function isOpen(port) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
-        const answer = (open) => {
-            socket.destroy();
-            resolve(open);
-        };
-        socket.once('connect', () => answer(true)).once('error', () => answer(false));
-    });
-}
-/** What to do where the new version wants a port besides its own, which the live version has. */
-function secondPort(said) {
-    if (!/EADDRINUSE|address already in use/i.test(said))
-        return undefined;
-    return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
-}
-function unhealthyRehearsal(facts, said) {
-    const failure = unhealthy('The new version is not healthy on its spare port', facts, secondPort(said) ?? 'See the output of the rehearsal.');
-    const [problem] = failure.problems;
-    return new Failure({
-        ...problem,
-        message: said === '' ? problem.message : `${problem.message}\n${said}`,
-        next: `The live version was not touched. ${problem.next}`,
-    });
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/base/empty-connection.js
 /** What is said of a connection input that is empty while something points to its part: never a silent skip. */
 const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
@@ -4544,51 +4552,7 @@ function emptyConnection(input, next) {
     return { message: `${input}: ${EMPTY_CONNECTION}`, next };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/install-and-build.js
-
-const LOCK_FILES = [
-    ['pnpm-lock.yaml', 'pnpm'],
-    ['package-lock.json', 'npm'],
-    ['npm-shrinkwrap.json', 'npm'],
-    ['yarn.lock', 'yarn'],
-    ['bun.lock', 'bun'],
-    ['bun.lockb', 'bun'],
-];
-/** The commands that install and build, from the lock file and package.json; given ones win. */
-function recipeOf(project, commands) {
-    const { files, packageJson } = project;
-    if (!packageJson) {
-        return given({ install: commands.install, build: commands.build });
-    }
-    const named = packageJson.packageManager?.split('@')[0];
-    const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
-    const packageManager = locked.find((manager) => manager === named) ?? locked[0];
-    const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
-    const needsInstall = Object.keys(dependencies).length > 0;
-    if (commands.install === undefined && packageManager === undefined && needsInstall)
-        return {
-            refusal: {
-                message: 'The commit has dependencies but no lock file, so an install would not give the same tree twice.',
-                next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
-            },
-        };
-    const install = commands.install ?? (packageManager && installCommand(packageManager, files));
-    const build = commands.build ??
-        (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
-    return given({ packageManager, install, build });
-}
-function installCommand(manager, files) {
-    if (manager === 'npm')
-        return 'npm ci --no-audit --no-fund';
-    if (manager === 'yarn' && files.has('.yarnrc.yml'))
-        return 'yarn install --immutable';
-    return `${manager} install --frozen-lockfile`;
-}
-function usesNext({ packageJson }) {
-    return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/lock.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/lock.js
 
 
 
@@ -4703,7 +4667,7 @@ function tryFlock(fd) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/room.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/room.js
 
 
 
@@ -4749,7 +4713,7 @@ function judgeRoom(facts, appPath) {
         });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/survey-folders.js
+;// CONCATENATED MODULE: ./compiled/src/worker/survey/folders.js
 
 
 
@@ -4836,7 +4800,7 @@ async function enclosingCheckout(tools, appPath) {
     return (await isTracked(here, '.')) ? git(here, 'rev-parse', '--show-toplevel') : undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/entry-traps.js
+;// CONCATENATED MODULE: ./compiled/src/worker/survey/entry-traps.js
 
 const PACKAGE_MANAGERS = new Set([
     'pnpm',
@@ -4908,7 +4872,7 @@ function entryTraps(entry, { appName, next }) {
     return traps;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/survey-pm2.js
+;// CONCATENATED MODULE: ./compiled/src/worker/survey/pm2-entry.js
 
 
 
@@ -5021,7 +4985,22 @@ function noteMissingEntry(facts, app, tools) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/survey.js
+;// CONCATENATED MODULE: ./compiled/src/worker/survey/project.js
+
+
+
+
+/** The root of a checkout, as far as it decides how to install and build. */
+function readProject(folder) {
+    const files = new Set((0,external_node_fs_namespaceObject.readdirSync)(folder));
+    const packageJson = readJson((0,external_node_path_namespaceObject.join)(folder, 'package.json'));
+    return { files, ...given({ packageJson }) };
+}
+function usesNext({ packageJson }) {
+    return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/survey/survey.js
 
 
 
@@ -5241,12 +5220,6 @@ function lookAtState(facts, known) {
             },
         };
 }
-/** The root of a checkout, as far as it decides how to install and build. */
-function readProject(folder) {
-    const files = new Set((0,external_node_fs_namespaceObject.readdirSync)(folder));
-    const packageJson = readJson((0,external_node_path_namespaceObject.join)(folder, 'package.json'));
-    return { files, ...given({ packageJson }) };
-}
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/inspect.js
 
@@ -5360,6 +5333,594 @@ async function judgeCommit({ app, tools, facts, checkout, history }, request) {
         runId: request.run.id,
         envChanges: false,
     });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/stage-marks.js
+
+
+
+
+
+
+
+
+function marksOf(state) {
+    return (0,external_node_path_namespaceObject.join)(state.path, 'stages');
+}
+function markStage(state, folder) {
+    (0,external_node_fs_namespaceObject.mkdirSync)(marksOf(state), { recursive: true, mode: 0o700 });
+    const mark = { folder };
+    writeAtomically((0,external_node_path_namespaceObject.join)(marksOf(state), `${(0,external_node_path_namespaceObject.basename)(folder)}.json`), `${JSON.stringify(mark)}\n`);
+}
+/** Whether a release came to its cutover, by all that is written down: then it may be live, or a way back. */
+function reachedCutover(release, { noted, journal }) {
+    return noted || journal.some((entry) => entry.release === release || entry.from?.release === release);
+}
+/** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
+function clearStages({ state, app, tools, teller }) {
+    if (!isFolder(marksOf(state)))
+        return;
+    const journal = readJournal(state);
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(marksOf(state)).filter((name) => name.endsWith('.json'))) {
+        const mark = (0,external_node_path_namespaceObject.join)(marksOf(state), name);
+        const folder = readJson(mark)?.folder;
+        const release = (0,external_node_path_namespaceObject.basename)(name, '.json');
+        const noted = readNote(state, release) !== undefined;
+        if (folder !== undefined && present(folder) && !reachedCutover(release, { noted, journal })) {
+            // The path that was marked may have become the way to the live application since.
+            if (liveFolder(folder) === liveFolder(app.appPath))
+                continue;
+            if (!endPrograms(folder, tools, teller))
+                continue;
+            remove(folder);
+        }
+        remove(mark);
+    }
+}
+/** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
+function endPrograms(folder, tools, teller) {
+    const daemon = daemonPid(tools);
+    const underPm2 = new Set(daemon === undefined ? [] : [daemon]);
+    const programs = programsIn(folder);
+    const strange = programs.find((pid) => !isOurs(pid) || descendsFrom(pid, underPm2));
+    if (strange !== undefined) {
+        teller.warn({
+            message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
+            next: 'End that program, or move it elsewhere; the next run then deletes the folder.',
+        });
+        return false;
+    }
+    for (const pid of programs) {
+        teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It ended by itself meanwhile.
+        }
+    }
+    return true;
+}
+/** Builds are told the commit, rehearsals that they are one. */
+function isOurs(pid) {
+    const env = environmentOf(pid);
+    return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/record/plan.js
+
+
+
+function readPlan(folder) {
+    return readJson(folder.plan);
+}
+function writePlan(folder, plan) {
+    writeAtomically(folder.plan, `${JSON.stringify(plan)}\n`);
+}
+function dropPlan(folder) {
+    remove(folder.plan);
+    syncFolder(folder.path);
+}
+function swapState(swap, on) {
+    if (!on.incoming)
+        return 'after';
+    if (swap.had && !on.live && on.kept)
+        return 'between';
+    return 'before';
+}
+function plan_look(swap) {
+    return swapState(swap, {
+        live: present(swap.live),
+        incoming: present(swap.incoming),
+        kept: present(swap.kept),
+    });
+}
+/** Moves everything to its new place; goes on where an earlier try was cut. */
+function applySwaps(swaps) {
+    for (const swap of swaps) {
+        let state = plan_look(swap);
+        if (state === 'before' && swap.had) {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
+            if (present(swap.kept))
+                remove(swap.kept);
+            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.kept);
+            state = 'between';
+        }
+        if (state === 'after')
+            continue;
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.live), { recursive: true });
+        (0,external_node_fs_namespaceObject.renameSync)(swap.incoming, swap.live);
+    }
+}
+/** Moves everything back to where it was, last first. */
+function undoSwaps(swaps) {
+    for (const swap of [...swaps].reverse()) {
+        let state = plan_look(swap);
+        if (state === 'after') {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
+            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
+            state = 'between';
+        }
+        if (state === 'between' && swap.had && present(swap.kept) && !present(swap.live))
+            (0,external_node_fs_namespaceObject.renameSync)(swap.kept, swap.live);
+    }
+}
+/** Turns a symlink in one step: readers see the old target or the new one, never none. */
+function turnLink(path, target) {
+    const next = `${path}.next`;
+    remove(next);
+    (0,external_node_fs_namespaceObject.symlinkSync)(target, next);
+    (0,external_node_fs_namespaceObject.renameSync)(next, path);
+    syncFolder((0,external_node_path_namespaceObject.dirname)(path));
+}
+/** Moves shared files out of the version that had them, and leaves a symlink there; it serves both versions. */
+function applyShares(shares) {
+    for (const { live, home, aside } of shares) {
+        if (present(live) && !isSymlink(live)) {
+            if (isSymlink(home))
+                remove(home);
+            if (aside !== undefined && present(home) && !present(aside))
+                (0,external_node_fs_namespaceObject.renameSync)(home, aside);
+            if (!present(home)) {
+                (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
+                (0,external_node_fs_namespaceObject.renameSync)(live, home);
+            }
+        }
+        linkHome(live, home);
+    }
+}
+/** After a cutover that is taken back: what has moved stays at home, what has not stays in the live version. */
+function settleShares(shares) {
+    for (const { live, home, aside } of shares) {
+        if (aside !== undefined && present(live) && !present(home) && present(aside))
+            (0,external_node_fs_namespaceObject.renameSync)(aside, home);
+        linkHome(live, home);
+    }
+}
+function linkHome(live, home) {
+    if (!present(live) && present(home))
+        (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
+}
+/** Moves a checkout into its place among the releases and puts a symlink where it was. */
+function applyAdoption({ folder, release }) {
+    if (!present(release)) {
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(release), { recursive: true });
+        (0,external_node_fs_namespaceObject.renameSync)(folder, release);
+    }
+    if (!present(folder))
+        turnLink(folder, release);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/restart.js
+
+
+
+
+
+
+
+/** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
+async function restart(options) {
+    const { tools, app, state, entry, listenTimeout, start } = options;
+    if (app.restartCommand !== undefined)
+        return runRestartCommand(tools, app, app.restartCommand);
+    const found = () => findEntry(tools, app.appName);
+    if (entry) {
+        try {
+            return await reload(tools, app.appName, entry, listenTimeout);
+        }
+        catch (error) {
+            // Its daemon may have been killed meanwhile; then the ways below bring the application back.
+            if ((await found()) !== undefined)
+                throw error;
+        }
+    }
+    const now = await found();
+    if (now !== undefined)
+        return reload(tools, app.appName, now);
+    if (start !== undefined)
+        return startFirst(tools, state, start);
+    await reload(tools, app.appName, await resurrect(tools, app.appName));
+}
+/** Does `work`, which restarts the application, when no other application of this PM2 is being switched. */
+async function inTurn(options, work) {
+    const { tools, app, lockWait, teller, signal } = options;
+    const home = pm2Home(tools);
+    // Without its folder PM2 has never run here, so there is nobody to wait for.
+    if (app.restartCommand !== undefined || !isFolder(home))
+        return work();
+    return withTurn({ file: (0,external_node_path_namespaceObject.join)(home, 'muva-deploy.turn'), wait: lockWait, signal }, () => teller.progress('waiting for another application of this server to be switched'), work);
+}
+async function runRestartCommand(tools, app, command) {
+    const ended = await call(tools, ['/bin/sh', '-c', command], {
+        cwd: app.appPath,
+        timeout: 120_000,
+    });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `restart-command ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Run it by hand on the server.',
+        });
+}
+/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
+async function resurrect(tools, appName) {
+    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
+    const entry = await findEntry(tools, appName);
+    if (entry)
+        return entry;
+    throw new Failure({
+        message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
+        next: 'Start it from its ecosystem file, then "pm2 save".',
+    });
+}
+async function startFirst(tools, state, { config }) {
+    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
+    writeAtomically(file, JSON.stringify({ apps: [config] }));
+    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Check start-command.',
+        });
+}
+/** The words by which a person restarts the application. */
+function restartWords(app) {
+    return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/switch.js
+
+
+
+
+
+
+
+
+/** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
+async function applyPlan(tools, plan) {
+    if (plan.adopt)
+        applyAdoption(plan.adopt);
+    if (plan.shares)
+        applyShares(plan.shares);
+    applySwaps(plan.swaps);
+    if (plan.checkout)
+        await turnCheckout(tools, plan.checkout, 'to');
+    if (plan.link)
+        turnLink(plan.link.path, plan.link.to);
+}
+/** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
+async function undoPlan(tools, plan) {
+    if (plan.adopt) {
+        // Until the checkout has become a release, all is where it was.
+        if (!present(plan.adopt.release))
+            return;
+        applyAdoption(plan.adopt);
+    }
+    if (plan.shares)
+        settleShares(plan.shares);
+    undoSwaps(plan.swaps);
+    if (plan.checkout)
+        await turnCheckout(tools, plan.checkout, 'from');
+    if (!plan.link)
+        return;
+    if (plan.link.from !== undefined)
+        turnLink(plan.link.path, plan.link.from);
+    else
+        remove(plan.link.path);
+}
+/**
+ * Turns a checkout to one of its two commits. git deletes what it tracks and the other commit does not, and overwrites
+ * what that tracks: files of the host are taken from its index, or laid aside as long as it works.
+ */
+async function turnCheckout(tools, turn, to) {
+    const { folder, aside } = turn;
+    const { rebuilt, host, changes } = turn[to];
+    const checkout = { tools, folder };
+    // A git that was killed leaves its lock; we hold the application's lock, so no deploy can be at work here.
+    const lock = (0,external_node_path_namespaceObject.join)(folder, '.git/index.lock');
+    if (present(lock))
+        remove(lock);
+    layAside(folder, aside, host);
+    await untrack(checkout, turn.untrack);
+    await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
+    for (const path of host)
+        if (present((0,external_node_path_namespaceObject.join)(aside, path)))
+            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(aside, path), made((0,external_node_path_namespaceObject.join)(folder, path)));
+    remove(aside);
+    layOver(rebuilt.folder, folder, rebuilt.paths);
+    if (changes)
+        await bringBackChanges(checkout, changes);
+    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${to === 'to' ? turn.toSha : turn.fromSha}\n`, 0o644);
+}
+/** Copies files that git will overwrite. What an earlier try laid aside stays: the checkout may be git's already. */
+function layAside(folder, aside, paths) {
+    for (const path of paths)
+        if (present((0,external_node_path_namespaceObject.join)(folder, path)) && !present((0,external_node_path_namespaceObject.join)(aside, path)))
+            copyAtomically((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path));
+}
+function made(path) {
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true });
+    return path;
+}
+/** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
+function manualCommands(plan, to, restart) {
+    const commands = [];
+    if (plan.adopt) {
+        const [folder, release] = [quote(plan.adopt.folder), quote(plan.adopt.release)];
+        commands.push(`[ -L ${folder} ] || [ ! -d ${folder} ] || mv ${folder} ${release}`);
+    }
+    for (const swap of plan.swaps) {
+        if (to === 'from' && !swap.had) {
+            commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
+            continue;
+        }
+        const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
+        commands.push(`[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`);
+    }
+    if (plan.checkout)
+        commands.push(...turnCommands(plan.checkout, to));
+    const target = to === 'to' ? plan.link?.to : plan.link?.from;
+    if (plan.link && target !== undefined)
+        commands.push(`ln -sfn ${quote(target)} ${quote(plan.link.path)}`);
+    commands.push(restart);
+    return commands;
+}
+/** The same as `turnCheckout`, for a person. */
+function turnCommands(turn, to) {
+    const { folder, aside, untrack } = turn;
+    const { rebuilt, host, changes } = turn[to];
+    const git = `git -C ${quote(folder)}`;
+    const copy = (from, target) => `mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(target))} && cp -pP ${quote(from)} ${quote(target)}`;
+    return [
+        ...host.map((path) => `[ -e ${quote((0,external_node_path_namespaceObject.join)(aside, path))} ] || { ${copy((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path))}; }`),
+        ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
+        `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,
+        ...host.map((path) => copy((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path))),
+        ...rebuilt.paths.map((path) => present((0,external_node_path_namespaceObject.join)(rebuilt.folder, path))
+            ? copy((0,external_node_path_namespaceObject.join)(rebuilt.folder, path), (0,external_node_path_namespaceObject.join)(folder, path))
+            : `rm -f ${quote((0,external_node_path_namespaceObject.join)(folder, path))}`),
+        ...(changes ? [`${git} apply --whitespace=nowarn ${quote(changes.patch)}`] : []),
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/verify.js
+
+
+
+
+
+/** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
+const MIN_UPTIME = 1_000;
+/** Milliseconds between looks while the answer is awaited. */
+const verify_BETWEEN_LOOKS = 1_500;
+/**
+ * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
+ * the sample.
+ */
+function untilStable(ages, sinceSample, minUptime) {
+    return Math.max(0, ...ages.map((age) => minUptime - (age ?? sinceSample)));
+}
+/** What two samples of the instances say: undefined where all run and none was restarted between them. */
+function judgeInstances(before, first, second) {
+    if (second.length === 0)
+        return 'PM2 does not know the application any more';
+    const down = second.find(({ status }) => status !== 'online');
+    if (down)
+        return `instance ${down.id} is ${down.status}`;
+    const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
+    if (old)
+        return `instance ${old.id} is still the old program (pid ${old.pid})`;
+    for (const instance of second) {
+        const sample = first.find(({ id }) => id === instance.id);
+        if (sample && instance.restarts > sample.restarts)
+            return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
+    }
+    return undefined;
+}
+/**
+ * Proves that the version which should be live is: all instances online, really new, up for as long as PM2 asks of a
+ * stable start and not restarting, every check good on loopback, the right commit answering, and the port served by
+ * this application.
+ */
+async function verify(options) {
+    const { tools, appName, port, sha, health, expectVersion } = options;
+    const sampledAt = performance.now();
+    const entry = appName === undefined ? undefined : await findEntry(tools, appName);
+    const first = entry?.instances ?? [];
+    const stop = new AbortController();
+    const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
+    let asked;
+    try {
+        asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal, tell: options.tell });
+    }
+    catch (error) {
+        const crash = error instanceof Cancelled ? await watcher : undefined;
+        throw crash === undefined ? error : crashed(appName, crash);
+    }
+    finally {
+        stop.abort();
+        await watcher;
+    }
+    if (!asked.healthy)
+        throw notHealthy(asked.facts, appName);
+    if (appName !== undefined) {
+        const ages = first.map(({ pid }) => ageOf(pid));
+        const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+        await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
+        const second = await instancesOf(tools, appName);
+        const wrong = judgeInstances(options.before, first, second);
+        if (wrong !== undefined)
+            throw crashed(appName, wrong);
+        const stranger = foreignListener(tools, port, second);
+        if (stranger !== undefined)
+            throw stranger;
+    }
+    return asked.facts;
+}
+async function instancesOf(tools, appName) {
+    return (await findEntry(tools, appName))?.instances ?? [];
+}
+/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
+async function watchForCrash(tools, appName, first, stop) {
+    try {
+        for (;;) {
+            await pause(verify_BETWEEN_LOOKS, stop.signal);
+            const now = await instancesOf(tools, appName);
+            const restarts = now.some(({ id, restarts }) => {
+                const sample = first.find((instance) => instance.id === id);
+                return sample !== undefined && restarts >= sample.restarts + 2;
+            });
+            const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
+            if (!restarts && !gone)
+                continue;
+            stop.abort();
+            return judgeInstances([], first, now) ?? 'it crashes again and again';
+        }
+    }
+    catch {
+        // The answer came, or PM2 could not be asked: the check that is awaited decides.
+        return undefined;
+    }
+}
+function crashed(appName, why) {
+    return new Failure({
+        message: `The restarted application does not stay up: ${why}.`,
+        next: `See "pm2 logs ${appName}" on the server.`,
+    });
+}
+function notHealthy(facts, appName) {
+    return unhealthy('The restarted application is not healthy on loopback', facts, appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`);
+}
+/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
+function foreignListener(tools, port, instances) {
+    const own = new Set(instances.map(({ pid }) => pid));
+    const daemon = daemonPid(tools);
+    // In cluster mode PM2's daemon itself holds the socket.
+    const listeners = listenersOn(port);
+    const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
+    if (foreign.length === 0 || foreign.length < listeners.length)
+        return undefined;
+    return new Failure({
+        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]) ?? '?').slice(0, 120)}), not by the application.`,
+        next: 'End that program on the server, or correct health-port.',
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/repair.js
+
+
+
+
+
+
+
+
+
+/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
+function decideRepair(plan, journal) {
+    const last = journal[journal.length - 1];
+    const reached = last?.event === 'verified' || last?.event === 'rolled-back'
+        ? plan.to
+        : last?.event === 'put-back'
+            ? plan.from
+            : undefined;
+    // The run had settled everything, and was cut before it could delete its plan.
+    if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
+        return 'finished';
+    return plan.task === 'deploy' ? 'undo' : 'finish';
+}
+/**
+ * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
+ * True where the live application may be another one now than before.
+ */
+async function repair(options) {
+    const { state, teller } = options;
+    const plan = readPlan(state);
+    if (!plan) {
+        clearStages(options);
+        return false;
+    }
+    const what = decideRepair(plan, readJournal(state));
+    if (what === 'finished') {
+        dropPlan(state);
+        return false;
+    }
+    await inTurn(options, () => teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
+    return true;
+}
+async function repairPlan(plan, what, options) {
+    const { tools, state, app, teller } = options;
+    const live = what === 'undo' ? plan.from : plan.to;
+    const before = (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
+    if (what === 'undo')
+        await undoPlan(tools, plan);
+    else
+        await applyPlan(tools, plan);
+    teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
+    if (live)
+        await revive(plan, live, before, options);
+    dropPlan(state);
+    return live;
+}
+/** A run that was cut, and one that came to its end without a version that answers, are told apart. */
+function whatWasRepaired(plan, what, last) {
+    const work = plan.task === 'deploy' ? 'cutover' : 'rollback';
+    const ended = last?.event === 'broken' && last.run.id === plan.run.id
+        ? `Run ${plan.run.id} could not bring any version to answer in its ${work}`
+        : `Run ${plan.run.id} was cut in the middle of its ${work}`;
+    return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
+}
+/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
+async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
+    const appName = app.restartCommand === undefined ? app.appName : undefined;
+    const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
+    try {
+        await restart({ tools, app, state });
+        if (port !== undefined)
+            await verify({
+                tools,
+                ...given({ appName }),
+                port,
+                sha: live.sha,
+                health,
+                expectVersion: false,
+                before,
+            });
+        if (appName !== undefined)
+            await save(tools, appName);
+        writeJournal(state, run, {
+            event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
+            ...live,
+            ...from,
+            app: app.appName,
+        });
+    }
+    catch (error) {
+        const [problem] = problemsOf(error);
+        teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
+        writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem.message) });
+    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/secret.js
@@ -5526,7 +6087,7 @@ function passwordIn(value) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host-secrets.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/host-secrets.js
 
 
 /**
@@ -5548,7 +6109,7 @@ function textSecrets(text) {
     return [text, ...envSecrets(text)];
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/incoming.js
+;// CONCATENATED MODULE: ./compiled/src/worker/record/incoming.js
 
 
 
@@ -5569,594 +6130,6 @@ function clearIncoming(state, now = Date.now()) {
         const sent = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.mtimeMs ?? now;
         if (now - sent > FORGOTTEN)
             remove(path);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/plan.js
-
-
-
-function readPlan(folder) {
-    return readJson(folder.plan);
-}
-function writePlan(folder, plan) {
-    writeAtomically(folder.plan, `${JSON.stringify(plan)}\n`);
-}
-function dropPlan(folder) {
-    remove(folder.plan);
-    syncFolder(folder.path);
-}
-function swapState(swap, on) {
-    if (!on.incoming)
-        return 'after';
-    if (swap.had && !on.live && on.kept)
-        return 'between';
-    return 'before';
-}
-function plan_look(swap) {
-    return swapState(swap, {
-        live: present(swap.live),
-        incoming: present(swap.incoming),
-        kept: present(swap.kept),
-    });
-}
-/** Moves everything to its new place; goes on where an earlier try was cut. */
-function applySwaps(swaps) {
-    for (const swap of swaps) {
-        let state = plan_look(swap);
-        if (state === 'before' && swap.had) {
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
-            if (present(swap.kept))
-                remove(swap.kept);
-            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.kept);
-            state = 'between';
-        }
-        if (state === 'after')
-            continue;
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.live), { recursive: true });
-        (0,external_node_fs_namespaceObject.renameSync)(swap.incoming, swap.live);
-    }
-}
-/** Moves everything back to where it was, last first. */
-function undoSwaps(swaps) {
-    for (const swap of [...swaps].reverse()) {
-        let state = plan_look(swap);
-        if (state === 'after') {
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
-            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
-            state = 'between';
-        }
-        if (state === 'between' && swap.had && present(swap.kept) && !present(swap.live))
-            (0,external_node_fs_namespaceObject.renameSync)(swap.kept, swap.live);
-    }
-}
-/** Turns a symlink in one step: readers see the old target or the new one, never none. */
-function turnLink(path, target) {
-    const next = `${path}.next`;
-    remove(next);
-    (0,external_node_fs_namespaceObject.symlinkSync)(target, next);
-    (0,external_node_fs_namespaceObject.renameSync)(next, path);
-    syncFolder((0,external_node_path_namespaceObject.dirname)(path));
-}
-/** Moves shared files out of the version that had them, and leaves a symlink there; it serves both versions. */
-function applyShares(shares) {
-    for (const { live, home, aside } of shares) {
-        if (present(live) && !isSymlink(live)) {
-            if (isSymlink(home))
-                remove(home);
-            if (aside !== undefined && present(home) && !present(aside))
-                (0,external_node_fs_namespaceObject.renameSync)(home, aside);
-            if (!present(home)) {
-                (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
-                (0,external_node_fs_namespaceObject.renameSync)(live, home);
-            }
-        }
-        linkHome(live, home);
-    }
-}
-/** After a cutover that is taken back: what has moved stays at home, what has not stays in the live version. */
-function settleShares(shares) {
-    for (const { live, home, aside } of shares) {
-        if (aside !== undefined && present(live) && !present(home) && present(aside))
-            (0,external_node_fs_namespaceObject.renameSync)(aside, home);
-        linkHome(live, home);
-    }
-}
-function linkHome(live, home) {
-    if (!present(live) && present(home))
-        (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
-}
-/** Moves a checkout into its place among the releases and puts a symlink where it was. */
-function applyAdoption({ folder, release }) {
-    if (!present(release)) {
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(release), { recursive: true });
-        (0,external_node_fs_namespaceObject.renameSync)(folder, release);
-    }
-    if (!present(folder))
-        turnLink(folder, release);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/restart.js
-
-
-
-
-
-
-
-/** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
-async function restart(options) {
-    const { tools, app, state, entry, listenTimeout, start } = options;
-    if (app.restartCommand !== undefined)
-        return runRestartCommand(tools, app, app.restartCommand);
-    const found = () => findEntry(tools, app.appName);
-    if (entry) {
-        try {
-            return await reload(tools, app.appName, entry, listenTimeout);
-        }
-        catch (error) {
-            // Its daemon may have been killed meanwhile; then the ways below bring the application back.
-            if ((await found()) !== undefined)
-                throw error;
-        }
-    }
-    const now = await found();
-    if (now !== undefined)
-        return reload(tools, app.appName, now);
-    if (start !== undefined)
-        return startFirst(tools, state, start);
-    await reload(tools, app.appName, await resurrect(tools, app.appName));
-}
-/** Does `work`, which restarts the application, when no other application of this PM2 is being switched. */
-async function inTurn(options, work) {
-    const { tools, app, lockWait, teller, signal } = options;
-    const home = pm2Home(tools);
-    // Without its folder PM2 has never run here, so there is nobody to wait for.
-    if (app.restartCommand !== undefined || !isFolder(home))
-        return work();
-    return withTurn({ file: (0,external_node_path_namespaceObject.join)(home, 'muva-deploy.turn'), wait: lockWait, signal }, () => teller.progress('waiting for another application of this server to be switched'), work);
-}
-async function runRestartCommand(tools, app, command) {
-    const ended = await call(tools, ['/bin/sh', '-c', command], {
-        cwd: app.appPath,
-        timeout: 120_000,
-    });
-    if (ended.code !== 0)
-        throw new Failure({
-            message: `restart-command ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
-            next: 'Run it by hand on the server.',
-        });
-}
-/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
-async function resurrect(tools, appName) {
-    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
-    const entry = await findEntry(tools, appName);
-    if (entry)
-        return entry;
-    throw new Failure({
-        message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
-        next: 'Start it from its ecosystem file, then "pm2 save".',
-    });
-}
-async function startFirst(tools, state, { config }) {
-    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
-    writeAtomically(file, JSON.stringify({ apps: [config] }));
-    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
-    if (ended.code !== 0)
-        throw new Failure({
-            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
-            next: 'Check start-command.',
-        });
-}
-/** The words by which a person restarts the application. */
-function restartWords(app) {
-    return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/stage-marks.js
-
-
-
-
-
-
-
-
-function marksOf(state) {
-    return (0,external_node_path_namespaceObject.join)(state.path, 'stages');
-}
-function markStage(state, folder) {
-    (0,external_node_fs_namespaceObject.mkdirSync)(marksOf(state), { recursive: true, mode: 0o700 });
-    const mark = { folder };
-    writeAtomically((0,external_node_path_namespaceObject.join)(marksOf(state), `${(0,external_node_path_namespaceObject.basename)(folder)}.json`), `${JSON.stringify(mark)}\n`);
-}
-/** Whether a release came to its cutover, by all that is written down: then it may be live, or a way back. */
-function reachedCutover(release, { noted, journal }) {
-    return noted || journal.some((entry) => entry.release === release || entry.from?.release === release);
-}
-/** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
-function clearStages({ state, app, tools, teller }) {
-    if (!isFolder(marksOf(state)))
-        return;
-    const journal = readJournal(state);
-    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(marksOf(state)).filter((name) => name.endsWith('.json'))) {
-        const mark = (0,external_node_path_namespaceObject.join)(marksOf(state), name);
-        const folder = readJson(mark)?.folder;
-        const release = (0,external_node_path_namespaceObject.basename)(name, '.json');
-        const noted = readNote(state, release) !== undefined;
-        if (folder !== undefined && present(folder) && !reachedCutover(release, { noted, journal })) {
-            // The path that was marked may have become the way to the live application since.
-            if (liveFolder(folder) === liveFolder(app.appPath))
-                continue;
-            if (!endPrograms(folder, tools, teller))
-                continue;
-            remove(folder);
-        }
-        remove(mark);
-    }
-}
-/** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
-function endPrograms(folder, tools, teller) {
-    const daemon = daemonPid(tools);
-    const underPm2 = new Set(daemon === undefined ? [] : [daemon]);
-    const programs = programsIn(folder);
-    const strange = programs.find((pid) => !isOurs(pid) || descendsFrom(pid, underPm2));
-    if (strange !== undefined) {
-        teller.warn({
-            message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
-            next: 'End that program, or move it elsewhere; the next run then deletes the folder.',
-        });
-        return false;
-    }
-    for (const pid of programs) {
-        teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
-        try {
-            process.kill(pid, 'SIGKILL');
-        }
-        catch {
-            // It ended by itself meanwhile.
-        }
-    }
-    return true;
-}
-/** Builds are told the commit, rehearsals that they are one. */
-function isOurs(pid) {
-    const env = environmentOf(pid);
-    return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/switch.js
-
-
-
-
-
-
-
-
-/** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
-async function applyPlan(tools, plan) {
-    if (plan.adopt)
-        applyAdoption(plan.adopt);
-    if (plan.shares)
-        applyShares(plan.shares);
-    applySwaps(plan.swaps);
-    if (plan.checkout)
-        await turnCheckout(tools, plan.checkout, 'to');
-    if (plan.link)
-        turnLink(plan.link.path, plan.link.to);
-}
-/** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
-async function undoPlan(tools, plan) {
-    if (plan.adopt) {
-        // Until the checkout has become a release, all is where it was.
-        if (!present(plan.adopt.release))
-            return;
-        applyAdoption(plan.adopt);
-    }
-    if (plan.shares)
-        settleShares(plan.shares);
-    undoSwaps(plan.swaps);
-    if (plan.checkout)
-        await turnCheckout(tools, plan.checkout, 'from');
-    if (!plan.link)
-        return;
-    if (plan.link.from !== undefined)
-        turnLink(plan.link.path, plan.link.from);
-    else
-        remove(plan.link.path);
-}
-/**
- * Turns a checkout to one of its two commits. git deletes what it tracks and the other commit does not, and overwrites
- * what that tracks: files of the host are taken from its index, or laid aside as long as it works.
- */
-async function turnCheckout(tools, turn, to) {
-    const { folder, aside } = turn;
-    const { rebuilt, host, changes } = turn[to];
-    const checkout = { tools, folder };
-    // A git that was killed leaves its lock; we hold the application's lock, so no deploy can be at work here.
-    const lock = (0,external_node_path_namespaceObject.join)(folder, '.git/index.lock');
-    if (present(lock))
-        remove(lock);
-    layAside(folder, aside, host);
-    await untrack(checkout, turn.untrack);
-    await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
-    for (const path of host)
-        if (present((0,external_node_path_namespaceObject.join)(aside, path)))
-            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(aside, path), made((0,external_node_path_namespaceObject.join)(folder, path)));
-    remove(aside);
-    layOver(rebuilt.folder, folder, rebuilt.paths);
-    if (changes)
-        await bringBackChanges(checkout, changes);
-    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${to === 'to' ? turn.toSha : turn.fromSha}\n`, 0o644);
-}
-/** Copies files that git will overwrite. What an earlier try laid aside stays: the checkout may be git's already. */
-function layAside(folder, aside, paths) {
-    for (const path of paths)
-        if (present((0,external_node_path_namespaceObject.join)(folder, path)) && !present((0,external_node_path_namespaceObject.join)(aside, path)))
-            copyAtomically((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path));
-}
-function made(path) {
-    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true });
-    return path;
-}
-/** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
-function manualCommands(plan, to, restart) {
-    const commands = [];
-    if (plan.adopt) {
-        const [folder, release] = [quote(plan.adopt.folder), quote(plan.adopt.release)];
-        commands.push(`[ -L ${folder} ] || [ ! -d ${folder} ] || mv ${folder} ${release}`);
-    }
-    for (const swap of plan.swaps) {
-        if (to === 'from' && !swap.had) {
-            commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
-            continue;
-        }
-        const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
-        commands.push(`[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`);
-    }
-    if (plan.checkout)
-        commands.push(...turnCommands(plan.checkout, to));
-    const target = to === 'to' ? plan.link?.to : plan.link?.from;
-    if (plan.link && target !== undefined)
-        commands.push(`ln -sfn ${quote(target)} ${quote(plan.link.path)}`);
-    commands.push(restart);
-    return commands;
-}
-/** The same as `turnCheckout`, for a person. */
-function turnCommands(turn, to) {
-    const { folder, aside, untrack } = turn;
-    const { rebuilt, host, changes } = turn[to];
-    const git = `git -C ${quote(folder)}`;
-    const copy = (from, target) => `mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(target))} && cp -pP ${quote(from)} ${quote(target)}`;
-    return [
-        ...host.map((path) => `[ -e ${quote((0,external_node_path_namespaceObject.join)(aside, path))} ] || { ${copy((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path))}; }`),
-        ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
-        `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,
-        ...host.map((path) => copy((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path))),
-        ...rebuilt.paths.map((path) => present((0,external_node_path_namespaceObject.join)(rebuilt.folder, path))
-            ? copy((0,external_node_path_namespaceObject.join)(rebuilt.folder, path), (0,external_node_path_namespaceObject.join)(folder, path))
-            : `rm -f ${quote((0,external_node_path_namespaceObject.join)(folder, path))}`),
-        ...(changes ? [`${git} apply --whitespace=nowarn ${quote(changes.patch)}`] : []),
-    ];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/verify.js
-
-
-
-
-
-/** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
-const MIN_UPTIME = 1_000;
-/** Milliseconds between looks while the answer is awaited. */
-const verify_BETWEEN_LOOKS = 1_500;
-/**
- * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
- * the sample.
- */
-function untilStable(ages, sinceSample, minUptime) {
-    return Math.max(0, ...ages.map((age) => minUptime - (age ?? sinceSample)));
-}
-/** What two samples of the instances say: undefined where all run and none was restarted between them. */
-function judgeInstances(before, first, second) {
-    if (second.length === 0)
-        return 'PM2 does not know the application any more';
-    const down = second.find(({ status }) => status !== 'online');
-    if (down)
-        return `instance ${down.id} is ${down.status}`;
-    const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
-    if (old)
-        return `instance ${old.id} is still the old program (pid ${old.pid})`;
-    for (const instance of second) {
-        const sample = first.find(({ id }) => id === instance.id);
-        if (sample && instance.restarts > sample.restarts)
-            return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
-    }
-    return undefined;
-}
-/**
- * Proves that the version which should be live is: all instances online, really new, up for as long as PM2 asks of a
- * stable start and not restarting, every check good on loopback, the right commit answering, and the port served by
- * this application.
- */
-async function verify(options) {
-    const { tools, appName, port, sha, health, expectVersion } = options;
-    const sampledAt = performance.now();
-    const entry = appName === undefined ? undefined : await findEntry(tools, appName);
-    const first = entry?.instances ?? [];
-    const stop = new AbortController();
-    const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
-    let asked;
-    try {
-        asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal, tell: options.tell });
-    }
-    catch (error) {
-        const crash = error instanceof Cancelled ? await watcher : undefined;
-        throw crash === undefined ? error : crashed(appName, crash);
-    }
-    finally {
-        stop.abort();
-        await watcher;
-    }
-    if (!asked.healthy)
-        throw notHealthy(asked.facts, appName);
-    if (appName !== undefined) {
-        const ages = first.map(({ pid }) => ageOf(pid));
-        const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
-        await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
-        const second = await instancesOf(tools, appName);
-        const wrong = judgeInstances(options.before, first, second);
-        if (wrong !== undefined)
-            throw crashed(appName, wrong);
-        const stranger = foreignListener(tools, port, second);
-        if (stranger !== undefined)
-            throw stranger;
-    }
-    return asked.facts;
-}
-async function instancesOf(tools, appName) {
-    return (await findEntry(tools, appName))?.instances ?? [];
-}
-/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
-async function watchForCrash(tools, appName, first, stop) {
-    try {
-        for (;;) {
-            await pause(verify_BETWEEN_LOOKS, stop.signal);
-            const now = await instancesOf(tools, appName);
-            const restarts = now.some(({ id, restarts }) => {
-                const sample = first.find((instance) => instance.id === id);
-                return sample !== undefined && restarts >= sample.restarts + 2;
-            });
-            const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
-            if (!restarts && !gone)
-                continue;
-            stop.abort();
-            return judgeInstances([], first, now) ?? 'it crashes again and again';
-        }
-    }
-    catch {
-        // The answer came, or PM2 could not be asked: the check that is awaited decides.
-        return undefined;
-    }
-}
-function crashed(appName, why) {
-    return new Failure({
-        message: `The restarted application does not stay up: ${why}.`,
-        next: `See "pm2 logs ${appName}" on the server.`,
-    });
-}
-function notHealthy(facts, appName) {
-    return unhealthy('The restarted application is not healthy on loopback', facts, appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`);
-}
-/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
-function foreignListener(tools, port, instances) {
-    const own = new Set(instances.map(({ pid }) => pid));
-    const daemon = daemonPid(tools);
-    // In cluster mode PM2's daemon itself holds the socket.
-    const listeners = listenersOn(port);
-    const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
-    if (foreign.length === 0 || foreign.length < listeners.length)
-        return undefined;
-    return new Failure({
-        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]) ?? '?').slice(0, 120)}), not by the application.`,
-        next: 'End that program on the server, or correct health-port.',
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/repair.js
-
-
-
-
-
-
-
-
-
-/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
-function decideRepair(plan, journal) {
-    const last = journal[journal.length - 1];
-    const reached = last?.event === 'verified' || last?.event === 'rolled-back'
-        ? plan.to
-        : last?.event === 'put-back'
-            ? plan.from
-            : undefined;
-    // The run had settled everything, and was cut before it could delete its plan.
-    if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
-        return 'finished';
-    return plan.task === 'deploy' ? 'undo' : 'finish';
-}
-/**
- * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
- * True where the live application may be another one now than before.
- */
-async function repair(options) {
-    const { state, teller } = options;
-    const plan = readPlan(state);
-    if (!plan) {
-        clearStages(options);
-        return false;
-    }
-    const what = decideRepair(plan, readJournal(state));
-    if (what === 'finished') {
-        dropPlan(state);
-        return false;
-    }
-    await inTurn(options, () => teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
-    return true;
-}
-async function repairPlan(plan, what, options) {
-    const { tools, state, app, teller } = options;
-    const live = what === 'undo' ? plan.from : plan.to;
-    const before = (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
-    if (what === 'undo')
-        await undoPlan(tools, plan);
-    else
-        await applyPlan(tools, plan);
-    teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
-    if (live)
-        await revive(plan, live, before, options);
-    dropPlan(state);
-    return live;
-}
-/** A run that was cut, and one that came to its end without a version that answers, are told apart. */
-function whatWasRepaired(plan, what, last) {
-    const work = plan.task === 'deploy' ? 'cutover' : 'rollback';
-    const ended = last?.event === 'broken' && last.run.id === plan.run.id
-        ? `Run ${plan.run.id} could not bring any version to answer in its ${work}`
-        : `Run ${plan.run.id} was cut in the middle of its ${work}`;
-    return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
-}
-/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
-async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
-    const appName = app.restartCommand === undefined ? app.appName : undefined;
-    const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
-    try {
-        await restart({ tools, app, state });
-        if (port !== undefined)
-            await verify({
-                tools,
-                ...given({ appName }),
-                port,
-                sha: live.sha,
-                health,
-                expectVersion: false,
-                before,
-            });
-        if (appName !== undefined)
-            await save(tools, appName);
-        writeJournal(state, run, {
-            event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
-            ...live,
-            ...from,
-            app: app.appName,
-        });
-    }
-    catch (error) {
-        const [problem] = problemsOf(error);
-        teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
-        writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem.message) });
     }
 }
 
@@ -6187,7 +6160,7 @@ async function begin({ request, env, teller, signal }) {
     return repaired ? look() : found;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/swap-choice.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/swap-choice.js
 
 
 
@@ -6250,8 +6223,7 @@ function choiceProblems(choice, named) {
     return problems;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/output.js
-
+;// CONCATENATED MODULE: ./compiled/src/worker/build/output.js
 
 
 
@@ -6452,7 +6424,671 @@ function keepOpenPages({ state, live, releases }, from, to, teller) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover-plan.js
+;// CONCATENATED MODULE: ./compiled/src/worker/build/ecosystem.js
+
+
+
+
+const ecosystem_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
+/** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
+async function readEcosystem(question) {
+    const { tools, stage, appName, environment, teller } = question;
+    const file = ecosystem_FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
+    if (file === undefined)
+        return undefined;
+    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
+    const out = await must(tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
+    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
+    const list = (Array.isArray(apps) ? apps : [apps]);
+    const app = list.find(({ name }) => name === appName);
+    if (!app)
+        throw new Failure({
+            message: `${file} has no application named "${appName}".`,
+            next: 'Correct app-name or the ecosystem file, or give start-command.',
+        });
+    const { env, used, unused } = ecosystem_environmentOf(app, environment);
+    if (used !== undefined)
+        teller.progress(`${file}: ${used} is laid over env, as environment says`);
+    else if (unused.length > 0)
+        teller.warn({
+            message: `${file} has ${unused.join(', ')} for "${appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
+            next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
+        });
+    return { ...app, env };
+}
+const ENV_BLOCK = 'env_';
+/**
+ * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
+ * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
+ */
+function ecosystem_environmentOf(app, environment) {
+    const block = (name) => {
+        const value = app[name];
+        return typeof value === 'object' && value !== null ? { ...value } : {};
+    };
+    const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
+    const used = names.find((name) => name === ENV_BLOCK + environment);
+    const port = app.port === undefined ? {} : { PORT: app.port };
+    if (used === undefined)
+        return { env: { ...block('env'), ...port }, unused: names };
+    return {
+        env: { ...block('env'), ...block(used), ...port },
+        used,
+        unused: names.filter((name) => name !== used),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/install-and-build.js
+
+const LOCK_FILES = [
+    ['pnpm-lock.yaml', 'pnpm'],
+    ['package-lock.json', 'npm'],
+    ['npm-shrinkwrap.json', 'npm'],
+    ['yarn.lock', 'yarn'],
+    ['bun.lock', 'bun'],
+    ['bun.lockb', 'bun'],
+];
+/** The commands that install and build, from the lock file and package.json; given ones win. */
+function recipeOf(project, commands) {
+    const { files, packageJson } = project;
+    if (!packageJson) {
+        return given({ install: commands.install, build: commands.build });
+    }
+    const named = packageJson.packageManager?.split('@')[0];
+    const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
+    const packageManager = locked.find((manager) => manager === named) ?? locked[0];
+    const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
+    const needsInstall = Object.keys(dependencies).length > 0;
+    if (commands.install === undefined && packageManager === undefined && needsInstall)
+        return {
+            refusal: {
+                message: 'The commit has dependencies but no lock file, so an install would not give the same tree twice.',
+                next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
+            },
+        };
+    const install = commands.install ?? (packageManager && installCommand(packageManager, files));
+    const build = commands.build ??
+        (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
+    return given({ packageManager, install, build });
+}
+function installCommand(manager, files) {
+    if (manager === 'npm')
+        return 'npm ci --no-audit --no-fund';
+    if (manager === 'yarn' && files.has('.yarnrc.yml'))
+        return 'yarn install --immutable';
+    return `${manager} install --frozen-lockfile`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/pm2-config.js
+
+
+
+/**
+ * The entry that PM2 would make of a config, as far as a rehearsal needs it. `fileOf`: where the script lies now that
+ * will lie at a path once it is live.
+ */
+function entryOf(config, tools, fileOf) {
+    const cwd = String(config.cwd);
+    const script = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.isAbsolute)(String(config.script)) ? '/' : cwd, String(config.script));
+    const named = config.interpreter ?? config.exec_interpreter;
+    const interpreter = named === undefined ? interpreterOf(fileOf(script), tools) : String(named);
+    const env = Object.entries(config.env ?? {});
+    return {
+        mode: modeOf(config, interpreter),
+        cwd,
+        script,
+        args: wordsOf(config.args),
+        nodeArgs: wordsOf(config.node_args ?? config.interpreter_args),
+        interpreter,
+        waitReady: config.wait_ready === true,
+        watch: Boolean(config.watch),
+        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
+        instances: [],
+    };
+}
+/** Arguments as PM2 takes them: a list, or a text in which quotes hold words together. */
+function wordsOf(value) {
+    if (Array.isArray(value))
+        return value.map(String);
+    const words = String(value ?? '').match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
+    return words.map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));
+}
+/** PM2's own table, for scripts of which nobody says what runs them. */
+const INTERPRETERS = {
+    '.sh': 'bash',
+    '.py': 'python3',
+    '.rb': 'ruby',
+    '.php': 'php',
+    '.pl': 'perl',
+};
+function interpreterOf(file, tools) {
+    const ending = (0,external_node_path_namespaceObject.extname)(file);
+    if (ending === '.ts' || ending === '.tsx')
+        return tools.find('bun') === undefined ? 'node' : 'bun';
+    return INTERPRETERS[ending] ?? (ending === '' && isBinary(file) ? 'none' : 'node');
+}
+/** A program without a text in it: nothing has to run it. */
+function isBinary(file) {
+    if (!isFile(file))
+        return false;
+    const start = Buffer.alloc(512);
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    try {
+        return start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(fd, start, 0, start.length, 0)).includes(0);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+/** Without a word in the file PM2 takes cluster mode where instances are asked for and Node runs them. */
+function modeOf(config, interpreter) {
+    if (config.exec_mode !== undefined)
+        return /cluster/.test(String(config.exec_mode)) ? 'cluster' : 'fork';
+    return config.instances !== undefined && interpreter === 'node' ? 'cluster' : 'fork';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/start-command.js
+/** Characters that only a shell understands. */
+const FOR_A_SHELL = /["'`$\\&|;<>(){}*?!#~\n]/;
+const ASSIGNMENT = /^[A-Za-z_]\w*=/;
+/** Takes a command line apart, as far as that can be done without a shell. */
+function startOf(command) {
+    if (FOR_A_SHELL.test(command))
+        return { kind: 'shell', command };
+    const words = command.trim().split(/\s+/);
+    // Both only set what follows.
+    if ((words[0] === 'cross-env' || words[0] === 'env') && ASSIGNMENT.test(words[1] ?? ''))
+        words.shift();
+    const first = words.findIndex((word) => !ASSIGNMENT.test(word));
+    if (first < 0)
+        return { kind: 'shell', command };
+    const env = Object.fromEntries(words.slice(0, first).map((word) => {
+        const at = word.indexOf('=');
+        return [word.slice(0, at), word.slice(at + 1)];
+    }));
+    const [file, ...args] = words.slice(first);
+    const [script, ...rest] = args;
+    return file === 'node' && script !== undefined && !script.startsWith('-')
+        ? { kind: 'node', script, args: rest, env }
+        : { kind: 'program', file, args, env };
+}
+/** Scripts of package.json that lead on to one another are followed so far. */
+const start_command_DEEPEST = 5;
+/**
+ * The command behind `npm start` and the like, so that PM2 runs the application and not the package manager; any other
+ * command stays as it is, and so does a script that others belong before or behind.
+ */
+function unwrapped(command, scripts = {}) {
+    let found = command;
+    for (let depth = 0; depth < start_command_DEEPEST; depth++) {
+        const name = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(found.trim())?.[1];
+        const script = name === undefined ? undefined : scripts[name];
+        if (script === undefined || scripts[`pre${name}`] !== undefined || scripts[`post${name}`] !== undefined)
+            break;
+        found = script;
+    }
+    return found;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/first-start.js
+
+
+
+
+
+
+
+
+
+/** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
+async function firstStart({ tools }, request, stage, teller) {
+    const { appName, appPath, environment, healthPort } = request.app;
+    const place = { tools, stage, link: currentLink(appPath) };
+    const application = request.startCommand === undefined
+        ? await readEcosystem({ tools, stage, appName, environment, teller })
+        : undefined;
+    if (application)
+        return fromEcosystem(application, place, teller);
+    const command = request.startCommand ?? startScript(stage);
+    if (command === undefined)
+        throw new Failure({
+            message: `PM2 does not know "${appName}", and the commit has no ecosystem file and no start script.`,
+            next: 'Give start-command.',
+        });
+    const port = healthPort === undefined ? {} : { PORT: String(healthPort) };
+    const { env, ...how } = programOf(startOf(unwrapped(command, readProject(stage).packageJson?.scripts)), place);
+    return begun({
+        name: appName,
+        ...how,
+        cwd: place.link,
+        instances: 1,
+        kill_timeout: 10_000,
+        env: { ...port, ...env },
+    }, place);
+}
+/** The command that starts the application as its package.json says. */
+function startScript(stage) {
+    const project = readProject(stage);
+    if (project.packageJson?.scripts?.start === undefined)
+        return undefined;
+    const { packageManager } = recipeOf(project, { install: undefined, build: undefined });
+    return `${packageManager ?? 'npm'} run start`;
+}
+/** Where Next.js keeps what `next` runs: in cluster mode PM2 must be given that, for there it runs only Node. */
+const NEXT = 'node_modules/next/dist/bin/next';
+/** How PM2 runs a command best: a script of Node in cluster mode, else the program itself, else a shell. */
+function programOf(start, { tools, stage }) {
+    if (start.kind === 'node') {
+        const { args, env } = start;
+        return { script: scriptIn(stage, start.script), args, exec_mode: 'cluster', env };
+    }
+    if (start.kind === 'shell')
+        return inShell(start.command);
+    const { file, args, env } = start;
+    if (file === 'next' && args[0] === 'start' && isFile((0,external_node_path_namespaceObject.join)(stage, NEXT)))
+        return { script: `./${NEXT}`, args, exec_mode: 'cluster', env };
+    const script = (0,external_node_path_namespaceObject.isAbsolute)(file) ? file : (ownProgram(stage, file) ?? tools.find(file));
+    if (script !== undefined)
+        return { script, args, exec_mode: 'fork', interpreter: 'none', env };
+    const assigned = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    return inShell([...assigned, file, ...args].join(' '));
+}
+/** A program of the commit or of its dependencies, from the root; undefined where it has none of that name. */
+function ownProgram(stage, file) {
+    const path = file.includes('/') ? file : `node_modules/.bin/${file}`;
+    return isFile((0,external_node_path_namespaceObject.join)(stage, path)) ? `./${(0,external_node_path_namespaceObject.normalize)(path)}` : undefined;
+}
+/** As package managers run a script: with the programs of the dependencies in PATH. */
+function inShell(command) {
+    return {
+        script: '/bin/sh',
+        args: ['-c', `export PATH="$PWD/node_modules/.bin:$PATH"; ${command}`],
+        exec_mode: 'fork',
+        interpreter: 'none',
+        env: {},
+    };
+}
+/**
+ * The file that Node runs for a script, from the folder that it starts in: Node also finds one without its ending,
+ * PM2 does not.
+ */
+function scriptIn(folder, script) {
+    if ((0,external_node_path_namespaceObject.isAbsolute)(script))
+        return script;
+    const found = ['', '.js', '/index.js'].find((ending) => isFile((0,external_node_path_namespaceObject.join)(folder, script + ending)));
+    if (found === undefined)
+        throw new Failure({
+            message: `The application is started by ${script}, which neither the commit has nor the build has made.`,
+            next: 'Correct start-command, the start script or the ecosystem file.',
+        });
+    return `./${(0,external_node_path_namespaceObject.normalize)(script + found)}`;
+}
+/** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
+function fromEcosystem(application, place, teller) {
+    const { tools, stage, link } = place;
+    // `__dirname` in the file was the stage.
+    const app = mapTexts(application, (text) => moved(text, stage, link));
+    const cwd = folderOf(app, link, teller);
+    const script = String(app.script ?? app.cmd ?? app.command ?? '');
+    // PM2 hands a line of several words to a shell.
+    if (script.includes(' '))
+        return begun({ ...app, cwd, script: tools.find('bash') ?? '/bin/sh', args: ['-c', script], interpreter: 'none' }, place);
+    const here = moved(cwd, link, stage);
+    const given = moved(script, link, stage);
+    const own = (0,external_node_path_namespaceObject.isAbsolute)(given) && first_start_isBelow(given, stage) ? (0,external_node_path_namespaceObject.relative)(here, given) : given;
+    const known = (0,external_node_path_namespaceObject.isAbsolute)(own) || isFile((0,external_node_path_namespaceObject.join)(here, own)) ? own : tools.find(own);
+    const found = known === undefined || !(0,external_node_path_namespaceObject.isAbsolute)(known) ? scriptIn(here, own) : known;
+    return begun({ ...app, cwd, script: found, args: wordsOf(app.args) }, place);
+}
+/** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
+function folderOf(app, link, teller) {
+    if (app.cwd === undefined)
+        return link;
+    const given = String(app.cwd);
+    const cwd = (0,external_node_path_namespaceObject.normalize)((0,external_node_path_namespaceObject.isAbsolute)(given) ? given : (0,external_node_path_namespaceObject.join)(link, given)).replace(/\/$/, '');
+    if (first_start_isBelow(cwd, link))
+        return cwd;
+    teller.warn({
+        message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
+        next: 'Leave cwd out, or give it from the root of the repository.',
+    });
+    return link;
+}
+const first_start_isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
+function moved(text, from, to) {
+    return first_start_isBelow(text, from) ? to + text.slice(from.length) : text;
+}
+function mapTexts(value, change) {
+    if (typeof value === 'string')
+        return change(value);
+    if (Array.isArray(value))
+        return value.map((item) => mapTexts(item, change));
+    if (typeof value !== 'object' || value === null)
+        return value;
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapTexts(item, change)]));
+}
+function begun(config, { tools, stage, link }) {
+    return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/stage.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
+async function stageRepository(found, request) {
+    if (found.strategy === 'in-place')
+        return found.checkout;
+    const bare = { tools: found.tools, folder: found.state.repository };
+    if (isFolder(bare.folder))
+        return bare;
+    const live = found.checkout;
+    const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
+    if (origin === undefined)
+        throw new Failure({
+            message: 'The server has no repository to fetch from yet.',
+            next: 'Give repository-url.',
+        });
+    // Complete before it has its name: what a killed worker left half made is never taken for the whole.
+    const half = { tools: found.tools, folder: `${bare.folder}.half` };
+    remove(half.folder);
+    (0,external_node_fs_namespaceObject.mkdirSync)(half.folder, { mode: 0o700 });
+    await git(half, 'init', '-q', '--bare');
+    await git(half, 'remote', 'add', 'origin', origin);
+    if (live) {
+        await reachRemoteLike(half, live);
+        // The live history too, so that "older than the live commit" can be judged; a shallow clone has only a part of it.
+        await git(half, 'fetch', '-q', '--no-tags', '--update-shallow', live.folder, '+HEAD:refs/deploys/live');
+    }
+    (0,external_node_fs_namespaceObject.renameSync)(half.folder, bare.folder);
+    return bare;
+}
+async function fetchSha(repository, request, signal) {
+    const sources = await fetchSources(repository, request);
+    await fetchCommit(repository, request.sha, sources, signal);
+}
+/** Checks the commit out beside the live application. */
+async function checkOutStage(found, repository, request, folder) {
+    markStage(found.state, folder);
+    await git(repository, 'worktree', 'prune');
+    await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
+    const stage = { tools: found.tools, folder };
+    if ((await headOf(stage)) !== request.sha)
+        throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
+    return stage;
+}
+/** Brings the host's own files into the stage; resolves to its environment files. */
+async function bringHostFiles(found, request, stage, teller) {
+    const { folder } = stage;
+    const { live } = found;
+    const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
+    const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
+    if (live !== undefined)
+        carryEnvFiles(live, folder, envFiles);
+    if (request.envFile !== undefined) {
+        if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
+            throw new Failure(trackedEnvFile(request.envFilePath));
+        refuseDetour(folder, request.envFilePath, 'env-file-path');
+        writeAtomically((0,external_node_path_namespaceObject.join)(folder, request.envFilePath), request.envFile);
+        if (!envFiles.includes(request.envFilePath))
+            envFiles.push(request.envFilePath);
+    }
+    const inside = linkedInPlace(found, request).find((path) => [...tracked].some((file) => isWithin(file, path)));
+    if (inside !== undefined)
+        throw new Failure({
+            message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
+            next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
+        });
+    for (const home of linkShared(found, request, folder))
+        teller.progress(`shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`);
+    return envFiles;
+}
+/** Among releases a symlink takes the place of what the commit has there; in a checkout git would take it back. */
+function linkedInPlace(found, request) {
+    return found.strategy === 'in-place' ? linkedPaths(found, request) : [];
+}
+/** The checkout would have the file of the commit again as soon as git turns to it. */
+function trackedEnvFile(path) {
+    return {
+        message: `env-file would be written to ${path}, which the commit tracks.`,
+        next: `Take it out of git (git rm --cached ${quote(path)}, and a line in .gitignore), or use another env-file-path.`,
+    };
+}
+/** Decides how the commit is installed and built, and refuses before anything is run. */
+function decideRecipe({ tools, request, folder }) {
+    if (readText((0,external_node_path_namespaceObject.join)(folder, '.gitmodules'))?.includes('[submodule'))
+        throw new Failure({
+            message: 'The commit has git submodules, and a deploy brings only its own files to the server.',
+            next: 'Build in the job, where actions/checkout fetches them with submodules: true (build-on: runner), or take them into the repository.',
+        });
+    const recipe = recipeOf(readProject(folder), {
+        install: request.installCommand,
+        build: request.buildCommand,
+    });
+    if (recipe.refusal)
+        throw new Failure(recipe.refusal);
+    const manager = recipe.packageManager;
+    const needed = request.installCommand === undefined || request.buildCommand === undefined;
+    if (manager !== undefined && needed && tools.find(manager) === undefined)
+        throw new Failure({
+            message: `${manager} is not found on the server, and the commit is locked with it.`,
+            next: tools.find('corepack') === undefined
+                ? `Install it: npm install --global ${manager}`
+                : `Run once on the server: corepack enable ${manager}`,
+        });
+    return recipe;
+}
+/** Runs one command of the project in the stage; its failure names the command and shows its last lines. */
+async function runInStage(what, command, options) {
+    const { tools, request, folder, teller, signal } = options;
+    const env = {
+        ...tools.env,
+        DEPLOY_SHA: request.sha,
+        // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told. With
+        // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
+        ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
+    };
+    const ended = await run(['/bin/sh', '-c', command], {
+        cwd: folder,
+        env,
+        signal,
+        output: teller.output(what),
+    });
+    if (ended.code === 0)
+        return command;
+    throw new Failure({
+        message: `${command} ${explainEnd(ended)}.\n${lastLines(ended.tail, 12)}`,
+        ...(ended.code === null ? {} : { code: String(ended.code) }),
+        next: failureAdvice(what, ended),
+    });
+}
+function failureAdvice(what, ended) {
+    if (ended.signal === 'SIGKILL' || ended.code === 137)
+        return 'Add swap or memory to the server, or build in the job with build-on: runner.';
+    if (/frozen-lockfile|ERR_PNPM_OUTDATED_LOCKFILE|npm ci.*in sync|lockfile would have been modified/i.test(ended.tail))
+        return 'The lock file does not fit package.json: run the install on your machine and commit the lock file.';
+    return `The live version was not touched. Run the ${what} on your machine at this commit, and see the output above.`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/prepare.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
+async function prepare(found, repository, context, result) {
+    const { request, teller } = context;
+    teller.event({ kind: 'state', state: 'preparing' });
+    const release = releaseName(request.sha, new Date());
+    const folder = releaseFolder(found.releases, release);
+    try {
+        const stage = await build(found, repository, context, { release, folder });
+        const bootMs = await rehearseStage(found, stage, context, result);
+        return bootMs === undefined ? stage : { ...stage, bootMs };
+    }
+    catch (error) {
+        await dropRelease(repository, folder);
+        throw error;
+    }
+}
+async function build(found, repository, context, { release, folder }) {
+    const { request, teller } = context;
+    const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+    await lookAtCollisions(found, request, stage, []);
+    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
+    let envFiles = [];
+    const bring = async () => {
+        envFiles = await bringHostFiles(found, request, stage, teller);
+    };
+    let made;
+    if (request.packedBuild === undefined) {
+        await bring();
+        made = await installAndBuild(found, context, folder);
+    }
+    else
+        made = await teller.step('unpack', async () => {
+            await prepare_unpack(found, context, request.packedBuild, folder);
+            // Only now: an archive must not write through the symlinks of the host.
+            await bring();
+            return checkOutput(found, request, folder);
+        }, prepare_listed);
+    const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
+    const env = request.envFile === undefined ? [] : [request.envFilePath];
+    const paths = [...made.paths, ...env.filter((path) => !isWithinAny(path, made.paths))];
+    const tracking = await lookAtCollisions(found, request, stage, paths);
+    const notOwn = found.history.live
+        ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
+        : [];
+    const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
+    const start = found.entry === undefined && request.app.restartCommand === undefined
+        ? await firstStart(found, request, folder, teller)
+        : undefined;
+    const port = found.facts.port ?? (start && portOf(start.entry));
+    if (port === undefined)
+        throw new Failure({
+            message: 'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
+            next: 'Give health-port.',
+        });
+    return {
+        release,
+        sha: request.sha,
+        folder,
+        made: made.all,
+        paths,
+        rebuilt,
+        ...given({ tracking }),
+        envFiles,
+        carriedChunks,
+        port,
+        ...given({ start }),
+    };
+}
+const prepare_listed = ({ paths }) => paths.join(', ');
+/** Installs and builds in the stage; resolves to what this made. */
+async function installAndBuild(found, { request, teller, signal }, folder) {
+    const options = { tools: found.tools, request, folder, teller, signal };
+    const { install, build } = decideRecipe(options);
+    // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
+    const inStage = async (what, command) => {
+        await runInStage(what, command, options);
+        linkShared(found, request, folder);
+    };
+    if (install !== undefined)
+        await teller.step('install', () => inStage('install', install), () => install);
+    if (build === undefined)
+        return findOutput(found, request, folder);
+    return teller.step('build', async () => {
+        await inStage('build', build);
+        return checkOutput(found, request, folder);
+    }, (made) => `${build}: ${prepare_listed(made)}`);
+}
+/** Puts the build that was made in the job into the stage; nothing is installed or built here. */
+async function prepare_unpack(found, { signal, teller }, file, folder) {
+    await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
+        signal,
+        output: teller.output('unpack'),
+    });
+}
+/**
+ * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
+ * files that lie on the server already: git would overwrite them.
+ */
+async function lookAtCollisions(found, request, stage, swapped) {
+    const { liveSha } = found.facts;
+    if (found.strategy !== 'in-place' || liveSha === undefined)
+        return undefined;
+    const tracking = await lookAtTracking(found.checkout, {
+        from: liveSha,
+        to: request.sha,
+        shared: request.sharedPaths,
+        swapped,
+        rules: stage,
+    });
+    const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
+    if (inTheWay.length === 0)
+        return tracking;
+    throw new Failure({
+        message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
+        next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
+    });
+}
+/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
+async function rehearseStage(found, stage, { request, teller, signal }, result) {
+    result.rehearsed = false;
+    const entry = found.entry ?? stage.start?.entry;
+    const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, entry);
+    if (obstacle !== undefined || entry === undefined) {
+        teller.progress(`not rehearsed: ${obstacle ?? 'the application has no PM2 entry'}`);
+        return undefined;
+    }
+    const port = await sparePort();
+    const { appPath } = request.app;
+    // The symlink before the folder that it lies in.
+    const live = [currentLink(appPath), appPath, ...(found.live === undefined ? [] : [found.live])];
+    const command = rehearsalCommand(entry, {
+        live,
+        stage: stage.folder,
+        port,
+        node: found.tools.find('node'),
+    });
+    const { tools } = found;
+    const { bootMs } = await teller.step('rehearsal', () => rehearse({
+        tools,
+        command,
+        port,
+        sha: request.sha,
+        health: request.health,
+        log: teller.logged,
+        tell: teller.progress,
+        signal,
+    }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
+    result.rehearsed = true;
+    return bootMs;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/cutover-plan.js
 
 
 
@@ -6607,79 +7243,7 @@ function longerListenTimeout(entry, bootMs, longest) {
     return wanted > current ? wanted : undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/prune.js
-
-
-
-
-
-
-
-
-
-
-/** Runs whose events and output stay on the host. */
-const RUNS_KEPT = 20;
-/**
- * Deletes old releases and runs. Never the live release, the one before it, the only verified one, or one that this
- * state folder did not make: releases may lie where others are too. `rescued`: where what only a release had is now.
- */
-async function prune({ found, repository, request, }) {
-    const { state, releases, strategy, app } = found;
-    const { run, keepReleases } = request;
-    const history = historyOf(readJournal(state));
-    const there = releaseNames(releases).filter((release) => readNote(state, release) !== undefined);
-    const live = liveFolder(app.appPath);
-    const gone = prunable(there, history, keepReleases, availability({ state, releases, strategy })).filter((release) => (0,external_node_fs_namespaceObject.realpathSync)(releaseFolder(releases, release)) !== live);
-    const rescued = [];
-    for (const release of gone) {
-        const note = readNote(state, release);
-        const place = await rescue(found, release, request);
-        if (place !== undefined)
-            rescued.push([release, place]);
-        await dropRelease(repository, releaseFolder(releases, release));
-        dropNote(state, release);
-        if (!there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
-            await dropRef(repository, note.sha);
-        writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
-    }
-    pruneRuns(state, run);
-    return { gone, rescued };
-}
-/** Lets git forget a commit that we kept, but not one that somebody made on the server and that nothing else leads to. */
-async function dropRef(repository, sha) {
-    const own = `refs/deploys/${sha}`;
-    if (await isReachedWithout(repository, sha, own))
-        await gitSays(repository, 'update-ref', '-d', own);
-}
-/** Deletes a release's folder and what git knows of it as a work tree. */
-async function dropRelease(repository, folder) {
-    if (present(folder))
-        remove(folder);
-    await gitSays(repository, 'worktree', 'prune');
-}
-function pruneRuns(state, run) {
-    const own = runFolderOf(state, run, 'deploy').path;
-    const folders = (0,external_node_fs_namespaceObject.readdirSync)(state.runs)
-        .map((name) => (0,external_node_path_namespaceObject.join)(state.runs, name))
-        .filter((path) => path !== own && (0,external_node_fs_namespaceObject.readdirSync)(path).some((name) => !KEPT.includes(name)))
-        .sort((a, b) => (0,external_node_fs_namespaceObject.statSync)(b).mtimeMs - (0,external_node_fs_namespaceObject.statSync)(a).mtimeMs);
-    for (const path of folders.slice(RUNS_KEPT))
-        emptyRun(path);
-}
-/** Changes that were taken away, in the folder of a run. */
-const KEPT = [PATCH, COPIES];
-/** Deletes the folder of a run, but for changes that were taken away: nobody else may have them. */
-function emptyRun(path) {
-    if (!present((0,external_node_path_namespaceObject.join)(path, PATCH)))
-        remove(path);
-    else
-        for (const name of (0,external_node_fs_namespaceObject.readdirSync)(path))
-            if (!KEPT.includes(name))
-                remove((0,external_node_path_namespaceObject.join)(path, name));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover.js
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/cutover.js
 
 
 
@@ -6848,7 +7412,7 @@ function handWork(plan, restartCommand) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/env-changes.js
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/env-changes.js
 
 
 
@@ -6865,628 +7429,70 @@ async function envChanges({ live, checkout, history, state }, { envFile, envFile
     return envDigest(envFile === undefined ? texts : { ...texts, [envFilePath]: envFile }) !== built;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/ecosystem.js
+;// CONCATENATED MODULE: ./compiled/src/worker/prune.js
 
 
 
 
-const ecosystem_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
-/** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
-async function readEcosystem(question) {
-    const { tools, stage, appName, environment, teller } = question;
-    const file = ecosystem_FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
-    if (file === undefined)
-        return undefined;
-    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
-    const out = await must(tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
-    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
-    const list = (Array.isArray(apps) ? apps : [apps]);
-    const app = list.find(({ name }) => name === appName);
-    if (!app)
-        throw new Failure({
-            message: `${file} has no application named "${appName}".`,
-            next: 'Correct app-name or the ecosystem file, or give start-command.',
-        });
-    const { env, used, unused } = ecosystem_environmentOf(app, environment);
-    if (used !== undefined)
-        teller.progress(`${file}: ${used} is laid over env, as environment says`);
-    else if (unused.length > 0)
-        teller.warn({
-            message: `${file} has ${unused.join(', ')} for "${appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
-            next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
-        });
-    return { ...app, env };
-}
-const ENV_BLOCK = 'env_';
+
+
+
+
+
+
+/** Runs whose events and output stay on the host. */
+const RUNS_KEPT = 20;
 /**
- * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
- * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
+ * Deletes old releases and runs. Never the live release, the one before it, the only verified one, or one that this
+ * state folder did not make: releases may lie where others are too. `rescued`: where what only a release had is now.
  */
-function ecosystem_environmentOf(app, environment) {
-    const block = (name) => {
-        const value = app[name];
-        return typeof value === 'object' && value !== null ? { ...value } : {};
-    };
-    const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
-    const used = names.find((name) => name === ENV_BLOCK + environment);
-    const port = app.port === undefined ? {} : { PORT: app.port };
-    if (used === undefined)
-        return { env: { ...block('env'), ...port }, unused: names };
-    return {
-        env: { ...block('env'), ...block(used), ...port },
-        used,
-        unused: names.filter((name) => name !== used),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/pm2-config.js
-
-
-
-/**
- * The entry that PM2 would make of a config, as far as a rehearsal needs it. `fileOf`: where the script lies now that
- * will lie at a path once it is live.
- */
-function entryOf(config, tools, fileOf) {
-    const cwd = String(config.cwd);
-    const script = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.isAbsolute)(String(config.script)) ? '/' : cwd, String(config.script));
-    const named = config.interpreter ?? config.exec_interpreter;
-    const interpreter = named === undefined ? interpreterOf(fileOf(script), tools) : String(named);
-    const env = Object.entries(config.env ?? {});
-    return {
-        mode: modeOf(config, interpreter),
-        cwd,
-        script,
-        args: wordsOf(config.args),
-        nodeArgs: wordsOf(config.node_args ?? config.interpreter_args),
-        interpreter,
-        waitReady: config.wait_ready === true,
-        watch: Boolean(config.watch),
-        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
-        instances: [],
-    };
-}
-/** Arguments as PM2 takes them: a list, or a text in which quotes hold words together. */
-function wordsOf(value) {
-    if (Array.isArray(value))
-        return value.map(String);
-    const words = String(value ?? '').match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
-    return words.map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));
-}
-/** PM2's own table, for scripts of which nobody says what runs them. */
-const INTERPRETERS = {
-    '.sh': 'bash',
-    '.py': 'python3',
-    '.rb': 'ruby',
-    '.php': 'php',
-    '.pl': 'perl',
-};
-function interpreterOf(file, tools) {
-    const ending = (0,external_node_path_namespaceObject.extname)(file);
-    if (ending === '.ts' || ending === '.tsx')
-        return tools.find('bun') === undefined ? 'node' : 'bun';
-    return INTERPRETERS[ending] ?? (ending === '' && isBinary(file) ? 'none' : 'node');
-}
-/** A program without a text in it: nothing has to run it. */
-function isBinary(file) {
-    if (!isFile(file))
-        return false;
-    const start = Buffer.alloc(512);
-    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
-    try {
-        return start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(fd, start, 0, start.length, 0)).includes(0);
+async function prune({ found, repository, request, }) {
+    const { state, releases, strategy, app } = found;
+    const { run, keepReleases } = request;
+    const history = historyOf(readJournal(state));
+    const there = releaseNames(releases).filter((release) => readNote(state, release) !== undefined);
+    const live = liveFolder(app.appPath);
+    const gone = prunable(there, history, keepReleases, availability({ state, releases, strategy })).filter((release) => (0,external_node_fs_namespaceObject.realpathSync)(releaseFolder(releases, release)) !== live);
+    const rescued = [];
+    for (const release of gone) {
+        const note = readNote(state, release);
+        const place = await rescue(found, release, request);
+        if (place !== undefined)
+            rescued.push([release, place]);
+        await dropRelease(repository, releaseFolder(releases, release));
+        dropNote(state, release);
+        if (!there.some((other) => !gone.includes(other) && readNote(state, other)?.sha === note.sha))
+            await dropRef(repository, note.sha);
+        writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
     }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(fd);
-    }
+    pruneRuns(state, run);
+    return { gone, rescued };
 }
-/** Without a word in the file PM2 takes cluster mode where instances are asked for and Node runs them. */
-function modeOf(config, interpreter) {
-    if (config.exec_mode !== undefined)
-        return /cluster/.test(String(config.exec_mode)) ? 'cluster' : 'fork';
-    return config.instances !== undefined && interpreter === 'node' ? 'cluster' : 'fork';
+/** Lets git forget a commit that we kept, but not one that somebody made on the server and that nothing else leads to. */
+async function dropRef(repository, sha) {
+    const own = `refs/deploys/${sha}`;
+    if (await isReachedWithout(repository, sha, own))
+        await gitSays(repository, 'update-ref', '-d', own);
 }
-
-;// CONCATENATED MODULE: ./compiled/src/worker/start-command.js
-/** Characters that only a shell understands. */
-const FOR_A_SHELL = /["'`$\\&|;<>(){}*?!#~\n]/;
-const ASSIGNMENT = /^[A-Za-z_]\w*=/;
-/** Takes a command line apart, as far as that can be done without a shell. */
-function startOf(command) {
-    if (FOR_A_SHELL.test(command))
-        return { kind: 'shell', command };
-    const words = command.trim().split(/\s+/);
-    // Both only set what follows.
-    if ((words[0] === 'cross-env' || words[0] === 'env') && ASSIGNMENT.test(words[1] ?? ''))
-        words.shift();
-    const first = words.findIndex((word) => !ASSIGNMENT.test(word));
-    if (first < 0)
-        return { kind: 'shell', command };
-    const env = Object.fromEntries(words.slice(0, first).map((word) => {
-        const at = word.indexOf('=');
-        return [word.slice(0, at), word.slice(at + 1)];
-    }));
-    const [file, ...args] = words.slice(first);
-    const [script, ...rest] = args;
-    return file === 'node' && script !== undefined && !script.startsWith('-')
-        ? { kind: 'node', script, args: rest, env }
-        : { kind: 'program', file, args, env };
+function pruneRuns(state, run) {
+    const own = runFolderOf(state, run, 'deploy').path;
+    const folders = (0,external_node_fs_namespaceObject.readdirSync)(state.runs)
+        .map((name) => (0,external_node_path_namespaceObject.join)(state.runs, name))
+        .filter((path) => path !== own && (0,external_node_fs_namespaceObject.readdirSync)(path).some((name) => !KEPT.includes(name)))
+        .sort((a, b) => (0,external_node_fs_namespaceObject.statSync)(b).mtimeMs - (0,external_node_fs_namespaceObject.statSync)(a).mtimeMs);
+    for (const path of folders.slice(RUNS_KEPT))
+        emptyRun(path);
 }
-/** Scripts of package.json that lead on to one another are followed so far. */
-const start_command_DEEPEST = 5;
-/**
- * The command behind `npm start` and the like, so that PM2 runs the application and not the package manager; any other
- * command stays as it is, and so does a script that others belong before or behind.
- */
-function unwrapped(command, scripts = {}) {
-    let found = command;
-    for (let depth = 0; depth < start_command_DEEPEST; depth++) {
-        const name = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(found.trim())?.[1];
-        const script = name === undefined ? undefined : scripts[name];
-        if (script === undefined || scripts[`pre${name}`] !== undefined || scripts[`post${name}`] !== undefined)
-            break;
-        found = script;
-    }
-    return found;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/first-start.js
-
-
-
-
-
-
-
-
-
-/** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
-async function firstStart({ tools }, request, stage, teller) {
-    const { appName, appPath, environment, healthPort } = request.app;
-    const place = { tools, stage, link: currentLink(appPath) };
-    const application = request.startCommand === undefined
-        ? await readEcosystem({ tools, stage, appName, environment, teller })
-        : undefined;
-    if (application)
-        return fromEcosystem(application, place, teller);
-    const command = request.startCommand ?? startScript(stage);
-    if (command === undefined)
-        throw new Failure({
-            message: `PM2 does not know "${appName}", and the commit has no ecosystem file and no start script.`,
-            next: 'Give start-command.',
-        });
-    const port = healthPort === undefined ? {} : { PORT: String(healthPort) };
-    const { env, ...how } = programOf(startOf(unwrapped(command, readProject(stage).packageJson?.scripts)), place);
-    return begun({
-        name: appName,
-        ...how,
-        cwd: place.link,
-        instances: 1,
-        kill_timeout: 10_000,
-        env: { ...port, ...env },
-    }, place);
-}
-/** The command that starts the application as its package.json says. */
-function startScript(stage) {
-    const project = readProject(stage);
-    if (project.packageJson?.scripts?.start === undefined)
-        return undefined;
-    const { packageManager } = recipeOf(project, { install: undefined, build: undefined });
-    return `${packageManager ?? 'npm'} run start`;
-}
-/** Where Next.js keeps what `next` runs: in cluster mode PM2 must be given that, for there it runs only Node. */
-const NEXT = 'node_modules/next/dist/bin/next';
-/** How PM2 runs a command best: a script of Node in cluster mode, else the program itself, else a shell. */
-function programOf(start, { tools, stage }) {
-    if (start.kind === 'node') {
-        const { args, env } = start;
-        return { script: scriptIn(stage, start.script), args, exec_mode: 'cluster', env };
-    }
-    if (start.kind === 'shell')
-        return inShell(start.command);
-    const { file, args, env } = start;
-    if (file === 'next' && args[0] === 'start' && isFile((0,external_node_path_namespaceObject.join)(stage, NEXT)))
-        return { script: `./${NEXT}`, args, exec_mode: 'cluster', env };
-    const script = (0,external_node_path_namespaceObject.isAbsolute)(file) ? file : (ownProgram(stage, file) ?? tools.find(file));
-    if (script !== undefined)
-        return { script, args, exec_mode: 'fork', interpreter: 'none', env };
-    const assigned = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    return inShell([...assigned, file, ...args].join(' '));
-}
-/** A program of the commit or of its dependencies, from the root; undefined where it has none of that name. */
-function ownProgram(stage, file) {
-    const path = file.includes('/') ? file : `node_modules/.bin/${file}`;
-    return isFile((0,external_node_path_namespaceObject.join)(stage, path)) ? `./${(0,external_node_path_namespaceObject.normalize)(path)}` : undefined;
-}
-/** As package managers run a script: with the programs of the dependencies in PATH. */
-function inShell(command) {
-    return {
-        script: '/bin/sh',
-        args: ['-c', `export PATH="$PWD/node_modules/.bin:$PATH"; ${command}`],
-        exec_mode: 'fork',
-        interpreter: 'none',
-        env: {},
-    };
-}
-/**
- * The file that Node runs for a script, from the folder that it starts in: Node also finds one without its ending,
- * PM2 does not.
- */
-function scriptIn(folder, script) {
-    if ((0,external_node_path_namespaceObject.isAbsolute)(script))
-        return script;
-    const found = ['', '.js', '/index.js'].find((ending) => isFile((0,external_node_path_namespaceObject.join)(folder, script + ending)));
-    if (found === undefined)
-        throw new Failure({
-            message: `The application is started by ${script}, which neither the commit has nor the build has made.`,
-            next: 'Correct start-command, the start script or the ecosystem file.',
-        });
-    return `./${(0,external_node_path_namespaceObject.normalize)(script + found)}`;
-}
-/** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
-function fromEcosystem(application, place, teller) {
-    const { tools, stage, link } = place;
-    // `__dirname` in the file was the stage.
-    const app = mapTexts(application, (text) => moved(text, stage, link));
-    const cwd = folderOf(app, link, teller);
-    const script = String(app.script ?? app.cmd ?? app.command ?? '');
-    // PM2 hands a line of several words to a shell.
-    if (script.includes(' '))
-        return begun({ ...app, cwd, script: tools.find('bash') ?? '/bin/sh', args: ['-c', script], interpreter: 'none' }, place);
-    const here = moved(cwd, link, stage);
-    const given = moved(script, link, stage);
-    const own = (0,external_node_path_namespaceObject.isAbsolute)(given) && first_start_isBelow(given, stage) ? (0,external_node_path_namespaceObject.relative)(here, given) : given;
-    const known = (0,external_node_path_namespaceObject.isAbsolute)(own) || isFile((0,external_node_path_namespaceObject.join)(here, own)) ? own : tools.find(own);
-    const found = known === undefined || !(0,external_node_path_namespaceObject.isAbsolute)(known) ? scriptIn(here, own) : known;
-    return begun({ ...app, cwd, script: found, args: wordsOf(app.args) }, place);
-}
-/** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
-function folderOf(app, link, teller) {
-    if (app.cwd === undefined)
-        return link;
-    const given = String(app.cwd);
-    const cwd = (0,external_node_path_namespaceObject.normalize)((0,external_node_path_namespaceObject.isAbsolute)(given) ? given : (0,external_node_path_namespaceObject.join)(link, given)).replace(/\/$/, '');
-    if (first_start_isBelow(cwd, link))
-        return cwd;
-    teller.warn({
-        message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
-        next: 'Leave cwd out, or give it from the root of the repository.',
-    });
-    return link;
-}
-const first_start_isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
-function moved(text, from, to) {
-    return first_start_isBelow(text, from) ? to + text.slice(from.length) : text;
-}
-function mapTexts(value, change) {
-    if (typeof value === 'string')
-        return change(value);
-    if (Array.isArray(value))
-        return value.map((item) => mapTexts(item, change));
-    if (typeof value !== 'object' || value === null)
-        return value;
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapTexts(item, change)]));
-}
-function begun(config, { tools, stage, link }) {
-    return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/stage.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
-async function stageRepository(found, request) {
-    if (found.strategy === 'in-place')
-        return found.checkout;
-    const bare = { tools: found.tools, folder: found.state.repository };
-    if (isFolder(bare.folder))
-        return bare;
-    const live = found.checkout;
-    const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
-    if (origin === undefined)
-        throw new Failure({
-            message: 'The server has no repository to fetch from yet.',
-            next: 'Give repository-url.',
-        });
-    // Complete before it has its name: what a killed worker left half made is never taken for the whole.
-    const half = { tools: found.tools, folder: `${bare.folder}.half` };
-    remove(half.folder);
-    (0,external_node_fs_namespaceObject.mkdirSync)(half.folder, { mode: 0o700 });
-    await git(half, 'init', '-q', '--bare');
-    await git(half, 'remote', 'add', 'origin', origin);
-    if (live) {
-        await reachRemoteLike(half, live);
-        // The live history too, so that "older than the live commit" can be judged; a shallow clone has only a part of it.
-        await git(half, 'fetch', '-q', '--no-tags', '--update-shallow', live.folder, '+HEAD:refs/deploys/live');
-    }
-    (0,external_node_fs_namespaceObject.renameSync)(half.folder, bare.folder);
-    return bare;
-}
-async function fetchSha(repository, request, signal) {
-    const sources = await fetchSources(repository, request);
-    await fetchCommit(repository, request.sha, sources, signal);
-}
-/** Checks the commit out beside the live application. */
-async function checkOutStage(found, repository, request, folder) {
-    markStage(found.state, folder);
-    await git(repository, 'worktree', 'prune');
-    await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
-    const stage = { tools: found.tools, folder };
-    if ((await headOf(stage)) !== request.sha)
-        throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
-    return stage;
-}
-/** Brings the host's own files into the stage; resolves to its environment files. */
-async function bringHostFiles(found, request, stage, teller) {
-    const { folder } = stage;
-    const { live } = found;
-    const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
-    const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
-    if (live !== undefined)
-        carryEnvFiles(live, folder, envFiles);
-    if (request.envFile !== undefined) {
-        if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
-            throw new Failure(trackedEnvFile(request.envFilePath));
-        refuseDetour(folder, request.envFilePath, 'env-file-path');
-        writeAtomically((0,external_node_path_namespaceObject.join)(folder, request.envFilePath), request.envFile);
-        if (!envFiles.includes(request.envFilePath))
-            envFiles.push(request.envFilePath);
-    }
-    const inside = linkedInPlace(found, request).find((path) => [...tracked].some((file) => isWithin(file, path)));
-    if (inside !== undefined)
-        throw new Failure({
-            message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
-            next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
-        });
-    for (const home of linkShared(found, request, folder))
-        teller.progress(`shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`);
-    return envFiles;
-}
-/** Among releases a symlink takes the place of what the commit has there; in a checkout git would take it back. */
-function linkedInPlace(found, request) {
-    return found.strategy === 'in-place' ? linkedPaths(found, request) : [];
-}
-/** The checkout would have the file of the commit again as soon as git turns to it. */
-function trackedEnvFile(path) {
-    return {
-        message: `env-file would be written to ${path}, which the commit tracks.`,
-        next: `Take it out of git (git rm --cached ${quote(path)}, and a line in .gitignore), or use another env-file-path.`,
-    };
-}
-/** Decides how the commit is installed and built, and refuses before anything is run. */
-function decideRecipe({ tools, request, folder }) {
-    if (readText((0,external_node_path_namespaceObject.join)(folder, '.gitmodules'))?.includes('[submodule'))
-        throw new Failure({
-            message: 'The commit has git submodules, and a deploy brings only its own files to the server.',
-            next: 'Build in the job, where actions/checkout fetches them with submodules: true (build-on: runner), or take them into the repository.',
-        });
-    const recipe = recipeOf(readProject(folder), {
-        install: request.installCommand,
-        build: request.buildCommand,
-    });
-    if (recipe.refusal)
-        throw new Failure(recipe.refusal);
-    const manager = recipe.packageManager;
-    const needed = request.installCommand === undefined || request.buildCommand === undefined;
-    if (manager !== undefined && needed && tools.find(manager) === undefined)
-        throw new Failure({
-            message: `${manager} is not found on the server, and the commit is locked with it.`,
-            next: tools.find('corepack') === undefined
-                ? `Install it: npm install --global ${manager}`
-                : `Run once on the server: corepack enable ${manager}`,
-        });
-    return recipe;
-}
-/** Runs one command of the project in the stage; its failure names the command and shows its last lines. */
-async function runInStage(what, command, options) {
-    const { tools, request, folder, teller, signal } = options;
-    const env = {
-        ...tools.env,
-        DEPLOY_SHA: request.sha,
-        // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told. With
-        // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
-        ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
-    };
-    const ended = await run(['/bin/sh', '-c', command], {
-        cwd: folder,
-        env,
-        signal,
-        output: teller.output(what),
-    });
-    if (ended.code === 0)
-        return command;
-    throw new Failure({
-        message: `${command} ${explainEnd(ended)}.\n${lastLines(ended.tail, 12)}`,
-        ...(ended.code === null ? {} : { code: String(ended.code) }),
-        next: failureAdvice(what, ended),
-    });
-}
-function failureAdvice(what, ended) {
-    if (ended.signal === 'SIGKILL' || ended.code === 137)
-        return 'Add swap or memory to the server, or build in the job with build-on: runner.';
-    if (/frozen-lockfile|ERR_PNPM_OUTDATED_LOCKFILE|npm ci.*in sync|lockfile would have been modified/i.test(ended.tail))
-        return 'The lock file does not fit package.json: run the install on your machine and commit the lock file.';
-    return `The live version was not touched. Run the ${what} on your machine at this commit, and see the output above.`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/prepare.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
-async function prepare(found, repository, context, result) {
-    const { request, teller } = context;
-    teller.event({ kind: 'state', state: 'preparing' });
-    const release = releaseName(request.sha, new Date());
-    const folder = releaseFolder(found.releases, release);
-    try {
-        const stage = await build(found, repository, context, { release, folder });
-        const bootMs = await rehearseStage(found, stage, context, result);
-        return bootMs === undefined ? stage : { ...stage, bootMs };
-    }
-    catch (error) {
-        await dropRelease(repository, folder);
-        throw error;
-    }
-}
-async function build(found, repository, context, { release, folder }) {
-    const { request, teller } = context;
-    const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
-    await lookAtCollisions(found, request, stage, []);
-    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
-    let envFiles = [];
-    const bring = async () => {
-        envFiles = await bringHostFiles(found, request, stage, teller);
-    };
-    let made;
-    if (request.packedBuild === undefined) {
-        await bring();
-        made = await installAndBuild(found, context, folder);
-    }
+/** Changes that were taken away, in the folder of a run. */
+const KEPT = [PATCH, COPIES];
+/** Deletes the folder of a run, but for changes that were taken away: nobody else may have them. */
+function emptyRun(path) {
+    if (!present((0,external_node_path_namespaceObject.join)(path, PATCH)))
+        remove(path);
     else
-        made = await teller.step('unpack', async () => {
-            await prepare_unpack(found, context, request.packedBuild, folder);
-            // Only now: an archive must not write through the symlinks of the host.
-            await bring();
-            return checkOutput(found, request, folder);
-        }, prepare_listed);
-    const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
-    const env = request.envFile === undefined ? [] : [request.envFilePath];
-    const paths = [...made.paths, ...env.filter((path) => !isWithinAny(path, made.paths))];
-    const tracking = await lookAtCollisions(found, request, stage, paths);
-    const notOwn = found.history.live
-        ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
-        : [];
-    const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
-    const start = found.entry === undefined && request.app.restartCommand === undefined
-        ? await firstStart(found, request, folder, teller)
-        : undefined;
-    const port = found.facts.port ?? (start && portOf(start.entry));
-    if (port === undefined)
-        throw new Failure({
-            message: 'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
-            next: 'Give health-port.',
-        });
-    return {
-        release,
-        sha: request.sha,
-        folder,
-        made: made.all,
-        paths,
-        rebuilt,
-        ...given({ tracking }),
-        envFiles,
-        carriedChunks,
-        port,
-        ...given({ start }),
-    };
-}
-const prepare_listed = ({ paths }) => paths.join(', ');
-/** Installs and builds in the stage; resolves to what this made. */
-async function installAndBuild(found, { request, teller, signal }, folder) {
-    const options = { tools: found.tools, request, folder, teller, signal };
-    const { install, build } = decideRecipe(options);
-    // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
-    const inStage = async (what, command) => {
-        await runInStage(what, command, options);
-        linkShared(found, request, folder);
-    };
-    if (install !== undefined)
-        await teller.step('install', () => inStage('install', install), () => install);
-    if (build === undefined)
-        return findOutput(found, request, folder);
-    return teller.step('build', async () => {
-        await inStage('build', build);
-        return checkOutput(found, request, folder);
-    }, (made) => `${build}: ${prepare_listed(made)}`);
-}
-/** Puts the build that was made in the job into the stage; nothing is installed or built here. */
-async function prepare_unpack(found, { signal, teller }, file, folder) {
-    await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
-        signal,
-        output: teller.output('unpack'),
-    });
-}
-/**
- * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
- * files that lie on the server already: git would overwrite them.
- */
-async function lookAtCollisions(found, request, stage, swapped) {
-    const { liveSha } = found.facts;
-    if (found.strategy !== 'in-place' || liveSha === undefined)
-        return undefined;
-    const tracking = await lookAtTracking(found.checkout, {
-        from: liveSha,
-        to: request.sha,
-        shared: request.sharedPaths,
-        swapped,
-        rules: stage,
-    });
-    const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
-    if (inTheWay.length === 0)
-        return tracking;
-    throw new Failure({
-        message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
-        next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
-    });
-}
-/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
-async function rehearseStage(found, stage, { request, teller, signal }, result) {
-    result.rehearsed = false;
-    const entry = found.entry ?? stage.start?.entry;
-    const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, entry);
-    if (obstacle !== undefined || entry === undefined) {
-        teller.progress(`not rehearsed: ${obstacle ?? 'the application has no PM2 entry'}`);
-        return undefined;
-    }
-    const port = await sparePort();
-    const { appPath } = request.app;
-    // The symlink before the folder that it lies in.
-    const live = [currentLink(appPath), appPath, ...(found.live === undefined ? [] : [found.live])];
-    const command = rehearsalCommand(entry, {
-        live,
-        stage: stage.folder,
-        port,
-        node: found.tools.find('node'),
-    });
-    const { tools } = found;
-    const { bootMs } = await teller.step('rehearsal', () => rehearse({
-        tools,
-        command,
-        port,
-        sha: request.sha,
-        health: request.health,
-        log: teller.logged,
-        tell: teller.progress,
-        signal,
-    }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
-    result.rehearsed = true;
-    return bootMs;
+        for (const name of (0,external_node_fs_namespaceObject.readdirSync)(path))
+            if (!KEPT.includes(name))
+                remove((0,external_node_path_namespaceObject.join)(path, name));
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/teller.js
@@ -7583,6 +7589,7 @@ function emptyResult(outcome, warnings) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/deploy.js
+
 
 
 
@@ -7806,7 +7813,7 @@ async function waitForGo({ request, folder, teller, signal }) {
     while (!(0,external_node_fs_namespaceObject.existsSync)(folder.go)) {
         if (silence(folder) > request.goLease)
             throw new Failure({
-                message: `Everything is prepared, but the action has not been heard of for ${request.goLease} ms: nothing was changed.`,
+                message: `Everything is prepared, but the action has not been heard of for ${formatDuration(request.goLease)}: nothing was changed.`,
                 next: 'Start the workflow again.',
             });
         await pause(100, signal);

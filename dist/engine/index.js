@@ -14082,6 +14082,7 @@ function downtime(ends) {
 
 
 
+
 /** Milliseconds for a message that only looks. */
 const rollback_send_LOOK_DEADLINE = 40_000;
 /** Milliseconds that a table in use is waited for. */
@@ -14137,7 +14138,7 @@ function patiently(tools, work) {
         worthwhile: (error) => errorMeaning(error) === 'retry',
         onRetry: (error, _attempt, wait) => tools.log({
             kind: 'progress',
-            text: `waiting ${wait} ms: ${error instanceof Error ? error.message : 'the database is busy'}`,
+            text: `waiting ${(0,duration/* formatDuration */.a)(wait)}: ${error instanceof Error ? error.message : 'the database is busy'}`,
         }),
     }, work);
 }
