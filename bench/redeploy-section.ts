@@ -105,7 +105,7 @@ function overheadAgainstAim(results: Results): string {
   const of = (...names: string[]): number =>
     median(runs.map((run) => names.reduce((sum, name) => sum + run[name]!, 0)));
   const over = of('restart', 'verification', 'rest');
-  const seconds = (value: number): string => `${(value / 1_000).toFixed(1)} s`;
+  const seconds = (value: number): string => `${(value / 1_000).toFixed(2)} s`;
   return `The aim was ${seconds(AIM)} beside the rehearsal; it ${over <= AIM ? 'is met' : 'is missed'}, with ${seconds(over)}. Of these PM2's reload takes ${seconds(of('restart'))}, and
 the verification ${seconds(of('verification'))}, because PM2 counts a start as stable only when it has lasted a second.`;
 }
