@@ -189,28 +189,32 @@ function graphileMigrate(modules: string): Peer {
   };
 }
 
-/** psql, where the machine has it: one process for each file, as shell scripts do. */
+/** psql, where the machine has it, as shell scripts call it: a process for each file, or one for all of them. */
 function psql(): Peer[] {
   const found = spawnSync('psql', ['--version'], { encoding: 'utf8' });
   if (found.status !== 0) return [];
-  return [
-    {
-      name: `one ${found.stdout.trim().split(' ').slice(0, 3).join(' ')} for each file`,
-      lay: (folder, count) =>
-        write(
-          folder,
-          'migrations',
-          numbers(count).map((index) => [`${10_000 + index}_t.sql`, tableSql(index)]),
-        ),
-      command: (folder, url) => ({
-        program: '/bin/sh',
-        args: ['-ec', 'for f in migrations/*.sql; do psql -X -q -v ON_ERROR_STOP=1 -1 -f "$f" "$URL"; done'],
-        cwd: folder,
-        env: { URL: `${url}?sslmode=disable` },
-      }),
-      history: 'none',
-    },
-  ];
+  const version = found.stdout.trim().split(' ').slice(0, 3).join(' ');
+  const call = 'psql -X -q -v ON_ERROR_STOP=1 -1';
+  const scripts = {
+    'for each file': `for f in migrations/*.sql; do ${call} -f "$f" "$URL"; done`,
+    'for all files': `for f in migrations/*.sql; do set -- "$@" -f "$f"; done; ${call} "$@" "$URL"`,
+  };
+  return Object.entries(scripts).map(([words, script]) => ({
+    name: `one ${version} ${words}`,
+    lay: (folder, count) =>
+      write(
+        folder,
+        'migrations',
+        numbers(count).map((index) => [`${10_000 + index}_t.sql`, tableSql(index)]),
+      ),
+    command: (folder, url) => ({
+      program: '/bin/sh',
+      args: ['-ec', script],
+      cwd: folder,
+      env: { URL: `${url}?sslmode=disable` },
+    }),
+    history: 'none',
+  }));
 }
 
 /** All that are compared; those from the npm registry are installed on the first run, and kept for the next. */
