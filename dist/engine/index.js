@@ -11949,14 +11949,19 @@ const PUBLIC = 'public';
 /** The schema of temporary tables, which hides every other one. */
 const TEMPORARY = 'pg_temp';
 function madeTables() {
-    /** By schema and name; whether it is certain that it was not there before. */
+    /** By schema, then by name; whether it is certain that it was not there before. */
     const made = new Map();
     let path = PUBLIC;
+    const look = ([schema, name]) => made.get(schema)?.get(name);
+    const forget = ([schema, name]) => void made.get(schema)?.delete(name);
+    const note = ([schema, name], sure) => {
+        made.set(schema, (made.get(schema) ?? new Map()).set(name, sure));
+    };
     const keyOf = (schema, name) => {
         if (schema !== undefined)
-            return JSON.stringify([schema, name]);
-        const own = JSON.stringify([TEMPORARY, name]);
-        return made.has(own) ? own : JSON.stringify([path, name]);
+            return [String(schema), String(name)];
+        const own = [TEMPORARY, String(name)];
+        return look(own) === undefined ? [path, String(name)] : own;
     };
     const keyOfRelation = (relation) => {
         const { schemaname, relname } = (relation ?? {});
@@ -11964,50 +11969,45 @@ function madeTables() {
     };
     const keysOfDrop = (drop) => droppedNames(drop).map((parts) => keyOf(parts[parts.length - 2], parts[parts.length - 1]));
     const move = (from, to) => {
-        const sure = made.get(from);
-        made.delete(from);
+        const sure = look(from);
+        forget(from);
         if (sure === undefined)
-            made.delete(to);
+            forget(to);
         else
-            made.set(to, sure);
+            note(to, sure);
     };
     return {
         isNew(relation, sure) {
-            const found = made.get(keyOfRelation(relation));
+            const found = look(keyOfRelation(relation));
             return sure ? found === true : found !== undefined;
         },
-        areNew: (drop) => keysOfDrop(drop).every((key) => made.get(key) === true),
+        areNew: (drop) => keysOfDrop(drop).every((key) => look(key) === true),
         follow({ kind, node }) {
             path = searchPathAfter({ kind, node }, path);
             if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
-                for (const key of keysOfDrop(node))
-                    made.delete(key);
+                keysOfDrop(node).forEach(forget);
             if (kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE') {
                 const { schemaname } = node.relation;
                 const from = keyOfRelation(node.relation);
-                const schema = schemaname ?? JSON.parse(from)[0];
-                move(from, JSON.stringify([schema, node.newname]));
+                move(from, [String(schemaname ?? from[0]), String(node.newname)]);
             }
             if (kind === 'AlterObjectSchemaStmt' && node.objectType === 'OBJECT_TABLE') {
                 const { relname } = node.relation;
-                move(keyOfRelation(node.relation), JSON.stringify([node.newschema, relname]));
+                move(keyOfRelation(node.relation), [String(node.newschema), String(relname)]);
             }
             const relation = isTable(kind) ? madeRelation(kind, node) : undefined;
             if (!relation)
                 return;
             const sure = node.if_not_exists !== true;
-            const key = isTemporary(relation)
-                ? JSON.stringify([TEMPORARY, relation.relname])
-                : JSON.stringify([relation.schemaname ?? path, relation.relname]);
+            const schema = isTemporary(relation) ? TEMPORARY : String(relation.schemaname ?? path);
+            const key = [schema, String(relation.relname)];
             // What is known of it stays: a second IF NOT EXISTS does not make it doubtful.
-            if (sure || !made.has(key))
-                made.set(key, sure);
+            if (sure || look(key) === undefined)
+                note(key, sure);
         },
         endFile() {
             path = PUBLIC;
-            for (const key of made.keys())
-                if (JSON.parse(key)[0] === TEMPORARY)
-                    made.delete(key);
+            made.delete(TEMPORARY);
         },
     };
 }

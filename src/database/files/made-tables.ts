@@ -25,59 +25,63 @@ const PUBLIC = 'public';
 /** The schema of temporary tables, which hides every other one. */
 const TEMPORARY = 'pg_temp';
 
+type Key = readonly [schema: string, name: string];
+
 export function madeTables(): MadeTables {
-  /** By schema and name; whether it is certain that it was not there before. */
-  const made = new Map<string, boolean>();
+  /** By schema, then by name; whether it is certain that it was not there before. */
+  const made = new Map<string, Map<string, boolean>>();
   let path = PUBLIC;
-  const keyOf = (schema: unknown, name: unknown): string => {
-    if (schema !== undefined) return JSON.stringify([schema, name]);
-    const own = JSON.stringify([TEMPORARY, name]);
-    return made.has(own) ? own : JSON.stringify([path, name]);
+  const look = ([schema, name]: Key): boolean | undefined => made.get(schema)?.get(name);
+  const forget = ([schema, name]: Key): void => void made.get(schema)?.delete(name);
+  const note = ([schema, name]: Key, sure: boolean): void => {
+    made.set(schema, (made.get(schema) ?? new Map<string, boolean>()).set(name, sure));
   };
-  const keyOfRelation = (relation: unknown): string => {
+  const keyOf = (schema: unknown, name: unknown): Key => {
+    if (schema !== undefined) return [String(schema), String(name)];
+    const own: Key = [TEMPORARY, String(name)];
+    return look(own) === undefined ? [path, String(name)] : own;
+  };
+  const keyOfRelation = (relation: unknown): Key => {
     const { schemaname, relname } = (relation ?? {}) as Node;
     return keyOf(schemaname, relname);
   };
-  const keysOfDrop = (drop: Node): string[] =>
+  const keysOfDrop = (drop: Node): Key[] =>
     droppedNames(drop).map((parts) => keyOf(parts[parts.length - 2], parts[parts.length - 1]));
-  const move = (from: string, to: string): void => {
-    const sure = made.get(from);
-    made.delete(from);
-    if (sure === undefined) made.delete(to);
-    else made.set(to, sure);
+  const move = (from: Key, to: Key): void => {
+    const sure = look(from);
+    forget(from);
+    if (sure === undefined) forget(to);
+    else note(to, sure);
   };
   return {
     isNew(relation, sure) {
-      const found = made.get(keyOfRelation(relation));
+      const found = look(keyOfRelation(relation));
       return sure ? found === true : found !== undefined;
     },
-    areNew: (drop) => keysOfDrop(drop).every((key) => made.get(key) === true),
+    areNew: (drop) => keysOfDrop(drop).every((key) => look(key) === true),
     follow({ kind, node }) {
       path = searchPathAfter({ kind, node }, path);
-      if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
-        for (const key of keysOfDrop(node)) made.delete(key);
+      if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE') keysOfDrop(node).forEach(forget);
       if (kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE') {
         const { schemaname } = node.relation as Node;
         const from = keyOfRelation(node.relation);
-        const schema = schemaname ?? (JSON.parse(from) as string[])[0];
-        move(from, JSON.stringify([schema, node.newname]));
+        move(from, [String(schemaname ?? from[0]), String(node.newname)]);
       }
       if (kind === 'AlterObjectSchemaStmt' && node.objectType === 'OBJECT_TABLE') {
         const { relname } = node.relation as Node;
-        move(keyOfRelation(node.relation), JSON.stringify([node.newschema, relname]));
+        move(keyOfRelation(node.relation), [String(node.newschema), String(relname)]);
       }
       const relation = isTable(kind) ? madeRelation(kind, node) : undefined;
       if (!relation) return;
       const sure = node.if_not_exists !== true;
-      const key = isTemporary(relation)
-        ? JSON.stringify([TEMPORARY, relation.relname])
-        : JSON.stringify([relation.schemaname ?? path, relation.relname]);
+      const schema = isTemporary(relation) ? TEMPORARY : String(relation.schemaname ?? path);
+      const key: Key = [schema, String(relation.relname)];
       // What is known of it stays: a second IF NOT EXISTS does not make it doubtful.
-      if (sure || !made.has(key)) made.set(key, sure);
+      if (sure || look(key) === undefined) note(key, sure);
     },
     endFile() {
       path = PUBLIC;
-      for (const key of made.keys()) if ((JSON.parse(key) as string[])[0] === TEMPORARY) made.delete(key);
+      made.delete(TEMPORARY);
     },
   };
 }
