@@ -348,6 +348,30 @@ export const NASTIES: readonly Nasty[] = [
     objects: [],
   },
   {
+    name: 'row 36: a later file that puts one version in the place of another',
+    files: {
+      ...ab('create table public.a(id int);\n', 'create table public.b(id int);\n'),
+      [`${C}_c.sql`]: `update supabase_migrations.schema_migrations set version = '20240101000000' where version = '${A}';\n`,
+    },
+    outcome: 'failed',
+    applied: [],
+    says: /changed the migration history/,
+    objects: [],
+  },
+  {
+    name: 'row 36: files that play with settings of ours change nothing for the next one',
+    files: {
+      ...ab(
+        "create table public.a(id int);\nselect set_config('muva.count', '7', true), set_config('muva.sum', 'x', false);\n",
+        'create table public.b(id int);\ndiscard plans;\nreset all;\n',
+      ),
+      [`${C}_c.sql`]: 'create table public.c(id int);\n',
+    },
+    outcome: 'passed',
+    applied: [A, B, C],
+    objects: ['a', 'b', 'c'],
+  },
+  {
     name: 'dollar signs inside identifiers',
     files: a(
       "create table public.a$b$c(id int);\ninsert into public.a$b$c values (1);\ncreate function public.f(text) returns text language sql as 'select $1';\nprepare p(int) as select $1;\n",

@@ -54,14 +54,16 @@ export function markerReader(
     if (!message.startsWith(marker)) return;
     const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
     const file = Number(index);
-    if (event === 'start') {
-      sent.current = file;
-      sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
-    } else if (event === 'done') {
-      sent.times[file]!.milliseconds = Number(milliseconds);
-      // Run, not applied: that is said after the commit only.
-      tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file]!)}` });
-    }
+    const begins = (next: number): void => {
+      sent.current = next;
+      sent.times[next] = { startedAt: Date.now(), milliseconds: 0 };
+    };
+    if (event === 'start') begins(file);
+    if (event !== 'done') return;
+    sent.times[file]!.milliseconds = Number(milliseconds);
+    // Run, not applied: that is said after the commit only.
+    tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file]!)}` });
+    if (file + 1 < batch.files.length) begins(file + 1);
   };
 }
 

@@ -118,22 +118,32 @@ export interface Unit {
 }
 
 /**
- * What any change to the set of recorded versions changes too. It costs a tenth of the hash in the guard, which counts
- * when it is computed before and after each of a thousand files; it is compared within one file's unit only.
+ * What any change to the set of recorded versions changes too: how many they are, and the sum of their hashes. It costs
+ * a tenth of the hash in the guard, which counts when it is computed after each of a thousand files.
  */
-const HISTORY_TRACE = `(select (pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtext(version)))::text from ${HISTORY_TABLE})`;
+const HISTORY_COUNT = `(select pg_catalog.count(*) from ${HISTORY_TABLE})`;
+const HISTORY_SUM = `(select coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
+const AS_BEFORE = `(muva_count, muva_sum) = (select pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
 
-/** One file as one statement: guard, the file itself, cleaning up, and its rows in both tables. */
+/**
+ * One file as one statement: guard, the file itself, cleaning up, its rows in both tables, and what the next one starts
+ * from. That one is told what is recorded by then, in settings of the transaction, because counting it again costs as
+ * much as the file. One notice for each file: where the one ends, the next begins.
+ */
 function fileUnit(file: PlannedFile, index: number, context: UnitContext, padding = 0): Unit {
   const { source, statements } = file.shape;
-  let body = `declare started timestamptz := clock_timestamp(); muva_trace text := ${HISTORY_TRACE}; begin\n${'\n'.repeat(padding)}`;
-  body += `raise info '${context.marker} start ${index}';\n`;
+  const told = (name: string): string => `pg_catalog.current_setting('muva.${name}')::bigint`;
+  const [count, sum] = index === 0 ? [HISTORY_COUNT, HISTORY_SUM] : [told('count'), told('sum')];
+  let body = `declare started timestamptz := clock_timestamp(); muva_count bigint := ${count}; muva_sum bigint := ${sum}; begin\n${'\n'.repeat(padding)}`;
+  body += index === 0 ? `raise info '${context.marker} start 0';\n` : '\n';
   body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
   const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
   const { text, lines } = statementLines(source, pieces, 4 + padding);
   body += text;
-  body += `${finishFile(file, index, `${HISTORY_TRACE} = muva_trace`, context)}
-  raise info '${context.marker} done ${index} %', round(extract(epoch from clock_timestamp() - started) * 1000);
+  body += `${finishFile(file, index, AS_BEFORE, context)}
+  perform pg_catalog.set_config('muva.count', (muva_count + 1)::text, true),
+    pg_catalog.set_config('muva.sum', (muva_sum + pg_catalog.hashtext(${literal(file.version)}))::text, true);
+  raise info '${context.marker} done ${index} %', (pg_catalog.date_part('epoch', clock_timestamp() - started) * 1000)::int;
 end`;
   return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
 }
