@@ -46,6 +46,13 @@ const MUTATIONS = [
     'database/nasties.test',
   ),
   mutation(
+    36,
+    'database/apply/unit',
+    'index, AS_BEFORE, context',
+    "index, 'true', context",
+    'database/nasties.test',
+  ),
+  mutation(
     44,
     'database/connection/sql-error',
     "if (error instanceof LostConnection)\n        return 'resolve';",
