@@ -200,7 +200,7 @@ function psql(): Peer[] {
     'for all files': `for f in migrations/*.sql; do set -- "$@" -f "$f"; done; ${call} "$@" "$URL"`,
   };
   return Object.entries(scripts).map(([words, script]) => ({
-    name: `one ${version} ${words}`,
+    name: `one ${version} ${words}, no history`,
     lay: (folder, count) =>
       write(
         folder,
