@@ -14,6 +14,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { commandOf } from '../../src/worker/host/proc.js';
 import { appFiles } from './fixture-app.js';
 import { freePort } from './free-port.js';
 import { GIT_ENV, type Origin, startOrigin } from './origin.js';
@@ -144,6 +145,11 @@ export async function withVps(
   } finally {
     origin.stop();
   }
+}
+
+/** The command lines of all that runs on this server; other tests of the machine have their own. */
+export function commandsOn(vps: Vps): string[] {
+  return vps.processes().flatMap((pid) => commandOf(pid) ?? []);
 }
 
 /** One more application on the same server, under the same PM2 daemon. It is stopped with its server. */

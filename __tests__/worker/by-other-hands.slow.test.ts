@@ -6,7 +6,8 @@ import { describe, test } from 'node:test';
 import type { DeployRequest } from '../../src/worker/protocol.js';
 import { appVersion } from '../servers/fixture-app.js';
 import { kill } from '../servers/pm2.js';
-import { type Vps, withVps } from '../servers/vps.js';
+import { until } from '../servers/until.js';
+import { commandsOn, type Vps, withVps } from '../servers/vps.js';
 import {
   app,
   deployRequest,
@@ -26,12 +27,17 @@ const deployed = async (vps: Vps, sha: string, more: Partial<DeployRequest> = {}
 /** Kills a deploy whose build never ends, and leaves the build running; resolves to its folder. */
 async function leaveStage(vps: Vps, sha: string, releases: string): Promise<string> {
   const worker = startWorker(vps, deployRequest(vps, sha));
-  await vps.run(
-    `until ps -eo args | grep -q '[b]uild.js' && ls '${releases}' | grep -q '${sha.slice(0, 12)}'; do sleep 0.05; done`,
-  );
+  const stage = await until('the build to run', () => {
+    const names = existsSync(releases) ? readdirSync(releases) : [];
+    const name = names.find((each) => each.endsWith(sha.slice(0, 12)));
+    return builds(vps).length > 0 && name !== undefined && join(releases, name);
+  });
   kill(worker.pid!);
-  return join(releases, readdirSync(releases).find((name) => name.endsWith(sha.slice(0, 12)))!);
+  return stage;
 }
+
+const builds = (vps: Vps): string[] =>
+  commandsOn(vps).filter((command) => command.startsWith('node build.js'));
 
 describe('what other hands do on the server', () => {
   test('a commit that was pulled and built by hand: a rollback tells no lie, and comes to what is whole', () =>
@@ -124,7 +130,7 @@ describe('what other hands do on the server', () => {
         /left behind was ended: .*build\.js/,
       );
       assert.ok(!existsSync(stage));
-      assert.equal((await vps.run(`ps -eo args | grep '[b]uild.js'`)).stdout, '');
+      assert.deepEqual(builds(vps), []);
     }));
 
   test('the environment file that people wrote is kept when the release that had it goes', () =>
