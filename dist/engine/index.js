@@ -5993,6 +5993,10 @@ function openFleet({ ssh }, options) {
     const lines = targets.hosts.map((target) => line(target, jump, open));
     return {
         hosts: lines.map((own, index) => hostOf(own, index + 1, lines.length > 1)),
+        connect() {
+            for (const own of lines)
+                own.connection().catch(() => { });
+        },
         worker: () => {
             worker ??= (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(options.dist, 'worker.js'), 'utf8');
             return worker;
@@ -6336,6 +6340,7 @@ async function inspectFleet(tools, settings, undo) {
     const { fleet } = tools;
     if (!fleet || !settings.vps)
         return [];
+    fleet.connect();
     const vpsRun = settings;
     const { ref } = settings.vps;
     const sha = ref === undefined || undo !== undefined ? undefined : await exactCommit(ref, settings.workingDirectory);

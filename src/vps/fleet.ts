@@ -30,6 +30,8 @@ export interface Host {
 /** All servers of a run: connected on first use, one SSH connection each, reconnected when it is lost. */
 export interface Fleet {
   readonly hosts: readonly Host[];
+  /** Begins to connect, while something else is loaded or read. What goes wrong is told to the first command. */
+  connect(): void;
   /** The bundle that runs on the servers. */
   worker(): Promise<string>;
   /** Milliseconds for which a lost server is looked for before the outcome of its run is given up as unknown. */
@@ -66,6 +68,9 @@ export function openFleet({ ssh }: Pick<VpsSettings, 'ssh'>, options: FleetOptio
   const lines = targets.hosts.map((target) => line(target, jump, open));
   return {
     hosts: lines.map((own, index) => hostOf(own, index + 1, lines.length > 1)),
+    connect() {
+      for (const own of lines) own.connection().catch(() => {});
+    },
     worker: () => {
       worker ??= readFile(join(options.dist, 'worker.js'), 'utf8');
       return worker;

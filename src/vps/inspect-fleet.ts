@@ -27,6 +27,7 @@ const LOOK_DEADLINE = 120_000;
 export async function inspectFleet(tools: Tools, settings: Settings, undo?: Undo): Promise<HostLook[]> {
   const { fleet } = tools;
   if (!fleet || !settings.vps) return [];
+  fleet.connect();
   const vpsRun = settings as VpsRun;
   const { ref } = settings.vps;
   const sha =
