@@ -3678,6 +3678,13 @@ async function askHistory(question, liveSha) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/some-of.js
+/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
+function someOf(names, most = 5) {
+    const more = names.length > most ? ` and ${names.length - most} more` : '';
+    return `${names.slice(0, most).join(', ')}${more}`;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/sameness.js
 
 
@@ -4179,6 +4186,7 @@ function sharesOf(found, request, version, release) {
 
 
 
+
 /**
  * What only this folder has: it is in no commit, was made by no build, and is not shared. Data, mostly, which a new
  * version would not have. A folder of which all is foreign is named as a whole.
@@ -4239,10 +4247,9 @@ async function foreignProblems(found, asked) {
     const foreign = await foreignInLive(found, asked);
     if (foreign.length === 0)
         return [];
-    const more = foreign.length > 5 ? ` and ${foreign.length - 5} more` : '';
     return [
         {
-            message: `The new version would not have what lies in the live folder only: ${foreign.slice(0, 5).join(', ')}${more}.`,
+            message: `The new version would not have what lies in the live folder only: ${someOf(foreign)}.`,
             next: 'Name in shared-paths what the application needs, and in build-output what a build makes; what may go, delete on the server.',
         },
     ];
@@ -4430,13 +4437,14 @@ async function lookAtTracking(checkout, turn) {
 
 
 
+
 /** Tracked files that were changed on the server, where they are not to be taken away. */
 function dirtyRefusals(dirty, policy) {
     if (dirty.length === 0 || policy === 'stash')
         return [];
     return [
         {
-            message: `Tracked files were changed on the server: ${named(dirty)}.`,
+            message: `Tracked files were changed on the server: ${someOf(dirty)}.`,
             next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
         },
     ];
@@ -4447,7 +4455,7 @@ function dirtyWarnings(dirty, policy) {
         return [];
     return [
         {
-            message: `Tracked files were changed on the server: ${named(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
+            message: `Tracked files were changed on the server: ${someOf(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
         },
     ];
 }
@@ -4462,10 +4470,6 @@ async function changedByPeople({ checkout, state, releases, history, facts, }) {
     const rebuilt = new Set(readNote(state, live.release)?.rebuilt);
     const folder = releaseFolder(releases, live.release);
     return dirty.filter((path) => !rebuilt.has(path) || !isAsRebuilt(folder, checkout.folder, path));
-}
-function named(files) {
-    const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
-    return `${files.slice(0, 5).join(', ')}${more}`;
 }
 /** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
 const PATCH = 'local-changes.patch';
@@ -4484,7 +4488,7 @@ async function keepLocalChanges(checkout, paths, { path: folder }) {
     await writePatch(checkout, patch, only);
     if (!(await gitSays(checkout, 'apply', '--check', '-R', '--whitespace=nowarn', '-p1', patch)))
         throw new Failure({
-            message: `The local changes on the server (${named(paths)}) cannot be kept as a patch: it does not fit what lies there.`,
+            message: `The local changes on the server (${someOf(paths)}) cannot be kept as a patch: it does not fit what lies there.`,
             next: 'Commit what is wanted, or undo it there with "git checkout -- <file>".',
         });
     const copies = (0,external_node_path_namespaceObject.join)(folder, COPIES);
@@ -4506,7 +4510,7 @@ function refuseStandIns({ folder }, paths) {
     if (standIns.length === 0)
         return;
     throw new Failure({
-        message: `In the place of tracked files lies something else on the server: ${named(standIns.map((lying) => lying.path))}.`,
+        message: `In the place of tracked files lies something else on the server: ${someOf(standIns.map((lying) => lying.path))}.`,
         next: 'Move it away there, or take the files out of git.',
     });
 }
@@ -4723,6 +4727,7 @@ function judgeRoom(facts, appPath) {
 
 
 
+
 /** Whether everything that a cutover moves can be moved by the one who deploys, so that none stops half-way. */
 /** A symlink is made and turned beside what it leads to; only in place needs no right there. */
 function judgeLinkPlace(appPath, strategy, releases) {
@@ -4782,10 +4787,9 @@ function isShut(path) {
     return isFolder(path) && !isWritable(path);
 }
 function notOurs(root, paths) {
-    const names = paths.slice(0, 5).map((path) => (0,external_node_path_namespaceObject.relative)(root, path) || root);
-    const more = paths.length > 5 ? ` and ${paths.length - 5} more` : '';
+    const names = paths.map((path) => (0,external_node_path_namespaceObject.relative)(root, path) || root);
     return {
-        message: `The user who deploys cannot change ${names.join(', ')}${more}${paths[0] === root ? '' : ` in ${root}`}, which ${ownerOf(paths[0])} owns.`,
+        message: `The user who deploys cannot change ${someOf(names)}${paths[0] === root ? '' : ` in ${root}`}, which ${ownerOf(paths[0])} owns.`,
         next: `Run once on the server: ${handOver(...paths)}`,
     };
 }
@@ -6164,6 +6168,7 @@ async function begin({ request, env, teller, signal }) {
 
 
 
+
 /**
  * What changes place with the live checkout. A build also touches what is not its own: it opens a database, makes a
  * folder for uploads. So only what is named, what builds are known to make, what a deploy of ours made and nobody
@@ -6204,7 +6209,6 @@ function chooseSwaps(question) {
     }
     return choice;
 }
-const some = (paths) => paths.slice(0, 5).join(', ') + (paths.length > 5 ? ` and ${paths.length - 5} more` : '');
 /** What stands against a choice, each with the line to write. */
 function choiceProblems(choice, named) {
     const own = (paths) => paths.filter((path) => !isInstalled(path));
@@ -6212,12 +6216,12 @@ function choiceProblems(choice, named) {
     const problems = [];
     if (inTheWay.length > 0)
         problems.push({
-            message: `The build made ${some(inTheWay)}, which lies in the live checkout already with other content, and not from a deploy.`,
+            message: `The build made ${someOf(inTheWay)}, which lies in the live checkout already with other content, and not from a deploy.`,
             next: `If it belongs to the server (uploads, a database), name it in shared-paths. If the build makes it, name in build-output all that it makes: ${own([...paths, ...inTheWay]).join(', ')}.`,
         });
     if (leftOut.length > 0)
         problems.push({
-            message: `The build made ${some(leftOut)}, which build-output does not name: that of the live version would stay in its place.`,
+            message: `The build made ${someOf(leftOut)}, which build-output does not name: that of the live version would stay in its place.`,
             next: `Name all that the build makes: ${[...named, ...own(leftOut)].join(', ')}.`,
         });
     return problems;
@@ -6285,6 +6289,11 @@ function swapsOf(found, request, folder, made) {
     if (problems.length > 0)
         throw new Failure(problems);
     return choice.paths;
+}
+/** What changes place: the output, and the environment file that the run writes, where it does not lie in it. */
+function withEnvFile(output, { envFile, envFilePath }) {
+    const moves = envFile !== undefined && !isWithinAny(envFilePath, output);
+    return moves ? [...output, envFilePath] : [...output];
 }
 /** Compares a path of the stage with the same in the live checkout, and that with what the last deploy left there. */
 function lookIn(found, folder) {
@@ -6975,8 +6984,7 @@ async function build(found, repository, context, { release, folder }) {
             return checkOutput(found, request, folder);
         }, prepare_listed);
     const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
-    const env = request.envFile === undefined ? [] : [request.envFilePath];
-    const paths = [...made.paths, ...env.filter((path) => !isWithinAny(path, made.paths))];
+    const paths = withEnvFile(made.paths, request);
     const tracking = await lookAtCollisions(found, request, stage, paths);
     const notOwn = found.history.live
         ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
@@ -7782,9 +7790,7 @@ async function lookAgain(found, stage, { request, folder, teller }) {
         throw new Failure(problems);
     if (found.strategy !== 'in-place')
         return { found, stage };
-    const env = request.envFile === undefined ? [] : [request.envFilePath];
-    const output = swapsOf(found, request, stage.folder, stage.made);
-    const paths = [...output, ...env.filter((path) => !isWithinAny(path, output))];
+    const paths = withEnvFile(swapsOf(found, request, stage.folder, stage.made), request);
     const tracking = await lookAtCollisions(found, request, { tools: found.tools, folder: stage.folder }, paths);
     const changed = await changedByPeople(found);
     const dirtyFiles = changed.filter((path) => !tracking?.hostFrom.includes(path));
@@ -7877,6 +7883,7 @@ async function tidy(found, repository, request, teller) {
 
 
 
+
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
 async function rollback(context) {
     const { request, teller } = context;
@@ -7925,7 +7932,7 @@ async function warnOfForeign(found, teller) {
     if (foreign.length === 0)
         return;
     teller.warn({
-        message: `Only the version that leaves has ${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}: kept in ${found.live}.`,
+        message: `Only the version that leaves has ${someOf(foreign)}: kept in ${found.live}.`,
         next: 'Name in shared-paths what every version needs.',
     });
 }

@@ -12135,7 +12135,15 @@ function firstDifference(file, recorded) {
 
 // EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
 var empty_connection = __nccwpck_require__(2933);
+;// CONCATENATED MODULE: ./compiled/src/base/some-of.js
+/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
+function someOf(names, most = 5) {
+    const more = names.length > most ? ` and ${names.length - most} more` : '';
+    return `${names.slice(0, most).join(', ')}${more}`;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/history/pending.js
+
 
 
 
@@ -12227,10 +12235,8 @@ function checkMissing(files, look, rules, result) {
     const missing = look.recorded.filter((row) => !present.has(row.version));
     if (missing.length === 0)
         return;
-    const names = missing.slice(0, 10).map(titleOf);
-    const more = missing.length > names.length ? ` and ${missing.length - names.length} more` : '';
     const problem = {
-        message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${names.join(', ')}${more}`,
+        message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${someOf(missing.map(titleOf), 10)}`,
         next: 'Get the files: merge the branch that holds them, or run `supabase migration fetch`. Do not delete the rows: what they did is in the database. missing-migrations: warn goes on without them.',
     };
     if (rules.missingMigrations === 'refuse')
@@ -12286,9 +12292,8 @@ function checkRights(look, result) {
 function rightsProblem({ missingRights, role, owner }) {
     if (missingRights.length === 0)
         return undefined;
-    const more = missingRights.length > 5 ? ` and ${missingRights.length - 5} more` : '';
     return {
-        message: `the role may not write the migration history: it lacks ${missingRights.slice(0, 5).join(', ')}${more}`,
+        message: `the role may not write the migration history: it lacks ${someOf(missingRights)}`,
         code: '42501',
         next: owner === null || owner === role
             ? 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.'
@@ -13551,7 +13556,7 @@ async function packBuild(options) {
         await mustExist(workingDirectory, path);
     if (paths.length === 0) {
         throw new Failure({
-            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${someOf(leftOut)}` : ''}`,
+            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${pack_build_someOf(leftOut)}` : ''}`,
             next: 'Install and build in a step before this one, or name what the build makes in build-output.',
         });
     }
@@ -13583,10 +13588,10 @@ function describePacked({ bytes, paths, leftOut }) {
     const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
     return leftOut.length === 0
         ? packed
-        : `${packed}; not sent: ${someOf(leftOut)} (name in build-output what the application needs)`;
+        : `${packed}; not sent: ${pack_build_someOf(leftOut)} (name in build-output what the application needs)`;
 }
 /** The first few of many paths, for a sentence. */
-function someOf(paths) {
+function pack_build_someOf(paths) {
     const more = paths.length - 8;
     return more > 0 ? `${paths.slice(0, 8).join(', ')} and ${more} more` : paths.join(', ');
 }
@@ -14269,6 +14274,7 @@ end`;
 
 ;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-decision.js
 
+
 /** The run's outcome in deploy_runs once it was undone. */
 const ROLLED_BACK = 'rolled-back';
 /**
@@ -14289,7 +14295,7 @@ function chooseTarget(look, wanted, runs) {
         return target;
     return {
         kind: 'refused',
-        message: `${list(target.versions)} cannot be undone alone: ${list(target.above)} came later and would be left above a gap`,
+        message: `${someOf(target.versions)} cannot be undone alone: ${someOf(target.above)} came later and would be left above a gap`,
         next: 'Undo the later ones too: name them with rollback-steps, or an older commit with rollback-to.',
     };
 }
@@ -14338,10 +14344,6 @@ function since(look, to) {
 function newestFirst(versions) {
     return [...versions].sort(byBytes).reverse();
 }
-function list(versions) {
-    const more = versions.length > 5 ? ` and ${versions.length - 5} more` : '';
-    return `${versions.slice(0, 5).join(', ')}${more}`;
-}
 /** A commit and how a person or a release name writes it: a prefix of at least 7 digits, alone or after a dash. */
 function same(sha, named) {
     const word = named.slice(named.lastIndexOf('-') + 1).toLowerCase();
@@ -14362,7 +14364,7 @@ function splitAtIrreversible(newestFirst, above = []) {
     const below = older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : '';
     const cause = first.down === undefined
         ? `${first.version} has no down file`
-        : `${list(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
+        : `${someOf(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
     return { revert: newestFirst.slice(0, at), keep: newestFirst.slice(at), why: `${cause}${below}` };
 }
 /** The runs of which every migration that still stands is undone: only they can be compared with their start. */

@@ -5,7 +5,7 @@ import { given } from '../base/given.js';
 import { Cancelled, Failure, type Problem } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { begin } from './begin.js';
-import { swapsOf } from './build/output.js';
+import { swapsOf, withEnvFile } from './build/output.js';
 import { lookAtCollisions, prepare } from './build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from './build/stage.js';
 import { type CutoverResult, cutOver } from './cutover/cutover.js';
@@ -19,7 +19,7 @@ import { envChanges } from './own-files/env-changes.js';
 import { rescue, rescuedWords } from './own-files/foreign.js';
 import { hostProblems } from './own-files/host-problems.js';
 import { changedByPeople, dirtyRefusals, keepLocalChanges, keptWords } from './own-files/local-changes.js';
-import { isWithinAny, withTidyPaths } from './own-files/paths.js';
+import { withTidyPaths } from './own-files/paths.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { prune } from './prune.js';
 import { historyOf, readJournal, writeJournal } from './record/journal.js';
@@ -220,9 +220,7 @@ async function lookAgain(
   const problems = await hostProblems(found, request);
   if (problems.length > 0) throw new Failure(problems);
   if (found.strategy !== 'in-place') return { found, stage };
-  const env = request.envFile === undefined ? [] : [request.envFilePath];
-  const output = swapsOf(found, request, stage.folder, stage.made);
-  const paths = [...output, ...env.filter((path) => !isWithinAny(path, output))];
+  const paths = withEnvFile(swapsOf(found, request, stage.folder, stage.made), request);
   const tracking = await lookAtCollisions(
     found,
     request,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { given } from '../base/given.js';
 import { Failure, problemsOf } from '../base/report.js';
+import { someOf } from '../base/some-of.js';
 import { begin } from './begin.js';
 import { keepOpenPages } from './build/output.js';
 import { handWork } from './cutover/cutover.js';
@@ -82,7 +83,7 @@ async function warnOfForeign(found: Survey, teller: Teller): Promise<void> {
   const foreign = (await foreignInLive(found, asked)).filter((path) => !isSymlink(join(found.live!, path)));
   if (foreign.length === 0) return;
   teller.warn({
-    message: `Only the version that leaves has ${foreign.slice(0, 5).join(', ')}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}: kept in ${found.live}.`,
+    message: `Only the version that leaves has ${someOf(foreign)}: kept in ${found.live}.`,
     next: 'Name in shared-paths what every version needs.',
   });
 }

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { emptyConnection } from '../../base/empty-connection.js';
 import type { Problem } from '../../base/report.js';
+import { someOf } from '../../base/some-of.js';
 import type { DatabaseSettings } from '../../settings/settings.js';
 import { titleOf } from '../files/batches.js';
 import { byBytes, type MigrationFile } from '../files/migration-files.js';
@@ -140,10 +141,8 @@ function checkMissing(
   const present = new Set(files.map((file) => file.version));
   const missing = look.recorded.filter((row) => !present.has(row.version));
   if (missing.length === 0) return;
-  const names = missing.slice(0, 10).map(titleOf);
-  const more = missing.length > names.length ? ` and ${missing.length - names.length} more` : '';
   const problem: Problem = {
-    message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${names.join(', ')}${more}`,
+    message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${someOf(missing.map(titleOf), 10)}`,
     next: 'Get the files: merge the branch that holds them, or run `supabase migration fetch`. Do not delete the rows: what they did is in the database. missing-migrations: warn goes on without them.',
   };
   if (rules.missingMigrations === 'refuse') result.refusals.push(problem);
@@ -199,9 +198,8 @@ function checkRights(look: HistoryLook, result: Pending): void {
 
 function rightsProblem({ missingRights, role, owner }: HistoryLook): Problem | undefined {
   if (missingRights.length === 0) return undefined;
-  const more = missingRights.length > 5 ? ` and ${missingRights.length - 5} more` : '';
   return {
-    message: `the role may not write the migration history: it lacks ${missingRights.slice(0, 5).join(', ')}${more}`,
+    message: `the role may not write the migration history: it lacks ${someOf(missingRights)}`,
     code: '42501',
     next:
       owner === null || owner === role

@@ -1,3 +1,4 @@
+import { someOf } from '../../base/some-of.js';
 import type { RollbackSettings } from '../../settings/settings.js';
 import { byBytes } from '../files/migration-files.js';
 
@@ -63,7 +64,7 @@ export function chooseTarget(
   if (target.kind !== 'migrations' || target.above.length === 0) return target;
   return {
     kind: 'refused',
-    message: `${list(target.versions)} cannot be undone alone: ${list(target.above)} came later and would be left above a gap`,
+    message: `${someOf(target.versions)} cannot be undone alone: ${someOf(target.above)} came later and would be left above a gap`,
     next: 'Undo the later ones too: name them with rollback-steps, or an older commit with rollback-to.',
   };
 }
@@ -126,11 +127,6 @@ function newestFirst(versions: readonly string[]): string[] {
   return [...versions].sort(byBytes).reverse();
 }
 
-function list(versions: readonly string[]): string {
-  const more = versions.length > 5 ? ` and ${versions.length - 5} more` : '';
-  return `${versions.slice(0, 5).join(', ')}${more}`;
-}
-
 /** A commit and how a person or a release name writes it: a prefix of at least 7 digits, alone or after a dash. */
 function same(sha: string, named: string): boolean {
   const word = named.slice(named.lastIndexOf('-') + 1).toLowerCase();
@@ -163,7 +159,7 @@ export function splitAtIrreversible<T extends { version: string; down?: unknown 
   const cause =
     first.down === undefined
       ? `${first.version} has no down file`
-      : `${list(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
+      : `${someOf(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
   return { revert: newestFirst.slice(0, at), keep: newestFirst.slice(at), why: `${cause}${below}` };
 }
 

@@ -77,6 +77,15 @@ export function swapsOf(found: Survey, request: Asked, folder: string, made: rea
   return choice.paths;
 }
 
+/** What changes place: the output, and the environment file that the run writes, where it does not lie in it. */
+export function withEnvFile(
+  output: readonly string[],
+  { envFile, envFilePath }: Pick<DeployRequest, 'envFile' | 'envFilePath'>,
+): string[] {
+  const moves = envFile !== undefined && !isWithinAny(envFilePath, output);
+  return moves ? [...output, envFilePath] : [...output];
+}
+
 /** Compares a path of the stage with the same in the live checkout, and that with what the last deploy left there. */
 function lookIn(found: Survey, folder: string): (path: string) => InLive {
   const { state, releases, history, facts } = found;

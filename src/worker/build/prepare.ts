@@ -15,7 +15,7 @@ import { currentLink, releaseName } from '../record/layout.js';
 import { dropRelease, readNote, releaseFolder } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
 import { firstStart } from './first-start.js';
-import { carryChunks, checkOutput, findOutput, type Made } from './output.js';
+import { carryChunks, checkOutput, findOutput, type Made, withEnvFile } from './output.js';
 import { rehearsalCommand, rehearsalObstacle, rehearse, sparePort } from './rehearse.js';
 import { bringHostFiles, checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
 
@@ -70,8 +70,7 @@ async function build(
       listed,
     );
   const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
-  const env = request.envFile === undefined ? [] : [request.envFilePath];
-  const paths = [...made.paths, ...env.filter((path) => !isWithinAny(path, made.paths))];
+  const paths = withEnvFile(made.paths, request);
   const tracking = await lookAtCollisions(found, request, stage, paths);
   const notOwn = found.history.live
     ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Problem } from '../../base/report.js';
+import { someOf } from '../../base/some-of.js';
 import { isSymlink, present } from '../host/files.js';
 import { isWorkTree, type Repository, untrackedPaths } from '../host/git.js';
 import { isLitter, isUsualOutput } from '../host/output-names.js';
@@ -90,10 +91,9 @@ export async function foreignProblems(found: Survey, asked: Asked): Promise<Prob
   if (found.strategy === 'in-place') return [];
   const foreign = await foreignInLive(found, asked);
   if (foreign.length === 0) return [];
-  const more = foreign.length > 5 ? ` and ${foreign.length - 5} more` : '';
   return [
     {
-      message: `The new version would not have what lies in the live folder only: ${foreign.slice(0, 5).join(', ')}${more}.`,
+      message: `The new version would not have what lies in the live folder only: ${someOf(foreign)}.`,
       next: 'Name in shared-paths what the application needs, and in build-output what a build makes; what may go, delete on the server.',
     },
   ];

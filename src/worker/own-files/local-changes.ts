@@ -2,6 +2,7 @@ import { chmodSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
+import { someOf } from '../../base/some-of.js';
 import { isSymlink, present, remove, syncFile, syncFolder } from '../host/files.js';
 import { dirtyFiles, git, gitSays, type Repository } from '../host/git.js';
 import type { DeployRequest } from '../protocol.js';
@@ -17,7 +18,7 @@ export function dirtyRefusals(dirty: readonly string[], policy: DeployRequest['d
   if (dirty.length === 0 || policy === 'stash') return [];
   return [
     {
-      message: `Tracked files were changed on the server: ${named(dirty)}.`,
+      message: `Tracked files were changed on the server: ${someOf(dirty)}.`,
       next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
     },
   ];
@@ -28,7 +29,7 @@ export function dirtyWarnings(dirty: readonly string[], policy: DeployRequest['d
   if (dirty.length === 0 || policy !== 'stash') return [];
   return [
     {
-      message: `Tracked files were changed on the server: ${named(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
+      message: `Tracked files were changed on the server: ${someOf(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
     },
   ];
 }
@@ -52,11 +53,6 @@ export async function changedByPeople({
   return dirty.filter((path) => !rebuilt.has(path) || !isAsRebuilt(folder, checkout.folder, path));
 }
 
-function named(files: readonly string[]): string {
-  const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
-  return `${files.slice(0, 5).join(', ')}${more}`;
-}
-
 /** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
 export const PATCH = 'local-changes.patch';
 export const COPIES = 'local-changes';
@@ -78,7 +74,7 @@ export async function keepLocalChanges(
   await writePatch(checkout, patch, only);
   if (!(await gitSays(checkout, 'apply', '--check', '-R', '--whitespace=nowarn', '-p1', patch)))
     throw new Failure({
-      message: `The local changes on the server (${named(paths)}) cannot be kept as a patch: it does not fit what lies there.`,
+      message: `The local changes on the server (${someOf(paths)}) cannot be kept as a patch: it does not fit what lies there.`,
       next: 'Commit what is wanted, or undo it there with "git checkout -- <file>".',
     });
   const copies = join(folder, COPIES);
@@ -108,7 +104,7 @@ function refuseStandIns({ folder }: Repository, paths: readonly string[]): void 
     .filter((lying, index) => lying !== undefined && (lying.path !== paths[index] || !lying.isFile));
   if (standIns.length === 0) return;
   throw new Failure({
-    message: `In the place of tracked files lies something else on the server: ${named(standIns.map((lying) => lying!.path))}.`,
+    message: `In the place of tracked files lies something else on the server: ${someOf(standIns.map((lying) => lying!.path))}.`,
     next: 'Move it away there, or take the files out of git.',
   });
 }

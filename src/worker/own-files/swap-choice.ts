@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { Problem } from '../../base/report.js';
+import { someOf } from '../../base/some-of.js';
 import { isInstalled, isUsualOutput, USUAL_OUTPUT } from '../host/output-names.js';
 import { holdsAny, isWithin, isWithinAny } from './paths.js';
 
@@ -60,9 +61,6 @@ export function chooseSwaps(question: SwapQuestion): SwapChoice {
   return choice;
 }
 
-const some = (paths: readonly string[]): string =>
-  paths.slice(0, 5).join(', ') + (paths.length > 5 ? ` and ${paths.length - 5} more` : '');
-
 /** What stands against a choice, each with the line to write. */
 export function choiceProblems(choice: SwapChoice, named: readonly string[]): Problem[] {
   const own = (paths: readonly string[]): string[] => paths.filter((path) => !isInstalled(path));
@@ -70,12 +68,12 @@ export function choiceProblems(choice: SwapChoice, named: readonly string[]): Pr
   const problems: Problem[] = [];
   if (inTheWay.length > 0)
     problems.push({
-      message: `The build made ${some(inTheWay)}, which lies in the live checkout already with other content, and not from a deploy.`,
+      message: `The build made ${someOf(inTheWay)}, which lies in the live checkout already with other content, and not from a deploy.`,
       next: `If it belongs to the server (uploads, a database), name it in shared-paths. If the build makes it, name in build-output all that it makes: ${own([...paths, ...inTheWay]).join(', ')}.`,
     });
   if (leftOut.length > 0)
     problems.push({
-      message: `The build made ${some(leftOut)}, which build-output does not name: that of the live version would stay in its place.`,
+      message: `The build made ${someOf(leftOut)}, which build-output does not name: that of the live version would stay in its place.`,
       next: `Name all that the build makes: ${[...named, ...own(leftOut)].join(', ')}.`,
     });
   return problems;

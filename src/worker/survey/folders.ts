@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
+import { someOf } from '../../base/some-of.js';
 import { deviceOf, isFolder } from '../host/files.js';
 import { git, gitSays, isTracked, type Repository } from '../host/git.js';
 import { USUAL_OUTPUT } from '../host/output-names.js';
@@ -77,10 +78,9 @@ function isShut(path: string): boolean {
 }
 
 function notOurs(root: string, paths: readonly string[]): Problem {
-  const names = paths.slice(0, 5).map((path) => relative(root, path) || root);
-  const more = paths.length > 5 ? ` and ${paths.length - 5} more` : '';
+  const names = paths.map((path) => relative(root, path) || root);
   return {
-    message: `The user who deploys cannot change ${names.join(', ')}${more}${
+    message: `The user who deploys cannot change ${someOf(names)}${
       paths[0] === root ? '' : ` in ${root}`
     }, which ${ownerOf(paths[0]!)} owns.`,
     next: `Run once on the server: ${handOver(...paths)}`,
