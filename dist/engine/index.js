@@ -4098,9 +4098,26 @@ async function connectPatiently(address, caCertificate, options, signal) {
         throw new Failure(problem);
     }
 }
+/**
+ * While it is loaded, the driver looks whether it runs at Cloudflare. Where Node has no navigator yet (before 21), that
+ * look loads all of fetch, which takes 10 ms.
+ */
+async function loadDriver() {
+    const known = 'navigator' in globalThis;
+    const navigator = { userAgent: 'Node.js' };
+    if (!known)
+        Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+    try {
+        return (await __nccwpck_require__.e(/* import() */ 315).then(__nccwpck_require__.bind(__nccwpck_require__, 6315))).default;
+    }
+    finally {
+        if (!known)
+            Reflect.deleteProperty(globalThis, 'navigator');
+    }
+}
 async function connectOnce(address, caCertificate) {
-    const [{ default: driver }, { tlsOptions }, net] = await Promise.all([
-        __nccwpck_require__.e(/* import() */ 315).then(__nccwpck_require__.bind(__nccwpck_require__, 6315)),
+    const [driver, { tlsOptions }, net] = await Promise.all([
+        loadDriver(),
         __nccwpck_require__.e(/* import() */ 247).then(__nccwpck_require__.bind(__nccwpck_require__, 8247)),
         Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7030, 23)),
     ]);
