@@ -129,6 +129,40 @@ describe('redeploy to two servers', () => {
     assert.deepEqual(await Promise.all(boxes.map((vps) => vps.served())), before);
   });
 
+  test('a server that is out of reach when it is to stop is told when it is back', async (context) => {
+    const before = await Promise.all(boxes.map((vps) => vps.served()));
+    const sha = origin.commit({ ...appVersion('v6'), 'build.js': FAILS_WHERE_TOLD });
+    writeFileSync(join(boxes[0]!.appPath, '.env.local'), 'FAIL=1\n');
+    context.after(() => unlinkSync(join(boxes[0]!.appPath, '.env.local')));
+    const { wire } = servers[1]!;
+    const settings = settingsFor(servers, { ref: sha });
+    const { report, log } = await withTools(
+      settings,
+      async ({ tools, log }) => ({ report: await redeploy(tools, settings), log }),
+      {
+        // Nothing is tried twice by itself within that time, so the first words to the second server are lost.
+        patience: 200,
+        reconnectFor: 60_000,
+        onEntry(entry) {
+          if (entry.kind === 'output' && entry.source === 'host 1: build' && entry.text.includes('told to')) {
+            wire.refuse(true);
+            wire.cut('reset');
+            setTimeout(() => wire.refuse(false), 8_000);
+          }
+        },
+      },
+    );
+    assert.deepEqual(
+      report.facts.hosts?.map((host) => host.outcome),
+      ['failed', 'unchanged'],
+      JSON.stringify(report),
+    );
+    const told = log.flatMap((entry) => (entry.kind === 'progress' ? [entry.text] : []));
+    const position = (part: RegExp): number => told.findIndex((text) => part.test(text));
+    assert.ok(position(/could not be told to stop yet/) >= 0, told.join('\n'));
+    assert.deepEqual(await Promise.all(boxes.map((vps) => vps.served())), before);
+  });
+
   test('probe and rollback speak of both', async () => {
     const sha = origin.commit(appVersion('v5'));
     const settings = settingsFor(servers, { ref: sha });
@@ -149,6 +183,11 @@ describe('redeploy to two servers', () => {
     assert.deepEqual(await versions(), ['v1', 'v1']);
   });
 });
+
+const FAILS_WHERE_TOLD = `
+const fs = require('node:fs');
+if (fs.existsSync('.env.local') && fs.readFileSync('.env.local', 'utf8').includes('FAIL')) { console.error('told to fail'); process.exit(1); }
+${appFiles('any')['build.js']}`;
 
 const SICK_WHERE_TOLD = `
 const env = require('node:path').join(__dirname, '.env.local');

@@ -1,4 +1,5 @@
 import { given } from '../base/given.js';
+import type { Log } from '../base/log.js';
 import { Cancelled, type HostFact, type Problem, problemsOf, type Step } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../worker/protocol.js';
@@ -180,6 +181,9 @@ async function cutOver(
   await Promise.all(Array.from({ length: plan.maxParallel }, next));
 }
 
+/** Milliseconds between two tries to stop a run. */
+const BETWEEN_WORDS = 1_000;
+
 /** Stops every run that has not been let go; one that cuts over already finishes by itself. */
 async function stopAll(
   fleet: Fleet,
@@ -188,30 +192,40 @@ async function stopAll(
   { log }: Audience,
   why: string,
 ): Promise<void> {
-  const stopOne = async (run: Running): Promise<string> => {
-    run.stopping = true;
-    let detail = '';
-    // A run that is just being started is not known yet, and must not slip through.
-    for (let tries = 0; tries < 10 && !run.ended && !run.cuttingOver; tries++) {
-      const answer = await send(fleet, run.host, 'cancel', request);
-      if (answer.accepted) return `${run.host.name} was told to stop: ${why}`;
-      detail = answer.detail;
-      await pause(1_000);
-    }
-    return run.cuttingOver
-      ? `${run.host.name} cuts over already: it finishes, and verifies or puts back by itself`
-      : `${run.host.name} was not stopped: ${detail}`;
-  };
   await Promise.all(
     running.map(async (run) => {
       if (run.ended || run.gone) return;
-      const text = await stopOne(run).catch(
-        (error: unknown) => `${run.host.name} could not be told to stop: ${problemsOf(error)[0]!.message}`,
-      );
+      run.stopping = true;
+      const told = await tellToStop(fleet, run, request, log);
+      const text = told
+        ? `was told to stop: ${why}`
+        : 'cuts over already: it finishes, and verifies or puts back by itself';
       // How a run ended is told by its steps, and the word of it may come after the last line of the log.
-      if (!run.ended) log({ kind: 'progress', text });
+      if (!run.ended) log({ kind: 'progress', text: `${run.host.name} ${text}` });
     }),
   );
+}
+
+/**
+ * Tells a run to stop, again and again until it takes the word, ends or cuts over; false without the word. One that is
+ * just being started is not known yet, a server may be out of reach for a while, and a run that does not hear that it is
+ * to stop would wait for its cutover as long as it is followed.
+ */
+async function tellToStop(fleet: Fleet, run: Running, request: DeployRequest, log: Log): Promise<boolean> {
+  let lost = false;
+  while (!run.ended && !run.cuttingOver) {
+    try {
+      const { accepted } = await send(fleet, run.host, 'cancel', request);
+      if (accepted) return true;
+    } catch (error) {
+      const { message } = problemsOf(error)[0]!;
+      if (!lost)
+        log({ kind: 'progress', text: `${run.host.name} could not be told to stop yet: ${message}` });
+      lost = true;
+    }
+    await pause(BETWEEN_WORDS);
+  }
+  return false;
 }
 
 /**
