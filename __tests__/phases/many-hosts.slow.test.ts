@@ -96,6 +96,11 @@ describe(`one run on ${HOSTS} servers`, { timeout: 20 * 60_000 }, () => {
         },
       }),
     );
+    // With so many servers only the log tells which of them behaved otherwise.
+    context.after(() => {
+      // Node has it since 20.12; its types do not know it.
+      if (!(context as { passed?: boolean }).passed) context.diagnostic(result.log);
+    });
     const connections = servers.map(({ wire }, index) => wire.connections() - made[index]!);
     const megabytes = Math.max(...readFileSync(memory, 'utf8').trim().split('\n').map(Number)) / 1_024;
     context.diagnostic(
@@ -156,21 +161,18 @@ describe(`one run on ${HOSTS} servers`, { timeout: 20 * 60_000 }, () => {
     const running = await pids();
     const restore = told(boxes[UNLUCKY - 1]!, 'FAIL=live');
     const { result, hosts } = await act(context, 'deploy', sha, {
-      inputs: { 'health-deadline': '15s', 'max-parallel': '2' },
+      inputs: { 'health-deadline': '15s', 'max-parallel': '1' },
     }).finally(restore);
     assert.equal(result.exitCode, 1, result.log);
     assert.equal(result.outputs.outcome, 'rolled-back');
-    const outcomes = hosts.map(({ outcome }) => outcome);
-    const switched = outcomes.filter((outcome) => outcome === 'rolled-back').length;
-    context.diagnostic(`${switched} servers were put back, ${HOSTS - switched} were never switched`);
-    assert.ok(switched >= UNLUCKY - 1 && switched < HOSTS, outcomes.join());
-    assert.ok(outcomes.every((outcome) => ['rolled-back', 'unchanged'].includes(outcome)));
+    assert.deepEqual(
+      hosts.map(({ outcome }) => outcome),
+      boxes.map((_, index) => (index + 1 <= UNLUCKY ? 'rolled-back' : 'unchanged')),
+    );
     assert.match(result.annotations[0]!.message, new RegExp(`: host ${UNLUCKY}: `));
     assert.deepEqual(await served(), everywhere('v1'));
     // A server that was never let go runs the very same program.
-    const now = await pids();
-    for (const [index, outcome] of outcomes.entries())
-      if (outcome === 'unchanged') assert.equal(now[index], running[index], `host ${index + 1}`);
+    assert.deepEqual((await pids()).slice(UNLUCKY), running.slice(UNLUCKY));
   });
 
   test(`host ${UNLUCKY} is down: nothing is begun, and the report names it`, async (context) => {
