@@ -221,7 +221,7 @@ test('row 114: a cancel while a file runs rolls the batch back and stops the ser
       const { report } = await runMigrate(project, url, {
         signal: stop.signal,
         onLog: (entry) => {
-          if (entry.kind === 'progress' && entry.text === 'ran 1_a') stop.abort();
+          if (entry.kind === 'progress' && entry.text === 'running 2_b (2 of 2)') stop.abort();
         },
       });
       assert.ok(Date.now() - started < 6_000);

@@ -9569,29 +9569,46 @@ const GRACE = 30_000;
 function newMarker() {
     return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
 }
-/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
+/** Milliseconds between two words about the file that is under way: a file that is done sooner is told at the end alone. */
+const BETWEEN_WORDS = 1_000;
+/** Reads what the units tell while they run: times per file, and which one is under way, which is told on. */
 function markerReader(tools, marker, { batch, context, sent }) {
     const readNote = noteReader(context);
-    return (notice) => {
-        readNote(notice);
-        const { message } = notice;
-        if (!message.startsWith(marker))
+    const { files } = batch;
+    let running;
+    let told;
+    const timer = setInterval(() => {
+        if (running === undefined || running === told)
             return;
-        const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
-        const file = Number(index);
-        const begins = (next) => {
-            sent.current = next;
-            sent.times[next] = { startedAt: Date.now(), milliseconds: 0 };
-        };
-        if (event === 'start')
-            begins(file);
-        if (event !== 'done')
-            return;
-        sent.times[file].milliseconds = Number(milliseconds);
-        // Run, not applied: that is said after the commit only.
-        tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file])}` });
-        if (file + 1 < batch.files.length)
-            begins(file + 1);
+        told = running;
+        const place = files.length === 1 ? '' : ` (${running + 1} of ${files.length})`;
+        // Nothing is applied before the commit, so nothing is called done here.
+        tools.log({ kind: 'progress', text: `running ${titleOf(files[running])}${place}` });
+    }, BETWEEN_WORDS);
+    const begins = (file) => {
+        running = file;
+        sent.current = file;
+        sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
+    };
+    return {
+        onNotice(notice) {
+            readNote(notice);
+            const { message } = notice;
+            if (!message.startsWith(marker))
+                return;
+            const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
+            const file = Number(index);
+            if (event === 'start')
+                begins(file);
+            if (event !== 'done')
+                return;
+            sent.times[file].milliseconds = Number(milliseconds);
+            if (file + 1 < files.length)
+                begins(file + 1);
+            else
+                running = undefined;
+        },
+        close: () => clearInterval(timer),
     };
 }
 /** Reads what the SQL around the files tells: that it could not look at the schema. */
@@ -10242,14 +10259,18 @@ async function lookAtHistory(database, options, locked = false) {
  * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
  * own transaction_timeout would end a batch of many files, each of which is within its time.
  */
-function localSettings({ lockTimeout, statementTimeout }, idleTimeout = IDLE_TIMEOUT) {
-    return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
+function localSettings(timeouts, idleTimeout = IDLE_TIMEOUT) {
+    return `select ${settingCalls(timeouts, idleTimeout)};`;
+}
+/** The same as the expressions of a SELECT or PERFORM. */
+function settingCalls({ lockTimeout, statementTimeout }, idleTimeout = IDLE_TIMEOUT) {
+    return `pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
   pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
   pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
   case when pg_catalog.current_setting('server_version_num')::int >= 140000
     then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
   case when pg_catalog.current_setting('server_version_num')::int >= 170000
-    then pg_catalog.set_config('transaction_timeout', '0', true) end;`;
+    then pg_catalog.set_config('transaction_timeout', '0', true) end`;
 }
 /** Milliseconds after which the server ends a transaction whose client is gone. */
 const IDLE_TIMEOUT = 30_000;
@@ -10281,11 +10302,14 @@ function historyRow(file) {
 const LEAVE_NOTHING = leaveNothing(undefined);
 /** The same, for a session that works as a role which a RESET ROLE would leave. */
 function leaveNothing(role) {
+    const commands = [
+        'reset session authorization; reset role; reset all',
+        ...(role === undefined ? [] : [`set role ${identifier(role)}`]),
+        'unlisten *; deallocate all; close all; discard temp; discard sequences',
+    ].join('; ');
+    // All in one EXECUTE: the string of each is planned like a query, which after each of a thousand files counts.
     return `
-  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
-  ${role === undefined ? '' : `execute ${literal(`set role ${identifier(role)}`)};`}
-  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
-  execute 'discard temp'; execute 'discard sequences';
+  execute ${literal(commands)};
   perform pg_catalog.pg_advisory_unlock_all();`;
 }
 /** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
@@ -10305,9 +10329,11 @@ const HISTORY_COUNT = `(select pg_catalog.count(*) from ${HISTORY_TABLE})`;
 const HISTORY_SUM = `(select coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
 const AS_BEFORE = `(muva_count, muva_sum) = (select pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
 /**
- * One file as one statement: guard, the file itself, cleaning up, its rows in both tables, and what the next one starts
- * from. That one is told what is recorded by then, in settings of the transaction, because counting it again costs as
- * much as the file. One notice for each file: where the one ends, the next begins.
+ * One file as one statement: the file itself, cleaning up, its rows in both tables, and what the next one starts from:
+ * the settings that it runs under, and what is recorded by then, because counting it again costs as much as the file.
+ * That its version is not recorded yet is known from the opening, which locks the history, and from the file before.
+ * Each query of our own here is planned anew for each file, so there are few. One notice for each file: where the one
+ * ends, the next begins.
  */
 function fileUnit(file, index, context, padding = 0) {
     const { source, statements } = file.shape;
@@ -10315,16 +10341,16 @@ function fileUnit(file, index, context, padding = 0) {
     const [count, sum] = index === 0 ? [HISTORY_COUNT, HISTORY_SUM] : [told('count'), told('sum')];
     let body = `declare started timestamptz := clock_timestamp(); muva_count bigint := ${count}; muva_sum bigint := ${sum}; begin\n${'\n'.repeat(padding)}`;
     body += index === 0 ? `raise info '${context.marker} start 0';\n` : '\n';
-    body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
     const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-    const { text, lines } = statementLines(source, pieces, 4 + padding);
+    const { text, lines } = statementLines(source, pieces, 3 + padding);
     body += text;
     body += `${finishFile(file, index, AS_BEFORE, context)}
-  perform pg_catalog.set_config('muva.count', (muva_count + 1)::text, true),
-    pg_catalog.set_config('muva.sum', (muva_sum + pg_catalog.hashtext(${literal(file.version)}))::text, true);
+  perform ${settingCalls(context.rules)},
+  pg_catalog.set_config('muva.count', (muva_count + 1)::text, true),
+  pg_catalog.set_config('muva.sum', (muva_sum + pg_catalog.hashtext(${literal(file.version)}))::text, true);
   raise info '${context.marker} done ${index} %', (pg_catalog.date_part('epoch', clock_timestamp() - started) * 1000)::int;
 end`;
-    return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
+    return { sql: `do ${dollarQuote(body)};`, lines };
 }
 /** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
 function statementLines(source, pieces, firstLine) {
@@ -10363,8 +10389,12 @@ function batchMessage(files, context) {
         lines += file.source.split('\n').length + 100;
         return unit;
     });
-    const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
-    const message = [opening(context), ...units.map((unit) => unit.sql), closing].join('\n');
+    const message = [
+        opening(context),
+        localSettings(context.rules),
+        ...units.map((unit) => unit.sql),
+        context.after ?? '',
+    ].join('\n');
     return { message, units };
 }
 
@@ -10403,7 +10433,7 @@ async function sendExplicit(tools, batch, context) {
             : serverProblem(error),
     };
     let current;
-    const read = markerReader(tools, marker, { batch, context, sent });
+    const reader = markerReader(tools, marker, { batch, context, sent });
     const sending = {
         deadline: context.rules.statementTimeout + GRACE,
         signal: tools.signal,
@@ -10411,7 +10441,7 @@ async function sendExplicit(tools, batch, context) {
             if (notice.message.startsWith(`${marker} at `))
                 current = Number(notice.message.slice(marker.length + 4));
             else
-                read(notice);
+                reader.onNotice(notice);
         },
     };
     const { database } = tools;
@@ -10430,6 +10460,9 @@ async function sendExplicit(tools, batch, context) {
     catch (error) {
         sent.error = error;
         await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
+    }
+    finally {
+        reader.close();
     }
     return sent;
 }
@@ -10710,11 +10743,12 @@ async function sendTogether(tools, batch, context) {
             return file && unit ? fileProblem(file, unit.lines, error, message) : serverProblem(error);
         },
     };
+    const reader = markerReader(tools, marker, { batch, context, sent });
     try {
         const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
             deadline: context.rules.statementTimeout + GRACE,
             signal: tools.signal,
-            onNotice: markerReader(tools, marker, { batch, context, sent }),
+            onNotice: reader.onNotice,
         });
         if (blind)
             sent.times = timesOf(results);
@@ -10723,6 +10757,9 @@ async function sendTogether(tools, batch, context) {
         sent.error = error;
         if (blind && error instanceof SqlError)
             sent.current = unitOf(units, error);
+    }
+    finally {
+        reader.close();
     }
     return sent;
 }
@@ -13866,31 +13903,45 @@ async function cutOver(fleet, running, request, plan, audience, stop) {
     };
     await Promise.all(Array.from({ length: plan.maxParallel }, next));
 }
+/** Milliseconds between two tries to stop a run. */
+const rollout_BETWEEN_WORDS = 1_000;
 /** Stops every run that has not been let go; one that cuts over already finishes by itself. */
 async function stopAll(fleet, running, request, { log }, why) {
-    const stopOne = async (run) => {
-        run.stopping = true;
-        let detail = '';
-        // A run that is just being started is not known yet, and must not slip through.
-        for (let tries = 0; tries < 10 && !run.ended && !run.cuttingOver; tries++) {
-            const answer = await worker_client_send(fleet, run.host, 'cancel', request);
-            if (answer.accepted)
-                return `${run.host.name} was told to stop: ${why}`;
-            detail = answer.detail;
-            await pause(1_000);
-        }
-        return run.cuttingOver
-            ? `${run.host.name} cuts over already: it finishes, and verifies or puts back by itself`
-            : `${run.host.name} was not stopped: ${detail}`;
-    };
     await Promise.all(running.map(async (run) => {
         if (run.ended || run.gone)
             return;
-        const text = await stopOne(run).catch((error) => `${run.host.name} could not be told to stop: ${problemsOf(error)[0].message}`);
+        run.stopping = true;
+        const told = await tellToStop(fleet, run, request, log);
+        const text = told
+            ? `was told to stop: ${why}`
+            : 'cuts over already: it finishes, and verifies or puts back by itself';
         // How a run ended is told by its steps, and the word of it may come after the last line of the log.
         if (!run.ended)
-            log({ kind: 'progress', text });
+            log({ kind: 'progress', text: `${run.host.name} ${text}` });
     }));
+}
+/**
+ * Tells a run to stop, again and again until it takes the word, ends or cuts over; false without the word. One that is
+ * just being started is not known yet, a server may be out of reach for a while, and a run that does not hear that it is
+ * to stop would wait for its cutover as long as it is followed.
+ */
+async function tellToStop(fleet, run, request, log) {
+    let lost = false;
+    while (!run.ended && !run.cuttingOver) {
+        try {
+            const { accepted } = await worker_client_send(fleet, run.host, 'cancel', request);
+            if (accepted)
+                return true;
+        }
+        catch (error) {
+            const { message } = problemsOf(error)[0];
+            if (!lost)
+                log({ kind: 'progress', text: `${run.host.name} could not be told to stop yet: ${message}` });
+            lost = true;
+        }
+        await pause(rollout_BETWEEN_WORDS);
+    }
+    return false;
 }
 /**
  * Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. A host that is only

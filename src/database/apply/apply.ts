@@ -95,16 +95,19 @@ async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchConte
       return file && unit ? fileProblem(file, unit.lines, error, message) : serverProblem(error);
     },
   };
+  const reader = markerReader(tools, marker, { batch, context, sent });
   try {
     const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
       deadline: context.rules.statementTimeout + GRACE,
       signal: tools.signal,
-      onNotice: markerReader(tools, marker, { batch, context, sent }),
+      onNotice: reader.onNotice,
     });
     if (blind) sent.times = timesOf(results);
   } catch (error) {
     sent.error = error;
     if (blind && error instanceof SqlError) sent.current = unitOf(units, error);
+  } finally {
+    reader.close();
   }
   return sent;
 }

@@ -44,14 +44,14 @@ export async function sendExplicit(tools: ApplyTools, batch: Batch, context: Bat
         : serverProblem(error),
   };
   let current: number | undefined;
-  const read = markerReader(tools, marker, { batch, context, sent });
+  const reader = markerReader(tools, marker, { batch, context, sent });
   const sending = {
     deadline: context.rules.statementTimeout + GRACE,
     signal: tools.signal,
     onNotice: (notice: { severity: string; message: string }): void => {
       if (notice.message.startsWith(`${marker} at `))
         current = Number(notice.message.slice(marker.length + 4));
-      else read(notice);
+      else reader.onNotice(notice);
     },
   };
   const { database } = tools;
@@ -69,6 +69,8 @@ export async function sendExplicit(tools: ApplyTools, batch: Batch, context: Bat
   } catch (error) {
     sent.error = error;
     await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
+  } finally {
+    reader.close();
   }
   return sent;
 }

@@ -41,29 +41,51 @@ export function newMarker(): string {
   return `muva ${randomBytes(8).toString('hex')}`;
 }
 
-/** Reads the progress that the units tell while they run: times per file, and which one is under way. */
+/** Milliseconds between two words about the file that is under way: a file that is done sooner is told at the end alone. */
+const BETWEEN_WORDS = 1_000;
+
+export interface MarkerReader {
+  onNotice: NonNullable<SendOptions['onNotice']>;
+  /** No more words: the answer has come. */
+  close(): void;
+}
+
+/** Reads what the units tell while they run: times per file, and which one is under way, which is told on. */
 export function markerReader(
   tools: ApplyTools,
   marker: string,
   { batch, context, sent }: { batch: Batch; context: BatchContext; sent: Sent },
-): NonNullable<SendOptions['onNotice']> {
+): MarkerReader {
   const readNote = noteReader(context);
-  return (notice) => {
-    readNote(notice);
-    const { message } = notice;
-    if (!message.startsWith(marker)) return;
-    const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
-    const file = Number(index);
-    const begins = (next: number): void => {
-      sent.current = next;
-      sent.times[next] = { startedAt: Date.now(), milliseconds: 0 };
-    };
-    if (event === 'start') begins(file);
-    if (event !== 'done') return;
-    sent.times[file]!.milliseconds = Number(milliseconds);
-    // Run, not applied: that is said after the commit only.
-    tools.log({ kind: 'progress', text: `ran ${titleOf(batch.files[file]!)}` });
-    if (file + 1 < batch.files.length) begins(file + 1);
+  const { files } = batch;
+  let running: number | undefined;
+  let told: number | undefined;
+  const timer = setInterval(() => {
+    if (running === undefined || running === told) return;
+    told = running;
+    const place = files.length === 1 ? '' : ` (${running + 1} of ${files.length})`;
+    // Nothing is applied before the commit, so nothing is called done here.
+    tools.log({ kind: 'progress', text: `running ${titleOf(files[running]!)}${place}` });
+  }, BETWEEN_WORDS);
+  const begins = (file: number): void => {
+    running = file;
+    sent.current = file;
+    sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
+  };
+  return {
+    onNotice(notice) {
+      readNote(notice);
+      const { message } = notice;
+      if (!message.startsWith(marker)) return;
+      const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
+      const file = Number(index);
+      if (event === 'start') begins(file);
+      if (event !== 'done') return;
+      sent.times[file]!.milliseconds = Number(milliseconds);
+      if (file + 1 < files.length) begins(file + 1);
+      else running = undefined;
+    },
+    close: () => clearInterval(timer),
   };
 }
 

@@ -36,21 +36,25 @@ export interface UnitContext {
   onNotLookedAt?: () => void;
 }
 
+type Timeouts = Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout'>;
+
 /**
  * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
  * own transaction_timeout would end a batch of many files, each of which is within its time.
  */
-export function localSettings(
-  { lockTimeout, statementTimeout }: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout'>,
-  idleTimeout = IDLE_TIMEOUT,
-): string {
-  return `select pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
+export function localSettings(timeouts: Timeouts, idleTimeout = IDLE_TIMEOUT): string {
+  return `select ${settingCalls(timeouts, idleTimeout)};`;
+}
+
+/** The same as the expressions of a SELECT or PERFORM. */
+function settingCalls({ lockTimeout, statementTimeout }: Timeouts, idleTimeout = IDLE_TIMEOUT): string {
+  return `pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
   pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
   pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
   case when pg_catalog.current_setting('server_version_num')::int >= 140000
     then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
   case when pg_catalog.current_setting('server_version_num')::int >= 170000
-    then pg_catalog.set_config('transaction_timeout', '0', true) end;`;
+    then pg_catalog.set_config('transaction_timeout', '0', true) end`;
 }
 
 /** Milliseconds after which the server ends a transaction whose client is gone. */
@@ -87,11 +91,14 @@ export const LEAVE_NOTHING = leaveNothing(undefined);
 
 /** The same, for a session that works as a role which a RESET ROLE would leave. */
 export function leaveNothing(role: string | undefined): string {
+  const commands = [
+    'reset session authorization; reset role; reset all',
+    ...(role === undefined ? [] : [`set role ${identifier(role)}`]),
+    'unlisten *; deallocate all; close all; discard temp; discard sequences',
+  ].join('; ');
+  // All in one EXECUTE: the string of each is planned like a query, which after each of a thousand files counts.
   return `
-  execute 'reset session authorization'; execute 'reset role'; execute 'reset all';
-  ${role === undefined ? '' : `execute ${literal(`set role ${identifier(role)}`)};`}
-  execute 'unlisten *'; execute 'deallocate all'; execute 'close all';
-  execute 'discard temp'; execute 'discard sequences';
+  execute ${literal(commands)};
   perform pg_catalog.pg_advisory_unlock_all();`;
 }
 
@@ -126,9 +133,11 @@ const HISTORY_SUM = `(select coalesce(pg_catalog.sum(pg_catalog.hashtext(version
 const AS_BEFORE = `(muva_count, muva_sum) = (select pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
 
 /**
- * One file as one statement: guard, the file itself, cleaning up, its rows in both tables, and what the next one starts
- * from. That one is told what is recorded by then, in settings of the transaction, because counting it again costs as
- * much as the file. One notice for each file: where the one ends, the next begins.
+ * One file as one statement: the file itself, cleaning up, its rows in both tables, and what the next one starts from:
+ * the settings that it runs under, and what is recorded by then, because counting it again costs as much as the file.
+ * That its version is not recorded yet is known from the opening, which locks the history, and from the file before.
+ * Each query of our own here is planned anew for each file, so there are few. One notice for each file: where the one
+ * ends, the next begins.
  */
 function fileUnit(file: PlannedFile, index: number, context: UnitContext, padding = 0): Unit {
   const { source, statements } = file.shape;
@@ -136,16 +145,16 @@ function fileUnit(file: PlannedFile, index: number, context: UnitContext, paddin
   const [count, sum] = index === 0 ? [HISTORY_COUNT, HISTORY_SUM] : [told('count'), told('sum')];
   let body = `declare started timestamptz := clock_timestamp(); muva_count bigint := ${count}; muva_sum bigint := ${sum}; begin\n${'\n'.repeat(padding)}`;
   body += index === 0 ? `raise info '${context.marker} start 0';\n` : '\n';
-  body += `if exists (select from ${HISTORY_TABLE} where version = ${literal(file.version)}) then raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already'; end if;\n`;
   const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-  const { text, lines } = statementLines(source, pieces, 4 + padding);
+  const { text, lines } = statementLines(source, pieces, 3 + padding);
   body += text;
   body += `${finishFile(file, index, AS_BEFORE, context)}
-  perform pg_catalog.set_config('muva.count', (muva_count + 1)::text, true),
-    pg_catalog.set_config('muva.sum', (muva_sum + pg_catalog.hashtext(${literal(file.version)}))::text, true);
+  perform ${settingCalls(context.rules)},
+  pg_catalog.set_config('muva.count', (muva_count + 1)::text, true),
+  pg_catalog.set_config('muva.sum', (muva_sum + pg_catalog.hashtext(${literal(file.version)}))::text, true);
   raise info '${context.marker} done ${index} %', (pg_catalog.date_part('epoch', clock_timestamp() - started) * 1000)::int;
 end`;
-  return { sql: `${localSettings(context.rules)}\ndo ${dollarQuote(body)};`, lines };
+  return { sql: `do ${dollarQuote(body)};`, lines };
 }
 
 /** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
@@ -200,7 +209,11 @@ export function batchMessage(
     lines += file.source.split('\n').length + 100;
     return unit;
   });
-  const closing = context.after ? `${localSettings(context.rules)}\n${context.after}` : '';
-  const message = [opening(context), ...units.map((unit) => unit.sql), closing].join('\n');
+  const message = [
+    opening(context),
+    localSettings(context.rules),
+    ...units.map((unit) => unit.sql),
+    context.after ?? '',
+  ].join('\n');
   return { message, units };
 }
