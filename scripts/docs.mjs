@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'yaml';
 
@@ -92,7 +92,8 @@ function generated(source) {
   if (source in tables) return tables[source];
   const [file, step] = source.split('#');
   const text = step === undefined ? read(file) : stepOf(file, step);
-  return `\`\`\`yaml\n${text.trimEnd()}\n\`\`\``;
+  const language = extname(file) === '.yml' ? 'yaml' : 'js';
+  return `\`\`\`${language}\n${text.trimEnd()}\n\`\`\``;
 }
 
 /** The lines of one step of a workflow, by its id, as if they stood alone. */

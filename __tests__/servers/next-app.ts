@@ -1,5 +1,5 @@
 /** A small real Next.js application from the npm registry, and visitors who load its pages as a browser does. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assetUrls } from '../../src/web/assets.js';
 import type { Files, Origin } from './origin.js';
@@ -80,8 +80,8 @@ function packageJson(build: string): string {
 const NETWORK = /^(https?_proxy|no_proxy|node_extra_ca_certs|npm_config_registry)$/i;
 
 /**
- * Installs, builds and starts the application by hand, as somebody did before the first deploy: a checkout, PM2 in
- * cluster mode, the port in the arguments. Commits the lock file, and returns the commit that is live.
+ * Installs, builds and starts the application by hand, as docs/server.md says: a checkout, PM2 in cluster mode, an exit
+ * that loses no connection, the port in the arguments. Commits the lock file, and returns the commit that is live.
  */
 export async function installNext(vps: Vps, origin: Origin): Promise<string> {
   for (const [name, value] of Object.entries(process.env))
@@ -92,11 +92,15 @@ export async function installNext(vps: Vps, origin: Origin): Promise<string> {
   const sha = origin.commit({ 'pnpm-lock.yaml': readFileSync(join(vps.appPath, 'pnpm-lock.yaml'), 'utf8') });
   await mustRun(vps, 'git fetch -q origin && git reset -q --hard origin/main && pnpm build');
   const ecosystem = join(vps.home, 'ecosystem.config.json');
+  const gracefulExit = join(vps.home, 'graceful-exit.cjs');
+  copyFileSync('examples/graceful-exit.cjs', gracefulExit);
   const entry = {
     name: vps.appName,
     script: 'node_modules/next/dist/bin/next',
     args: ['start', '-p', String(vps.port)],
     cwd: vps.appPath,
+    node_args: `--require ${gracefulExit}`,
+    env: { NEXT_MANUAL_SIG_HANDLE: '1' },
     exec_mode: 'cluster',
     instances: 1,
     kill_timeout: 10_000,

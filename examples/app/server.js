@@ -1,4 +1,5 @@
 // A small application with what a deploy needs: a page with a script and a style, and /api/health.
+const cluster = require('node:cluster');
 const { existsSync, readFileSync } = require('node:fs');
 const { createServer } = require('node:http');
 const { extname, join, resolve, sep } = require('node:path');
@@ -33,8 +34,11 @@ const server = createServer(async (request, response) => {
 
 server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1');
 
-// PM2 sends SIGINT on a reload: answer what is under way, take nothing new.
+// PM2 sends SIGINT on a reload: answer what is under way, take nothing new. In cluster mode its daemon may be handing over
+// a connection at that moment; a worker that disconnects first gives it back, one that just exits loses it.
 process.on('SIGINT', () => {
-  server.close(() => process.exit(0));
+  const exit = () => process.exit(0);
+  if (cluster.worker) cluster.worker.once('disconnect', exit).disconnect();
+  else server.close(exit);
   server.closeIdleConnections();
 });
