@@ -2323,7 +2323,8 @@ const GRACE = 5_000;
 /** Milliseconds that the last words of an ended program may take. */
 const LAST_WORDS = 300;
 /**
- * Runs a program in a process group of its own, so that a cancel reaches what it started, and waits for its end.
+ * Runs a program in a process group of its own, so that a cancel reaches what it started, and waits for its end: where it
+ * was stopped, for the end of the whole group, which may else go on writing into a folder that is deleted next.
  * @throws Cancelled where the signal fired; a Failure on timeout or where the program does not exist.
  */
 function run(words, options) {
@@ -2341,6 +2342,7 @@ function run(words, options) {
         child.stdin?.on('error', () => { }).end(options.input);
         let stdout = '';
         let why;
+        let ending;
         const heard = program_hear(child, options.output);
         child.stdout.on('data', (text) => {
             if (stdout.length < MOST_KEPT)
@@ -2349,7 +2351,7 @@ function run(words, options) {
         const stop = (reason) => {
             why ??= reason;
             if (child.pid !== undefined)
-                void endGroup(child.pid, GRACE);
+                ending ??= endGroup(child.pid, GRACE);
         };
         const onAbort = () => stop(new Cancelled());
         options.signal?.addEventListener('abort', onAbort, { once: true });
@@ -2365,7 +2367,7 @@ function run(words, options) {
             options.signal?.removeEventListener('abort', onAbort);
             heard.end();
             if (why)
-                reject(why);
+                void Promise.resolve(ending).then(() => reject(why));
             else
                 resolve({ code, signal, stdout, tail: heard.tail() });
         };
@@ -5348,6 +5350,7 @@ async function judgeCommit({ app, tools, facts, checkout, history }, request) {
 
 
 
+
 function marksOf(state) {
     return (0,external_node_path_namespaceObject.join)(state.path, 'stages');
 }
@@ -5355,6 +5358,18 @@ function markStage(state, folder) {
     (0,external_node_fs_namespaceObject.mkdirSync)(marksOf(state), { recursive: true, mode: 0o700 });
     const mark = { folder };
     writeAtomically((0,external_node_path_namespaceObject.join)(marksOf(state), `${(0,external_node_path_namespaceObject.basename)(folder)}.json`), `${JSON.stringify(mark)}\n`);
+}
+/**
+ * Deletes a stage that never went live. Where that fails the run still ends with its own reason, and the next one deletes
+ * the folder by its mark.
+ */
+async function discardStage(repository, folder, teller) {
+    try {
+        await dropRelease(repository, folder);
+    }
+    catch (error) {
+        teller.progress(`${folder} could not be deleted, and is left to the next run: ${problemsOf(error)[0].message}`);
+    }
 }
 /** Whether a release came to its cutover, by all that is written down: then it may be live, or a way back. */
 function reachedCutover(release, { noted, journal }) {
@@ -6946,6 +6961,7 @@ function failureAdvice(what, ended) {
 
 
 
+
 /** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
 async function prepare(found, repository, context, result) {
     const { request, teller } = context;
@@ -6958,7 +6974,7 @@ async function prepare(found, repository, context, result) {
         return bootMs === undefined ? stage : { ...stage, bootMs };
     }
     catch (error) {
-        await dropRelease(repository, folder);
+        await discardStage(repository, folder, teller);
         throw error;
     }
 }
@@ -7627,6 +7643,7 @@ function emptyResult(outcome, warnings) {
 
 
 
+
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 async function deploy(asked) {
     const context = { ...asked, request: withTidyPaths(asked.request) };
@@ -7776,7 +7793,7 @@ async function whenLetGo(found, repository, stage, context) {
     }
     catch (error) {
         if (!begun)
-            await dropRelease(repository, stage.folder);
+            await discardStage(repository, stage.folder, context.teller);
         throw error;
     }
 }
@@ -7825,13 +7842,23 @@ async function waitForGo({ request, folder, teller, signal }) {
         await pause(100, signal);
     }
 }
-/** A version that was put back is of no use any more, but for what the application wrote there while it was live. */
+/**
+ * A version that was put back is of no use any more, but for what the application wrote there while it was live. What
+ * cannot be deleted goes with old releases: the old version serves, whatever becomes of this folder.
+ */
 async function dropStage(found, repository, stage, { request, teller }) {
-    const place = await rescue(found, stage.release, request);
-    if (place !== undefined)
-        teller.warn(rescuedWords(stage.release, place));
-    await dropRelease(repository, stage.folder);
-    dropNote(found.state, stage.release);
+    try {
+        const place = await rescue(found, stage.release, request);
+        if (place !== undefined)
+            teller.warn(rescuedWords(stage.release, place));
+        await dropRelease(repository, stage.folder);
+        dropNote(found.state, stage.release);
+    }
+    catch (error) {
+        teller.warn({
+            message: `The version that was put back could not be deleted: ${problemsOf(error)[0].message}`,
+        });
+    }
 }
 /** After the new version is verified; nothing here can make a good deploy fail. */
 async function tidy(found, repository, request, teller) {
@@ -7851,9 +7878,7 @@ async function tidy(found, repository, request, teller) {
             teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
     }
     catch (error) {
-        teller.warn({
-            message: `Old releases could not be deleted: ${error instanceof Error ? error.message : error}`,
-        });
+        teller.warn({ message: `Old releases could not be deleted: ${problemsOf(error)[0].message}` });
     }
 }
 

@@ -161,7 +161,7 @@ describe(`one run on ${HOSTS} servers`, { timeout: 20 * 60_000 }, () => {
     const running = await pids();
     const restore = told(boxes[UNLUCKY - 1]!, 'FAIL=live');
     const { result, hosts } = await act(context, 'deploy', sha, {
-      inputs: { 'health-deadline': '15s', 'max-parallel': '1' },
+      inputs: { 'health-deadline': '30s', 'max-parallel': '1' },
     }).finally(restore);
     assert.equal(result.exitCode, 1, result.log);
     assert.equal(result.outputs.outcome, 'rolled-back');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { DeployRequest, SignalRequest } from '../../src/worker/protocol.js';
@@ -62,6 +62,24 @@ describe('runs on one application', () => {
     assert.deepEqual(await signalRun(slow, 'cancel'), [
       { kind: 'signalled', accepted: false, detail: 'the run has ended' },
     ]);
+  });
+
+  test('row 114: a build whose own child does not end at once is waited for, and nothing of it is left', async () => {
+    const request = deployRequest(vps, origin.commit({ ...appVersion('v2b'), 'build.js': STUBBORN_BUILD }));
+    origin.commit(appFiles('v2c'));
+    startWorker(vps, request);
+    await hasSaid(request, 'goes on writing');
+    await signalRun(request, 'cancel');
+    const { result } = await followRun(vps, request);
+    assert.equal(result.outcome, 'cancelled', JSON.stringify(result));
+    assert.deepEqual(
+      commandsOn(vps).filter((command) => command.includes('made/')),
+      [],
+    );
+    const left = readdirSync(join(state, 'releases')).filter((name) =>
+      name.endsWith(request.sha.slice(0, 12)),
+    );
+    assert.deepEqual(left, []);
   });
 
   test('row 114: however much a build has said, a cancel after the cutover began is not accepted', async () => {
@@ -177,3 +195,10 @@ describe('runs on one application', () => {
     assert.equal((await vps.served())?.version, 'v6');
   });
 });
+
+/** Its child does not hear the signal that ends a build, and makes files in the stage until it is killed. */
+const STUBBORN_BUILD = `
+const loop = "trap '' TERM; echo goes on writing; n=0; while :; do mkdir -p made; n=$((n+1)); : >made/$((n % 50)); done";
+require('node:child_process').spawn('/bin/sh', ['-c', loop], { stdio: 'inherit' });
+setTimeout(() => {}, 60000);
+`;

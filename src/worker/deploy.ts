@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { formatDuration } from '../base/duration.js';
 import { judgeEnvText } from '../base/env-text.js';
 import { given } from '../base/given.js';
-import { Cancelled, Failure, type Problem } from '../base/report.js';
+import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { begin } from './begin.js';
 import { swapsOf, withEnvFile } from './build/output.js';
 import { lookAtCollisions, prepare } from './build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from './build/stage.js';
+import { discardStage } from './build/stage-marks.js';
 import { type CutoverResult, cutOver } from './cutover/cutover.js';
 import { inTurn } from './cutover/restart.js';
 import { decideDeploy } from './decide.js';
@@ -203,7 +204,7 @@ async function whenLetGo(
       return cutOver(now.found, now.stage, context);
     });
   } catch (error) {
-    if (!begun) await dropRelease(repository, stage.folder);
+    if (!begun) await discardStage(repository, stage.folder, context.teller);
     throw error;
   }
 }
@@ -258,17 +259,26 @@ async function waitForGo({ request, folder, teller, signal }: DeployContext): Pr
   }
 }
 
-/** A version that was put back is of no use any more, but for what the application wrote there while it was live. */
+/**
+ * A version that was put back is of no use any more, but for what the application wrote there while it was live. What
+ * cannot be deleted goes with old releases: the old version serves, whatever becomes of this folder.
+ */
 async function dropStage(
   found: Survey,
   repository: Repository,
   stage: Stage,
   { request, teller }: DeployContext,
 ): Promise<void> {
-  const place = await rescue(found, stage.release, request);
-  if (place !== undefined) teller.warn(rescuedWords(stage.release, place));
-  await dropRelease(repository, stage.folder);
-  dropNote(found.state, stage.release);
+  try {
+    const place = await rescue(found, stage.release, request);
+    if (place !== undefined) teller.warn(rescuedWords(stage.release, place));
+    await dropRelease(repository, stage.folder);
+    dropNote(found.state, stage.release);
+  } catch (error) {
+    teller.warn({
+      message: `The version that was put back could not be deleted: ${problemsOf(error)[0]!.message}`,
+    });
+  }
 }
 
 /** After the new version is verified; nothing here can make a good deploy fail. */
@@ -292,8 +302,6 @@ async function tidy(
     if (gone.length > 0)
       teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
   } catch (error) {
-    teller.warn({
-      message: `Old releases could not be deleted: ${error instanceof Error ? error.message : error}`,
-    });
+    teller.warn({ message: `Old releases could not be deleted: ${problemsOf(error)[0]!.message}` });
   }
 }

@@ -12,12 +12,13 @@ import { linkShared } from '../own-files/shared-paths.js';
 import { lookAtTracking, type Tracking } from '../own-files/tracking.js';
 import type { DeployRequest, RunResult } from '../protocol.js';
 import { currentLink, releaseName } from '../record/layout.js';
-import { dropRelease, readNote, releaseFolder } from '../record/releases.js';
+import { readNote, releaseFolder } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
 import { firstStart } from './first-start.js';
 import { carryChunks, checkOutput, findOutput, type Made, withEnvFile } from './output.js';
 import { rehearsalCommand, rehearsalObstacle, rehearse, sparePort } from './rehearse.js';
 import { bringHostFiles, checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
+import { discardStage } from './stage-marks.js';
 
 /** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
 export async function prepare(
@@ -35,7 +36,7 @@ export async function prepare(
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
-    await dropRelease(repository, folder);
+    await discardStage(repository, folder, teller);
     throw error;
   }
 }

@@ -1,12 +1,14 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { problemsOf } from '../../base/report.js';
 import { isFolder, present, readJson, remove, writeAtomically } from '../host/files.js';
+import type { Repository } from '../host/git.js';
 import { daemonPid } from '../host/pm2.js';
 import { commandOf, descendsFrom, environmentOf, programsIn } from '../host/proc.js';
 import type { Toolbox } from '../host/toolbox.js';
 import { type JournalEntry, readJournal } from '../record/journal.js';
 import { liveFolder } from '../record/layout.js';
-import { readNote } from '../record/releases.js';
+import { dropRelease, readNote } from '../record/releases.js';
 import type { StateFolder } from '../record/state.js';
 import type { Teller } from '../teller.js';
 
@@ -26,6 +28,24 @@ export function markStage(state: StateFolder, folder: string): void {
   mkdirSync(marksOf(state), { recursive: true, mode: 0o700 });
   const mark: StageMark = { folder };
   writeAtomically(join(marksOf(state), `${basename(folder)}.json`), `${JSON.stringify(mark)}\n`);
+}
+
+/**
+ * Deletes a stage that never went live. Where that fails the run still ends with its own reason, and the next one deletes
+ * the folder by its mark.
+ */
+export async function discardStage(
+  repository: Repository,
+  folder: string,
+  teller: Pick<Teller, 'progress'>,
+): Promise<void> {
+  try {
+    await dropRelease(repository, folder);
+  } catch (error) {
+    teller.progress(
+      `${folder} could not be deleted, and is left to the next run: ${problemsOf(error)[0]!.message}`,
+    );
+  }
 }
 
 /** Whether a release came to its cutover, by all that is written down: then it may be live, or a way back. */

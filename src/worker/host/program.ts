@@ -36,7 +36,8 @@ const GRACE = 5_000;
 const LAST_WORDS = 300;
 
 /**
- * Runs a program in a process group of its own, so that a cancel reaches what it started, and waits for its end.
+ * Runs a program in a process group of its own, so that a cancel reaches what it started, and waits for its end: where it
+ * was stopped, for the end of the whole group, which may else go on writing into a folder that is deleted next.
  * @throws Cancelled where the signal fired; a Failure on timeout or where the program does not exist.
  */
 export function run(words: readonly string[], options: ProgramOptions): Promise<Ended> {
@@ -53,13 +54,14 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
     child.stdin?.on('error', () => {}).end(options.input);
     let stdout = '';
     let why: Error | undefined;
+    let ending: Promise<void> | undefined;
     const heard = hear(child, options.output);
     child.stdout.on('data', (text: string) => {
       if (stdout.length < MOST_KEPT) stdout += text;
     });
     const stop = (reason: Error): void => {
       why ??= reason;
-      if (child.pid !== undefined) void endGroup(child.pid, GRACE);
+      if (child.pid !== undefined) ending ??= endGroup(child.pid, GRACE);
     };
     const onAbort = (): void => stop(new Cancelled());
     options.signal?.addEventListener('abort', onAbort, { once: true });
@@ -74,7 +76,7 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', onAbort);
       heard.end();
-      if (why) reject(why);
+      if (why) void Promise.resolve(ending).then(() => reject(why));
       else resolve({ code, signal, stdout, tail: heard.tail() });
     };
     child.once('error', (error) => {
