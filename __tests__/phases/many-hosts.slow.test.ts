@@ -41,7 +41,7 @@ describe(`one run on ${HOSTS} servers`, { timeout: 20 * 60_000 }, () => {
     origin = startOrigin({ ...appFiles('v0'), ...AS_THE_SERVER_SAYS });
     first = origin.head();
     await inTurns(Array.from({ length: HOSTS }), 4, async () => {
-      boxes.push(await startVps(origin));
+      boxes.push(await startVps(origin, { listenTimeout: 30_000 }));
     });
     servers = await makeFleet(boxes);
   });

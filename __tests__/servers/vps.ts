@@ -14,6 +14,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { given } from '../../src/base/given.js';
 import { commandOf } from '../../src/worker/host/proc.js';
 import { appFiles } from './fixture-app.js';
 import { freePort } from './free-port.js';
@@ -35,6 +36,8 @@ export interface VpsOptions {
   installed?: boolean;
   /** Content of an untracked .env.local in the checkout. */
   envLocal?: string;
+  /** Milliseconds that PM2 waits for a new process; its own 3 seconds are too few where many servers share a machine. */
+  listenTimeout?: number;
 }
 
 export interface Login {
@@ -183,6 +186,7 @@ async function installApp(vps: Vps, origin: Origin, options: VpsOptions): Promis
           exec_mode: options.mode ?? 'cluster',
           instances: options.instances ?? 1,
           kill_timeout: 10_000,
+          ...given({ listen_timeout: options.listenTimeout }),
           ...(byArguments ? { args: ['-p', String(vps.port)] } : { env: { PORT: String(vps.port) } }),
         },
       ],
