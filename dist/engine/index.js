@@ -9860,6 +9860,13 @@ function endOfBlock(text, from) {
     return index;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/some-of.js
+/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
+function someOf(names, most = 5) {
+    const more = names.length > most ? ` and ${names.length - most} more` : '';
+    return `${names.slice(0, most).join(', ')}${more}`;
+}
+
 // EXTERNAL MODULE: ./compiled/src/settings/readers.js
 var readers = __nccwpck_require__(4293);
 ;// CONCATENATED MODULE: ./compiled/src/database/files/deploy-marker.js
@@ -9929,6 +9936,7 @@ function* comments(source, from, to) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/files/migration-files.js
+
 
 
 
@@ -10128,7 +10136,7 @@ function complainAboutNames(found) {
         });
     if (found.ignored.length > 0)
         found.warnings.push({
-            message: `not migrations, and skipped: ${found.ignored.slice(0, 20).join(', ')}${found.ignored.length > 20 ? ` and ${found.ignored.length - 20} more` : ''}`,
+            message: `not migrations, and skipped: ${someOf(found.ignored, 20)}`,
             next: 'A migration is named <digits>_<name>.sql.',
         });
 }
@@ -10389,12 +10397,7 @@ function batchMessage(files, context) {
         lines += file.source.split('\n').length + 100;
         return unit;
     });
-    const message = [
-        opening(context),
-        localSettings(context.rules),
-        ...units.map((unit) => unit.sql),
-        context.after ?? '',
-    ].join('\n');
+    const message = [opening(context), ...units.map((unit) => unit.sql), context.after ?? ''].join('\n');
     return { message, units };
 }
 
@@ -12189,13 +12192,6 @@ function firstDifference(file, recorded) {
 
 // EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
 var empty_connection = __nccwpck_require__(2933);
-;// CONCATENATED MODULE: ./compiled/src/base/some-of.js
-/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
-function someOf(names, most = 5) {
-    const more = names.length > most ? ` and ${names.length - most} more` : '';
-    return `${names.slice(0, most).join(', ')}${more}`;
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/database/history/pending.js
 
 
@@ -13570,6 +13566,7 @@ var external_node_util_ = __nccwpck_require__(7975);
 
 
 
+
 /** Caches that only speed up the next build, and are often larger than the build. */
 const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
 /**
@@ -13610,7 +13607,7 @@ async function packBuild(options) {
         await mustExist(workingDirectory, path);
     if (paths.length === 0) {
         throw new Failure({
-            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${pack_build_someOf(leftOut)}` : ''}`,
+            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${someOf(leftOut)}` : ''}`,
             next: 'Install and build in a step before this one, or name what the build makes in build-output.',
         });
     }
@@ -13642,12 +13639,7 @@ function describePacked({ bytes, paths, leftOut }) {
     const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
     return leftOut.length === 0
         ? packed
-        : `${packed}; not sent: ${pack_build_someOf(leftOut)} (name in build-output what the application needs)`;
-}
-/** The first few of many paths, for a sentence. */
-function pack_build_someOf(paths) {
-    const more = paths.length - 8;
-    return more > 0 ? `${paths.slice(0, 8).join(', ')} and ${more} more` : paths.join(', ');
+        : `${packed}; not sent: ${someOf(leftOut, 8)} (name in build-output what the application needs)`;
 }
 async function mustExist(workingDirectory, path) {
     try {

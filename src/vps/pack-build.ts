@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { formatBytes } from '../base/bytes.js';
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
+import { someOf } from '../base/some-of.js';
 import { localGit } from './local-git.js';
 
 /** What `build-on: runner` sends: the build that earlier steps of this job made in the checkout. */
@@ -113,13 +114,7 @@ export function describePacked({ bytes, paths, leftOut }: Omit<PackedBuild, 'fil
   const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
   return leftOut.length === 0
     ? packed
-    : `${packed}; not sent: ${someOf(leftOut)} (name in build-output what the application needs)`;
-}
-
-/** The first few of many paths, for a sentence. */
-function someOf(paths: readonly string[]): string {
-  const more = paths.length - 8;
-  return more > 0 ? `${paths.slice(0, 8).join(', ')} and ${more} more` : paths.join(', ');
+    : `${packed}; not sent: ${someOf(leftOut, 8)} (name in build-output what the application needs)`;
 }
 
 async function mustExist(workingDirectory: string, path: string): Promise<void> {

@@ -29,7 +29,7 @@ export interface UnitContext {
   idleTimeout?: number;
   /** Under which name the lease is ours, where one is taken. */
   holder?: string;
-  /** SQL for the same transaction: before the first file, and after the last (the verification, the fingerprint). */
+  /** SQL for the same transaction: before the first file, which leaves the settings as it finds them, and after the last. */
   before?: string;
   after?: string;
   /** Told where that SQL could not look at the schema, because other hands hold a table; never over a transport without notices. */
@@ -209,11 +209,6 @@ export function batchMessage(
     lines += file.source.split('\n').length + 100;
     return unit;
   });
-  const message = [
-    opening(context),
-    localSettings(context.rules),
-    ...units.map((unit) => unit.sql),
-    context.after ?? '',
-  ].join('\n');
+  const message = [opening(context), ...units.map((unit) => unit.sql), context.after ?? ''].join('\n');
   return { message, units };
 }

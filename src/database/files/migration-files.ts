@@ -4,6 +4,7 @@ import { readdir, realpath } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { Failure, type Problem } from '../../base/report.js';
+import { someOf } from '../../base/some-of.js';
 import { invisibleCharacter } from '../../settings/readers.js';
 import { positionIn } from '../sql/source-text.js';
 import { readMarker } from './deploy-marker.js';
@@ -241,7 +242,7 @@ function complainAboutNames(found: MigrationFiles): void {
     });
   if (found.ignored.length > 0)
     found.warnings.push({
-      message: `not migrations, and skipped: ${found.ignored.slice(0, 20).join(', ')}${found.ignored.length > 20 ? ` and ${found.ignored.length - 20} more` : ''}`,
+      message: `not migrations, and skipped: ${someOf(found.ignored, 20)}`,
       next: 'A migration is named <digits>_<name>.sql.',
     });
 }
