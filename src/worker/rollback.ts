@@ -10,9 +10,9 @@ import { inTurn, restart, restartWords } from './cutover/restart.js';
 import { applyPlan } from './cutover/switch.js';
 import { verify } from './cutover/verify.js';
 import { decideRollback } from './decide.js';
+import { probeDowntime } from './host/downtime.js';
 import { isSymlink, present } from './host/files.js';
 import { git, isWorkTree, type Repository } from './host/git.js';
-import { probeDowntime } from './host/health.js';
 import { save } from './host/pm2.js';
 import { stampOf } from './host/sameness.js';
 import { foreignInLive } from './own-files/foreign.js';
@@ -101,7 +101,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   keepOpenPages(found, plan.from, to, teller);
   teller.event({ kind: 'state', state: 'putting-back' });
   writePlan(state, plan);
-  const probe = probeDowntime(port);
+  const probe = probeDowntime(port, teller.warn);
   try {
     await teller.step(
       'put back',

@@ -4,8 +4,8 @@ import { type HealthFact, type Problem, problemsOf } from '../../base/report.js'
 import { keepOpenPages } from '../build/output.js';
 import type { Stage } from '../build/stage.js';
 import type { DeployContext } from '../deploy.js';
+import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
-import { type DowntimeProbe, probeDowntime } from '../host/health.js';
 import { findEntry, type Instance, save } from '../host/pm2.js';
 import { call } from '../host/toolbox.js';
 import type { RunResult } from '../protocol.js';
@@ -43,7 +43,7 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
     ...plan.to,
     ...given({ from: plan.from }),
   });
-  const probe = probeDowntime(stage.port);
+  const probe = probeDowntime(stage.port, teller.warn);
   try {
     await teller.step('cutover', async () => {
       await applyPlan(tools, plan);
@@ -104,7 +104,6 @@ async function settle(
   probe: DowntimeProbe,
 ): Promise<CutoverResult> {
   const { state, tools } = found;
-  const downtimeMs = await probe.stop();
   writeJournal(state, request.run, {
     event: 'verified',
     ...plan.to,
@@ -122,6 +121,7 @@ async function settle(
       });
     }
   }
+  const downtimeMs = await probe.stop();
   return {
     outcome: 'deployed',
     problems: [],

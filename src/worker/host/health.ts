@@ -1,7 +1,7 @@
 import { given } from '../../base/given.js';
 import { Failure, type HealthFact } from '../../base/report.js';
 import { LOOPBACK } from '../../web/loopback.js';
-import { answers, checkHealth } from '../../web/probe.js';
+import { checkHealth } from '../../web/probe.js';
 import { tellWaiting } from '../../web/waiting.js';
 import type { HealthRequest } from '../protocol.js';
 
@@ -49,40 +49,4 @@ export function unhealthy(what: string, facts: readonly HealthFact[], next: stri
       ? 'healthy'
       : `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
   return new Failure({ message: `${what}: ${why}.`, next: sick?.next ?? next });
-}
-
-/** Milliseconds between two questions of the downtime probe, and how long one may take. */
-const EVERY = 20;
-const LONGEST = 5_000;
-
-export interface DowntimeProbe {
-  /** Ends it, once or again, and gives the milliseconds during which the port did not answer. */
-  stop(): Promise<number>;
-}
-
-/** Asks the port again and again, and adds up the time from each first refused question to the next good answer. */
-export function probeDowntime(port: number): DowntimeProbe {
-  let running = true;
-  let down = 0;
-  let downSince: number | undefined;
-  const loop = (async () => {
-    while (running) {
-      const asked = performance.now();
-      const good = await answers(`http://${LOOPBACK}:${port}/`, LONGEST);
-      if (!good) downSince ??= asked;
-      else if (downSince !== undefined) {
-        down += performance.now() - downSince;
-        downSince = undefined;
-      }
-      await new Promise((resolve) => setTimeout(resolve, EVERY));
-    }
-    if (downSince !== undefined) down += performance.now() - downSince;
-  })();
-  return {
-    async stop() {
-      running = false;
-      await loop;
-      return Math.round(down);
-    },
-  };
 }
