@@ -170,5 +170,5 @@ function pageOf() {
 }
 
 function shortName(path) {
-  return path.replace(/^__tests__\//, '').replace(/(\.slow)?(\.test)?\.ts$/, '');
+  return path.replace(/^__tests__\//, '').replace(/(\.timing)?(\.slow)?(\.test)?\.ts$/, '');
 }

@@ -1,6 +1,6 @@
 // Runs the compiled tests with node:test: `node scripts/test.mjs [--slow] [--only <part of a path>]... [--coverage]`.
 // Files named *.slow.test.ts are the slow matrix (chaos, Next.js): .ci/run passes --slow, `npm test` does not.
-// Files named *.timing.test.ts measure time, so they run last and one at a time, with the machine to themselves.
+// Files with .timing. in their names measure time, so they run last and one at a time, with the machine to themselves.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -40,7 +40,7 @@ if (coverage && Number.parseInt(process.versions.node, 10) < 22) {
 let child;
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child?.kill(signal));
 
-const timing = files.filter((file) => file.endsWith('.timing.test.js'));
+const timing = files.filter((file) => file.includes('.timing.'));
 const others = files.filter((file) => !timing.includes(file));
 const codes = [await run(others, Math.max(1, Math.min(4, availableParallelism()))), await run(timing, 1)];
 process.exit(Math.max(...codes));
