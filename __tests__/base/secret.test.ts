@@ -50,4 +50,9 @@ describe('sanitiser', () => {
       '-----BEGIN PRIVATE KEY----- ***',
     );
   });
+
+  test('leaves the end of the line to a secret that has one', () => {
+    assert.equal(sanitiser(['TOKEN=5uX8\n'])('TOKEN=5uX8\nhost: up\n'), '***\nhost: up\n');
+    assert.equal(sanitiser(['A=first\nB=second\n'])('A=first\nB=second\nhost: up\n'), '***\nhost: up\n');
+  });
 });

@@ -61,8 +61,9 @@ export function secretForms(value: string): string[] {
   const add = (text: string): void => {
     if (!isUnmaskable(text)) forms.add(text);
   };
+  // Without the white space around it: the end of a line that is masked with a secret would join it to the next one.
   const trimmed = value.trim();
-  for (const text of [value, trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
+  for (const text of [trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
     // A line such as "-----BEGIN OPENSSH PRIVATE KEY-----" is no secret, and masking it hides error messages.
     if (text.startsWith('-----')) continue;
     add(text);
