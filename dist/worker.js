@@ -7128,7 +7128,7 @@ function measureDowntime(requests) {
     let ms = 0;
     let lost = 0;
     // From the last to the first: each gap then closes no later, and opens no later, than the one before it in this loop.
-    let closes = Math.max(0, ...requests.map(({ ended }) => ended));
+    let closes = requests.reduce((latest, { ended }) => Math.max(latest, ended), 0);
     let countedFrom = closes;
     for (let at = requests.length - 1; at >= 0; at--) {
         const { asked, ended, good } = requests[at];
