@@ -58,7 +58,7 @@ describe('the probe at a real server', () => {
       },
       async () => sleep(500),
     );
-    assert.ok(ms >= 100 && ms < 1_000, `${ms} ms`);
+    assert.ok(ms >= 100 && ms < 2_500, `${ms} ms`);
     assert.equal(warnings.length, 1);
     assert.match(
       warnings[0]!.message,
@@ -72,12 +72,13 @@ describe('the probe at a real server', () => {
       async (server, port) => {
         await sleep(150);
         await new Promise((closed) => server.close(closed));
-        await sleep(300);
+        await sleep(600);
         await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
         await sleep(150);
       },
     );
-    assert.ok(ms >= 300 && ms < 1_500, `${ms} ms`);
+    // It is seen with the next request only, and that one may be late on a busy machine.
+    assert.ok(ms >= 300 && ms < 3_000, `${ms} ms`);
     assert.deepEqual(warnings, []);
   });
 });
