@@ -5571,6 +5571,17 @@ async function startFirst(tools, state, { config }) {
             next: 'Check start-command.',
         });
 }
+/** Lets PM2 remember what it runs now. Where it cannot, that is a warning with `next`: the version itself is verified. */
+async function saveOrWarn({ tools, app }, teller, next) {
+    if (app.restartCommand !== undefined)
+        return;
+    try {
+        await save(tools, app.appName);
+    }
+    catch (error) {
+        teller.warn({ message: problemsOf(error)[0].message, next });
+    }
+}
 /** The words by which a person restarts the application. */
 function restartWords(app) {
     return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
@@ -7387,7 +7398,7 @@ async function verifyVersion(found, { request, teller }, port, sha, before, expe
     });
 }
 async function settle(found, { request, teller }, plan, health, probe) {
-    const { state, tools } = found;
+    const { state } = found;
     writeJournal(state, request.run, {
         event: 'verified',
         ...plan.to,
@@ -7395,17 +7406,7 @@ async function settle(found, { request, teller }, plan, health, probe) {
         ...given({ from: plan.from }),
     });
     dropPlan(state);
-    if (request.app.restartCommand === undefined) {
-        try {
-            await save(tools, request.app.appName);
-        }
-        catch (error) {
-            teller.warn({
-                message: problemsOf(error)[0].message,
-                next: 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.',
-            });
-        }
-    }
+    await saveOrWarn(found, teller, 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.');
     const downtimeMs = await probe.stop();
     return {
         outcome: 'deployed',
@@ -7946,7 +7947,6 @@ async function tidy(found, repository, request, teller) {
 
 
 
-
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
 async function rollback(context) {
     const { request, teller } = context;
@@ -8008,7 +8008,6 @@ async function goBack(found, to, context) {
     if (plan.checkout)
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
     const port = found.facts.port;
-    const named = app.restartCommand === undefined;
     const before = found.entry?.instances ?? [];
     keepOpenPages(found, plan.from, to, teller);
     teller.event({ kind: 'state', state: 'putting-back' });
@@ -8021,7 +8020,7 @@ async function goBack(found, to, context) {
         }, () => to.sha.slice(0, 12));
         const health = await teller.step('verification', () => verify({
             tools,
-            ...(named ? { appName: app.appName } : {}),
+            ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
             port,
             sha: to.sha,
             health: request.health,
@@ -8036,8 +8035,7 @@ async function goBack(found, to, context) {
             ...given({ from: plan.from }),
         });
         dropPlan(state);
-        if (named)
-            await saveOrWarn(found, teller);
+        await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
         return {
             outcome: 'rolled-back',
             deployedSha: to.sha,
@@ -8057,14 +8055,6 @@ async function goBack(found, to, context) {
     }
     finally {
         await probe.stop();
-    }
-}
-async function saveOrWarn(found, teller) {
-    try {
-        await save(found.tools, found.app.appName);
-    }
-    catch (error) {
-        teller.warn({ message: problemsOf(error)[0].message, next: 'Run "pm2 save" on the server.' });
     }
 }
 /**

@@ -6,14 +6,13 @@ import { begin } from './begin.js';
 import { keepOpenPages } from './build/output.js';
 import { handWork } from './cutover/cutover.js';
 import { asideFor, besideOf, liveRef, noteLeaving } from './cutover/cutover-plan.js';
-import { inTurn, restart, restartWords } from './cutover/restart.js';
+import { inTurn, restart, restartWords, saveOrWarn } from './cutover/restart.js';
 import { applyPlan } from './cutover/switch.js';
 import { verify } from './cutover/verify.js';
 import { decideRollback } from './decide.js';
 import { probeDowntime } from './host/downtime.js';
 import { isSymlink, present } from './host/files.js';
 import { git, isWorkTree, type Repository } from './host/git.js';
-import { save } from './host/pm2.js';
 import { stampOf } from './host/sameness.js';
 import { foreignInLive } from './own-files/foreign.js';
 import { changedByPeople, changesAreThere, keepLocalChanges, keptWords } from './own-files/local-changes.js';
@@ -96,7 +95,6 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   const port = found.facts.port!;
-  const named = app.restartCommand === undefined;
   const before = found.entry?.instances ?? [];
   keepOpenPages(found, plan.from, to, teller);
   teller.event({ kind: 'state', state: 'putting-back' });
@@ -114,7 +112,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
     const health = await teller.step('verification', () =>
       verify({
         tools,
-        ...(named ? { appName: app.appName } : {}),
+        ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
         port,
         sha: to.sha,
         health: request.health,
@@ -130,7 +128,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       ...given({ from: plan.from }),
     });
     dropPlan(state);
-    if (named) await saveOrWarn(found, teller);
+    await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
     return {
       outcome: 'rolled-back',
       deployedSha: to.sha,
@@ -148,14 +146,6 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
     };
   } finally {
     await probe.stop();
-  }
-}
-
-async function saveOrWarn(found: Survey, teller: Teller): Promise<void> {
-  try {
-    await save(found.tools, found.app.appName);
-  } catch (error) {
-    teller.warn({ message: problemsOf(error)[0]!.message, next: 'Run "pm2 save" on the server.' });
   }
 }
 

@@ -6,7 +6,7 @@ import type { Stage } from '../build/stage.js';
 import type { DeployContext } from '../deploy.js';
 import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
-import { findEntry, type Instance, save } from '../host/pm2.js';
+import { findEntry, type Instance } from '../host/pm2.js';
 import { call } from '../host/toolbox.js';
 import type { RunResult } from '../protocol.js';
 import { writeJournal } from '../record/journal.js';
@@ -14,7 +14,7 @@ import { dropPlan, type Plan, writePlan } from '../record/plan.js';
 import { dropRelease } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
 import { longerListenTimeout, noteReleases, planCutover } from './cutover-plan.js';
-import { restart, restartWords } from './restart.js';
+import { restart, restartWords, saveOrWarn } from './restart.js';
 import { applyPlan, manualCommands, undoPlan } from './switch.js';
 import { verify } from './verify.js';
 
@@ -103,7 +103,7 @@ async function settle(
   health: HealthFact[],
   probe: DowntimeProbe,
 ): Promise<CutoverResult> {
-  const { state, tools } = found;
+  const { state } = found;
   writeJournal(state, request.run, {
     event: 'verified',
     ...plan.to,
@@ -111,16 +111,11 @@ async function settle(
     ...given({ from: plan.from }),
   });
   dropPlan(state);
-  if (request.app.restartCommand === undefined) {
-    try {
-      await save(tools, request.app.appName);
-    } catch (error) {
-      teller.warn({
-        message: problemsOf(error)[0]!.message,
-        next: 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.',
-      });
-    }
-  }
+  await saveOrWarn(
+    found,
+    teller,
+    'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.',
+  );
   const downtimeMs = await probe.stop();
   return {
     outcome: 'deployed',

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { Failure } from '../../base/report.js';
+import { Failure, problemsOf } from '../../base/report.js';
 import type { FirstStart } from '../build/first-start.js';
 import { isFolder, writeAtomically } from '../host/files.js';
 import { withTurn } from '../host/lock.js';
-import { type Entry, findEntry, pm2Home, reload } from '../host/pm2.js';
+import { type Entry, findEntry, pm2Home, reload, save } from '../host/pm2.js';
 import { explainEnd, lastLines } from '../host/program.js';
 import { call, type Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
@@ -95,6 +95,20 @@ async function startFirst(tools: Toolbox, state: StateFolder, { config }: FirstS
       message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
       next: 'Check start-command.',
     });
+}
+
+/** Lets PM2 remember what it runs now. Where it cannot, that is a warning with `next`: the version itself is verified. */
+export async function saveOrWarn(
+  { tools, app }: { tools: Toolbox; app: AppRequest },
+  teller: Pick<Teller, 'warn'>,
+  next: string,
+): Promise<void> {
+  if (app.restartCommand !== undefined) return;
+  try {
+    await save(tools, app.appName);
+  } catch (error) {
+    teller.warn({ message: problemsOf(error)[0]!.message, next });
+  }
 }
 
 /** The words by which a person restarts the application. */
