@@ -1,5 +1,5 @@
 // Runs the compiled tests with node:test: `node scripts/test.mjs [--slow] [--only <part of a path>]... [--coverage]`.
-// Files named *.slow.test.ts are the slow matrix (chaos, Next.js): .ci/run passes --slow, `npm test` does not.
+// Files named *.slow.test.ts are the slow matrix (chaos, Next.js): `npm test` leaves them out, .ci/run names them by --only.
 // Files with .timing. in their names measure time, so they run last and one at a time, with the machine to themselves.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';

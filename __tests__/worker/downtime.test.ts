@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Problem } from '../../src/base/report.js';
 import { type Asked, measureDowntime, probeDowntime } from '../../src/worker/host/downtime.js';
 import { freePort } from '../servers/free-port.js';
+import { withHttpServer } from '../servers/http.js';
 
 const good = (asked: number, ended = asked + 3): Asked => ({ asked, ended, good: true });
 const bad = (asked: number, ended = asked + 1): Asked => ({ asked, ended, good: false });
@@ -31,32 +31,27 @@ describe('downtime from single requests', () => {
 
 describe('the probe at a real server', () => {
   async function measured(
-    handle: Parameters<typeof createServer>[1],
-    work: (server: Server, port: number) => Promise<void>,
+    port: number,
+    work: () => Promise<void>,
   ): Promise<{ ms: number; warnings: Problem[] }> {
-    const port = await freePort();
-    const server = createServer(handle!);
-    const listen = (): Promise<void> => new Promise((done) => server.listen(port, '127.0.0.1', done));
-    await listen();
     const warnings: Problem[] = [];
     const probe = probeDowntime(port, (problem) => warnings.push(problem));
+    let ms: number;
     try {
-      await work(server, port);
-      return { ms: await probe.stop(), warnings };
+      await work();
     } finally {
-      await probe.stop();
-      server.closeAllConnections();
-      server.close();
+      ms = await probe.stop();
     }
+    return { ms, warnings };
   }
 
   test('one connection that nobody answers is no five seconds of downtime, and it is told', async () => {
     let asked = 0;
-    const { ms, warnings } = await measured(
+    const { ms, warnings } = await withHttpServer(
       (_, response) => {
         if (++asked !== 3) response.end('here');
       },
-      async () => sleep(500),
+      ({ port }) => measured(port, () => sleep(500)),
     );
     assert.ok(ms >= 100 && ms < 2_500, `${ms} ms`);
     assert.equal(warnings.length, 1);
@@ -67,16 +62,18 @@ describe('the probe at a real server', () => {
   });
 
   test('a port that refuses for a while is down for that long, and nothing is lost', async () => {
-    const { ms, warnings } = await measured(
-      (_, response) => response.end('here'),
-      async (server, port) => {
-        await sleep(150);
-        await new Promise((closed) => server.close(closed));
-        await sleep(600);
-        await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
-        await sleep(150);
-      },
-    );
+    const port = await freePort();
+    const upFor = (milliseconds: number): Promise<void> =>
+      withHttpServer(
+        (_, response) => response.end('here'),
+        () => sleep(milliseconds),
+        { port },
+      );
+    const { ms, warnings } = await measured(port, async () => {
+      await upFor(150);
+      await sleep(600);
+      await upFor(150);
+    });
     // It is seen with the next request only, and that one may be late on a busy machine.
     assert.ok(ms >= 300 && ms < 3_000, `${ms} ms`);
     assert.deepEqual(warnings, []);
