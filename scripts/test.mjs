@@ -1,4 +1,4 @@
-// Runs the compiled tests with node:test: `node scripts/test.mjs [options] [-- options of node]`.
+// Runs the compiled tests with node:test: `node scripts/test.mjs [options]`.
 //   --kind quick|slow|nightly   which files, by their names (several times: several kinds); default quick.
 //                               *.slow.test.ts: minutes, part of .ci/run. *.nightly.test.ts: part of .ci/nightly alone.
 //   --only <part of a path>     the files whose path holds it, of whatever kind (several times: any of them)
@@ -107,8 +107,15 @@ if (import.meta.url === pathToFileURL(resolve(process.argv[1] ?? '')).href) {
 
 function chosen({ kind, only, timing, shard }) {
   const wanted = testFiles()
-    .filter((file) => (only ? only.some((part) => `${file}.js`.includes(part)) : kind.includes(kindOf(file))))
+    .filter((file) => (only ? only.some((part) => holds(`${file}.js`, part)) : kind.includes(kindOf(file))))
     .filter((file) => timing === undefined || (timing === 'only') === measuresTime(file));
   const [number, of] = shard.split('/').map(Number);
   return wanted.filter((_, index) => index % of === number - 1);
+}
+
+/** True where the part begins a word of the path: `base/` is not in `database/`. */
+function holds(path, part) {
+  for (let at = path.indexOf(part); at >= 0; at = path.indexOf(part, at + 1))
+    if (at === 0 || part.startsWith('.') || !/[a-z0-9]/i.test(path[at - 1])) return true;
+  return false;
 }
