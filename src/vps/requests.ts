@@ -90,8 +90,10 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
   };
 }
 
-export function probeRequest(settings: VpsRun): ProbeRequest {
-  return { command: 'probe', app: appRequest(settings), health: healthRequest(settings.health) };
+/** `once`: a check that was good is not asked again. */
+export function probeRequest(settings: VpsRun, once = false): ProbeRequest {
+  const health = healthRequest(settings.health);
+  return { command: 'probe', app: appRequest(settings), health: once ? { ...health, once } : health };
 }
 
 export interface DeployDetails {

@@ -14,6 +14,8 @@ export interface HealthOptions {
   /** Milliseconds. */
   readonly deadline: number;
   readonly successes: number;
+  /** A check that was good is not asked again: for a look that must not take long. */
+  readonly once?: boolean;
   readonly checkAssets: boolean;
   readonly expectVersion?: string;
   /** The commit that should be serving, as hex digits; an answer of the last path that names another is unhealthy. */

@@ -54,6 +54,8 @@ export interface HealthRequest {
   timeout: number;
   deadline: number;
   successes: number;
+  /** A check that was good is not asked again: for the look before a deploy. */
+  once?: boolean;
   checkAssets: boolean;
   expectVersion?: string;
 }
