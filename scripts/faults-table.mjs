@@ -547,15 +547,15 @@ export const GROUPS = [
     rows: [
       row(
         108,
-        '200 with an error inside, a page, or the wrong version',
+        '200 with JSON that says so, a page in its place, or the wrong version',
         'known',
-        '`with an HTML page, where a health answer is expected`, `but not as the expected version`',
+        '`with an HTML page, where a health answer is expected`, `but not as the expected version`; titles and texts are no evidence.',
       ),
       row(
         109,
-        'Redirects to elsewhere, to a login, in a circle',
+        'Redirects to elsewhere, in a circle, of other paths than `/`',
         'known',
-        '`redirects to another origin`, `redirects in a circle`',
+        '`redirects to another origin`, `redirects in a circle`; a login page of our own that answers 200 is healthy.',
       ),
       row(110, 'An answer that drips, or never ends', 'known', 'Which part of the way took the time.'),
       row(111, 'Good and bad answers by turns', 'known', 'How many in a row were good, of how many.'),

@@ -82,7 +82,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'deploy-timeout': 'How long the deploy may take on each host.',
   'health-url': 'Public base URL of the application.',
   'health-paths':
-    'Paths that must answer with a status from 200 to 299; the last one is the health answer. Without /api/health: health-paths: /.',
+    'Paths that must answer with a status from 200 to 299, and not with JSON whose status says otherwise; the last one is the health answer. Without /api/health: health-paths: /.',
   'health-from':
     'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
   'health-port': "Port on the server for health-from vps; PM2's by default.",

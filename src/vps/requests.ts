@@ -49,10 +49,12 @@ function runRequest({ id, attempt, url, actor }: Run, invocation?: string): RunR
 
 function healthRequest(health: HealthSettings): HealthRequest {
   const { url, paths, timeout, deadline, successes, checkAssets, expectVersion } = health;
-  const basePath = url === undefined ? '' : new URL(url).pathname.replace(/\/+$/, '');
+  const known = url === undefined ? undefined : new URL(url);
+  const basePath = known?.pathname.replace(/\/+$/, '') ?? '';
   return {
     paths: [...paths],
     ...(basePath === '' ? {} : { basePath }),
+    ...given({ publicOrigin: known?.origin }),
     timeout,
     deadline,
     successes,

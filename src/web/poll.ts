@@ -140,13 +140,13 @@ export function followingController(signal: AbortSignal | undefined): AbortContr
 
 function note(course: Course, look: Look, shortened: boolean): void {
   course.attempts += 1;
+  // A last try that the deadline cut short says nothing about an application that was asked before.
+  if (shortened && look.fault === 'timeout' && course.attempts > 1) return;
   course.good += look.ok ? 1 : 0;
   course.streak = look.ok ? course.streak + 1 : 0;
   course.lasting =
     look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
-  // A last try that the deadline cut short says less than the one before it.
-  const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
-  if (!saysLess) course.look = look;
+  course.look = look;
 }
 
 function finding(course: Course, successes: number): Finding {

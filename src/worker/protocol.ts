@@ -50,6 +50,8 @@ export interface HealthRequest {
   paths: string[];
   /** The path of the public URL below which the application is reached (`/shop`); absent where it is the root. */
   basePath?: string;
+  /** The origin of the public URL (`https://shop.example`); absent where none is known. */
+  publicOrigin?: string;
   /** Milliseconds. */
   timeout: number;
   deadline: number;

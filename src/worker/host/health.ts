@@ -19,14 +19,14 @@ export interface LoopbackCheck {
 
 /** Asks the application on loopback until every check is good, or the deadline is over. */
 export async function askLoopback(check: LoopbackCheck): Promise<{ facts: HealthFact[]; healthy: boolean }> {
-  const { expectVersion, basePath, ...health } = check.health;
+  const { expectVersion, basePath, publicOrigin, ...health } = check.health;
   const waiting = tellWaiting(check.tell ?? (() => {}));
   try {
     const facts = await checkHealth(
       {
         baseUrl: `http://${LOOPBACK}:${check.port}`,
         from: 'vps',
-        ...given({ basePath }),
+        ...given({ basePath, publicOrigin }),
       },
       {
         ...health,
