@@ -13,6 +13,7 @@ import {
   conclude,
   firstLine,
   hearing,
+  outliveReaders,
   refusal,
   type StartedRun,
   snapshot,
@@ -38,8 +39,7 @@ const GRACE = 60_000;
 export async function cli(door: { dist: string }): Promise<void> {
   const startedAt = Date.now();
   const { argv, env, stdout, stderr } = process;
-  // A reader that went away, such as `| head` or the terminal itself, must not stop a deploy half-way.
-  for (const stream of [stdout, stderr]) stream.on('error', () => {});
+  outliveReaders();
   // After `--` Node leaves all words to us, also those that it would take for its own, such as --env-file.
   const words = argv.slice(argv[2] === '--' ? 3 : 2);
   if (words[0] === 'init') return await toInit(words.slice(1));

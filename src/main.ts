@@ -12,6 +12,7 @@ import {
   firstLine,
   type Hearing,
   hearing,
+  outliveReaders,
   refusal,
   type StartedRun,
   type Stoppable,
@@ -155,6 +156,7 @@ function leftToPost(report: Report): Pick<Report, 'next'> {
 
 function openSession(env: NodeJS.ProcessEnv): Session {
   const startedAt = Date.now();
+  outliveReaders();
   const crashes = watchCrashes();
   const read = snapshot(withEnvironment(actionInputs(env), env));
   forgetSecrets(env);
