@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { capital } from './base/capital.js';
 import { given } from './base/given.js';
+import { redactor } from './base/redact.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
-import { sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
 import { leftBehind } from './base/voice.js';
 import { run, settle } from './deploy.js';
@@ -162,7 +162,7 @@ function openSession(env: NodeJS.ProcessEnv): Session {
   forgetSecrets(env);
   const secrets = secretInputs(read);
   maskSecrets(secrets);
-  const clean = sanitiser(secrets);
+  const clean = redactor(secrets);
   const told = teller(githubSink(), clean);
   const heard = hearing(told.log);
   const unmasked = unmaskableInputs(read);
@@ -180,7 +180,8 @@ function openSession(env: NodeJS.ProcessEnv): Session {
     publication: {
       run: identity,
       env,
-      clean,
+      redact: clean.redact,
+      tell: (text) => told.log({ kind: 'line', text }),
       places: { workspace: workspaceOf(env), project: read('working-directory') },
       folder: env.RUNNER_TEMP || tmpdir(),
     },

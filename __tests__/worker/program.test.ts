@@ -20,13 +20,14 @@ async function runScript(script: string): Promise<{ ended: Ended; events: Worker
     const open = teller.output('build');
     let pieces = 0;
     const counted: OpenOutput = () => {
-      const { take, finish } = open();
+      const { take, flush, finish } = open();
       return {
         take(text) {
           take(text);
           pieces += 1;
           writeFileSync(join(folder, String(pieces)), '');
         },
+        flush,
         finish,
       };
     };

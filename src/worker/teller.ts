@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { type Redactor, redactor } from '../base/redact.js';
 import { Failure, type Problem, type Step } from '../base/report.js';
-import { sanitiser } from '../base/secret.js';
 import { wholeLines } from '../base/whole-lines.js';
 import type { OpenOutput } from './host/program.js';
 import type { RunResult, WorkerEvent } from './protocol.js';
@@ -41,15 +41,19 @@ export function openTeller(folder: RunFolder): Teller {
   const log = openSync(folder.log, 'a', 0o600);
   const warnings: Problem[] = [];
   const hidden = new Set<string>();
-  let clean = (text: string): string => text;
+  let current = redactor(hidden);
+  /** Of what is hidden at the time: more may be found while a program speaks. */
+  const shown: Redactor = {
+    redact: (text) => current.redact(text),
+    settle: (text, by) => current.settle(text, by),
+  };
   const event = (value: WorkerEvent): void => {
     writeSync(
       events,
-      `${JSON.stringify(value, (name, item) => (typeof item === 'string' && SPOKEN.has(name) ? clean(item) : item))}\n`,
+      `${JSON.stringify(value, (name, item) => (typeof item === 'string' && SPOKEN.has(name) ? shown.redact(item) : item))}\n`,
     );
   };
   const toLog = (text: string): void => void writeSync(log, text);
-  const hide = (text: string): string => clean(text);
   return {
     event,
     warnings,
@@ -61,13 +65,13 @@ export function openTeller(folder: RunFolder): Teller {
     step: (name, work, detail) => tellStep(event, name, work, detail),
     output(source) {
       const tell = boundedOutput(event, source, toLog);
-      return () => wholeLines(hide, tell);
+      return () => wholeLines(shown, tell);
     },
-    logged: () => wholeLines(hide, toLog),
-    clean: hide,
+    logged: () => wholeLines(shown, toLog),
+    clean: shown.redact,
     hide(secrets) {
       for (const secret of secrets) hidden.add(secret);
-      clean = sanitiser(hidden);
+      current = redactor(hidden);
     },
     close() {
       closeSync(events);
