@@ -75,6 +75,7 @@ describe('secrets', () => {
     ['a wrapped and indented line', '  \r\n\t  '],
     ['coloured lines', '\x1b[0m\n\x1b[31m'],
     ['a carriage return', '\r'],
+    ['what is overwritten behind a line break', '\nxxx\r'],
     ['a character without a width', '\u200b'],
     ['control characters', '\0\x07'],
   ];
@@ -187,7 +188,16 @@ describe('secrets', () => {
 
 describe('a stream', () => {
   test('row 150: chunks of any size, cut by colours and line breaks, let no secret through and lose nothing else', () => {
-    const between = fc.constantFrom('', '\x1b[31m', '\n', '\x1b]8;;x\x07', '\r\n  ', '\0');
+    const between = fc.constantFrom(
+      '',
+      '\x1b[31m',
+      '\n',
+      '\x1b]8;;y\x07',
+      '\r\n  ',
+      '\0',
+      '\ny\r',
+      '\ny\r \n',
+    );
     const secret = fc
       .tuple(fc.integer({ min: 0, max: SECRET.length }), between)
       .map(([at, cut]) => SECRET.slice(0, at) + cut + SECRET.slice(at));
@@ -212,7 +222,7 @@ describe('a stream', () => {
         const joined = shown.replace(/\s+/g, '');
         assert.ok(!joined.includes(SECRET), JSON.stringify(shown));
         const count = (of: string, part: string): number => of.split(part).length - 1;
-        assert.equal(count(joined, 'x'), count(whole.replaceAll(/\x1b\]8;;x\x07/g, ''), 'x'));
+        assert.equal(count(joined, 'x'), count(whole, 'x'));
       }),
       { numRuns: 2_000 },
     );

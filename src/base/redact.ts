@@ -18,20 +18,21 @@ export interface Redactor {
 /** `secrets` as they were given; every form of each is hidden. */
 export function redactor(secrets: Iterable<string>): Redactor {
   const search = searchFor(secrets);
+  const hide = (text: string): string => masked(text, search(text).hits);
+  /** What a person would see, with the secrets still in it, unless a carriage return stands inside one. */
+  const seen = (text: string): string =>
+    withoutEscapes(text)
+      .split('\n')
+      .map((line) => (line.includes('\r') ? lastWritten(hide(line)) : line))
+      .join('\n');
   return {
-    redact(text) {
-      const plain = withoutEscapes(text);
-      return inert(masked(plain, search(plain).hits));
-    },
+    redact: (text) => inert(hide(seen(text))),
     settle(text, by) {
       const end = by === 'characters' ? unfinishedEscape(text) : text.length;
-      const plain = withoutEscapes(text.slice(0, end));
+      const plain = seen(text.slice(0, end));
       const { hits, open } = search(plain);
       const at = cutBefore(plain, hits, open, by);
-      return {
-        shown: inert(masked(plain.slice(0, at), hits)),
-        rest: plain.slice(at) + text.slice(end),
-      };
+      return { shown: inert(masked(plain.slice(0, at), hits)), rest: plain.slice(at) + text.slice(end) };
     },
   };
 }
@@ -176,6 +177,12 @@ function cutBefore(text: string, hits: readonly Span[], open: number, by: 'lines
   return at;
 }
 
+/** A progress bar rewrites its line with carriage returns; what stood there last is what a person would see. */
+function lastWritten(line: string): string {
+  const shown = line.replace(/\r+$/, '');
+  return shown.slice(shown.lastIndexOf('\r') + 1);
+}
+
 /**
  * Lines with nothing in them that the GitHub runner would obey: no `::command::` at their start, and none of the older
  * `##[command]`, which it obeys anywhere in a line.
@@ -183,13 +190,6 @@ function cutBefore(text: string, hits: readonly Span[], open: number, by: 'lines
 function inert(text: string): string {
   return text
     .split('\n')
-    .map((line) => {
-      // A progress bar rewrites its line with carriage returns; what stood there last is what a person would see.
-      const shown = line.replace(/\r+$/, '');
-      return shown
-        .slice(shown.lastIndexOf('\r') + 1)
-        .replaceAll('##[', '# #[')
-        .replace(/^(\s*):(?=:)/, '$1: ');
-    })
+    .map((line) => line.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: '))
     .join('\n');
 }
