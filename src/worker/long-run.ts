@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
+import { sealer } from '../base/seal.js';
 import { deploy } from './deploy.js';
 import { remove } from './host/files.js';
 import { holderWords, withLock } from './host/lock.js';
@@ -18,12 +19,14 @@ const BETWEEN_LOOKS = 200;
  */
 export async function longRun(
   request: DeployRequest | RollbackRequest,
+  key: Buffer,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
   const state = openStateFolder(request.app.appPath, env.HOME ?? '/');
-  const folder = claimRun(state, request.run, request.command);
-  if (!folder) return;
-  const teller = openTeller(folder);
+  const claimed = claimRun(state, request.run, request.command, key);
+  if (!claimed) return;
+  const { folder, told } = claimed;
+  const teller = openTeller(folder, sealer(key, told));
   teller.event({ kind: 'started', pid: process.pid, at: Date.now() });
   let result: RunResult;
   try {

@@ -1,5 +1,6 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { type Problem, problemsOf } from '../base/report.js';
+import { KEY_LENGTH } from '../base/seal.js';
 import { follow, signal } from './follow.js';
 import { readText } from './host/files.js';
 import { askLoopback } from './host/health.js';
@@ -27,6 +28,13 @@ function readRequest(): WorkerRequest {
   return JSON.parse(text) as WorkerRequest;
 }
 
+/** The run's key, from the pipe that is the detached worker's stdin. */
+function readKey(): Buffer {
+  const key = Buffer.from(readFileSync(0, 'latin1').trim(), 'hex');
+  if (key.length !== KEY_LENGTH) throw new Error('the key of the run was not given');
+  return key;
+}
+
 async function main(): Promise<void> {
   const request = readRequest();
   const env = process.env;
@@ -42,7 +50,9 @@ async function main(): Promise<void> {
     case 'cancel':
       return say(signal(request, home));
     default:
-      return longRun(request, env);
+      await longRun(request, readKey(), env);
+      // Nothing that was left open keeps a run from being over: who follows waits for the end of this process.
+      process.exit();
   }
 }
 

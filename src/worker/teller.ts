@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { type Redactor, redactor } from '../base/redact.js';
 import { Failure, type Problem, type Step } from '../base/report.js';
+import type { Sealer } from '../base/seal.js';
 import { wholeLines } from '../base/whole-lines.js';
 import type { OpenOutput } from './host/program.js';
 import type { RunResult, WorkerEvent } from './protocol.js';
@@ -36,7 +37,7 @@ const LONGEST_CHUNK = 16 * 1_024;
  */
 const SPOKEN = new Set(['text', 'message', 'next', 'detail', 'notRehearsedWhy']);
 
-export function openTeller(folder: RunFolder): Teller {
+export function openTeller(folder: RunFolder, seal: Sealer): Teller {
   const events = openSync(folder.events, 'a', 0o600);
   const log = openSync(folder.log, 'a', 0o600);
   const warnings: Problem[] = [];
@@ -48,10 +49,11 @@ export function openTeller(folder: RunFolder): Teller {
     settle: (text, by) => current.settle(text, by),
   };
   const event = (value: WorkerEvent): void => {
-    writeSync(
-      events,
-      `${JSON.stringify(value, (name, item) => (typeof item === 'string' && SPOKEN.has(name) ? shown.redact(item) : item))}\n`,
+    const said = JSON.stringify(value, (name, item) =>
+      typeof item === 'string' && SPOKEN.has(name) ? shown.redact(item) : item,
     );
+    writeSync(events, seal.line(said));
+    seal.written();
   };
   const toLog = (text: string): void => void writeSync(log, text);
   return {
