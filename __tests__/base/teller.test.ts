@@ -88,7 +88,7 @@ describe('teller', () => {
     });
     assert.deepEqual(lines, [
       ...['> host 1', '| a ', '<', '  ...     still here'],
-      ...['> host 2', '| b ***', '<', '> host 1', '| *** c', '<'],
+      ...['> host 1', '| *** c', '<', '> host 2', '| b ***', '<'],
     ]);
   });
 

@@ -6,13 +6,19 @@ import { isUnmaskable, secretForms } from './secret.js';
  * runner would obey. All that is printed, logged, or leaves the run in a file or a request went through it.
  */
 export interface Redactor {
-  /** The whole of a text as it may be shown. */
-  redact(text: string): string;
-  /**
-   * The beginning of a text that goes on: `shown` is what can be shown whatever comes, `rest` has to wait, because a
-   * secret may have begun there. By `lines`, only whole lines are shown.
-   */
-  settle(text: string, by: 'lines' | 'characters'): { shown: string; rest: string };
+  /** The whole of a text as it may be shown; `before` is the end of what was shown of it already. */
+  redact(text: string, before?: string): string;
+  /** The beginning of a text that goes on. By `lines`, only whole lines are shown. */
+  settle(text: string, by: 'lines' | 'characters', before?: string): Settled;
+}
+
+export interface Settled {
+  /** What can be shown whatever comes. */
+  shown: string;
+  /** What has to wait, because a secret has begun there. */
+  rest: string;
+  /** The end of what is shown, a few characters: what comes next may make a secret of them. */
+  before: string;
 }
 
 /** `secrets` as they were given; every form of each is hidden. */
@@ -26,13 +32,21 @@ export function redactor(secrets: Iterable<string>): Redactor {
       .map((line) => (line.includes('\r') ? lastWritten(hide(line)) : line))
       .join('\n');
   return {
-    redact: (text) => inert(hide(seen(text))),
-    settle(text, by) {
+    redact(text, before = '') {
+      const plain = seen(text);
+      return inert(masked(plain, behind(before, plain, search).hits));
+    },
+    settle(text, by, before = '') {
       const end = by === 'characters' ? unfinishedEscape(text) : text.length;
       const plain = seen(text.slice(0, end));
-      const { hits, open } = search(plain);
+      const { hits, open } = behind(before, plain, search);
       const at = cutBefore(plain, hits, open, by);
-      return { shown: inert(masked(plain.slice(0, at), hits)), rest: plain.slice(at) + text.slice(end) };
+      const last = hits.findLast(({ from }) => from < at);
+      return {
+        shown: inert(masked(plain.slice(0, at), hits)),
+        rest: plain.slice(at) + text.slice(end),
+        before: lastShown(last === undefined ? before + plain.slice(0, at) : plain.slice(last.to, at)),
+      };
     },
   };
 }
@@ -86,27 +100,26 @@ interface Found {
  */
 const BREAK = /(?<![ \t])[ \t]*[\r\n][ \t\r\n]*/g;
 
-/** Characters by which the forms of secrets are found; none is shorter. */
+/**
+ * Characters by which the forms of secrets are found; none is shorter. So many at the end of a text are waited for: with
+ * fewer, most lines would wait for the next one.
+ */
 const HEAD = 4;
+/** Characters of a line break with its blanks that are looked at behind a text. */
+const LONGEST_GAP = 1_000;
 
 /** A function that finds the forms of secrets in a text without escapes, also where line breaks cut them. */
 function searchFor(secrets: Iterable<string>): (plain: string) => Found {
   const byHead = new Map<string, string[]>();
-  const beginnings = new Set<string>();
   for (const form of formsOf(secrets)) {
     const head = form.slice(0, HEAD);
     byHead.set(head, [...(byHead.get(head) ?? []), form]);
-    for (let length = 1; length < HEAD; length++) beginnings.add(form.slice(0, length));
   }
   return (plain) => {
     const { text, at } = withoutBreaks(plain);
     const hits: Span[] = [];
     let open = text.length;
-    for (let from = 0; from < text.length && byHead.size > 0; from++) {
-      if (from + HEAD > text.length) {
-        if (beginnings.has(text.slice(from))) open = Math.min(open, from);
-        continue;
-      }
+    for (let from = 0; from + HEAD <= text.length && byHead.size > 0; from++) {
       for (const form of byHead.get(text.slice(from, from + HEAD)) ?? []) {
         if (text.startsWith(form, from)) addSpan(hits, { from, to: from + form.length });
         else if (from + form.length > text.length && form.startsWith(text.slice(from)))
@@ -128,6 +141,19 @@ function formsOf(secrets: Iterable<string>): Set<string> {
       if (!isUnmaskable(text)) forms.add(text);
     }
   return forms;
+}
+
+/** What is found in a text that goes on behind another one, in places of the text. */
+function behind(before: string, plain: string, search: (plain: string) => Found): Found {
+  const { hits, open } = search(before + plain);
+  const place = (at: number): number => Math.max(0, at - before.length);
+  return { hits: hits.map(({ from, to }) => ({ from: place(from), to: place(to) })), open: place(open) };
+}
+
+/** The last characters of a text, too few for a secret that is waited for, and whether a line break follows them. */
+function lastShown(text: string): string {
+  const atBreak = /[\r\n][ \t\r\n]*$/.test(text.slice(-LONGEST_GAP));
+  return withoutBreaks(text).text.slice(1 - HEAD) + (atBreak ? '\n' : '');
 }
 
 /** Adds a span that begins no earlier than the last one; one that overlaps it becomes a part of it. */

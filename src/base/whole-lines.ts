@@ -17,7 +17,7 @@ const LONGEST_WAIT = 1_000_000;
 /** Passes text on as it is: for what is put together to be read by us, and shown to nobody. */
 export const AS_IT_IS: Redactor = {
   redact: (text) => text,
-  settle: (text) => ({ shown: text, rest: '' }),
+  settle: (text) => ({ shown: text, rest: '', before: '' }),
 };
 
 /**
@@ -27,27 +27,30 @@ export const AS_IT_IS: Redactor = {
  */
 export function wholeLines({ redact, settle }: Redactor, tell: (text: string) => void): LineTaker {
   let rest = '';
+  let before = '';
   const pass = (text: string): void => {
     if (text !== '') tell(text);
   };
   const halfLine = (): void => {
-    const { shown, rest: held } = settle(rest, 'characters');
-    rest = held;
-    pass(shown);
+    const settled = settle(rest, 'characters', before);
+    ({ rest, before } = settled);
+    pass(settled.shown);
   };
   const finish = (): void => {
-    const text = rest;
+    const text = redact(rest, before);
     rest = '';
-    pass(redact(text));
+    before = '';
+    pass(text);
   };
   return {
     take(text) {
       rest += text;
       const end = text.includes('\n') ? rest.lastIndexOf('\n') + 1 : 0;
       if (end > 0) {
-        const { shown, rest: held } = settle(rest.slice(0, end), 'lines');
-        rest = held + rest.slice(end);
-        pass(shown);
+        const settled = settle(rest.slice(0, end), 'lines', before);
+        rest = settled.rest + rest.slice(end);
+        before = settled.before;
+        pass(settled.shown);
       }
       if (rest.length > LONGEST_LINE) halfLine();
       if (rest.length > LONGEST_WAIT) finish();

@@ -45,8 +45,8 @@ export function openTeller(folder: RunFolder, seal: Sealer): Teller {
   let current = redactor(hidden);
   /** Of what is hidden at the time: more may be found while a program speaks. */
   const shown: Redactor = {
-    redact: (text) => current.redact(text),
-    settle: (text, by) => current.settle(text, by),
+    redact: (text, before) => current.redact(text, before),
+    settle: (text, by, before) => current.settle(text, by, before),
   };
   const event = (value: WorkerEvent): void => {
     const said = JSON.stringify(value, (name, item) =>
@@ -70,7 +70,7 @@ export function openTeller(folder: RunFolder, seal: Sealer): Teller {
       return () => wholeLines(shown, tell);
     },
     logged: () => wholeLines(shown, toLog),
-    clean: shown.redact,
+    clean: (text) => shown.redact(text),
     hide(secrets) {
       for (const secret of secrets) hidden.add(secret);
       current = redactor(hidden);
