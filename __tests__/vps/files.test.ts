@@ -18,7 +18,6 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { Cancelled, Failure } from '../../src/base/report.js';
-import { exactCommit } from '../../src/vps/exact-commit.js';
 import { type Fleet, openFleet } from '../../src/vps/fleet.js';
 import { describePacked, type PackOptions, packBuild, pathsToPack } from '../../src/vps/pack-build.js';
 import { storeFile } from '../../src/vps/store-file.js';
@@ -233,36 +232,6 @@ describe('the build of this job', () => {
     assert.deepEqual(packed(partly, [], ['uploads', 'public/uploads']).slice(2), ['public/sw.js']);
     const other = ['lib/firebase.json', 'build/keys/tls.pem', 'id_ed25519', '.vercel/', 'coverage/'];
     assert.deepEqual(packed(other, [], ['uploads']), ['apps/web/dist', 'apps/web/node_modules']);
-  });
-});
-
-describe('the exact commit', () => {
-  test('a full SHA is taken as it is; branches and tags are resolved in the checkout; the rest is refused', async () => {
-    const origin = startOrigin({ a: '1' });
-    const work = mkdtempSync(join(tmpdir(), 'muva-ref-'));
-    try {
-      const first = origin.head();
-      origin.git('tag', 'v1.0');
-      const second = origin.commit({ a: '2' });
-      origin.git('push', '-q', 'origin', 'v1.0');
-      origin.git('clone', '-q', origin.url, work);
-      assert.equal(await exactCommit('f'.repeat(40), work), 'f'.repeat(40));
-      assert.equal(await exactCommit('main', work), second);
-      assert.equal(await exactCommit('v1.0', work), first);
-      assert.equal(await exactCommit(first.slice(0, 10), work), first);
-      // The branch as the job checked it out, not as it has moved meanwhile.
-      origin.commit({ a: '3' });
-      assert.equal(await exactCommit('main', work), second);
-      await assert.rejects(exactCommit('nothing', work), /is not a commit of the checkout/);
-      await assert.rejects(exactCommit('main', join(work, 'missing')), /git could not be run in .*missing/);
-      // What git says in a container whose user does not own the checkout.
-      process.env.GIT_TEST_ASSUME_DIFFERENT_OWNER = '1';
-      await assert.rejects(exactCommit('main', work), /another user owns the checkout/);
-      delete process.env.GIT_TEST_ASSUME_DIFFERENT_OWNER;
-    } finally {
-      origin.stop();
-      rmSync(work, { recursive: true, force: true });
-    }
   });
 });
 
