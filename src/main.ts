@@ -24,7 +24,7 @@ import {
 import { saveState } from './github/commands.js';
 import { commentPlan, wantsComment } from './github/comment.js';
 import { closeDeployment, liveAgain, openDeployment } from './github/deployment.js';
-import { actionInputs, forgetSecrets, maskSecrets } from './github/inputs.js';
+import { actionInputs, maskSecrets } from './github/inputs.js';
 import { githubSink } from './github/log.js';
 import { type Publication, publish } from './github/publish.js';
 import { type ReadInput, withEnvironment } from './settings/inputs.js';
@@ -159,7 +159,6 @@ function openSession(env: NodeJS.ProcessEnv): Session {
   outliveReaders();
   const crashes = watchCrashes();
   const read = snapshot(withEnvironment(actionInputs(env), env));
-  forgetSecrets(env);
   const secrets = secretInputs(read);
   maskSecrets(secrets);
   const clean = redactor(secrets);

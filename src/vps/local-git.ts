@@ -15,7 +15,7 @@ export async function localGit(words: readonly string[], workingDirectory: strin
       next: 'Check working-directory, and that git is installed where this job runs.',
     });
   }
-  if (/dubious ownership/.test(ended.stderr))
+  if (/dubious ownership|unsafe repository/.test(ended.stderr))
     throw new Failure({
       message: `git refuses to work in ${workingDirectory}, because another user owns the checkout`,
       next: 'In a step before this one: git config --global --add safe.directory "$GITHUB_WORKSPACE"',
