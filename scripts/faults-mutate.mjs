@@ -104,6 +104,7 @@ const MUTATIONS = [
   ),
   mutation(129, 'base/whole-lines', 'pass(clean(lines));', 'pass(lines);', 'base/teller.test'),
   mutation(129, 'base/teller', 'inert === line ? line : clean(inert)', 'inert', 'base/teller.test'),
+  mutation(131, 'vps/requests', 'server: run.serverUrl', "server: 'https://github.com'", 'vps/requests.test'),
 ];
 
 const { values: options } = parseArgs({

@@ -3,10 +3,17 @@ import { type Problem, problemsOf } from '../base/report.js';
 import { KEY_LENGTH } from '../base/seal.js';
 import { follow, signal } from './follow.js';
 import { readText } from './host/files.js';
+import { TokenNeeded } from './host/git.js';
 import { askLoopback } from './host/health.js';
 import { inspect } from './inspect.js';
 import { longRun } from './long-run.js';
-import { LINE_MARK, type ProbeRequest, type WorkerLine, type WorkerRequest } from './protocol.js';
+import {
+  type InspectRequest,
+  LINE_MARK,
+  type ProbeRequest,
+  type WorkerLine,
+  type WorkerRequest,
+} from './protocol.js';
 import { survey } from './survey/survey.js';
 
 /** Exit code where the request could not be carried out and a line of kind `refused` says why. */
@@ -41,7 +48,7 @@ async function main(): Promise<void> {
   const home = env.HOME ?? '/';
   switch (request.command) {
     case 'inspect':
-      return say({ kind: 'host', facts: await inspect(request, env) });
+      return say(await lookAtHost(request, env));
     case 'probe':
       return probe(request, env);
     case 'follow':
@@ -53,6 +60,15 @@ async function main(): Promise<void> {
       await longRun(request, readKey(), env);
       // Nothing that was left open keeps a run from being over: who follows waits for the end of this process.
       process.exit();
+  }
+}
+
+async function lookAtHost(request: InspectRequest, env: NodeJS.ProcessEnv): Promise<WorkerLine> {
+  try {
+    return { kind: 'host', facts: await inspect(request, env) };
+  } catch (error) {
+    if (error instanceof TokenNeeded) return { kind: 'token-needed' };
+    throw error;
   }
 }
 

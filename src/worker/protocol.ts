@@ -75,9 +75,10 @@ export interface FetchRequest {
   jobRepositoryUrl?: string;
   /**
    * The job's token, for the one fetch of a host that has no access of its own, and the server that issued it
-   * (`https://github.com`): no other is shown it. Over stdin, never stored, never in argv.
+   * (`https://github.com`): no other is shown it. Over stdin, never stored, never in argv. A look is first asked without
+   * it, and answers `token-needed` where the host cannot do without; a deploy has it then alone.
    */
-  fetchAccess?: { server: string; token: string };
+  fetchAccess?: { server: string; token?: string };
 }
 
 export interface DeployRequest extends FetchRequest {
@@ -199,6 +200,8 @@ export const LINE_MARK = 'muva-worker ';
 export type WorkerLine =
   /** The one answer to `inspect`. */
   | { kind: 'host'; facts: HostFacts }
+  /** The other answer to `inspect`: only the job's token opens the remote, and the request does not carry it. */
+  | { kind: 'token-needed' }
   /** A detached worker has been started and has read its request. */
   | { kind: 'started'; pid: number }
   /** The one answer to `probe`. */

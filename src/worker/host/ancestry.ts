@@ -13,6 +13,7 @@ import {
   isAncestor,
   type Repository,
   reachRemoteLike,
+  TokenNeeded,
 } from './git.js';
 import type { Toolbox } from './toolbox.js';
 
@@ -68,7 +69,7 @@ async function askHistory(question: AncestryQuestion, liveSha: string): Promise<
     for (const commit of [liveSha, sha]) await fetchCommit(scratch, commit, sources, inTime, 'its history');
     return (await isAncestor(scratch, sha, liveSha)) ? 'yes' : 'no';
   } catch (error) {
-    if (error instanceof Cancelled && signal.aborted) throw error;
+    if (error instanceof TokenNeeded || (error instanceof Cancelled && signal.aborted)) throw error;
     return 'unknown';
   } finally {
     remove(folder);
