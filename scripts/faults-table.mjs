@@ -663,6 +663,29 @@ export const GROUPS = [
       ),
     ],
   },
+  {
+    title: 'Lets in',
+    rows: [
+      row(
+        144,
+        'A branch that somebody named like a tag or like a short commit SHA',
+        'refused',
+        'Both meanings, and the full name of each: `reads as a short commit SHA`, `Say which:`. 40 hex digits are always the commit.',
+      ),
+      row(
+        148,
+        "An event that brings a fork's head (a review, a comment, a workflow run), or a commit of a fork under this repository's name",
+        'refused',
+        '`is refused on a pull request from a fork`, `is in no branch or tag of`; `it is not known whether` where the checkout cannot show it.',
+      ),
+      row(
+        152,
+        "Somebody else's comment that begins with the first line of ours",
+        'ok',
+        'Nothing: it is left alone, and our own one is kept beside it.',
+      ),
+    ],
+  },
 ];
 
 export const ROWS = GROUPS.flatMap((group) => group.rows);

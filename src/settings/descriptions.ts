@@ -63,7 +63,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'dirty-checkout':
     "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log, and back with a rollback to that version).",
   'lock-wait': "How long to wait for another run's deploy of the same app or database.",
-  ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
+  ref: "The exact commit to deploy: a full SHA, or a branch, tag or short SHA that means one thing; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
   'build-output':
     'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
   'repository-url': 'Where the server fetches from; the origin that it already has by default.',

@@ -117,7 +117,7 @@ async function commitsThatBegin(short: string, folder: string): Promise<Meaning[
 function severalMeanings(ref: string, meanings: readonly Meaning[]): Failure {
   const all = meanings.map(({ name, sha }) => (name.endsWith(sha) ? name : `${name} (${sha.slice(0, 12)})`));
   return new Failure({
-    message: `ref ${JSON.stringify(ref)} means ${meanings.length === 2 ? 'two things' : 'several things'}: ${all.join(', ')}`,
+    message: `ref ${JSON.stringify(ref)} ${meanings.length === 2 ? 'means two things' : 'means several things'}: ${all.join(', ')}`,
     next: `Say which: ${[...new Set(meanings.map(({ exact }) => exact))].join(', ')}, or a full commit SHA.`,
   });
 }
