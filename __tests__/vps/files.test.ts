@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -23,6 +24,7 @@ import { describePacked, type PackOptions, packBuild, pathsToPack } from '../../
 import { storeFile } from '../../src/vps/store-file.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { type Sshd, startSshd } from '../servers/sshd.js';
+import { asStranger } from '../servers/stranger.js';
 import { until } from '../servers/until.js';
 import { startWire, type Wire } from '../servers/wire.js';
 import { sshSettings } from './fleet-settings.js';
@@ -78,6 +80,28 @@ describe('storing a file on a server', () => {
     });
     await assert.rejects(storeFile(fleet.hosts[0]!, { folder, name: 'x', content }), /pg_dump ended with 1/);
     assert.deepEqual(readdirSync(folder), []);
+  });
+
+  test('row 146: nothing is stored behind a symlink, or in a folder of another user', async () => {
+    const elsewhere = join(server.home, 'elsewhere');
+    mkdirSync(elsewhere);
+    symlinkSync(elsewhere, join(server.home, 'linked'));
+    symlinkSync(join(server.home, 'nothing'), join(server.home, 'dangling'));
+    mkdirSync(join(server.home, 'inside'));
+    symlinkSync(elsewhere, join(server.home, 'inside/backups'));
+    const open = join(server.home, 'open');
+    mkdirSync(open);
+    for (const path of [dirname(server.home), server.home]) chmodSync(path, 0o755);
+    chmodSync(open, 0o1777);
+    asStranger(open, 'mkdir -m 777 theirs');
+    for (const folder of ['linked/backups', 'dangling/backups', 'inside/backups', 'open/theirs/backups']) {
+      const content = Readable.from(['the database']);
+      const stored = storeFile(fleet.hosts[0]!, { folder: join(server.home, folder), name: 'x', content });
+      await assert.rejects(stored, /is a symlink or belongs to another user: nothing was stored/, folder);
+    }
+    assert.deepEqual(readdirSync(elsewhere), []);
+    assert.deepEqual(readdirSync(join(open, 'theirs')), []);
+    assert.ok(!existsSync(join(server.home, 'nothing')));
   });
 
   test('a folder that cannot be made is told with what the server said', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -314,6 +315,26 @@ ${takes}`;
       assert.match(answer.problems[0]!.message, /did not start: exit code 1 .*boom/s);
       assert.deepEqual(left, []);
     }
+  });
+
+  test('row 146: nothing is started from a folder in which every user could exchange it', () => {
+    bareServer();
+    put('.nvm/versions/node/v20.1.0/bin/node', '20.1.0');
+    const open = join(home, 'open');
+    mkdirSync(open);
+    const start = (mode: number): WorkerLine | undefined => {
+      chmodSync(open, mode);
+      return answers(run(detachedWorker(takes, ROLLBACK), { env: { TMPDIR: open } }).stdout)[0];
+    };
+    const refused = start(0o777);
+    assert.ok(refused?.kind === 'refused');
+    assert.match(
+      refused.problems[0]!.message,
+      /can be written by every user of the server and has no sticky bit/,
+    );
+    assert.ok(!existsSync(join(home, 'request')));
+    assert.deepEqual(readdirSync(open), []);
+    assert.equal(start(0o1777)?.kind, 'started');
   });
 
   test('a folder for temporary files that cannot be written is told', () => {

@@ -19,6 +19,13 @@ export function startDetached(load: NodeJS.Require, bundle: string, request: str
   let folder = '';
   let output = 0;
   try {
+    if ((fs.statSync(tmpdir()).mode & 0o1002) === 0o002) {
+      refuse(
+        `${tmpdir()} can be written by every user of the server and has no sticky bit: another one could change what is run`,
+        `Run once on the server: sudo chmod +t ${tmpdir()}`,
+      );
+      return;
+    }
     folder = fs.mkdtempSync(`${tmpdir()}/muva-deploy-`);
     fs.writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
     fs.writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });

@@ -1,6 +1,3 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { given } from '../base/given.js';
 import { Cancelled, type Problem, problemsOf } from '../base/report.js';
 import { rehearsalObstacle } from './build/rehearse.js';
@@ -18,6 +15,7 @@ import {
   reachRemoteLike,
   TokenNeeded,
 } from './host/git.js';
+import { scratchFolder } from './host/scratch.js';
 import { hostProblems } from './own-files/host-problems.js';
 import { dirtyRefusals, dirtyWarnings } from './own-files/local-changes.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
@@ -87,7 +85,7 @@ async function lookForCommit(
   try {
     const { source, isTip } = await askRemote(from, sha, await fetchSources(from, request), signal);
     if (isTip) return undefined;
-    folder = mkdtempSync(join(tmpdir(), 'muva-look-'));
+    folder = scratchFolder('look');
     const scratch: Repository = { tools, folder };
     await git(scratch, 'init', '-q', '--bare');
     await reachRemoteLike(scratch, from);

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { judgeEnvText } from '../../base/env-text.js';
 import type { Problem } from '../../base/report.js';
 import { readText } from '../host/files.js';
-import { handOver } from '../host/owner.js';
+import { howToOwn } from '../host/owner.js';
 
 /** Folders that never hold an environment file of the project, and may be very large. */
 const NEVER_LOOKED_INTO = new Set([
@@ -92,7 +92,7 @@ export function judgeHostEnvFiles(
     if (text === undefined) {
       problems.push({
         message: `${path} on the server cannot be read by the user who deploys.`,
-        next: `Run once on the server: ${handOver(join(root, path))}`,
+        next: `Give its content with env-file and env-file-path, or: ${howToOwn(join(root, path))}`,
       });
       continue;
     }

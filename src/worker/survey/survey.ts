@@ -25,7 +25,7 @@ import {
 } from '../record/layout.js';
 import { readNote } from '../record/releases.js';
 import { locateStateFolder, readState, type StateFolder } from '../record/state.js';
-import { enclosingCheckout, judgeLinkPlace, judgeOwners } from './folders.js';
+import { enclosingCheckout, judgeLinkPlace, judgeOwners, judgeWays } from './folders.js';
 import { lookAtPm2 } from './pm2-entry.js';
 import { type ProjectFiles, readProject, usesNext } from './project.js';
 
@@ -65,6 +65,7 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
       ? await wrongStrategy(app, layout, tools)
       : judgeLinkPlace(app.appPath, strategy, releases);
   if (misplaced !== undefined) refusals.push(misplaced);
+  refusals.push(...judgeWays(app.appPath, releases, state.path));
   const project = live === undefined ? { files: new Set<string>() } : readProject(live);
   const facts: HostFacts = {
     layout,
