@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -94,7 +95,7 @@ describe('another user of the server', () => {
       // Written by a stranger into a folder that everybody may write, by whoever made that.
       mkdirSync(place);
       chmodSync(place, 0o777);
-      if (vps.login.uid !== undefined) await vps.run(`chown ${vps.login.uid} '${place}'`);
+      if (vps.login.uid !== undefined) chownSync(place, vps.login.uid, vps.login.uid);
       asStranger(vps.root, `cat >'${place}/plan.json'`, PLAN(vps));
       await refusedByAll(vps, sha, /can be written by every user.*chmod o-w/);
       chmodSync(place, 0o755);

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { closedBy, modeWithoutGroup } from '../../src/worker/host/rights.js';
 import {
   distrustInside,
   distrustOnTheWay,
@@ -92,5 +93,30 @@ describe('the way to a folder', () => {
     writeFileSync(at('state/plan.json'), '');
     const found = lyingIn(at('state'), { runs: 2 }).map(({ path }) => path.slice(root.length + 7));
     assert.deepEqual(found.sort(), ['plan.json', 'runs', 'runs/1', 'runs/1/deep', 'shared']);
+  });
+});
+
+describe('how open a copy is', () => {
+  const modes: [mode: number, wanted: number][] = [
+    [0o640, 0o600],
+    [0o644, 0o644],
+    [0o664, 0o644],
+    [0o604, 0o600],
+    [0o666, 0o666],
+    [0o750, 0o700],
+    [0o2775, 0o755],
+  ];
+  for (const [mode, wanted] of modes)
+    test(`row 147: without its group ${mode.toString(8)} becomes ${wanted.toString(8)}`, () =>
+      assert.equal(modeWithoutGroup(mode), wanted));
+
+  const G = 33;
+  const folder = (mode: number, gid = 0): { mode: number; gid: number } => ({ mode, gid });
+  test('row 147: who could not come to the live version does not come to its copy elsewhere', () => {
+    assert.equal(closedBy([], G), 0);
+    assert.equal(closedBy([folder(0o755)], G), 0);
+    assert.equal(closedBy([folder(0o755), folder(0o750, G)], G), 0o007, 'its own group passed');
+    assert.equal(closedBy([folder(0o750, G), folder(0o700)], G), 0o077, 'nobody passed');
+    assert.equal(closedBy([folder(0o710, G + 1)], G), 0o077, 'another group passed');
   });
 });

@@ -5,8 +5,9 @@ import { deploy } from './deploy.js';
 import { remove } from './host/files.js';
 import { holderWords, withLock } from './host/lock.js';
 import type { DeployRequest, RollbackRequest, RunResult } from './protocol.js';
+import { refuseOtherFormats } from './record/formats.js';
 import { claimRun, type RunFolder } from './record/run-folder.js';
-import { openStateFolder, type StateFolder } from './record/state.js';
+import { locateStateFolder, openStateFolder, type StateFolder } from './record/state.js';
 import { rollback } from './rollback.js';
 import { emptyResult, openTeller, type Teller } from './teller.js';
 
@@ -22,7 +23,10 @@ export async function longRun(
   key: Buffer,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  const state = openStateFolder(request.app.appPath, env.HOME ?? '/');
+  const { appPath } = request.app;
+  const home = env.HOME ?? '/';
+  refuseOtherFormats(locateStateFolder(appPath, home));
+  const state = openStateFolder(appPath, home);
   const claimed = claimRun(state, request.run, request.command, key);
   if (!claimed) return;
   const { folder, told } = claimed;

@@ -6,8 +6,17 @@ import { readText } from './files.js';
 
 /** The name of a user by its id; `uid 1001` where the host knows none. */
 export function userName(uid: number): string {
-  const line = (readText('/etc/passwd') ?? '').split('\n').find((each) => each.split(':')[2] === String(uid));
-  return line?.split(':')[0] || `uid ${uid}`;
+  return nameIn('/etc/passwd', uid) ?? `uid ${uid}`;
+}
+
+/** The same of a group: `gid 1001`. */
+export function groupName(gid: number): string {
+  return nameIn('/etc/group', gid) ?? `gid ${gid}`;
+}
+
+function nameIn(file: string, id: number): string | undefined {
+  const line = (readText(file) ?? '').split('\n').find((each) => each.split(':')[2] === String(id));
+  return line?.split(':')[0] || undefined;
 }
 
 /** The one who deploys, as a word for a command line: also right where the host knows no name. */

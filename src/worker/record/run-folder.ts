@@ -11,8 +11,9 @@ import {
 import { basename, join } from 'node:path';
 import { given } from '../../base/given.js';
 import { Failure } from '../../base/report.js';
-import { readJson, remove } from '../host/files.js';
+import { remove } from '../host/files.js';
 import { isAlive, startTimeOf } from '../host/proc.js';
+import { readMark, recordText } from '../host/records.js';
 import type { RunRequest } from '../protocol.js';
 import { sealedSoFar } from './event-lines.js';
 import type { StateFolder } from './state.js';
@@ -91,7 +92,7 @@ export function claimRun(
   const mark: WorkerMark = { pid: process.pid, ...given({ startTime }) };
   // Made complete under another name and then renamed, so that it never exists without its worker's mark.
   const fresh = mkdtempSync(join(state.runs, '.new-'));
-  writeFileSync(join(fresh, 'worker.json'), JSON.stringify(mark), { mode: 0o600 });
+  writeFileSync(join(fresh, 'worker.json'), recordText(mark), { mode: 0o600 });
   writeFileSync(join(fresh, 'heard'), '', { mode: 0o600 });
   writeFileSync(join(fresh, 'events.jsonl'), '', { mode: 0o600 });
   try {
@@ -104,13 +105,13 @@ export function claimRun(
   if (workerLives(folder)) return undefined;
   const { told, ended } = sealedSoFar(folder.events, key);
   if (ended) return undefined;
-  writeFileSync(folder.worker, JSON.stringify(mark), { mode: 0o600 });
+  writeFileSync(folder.worker, recordText(mark), { mode: 0o600 });
   hear(folder);
   return { folder, told };
 }
 
 export function workerLives(folder: RunFolder): boolean {
-  const mark = readJson<WorkerMark>(folder.worker);
+  const mark = readMark<WorkerMark>(folder.worker);
   return mark !== undefined && isAlive(mark.pid, mark.startTime);
 }
 

@@ -3,8 +3,9 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
-import { deviceOf, isSymlink, present, readJson, writeAtomically } from '../host/files.js';
+import { deviceOf, isSymlink, present } from '../host/files.js';
 import { isWritable, ownWord, userName } from '../host/owner.js';
+import { readRecord, writeRecord } from '../host/records.js';
 import {
   distrustInside,
   distrustProblem,
@@ -215,10 +216,11 @@ function makeFolder(path: string, mode: number): void {
     chmodSync(path, mode);
 }
 
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
 export function readState(folder: StateFolder): State {
-  return readJson<State>(folder.state) ?? {};
+  return readRecord<State>(folder.state) ?? {};
 }
 
 export function writeState(folder: StateFolder, state: State): void {
-  writeAtomically(folder.state, `${JSON.stringify(state)}\n`);
+  writeRecord(folder.state, state);
 }

@@ -13,6 +13,7 @@ import { call, openToolbox, type Toolbox } from '../host/toolbox.js';
 import { type EnvRun, findEnvFiles, judgeHostEnvFiles } from '../own-files/env-files.js';
 import { changedByPeople } from '../own-files/local-changes.js';
 import type { AppRequest, HostFacts } from '../protocol.js';
+import { refuseOtherFormats } from '../record/formats.js';
 import { type History, historyOf, readJournal } from '../record/journal.js';
 import {
   checkoutBehind,
@@ -56,6 +57,7 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
   const strategy = strategyFor(layout, app.strategy);
   const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
   if (state === undefined) throw new Failure(refusals);
+  refuseOtherFormats(state);
   const history = historyOf(readJournal(state));
   const live = liveFolder(app.appPath);
   const checkout = live === undefined ? undefined : { tools, folder: live };
