@@ -324,7 +324,7 @@ ${takes}`;
     mkdirSync(open);
     const start = (mode: number): WorkerLine | undefined => {
       chmodSync(open, mode);
-      return answers(run(detachedWorker(takes, ROLLBACK), { env: { TMPDIR: open } }).stdout)[0];
+      return answers(run(detachedWorker(takes, ROLLBACK, KEY), { env: { TMPDIR: open } }).stdout)[0];
     };
     const refused = start(0o777);
     assert.ok(refused?.kind === 'refused');

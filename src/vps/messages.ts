@@ -159,6 +159,7 @@ const host = record<HostFacts>({
 
 const line = byKind<WorkerLine>({
   host: { facts: host },
+  'token-needed': {},
   started: { pid },
   probed: { health: list(check), healthy: flag },
   event: { offset: whole(), line: text },
