@@ -558,12 +558,12 @@ test('row 57: a second role, which sees no row of ours, is told so before it wri
     const plan = await runPlan(project, theirs, { inputs });
     assert.match(refused(plan), /which row level security hides/);
     assert.match(plan.refusals[0]?.next ?? '', new RegExp(`grant "postgres" to "${second}";`));
-    // An older version's table lacks a column, which only the owner may add.
-    await query(url, 'alter table supabase_migrations.deploy_runs drop column server');
+    // The history of an older CLI lacks a column, which only the owner may add.
+    await query(url, 'alter table supabase_migrations.schema_migrations drop column statements');
     await query(server.adminUrl, `alter role ${second} bypassrls`);
     assert.match(
       refused(await runPlan(project, theirs, { inputs })),
-      /lacks ownership of supabase_migrations\.deploy_runs, to which a column is to be added/,
+      /lacks ownership of supabase_migrations\.schema_migrations, to which a column is to be added/,
     );
     await query(server.adminUrl, `alter role ${second} nobypassrls; grant postgres to ${second}`);
     assert.match(refused(await runPlan(project, theirs, { inputs })), /belongs to the environment "staging"/);

@@ -4,7 +4,7 @@ import { pause } from '../../base/retry.js';
 import { jsonField } from '../connection/answer.js';
 import type { Database } from '../connection/connection.js';
 import { reading } from '../connection/reading.js';
-import { LEASE_HELD, LEASE_TABLE, LOCK_KEY } from '../history/bookmark.js';
+import { LEASE_HELD, LEASE_TABLE, LOCK_KEY, READS_TABLES } from '../history/bookmark.js';
 import { literal } from '../sql/sql-text.js';
 
 interface Waiting {
@@ -42,7 +42,7 @@ begin
     from pg_locks l join pg_stat_activity a using (pid)
     where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
       and l.database = (select oid from pg_database where datname = current_database()) limit 1;
-  elsif to_regclass('${LEASE_TABLE}') is not null then
+  elsif to_regclass('${LEASE_TABLE}') is not null and ${READS_TABLES} then
     execute $q$select jsonb_build_object('pid', l.pid, 'lease', holder, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
         'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
       from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;

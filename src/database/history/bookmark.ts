@@ -1,3 +1,4 @@
+import { DATABASE_FORMATS } from '../../base/format.js';
 import type { Run } from '../../settings/settings.js';
 import { literal } from '../sql/sql-text.js';
 import { CODES } from './codes.js';
@@ -21,6 +22,36 @@ export const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
 export const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
     select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
 
+/** In the order in which they are told of. */
+export const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
+
+/** The column by which each table says its format: its default for the table, empty or not, its value for the row. */
+const FORMAT_COLUMN = `format int not null default ${DATABASE_FORMATS.newest}`;
+
+/** A row for each of our tables that is there: its name and its format; null where it says none. */
+const FORMATS = `(select t.name, (
+    select pg_catalog.substring(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '^[0-9]{1,9}$')::int
+    from pg_catalog.pg_attribute a join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = pg_catalog.to_regclass(t.name) and a.attname = 'format' and not a.attisdropped) as format
+  from pg_catalog.unnest(array[${OUR_TABLES.map(literal).join(', ')}]) t(name)
+  where pg_catalog.to_regclass(t.name) is not null)`;
+
+/** SQL: the formats of our tables as a JSON object, by the name of each that is there. */
+export const TABLE_FORMATS = `(select coalesce(pg_catalog.jsonb_object_agg(f.name, f.format), '{}') from ${FORMATS} f)`;
+
+const IS_READABLE = `coalesce(f.format between ${DATABASE_FORMATS.oldest} and ${DATABASE_FORMATS.newest}, false)`;
+
+/** SQL: true where this version can read all of our tables that are there. No column of them may be named before. */
+export const READS_TABLES = `(not exists (select from ${FORMATS} f where not ${IS_READABLE}))`;
+
+/** PL/pgSQL: raises where another version has made our tables anew since they were looked at. */
+const REFUSE_OTHER_FORMATS = `if not ${READS_TABLES} then
+    raise exception using errcode = '${CODES.format}', message = (
+      select 'the table ' || f.name || ' is in the format ' || coalesce(f.format::text, 'of no version') || ', which this version of the action cannot read'
+      from ${FORMATS} f where not ${IS_READABLE} limit 1),
+      hint = 'Use the version of the action that deployed last.';
+  end if;`;
+
 /** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
 export const LOCK_KEY = 1836414561;
 
@@ -42,28 +73,25 @@ const BOOTSTRAP = `
   end if;
   if to_regclass('${RUNS_TABLE}') is null then
     create table ${RUNS_TABLE} (
-      run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
+      ${FORMAT_COLUMN}, run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
       previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
       outcome text, server boolean,
       started_at timestamptz not null default now(), finished_at timestamptz);
     alter table ${RUNS_TABLE} enable row level security;
-  elsif not exists (select from pg_catalog.pg_attribute where attrelid = '${RUNS_TABLE}'::regclass
-      and attname = 'server' and not attisdropped) then
-    alter table ${RUNS_TABLE} add column if not exists server boolean;
   end if;
   if to_regclass('${MIGRATIONS_TABLE}') is null then
     create table ${MIGRATIONS_TABLE} (
-      version text primary key, run_id text not null, position int not null, name text, checksum text,
+      ${FORMAT_COLUMN}, version text primary key, run_id text not null, position int not null, name text, checksum text,
       down text, applied_at timestamptz not null default clock_timestamp());
     alter table ${MIGRATIONS_TABLE} enable row level security;
   end if;
   if to_regclass('${LEASE_TABLE}') is null then
-    create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
+    create table ${LEASE_TABLE} (${FORMAT_COLUMN}, single boolean primary key default true check (single), holder text not null,
       until timestamptz not null, pid int, backend_start timestamptz);
     alter table ${LEASE_TABLE} enable row level security;
   end if;
   if to_regclass('${PARTIAL_TABLE}') is null then
-    create table ${PARTIAL_TABLE} (version text primary key, run_id text not null, done int not null,
+    create table ${PARTIAL_TABLE} (${FORMAT_COLUMN}, version text primary key, run_id text not null, done int not null,
       prefix text not null, building jsonb, updated_at timestamptz not null default now());
     alter table ${PARTIAL_TABLE} enable row level security;
   end if;`;
@@ -77,6 +105,7 @@ export function takeDatabase(holder = ''): string {
   const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
   return `
   if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
+  ${REFUSE_OTHER_FORMATS}
   ${BOOTSTRAP}
   if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
   lock table ${HISTORY_TABLE} in share row exclusive mode;`;

@@ -10,6 +10,8 @@ export const CODES = {
   locked: 'MV003',
   /** A file changed the migration history itself. */
   tampered: 'MV004',
+  /** Another version of the action made our tables, and this one cannot read them. */
+  format: 'MV005',
   /** The transaction that this message belongs to is gone. */
   lostTransaction: 'MV006',
   /** The schema is not as required; the message is a JSON list of problems. */

@@ -5,11 +5,13 @@ import { byBytes } from '../files/migration-files.js';
 import {
   HISTORY_SCHEMA,
   HISTORY_TABLE,
-  LEASE_TABLE,
   LOCK_KEY,
   MIGRATIONS_TABLE,
+  OUR_TABLES,
   PARTIAL_TABLE,
+  READS_TABLES,
   RUNS_TABLE,
+  TABLE_FORMATS,
 } from './bookmark.js';
 import { CODES } from './codes.js';
 
@@ -38,6 +40,8 @@ export interface HistoryLook {
   role: string;
   owner: string | null;
   recorded: RecordedMigration[];
+  /** Of each of our tables that is there; null where it says none. Where one cannot be read, none was. */
+  formats: TableFormats;
   /** The environment that deployed to this database last; null where none did. */
   environment: string | null;
   /** The newest run that changed this database under an environment's name also deployed to a server; then whose it was. */
@@ -45,6 +49,9 @@ export interface HistoryLook {
   /** Files of ours that were applied in part, because some of their statements cannot run in a transaction. */
   partial: PartialMigration[];
 }
+
+/** The format of each of our tables that is there, by its name; null where it says none. */
+export type TableFormats = Readonly<Record<string, number | null>>;
 
 /** How far a file got whose statements cannot all run in one transaction. */
 export interface PartialMigration {
@@ -103,7 +110,7 @@ begin
     'serverVersion', pg_catalog.current_setting('server_version_num')::int,
     'backendPid', pg_catalog.pg_backend_pid(),
     'readOnly', pg_catalog.pg_is_in_recovery(),
-    'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
+    'recorded', '[]'::jsonb, 'formats', ${TABLE_FORMATS}, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
     'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'role', current_user,
     'owner', (select pg_get_userbyid(relowner) from pg_class
       where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
@@ -115,6 +122,7 @@ begin
          md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
      from ${HISTORY_TABLE} h`,
   )}
+  if ${READS_TABLES} then
   ${readTable(
     MIGRATIONS_TABLE,
     'ours',
@@ -125,21 +133,19 @@ begin
     'environment',
     `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`,
   )}
-  if exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('${RUNS_TABLE}')
-      and attname = 'server' and not attisdropped) then
   ${readTable(
     RUNS_TABLE,
     'withServer',
     `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
        from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`,
   )}
-  end if;
   ${readTable(
     PARTIAL_TABLE,
     'partial',
     `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix,
        'building', building)), '[]') from ${PARTIAL_TABLE}`,
   )}
+  end if;
   perform pg_catalog.set_config('muva.look', look::text, true);
 end
 $muva$;
@@ -154,15 +160,14 @@ function readTable(table: string, field: string, select: string): string {
   end if;`;
 }
 
-const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
 const asArray = (tables: readonly string[]): string =>
   `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
-const hasColumn = (table: string, column: string): string =>
-  `exists (select from pg_attribute where attrelid = to_regclass('${table}') and attname = '${column}' and not attisdropped)`;
+const hasColumn = (column: string): string =>
+  `exists (select from pg_attribute where attrelid = to_regclass('${HISTORY_TABLE}') and attname = '${column}' and not attisdropped)`;
 
 /**
  * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
- * a column is to be added to a table of an older version, it takes the owner too.
+ * a column is to be added to the history of an older CLI, it takes its owner too.
  */
 const MISSING_RIGHTS = `
   select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
@@ -177,11 +182,9 @@ const MISSING_RIGHTS = `
     where to_regclass(t) is not null and not has_table_privilege(t, r)
   union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
     where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
-  union all select 'ownership of ' || t || ', to which a column is to be added' from (values
-      ('${RUNS_TABLE}', ${hasColumn(RUNS_TABLE, 'server')}),
-      ('${HISTORY_TABLE}', ${hasColumn(HISTORY_TABLE, 'statements')} and ${hasColumn(HISTORY_TABLE, 'name')})) c(t, complete)
-    where to_regclass(t) is not null and not complete
-      and not pg_has_role((select relowner from pg_class where oid = to_regclass(t)), 'usage')`;
+  union all select 'ownership of ${HISTORY_TABLE}, to which a column is to be added'
+    where to_regclass('${HISTORY_TABLE}') is not null and not (${hasColumn('statements')} and ${hasColumn('name')})
+      and not pg_has_role((select relowner from pg_class where oid = to_regclass('${HISTORY_TABLE}')), 'usage')`;
 
 interface RawLook extends Omit<HistoryLook, 'recorded'> {
   recorded: [version: string, name: string | null, textHash: string | null][];

@@ -6,6 +6,7 @@ import type { DatabaseSettings } from '../../settings/settings.js';
 import { titleOf } from '../files/batches.js';
 import { byBytes, type MigrationFile } from '../files/migration-files.js';
 import { identifier } from '../sql/sql-text.js';
+import { formatProblems } from './formats.js';
 import { type HistoryLook, textHash } from './migration-history.js';
 
 export type FileRules = Pick<
@@ -56,6 +57,7 @@ export function choosePending(
     else result.pending.push(file);
   }
   result.refusals.push(...wrongMarkers([...result.pending, ...result.deferred]));
+  result.refusals.push(...formatProblems(look.formats));
   checkEnvironment(look, identity, result);
   checkServer(look, identity, result);
   checkOrder(look, rules, result);

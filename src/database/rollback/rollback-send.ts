@@ -10,6 +10,8 @@ import { jsonField } from '../connection/answer.js';
 import type { Database, StatementResult } from '../connection/connection.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { CODES } from '../history/codes.js';
+import { formatProblems } from '../history/formats.js';
+import type { TableFormats } from '../history/migration-history.js';
 import type { RollbackLook } from './rollback-decision.js';
 
 /** Milliseconds for a message that only looks. */
@@ -106,8 +108,12 @@ async function standingVersions(database: Database, versions: readonly string[])
   return versions.filter((version) => history.has(version));
 }
 
+/** @throws a Failure where another version made our tables, and this one cannot read them. */
 export function readLook(results: readonly StatementResult[]): RollbackLook {
-  const look = jsonField<RollbackLook>(results, 'look');
+  const look = jsonField<RollbackLook & { formats: TableFormats }>(results, 'look');
   if (!look) throw new Error('the look at the history gave no row');
-  return look;
+  const { formats, ...rest } = look;
+  const problems = formatProblems(formats);
+  if (problems.length > 0) throw new Failure(problems);
+  return rest;
 }

@@ -3,7 +3,9 @@ import {
   HISTORY_TABLE,
   MIGRATIONS_TABLE,
   PARTIAL_TABLE,
+  READS_TABLES,
   RUNS_TABLE,
+  TABLE_FORMATS,
   takeDatabase,
 } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
@@ -23,7 +25,7 @@ begin
     execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
       from ${HISTORY_TABLE} h' into history, names;
   end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is not null then
+  if to_regclass('${MIGRATIONS_TABLE}') is not null and ${READS_TABLES} then
     execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
       ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
     if to_regclass('${PARTIAL_TABLE}') is not null then
@@ -36,7 +38,7 @@ begin
       into environment;
   end if;
   perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
-    'partial', partial::jsonb, 'environment', environment)::text, true);
+    'partial', partial::jsonb, 'environment', environment, 'formats', ${TABLE_FORMATS})::text, true);
 end`)}; select current_setting('muva.look')::jsonb as look;`;
 
 /** The recorded down texts of some versions. */

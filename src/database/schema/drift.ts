@@ -6,7 +6,7 @@ import type { StatementResult } from '../connection/connection.js';
 import { failureOf } from '../connection/problem.js';
 import { reading } from '../connection/reading.js';
 import { SqlError } from '../connection/sql-error.js';
-import { RUNS_TABLE } from '../history/bookmark.js';
+import { READS_TABLES, RUNS_TABLE } from '../history/bookmark.js';
 import { dollarQuote } from '../sql/sql-text.js';
 import {
   compareObjects,
@@ -38,7 +38,7 @@ export function driftQuery(): string {
   return `set local statement_timeout = '30s'; set local lock_timeout = '1s'; do ${dollarQuote(`
 declare recorded text;
 begin
-  if to_regclass('${RUNS_TABLE}') is not null then
+  if to_regclass('${RUNS_TABLE}') is not null and ${READS_TABLES} then
     execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
       from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
   end if;

@@ -1,0 +1,13 @@
+import { DATABASE_FORMATS, formatProblem } from '../../base/format.js';
+import type { Problem } from '../../base/report.js';
+import { OUR_TABLES } from './bookmark.js';
+import type { TableFormats } from './migration-history.js';
+
+/** One problem for each of our tables that another version made, and that this one cannot read. Pure. */
+export function formatProblems(formats: TableFormats, known = DATABASE_FORMATS): Problem[] {
+  return OUR_TABLES.flatMap((table) => {
+    if (!(table in formats)) return [];
+    const begin = `To go on without what it remembers (rollbacks of earlier runs, mostly): drop table ${table}; the next run makes it anew. The migration history is not touched by that.`;
+    return formatProblem(`The table ${table}`, formats[table], known, begin) ?? [];
+  });
+}
