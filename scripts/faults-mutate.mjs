@@ -81,7 +81,7 @@ const MUTATIONS = [
   mutation(90, 'vps/exec', 'const missing = dropped + cut;', 'const missing = 0;', 'vps/output.test'),
   mutation(91, 'base/inert', "'# #['", "'##['", 'base/inert.test'),
   mutation(103, 'worker/cutover/switch', 'await untrack(checkout, turn.untrack);', '', 'worker/turn.test'),
-  mutation(103, 'worker/cutover/switch', 'layAside(folder, aside, host);', '', 'worker/turn.test'),
+  mutation(103, 'worker/cutover/switch', 'await layAside(tools, turn, host);', '', 'worker/turn.test'),
   mutation(104, 'worker/decide', '.find(({ release }) => isAvailable(release))', '[0]', 'worker/decide.test'),
   mutation(108, 'web/judge-body', '!/^\\d+$/.test(value)', 'true', 'web/judge-body.test'),
   mutation(108, 'web/judge-body', 'if (said === false)', 'if (false)', 'web/judge-body.test'),
@@ -105,6 +105,23 @@ const MUTATIONS = [
   mutation(129, 'base/whole-lines', 'pass(clean(lines));', 'pass(lines);', 'base/teller.test'),
   mutation(129, 'base/teller', 'inert === line ? line : clean(inert)', 'inert', 'base/teller.test'),
   mutation(131, 'vps/requests', 'server: run.serverUrl', "server: 'https://github.com'", 'vps/requests.test'),
+  mutation(140, 'base/format', 'written > newest', 'written > 99', 'worker/formats.test'),
+  mutation(140, 'database/history/bookmark', '${REFUSE_OTHER_FORMATS}', '', 'database/formats.test'),
+  mutation(
+    146,
+    'worker/host/trust',
+    "(mode & 0o002) === 0 ? undefined : 'open'",
+    'undefined',
+    'worker/trust.test',
+  ),
+  mutation(146, 'vps/store-file', '[ -O "$f" ] || exit 66', ':', 'vps/files.test'),
+  mutation(
+    147,
+    'worker/host/rights',
+    '(mode >> 3) & mode & 0o007',
+    '(mode >> 3) & 0o007',
+    'worker/trust.test',
+  ),
 ];
 
 const { values: options } = parseArgs({

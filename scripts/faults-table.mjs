@@ -664,6 +664,17 @@ export const GROUPS = [
     ],
   },
   {
+    title: 'Truth',
+    rows: [
+      row(
+        140,
+        'Files on the server or tables in the database that another version of the action wrote',
+        'refused',
+        'A newer version reads what an older one wrote. An older one: `was written by a newer version of this action`, on both sides before anything is written.',
+      ),
+    ],
+  },
+  {
     title: 'Lets in',
     rows: [
       row(
@@ -671,6 +682,18 @@ export const GROUPS = [
         'A branch that somebody named like a tag or like a short commit SHA',
         'refused',
         'Both meanings, and the full name of each: `reads as a short commit SHA`, `Say which:`. 40 hex digits are always the commit.',
+      ),
+      row(
+        146,
+        "Another user of the server plants a symlink, a folder or a plan where the deploy's own folder is",
+        'refused',
+        "`nothing in it is used`, `in the deploy's own folder none is followed`, `can be written by every user of the server`; nothing of it is read or run.",
+      ),
+      row(
+        147,
+        'An application that keeps other users out, with files that its folder alone protects',
+        'ok',
+        'Nothing: copies keep owner, group, mode and access list, behind folders no more open than the live one. Where that cannot be: `is readable by fewer users in the new version than in the live one`',
       ),
       row(
         148,

@@ -144,6 +144,17 @@ describe('ways back', { timeout: 600_000 }, () => {
     assert.equal(await tables(), 't2 t4');
   });
 
+  test('row 140: where a newer version made the tables nothing goes back, the code neither', async () => {
+    const setFormat = (format: number): Promise<unknown> =>
+      query(url, `alter table supabase_migrations.deploy_runs alter column format set default ${format}`);
+    await setFormat(2);
+    const refused = await back({ 'rollback-to': 'previous' });
+    await setFormat(1);
+    assert.deepEqual([refused.exitCode, refused.outputs.outcome], [1, 'failure'], refused.log);
+    assert.match(refused.log, /deploy_runs was written by a newer version of this action/);
+    assert.deepEqual([await served(), await tables()], ['v4', 't2 t4']);
+  });
+
   test('a deploy from a terminal, of another commit than the job knows, is undone as a whole', async () => {
     const commit = push(5);
     await withCheckout(origin, commit, async (cwd) => {

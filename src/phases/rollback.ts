@@ -1,6 +1,7 @@
 import { given } from '../base/given.js';
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Failure, type HostFact, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
+import { OtherFormat } from '../database/history/formats.js';
 import { lookWhatToUndo, rollbackDatabase } from '../database/rollback/rollback-database.js';
 import { chooseTarget, type RollbackLook } from '../database/rollback/rollback-decision.js';
 import type { Settings } from '../settings/settings.js';
@@ -102,6 +103,7 @@ async function lookAtDatabase(
   try {
     return await lookWhatToUndo(tools, record);
   } catch (error) {
+    if (error instanceof OtherFormat) throw error;
     return problemsOf(error);
   }
 }

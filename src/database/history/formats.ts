@@ -1,7 +1,10 @@
 import { DATABASE_FORMATS, formatProblem } from '../../base/format.js';
-import type { Problem } from '../../base/report.js';
+import { Failure, type Problem } from '../../base/report.js';
 import { OUR_TABLES } from './bookmark.js';
 import type { TableFormats } from './migration-history.js';
+
+/** Another version of the action is at home in this database: nothing may be undone by this one, the code neither. */
+export class OtherFormat extends Failure {}
 
 /** One problem for each of our tables that another version made, and that this one cannot read. Pure. */
 export function formatProblems(formats: TableFormats, known = DATABASE_FORMATS): Problem[] {

@@ -10,7 +10,7 @@ import { jsonField } from '../connection/answer.js';
 import type { Database, StatementResult } from '../connection/connection.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { CODES } from '../history/codes.js';
-import { formatProblems } from '../history/formats.js';
+import { formatProblems, OtherFormat } from '../history/formats.js';
 import type { TableFormats } from '../history/migration-history.js';
 import type { RollbackLook } from './rollback-decision.js';
 
@@ -108,12 +108,12 @@ async function standingVersions(database: Database, versions: readonly string[])
   return versions.filter((version) => history.has(version));
 }
 
-/** @throws a Failure where another version made our tables, and this one cannot read them. */
+/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
 export function readLook(results: readonly StatementResult[]): RollbackLook {
   const look = jsonField<RollbackLook & { formats: TableFormats }>(results, 'look');
   if (!look) throw new Error('the look at the history gave no row');
   const { formats, ...rest } = look;
   const problems = formatProblems(formats);
-  if (problems.length > 0) throw new Failure(problems);
+  if (problems.length > 0) throw new OtherFormat(problems);
   return rest;
 }
