@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -12,6 +21,7 @@ import {
   problemOnTheWay,
   wayTo,
 } from '../../src/worker/host/trust.js';
+import { openStateFolder } from '../../src/worker/record/state.js';
 
 const [US, ROOT, OTHER] = [1_000, 0, 1_001];
 
@@ -119,4 +129,23 @@ describe('how open a copy is', () => {
     assert.equal(closedBy([folder(0o750, G), folder(0o700)], G), 0o077, 'nobody passed');
     assert.equal(closedBy([folder(0o710, G + 1)], G), 0o077, 'another group passed');
   });
+});
+
+test('row 147: what a private application has closed is not opened again by the next run', () => {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'muva-closed-')));
+  try {
+    mkdirSync(join(root, 'www/app'), { recursive: true });
+    // An upload came first.
+    mkdirSync(join(root, 'www/.app.deploy'), { mode: 0o700 });
+    const open = () => openStateFolder(join(root, 'www/app'), root);
+    const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+    const { path, shared, releases, notes } = open();
+    assert.deepEqual([path, shared, releases, notes].map(mode), ['711', '755', '755', '700']);
+    for (const each of [shared, releases]) chmodSync(each, 0o700);
+    chmodSync(notes, 0o755);
+    open();
+    assert.deepEqual([path, shared, releases, notes].map(mode), ['711', '700', '700', '700']);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });

@@ -96,11 +96,9 @@ export async function checkOutStage(
   folder: string,
 ): Promise<Repository> {
   markStage(found.state, folder);
-  if (found.live !== undefined) {
-    // Before anything is in it: git checks out into a folder that is empty.
-    mkdirSync(folder, { mode: 0o700 });
-    await openLike(found.tools, found.live, folder);
-  }
+  // Before anything is in it: git checks out into a folder that is empty. Among the releases nobody else may write.
+  mkdirSync(folder, { mode: found.live === undefined ? 0o755 : 0o700 });
+  if (found.live !== undefined) await openLike(found.tools, found.live, folder);
   await git(repository, 'worktree', 'prune');
   await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
   const stage: Repository = { tools: found.tools, folder };

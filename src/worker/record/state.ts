@@ -206,14 +206,16 @@ export function openStateFolder(appPath: string, home: string): StateFolder {
 const [PASSED_THROUGH, READABLE, PRIVATE] = [0o711, 0o755, 0o700];
 
 /**
- * Makes a folder of this mode, whatever the umask is. One that is closed to others was made by an upload before the
- * first deploy; one that a person has opened in another way stays so.
+ * Makes a folder of this mode, whatever the umask is. One that is there keeps its mode: people open it, and a private
+ * application closes what is shared. Only the outermost, where it is closed to all others, was made by an upload before the
+ * first deploy.
  */
 function makeFolder(path: string, mode: number): void {
+  const isNew = !present(path);
   mkdirSync(path, { recursive: true, mode });
   const { kind, uid, mode: now } = lyingAt(path)!;
-  if (kind === 'folder' && uid === process.getuid!() && (mode === PRIVATE || (now & 0o077) === 0))
-    chmodSync(path, mode);
+  if (kind !== 'folder' || uid !== process.getuid!()) return;
+  if (isNew || mode === PRIVATE || (mode === PASSED_THROUGH && (now & 0o077) === 0)) chmodSync(path, mode);
 }
 
 /** @throws a Failure where another version wrote it, and this one cannot read it. */
