@@ -122,6 +122,14 @@ const MUTATIONS = [
     '(mode >> 3) & 0o007',
     'worker/trust.test',
   ),
+  mutation(
+    135,
+    'database/connection/postgres-connection',
+    'whenAborted(signal, () => void streamOf(client).destroy())',
+    '() => {}',
+    'database/open.test',
+  ),
+  mutation(135, 'base/when-aborted', 'if (signal.aborted)', 'if (false)', 'base/when-aborted.test'),
 ];
 
 const { values: options } = parseArgs({

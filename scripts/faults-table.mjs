@@ -667,6 +667,12 @@ export const GROUPS = [
     title: 'Truth',
     rows: [
       row(
+        135,
+        'A cancel while the connection to the database is made again',
+        'unchanged',
+        'Nothing is sent after it.',
+      ),
+      row(
         140,
         'Files on the server or tables in the database that another version of the action wrote',
         'refused',

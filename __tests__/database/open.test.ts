@@ -5,7 +5,9 @@ import type { Database } from '../../src/database/connection/connection.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import { LostConnection, SqlError } from '../../src/database/connection/sql-error.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
+import { startFaultProxy } from '../servers/fault-proxy.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { until } from '../servers/until.js';
 
 let server: PostgresServer;
 let database: Database;
@@ -103,6 +105,30 @@ test('an idle connection that is terminated is replaced', async () => {
   await query(server.adminUrl, `select pg_terminate_backend(${String(first?.rows[0]?.pid)}, 2000)`);
   const [second] = await database.send('select pg_backend_pid() as pid', { deadline });
   assert.notEqual(second?.rows[0]?.pid, first?.rows[0]?.pid);
+});
+
+test('row 135: after a cancel while a connection is made again, nothing is sent', async () => {
+  const proxy = await startFaultProxy({ target: server.port });
+  const far = open(proxy.through(server.url));
+  try {
+    proxy.breakAfterRequest('select 1', 'reset');
+    await assert.rejects(far.send('select 1', { deadline }), LostConnection);
+    // Slow enough that the login is still under way when the cancel comes.
+    proxy.drip(20);
+    const stop = new AbortController();
+    const sending = far.send('create table sent_after_the_cancel ()', { deadline, signal: stop.signal });
+    await until('a second connection', () => proxy.connections() === 2);
+    stop.abort();
+    const cancelled = performance.now();
+    await assert.rejects(sending, Cancelled);
+    assert.ok(performance.now() - cancelled < 4_000, 'the runner does not wait for a login');
+    proxy.drip(0);
+    const [result] = await far.send("select to_regclass('sent_after_the_cancel') as made", { deadline });
+    assert.equal(result?.rows[0]?.made, null);
+  } finally {
+    await far.close();
+    await proxy.stop();
+  }
 });
 
 test('row 65: a wrong password is tried once', async () => {

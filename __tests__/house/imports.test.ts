@@ -124,6 +124,15 @@ describe('the house', () => {
       assert.deepEqual(wrong, []);
     });
 
+  test('listeners of an abort signal are added by one function, which hears a signal that has fired already', () => {
+    const wrong = files.filter(
+      (file) =>
+        file !== 'base/when-aborted.ts' &&
+        /['"`]abort['"`]|\bonabort\b/.test(readFileSync(join('src', file), 'utf8')),
+    );
+    assert.deepEqual(wrong, [], 'use whenAborted of src/base/when-aborted.ts');
+  });
+
   test('each package is imported in one place, and the heavy ones only when used', () => {
     const wrong: string[] = [];
     for (const entry of imports) {

@@ -1,18 +1,17 @@
 import { Cancelled } from './report.js';
+import { whenAborted } from './when-aborted.js';
 
 /** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(new Cancelled());
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(new Cancelled());
-    };
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
+      listenNoMore();
       resolve();
     }, milliseconds);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const listenNoMore = whenAborted(signal, () => {
+      clearTimeout(timer);
+      reject(new Cancelled());
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 import { formatDuration } from '../base/duration.js';
 import { given } from '../base/given.js';
 import { Cancelled, type HealthFact, problemsOf } from '../base/report.js';
+import { whenAborted } from '../base/when-aborted.js';
 import type { Database } from '../database/connection/connection.js';
 import { errorMeaning } from '../database/connection/sql-error.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
@@ -160,8 +161,7 @@ const NOT_MEASURED = { dns: null, connect: null, tls: null, 'first-byte': null }
 
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    if (signal.aborted) reject(new Cancelled());
-    signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+    whenAborted(signal, () => reject(new Cancelled()));
   });
 }
 

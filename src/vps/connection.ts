@@ -6,6 +6,7 @@ import type { AuthHandlerMiddleware, Client, ServerHostKeyAlgorithm } from 'ssh2
 import { given } from '../base/given.js';
 import { Cancelled } from '../base/report.js';
 import { retry } from '../base/retry.js';
+import { whenAborted } from '../base/when-aborted.js';
 import { type ExecOptions, type ExecResult, exec } from './exec.js';
 import {
   type Address,
@@ -134,8 +135,7 @@ async function connectOnce(
   stream.on('data', (chunk: Buffer) => {
     if (first.length < 256) first += chunk.subarray(0, 256).toString('latin1');
   });
-  const onAbort = (): void => void stream.destroy();
-  options.signal?.addEventListener('abort', onAbort, { once: true });
+  const listenNoMore = whenAborted(options.signal, () => void stream.destroy());
   try {
     await ready;
   } catch (error) {
@@ -143,7 +143,7 @@ async function connectOnce(
     if (options.signal?.aborted) throw new Cancelled();
     throw classifyHandshakeError(target.server, error, first, login);
   } finally {
-    options.signal?.removeEventListener('abort', onAbort);
+    listenNoMore();
   }
   return connectionOf(client, target.server, stream);
 }

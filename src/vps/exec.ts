@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
 import { Cancelled } from '../base/report.js';
+import { whenAborted } from '../base/when-aborted.js';
 import { sshError } from './ssh-error.js';
 
 export interface ExecOptions {
@@ -78,12 +79,13 @@ export function exec(
     let session: Session | undefined;
     let settled = false;
     let silence: NodeJS.Timeout | undefined;
+    let listenNoMore = (): void => {};
     const settle = (outcome: ExecResult | Error): void => {
       if (settled) return;
       settled = true;
       clearTimeout(deadline);
       clearTimeout(silence);
-      options.signal?.removeEventListener('abort', onAbort);
+      listenNoMore();
       client.removeListener('close', onClose);
       if (outcome instanceof Error) {
         reject(outcome);
@@ -92,7 +94,6 @@ export function exec(
         resolve(outcome);
       }
     };
-    const onAbort = (): void => settle(new Cancelled());
     // How a command ended may be known already when the connection closes right behind it.
     const onClose = (): void => settle(session?.ended() ?? sshError('lost', server));
     const heard = (): void => {
@@ -104,9 +105,9 @@ export function exec(
       options.deadline === undefined
         ? undefined
         : setTimeout(() => settle(sshError('deadline', server)), options.deadline);
-    options.signal?.addEventListener('abort', onAbort, { once: true });
     client.once('close', onClose);
-    if (options.signal?.aborted) return onAbort();
+    listenNoMore = whenAborted(options.signal, () => settle(new Cancelled()));
+    if (settled) return;
     const opened = (error: Error | undefined, channel: ClientChannel): void => {
       if (error) {
         settle(openError(server, error));

@@ -5,6 +5,7 @@ import { given } from '../base/given.js';
 import type { Log } from '../base/log.js';
 import { Cancelled, Failure } from '../base/report.js';
 import { retry } from '../base/retry.js';
+import { whenAborted } from '../base/when-aborted.js';
 import type { SshSettings, VpsSettings } from '../settings/settings.js';
 import { type Connection, connect, type Target } from './connection.js';
 import type { ExecOptions, ExecResult } from './exec.js';
@@ -204,10 +205,8 @@ function manyMayListen(signal: AbortSignal | undefined): void {
 function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(new Cancelled());
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    const listenNoMore = whenAborted(signal, () => reject(new Cancelled()));
+    work.then(resolve, reject).finally(listenNoMore);
   });
 }
 

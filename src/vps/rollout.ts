@@ -2,6 +2,7 @@ import { given } from '../base/given.js';
 import type { Log } from '../base/log.js';
 import { Cancelled, type HostFact, type Problem, problemsOf, type Step } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { whenAborted } from '../base/when-aborted.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../worker/protocol.js';
 import type { Fleet, Host } from './fleet.js';
 import { type Audience, factOfError, hostFact, runWorker } from './run-worker.js';
@@ -65,14 +66,13 @@ export async function rollOut(fleet: Fleet, plan: RolloutPlan, audience: Audienc
     begin(fleet, host, { ...request, ...plan.own[index] }, audience),
   );
   const stop = (why: string): Promise<void> => stopAll(fleet, running, request, audience, why);
-  const onAbort = (): void => void stop('cancelled');
-  plan.signal.addEventListener('abort', onAbort, { once: true });
+  const listenNoMore = whenAborted(plan.signal, () => void stop('cancelled'));
   try {
     if (several) await cutOver(fleet, running, request, plan, audience, stop);
     const ends = superseded(await Promise.all(running.map((run) => run.end)));
     return ends.every((end) => isGood(end)) ? [...ends] : await putBack(fleet, ends, plan, audience);
   } finally {
-    plan.signal.removeEventListener('abort', onAbort);
+    listenNoMore();
   }
 }
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
 import { backoff, pause } from '../base/retry.js';
+import { whenAborted } from '../base/when-aborted.js';
 
 /** What one try of one check found. */
 export interface Look {
@@ -129,12 +130,8 @@ export async function poll(checks: readonly Check[], options: PollOptions): Prom
 export function followingController(signal: AbortSignal | undefined): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
-  const follow = (): void => controller.abort();
-  if (signal?.aborted) follow();
-  signal?.addEventListener('abort', follow, { once: true });
-  controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
-    once: true,
-  });
+  const followNoMore = whenAborted(signal, () => controller.abort());
+  whenAborted(controller.signal, followNoMore);
   return controller;
 }
 

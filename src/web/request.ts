@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { given } from '../base/given.js';
 import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
+import { whenAborted } from '../base/when-aborted.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
 import { certificateWords, connectionWords, type Part, timeoutWords } from './request-words.js';
 
@@ -108,8 +109,7 @@ export async function get(url: URL, options: GetOptions): Promise<Answer> {
   stopped.catch(() => {});
   socket.on('error', stop);
   const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
-  const onAbort = (): void => stop(new Cancelled());
-  options.signal?.addEventListener('abort', onAbort, { once: true });
+  const listenNoMore = whenAborted(options.signal, () => stop(new Cancelled()));
   try {
     const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
     const response = await Promise.race([stopped, ask(protocols, socket, url, options.headers ?? {})]);
@@ -130,7 +130,7 @@ export async function get(url: URL, options: GetOptions): Promise<Answer> {
     throw explain(error, journey);
   } finally {
     clearTimeout(timer);
-    options.signal?.removeEventListener('abort', onAbort);
+    listenNoMore();
     socket.destroy();
   }
 }

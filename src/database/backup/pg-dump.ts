@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import { whenAborted } from '../../base/when-aborted.js';
 import { runProgram, startProgram } from '../../programs.js';
 import type { DatabaseAddress } from '../../settings/database-url.js';
 import type { Transport } from '../connection/connection.js';
@@ -106,12 +107,14 @@ export async function withDump(
 ): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'muva-dump-'));
   let child: ChildProcess | undefined;
-  const onAbort = (): void => void child?.kill('SIGTERM');
+  let listenNoMore = (): void => {};
   try {
     const words: [string, ...string[]] = [order.pgDump.path, ...dumpArguments(order)];
-    const started = startProgram(words, { env: await dumpEnvironment(order, folder) });
+    const env = await dumpEnvironment(order, folder);
+    if (order.signal.aborted) throw new Cancelled();
+    const started = startProgram(words, { env });
     child = started;
-    order.signal.addEventListener('abort', onAbort, { once: true });
+    listenNoMore = whenAborted(order.signal, () => void started.kill('SIGTERM'));
     let bytes = 0;
     const output = new PassThrough();
     started.stdout.on('data', (chunk: Buffer) => {
@@ -134,7 +137,7 @@ export async function withDump(
     if (left.status === 'rejected') throw left.reason;
     return bytes;
   } finally {
-    order.signal.removeEventListener('abort', onAbort);
+    listenNoMore();
     child?.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   }

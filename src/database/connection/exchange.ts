@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { given } from '../../base/given.js';
+import { Cancelled } from '../../base/report.js';
+import { whenAborted } from '../../base/when-aborted.js';
 import { isWithin } from '../sql/source-text.js';
 import { codeOf } from './connect-problem.js';
 import type { SendOptions, StatementResult } from './connection.js';
@@ -28,7 +30,10 @@ export function onItsWay(message: string): number {
   return Math.round(Buffer.byteLength(message) / SLOWEST);
 }
 
-/** Sends one message and waits for its answer, as long as there is one to wait for. */
+/**
+ * Sends one message and waits for its answer, as long as there is one to wait for.
+ * @throws Cancelled where the signal has fired already: nothing is sent then.
+ */
 export function exchange(
   client: pg.Client,
   text: string,
@@ -37,6 +42,7 @@ export function exchange(
   aside: Aside,
 ): Promise<StatementResult[]> {
   return new Promise((resolve, reject) => {
+    if (sending.signal?.aborted) return reject(new Cancelled());
     const giveUp = (why: string, code: string): void => {
       finish();
       reject(new LostConnection(why, code));
@@ -66,10 +72,6 @@ export function exchange(
       listening?.heard();
       sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
     };
-    const onAbort = (): void => {
-      void aside.cancel().catch(() => undefined);
-      patience = setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN);
-    };
     const finish = (): void => {
       clearTimeout(deadline);
       clearTimeout(patience);
@@ -78,10 +80,13 @@ export function exchange(
       stream.removeListener('timeout', onStalled);
       stream.removeListener('drain', onSent);
       client.removeListener('notice', onNotice);
-      sending.signal?.removeEventListener('abort', onAbort);
+      listenNoMore();
     };
     client.on('notice', onNotice);
-    sending.signal?.addEventListener('abort', onAbort, { once: true });
+    const listenNoMore = whenAborted(sending.signal, () => {
+      void aside.cancel().catch(() => undefined);
+      patience = setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN);
+    });
     client.query(text).then(
       (result: pg.QueryResult | pg.QueryResult[]) => {
         finish();

@@ -83,7 +83,7 @@ async function sessionDatabase(
     return database;
   } catch (error) {
     await database.close();
-    if (error instanceof Cancelled) throw error;
+    if (signal?.aborted) throw new Cancelled();
     return { why: problemsOf(error)[0]?.message ?? 'the pooler gave no session' };
   }
 }

@@ -4,6 +4,7 @@ import { given } from '../../base/given.js';
 import type { Log } from '../../base/log.js';
 import { Cancelled, Failure } from '../../base/report.js';
 import { retry } from '../../base/retry.js';
+import { whenAborted } from '../../base/when-aborted.js';
 import type { DatabaseAddress } from '../../settings/database-url.js';
 import { identifier } from '../sql/sql-text.js';
 import { type ConnectProblem, connectProblem } from './connect-problem.js';
@@ -134,7 +135,7 @@ async function connectPatiently(
             options.log?.({ kind: 'progress', text: `${problemOf(error).message}; trying again` });
         },
       },
-      () => connectOnce(address, caCertificate),
+      () => connectOnce(address, caCertificate, signal),
     );
   } catch (error) {
     if (error instanceof Failure) throw error;
@@ -158,7 +159,12 @@ async function loadDriver(): Promise<typeof pg> {
   }
 }
 
-async function connectOnce(address: DatabaseAddress, caCertificate: string | undefined): Promise<pg.Client> {
+/** @throws Cancelled as soon as the signal fires, wherever the connection stands then. */
+async function connectOnce(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  signal?: AbortSignal,
+): Promise<pg.Client> {
   const [driver, { tlsOptions }, net] = await Promise.all([
     loadDriver(),
     import('./tls.js'),
@@ -180,12 +186,17 @@ async function connectOnce(address: DatabaseAddress, caCertificate: string | und
     keepAlive: true,
   });
   client.on('error', () => undefined);
+  const connecting = client.connect();
+  const listenNoMore = whenAborted(signal, () => void streamOf(client).destroy());
   try {
-    await client.connect();
+    await connecting;
     return client;
   } catch (error) {
     streamOf(client).destroy();
+    if (signal?.aborted) throw new Cancelled();
     throw sqlErrorOf(error, 0) ?? error;
+  } finally {
+    listenNoMore();
   }
 }
 

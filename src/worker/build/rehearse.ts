@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import { Cancelled, Failure, type HealthFact } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
+import { whenAborted } from '../../base/when-aborted.js';
 import { LOOPBACK, lookupLoopback } from '../../web/loopback.js';
 import { askLoopback, unhealthy } from '../host/health.js';
 import { type Entry, withPort } from '../host/pm2.js';
@@ -101,8 +102,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const said = (): string => lastLines(heard.tail(), 12);
   const stopAsking = new AbortController();
   const listening = listensAfter(port, stopAsking.signal);
-  const cancel = (): void => stopAsking.abort();
-  signal.addEventListener('abort', cancel, { once: true });
+  const listenNoMore = whenAborted(signal, () => stopAsking.abort());
   let ended: string | undefined;
   const exited = new Promise<void>((resolve) => {
     const note = (why: string): void => {
@@ -134,7 +134,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
       });
     throw error;
   } finally {
-    signal.removeEventListener('abort', cancel);
+    listenNoMore();
     stopAsking.abort();
     if (child.pid !== undefined && ended === undefined) {
       await endGroup(child.pid, 3_000, 'SIGINT');

@@ -2,6 +2,7 @@ import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_p
 import type { Readable, Writable } from 'node:stream';
 import { formatDuration } from '../../base/duration.js';
 import { Cancelled, Failure } from '../../base/report.js';
+import { whenAborted } from '../../base/when-aborted.js';
 import { AS_IT_IS, type LineTaker, wholeLines } from '../../base/whole-lines.js';
 
 /** How a program of the host ended. */
@@ -63,8 +64,7 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
       why ??= reason;
       if (child.pid !== undefined) ending ??= endGroup(child.pid, GRACE);
     };
-    const onAbort = (): void => stop(new Cancelled());
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    const listenNoMore = whenAborted(options.signal, () => stop(new Cancelled()));
     const { timeout } = options;
     const late = (after: number): void =>
       stop(new Failure({ message: `${file} did not end in ${formatDuration(after)}` }));
@@ -74,7 +74,7 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
       if (settled) return;
       settled = true;
       clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
+      listenNoMore();
       heard.end();
       if (why) void Promise.resolve(ending).then(() => reject(why));
       else resolve({ code, signal, stdout, tail: heard.tail() });
