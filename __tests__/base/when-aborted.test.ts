@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { whenAborted } from '../../src/base/when-aborted.js';
 
-test('a signal that has fired already is heard at once', () => {
+test('row 135: a signal that has fired already is heard at once', () => {
   let heard = 0;
   whenAborted(AbortSignal.abort(), () => heard++);
   assert.equal(heard, 1);
