@@ -12,7 +12,7 @@ let server: PostgresServer;
 let pooler: PgBouncer;
 before(async () => {
   server = await startPostgres({ version: 15, settings: { wal_level: 'logical' } });
-  pooler = await startPgBouncer(server, 1);
+  pooler = await startPgBouncer(server, { poolSize: 1 });
 });
 after(async () => {
   await pooler.stop();

@@ -9,7 +9,7 @@ let server: PostgresServer;
 let pooler: PgBouncer;
 before(async () => {
   server = await startPostgres({ version: 15 });
-  pooler = await startPgBouncer(server, 1);
+  pooler = await startPgBouncer(server, { poolSize: 1 });
 });
 after(async () => {
   await pooler.stop();

@@ -1,4 +1,4 @@
-/** A real pgbouncer in transaction mode; needs Debian's package, so it is used by slow tests only. */
+/** A real pgbouncer; needs Debian's package, so it is used by slow tests only. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,17 @@ export interface PgBouncer {
   stop(): Promise<void>;
 }
 
-export async function startPgBouncer(server: PostgresServer, poolSize = 4): Promise<PgBouncer> {
+export interface PgBouncerOptions {
+  mode?: 'session' | 'transaction';
+  poolSize?: number;
+  /** Further lines of its configuration. */
+  settings?: readonly string[];
+}
+
+export async function startPgBouncer(
+  server: PostgresServer,
+  { mode = 'transaction', poolSize = 4, settings = [] }: PgBouncerOptions = {},
+): Promise<PgBouncer> {
   const folder = mkdtempSync(join(tmpdir(), 'muva-pgbouncer-'));
   chmodSync(folder, 0o755);
   const port = await freePort();
@@ -31,11 +41,12 @@ listen_port = ${port}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = ${users}
-pool_mode = transaction
+pool_mode = ${mode}
 default_pool_size = ${poolSize}
 max_client_conn = 200
 server_login_retry = 1
 query_wait_timeout = 20
+${settings.join('\n')}
 `,
   );
   const root = process.getuid?.() === 0;

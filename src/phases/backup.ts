@@ -63,11 +63,13 @@ export async function backup(tools: Tools, settings: Settings): Promise<PhaseRep
 async function prepareDump(tools: Tools, wanted: DatabaseSettings): Promise<DumpOrder> {
   const { database, signal } = tools;
   if (!database || wanted.connection.kind !== 'url') throw new Error('a dump needs a database URL');
-  const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major`, {
-    deadline: 30_000,
-    signal,
-  });
-  const chosen = await pgDumpFor(database.transport, Number(lastRow(results).major));
+  const results = await database.send(
+    `select current_setting('server_version_num')::int / 10000 as major, pg_catalog.pg_backend_pid() as pid`,
+    { deadline: 30_000, signal },
+  );
+  const { major, pid } = lastRow(results);
+  await database.confirmBackend?.(Number(pid), signal);
+  const chosen = await pgDumpFor(database.transport, Number(major));
   if ('message' in chosen) throw new Failure(chosen);
   const { address, caCertificate } = wanted.connection;
   const what = wanted.backup === 'full' ? 'full' : 'schema';

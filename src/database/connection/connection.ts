@@ -28,9 +28,9 @@ export interface Database {
   readonly role?: string | undefined;
   /**
    * Told the pid that the server's own `pg_backend_pid()` gave: where another one was announced at connecting,
-   * a pooler stands in between, and `transport` says so from then on.
+   * a pooler stands in between. What it does is looked at once, and `transport` says so from then on.
    */
-  confirmBackend?(pid: number): void;
+  confirmBackend?(pid: number, signal?: AbortSignal): Promise<void>;
   /**
    * Sends one simple-query message: all its statements are one implicit transaction.
    * Over the Management API only the last statement that returned rows has its rows in the answer, and values are

@@ -47,7 +47,7 @@ export function openManagementApi(connection: Connection, options: OpenOptions):
     get role() {
       return current.role;
     },
-    confirmBackend: (pid) => current.confirmBackend?.(pid),
+    confirmBackend: async (pid, signal) => current.confirmBackend?.(pid, signal),
     async send(message, sending) {
       if (sending.signal?.aborted) throw new Cancelled();
       chosen ??= choose(sending.signal);

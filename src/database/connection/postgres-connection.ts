@@ -7,9 +7,11 @@ import { retry } from '../../base/retry.js';
 import { whenAborted } from '../../base/when-aborted.js';
 import type { DatabaseAddress } from '../../settings/database-url.js';
 import { identifier } from '../sql/sql-text.js';
+import { lastRow } from './answer.js';
 import { type ConnectProblem, connectProblem } from './connect-problem.js';
-import type { Database, SendOptions, StatementResult, Transport } from './connection.js';
+import type { Database, Row, SendOptions, StatementResult, Transport } from './connection.js';
 import { exchange, sqlErrorOf, streamOf } from './exchange.js';
+import { keepsSessions, type Visitor } from './pooling.js';
 import { LostConnection } from './sql-error.js';
 
 export interface OpenOptions {
@@ -35,6 +37,8 @@ const CONNECT_TIMEOUT = 15_000;
 const CONNECT_FOR = 60_000;
 /** After this much silence the server is asked, over a second connection, whether it still works for us. */
 const SILENCE = 15_000;
+/** Each question of the look at a pooler; where it has no second connection to give, its answer does not come. */
+const LOOK_DEADLINE = 5_000;
 
 /** A database over the Postgres protocol: direct, or through a pooler. */
 export function openPostgres(
@@ -44,6 +48,8 @@ export function openPostgres(
 ): Database {
   let transport = transportOf(address);
   let client: pg.Client | undefined;
+  /** The process id that the newest connection was told at its start. */
+  let announced: number | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
   const connected = async (signal: AbortSignal | undefined): Promise<pg.Client> => {
@@ -57,6 +63,7 @@ export function openPostgres(
     opened.on('end', forget);
     if (options.role !== undefined) await opened.query(`set role ${identifier(options.role)}`);
     client = opened;
+    announced = (opened as { processID?: number }).processID;
     return opened;
   };
   const send = async (message: string, sending: SendOptions): Promise<StatementResult[]> => {
@@ -76,22 +83,35 @@ export function openPostgres(
       throw error;
     }
   };
+  const inTurn: Database['send'] = (message, sending) => {
+    const result = turn.then(() => send(message, sending));
+    turn = result.catch(() => undefined);
+    return result;
+  };
   return {
     get transport() {
       return transport;
     },
     role: options.role,
-    confirmBackend(pid) {
-      const announced = (client as { processID?: number } | undefined)?.processID;
+    async confirmBackend(pid, signal) {
       // A pooler announces a process id of its own: what looked like a direct connection goes through one.
-      if (transport === 'direct' && announced !== undefined && announced !== pid)
-        transport = 'transaction-pooler';
+      if (transport !== 'direct' || announced === undefined || announced === pid) return;
+      const sending = { deadline: LOOK_DEADLINE, ...given({ signal }) };
+      const kept = await keepsSessions({
+        ask: async (message) => lastRow(await inTurn(message, sending)),
+        visit: () => visit(address, caCertificate, signal),
+        nonce: randomBytes(6).toString('hex'),
+        signal,
+      }).catch((error: unknown) => {
+        if (signal?.aborted) throw new Cancelled();
+        const { message } = connectProblem(error, options.source);
+        const text = `no second connection through the pooler (${message}): it is taken for a transaction pooler`;
+        options.log?.({ kind: 'progress', text });
+        return false;
+      });
+      transport = kept ? 'session-pooler' : 'transaction-pooler';
     },
-    send(message, sending) {
-      const result = turn.then(() => send(message, sending));
-      turn = result.catch(() => undefined);
-      return result;
-    },
+    send: inTurn,
     async close() {
       const open = client;
       client = undefined;
@@ -215,6 +235,27 @@ async function isAtWork(
   } finally {
     await farewell(client);
   }
+}
+
+async function visit(
+  address: DatabaseAddress,
+  caCertificate: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Visitor> {
+  const client = await connectOnce(address, caCertificate, signal);
+  const listenNoMore = whenAborted(signal, () => void streamOf(client).destroy());
+  return {
+    async ask(message) {
+      // The driver's types do not know the time-out of a single query.
+      const asked = { text: message, query_timeout: LOOK_DEADLINE };
+      const { rows } = await client.query<Row>(asked);
+      return rows[0] ?? {};
+    },
+    async leave() {
+      listenNoMore();
+      await farewell(client);
+    },
+  };
 }
 
 /** The message runs in some backend, behind a pooler not always the announced one: it is found by its comment. */

@@ -201,7 +201,7 @@ export async function lookAtHistory(
   const raw = jsonField<RawLook>(results, 'look');
   if (!raw) throw new Error('the look at the history gave no row');
   const { ours = {}, recorded, ...rest } = raw;
-  database.confirmBackend?.(rest.backendPid);
+  await database.confirmBackend?.(rest.backendPid, options.signal);
   return {
     ...rest,
     recorded: recorded
