@@ -130,6 +130,7 @@ const MUTATIONS = [
     '() => {}',
     'database/open.test',
   ),
+  mutation(149, 'database/connection/https-request', '...VERIFIED_TLS,', '', 'faults/tls.test'),
   mutation(135, 'base/when-aborted', 'if (signal.aborted)', 'if (false)', 'base/when-aborted.test'),
 ];
 

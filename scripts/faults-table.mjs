@@ -715,6 +715,17 @@ export const GROUPS = [
       ),
     ],
   },
+  {
+    title: 'Lets in',
+    rows: [
+      row(
+        149,
+        'NODE_TLS_REJECT_UNAUTHORIZED=0 in the job, or a proxy with a certificate of its own',
+        'refused',
+        'Every certificate is verified all the same: `counts for nothing here`, and how an authority is made known.',
+      ),
+    ],
+  },
 ];
 
 export const ROWS = GROUPS.flatMap((group) => group.rows);

@@ -6,6 +6,7 @@ import { redactor } from './base/redact.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
 import { isUnmaskable } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
+import { verifyAlways } from './base/verified-tls.js';
 import { VERSION } from './base/version.js';
 import { farewell, leftBehind } from './base/voice.js';
 import { run } from './deploy.js';
@@ -53,6 +54,7 @@ export async function cli(door: { dist: string }): Promise<void> {
     return void stderr.write(usageText(missingMode(words, flags.problems)));
   }
 
+  const unverified = verifyAlways(env);
   const crashes = watchCrashes();
   const read = snapshot(withEnvironment((name) => flags.values.get(name) ?? '', env));
   const clean = redactor(secretInputs(read).filter((value) => !isUnmaskable(value.trim())));
@@ -69,6 +71,7 @@ export async function cli(door: { dist: string }): Promise<void> {
     told.log({ kind: 'line', text: firstLine(started, identity) });
     const parsed = parseSettings(read, surroundings(identity, process.cwd(), true));
     const problems = [...flags.problems, ...parsed.problems];
+    if (unverified) told.log({ kind: 'warning', problem: unverified });
     for (const problem of visibleSecrets(flags.values)) told.log({ kind: 'warning', problem });
     if (parsed.settings && problems.length === 0)
       finish(await work(parsed.settings, told, crashes, door.dist, started));

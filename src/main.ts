@@ -4,6 +4,7 @@ import { given } from './base/given.js';
 import { redactor } from './base/redact.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
 import { type Teller, teller } from './base/teller.js';
+import { verifyAlways } from './base/verified-tls.js';
 import { leftBehind } from './base/voice.js';
 import { run, settle } from './deploy.js';
 import {
@@ -158,12 +159,14 @@ function openSession(env: NodeJS.ProcessEnv): Session {
   const startedAt = Date.now();
   outliveReaders();
   const crashes = watchCrashes();
+  const unverified = verifyAlways(env);
   const read = snapshot(withEnvironment(actionInputs(env), env));
   const secrets = secretInputs(read);
   maskSecrets(secrets);
   const clean = redactor(secrets);
   const told = teller(githubSink(), clean);
   const heard = hearing(told.log);
+  if (unverified) heard.log({ kind: 'warning', problem: unverified });
   const unmasked = unmaskableInputs(read);
   if (unmasked.length > 0) {
     const message = `The secret in ${unmasked.join(', ')} is too short or too common to be masked: a mask would blank ordinary words out of the log.`;

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { OUTPUT_NAMES } from '../../src/base/outputs.js';
 import { secretForms } from '../../src/base/secret.js';
+import { makeCertificate } from '../servers/certificate.js';
 import { preloadFlags, runBundle, temporaryFolder } from '../servers/doors.js';
 import { type GitHubApi, startGitHubApi } from '../servers/github-api.js';
+import { withHttpServer } from '../servers/http.js';
 import { startOrigin } from '../servers/origin.js';
 import type { RunResult } from '../servers/runner.js';
 
@@ -333,6 +336,51 @@ describe('plan on a pull request', () => {
     } finally {
       await new Promise((done) => proxy.close(done));
     }
+  });
+
+  describe('row 149: with NODE_TLS_REJECT_UNAUTHORIZED=0', () => {
+    const off = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+
+    test('row 149: the API is verified all the same, and that is told', () =>
+      withHttpServer(
+        (_request, response) => response.end('[]'),
+        async ({ port, requests }) => {
+          const result = await plan(
+            'octocat/hotel',
+            {},
+            { ...off, GITHUB_API_URL: `https://localhost:${port}` },
+          );
+          assert.equal(result.exitCode, 0, result.log);
+          assert.deepEqual(requests, [], 'the token went to whoever answered');
+          assert.match(result.log, /^warning: Plan comment not written: /m);
+          assert.match(result.log, /^warning: NODE_TLS_REJECT_UNAUTHORIZED=0 is set .*verified/m);
+        },
+        { tls: makeCertificate() },
+      ));
+
+    test('row 149: a proxy is verified all the same', async () => {
+      let greeted = 0;
+      const proxy = createSecureServer(makeCertificate());
+      proxy.on('connect', (_request: IncomingMessage, client: Duplex) => {
+        greeted++;
+        client.destroy();
+      });
+      proxy.on('tlsClientError', () => {});
+      await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
+      const address = `https://localhost:${(proxy.address() as AddressInfo).port}`;
+      try {
+        const result = await plan(
+          'octocat/hotel',
+          {},
+          { ...off, GITHUB_API_URL: 'http://github.invalid', http_proxy: address },
+        );
+        assert.equal(result.exitCode, 0, result.log);
+        assert.match(result.log, /^warning: Plan comment not written: /m);
+        assert.equal(greeted, 0);
+      } finally {
+        await new Promise((done) => proxy.close(done));
+      }
+    });
   });
 
   test('row 122: where GitHub is not found, that is told, and no status that nobody sent', async () => {

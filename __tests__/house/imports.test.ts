@@ -133,6 +133,20 @@ describe('the house', () => {
     assert.deepEqual(wrong, [], 'use whenAborted of src/base/when-aborted.ts');
   });
 
+  test('every TLS connection is made with the one constant that verifies', () => {
+    // Its handshake is let through, so that dates can be told, and judged before anything is sent.
+    const judges = 'web/request.ts';
+    const making = imports.filter((entry) => !entry.type && /^node:(https|tls|http2)$/.test(entry.to));
+    const wrong = files.filter((file) => {
+      if (file === judges || file === 'base/verified-tls.ts') return false;
+      const code = readFileSync(join('src', file), 'utf8');
+      const makes = making.some(({ from }) => from === file);
+      return /rejectUnauthorized|NODE_TLS_REJECT/.test(code) || makes !== code.includes('...VERIFIED_TLS');
+    });
+    assert.ok(making.length > 3);
+    assert.deepEqual(wrong, [], 'use VERIFIED_TLS of src/base/verified-tls.ts');
+  });
+
   test('each package is imported in one place, and the heavy ones only when used', () => {
     const wrong: string[] = [];
     for (const entry of imports) {

@@ -1,6 +1,7 @@
 import type { RequestOptions } from 'node:http';
 import { given } from '../base/given.js';
 import type { HealthFact } from '../base/report.js';
+import { VERIFIED_TLS } from '../base/verified-tls.js';
 import { checksOf, type HealthOptions } from './checks.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
 import type { Target } from './page.js';
@@ -37,6 +38,7 @@ export async function checkHealth(
 const LIGHT: RequestOptions & { autoSelectFamily: boolean } = {
   agent: false,
   autoSelectFamily: true,
+  ...VERIFIED_TLS,
   headers: { 'user-agent': 'muva-deploy-action' },
 };
 

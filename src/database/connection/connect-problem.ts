@@ -115,7 +115,8 @@ const BY_CODE: Readonly<Record<string, Omit<ConnectProblem, 'code'>>> = {
   },
 };
 
-const CERTIFICATE_CODES = new Set([
+/** Of certificates that no known authority has signed. */
+export const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',

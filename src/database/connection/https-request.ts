@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { given } from '../../base/given.js';
+import { VERIFIED_TLS } from '../../base/verified-tls.js';
 
 export interface Answer {
   status: number;
@@ -52,6 +53,7 @@ export async function exchangeHttp(request: Request): Promise<Answer> {
         },
         // An agent would keep the connection, and a kept connection may be dead by the next message.
         agent: false,
+        ...VERIFIED_TLS,
         ...given({ signal: request.signal }),
         ...(secure && request.caCertificate !== undefined
           ? { ca: [...tls.trusted(), request.caCertificate] }

@@ -6,6 +6,7 @@ import { Secret } from '../../base/secret.js';
 import type { DatabaseAddress } from '../../settings/database-url.js';
 import type { DatabaseConnection } from '../../settings/settings.js';
 import { parseApiError } from './api-error.js';
+import { CERTIFICATE_CODES } from './connect-problem.js';
 import type { Database, Row, SendOptions, StatementResult } from './connection.js';
 import { type Answer, exchangeHttp, NotSent } from './https-request.js';
 import { type OpenOptions, openPostgres } from './postgres-connection.js';
@@ -246,7 +247,9 @@ async function ask(
         throw new Failure({
           message: `the Management API cannot be reached: ${error.code}`,
           code: error.code,
-          next: 'Check supabase-api-url and the network of this machine.',
+          next: CERTIFICATE_CODES.has(error.code)
+            ? 'No known authority signed its certificate. Where a proxy opens TLS here, make its authority known: NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job.'
+            : 'Check supabase-api-url and the network of this machine.',
         });
       await pause(300 * 2 ** attempt, sending.signal);
     }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import tls, { type ConnectionOptions } from 'node:tls';
+import { VERIFIED_TLS } from '../../base/verified-tls.js';
 import type { DatabaseAddress } from '../../settings/database-url.js';
 
 /**
@@ -13,8 +14,7 @@ export function tlsOptions(
   if (address.loopback && (address.plaintext || caCertificate === undefined)) return undefined;
   return {
     ca: [...trusted(), ...SUPABASE_ROOTS, ...(caCertificate === undefined ? [] : [caCertificate])],
-    rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
+    ...VERIFIED_TLS,
     // The driver leaves the name out where the host is an address, and Node would then check another name.
     checkServerIdentity: (_name, certificate) => tls.checkServerIdentity(address.host, certificate),
   };
