@@ -130,6 +130,13 @@ const MUTATIONS = [
     '() => {}',
     'database/open.test',
   ),
+  mutation(
+    151,
+    'database/files/project-folder',
+    'if (!target.startsWith(tree))',
+    'if (false)',
+    'database/down-files.test',
+  ),
   mutation(149, 'database/connection/https-request', '...VERIFIED_TLS,', '', 'faults/tls.test'),
   mutation(135, 'base/when-aborted', 'if (signal.aborted)', 'if (false)', 'base/when-aborted.test'),
 ];

@@ -724,6 +724,12 @@ export const GROUPS = [
         'refused',
         'Every certificate is verified all the same: `counts for nothing here`, and how an authority is made known.',
       ),
+      row(
+        151,
+        'A down file that is a link out of the project; a name in the history that is a path',
+        'refused',
+        '`is a link that leads out of the project`; a name is looked up in the folder, and never a path.',
+      ),
     ],
   },
 ];

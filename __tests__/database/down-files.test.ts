@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Failure } from '../../src/base/report.js';
-import { prepareDown, readDownFile } from '../../src/database/files/down-files.js';
+import { openDowns, prepareDown, readDownFile } from '../../src/database/files/down-files.js';
+import { readMigrationFiles } from '../../src/database/files/migration-files.js';
 import { loadParser } from '../../src/database/sql/parser.js';
 import { createProject } from '../servers/project.js';
 
@@ -41,16 +42,42 @@ test('a down file that cannot be read is not the same as none', async () => {
     '2_b.down.sql': Buffer.from('drop table b;\0'),
     '3_c.down.sql': Buffer.from('\ufeffdrop table c;'),
   });
-  const folder = join(project.folder, 'supabase/migrations');
-  mkdirSync(join(folder, '4_d.down.sql'));
-  writeFileSync(join(folder, '5_e.down.sql'), '');
-  const refused = (file: string): Promise<void> =>
-    assert.rejects(readDownFile(folder, file), (error) => error instanceof Failure);
-  await refused('1_a.down.sql');
-  await refused('2_b.down.sql');
-  await refused('4_d.down.sql');
-  assert.equal(await readDownFile(folder, '3_c.down.sql'), 'drop table c;');
-  assert.equal(await readDownFile(folder, '5_e.down.sql'), '');
-  assert.equal(await readDownFile(folder, '6_f.down.sql'), undefined);
+  const migrations = join(project.folder, 'supabase/migrations');
+  mkdirSync(join(migrations, '4_d.down.sql'));
+  writeFileSync(join(migrations, '5_e.down.sql'), '');
+  const folder = (await openDowns(project.folder, 'supabase/migrations'))!;
+  const read = (name: string): string | undefined => readDownFile(folder, name, name);
+  for (const name of ['1_a.down.sql', '2_b.down.sql', '4_d.down.sql'])
+    assert.throws(() => read(name), Failure);
+  assert.equal(read('3_c.down.sql'), 'drop table c;');
+  assert.equal(read('5_e.down.sql'), '');
+  assert.equal(read('6_f.down.sql'), undefined);
+  assert.equal(await openDowns(project.folder, 'db/migrations'), undefined);
   project.delete();
+});
+
+test('row 151: only what lies in the project is read', async () => {
+  const project = createProject({ '1_a.down.sql': 'drop table a;' });
+  const outside = createProject({ 'b.sql': 'drop table b;' });
+  const migrations = join(project.folder, 'supabase/migrations');
+  const link = (target: string, name: string): void => symlinkSync(target, join(migrations, name));
+  link(join(outside.folder, 'supabase/migrations/b.sql'), '2_b.down.sql');
+  link('1_a.down.sql', '3_c.down.sql');
+  link('../../../../../../../../etc/hostname', '4_d.down.sql');
+  link('nowhere', '5_e.down.sql');
+  const folder = (await openDowns(project.folder, 'supabase/migrations'))!;
+  const read = (name: string): string | undefined => readDownFile(folder, name, name);
+  for (const name of ['2_b.down.sql', '4_d.down.sql'])
+    assert.throws(() => read(name), /is a link that leads out of the project/);
+  assert.throws(() => read('5_e.down.sql'), /cannot be read: ENOENT/);
+  assert.equal(read('3_c.down.sql'), 'drop table a;');
+  for (const name of ['../migrations/1_a.down.sql', './1_a.down.sql', '/etc/hostname', '..', ''])
+    assert.equal(read(name), undefined);
+
+  symlinkSync(join(outside.folder, 'supabase/migrations'), join(project.folder, 'elsewhere'));
+  const elsewhere = /elsewhere is a link that leads out of the project$/;
+  await assert.rejects(openDowns(project.folder, 'elsewhere'), elsewhere);
+  await assert.rejects(readMigrationFiles(project.folder, 'elsewhere'), elsewhere);
+  project.delete();
+  outside.delete();
 });

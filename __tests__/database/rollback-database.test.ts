@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
 import { runPhase } from '../../src/base/phase.js';
@@ -245,6 +247,47 @@ describe('rollback of the database', () => {
       const { result } = await roll(it, { 'run-id': '7' });
       assert.deepEqual(result?.reverted, ['1']);
       assert.deepEqual(it.warnings, []);
+    });
+  });
+
+  test('row 151: a down file that is a link out of the project is refused, and nothing of it is told', async () => {
+    await withProject(async (it) => {
+      it.project.write({ '1_hotels.sql': FIRST['1_hotels.sql'] });
+      await apply(it, '1');
+      const outside = createProject({ 'outside.sql': 'drop table public.hotels; -- of another project' });
+      symlinkSync(
+        join(outside.folder, 'supabase/migrations/outside.sql'),
+        join(it.project.folder, 'supabase/migrations/1_hotels.down.sql'),
+      );
+      const { report } = await roll(it, { 'run-id': '1' });
+      outside.delete();
+      assert.equal(report.outcome, 'failed');
+      assert.match(
+        report.problems[0]!.message,
+        /^supabase\/migrations\/1_hotels\.down\.sql is a link that leads out of the project$/,
+      );
+      assert.doesNotMatch(JSON.stringify(report), /another project/);
+      assert.equal(await has(it, 'public.hotels'), true);
+    });
+  });
+
+  test('row 151: neither a name nor a version in the history is a path', async () => {
+    await withProject(async (it) => {
+      it.project.write(FIRST);
+      await apply(it, '1');
+      await query(
+        it.url,
+        "insert into supabase_migrations.schema_migrations (version, name) values ('2', 'a/../../evil'), ('../3', 'b')",
+      );
+      const { folder } = it.project;
+      mkdirSync(join(folder, 'supabase/migrations/2_a'));
+      for (const file of ['supabase/evil.down.sql', 'supabase/3_b.down.sql'])
+        writeFileSync(join(folder, file), 'drop table public.hotels;');
+      for (const steps of ['1', '2']) {
+        const { result } = await roll(it, { 'rollback-steps': steps });
+        assert.deepEqual(result?.reverted ?? [], []);
+        assert.equal(await has(it, 'public.hotels'), true);
+      }
     });
   });
 

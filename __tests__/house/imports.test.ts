@@ -147,6 +147,27 @@ describe('the house', () => {
     assert.deepEqual(wrong, [], 'use VERIFIED_TLS of src/base/verified-tls.ts');
   });
 
+  test('files of the project are read in one place, which refuses links out of it', () => {
+    // The authorities that Node was told of; the event and the files of the action itself, at paths of the runner.
+    const others = [
+      'database/files/project-folder.ts',
+      'database/connection/tls.ts',
+      'settings/run-identity.ts',
+      'vps/fleet.ts',
+      'vps/send-build.ts',
+    ];
+    const wrong = files.filter(
+      (file) =>
+        // What runs on the server reads there.
+        !/^worker\/|^vps\/remote-start/.test(file) &&
+        !others.includes(file) &&
+        /\b(readFile|readFileSync|createReadStream|openSync|opendir)\b/.test(
+          readFileSync(join('src', file), 'utf8'),
+        ),
+    );
+    assert.deepEqual(wrong, [], 'use openFolder of src/database/files/project-folder.ts');
+  });
+
   test('each package is imported in one place, and the heavy ones only when used', () => {
     const wrong: string[] = [];
     for (const entry of imports) {

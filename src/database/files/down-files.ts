@@ -1,39 +1,61 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Failure, type Problem } from '../../base/report.js';
 import type { Parse } from '../sql/parser.js';
 import { blank } from '../sql/source-text.js';
 import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
 import { classify, type FileShape, whyAlone } from './classify.js';
+import { openFolder, outside, type ProjectFolder } from './project-folder.js';
 
 /** A down file as it was recorded or found. */
 export interface DownText {
   version: string;
   name: string;
-  /** Path from the working directory; the place that errors name, also where only the recorded text is left. */
+  /** The place that errors name, also where only the recorded text is left; nothing is read by it. */
   file: string;
   source: string;
 }
 
-/**
- * The down file beside the migration, for a migration that this action did not apply; undefined where there is none.
- * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
- */
-export async function readDownFile(workingDirectory: string, file: string): Promise<string | undefined> {
-  let bytes: Buffer;
+/** The name of the down file beside a migration. Version and name may come from a database: it is no path. */
+export function downName(version: string, name: string): string {
+  return `${version}_${name}.down.sql`;
+}
+
+/** The folder in which down files lie beside their migrations; undefined where the checkout has none. */
+export async function openDowns(
+  workingDirectory: string,
+  migrationsDir: string,
+): Promise<ProjectFolder | undefined> {
   try {
-    bytes = await readFile(join(workingDirectory, file));
+    return await openFolder(workingDirectory, migrationsDir);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new Failure({
-      message: `${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`,
-      next: 'Check the file and its permissions.',
-    });
+    if (error instanceof Failure) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new Failure(unreadable(migrationsDir, code));
   }
+}
+
+/**
+ * The down file of that name, for a migration that this action did not apply; undefined where there is none.
+ * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
+ * `shown`: its path, for messages.
+ */
+export function readDownFile(folder: ProjectFolder, name: string, shown: string): string | undefined {
+  const bytes = folder.read(name);
+  if (bytes === undefined) return undefined;
+  if (bytes === 'outside') throw new Failure(outside(shown));
+  if (bytes === 'no file') throw new Failure(unreadable(shown, 'it is no file'));
+  if ('code' in bytes) throw new Failure(unreadable(shown, bytes.code));
   const text = bytes.toString('utf8');
   if (bytes.includes(0) || !Buffer.from(text, 'utf8').equals(bytes))
-    throw new Failure({ message: `${file} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
+    throw new Failure({ message: `${shown} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
   return text.replace(/^\ufeff/, '');
+}
+
+function unreadable(shown: string, why: string | undefined): Problem {
+  return {
+    message: `${shown} cannot be read: ${why ?? 'error'}`,
+    next: 'Check the file and its permissions.',
+  };
 }
 
 export interface PreparedDown {

@@ -5,7 +5,15 @@ import type { Tools } from '../../tools.js';
 import { jsonField } from '../connection/answer.js';
 import type { Database } from '../connection/connection.js';
 import { reading } from '../connection/reading.js';
-import { type DownText, type PreparedDown, prepareDown, readDownFile } from '../files/down-files.js';
+import {
+  type DownText,
+  downName,
+  openDowns,
+  type PreparedDown,
+  prepareDown,
+  readDownFile,
+} from '../files/down-files.js';
+import type { ProjectFolder } from '../files/project-folder.js';
 import { loadParser } from '../sql/parser.js';
 import type { RollbackLook } from './rollback-decision.js';
 import { LOOK_DEADLINE } from './rollback-send.js';
@@ -41,28 +49,49 @@ export async function findDowns(
     const answer = await reading(tools.signal, () => database.send(downsQuery(withText), sending));
     texts = jsonField<Record<string, string>>(answer, 'downs') ?? {};
   }
-  const folder = wanted.migrationsDir.replace(/\/+$/, '');
-  return Promise.all(
-    versions.map(async (version) => {
-      const name = known.get(version)?.name ?? look.names[version] ?? '';
-      const file = `${folder}/${version}_${name}.down.sql`;
-      const recorded = texts[version];
-      // Beside a recorded text the file is only a second try, which need not be had.
-      const beside = await readDownFile(workingDirectory, file).catch((error: unknown) => {
-        if (recorded === undefined) throw error;
-        return undefined;
-      });
-      const source = recorded ?? beside;
-      return {
-        version,
-        name,
-        file,
-        source: source ?? '',
-        ...(source === undefined ? {} : { down: true as const }),
-        ...(beside === undefined || beside === source ? {} : { other: beside }),
-      };
-    }),
-  );
+  const recordedAll = versions.every((version) => texts[version] !== undefined);
+  const folder = await openDowns(workingDirectory, wanted.migrationsDir).catch(ignoring(recordedAll));
+  return versions.map((version) => {
+    const name = known.get(version)?.name ?? look.names[version] ?? '';
+    const fileName = downName(version, name);
+    const file = `${wanted.migrationsDir.replace(/\/+$/, '')}/${shown(fileName)}`;
+    const recorded = texts[version];
+    const beside = readBeside(folder, fileName, file, recorded !== undefined);
+    const source = recorded ?? beside;
+    return {
+      version,
+      name,
+      file,
+      source: source ?? '',
+      ...(source === undefined ? {} : { down: true as const }),
+      ...(beside === undefined || beside === source ? {} : { other: beside }),
+    };
+  });
+}
+
+/** The file in the checkout; beside a recorded text it is only a second try, which need not be had. */
+function readBeside(
+  folder: ProjectFolder | undefined,
+  name: string,
+  file: string,
+  recorded: boolean,
+): string | undefined {
+  try {
+    return folder && readDownFile(folder, name, file);
+  } catch (error) {
+    return ignoring(recorded)(error);
+  }
+}
+
+function ignoring(needless: boolean): (error: unknown) => undefined {
+  return (error) => {
+    if (!needless) throw error;
+  };
+}
+
+/** A name that came from a database, as part of a place that people are told. */
+function shown(name: string): string {
+  return name.replaceAll(/[^\p{L}\p{N} ._-]/gu, '_');
 }
 
 /** Makes every down file fit for one transaction; all problems of all files at once. */
