@@ -21,7 +21,14 @@ const files = readdirSync(root, { recursive: true })
   .map(String)
   .filter((file) => file.endsWith('.test.js'))
   .filter((file) =>
-    only.length > 0 ? only.some((part) => file.includes(part)) : slow || !file.endsWith('.slow.test.js'),
+    only.length > 0
+      ? only.some(
+          (part) =>
+            file.startsWith(part) ||
+            file.includes(`/${part}`) ||
+            (part.startsWith('.') && file.includes(part)),
+        )
+      : slow || !file.endsWith('.slow.test.js'),
   )
   .sort()
   .map((file) => join(root, file));

@@ -1,15 +1,21 @@
 import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { pause } from '../base/retry.js';
-import type { FollowRequest, SignalRequest, WorkerEvent, WorkerLine } from './protocol.js';
+import type {
+  CancelSessionRequest,
+  FollowRequest,
+  SignalRequest,
+  WorkerEvent,
+  WorkerLine,
+} from './protocol.js';
 import {
   hasEnded,
   hear,
+  markCancelled,
   type RunFolder,
   runFolderOf,
-  runFoldersOf,
   workerLives,
 } from './record/run-folder.js';
-import { locateStateFolder } from './record/state.js';
+import { locateStateFolder, openStateFolder } from './record/state.js';
 
 type Say = (line: WorkerLine) => void;
 
@@ -65,18 +71,13 @@ async function appearing(request: FollowRequest, home: string): Promise<RunFolde
   }
 }
 
-/** Without an invocation (after the action was killed, which alone knew it) the one that is at work is meant. */
 function findRun(
   request: Pick<FollowRequest, 'app' | 'run'>,
   task: 'deploy' | 'rollback',
   home: string,
 ): RunFolder | undefined {
-  const state = locateStateFolder(request.app.appPath, home);
-  const folder = runFolderOf(state, request.run, task);
-  if (existsSync(folder.worker)) return folder;
-  return request.run.invocation === undefined
-    ? runFoldersOf(state, request.run, task).find(workerLives)
-    : undefined;
+  const folder = runFolderOf(locateStateFolder(request.app.appPath, home), request.run, task);
+  return existsSync(folder.worker) ? folder : undefined;
 }
 
 /** All events from `offset` on, a chunk at a time; a line that is still being written is left out. */
@@ -132,6 +133,12 @@ export function signal(request: SignalRequest, home: string): WorkerLine {
     return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
   writeFileSync(request.command === 'go' ? folder.go : folder.cancel, '', { mode: 0o600 });
   return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
+}
+
+/** Leaves the mark that every worker of a session looks for before it changes anything; the first may not be there yet. */
+export function cancelSession({ app, run }: CancelSessionRequest, home: string): WorkerLine {
+  markCancelled(openStateFolder(app.appPath, home), run);
+  return { kind: 'signalled', accepted: true, detail: 'what has not cut over stops' };
 }
 
 function isPastCutover(folder: RunFolder): boolean {

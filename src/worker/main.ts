@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { type Problem, problemsOf } from '../base/report.js';
-import { follow, signal } from './follow.js';
+import { cancelSession, follow, signal } from './follow.js';
 import { readText } from './host/files.js';
 import { askLoopback } from './host/health.js';
 import { inspect } from './inspect.js';
@@ -41,6 +41,8 @@ async function main(): Promise<void> {
     case 'go':
     case 'cancel':
       return say(signal(request, home));
+    case 'cancel-session':
+      return say(cancelSession(request, home));
     default:
       return longRun(request, env);
   }
