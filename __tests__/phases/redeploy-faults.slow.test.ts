@@ -135,12 +135,13 @@ describe('redeploy to one server, with worse luck', () => {
     assert.equal((await server.vps.served())?.version, 'v1');
   });
 
-  test('row 138: settling stops a worker that still waits for the lock, and it never deploys', async () => {
+  test('row 138: settling stops a worker that still waits for the lock, and it never deploys', async (context) => {
     const { vps } = server;
     const before = await vps.served();
     const lock = join(vps.root, 'var/www/.app.deploy/lock');
     mkdirSync(dirname(lock), { recursive: true });
     const other = spawn('flock', [lock, 'sleep', '600'], { detached: true, stdio: 'ignore' });
+    context.after(() => kill(-other.pid!));
     await until('the lock to be taken', async () => (await vps.run(`flock -n '${lock}' true`)).code !== 0);
     const settings = settingsFor([server], { ref: origin.commit(appVersion('v7b')), 'lock-wait': '10m' });
     let waiting = (): void => {};

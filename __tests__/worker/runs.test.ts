@@ -173,10 +173,11 @@ describe('runs on one application', () => {
     return { ...request, run: { ...request.run, session } };
   };
 
-  test('row 138: a worker that waits for the lock is stopped with its session, and never deploys', async () => {
+  test('row 138: a worker that waits for the lock is stopped with its session, and never deploys', async (context) => {
     const lock = join(state, 'lock');
     mkdirSync(state, { recursive: true });
     const other = spawn('flock', [lock, 'sleep', '600'], { detached: true, stdio: 'ignore' });
+    context.after(() => kill(-other.pid!));
     await until('the lock to be taken', async () => (await vps.run(`flock -n '${lock}' true`)).code !== 0);
     const before = await vps.served();
     const waiting = inSession(origin.commit(appVersion('v3c')), 'main-step', { lockWait: 600_000 });

@@ -17,6 +17,7 @@ import { stampOf } from './host/sameness.js';
 import { foreignInLive } from './own-files/foreign.js';
 import { changedByPeople, changesAreThere, keepLocalChanges, keptWords } from './own-files/local-changes.js';
 import { holdsAny, isWithinAny } from './own-files/paths.js';
+import { waitForPeople } from './own-files/people.js';
 import { lookAtTracking, type Tracking } from './own-files/tracking.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
 import { historyAsFound, type ReleaseRef, writeJournal } from './record/journal.js';
@@ -69,6 +70,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   const { to } = decision;
   await warnOfForeign(found, teller);
   const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+    await waitForPeople(found, context.signal);
     context.commit();
     return goBack(found, to, context);
   });

@@ -55,6 +55,29 @@ export function environmentOf(pid: number): Record<string, string> | undefined {
   }
 }
 
+/** The name of its program file, at most 15 characters. */
+export function nameOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The folder in which a program works, symlinks resolved. */
+export function cwdOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** True where a program has the file open, as far as may be looked into it. */
+export function holdsOpen(pid: number, file: string): boolean {
+  return openedBy(pid).includes(file);
+}
+
 export function commandOf(pid: number): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
@@ -75,12 +98,8 @@ export function allProcesses(): number[] {
 /** Ids of the programs that work in a folder or below it. */
 export function programsIn(folder: string): number[] {
   return allProcesses().filter((pid) => {
-    try {
-      const cwd = readlinkSync(`/proc/${pid}/cwd`);
-      return cwd === folder || cwd.startsWith(`${folder}/`);
-    } catch {
-      return false;
-    }
+    const cwd = cwdOf(pid);
+    return cwd === folder || cwd?.startsWith(`${folder}/`);
   });
 }
 
@@ -95,7 +114,7 @@ export function listenersOn(port: number): number[] {
     }
   }
   if (inodes.size === 0) return [];
-  return allProcesses().filter((pid) => socketsOf(pid).some((link) => inodes.has(link)));
+  return allProcesses().filter((pid) => openedBy(pid).some((link) => inodes.has(link)));
 }
 
 /** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
@@ -110,7 +129,8 @@ export function listeningInodes(table: string, port: number): string[] {
     .filter((inode) => inode !== undefined);
 }
 
-function socketsOf(pid: number): string[] {
+/** What the open descriptors of a program lead to; empty where that may not be seen. */
+function openedBy(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/fd`).map((fd) => {
       try {
