@@ -7,8 +7,10 @@ import { keepOpenPages } from './build/output.js';
 import { handWork } from './cutover/cutover.js';
 import { asideFor, besideOf, liveRef, noteLeaving } from './cutover/cutover-plan.js';
 import { inTurn, restart, restartWords, saveOrWarn } from './cutover/restart.js';
+import { runningNow } from './cutover/restart-proof.js';
 import { applyPlan } from './cutover/switch.js';
 import { verify } from './cutover/verify.js';
+import { rollbackVersions } from './cutover/version-marks.js';
 import { decideRollback } from './decide.js';
 import { probeDowntime } from './host/downtime.js';
 import { isSymlink, present } from './host/files.js';
@@ -97,7 +99,8 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   const port = found.facts.port!;
-  const before = found.entry?.instances ?? [];
+  const versions = rollbackVersions(found, plan);
+  const before = runningNow(app, found.entry?.instances ?? [], port);
   keepOpenPages(found, plan.from, to, teller);
   teller.event({ kind: 'state', state: 'putting-back' });
   writePlan(state, plan);
@@ -121,6 +124,8 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
         expectVersion: false,
         tell: teller.progress,
         before,
+        versions,
+        warn: teller.warn,
       }),
     );
     writeJournal(state, request.run, {
