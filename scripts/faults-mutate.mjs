@@ -1,11 +1,13 @@
 // Proves that the tests of the fault table can fail: breaks the compiled program in one place at a time, in a copy,
 // and runs the one test file that must notice. Fails where a test still passes, or where the place is not found.
-// `node scripts/faults-mutate.mjs [--row <number>]...`; the compiled tree is taken from build/ (or BUILD_DIR).
+// `node scripts/faults-mutate.mjs [--row <number>]... [--changed]`; the compiled tree is taken from build/ (or BUILD_DIR).
+// `--changed`: only the places in sources, and those noticed by tests, that differ from main (see changed.mjs).
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { changedFiles } from './changed.mjs';
 import { rowsOf } from './faults-titles.mjs';
 
 const mutation = (row, file, from, to, test) => ({ row, file, from, to, test });
@@ -81,6 +83,15 @@ const MUTATIONS = [
   mutation(103, 'worker/cutover/switch', 'await untrack(checkout, turn.untrack);', '', 'worker/turn.test'),
   mutation(103, 'worker/cutover/switch', 'layAside(folder, aside, host);', '', 'worker/turn.test'),
   mutation(104, 'worker/decide', '.find(({ release }) => isAvailable(release))', '[0]', 'worker/decide.test'),
+  mutation(108, 'web/judge-body', '!/^\\d+$/.test(value)', 'true', 'web/judge-body.test'),
+  mutation(108, 'web/judge-body', 'if (said === false)', 'if (false)', 'web/judge-body.test'),
+  mutation(
+    109,
+    'web/redirects',
+    'to.host === new URL(publicOrigin).host',
+    'to !== undefined',
+    'web/redirects.test',
+  ),
   mutation(109, 'web/redirects', 'if (to.origin !== from.origin)', 'if (false)', 'web/probe.test'),
   mutation(111, 'web/poll', 'const ok = streak >= successes;', 'const ok = good > 0;', 'web/probe.test'),
   mutation(117, 'worker/decide', 'attempt === 1 && !wasLive', 'true', 'worker/decide.test'),
@@ -93,9 +104,12 @@ const MUTATIONS = [
   ),
   mutation(129, 'base/whole-lines', 'pass(clean(lines));', 'pass(lines);', 'base/teller.test'),
   mutation(129, 'base/teller', 'inert === line ? line : clean(inert)', 'inert', 'base/teller.test'),
+  mutation(131, 'vps/requests', 'server: run.serverUrl', "server: 'https://github.com'", 'vps/requests.test'),
 ];
 
-const { values: options } = parseArgs({ options: { row: { type: 'string', multiple: true } } });
+const { values: options } = parseArgs({
+  options: { row: { type: 'string', multiple: true }, changed: { type: 'boolean' } },
+});
 const build = resolve(process.env.BUILD_DIR ?? 'build');
 if (!existsSync(join(build, 'src'))) {
   console.error(`${build} holds no compiled program; run "npm run compile" first`);
@@ -108,7 +122,12 @@ try {
   const tree = join(folder, 'tree');
   cpSync(build, tree, { recursive: true });
   const healthy = new Map();
-  const chosen = MUTATIONS.filter(({ row }) => !options.row || options.row.includes(String(row)));
+  const changed = options.changed ? new Set(changedFiles()) : undefined;
+  const chosen = MUTATIONS.filter(
+    ({ row, file, test }) =>
+      (!options.row || options.row.includes(String(row))) &&
+      (!changed || changed.has(`src/${file}.ts`) || changed.has(`__tests__/${test}.ts`)),
+  );
   for (const each of chosen) {
     if (!healthy.has(each.test)) healthy.set(each.test, run(tree, each.test));
     const verdict = tryOut(tree, each, healthy.get(each.test));

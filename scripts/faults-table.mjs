@@ -547,15 +547,15 @@ export const GROUPS = [
     rows: [
       row(
         108,
-        '200 with an error inside, a page, or the wrong version',
+        '200 with JSON that says so, a page in its place, or the wrong version',
         'known',
-        '`with an HTML page, where a health answer is expected`, `but not as the expected version`',
+        '`with an HTML page, where a health answer is expected`, `but not as the expected version`; titles and texts are no evidence.',
       ),
       row(
         109,
-        'Redirects to elsewhere, to a login, in a circle',
+        'Redirects to elsewhere, in a circle, of other paths than `/`',
         'known',
-        '`redirects to another origin`, `redirects in a circle`',
+        '`redirects to another origin`, `redirects in a circle`; a login page of our own that answers 200 is healthy.',
       ),
       row(110, 'An answer that drips, or never ends', 'known', 'Which part of the way took the time.'),
       row(111, 'Good and bad answers by turns', 'known', 'How many in a row were good, of how many.'),
@@ -660,6 +660,29 @@ export const GROUPS = [
         'Everything that whole deploys leave behind, searched for every secret in every form',
         'ok',
         'Found nowhere but where it belongs.',
+      ),
+    ],
+  },
+  {
+    title: 'Lets in',
+    rows: [
+      row(
+        144,
+        'A branch that somebody named like a tag or like a short commit SHA',
+        'refused',
+        'Both meanings, and the full name of each: `reads as a short commit SHA`, `Say which:`. 40 hex digits are always the commit.',
+      ),
+      row(
+        148,
+        "An event that brings a fork's head (a review, a comment, a workflow run), or a commit of a fork under this repository's name",
+        'refused',
+        '`is refused on a pull request from a fork`, `is in no branch or tag of`; `it is not known whether` where the checkout cannot show it.',
+      ),
+      row(
+        152,
+        "Somebody else's comment that begins with the first line of ours",
+        'ok',
+        'Nothing: it is left alone, and our own one is kept beside it.',
       ),
     ],
   },

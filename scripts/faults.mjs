@@ -126,7 +126,9 @@ function checkTable() {
     .join('\n');
   const files = filesByRow();
   return ROWS.flatMap(({ number, outcome, told, untested }, index) => [
-    ...(number === index + 1 ? [] : [`row ${number} stands where row ${index + 1} belongs`]),
+    ...(index === 0 || number > ROWS[index - 1].number
+      ? []
+      : [`row ${number} stands behind row ${ROWS[index - 1].number}`]),
     ...(outcome in OUTCOMES ? [] : [`row ${number}: "${outcome}" is no outcome`]),
     ...[...told.matchAll(/`([^`]+)`/g)]
       .filter(([, words]) => !sources.includes(words))

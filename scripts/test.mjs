@@ -1,74 +1,121 @@
-// Runs the compiled tests with node:test: `node scripts/test.mjs [--slow] [--only <part of a path>]... [--coverage]`.
-// Files named *.slow.test.ts are the slow matrix (chaos, Next.js): `npm test` leaves them out, .ci/run names them by --only.
-// Files with .timing. in their names measure time, so they run last and one at a time, with the machine to themselves.
+// Runs the compiled tests with node:test: `node scripts/test.mjs [options]`.
+//   --kind quick|slow|nightly   which files, by their names (several times: several kinds); default quick.
+//                               *.slow.test.ts: minutes, part of .ci/run. *.nightly.test.ts: part of .ci/nightly alone.
+//   --only <part of a path>     the files whose path holds it, of whatever kind (several times: any of them)
+//   --timing no|only            *.timing.* measure time: they run last and one at a time, with the machine to themselves.
+//                               `no` leaves them out, `only` runs nothing else.
+//   --shard <n>/<of>            every <of>th file, from the <n>th on, for jobs beside each other
+//   --jobs <n>                  files at a time; default: one more than there are cores, because most tests wait
+//   --coverage                  of the compiled sources
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 
-// Writes what the fault table is judged by, where FAULT_RESULTS names a file; see faults.mjs --from.
+const build = process.env.BUILD_DIR ?? 'build';
+
+/** Every test file of the build, by its path below __tests__ without ending, in the order of the alphabet. */
+export function testFiles() {
+  return readdirSync(join(build, '__tests__'), { recursive: true })
+    .map(String)
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => file.slice(0, -'.js'.length))
+    .sort();
+}
+
+/** `quick`, `slow` or `nightly`. */
+export function kindOf(file) {
+  return /\.(slow|nightly)\.test$/.exec(file)?.[1] ?? 'quick';
+}
+
+/** True for a test that needs the machine to itself. */
+export function measuresTime(file) {
+  return file.includes('.timing.');
+}
+
+/** Runs test files; resolves to the exit code of the worst. */
+export async function runTests(files, { jobs = availableParallelism() + 1, coverage = false } = {}) {
+  const beside = files.filter((file) => !measuresTime(file));
+  const codes = [
+    await runBeside(beside, jobs, coverage),
+    await runBeside(files.filter(measuresTime), 1, coverage),
+  ];
+  return Math.max(...codes);
+}
+
+/** Writes what the fault table is judged by, where FAULT_RESULTS names a file; see faults.mjs --from. */
 const FAULTS_REPORTER = [
   '--test-reporter=./scripts/faults-reporter.mjs',
   '--test-reporter-destination=stderr',
 ];
 
-const build = process.env.BUILD_DIR ?? 'build';
-const args = process.argv.slice(2);
-const slow = args.includes('--slow');
-const only = args.filter((_, index) => args[index - 1] === '--only');
-const root = join(build, '__tests__');
-const files = readdirSync(root, { recursive: true })
-  .map(String)
-  .filter((file) => file.endsWith('.test.js'))
-  .filter((file) =>
-    only.length > 0
-      ? only.some(
-          (part) =>
-            file.startsWith(part) ||
-            file.includes(`/${part}`) ||
-            (part.startsWith('.') && file.includes(part)),
-        )
-      : slow || !file.endsWith('.slow.test.js'),
-  )
-  .sort()
-  .map((file) => join(root, file));
-if (files.length === 0) {
-  console.error(`no test file below ${root} matches; run "npm run compile" first?`);
-  process.exit(1);
-}
-// Coverage of the compiled sources; it needs Node 22 or newer, and no source maps, which it cannot read here.
-const COVERAGE = ['--experimental-test-coverage', `--test-coverage-include=${join(build, 'src')}/**`];
-const coverage = args.includes('--coverage');
-if (coverage && Number.parseInt(process.versions.node, 10) < 22) {
-  console.error(`--coverage needs Node 22 or newer; this is ${process.versions.node}`);
-  process.exit(1);
+function coverageFlags() {
+  const recent = Number.parseInt(process.versions.node, 10) >= 22;
+  // Node 20 has no filter: its table names the tests too. Newer ones cannot read source maps here.
+  return recent
+    ? ['--experimental-test-coverage', `--test-coverage-include=${join(build, 'src')}/**`]
+    : ['--experimental-test-coverage', '--enable-source-maps'];
 }
 
 let child;
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child?.kill(signal));
-
-const timing = files.filter((file) => file.includes('.timing.'));
-const others = files.filter((file) => !timing.includes(file));
-const codes = [await run(others, Math.max(1, Math.min(4, availableParallelism()))), await run(timing, 1)];
-process.exit(Math.max(...codes));
-
-/** Runs test files, at most `concurrency` at a time; resolves to the exit code. */
-function run(paths, concurrency) {
-  if (paths.length === 0) return Promise.resolve(0);
+function runBeside(files, jobs, coverage) {
+  if (files.length === 0) return Promise.resolve(0);
   child = spawn(
     process.execPath,
     [
-      ...(coverage ? COVERAGE : ['--enable-source-maps']),
+      ...(coverage ? coverageFlags() : ['--enable-source-maps']),
       '--test',
-      `--test-concurrency=${concurrency}`,
-      `--test-reporter=${args.includes('--tap') ? 'tap' : 'spec'}`,
+      `--test-concurrency=${jobs}`,
+      '--test-reporter=spec',
       '--test-reporter-destination=stdout',
       ...(process.env.FAULT_RESULTS ? FAULTS_REPORTER : []),
-      ...paths,
+      ...files.map((file) => join(build, '__tests__', `${file}.js`)),
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
-  return new Promise((resolve) => {
-    child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
+  return new Promise((done) => {
+    child.on('exit', (code, signal) => done(signal ? 1 : (code ?? 1)));
   });
+}
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child?.kill(signal));
+
+if (import.meta.url === pathToFileURL(resolve(process.argv[1] ?? '')).href) {
+  const { values } = parseArgs({
+    options: {
+      kind: { type: 'string', multiple: true, default: ['quick'] },
+      only: { type: 'string', multiple: true },
+      timing: { type: 'string' },
+      shard: { type: 'string', default: '1/1' },
+      jobs: { type: 'string' },
+      coverage: { type: 'boolean' },
+    },
+  });
+  const files = chosen(values);
+  if (files.length === 0) {
+    console.error(`no test file below ${join(build, '__tests__')} matches; run "npm run compile" first?`);
+    process.exit(1);
+  }
+  process.exit(
+    await runTests(files, {
+      ...(values.jobs === undefined ? {} : { jobs: Number(values.jobs) }),
+      coverage: values.coverage === true,
+    }),
+  );
+}
+
+function chosen({ kind, only, timing, shard }) {
+  const wanted = testFiles()
+    .filter((file) => (only ? only.some((part) => holds(`${file}.js`, part)) : kind.includes(kindOf(file))))
+    .filter((file) => timing === undefined || (timing === 'only') === measuresTime(file));
+  const [number, of] = shard.split('/').map(Number);
+  return wanted.filter((_, index) => index % of === number - 1);
+}
+
+/** True where the part begins a word of the path: `base/` is not in `database/`. */
+function holds(path, part) {
+  for (let at = path.indexOf(part); at >= 0; at = path.indexOf(part, at + 1))
+    if (at === 0 || part.startsWith('.') || !/[a-z0-9]/i.test(path[at - 1])) return true;
+  return false;
 }

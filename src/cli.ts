@@ -2,8 +2,9 @@ import { tmpdir } from 'node:os';
 import { capital } from './base/capital.js';
 import { cleaned } from './base/cleaned.js';
 import { exitCodeOf } from './base/outputs.js';
+import { redactor } from './base/redact.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
-import { isUnmaskable, sanitiser } from './base/secret.js';
+import { isUnmaskable } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
 import { VERSION } from './base/version.js';
 import { farewell, leftBehind } from './base/voice.js';
@@ -13,6 +14,7 @@ import {
   conclude,
   firstLine,
   hearing,
+  outliveReaders,
   refusal,
   type StartedRun,
   snapshot,
@@ -38,8 +40,7 @@ const GRACE = 60_000;
 export async function cli(door: { dist: string }): Promise<void> {
   const startedAt = Date.now();
   const { argv, env, stdout, stderr } = process;
-  // A reader that went away, such as `| head` or the terminal itself, must not stop a deploy half-way.
-  for (const stream of [stdout, stderr]) stream.on('error', () => {});
+  outliveReaders();
   // After `--` Node leaves all words to us, also those that it would take for its own, such as --env-file.
   const words = argv.slice(argv[2] === '--' ? 3 : 2);
   if (words[0] === 'init') return await toInit(words.slice(1));
@@ -54,7 +55,7 @@ export async function cli(door: { dist: string }): Promise<void> {
 
   const crashes = watchCrashes();
   const read = snapshot(withEnvironment((name) => flags.values.get(name) ?? '', env));
-  const clean = sanitiser(secretInputs(read).filter((value) => !isUnmaskable(value.trim())));
+  const clean = redactor(secretInputs(read).filter((value) => !isUnmaskable(value.trim())));
   const screen = {
     write: (text: string): void => void stdout.write(text),
     colour: stdout.isTTY === true && !env.NO_COLOR,
@@ -63,7 +64,7 @@ export async function cli(door: { dist: string }): Promise<void> {
   const told = teller(terminalSink(screen), clean);
   const identity = runIdentity(env);
   const started = startedRun(read, startedAt);
-  const finish = (report: Report): void => end(report, identity, told, clean);
+  const finish = (report: Report): void => end(report, identity, told, clean.redact);
   try {
     told.log({ kind: 'line', text: firstLine(started, identity) });
     const parsed = parseSettings(read, surroundings(identity, process.cwd(), true));
@@ -144,8 +145,8 @@ function hangUp(): void {
 }
 
 /** The last lines, the report file and the exit code. */
-function end(report: Report, identity: Run, told: Teller, clean: (text: string) => string): void {
-  const said = cleaned(report, clean);
+function end(report: Report, identity: Run, told: Teller, redact: (text: string) => string): void {
+  const said = cleaned(report, redact);
   process.exitCode = exitCodeOf(said);
   for (const text of [...phaseTable(said), ...farewell(said)]) told.log({ kind: 'line', text });
   try {

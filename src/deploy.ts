@@ -33,6 +33,7 @@ import { verify } from './phases/verify.js';
 import type { Settings } from './settings/settings.js';
 import type { Tools } from './tools.js';
 import { openFleet } from './vps/fleet.js';
+import { judgeProvenance } from './vps/provenance.js';
 import { settleFleet } from './vps/settle-fleet.js';
 
 /** What the corridor needs from whoever opened the door. */
@@ -159,8 +160,19 @@ async function withTools(
 
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
 async function corridor(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
-  for (const problem of settings.warnings) tools.log({ kind: 'warning', problem });
   const walk = walker(tools, phases);
+  const { refusals, warnings } = await judgeProvenance(settings);
+  for (const problem of [...settings.warnings, ...warnings]) tools.log({ kind: 'warning', problem });
+  if (refusals.length > 0) {
+    const first = settings.mode === 'deploy' ? 'plan' : settings.mode;
+    await walk(first, () =>
+      runPhase(first, tools.log, undefined, async (record) => {
+        record.summarise('Nothing was changed.');
+        throw new Failure(refusals);
+      }),
+    );
+    return;
+  }
   switch (settings.mode) {
     case 'plan':
       await walk('plan', async () => (await plan(tools, settings)).report);

@@ -136,6 +136,14 @@ export interface Stoppable<T> {
   stopped?: { signal: NodeJS.Signals } | { problems: Problem[] };
 }
 
+/**
+ * A reader that went away, such as `| head`, a terminal that was closed or a runner that was killed, must not stop a
+ * deploy half-way: what can no longer be told is not told. Called before the first word.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+}
+
 /** Errors that nobody caught, from the start of the process to its end: none may reach the log past our cleaning. */
 export interface Crashes {
   /** Told of every error from now on, and of those that came before. */

@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { capital } from './base/capital.js';
 import { given } from './base/given.js';
+import { redactor } from './base/redact.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
-import { sanitiser } from './base/secret.js';
 import { type Teller, teller } from './base/teller.js';
 import { leftBehind } from './base/voice.js';
 import { run, settle } from './deploy.js';
@@ -12,6 +12,7 @@ import {
   firstLine,
   type Hearing,
   hearing,
+  outliveReaders,
   refusal,
   type StartedRun,
   type Stoppable,
@@ -23,7 +24,7 @@ import {
 import { saveState } from './github/commands.js';
 import { commentPlan, wantsComment } from './github/comment.js';
 import { closeDeployment, liveAgain, openDeployment } from './github/deployment.js';
-import { actionInputs, forgetSecrets, maskSecrets } from './github/inputs.js';
+import { actionInputs, maskSecrets } from './github/inputs.js';
 import { githubSink } from './github/log.js';
 import { type Publication, publish } from './github/publish.js';
 import { type ReadInput, withEnvironment } from './settings/inputs.js';
@@ -162,12 +163,12 @@ function leftToPost(report: Report): Pick<Report, 'next'> {
 
 function openSession(env: NodeJS.ProcessEnv): Session {
   const startedAt = Date.now();
+  outliveReaders();
   const crashes = watchCrashes();
   const read = snapshot(withEnvironment(actionInputs(env), env));
-  forgetSecrets(env);
   const secrets = secretInputs(read);
   maskSecrets(secrets);
-  const clean = sanitiser(secrets);
+  const clean = redactor(secrets);
   const told = teller(githubSink(), clean);
   const heard = hearing(told.log);
   const unmasked = unmaskableInputs(read);
@@ -185,7 +186,8 @@ function openSession(env: NodeJS.ProcessEnv): Session {
     publication: {
       run: identity,
       env,
-      clean,
+      redact: clean.redact,
+      tell: (text) => told.log({ kind: 'line', text }),
       places: { workspace: workspaceOf(env), project: read('working-directory') },
       folder: env.RUNNER_TEMP || tmpdir(),
     },

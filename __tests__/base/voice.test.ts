@@ -72,15 +72,15 @@ describe('voice', () => {
     assert.equal(caret('short', 9), undefined);
   });
 
-  test('details and messages of several lines stay below their step, and obey nobody', () => {
+  test('details and messages of several lines stay below their step', () => {
     const lines = voice(step('build', 'failed', 2_500, 'exit 1\n::error::gotcha') as never);
     assert.deepEqual(lines, [
       '  failed  build                                             2.5 s  exit 1',
-      '          : :error::gotcha',
+      '          ::error::gotcha',
     ]);
     assert.deepEqual(voice({ kind: 'warning', problem: { message: 'a\n##[endgroup]', next: 'b' } }), [
       'warning: a',
-      '  # #[endgroup]',
+      '  ##[endgroup]',
       '  next: b',
     ]);
   });

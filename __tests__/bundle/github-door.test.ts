@@ -9,6 +9,7 @@ import { OUTPUT_NAMES } from '../../src/base/outputs.js';
 import { secretForms } from '../../src/base/secret.js';
 import { preloadFlags, runBundle, temporaryFolder } from '../servers/doors.js';
 import { type GitHubApi, startGitHubApi } from '../servers/github-api.js';
+import { startOrigin } from '../servers/origin.js';
 import type { RunResult } from '../servers/runner.js';
 
 const TOKEN = 'ghs_0123456789abcdefghijklmnopqrstuvwxyz';
@@ -363,10 +364,48 @@ describe('plan on a pull request', () => {
     assert.match(result.summary, /plan succeeded/);
     assert.match(result.log, /the token of a fork cannot comment/);
   });
+});
 
-  test('of a fork, anything that writes is refused', async () => {
-    const result = await plan('somebody/hotel', { mode: 'migrate', skip: '', 'database-url': databaseUrl });
-    assert.equal(result.exitCode, 1);
-    assert.match(result.log, /mode: "migrate" is refused on a pull request from a fork/);
+describe('an event with the head of a fork', () => {
+  const elsewhere = { full_name: 'somebody/hotel' };
+  const pull = {
+    pull_request: { number: 7, head: { repo: elsewhere }, base: { repo: { full_name: 'octocat/hotel' } } },
+  };
+  const events: [event: string, payload: object, what: string][] = [
+    ['pull_request', pull, 'pull request'],
+    ['pull_request_review', pull, 'pull request'],
+    ['pull_request_review_comment', pull, 'pull request'],
+    ['workflow_run', { workflow_run: { event: 'pull_request', head_repository: elsewhere } }, 'workflow run'],
+    ['workflow_run', { workflow_run: { event: 'pull_request', head_repository: null } }, 'workflow run'],
+  ];
+  const write = (env: Record<string, string>, event: object, workspace = folder.path): Promise<RunResult> =>
+    runBundle({ workspace, inputs: { mode: 'migrate', 'database-url': databaseUrl }, event, env });
+
+  for (const [event, payload, what] of events)
+    test(`row 148: ${event} is refused to write`, async () => {
+      const result = await write({ GITHUB_EVENT_NAME: event }, payload);
+      assert.equal(result.exitCode, 1);
+      assert.match(result.log, new RegExp(`mode: "migrate" is refused on a ${what} from a fork`));
+    });
+
+  test('row 148: a comment that brings the commit of one is refused to write, before the database is asked', async () => {
+    const origin = startOrigin({ 'supabase/migrations/1_a.sql': 'select 1;' });
+    const checkout = temporaryFolder();
+    try {
+      origin.git('clone', '-q', origin.url, checkout.path);
+      origin.git('-C', checkout.path, 'remote', 'set-url', 'origin', 'git@github.com:octocat/hotel.git');
+      const sha = origin.head();
+      origin.git('-C', checkout.path, 'commit', '-q', '--allow-empty', '-m', 'From a fork');
+      const env = { GITHUB_EVENT_NAME: 'issue_comment', GITHUB_SHA: sha };
+      const result = await write(env, { issue: { number: 7, pull_request: {} } }, checkout.path);
+      assert.equal(result.exitCode, 1);
+      assert.match(result.log, /^ +commit [0-9a-f]{12} is in no branch or tag of octocat\/hotel/m);
+      assert.doesNotMatch(result.log, /password authentication failed/);
+      assertOutputs(result, 'failure');
+      assert.equal(result.outputs['failed-phase'], 'migrate');
+    } finally {
+      checkout.remove();
+      origin.stop();
+    }
   });
 });

@@ -8,7 +8,7 @@ import { closeDeployment, liveAgain, openDeployment } from '../../src/github/dep
 import { type InputName, inputRule } from '../../src/settings/inputs.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import type { Run, Settings } from '../../src/settings/settings.js';
-import { type Fault, type GitHubApi, startGitHubApi, stateOf } from '../servers/github-api.js';
+import { type Fault, type GitHubApi, JOB_USER, startGitHubApi, stateOf } from '../servers/github-api.js';
 
 const TOKEN = 'ghs_test0123456789';
 let api: GitHubApi;
@@ -217,15 +217,42 @@ describe('the plan comment', () => {
   const plan = settings({ ...health, mode: 'plan' });
 
   test('is one comment, updated, found also behind many others, and never mistaken for a quote of it', async () => {
-    for (let id = 1; id <= 130; id++) api.comments.push({ id, body: `person ${id}` });
+    const user = { id: 7, login: 'somebody' };
+    for (let id = 1; id <= 130; id++) api.comments.push({ id, body: `person ${id}`, user });
     await warningsOf((options) => updateComment(options, plan, places, 'first'));
     const [mark, text] = api.comments[130]!.body.split('\n');
     assert.match(mark!, /^<!-- muva-deploy plan [0-9a-f]{20} -->$/);
     assert.equal(text, 'first');
-    api.comments.unshift({ id: 131, body: `> ${mark}\nperson 131` });
+    api.comments.unshift({ id: 131, body: `> ${mark}\nus, quoted`, user: JOB_USER });
     await warningsOf((options) => updateComment(options, plan, places, 'second'));
     assert.equal(api.comments.length, 132);
     assert.equal(api.comments.at(-1)?.body, `${mark}\nsecond`);
+  });
+
+  test("row 152: somebody else's comment with our first line is left alone, also before and after our own", async () => {
+    const other = { id: 1, login: 'stranger' };
+    await warningsOf((options) => updateComment(options, plan, places, 'first'));
+    const [ours] = api.comments;
+    const mark = ours!.body.split('\n')[0]!;
+    const forged = [other, { id: 2, login: 'other-app[bot]' }, null].map((user, index) => ({
+      id: index + 1,
+      body: `${mark}\nforged ${index}`,
+      user,
+    }));
+    const texts = forged.map(({ body }) => body);
+    api.comments.unshift(forged[0]!, forged[1]!);
+    api.comments.push(forged[2]!);
+    assert.deepEqual(await warningsOf((options) => updateComment(options, plan, places, 'second')), []);
+    assert.equal(ours!.body, `${mark}\nsecond`);
+    // Without one of our own a new one is made.
+    api.comments.splice(api.comments.indexOf(ours!), 1);
+    assert.deepEqual(await warningsOf((options) => updateComment(options, plan, places, 'third')), []);
+    assert.equal(api.comments.at(-1)!.body, `${mark}\nthird`);
+    assert.deepEqual(api.comments.at(-1)!.user, JOB_USER);
+    assert.deepEqual(
+      forged.map(({ body }) => body),
+      texts,
+    );
   });
 
   test('is another one for every application and environment of a pull request, and the same in every run', async () => {

@@ -195,6 +195,37 @@ describe('summaryOf', () => {
       test(title, () => assert.equal(section(last, facts), told.join('\n')));
   });
 
+  test('row 145: whatever field holds it, HTML, tables and mentions of a server are shown as text', () => {
+    const hostile = '<img src=x> | @octocat #1 ![a](//x) </pre>';
+    const filled = <T>(value: T): T => {
+      if (typeof value === 'string' || typeof value === 'number') return hostile as T;
+      if (Array.isArray(value)) return value.map(filled) as T;
+      if (typeof value !== 'object' || value === null) return value;
+      return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, filled(item)])) as T;
+    };
+    const { phases, facts, problems, warnings } = rolledBack;
+    const plain = { ...step('x'), detail: 'x' };
+    const told = summaryOf(
+      {
+        ...rolledBack,
+        environment: hostile,
+        phases: phases.map((each) => ({ ...each, summary: hostile, steps: [filled(plain), plain] })),
+        facts: filled(facts),
+        problems: filled(problems),
+        warnings: filled(warnings),
+        planned: [hostile],
+        next: hostile,
+      },
+      { run, places },
+    );
+    assert.ok(told.split('octocat').length > 20, told);
+    assert.doesNotMatch(told, /<img|src=x>/);
+    // In a preformatted block and in an address GitHub links nothing.
+    const text = told.replace(/<pre>.*?<\/pre>|href="[^"]*"|^```mermaid.*?^```/gms, '');
+    assert.doesNotMatch(text, /[^>]@octocat|!\[a]\(|&#62; \|[^ \n]/);
+    assert.equal(told.split('<pre>').length, told.split('</pre>').length);
+  });
+
   test('a phase that was cancelled has not failed', () => {
     const phases = [phase('health', [step('/', 0, 'skipped')], { outcome: 'failed', cancelled: true })];
     const told = summaryOf(

@@ -7,9 +7,11 @@ import { describe, test } from 'node:test';
 const MAY_IMPORT: Record<string, readonly string[]> = {
   base: [],
   settings: ['base'],
-  database: ['base', 'settings'],
+  // Starts git, tar and pg_dump on this machine.
+  'programs.ts': ['base'],
+  database: ['base', 'settings', 'programs.ts'],
   // Only the worker's protocol: types and plain values that both bundles share.
-  vps: ['base', 'settings', 'worker/protocol'],
+  vps: ['base', 'settings', 'worker/protocol', 'programs.ts'],
   web: ['base', 'settings'],
   worker: ['base', 'web'],
   'tools.ts': ['base', 'database', 'vps'],
@@ -19,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // What both doors share.
   'door.ts': ['base', 'settings'],
   github: ['base', 'settings', 'deploy.ts', 'door.ts'],
-  terminal: ['base', 'settings'],
+  terminal: ['base', 'settings', 'programs.ts'],
   'main.ts': ['base', 'settings', 'deploy.ts', 'door.ts', 'github'],
   'cli.ts': ['base', 'settings', 'deploy.ts', 'door.ts', 'terminal'],
   'engine.ts': ['main.ts', 'cli.ts'],
@@ -35,7 +37,6 @@ const FOLDERS: Record<string, readonly string[]> = {
 const PACKAGES: Record<string, readonly string[]> = {
   '@actions/core': ['github', 'main.ts'],
   '@actions/github': ['github', 'main.ts'],
-  '@actions/exec': ['database', 'vps', 'phases'],
   pg: ['database'],
   'libpg-query': ['database'],
   'node-ssh': ['vps'],
@@ -43,7 +44,19 @@ const PACKAGES: Record<string, readonly string[]> = {
 };
 
 /** Packages that cost start-up time and are therefore imported only where they are used. */
-const LAZY = ['pg', 'libpg-query', 'node-ssh', 'ssh2', '@actions/github', '@actions/exec'];
+const LAZY = ['pg', 'libpg-query', 'node-ssh', 'ssh2', '@actions/github'];
+
+/**
+ * What may start programs. On this machine one file says what they see of the environment, which holds the secrets of
+ * the job; on the server the worker does, whose environment is that of the login.
+ */
+const STARTERS: readonly string[] = [
+  'programs.ts',
+  'vps/remote-start.ts',
+  'worker/build/rehearse.ts',
+  'worker/host/lock.ts',
+  'worker/host/program.ts',
+];
 
 interface Import {
   from: string;
@@ -121,6 +134,15 @@ describe('the house', () => {
         wrong.push(`src/${entry.from} imports ${entry.to} before it is used`);
     }
     assert.deepEqual(wrong, []);
+  });
+
+  test('programs are started where their environment is made, and nowhere else', () => {
+    const starts = /child_process|node:cluster|worker_threads|@actions\/exec|\bexecve\b/;
+    const found = files.filter((file) => {
+      const types = /^import type [^;]*;\n/gm;
+      return starts.test(readFileSync(join('src', file), 'utf8').replaceAll(types, ''));
+    });
+    assert.deepEqual(found, STARTERS);
   });
 
   test('every package of PACKAGES is a declared dependency or comes with one', () => {

@@ -203,7 +203,7 @@ describe('whose fault it is', () => {
 
   test('a wrong password is tried once', async () => {
     const wrong = postgres.url.replace(/:[^:@]+@/, `:${CANARY}@`);
-    const { report, fact, seen } = await runOn({}, { 'database-url': wrong, 'health-deadline': '30s' });
+    const { report, fact, seen } = await runOn({}, { ...PATIENT, 'database-url': wrong });
     assert.equal(fact('database').attempts, 1);
     assert.equal(report.facts.verdict, 'database');
     assert.ok(report.milliseconds < 5_000);
@@ -311,6 +311,65 @@ describe('what was so before', () => {
     const found = await withTools(dead, (tools) => healthBaseline(tools, dead));
     assert.ok(found.length === 3 && found.every((fact) => !fact.ok));
     assert.ok(performance.now() - started < 4_000);
+  });
+
+  test('the look before does not queue behind the plan: a database that fails later is blamed', async () => {
+    await withHttpServer(serve(HEALTHY), async ({ url }) => {
+      const settings = settingsOf({ 'health-url': url, 'database-url': postgres.url });
+      const [, found] = await withTools(settings, (tools) =>
+        Promise.all([
+          tools.database!.send('select pg_sleep(4)', { deadline: 30_000 }),
+          healthBaseline(tools, settings),
+        ]),
+      );
+      assert.deepEqual(
+        found.filter((fact) => !fact.ok),
+        [],
+      );
+      const gone = { 'database-url': `postgresql://u@127.0.0.1:${await freePort()}/x` };
+      const { report } = await run({ 'health-url': url, ...gone }, { before: found });
+      assert.equal(report.facts.verdict, 'database');
+      assert.doesNotMatch(report.problems[0]!.message, /failed before/);
+    });
+  });
+
+  test('an answer slower than the look before, and not than health-timeout, is no failure before', async () => {
+    const slowly: Pages[string] = (_request, response) => {
+      setTimeout(() => response.end('{"status":"ok"}'), 3_500);
+    };
+    await withHttpServer(serve({ ...HEALTHY, '/api/health': slowly }), async ({ url }) => {
+      const settings = settingsOf({ 'health-url': url, ...PATIENT });
+      const found = await withTools(settings, (tools) => healthBaseline(tools, settings));
+      assert.deepEqual(
+        found.map(({ name, ok }) => [name, ok]),
+        [
+          ['/', true],
+          ['assets', true],
+        ],
+      );
+    });
+  });
+
+  test('one good answer is enough for the look before, whatever comes after it', async () => {
+    let asked = 0;
+    const falls: Pages[string] = (_request, response) => {
+      response.statusCode = asked++ === 0 ? 200 : 502;
+      response.end();
+    };
+    await withHttpServer(
+      serve({ ...HEALTHY, '/': falls, '/api/health': { status: 503 } }),
+      async ({ url }) => {
+        const settings = settingsOf({ 'health-url': url, 'check-assets': 'false', ...PATIENT });
+        const found = await withTools(settings, (tools) => healthBaseline(tools, settings));
+        assert.deepEqual(
+          found.map(({ name, ok }) => [name, ok]),
+          [
+            ['/', true],
+            ['/api/health', false],
+          ],
+        );
+      },
+    );
   });
 
   test('the deployed commit is expected of an application that names its own', async () => {

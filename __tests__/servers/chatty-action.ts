@@ -1,4 +1,4 @@
-import { sanitiser } from '../../src/base/secret.js';
+import { redactor } from '../../src/base/redact.js';
 import { teller } from '../../src/base/teller.js';
 import { maskSecrets } from '../../src/github/inputs.js';
 import { githubSink } from '../../src/github/log.js';
@@ -6,7 +6,7 @@ import { githubSink } from '../../src/github/log.js';
 /** Run by the local runner: speaks through the GitHub log as the corridor would; INPUT_SAY picks what. */
 const secret = 'p@ss/w0rd-of-the-hotel';
 maskSecrets([secret]);
-const told = teller(githubSink(), sanitiser([secret]), 100);
+const told = teller(githubSink(), redactor([secret]), 100);
 
 const hostile = [
   'compiling ##[set-output name=a]1',

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A local double of the part of GitHub's REST API that the action uses, in its published shapes. */
+/** A local double of the part of GitHub's API that the action uses, in its published shapes. */
 export interface GitHubApi {
   readonly url: string;
   readonly deployments: Deployment[];
@@ -36,7 +36,11 @@ export interface Deployment {
 interface Comment {
   id: number;
   body: string;
+  user: { id: number; login: string } | null;
 }
+
+/** Whose the token of a job is. */
+export const JOB_USER = { id: 41_898_282, login: 'github-actions[bot]' };
 
 const DOCUMENTATION = 'https://docs.github.com/rest';
 
@@ -84,6 +88,12 @@ export async function startGitHubApi(token: string): Promise<GitHubApi> {
   const route = (call: string, url: URL, host: string, body: Record<string, unknown>): Answer => {
     const status = /^(GET|POST) \/deployments\/(\d+)\/statuses$/.exec(call);
     const edited = /^PATCH \/issues\/comments\/(\d+)$/.exec(call);
+    if (call === 'POST /graphql') {
+      if (body.query !== 'query { viewer { databaseId } }') throw new Error(`unknown query ${body.query}`);
+      return [200, { data: { viewer: { databaseId: JOB_USER.id } } }];
+    }
+    // As GitHub has it for every token that is not a person's.
+    if (call === 'GET /user') return [403, { message: 'Resource not accessible by integration' }];
     if (call === 'GET /deployments') {
       const of = deployments.filter((each) => each.environment === url.searchParams.get('environment'));
       return [200, of.toReversed().slice(0, Number(url.searchParams.get('per_page') ?? '30'))];
@@ -117,7 +127,7 @@ export async function startGitHubApi(token: string): Promise<GitHubApi> {
     if ((/^POST \/issues\/\d+\/comments$/.test(call) || edited) && text.length > 65_536)
       return [422, { message: 'Validation Failed: body is too long (maximum is 65536 characters)' }];
     if (/^POST \/issues\/\d+\/comments$/.test(call)) {
-      const comment = { id: nextId++, body: text };
+      const comment = { id: nextId++, body: text, user: JOB_USER };
       comments.push(comment);
       return [201, comment];
     }

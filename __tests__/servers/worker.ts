@@ -1,19 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chownSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Problem } from '../../src/base/report.js';
-import {
-  type AppRequest,
-  type DeployRequest,
-  type HealthRequest,
-  type HostFacts,
-  parseWorkerLine,
-  type RollbackRequest,
-  type RunResult,
-  type WorkerEvent,
-  type WorkerLine,
-  type WorkerRequest,
+import { parseWorkerLine } from '../../src/vps/messages.js';
+import { runEvents } from '../../src/vps/run-events.js';
+import type {
+  AppRequest,
+  DeployRequest,
+  HealthRequest,
+  HostFacts,
+  RollbackRequest,
+  RunResult,
+  WorkerEvent,
+  WorkerLine,
+  WorkerRequest,
 } from '../../src/worker/protocol.js';
 import { asLogin, type Vps } from './vps.js';
 
@@ -69,6 +71,16 @@ export function rollbackRequest(vps: Vps, more: Partial<RollbackRequest> = {}): 
   };
 }
 
+/** The keys of all runs, as their actions would have them. */
+const keys = new Map<string, Buffer>();
+
+export function keyOf({ command, run }: DeployRequest | RollbackRequest): Buffer {
+  const name = JSON.stringify([command, run.id, run.attempt, run.invocation]);
+  const key = keys.get(name) ?? randomBytes(32);
+  keys.set(name, key);
+  return key;
+}
+
 /** Starts the worker with a request; it runs in the sandbox's environment, in a session of its own. */
 export function startWorker(
   vps: Vps,
@@ -83,13 +95,16 @@ export function startWorker(
   const [program, args, as] = asLogin(vps.login, words);
   if (vps.login.uid !== undefined)
     for (const path of [folder, file]) chownSync(path, vps.login.uid, vps.login.uid);
-  return spawn(program, args, {
+  const child = spawn(program, args, {
     ...as,
     cwd: vps.home,
     env: { ...vps.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
+  const long = request.command === 'deploy' || request.command === 'rollback';
+  child.stdin.on('error', () => {}).end(long ? keyOf(request).toString('hex') : '');
+  return child;
 }
 
 /** Runs a short command to its end and returns its lines. */
@@ -105,8 +120,11 @@ export function ask(vps: Vps, request: WorkerRequest): Promise<WorkerLine[]> {
     });
     child.once('error', fail);
     child.once('close', () => {
-      const lines = out.split('\n').map(parseWorkerLine);
-      const found = lines.filter((line): line is WorkerLine => line !== undefined);
+      const found = out.split('\n').flatMap((line) => {
+        const parsed = parseWorkerLine(line);
+        if (parsed !== undefined && 'wrong' in parsed) throw new Error(`${parsed.wrong}: ${line}`);
+        return parsed === undefined ? [] : [parsed.value];
+      });
       if (found.length === 0) fail(new Error(`the worker said nothing of the protocol:\n${out}`));
       else done(found);
     });
@@ -150,7 +168,14 @@ export async function followRun(vps: Vps, request: DeployRequest | RollbackReque
     task: request.command,
     offset: 0,
   });
-  const events = lines.flatMap((line) => (line.kind === 'event' ? [line.event] : []));
+  const record = runEvents({
+    key: keyOf(request),
+    prefix: '',
+    onDropped: ({ message }) => {
+      throw new Error(message);
+    },
+  });
+  const events = lines.flatMap((line) => (line.kind === 'event' ? (record.read(line.line) ?? []) : []));
   const last = events[events.length - 1];
   if (last?.kind !== 'ended')
     throw new Error(`the run has no result: ${JSON.stringify(lines[lines.length - 1])}`);

@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -18,12 +19,12 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { Cancelled, Failure } from '../../src/base/report.js';
-import { exactCommit } from '../../src/vps/exact-commit.js';
 import { type Fleet, openFleet } from '../../src/vps/fleet.js';
 import { describePacked, type PackOptions, packBuild, pathsToPack } from '../../src/vps/pack-build.js';
 import { storeFile } from '../../src/vps/store-file.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { type Sshd, startSshd } from '../servers/sshd.js';
+import { asStranger } from '../servers/stranger.js';
 import { until } from '../servers/until.js';
 import { startWire, type Wire } from '../servers/wire.js';
 import { sshSettings } from './fleet-settings.js';
@@ -79,6 +80,28 @@ describe('storing a file on a server', () => {
     });
     await assert.rejects(storeFile(fleet.hosts[0]!, { folder, name: 'x', content }), /pg_dump ended with 1/);
     assert.deepEqual(readdirSync(folder), []);
+  });
+
+  test('row 146: nothing is stored behind a symlink, or in a folder of another user', async () => {
+    const elsewhere = join(server.home, 'elsewhere');
+    mkdirSync(elsewhere);
+    symlinkSync(elsewhere, join(server.home, 'linked'));
+    symlinkSync(join(server.home, 'nothing'), join(server.home, 'dangling'));
+    mkdirSync(join(server.home, 'inside'));
+    symlinkSync(elsewhere, join(server.home, 'inside/backups'));
+    const open = join(server.home, 'open');
+    mkdirSync(open);
+    for (const path of [dirname(server.home), server.home]) chmodSync(path, 0o755);
+    chmodSync(open, 0o1777);
+    asStranger(open, 'mkdir -m 777 theirs');
+    for (const folder of ['linked/backups', 'dangling/backups', 'inside/backups', 'open/theirs/backups']) {
+      const content = Readable.from(['the database']);
+      const stored = storeFile(fleet.hosts[0]!, { folder: join(server.home, folder), name: 'x', content });
+      await assert.rejects(stored, /is a symlink or belongs to another user: nothing was stored/, folder);
+    }
+    assert.deepEqual(readdirSync(elsewhere), []);
+    assert.deepEqual(readdirSync(join(open, 'theirs')), []);
+    assert.ok(!existsSync(join(server.home, 'nothing')));
   });
 
   test('a folder that cannot be made is told with what the server said', async () => {
@@ -233,36 +256,6 @@ describe('the build of this job', () => {
     assert.deepEqual(packed(partly, [], ['uploads', 'public/uploads']).slice(2), ['public/sw.js']);
     const other = ['lib/firebase.json', 'build/keys/tls.pem', 'id_ed25519', '.vercel/', 'coverage/'];
     assert.deepEqual(packed(other, [], ['uploads']), ['apps/web/dist', 'apps/web/node_modules']);
-  });
-});
-
-describe('the exact commit', () => {
-  test('a full SHA is taken as it is; branches and tags are resolved in the checkout; the rest is refused', async () => {
-    const origin = startOrigin({ a: '1' });
-    const work = mkdtempSync(join(tmpdir(), 'muva-ref-'));
-    try {
-      const first = origin.head();
-      origin.git('tag', 'v1.0');
-      const second = origin.commit({ a: '2' });
-      origin.git('push', '-q', 'origin', 'v1.0');
-      origin.git('clone', '-q', origin.url, work);
-      assert.equal(await exactCommit('f'.repeat(40), work), 'f'.repeat(40));
-      assert.equal(await exactCommit('main', work), second);
-      assert.equal(await exactCommit('v1.0', work), first);
-      assert.equal(await exactCommit(first.slice(0, 10), work), first);
-      // The branch as the job checked it out, not as it has moved meanwhile.
-      origin.commit({ a: '3' });
-      assert.equal(await exactCommit('main', work), second);
-      await assert.rejects(exactCommit('nothing', work), /is not a commit of the checkout/);
-      await assert.rejects(exactCommit('main', join(work, 'missing')), /git could not be run in .*missing/);
-      // What git says in a container whose user does not own the checkout.
-      process.env.GIT_TEST_ASSUME_DIFFERENT_OWNER = '1';
-      await assert.rejects(exactCommit('main', work), /another user owns the checkout/);
-      delete process.env.GIT_TEST_ASSUME_DIFFERENT_OWNER;
-    } finally {
-      origin.stop();
-      rmSync(work, { recursive: true, force: true });
-    }
   });
 });
 

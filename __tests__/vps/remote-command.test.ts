@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,19 +14,18 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { parseWorkerLine } from '../../src/vps/messages.js';
 import { detachedWorker, NO_NODE, RUN_NODE, streamedWorker } from '../../src/vps/remote-command.js';
-import {
-  LINE_MARK,
-  parseWorkerLine,
-  type RollbackRequest,
-  type WorkerLine,
-} from '../../src/worker/protocol.js';
+import { LINE_MARK, type RollbackRequest, type WorkerLine } from '../../src/worker/protocol.js';
 import { until } from '../servers/until.js';
 
 const SCRIPT = RUN_NODE.slice("sh -c '".length, -1);
 const SHELLS = ['/bin/sh', '/bin/bash', '/bin/dash', '/usr/bin/zsh', '/usr/bin/fish'].filter((shell) =>
   existsSync(shell),
 );
+
+/** Of a run; made by the action for each start. */
+const KEY = Buffer.alloc(32, 'kEy');
 
 const ROLLBACK = {
   command: 'rollback',
@@ -248,7 +248,9 @@ writeFileSync(process.env.HOME + "/request", request.app.appPath + " " + process
     bareServer();
     put('.nvm/versions/node/v20.1.0/bin/node', '20.1.0');
     mkdirSync(join(home, 'tmp'));
-    const { stdout, stderr } = run(detachedWorker(bundle, ROLLBACK), { env: { TMPDIR: join(home, 'tmp') } });
+    const { stdout, stderr } = run(detachedWorker(bundle, ROLLBACK, KEY), {
+      env: { TMPDIR: join(home, 'tmp') },
+    });
     assert.equal(stderr, '');
     return { answer: answers(stdout)[0], left: readdirSync(join(home, 'tmp')) };
   }
@@ -268,6 +270,36 @@ writeFileSync(process.env.HOME + "/request", request.app.appPath + " " + process
     assert.equal(Number(session), answer.pid, 'it is the leader of its session');
   });
 
+  test('row 145: the key of the run comes through a pipe, and is in no file, argument or environment', () => {
+    const seen = `const fs = require("node:fs");
+const folder = require("node:path").dirname(process.argv[1]);
+const files = fs.readdirSync(folder).map((name) => fs.readFileSync(folder + "/" + name, "utf8"));
+const parent = (name) => fs.readFileSync("/proc/" + process.ppid + "/" + name, "latin1");
+const open = [...files, process.argv.join(" "), JSON.stringify(process.env), parent("cmdline"), parent("environ")];
+fs.writeFileSync(process.env.HOME + "/open", JSON.stringify({ open, kind: fs.fstatSync(0).isFile() }));
+fs.writeFileSync(process.env.HOME + "/key", fs.readFileSync(0, "utf8"));
+${takes}`;
+    const { answer, left } = start(seen);
+    assert.equal(answer?.kind, 'started', JSON.stringify(answer));
+    assert.deepEqual(left, []);
+    const key = KEY.toString('hex');
+    assert.equal(readFileSync(join(home, 'key'), 'utf8'), key);
+    const { open, kind } = JSON.parse(readFileSync(join(home, 'open'), 'utf8')) as {
+      open: string[];
+      kind: boolean;
+    };
+    assert.equal(kind, false);
+    assert.ok(
+      open.some((text) => text.includes(ROLLBACK.app.appPath.slice(0, 8))),
+      'the request was seen',
+    );
+    // The worker's own text names no key, so it would be found there.
+    assert.deepEqual(
+      open.filter((text) => text.includes(key)),
+      [],
+    );
+  });
+
   test('a worker that refuses at once is heard', () => {
     const { answer, left } = start(
       `${takes}console.log(${JSON.stringify(LINE_MARK)} + JSON.stringify({ kind: "refused", problems: [{ message: "no room" }] })); process.exitCode = 3;`,
@@ -285,10 +317,30 @@ writeFileSync(process.env.HOME + "/request", request.app.appPath + " " + process
     }
   });
 
+  test('row 146: nothing is started from a folder in which every user could exchange it', () => {
+    bareServer();
+    put('.nvm/versions/node/v20.1.0/bin/node', '20.1.0');
+    const open = join(home, 'open');
+    mkdirSync(open);
+    const start = (mode: number): WorkerLine | undefined => {
+      chmodSync(open, mode);
+      return answers(run(detachedWorker(takes, ROLLBACK, KEY), { env: { TMPDIR: open } }).stdout)[0];
+    };
+    const refused = start(0o777);
+    assert.ok(refused?.kind === 'refused');
+    assert.match(
+      refused.problems[0]!.message,
+      /can be written by every user of the server and has no sticky bit/,
+    );
+    assert.ok(!existsSync(join(home, 'request')));
+    assert.deepEqual(readdirSync(open), []);
+    assert.equal(start(0o1777)?.kind, 'started');
+  });
+
   test('a folder for temporary files that cannot be written is told', () => {
     bareServer();
     put('.nvm/versions/node/v20.1.0/bin/node', '20.1.0');
-    const { stdout } = run(detachedWorker('', ROLLBACK), { env: { TMPDIR: join(home, 'nowhere') } });
+    const { stdout } = run(detachedWorker('', ROLLBACK, KEY), { env: { TMPDIR: join(home, 'nowhere') } });
     const [answer] = answers(stdout);
     assert.ok(answer?.kind === 'refused');
     assert.match(answer.problems[0]!.message, /could not be stored.*ENOENT/);
@@ -296,5 +348,8 @@ writeFileSync(process.env.HOME + "/request", request.app.appPath + " " + process
 });
 
 function answers(stdout: string): WorkerLine[] {
-  return stdout.split('\n').flatMap((line) => parseWorkerLine(line) ?? []);
+  return stdout.split('\n').flatMap((line) => {
+    const parsed = parseWorkerLine(line);
+    return parsed === undefined || 'wrong' in parsed ? [] : [parsed.value];
+  });
 }

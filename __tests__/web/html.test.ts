@@ -35,8 +35,7 @@ describe('startTags', () => {
     });
   });
 
-  test('gives the title as text, and never throws on a page that is cut off', () => {
-    assert.equal([...startTags('<TITLE>502 <b></TITLE>')][0]?.text, '502 <b>');
+  test('never throws on a page that is cut off', () => {
     for (const html of [
       '<',
       '<a',

@@ -79,6 +79,22 @@ describe('poll', () => {
     assert.equal(findings[0]!.look.detail, 'answers 502');
   });
 
+  test('a good check whose last try the deadline cuts short is still good', async () => {
+    let asked = 0;
+    const check: Check = {
+      name: 'good',
+      async ask({ timeout }) {
+        if (++asked <= 2) return GOOD;
+        await new Promise((resolve) => setTimeout(resolve, timeout()));
+        return { ok: false, status: null, fault: 'timeout', detail: 'no answer' };
+      },
+    };
+    const options = { timeout: 20_000, deadline: 2_000, successes: 2 };
+    const [finding] = await poll([check, script('bad', BAD)], options);
+    assert.equal(asked, 3);
+    assert.deepEqual([finding!.ok, finding!.look.status], [true, 200]);
+  });
+
   test('an error of a check is not swallowed, and ends the others', async () => {
     const broken: Check = { name: 'broken', ask: () => Promise.reject(new Error('a bug')) };
     const started = performance.now();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decideDeploy, decideRollback, wayBack } from '../../src/worker/decide.js';
 import type { Older } from '../../src/worker/host/ancestry.js';
+import { recordText } from '../../src/worker/host/records.js';
 import {
   type History,
   historyOf,
@@ -76,9 +77,10 @@ describe('historyOf', () => {
   });
 
   test('row 103: a last line that a power cut tore is left out, and the rest stands', () => {
-    const whole = JSON.stringify({ event: 'adopted', at: 0, run: { id: '1', attempt: 1 }, ...ref('a') });
-    assert.equal(parseJournal(`${whole}\n${whole.slice(0, 40)}`).length, 1);
-    assert.equal(parseJournal(`${whole}\n${whole.slice(0, 40)}\n${whole}\n`).length, 2);
+    const entry = { event: 'adopted' as const, at: 0, run: { id: '1', attempt: 1 }, ...ref('a') };
+    const whole = recordText(entry);
+    assert.deepEqual(parseJournal(`${whole}\n${whole.slice(0, 40)}`, 'j'), [entry]);
+    assert.equal(parseJournal(`${whole}\n${whole.slice(0, 40)}\n${whole}\n`, 'j').length, 2);
   });
 });
 

@@ -460,18 +460,23 @@ describe('the host', () => {
     ]);
   });
   test('the state folder: beside, else at home on the same file system, else nowhere', () => {
-    const at = (...[besideWritable, besideOnSameDevice, homeWritable, homeOnSameDevice]: boolean[]) =>
-      choosePlace({
-        besideWritable: besideWritable!,
-        besideOnSameDevice: besideOnSameDevice!,
-        homeWritable: homeWritable!,
-        homeOnSameDevice: homeOnSameDevice!,
-      });
-    assert.equal(at(true, true, true, false), 'beside');
-    assert.equal(at(false, true, true, true), 'at-home');
-    assert.equal(at(true, false, true, true), 'at-home', 'the application is a mount of its own');
-    assert.equal(at(false, true, true, false), 'nowhere');
-    assert.equal(at(false, true, false, true), 'nowhere');
+    const all = {
+      besideWritable: true,
+      besideSafe: true,
+      besideOnSameDevice: true,
+      homeWritable: true,
+      homeSafe: true,
+      homeOnSameDevice: true,
+    };
+    const at = (...missing: (keyof typeof all)[]) =>
+      choosePlace({ ...all, ...Object.fromEntries(missing.map((name) => [name, false])) });
+    assert.equal(at('homeOnSameDevice'), 'beside');
+    assert.equal(at('besideWritable'), 'at-home');
+    assert.equal(at('besideOnSameDevice'), 'at-home', 'the application is a mount of its own');
+    assert.equal(at('besideSafe'), 'at-home', 'others could bring a folder of theirs in its place');
+    assert.equal(at('besideWritable', 'homeOnSameDevice'), 'nowhere');
+    assert.equal(at('besideWritable', 'homeWritable'), 'nowhere');
+    assert.equal(at('besideSafe', 'homeSafe'), 'nowhere');
     assert.equal(statePlaces('/var/www/app', '/h').beside, '/var/www/.app.deploy');
   });
   test('row 94: too little room on the disk or of inodes is refused, too little memory is told', () => {

@@ -3,11 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { sealer, unseal } from '../../src/base/seal.js';
 import { type Ended, type OpenOutput, run } from '../../src/worker/host/program.js';
 import type { WorkerEvent } from '../../src/worker/protocol.js';
 import type { RunFolder } from '../../src/worker/record/run-folder.js';
 import { openTeller } from '../../src/worker/teller.js';
 
+const KEY = Buffer.alloc(32, 7);
 const SECRET = 'of-the-host-5uX8';
 
 /** Runs a script whose `heard N` waits until N pieces of its output have been read; what was told and how it ended. */
@@ -15,18 +17,19 @@ async function runScript(script: string): Promise<{ ended: Ended; events: Worker
   const folder = mkdtempSync(join(tmpdir(), 'muva-program-'));
   try {
     const files = { events: join(folder, 'events'), log: join(folder, 'log') } as RunFolder;
-    const teller = openTeller(files);
+    const teller = openTeller(files, sealer(KEY));
     teller.hide([SECRET]);
     const open = teller.output('build');
     let pieces = 0;
     const counted: OpenOutput = () => {
-      const { take, finish } = open();
+      const { take, flush, finish } = open();
       return {
         take(text) {
           take(text);
           pieces += 1;
           writeFileSync(join(folder, String(pieces)), '');
         },
+        flush,
         finish,
       };
     };
@@ -38,10 +41,12 @@ async function runScript(script: string): Promise<{ ended: Ended; events: Worker
     });
     teller.event({ kind: 'progress', text: 'after it' });
     teller.close();
-    const lines = readFileSync(files.events, 'utf8').trimEnd().split('\n');
+    const lines = readFileSync(files.events, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
     return {
       ended,
-      events: lines.map((line) => JSON.parse(line) as WorkerEvent),
+      events: lines.map((line) => JSON.parse(unseal(KEY, line)!.event) as WorkerEvent),
       log: readFileSync(files.log, 'utf8'),
     };
   } finally {

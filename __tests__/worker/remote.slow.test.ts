@@ -9,7 +9,7 @@ import { type Origin, startOrigin } from '../servers/origin.js';
 import { filesBelow, searchFor, watchArguments } from '../servers/secret-search.js';
 import { type Sshd, startSshd } from '../servers/sshd.js';
 import { startVps, type Vps } from '../servers/vps.js';
-import { app, deployRequest, inspectHost, refusalsOf, runWorker } from '../servers/worker.js';
+import { app, ask, deployRequest, inspectHost, refusalsOf, runWorker } from '../servers/worker.js';
 
 const TOKEN = 'ghs_canaryOfTheJob0123456789';
 const UNKNOWN = 'f'.repeat(40);
@@ -109,6 +109,24 @@ describe('a private repository over HTTPS, and a host without access of its own'
     const facts = await inspectHost(vps, { sha: origin.commit(appVersion('v2')) });
     assert.match(refusalsOf(facts)[0]?.message ?? '', /cannot fetch from its remote/);
     assert.match(refusalsOf(facts)[0]?.next ?? '', /deploy key/);
+  });
+
+  test('row 131: a look without the token says that it needs it, and nothing else', async () => {
+    const request = {
+      explicit: false,
+      rehearse: true,
+      dirtyCheckout: 'refuse',
+      envFilePath: '.env.local',
+    } as const;
+    const [line] = await ask(vps, {
+      ...request,
+      command: 'inspect',
+      app: app(vps),
+      run: { id: '1', attempt: 1 },
+      sha: origin.head(),
+      fetchAccess: { server: remote.server },
+    });
+    assert.deepEqual(line, { kind: 'token-needed' });
   });
 
   test('row 131: the token of the job opens it for the one fetch, and is left nowhere', async () => {

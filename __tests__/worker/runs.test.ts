@@ -60,7 +60,7 @@ describe('runs on one application', () => {
     const builds = commandsOn(vps).filter((command) => command.includes('build.js'));
     assert.deepEqual(builds, [], 'the build itself was stopped');
     assert.deepEqual(await signalRun(slow, 'cancel'), [
-      { kind: 'signalled', accepted: false, detail: 'the run has ended' },
+      { kind: 'signalled', accepted: false, detail: 'the run has ended, or its worker is gone' },
     ]);
   });
 
@@ -269,7 +269,7 @@ describe('runs on one application', () => {
       task: 'deploy',
       offset: 0,
     });
-    assert.equal(lines[lines.length - 1]?.kind, 'died');
+    assert.equal(lines[lines.length - 1]?.kind, 'gone');
     assert.equal((await vps.run(`flock -n '${join(state, 'lock')}' true`)).code, 0);
     const next = await runWorker(vps, deployRequest(vps, origin.commit(appVersion('v6')), { lockWait: 0 }));
     assert.equal(next.result.outcome, 'deployed', JSON.stringify(next.result));

@@ -3,10 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { sealer, unseal } from '../../src/base/seal.js';
 import type { WorkerEvent } from '../../src/worker/protocol.js';
 import type { RunFolder } from '../../src/worker/record/run-folder.js';
 import { openTeller, type Teller } from '../../src/worker/teller.js';
 
+const KEY = Buffer.alloc(32, 7);
 const SECRET = 'of-the-host-5uX8';
 
 /** What a run leaves in its folder: the events, and the log of all output. */
@@ -14,13 +16,15 @@ async function told(work: (teller: Teller) => unknown): Promise<{ events: Worker
   const path = mkdtempSync(join(tmpdir(), 'muva-teller-'));
   try {
     const folder = { events: join(path, 'events'), log: join(path, 'log') } as RunFolder;
-    const teller = openTeller(folder);
+    const teller = openTeller(folder, sealer(KEY));
     teller.hide([SECRET]);
     await work(teller);
     teller.close();
-    const lines = readFileSync(folder.events, 'utf8').trimEnd().split('\n');
+    const lines = readFileSync(folder.events, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
     return {
-      events: lines.map((line) => JSON.parse(line) as WorkerEvent),
+      events: lines.map((line) => JSON.parse(unseal(KEY, line)!.event) as WorkerEvent),
       log: readFileSync(folder.log, 'utf8'),
     };
   } finally {

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { keyLines } from './key-text.js';
 
 /**
  * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
@@ -53,7 +54,8 @@ export function isUnmaskable(value: string): boolean {
 
 /**
  * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
- * URL-encoded form, its JSON form, base64 in the three alignments, and hex.
+ * URL-encoded form, its JSON form, base64 in the three alignments, and hex; of a key in PEM, however it was pasted, the
+ * lines of its file.
  * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
  */
 export function secretForms(value: string): string[] {
@@ -68,6 +70,7 @@ export function secretForms(value: string): string[] {
     if (text.startsWith('-----')) continue;
     add(text);
   }
+  for (const line of keyLines(value)) add(line);
   if (isUnmaskable(trimmed)) return [...forms];
   const bytes = Buffer.from(trimmed, 'utf8');
   add(bytes.toString('hex'));
@@ -89,12 +92,4 @@ export function secretForms(value: string): string[] {
   }
   add(JSON.stringify(trimmed).slice(1, -1));
   return [...forms];
-}
-
-/** A function that replaces every form of the given secrets by `***`, longest first. */
-export function sanitiser(secrets: Iterable<string>): (text: string) => string {
-  const forms = new Set<string>();
-  for (const secret of secrets) for (const form of secretForms(secret)) forms.add(form);
-  const ordered = [...forms].sort((a, b) => b.length - a.length);
-  return (text) => ordered.reduce((clean, form) => clean.replaceAll(form, '***'), text);
 }

@@ -1,8 +1,9 @@
 import { formatDuration } from './duration.js';
-import { inertLine } from './inert.js';
+import { linesOf } from './lines.js';
 import type { Log, LogEntry } from './log.js';
+import type { Redactor } from './redact.js';
 import { voice } from './voice.js';
-import { wholeLines } from './whole-lines.js';
+import { type LineTaker, wholeLines } from './whole-lines.js';
 
 /** Where the lines go: the runner's log or a terminal. Every text it is given is inert and holds no secret. */
 export interface Sink {
@@ -26,48 +27,70 @@ const HEARTBEAT = 25_000;
 /** Longer lines (minified code in a build's output) are cut with a count. */
 const LONGEST_LINE = 2_000;
 
-/** Turns entries into lines: cleans them, groups the output of programs, and speaks up in silence. */
-export function teller(sink: Sink, clean: (text: string) => string, heartbeat = HEARTBEAT): Teller {
+/** Streams of output that may have half a line kept at the same time; there is one for each program of each host. */
+const MOST_STREAMS = 100;
+
+/** The one printer: words entries, makes of them what may be shown, groups the output of programs, and speaks up in silence. */
+export function teller(sink: Sink, redactor: Redactor, heartbeat = HEARTBEAT): Teller {
+  /** Whose group is open, and who spoke last; its group is only opened for what can be shown. */
   let source: string | undefined;
+  let speaking: string | undefined;
   let spokeAt = performance.now();
   let doing: { what: string; since: number } | undefined;
+  const streams = new Map<string, LineTaker>();
 
   const spoke = (): void => {
     spokeAt = performance.now();
   };
-  const outputLine = (line: string): void => {
-    // Cleaned already; once more where control characters that are gone now had split a secret.
-    const inert = inertLine(line);
-    const text = inert === line ? line : clean(inert);
+  /** Lines as they may be shown. Cleaned as one text: a secret may go over several, or over two fields of one. */
+  const shown = (lines: readonly string[]): string[] =>
+    lines.length === 0 ? [] : redactor.redact(lines.join('\n')).split('\n');
+  const outputLine = (text: string): void => {
     if (text.trim() === '') return;
     const rest = text.length - LONGEST_LINE;
     sink.outputLine(rest > 0 ? `${text.slice(0, LONGEST_LINE)} ... ${rest} more characters` : text);
   };
-  const lines = wholeLines(clean, (text) => {
-    for (const line of text.replace(/\n$/, '').split('\n')) outputLine(line);
-  });
-  const closeOutput = (): void => {
-    if (source === undefined) return;
-    lines.finish();
-    source = undefined;
-    sink.closeOutput();
+  const group = (from: string): void => {
+    if (source === from) return;
+    closeGroup();
+    source = from;
+    sink.openOutput(shown(linesOf(from)).join(' '));
   };
-  const output = (from: string, text: string): void => {
-    if (source !== from) {
-      closeOutput();
-      source = from;
-      sink.openOutput(clean(inertLine(from)));
-    }
-    lines.take(text);
+  const closeGroup = (): void => {
+    if (source !== undefined) sink.closeOutput();
+    source = undefined;
+  };
+  const streamOf = (from: string): LineTaker => {
+    const known = streams.get(from);
+    if (known) return known;
+    const [oldest] = streams.keys();
+    if (streams.size >= MOST_STREAMS) finish(oldest!);
+    const fresh = wholeLines(redactor, (text) => {
+      group(from);
+      for (const line of text.replace(/\n$/, '').split('\n')) outputLine(line);
+    });
+    streams.set(from, fresh);
+    return fresh;
+  };
+  const finish = (from: string): void => {
+    streams.get(from)?.finish();
+    streams.delete(from);
+  };
+  /** Lets something else speak: half a line is said, but nothing in which a secret may have begun. */
+  const interrupt = (): void => {
+    if (speaking !== undefined) streams.get(speaking)?.flush();
+    speaking = undefined;
+    closeGroup();
+  };
+  const finishAll = (): void => {
+    for (const from of [...streams.keys()]) finish(from);
+    closeGroup();
   };
   const timer = setInterval(
     () => {
       if (doing === undefined || performance.now() - spokeAt < heartbeat) return;
-      const line = clean(
-        `  ...     still at ${doing.what}, ${formatDuration(performance.now() - doing.since)} so far`,
-      );
-      if (source === undefined) sink.line(line);
-      else sink.outputLine(line);
+      const text = `  ...     still at ${doing.what}, ${formatDuration(performance.now() - doing.since)} so far`;
+      for (const line of shown([text])) source === undefined ? sink.line(line) : sink.outputLine(line);
       spoke();
     },
     Math.max(10, Math.round(heartbeat / 5)),
@@ -76,16 +99,21 @@ export function teller(sink: Sink, clean: (text: string) => string, heartbeat = 
 
   return {
     log(entry) {
-      if (entry.kind === 'debug') return voice(entry).forEach((line) => void sink.debug(clean(line)));
+      if (entry.kind === 'debug') return shown(voice(entry)).forEach((line) => void sink.debug(line));
       doing = activity(entry, doing);
       spoke();
-      if (entry.kind === 'output') return output(entry.source, entry.text);
-      closeOutput();
-      for (const line of voice(entry)) sink.line(clean(line));
+      if (entry.kind === 'output') {
+        if (speaking !== entry.source) interrupt();
+        speaking = entry.source;
+        return streamOf(entry.source).take(entry.text);
+      }
+      if (entry.kind === 'phase-ended') finishAll();
+      else interrupt();
+      for (const line of shown(voice(entry))) sink.line(line);
     },
     end() {
       clearInterval(timer);
-      closeOutput();
+      finishAll();
     },
   };
 }
@@ -99,7 +127,7 @@ function activity(
     case 'phase-started':
       return { what: entry.phase, since };
     case 'progress':
-      return { what: inertLine(entry.text.split('\n')[0] ?? '').replace(/[.…]+$/, ''), since };
+      return { what: (linesOf(entry.text)[0] ?? '').replace(/[.…]+$/, ''), since };
     case 'step':
       return { what: entry.phase, since: before?.since ?? since };
     case 'phase-ended':

@@ -1,5 +1,5 @@
 import { formatDuration } from './duration.js';
-import { inertLines } from './inert.js';
+import { linesOf } from './lines.js';
 import type { LogEntry } from './log.js';
 import type { HostFact, PhaseReport, Problem, Report, SourcePosition, Step, StepOutcome } from './report.js';
 
@@ -9,24 +9,27 @@ const NAME_WIDTH = 46;
 
 /**
  * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
- * what to do. Output of programs is not worded here: the doors show it as it comes.
+ * what to do. Output of programs is not worded here: the doors show it as it comes. What is worded may hold texts of any
+ * origin: the teller makes of it what may be shown.
  */
 export function voice(entry: Exclude<LogEntry, { kind: 'output' }>): string[] {
   switch (entry.kind) {
     case 'phase-started':
-      return ['', ...inertLines(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
+      return ['', ...linesOf(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
     case 'step':
       return stepLines(entry.step);
     case 'phase-ended':
       return [
         ...entry.report.problems.flatMap((problem) => problemLines(problem, ' '.repeat(STEP_INDENT))),
-        ...inertLines(closingSentence(entry.report)),
+        ...linesOf(closingSentence(entry.report)),
       ];
     case 'progress':
-      return inertLines(entry.text).map((line) => `  ...     ${line}`);
+      return linesOf(entry.text).map(
+        (line, index) => (index === 0 ? '  ...' : '').padEnd(STEP_INDENT) + line,
+      );
     case 'line':
     case 'debug':
-      return entry.text === '' ? [''] : inertLines(entry.text);
+      return entry.text === '' ? [''] : linesOf(entry.text);
     case 'notice':
       return problemLines(entry.problem, '', 'notice: ');
     case 'warning':
@@ -37,8 +40,9 @@ export function voice(entry: Exclude<LogEntry, { kind: 'output' }>): string[] {
 }
 
 function stepLines(step: Step): string[] {
-  const [first = '', ...more] = inertLines(step.detail ?? '');
-  const name = inertLines(step.name).join(' ');
+  const [first = '', ...more] = linesOf(step.detail ?? '');
+  // No name of ours has several lines; what a line break cut is one word again, or a secret could hide in it.
+  const name = linesOf(step.name).join('');
   const time = step.outcome === 'skipped' ? '' : formatDuration(step.milliseconds);
   // A name longer than its column keeps two blanks to what follows.
   const column = time === '' && first === '' ? name : `${name.padEnd(NAME_WIDTH - 2)}  `;
@@ -54,9 +58,9 @@ export function problemLines(problem: Problem, indent: string, label = ''): stri
   const place = problem.at ? `${positionText(problem.at)}  ` : '';
   const code = problem.code === undefined ? '' : ` (${problem.code})`;
   const lines = [
-    ...inertLines(`${label}${place}${problem.message}${code}`),
+    ...linesOf(`${label}${place}${problem.message}${code}`),
     ...(problem.at ? caretLines(problem.at) : []),
-    ...(problem.next === undefined ? [] : inertLines(`next: ${problem.next}`)),
+    ...(problem.next === undefined ? [] : linesOf(`next: ${problem.next}`)),
   ];
   return lines.map((line, index) => `${indent}${index === 0 || label === '' ? '' : '  '}${line}`);
 }
@@ -68,7 +72,7 @@ export function positionText(at: SourcePosition): string {
 
 function caretLines(at: SourcePosition): string[] {
   if (at.text === undefined) return [];
-  const [source = ''] = inertLines(at.text);
+  const [source = ''] = linesOf(at.text);
   const gutter = `${at.line} | `;
   const before = [...source].slice(0, at.column - 1);
   if (before.length < at.column - 1) return [gutter + source];
@@ -143,7 +147,7 @@ export function leftBehind({ facts, outcome }: Report): string {
 export function farewell(report: Report): string[] {
   return [
     '',
-    ...inertLines(`${outcomeText(report)} (${formatDuration(report.milliseconds)}).`),
-    ...(report.next === undefined ? [] : inertLines(`next: ${report.next}`)),
+    ...linesOf(`${outcomeText(report)} (${formatDuration(report.milliseconds)}).`),
+    ...(report.next === undefined ? [] : linesOf(`next: ${report.next}`)),
   ];
 }

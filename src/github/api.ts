@@ -5,10 +5,11 @@ import type { Run } from '../settings/settings.js';
 
 type Octokit = ReturnType<typeof import('@actions/github').getOctokit>;
 
-/** The repository's REST API, as far as this action uses it. */
+/** GitHub's API, as far as this action uses it. */
 export interface Api {
   readonly rest: Octokit['rest'];
   readonly paginate: Octokit['paginate'];
+  readonly graphql: Octokit['graphql'];
   readonly owner: string;
   readonly repo: string;
 }
@@ -56,7 +57,8 @@ export async function withApi<T>(
     });
     // As an option of ours it would take the place of the toolkit's, which know the proxy and the server.
     octokit.hook.before('request', ({ request }) => void Object.assign(request, { signal }));
-    const api = { rest: octokit.rest, paginate: octokit.paginate, owner, repo };
+    const { rest, paginate, graphql } = octokit;
+    const api = { rest, paginate, graphql, owner, repo };
     return await retry(
       { tries: 3, deadline: deadline / 2, first: 500, longest: 2_000, worthwhile: isOutage, signal },
       () => work(api),

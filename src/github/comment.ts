@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Report } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
-import { type ApiOptions, withApi } from './api.js';
+import { type Api, type ApiOptions, withApi } from './api.js';
 import { code, link } from './markdown.js';
 import { fromWorkspace, type Places } from './places.js';
 import { summaryOf } from './summary.js';
@@ -64,11 +64,30 @@ export async function updateComment(
   const mark = marker(settings, fromWorkspace('.', places));
   const body = `${mark}\n${markdown}`;
   const errand = { what: 'Plan comment not written', permission: 'pull-requests: write' };
-  await withApi(options, errand, async ({ rest, paginate, owner, repo }) => {
-    const comments = await paginate(rest.issues.listComments, { owner, repo, issue_number, per_page: 100 });
-    // At its very start, so that a person's quote of the comment is never taken for it.
-    const ours = comments.find((comment) => comment.body?.startsWith(mark));
-    if (ours) await rest.issues.updateComment({ owner, repo, comment_id: ours.id, body });
-    else await rest.issues.createComment({ owner, repo, issue_number, body });
+  await withApi(options, errand, async (api) => {
+    const { rest, owner, repo } = api;
+    const comment_id = await ourComment(api, issue_number, mark);
+    if (comment_id === undefined) await rest.issues.createComment({ owner, repo, issue_number, body });
+    else await rest.issues.updateComment({ owner, repo, comment_id, body });
   });
+}
+
+/**
+ * The comment that an earlier run wrote. Anybody who may comment can begin one with our first line, so it counts only
+ * where its author is the token's own user.
+ */
+async function ourComment(api: Api, issue_number: number, mark: string): Promise<number | undefined> {
+  const { rest, paginate, owner, repo } = api;
+  const all = await paginate(rest.issues.listComments, { owner, repo, issue_number, per_page: 100 });
+  // At its very start, so that a person's quote of the comment is never taken for it.
+  const marked = all.filter(({ body }) => body?.startsWith(mark));
+  if (marked.length === 0) return undefined;
+  const us = await ownId(api);
+  return marked.find(({ user }) => user?.id === us)?.id;
+}
+
+/** Who the token writes as. The REST API answers that to persons only, and not to the token of a job or an app. */
+async function ownId({ graphql }: Api): Promise<number> {
+  const { viewer } = await graphql<{ viewer: { databaseId: number } }>('query { viewer { databaseId } }');
+  return viewer.databaseId;
 }

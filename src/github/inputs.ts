@@ -1,15 +1,10 @@
 import { secretForms } from '../base/secret.js';
-import { INPUT_NAMES, inputRule, type ReadInput } from '../settings/inputs.js';
+import type { ReadInput } from '../settings/inputs.js';
 import { command } from './commands.js';
 
 /** The step's `with:`, as the runner hands it over: dashes kept, untrimmed (keys and files are kept byte for byte). */
 export function actionInputs(env: NodeJS.ProcessEnv): ReadInput {
   return (name) => env[`INPUT_${name.toUpperCase()}`] ?? '';
-}
-
-/** Takes the secrets out of the environment once they are read: programs that we start do not need them. */
-export function forgetSecrets(env: NodeJS.ProcessEnv): void {
-  for (const name of INPUT_NAMES) if (inputRule(name).secret) delete env[`INPUT_${name.toUpperCase()}`];
 }
 
 /** Masks every form of every secret, but not `test` and the like: that word would be blanked out of the whole log. */

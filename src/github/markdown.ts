@@ -1,5 +1,3 @@
-import { inertLine } from '../base/inert.js';
-
 const STRUCTURE = /[\\`*_{}[\]()<>#+!|~&$]/g;
 const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^]+/g;
 
@@ -8,10 +6,7 @@ const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^]+/g;
  * becomes a character reference, and mentions and issue references are kept from linking. Addresses become links.
  */
 export function escapeText(text: string): string {
-  return text
-    .split(/\r?\n/)
-    .map((line) => escapeLine(inertLine(line)))
-    .join('<br>');
+  return text.split(/\r?\n/).map(escapeLine).join('<br>');
 }
 
 function escapeLine(line: string): string {
@@ -48,15 +43,20 @@ function characters(text: string): string {
     .replace(/&#35;(?=\d)/g, '<span>&#35;</span>');
 }
 
+/** A word or a number in a table: what a server told may be anything. */
+export function cell(value: string | number | null | undefined): string {
+  return escapeText(String(value ?? ''));
+}
+
 /** Untrusted text in a fixed-width font, on one line; safe inside a table cell. */
 export function code(text: string): string {
   if (text === '') return '';
-  return `<code>${characters(text.split(/\r?\n/).map(inertLine).join(' '))}</code>`;
+  return `<code>${characters(text.split(/\r?\n/).join(' '))}</code>`;
 }
 
 /** Untrusted text as a preformatted block. */
 export function block(lines: readonly string[]): string {
-  const text = lines.map((line) => inertLine(line).replace(/[&<>]/g, reference)).join('\n');
+  const text = lines.map((line) => line.replace(/[&<>]/g, reference)).join('\n');
   return `<pre>${text}</pre>`;
 }
 

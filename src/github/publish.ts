@@ -5,15 +5,16 @@ import { farewell } from '../base/voice.js';
 import { writeReport } from '../door.js';
 import type { Run } from '../settings/settings.js';
 import { annotate, annotationsOf } from './annotations.js';
-import { say } from './commands.js';
 import type { Places } from './places.js';
 import { summaryOf, writeSummary } from './summary.js';
 
 export interface Publication {
   readonly run: Run;
   readonly env: NodeJS.ProcessEnv;
-  /** Removes every form of every secret. */
-  readonly clean: (text: string) => string;
+  /** A text of any origin as it may be shown. */
+  readonly redact: (text: string) => string;
+  /** Says a line of the log. */
+  readonly tell: (line: string) => void;
   readonly places: Places;
   /** Where the report file goes. */
   readonly folder: string;
@@ -23,29 +24,29 @@ export interface Publication {
 
 /**
  * Everything that leaves the run: outputs first (a cancelled job may end us at any moment), then the API, the
- * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
+ * summary, the annotations and the exit code. The report is made what may be shown once, here.
  */
 export async function publish(report: Report, publication: Publication): Promise<void> {
-  const { run, env, clean, places } = publication;
-  const said = cleaned(report, clean);
+  const { run, env, redact, tell, places } = publication;
+  const said = cleaned(report, redact);
   process.exitCode = exitCodeOf(said);
   const warnings: Problem[] = [];
   const { values, cuts } = outputsOf(said, fileReport(said, publication, warnings));
   const { setOutput } = await import('@actions/core');
   // Without the file the toolkit would print the outputs as commands of the old kind.
   if (env.GITHUB_OUTPUT) for (const [name, value] of Object.entries(values)) setOutput(name, value);
-  warnings.push(...((await publication.between?.(said)) ?? []).map((problem) => cleaned(problem, clean)));
+  warnings.push(...((await publication.between?.(said)) ?? []));
 
-  for (const line of farewell(said)) say(line);
-  for (const text of cuts) say(`${text}; the report file has all of them.`);
-  if (values.report !== '') say(`report: ${values.report}`);
-  const whole = { ...said, warnings: [...said.warnings, ...warnings] };
+  for (const line of farewell(said)) tell(line);
+  for (const text of cuts) tell(`${text}; the report file has all of them.`);
+  if (values.report !== '') tell(`report: ${values.report}`);
+  const whole = (): Report => ({ ...said, warnings: [...said.warnings, ...cleaned(warnings, redact)] });
   try {
-    await writeSummary(summaryOf(whole, { run, places }), env);
+    await writeSummary(summaryOf(whole(), { run, places }), env);
   } catch (error) {
-    warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0]!.message)}` });
+    warnings.push({ message: `The job summary was not written: ${problemsOf(error)[0]!.message}` });
   }
-  await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, places));
+  await annotate(annotationsOf(whole(), places));
 }
 
 /** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */

@@ -2,7 +2,7 @@ import { formatDuration } from '../base/duration.js';
 import type { HealthFact, HostFact, PhaseReport, Report, StepOutcome } from '../base/report.js';
 import { phaseOutcome } from '../base/voice.js';
 import type { Run } from '../settings/settings.js';
-import { code, escapeText, folded, link, table } from './markdown.js';
+import { cell, code, escapeText, folded, link, table } from './markdown.js';
 
 const STEP_MARKS: Readonly<Record<StepOutcome | 'cancelled', string>> = {
   passed: '✅ passed',
@@ -16,7 +16,7 @@ export function phaseTable(phases: readonly PhaseReport[]): string[] {
   return table(
     ['phase', 'outcome', 'time', ''],
     phases.map((phase) => [
-      phase.phase,
+      cell(phase.phase),
       STEP_MARKS[phaseOutcome(phase)],
       phase.outcome === 'skipped' ? '' : formatDuration(phase.milliseconds),
       escapeText(phase.summary ?? ''),
@@ -82,8 +82,8 @@ export function hostTable(hosts: readonly HostFact[], run: Run): string[] {
     ...table(
       ['host', 'outcome', 'previous', 'now', 'rehearsed', 'without an answer', ''],
       hosts.map((host) => [
-        String(host.host),
-        host.outcome,
+        cell(host.host),
+        cell(host.outcome),
         sha(host['previous-sha']),
         sha(host['deployed-sha']),
         host.rehearsed === undefined ? '' : host.rehearsed ? 'yes' : 'no',
@@ -102,11 +102,11 @@ export function healthTable(checks: readonly HealthFact[]): string[] {
       ['check', 'from', '', 'status', 'latency', 'tries', ''],
       checks.map((check) => [
         code(check.name),
-        check.from,
+        cell(check.from),
         check.ok ? '✅' : '❌',
-        check.status === null ? '' : String(check.status),
+        cell(check.status),
         check['latency-ms'] === null ? '' : formatDuration(check['latency-ms']),
-        String(check.attempts),
+        cell(check.attempts),
         escapeText(check.detail ?? ''),
       ]),
     ),
@@ -117,7 +117,7 @@ export function tableTable(report: Report): string[] {
   const tables = report.facts.tables ?? [];
   if (tables.length === 0) return [];
   const rows = (count: number | null, exact: boolean): string =>
-    count === null ? 'not known' : `${exact ? '' : '~'}${count.toLocaleString('en')}`;
+    count === null ? 'not known' : `${exact ? '' : '~'}${cell(count.toLocaleString('en'))}`;
   return folded(
     `Tables${report.facts.verified ? ' verified' : ''} (${tables.length})`,
     table(
@@ -125,9 +125,9 @@ export function tableTable(report: Report): string[] {
       tables.map((each) => [
         code(each.schema === 'public' ? each.name : `${each.schema}.${each.name}`),
         rows(each.rows, each.exact),
-        each.bytes.toLocaleString('en'),
+        cell(each.bytes.toLocaleString('en')),
         each.rls ? (each.forced ? 'forced' : 'on') : 'off',
-        String(each.policies),
+        cell(each.policies),
       ]),
     ),
   );

@@ -13,7 +13,7 @@ import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
 import { tellWaiting } from '../web/waiting.js';
 
 /** Asks the application on the loopback of each server; ends by itself by the deadline in `settings.health`. */
-export type ProbeFleet = (tools: Tools, settings: Settings) => Promise<HealthFact[]>;
+export type ProbeFleet = (tools: Tools, settings: Settings, once?: boolean) => Promise<HealthFact[]>;
 
 /** What there is to ask, and from where. */
 export interface VantagePoints {
@@ -35,6 +35,14 @@ export function vantagePoints(tools: Tools, settings: Settings, probeFleet: Prob
   };
 }
 
+/** How it is asked. */
+export interface Asking {
+  /** The commit that should be serving. */
+  readonly expectSha?: string;
+  /** A check that was good is not asked again. */
+  readonly once?: boolean;
+}
+
 export interface Asked {
   facts: HealthFact[];
   /** Milliseconds from the start until a check turned good, or was asked last where it is not; by its place. */
@@ -49,7 +57,7 @@ export async function askEverything(
   tools: Tools,
   settings: Settings,
   points: VantagePoints,
-  expectSha?: string,
+  asking: Asking = {},
 ): Promise<Asked> {
   const started = performance.now();
   const { health } = settings;
@@ -64,12 +72,12 @@ export async function askEverything(
   const { signal } = tools;
   try {
     const [data, outside, inside] = await Promise.all([
-      poll(dataChecks(points), { ...health, signal, onAttempt }),
+      poll(dataChecks(points), { ...health, ...asking, signal, onAttempt }),
       points.outside === undefined
         ? []
         : checkHealth(
             { baseUrl: points.outside, from: 'runner' },
-            { ...health, ...given({ expectSha }) },
+            { ...health, ...asking },
             { signal, onAttempt },
           ),
       points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),

@@ -1,4 +1,5 @@
 import { formatDuration } from '../base/duration.js';
+import { given } from '../base/given.js';
 import { runPhase } from '../base/phase.js';
 import { Failure, type HealthFact, type PhaseReport, type Timings } from '../base/report.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
@@ -28,7 +29,12 @@ export async function health(
   return runPhase('health', tools.log, describePoints(points, settings.health), async (record) => {
     if (Object.keys(points).length === 0) throw nothingToAsk(settings.health);
     const startedAt = Date.now();
-    const { facts, settledAfter } = await askEverything(tools, settings, points, commit(options.expectSha));
+    const { facts, settledAfter } = await askEverything(
+      tools,
+      settings,
+      points,
+      given({ expectSha: commit(options.expectSha) }),
+    );
     const judgement = judge(facts, options.before ?? [], {
       ...settings.health,
       ...(settings.vps ? { appName: settings.vps.appName } : {}),
@@ -65,27 +71,25 @@ const BASELINE = { checks: 3_000, servers: 8_000 };
 /**
  * One quick look before anything is changed, so that what is broken already is not blamed on this run. One good
  * answer within three seconds is enough, so that a hiccup now does not excuse a fault later. The expected version
- * is not asked for, because the old one still serves. Servers that give no answer in time count as not asked.
- * Never fails.
+ * is not asked for, because the old one still serves. What gives no answer in time is left out, and so counts as
+ * good: had it been given all of `health-timeout`, it might have answered. The database is left to the plan, which
+ * uses the same connection at the same time and passes only where it answers. Never fails.
  */
 export async function healthBaseline(tools: Tools, settings: Settings): Promise<HealthFact[]> {
   const { expectVersion: _notYet, ...health } = settings.health;
+  const timeout = Math.min(health.timeout, BASELINE.checks);
   const quick: Settings = {
     ...settings,
-    health: {
-      ...health,
-      successes: 1,
-      timeout: Math.min(health.timeout, BASELINE.checks),
-      deadline: Math.min(health.deadline, BASELINE.checks),
-    },
+    health: { ...health, successes: 1, timeout, deadline: Math.min(health.deadline, BASELINE.checks) },
   };
   const quiet: Tools = { ...tools, log: () => {} };
-  const { inside, ...near } = vantagePoints(tools, quick, probeFleet);
+  const { inside, database: _planned, ...near } = vantagePoints(tools, quick, probeFleet);
   const [here, servers] = await Promise.all([
-    askEverything(quiet, quick, near).then(({ facts }) => facts),
-    inside === undefined ? [] : inTime(inside(quiet, quick)),
+    askEverything(quiet, quick, near, { once: true }).then(({ facts }) => facts),
+    inside === undefined ? [] : inTime(inside(quiet, quick, true)),
   ]).catch(() => [[], []]);
-  return [...here, ...servers];
+  const hurried = timeout < health.timeout;
+  return [...here, ...servers].filter(({ ok, fault }) => ok || !hurried || fault !== 'timeout');
 }
 
 /** The facts, or none where they do not come in time or the servers cannot be asked. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatDuration } from '../base/duration.js';
 import { mergeHosts } from '../base/facts.js';
+import { given } from '../base/given.js';
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Cancelled, type Facts, Failure, type PhaseReport, type Problem } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
@@ -12,7 +13,7 @@ import { exactCommit } from '../vps/exact-commit.js';
 import type { Fleet } from '../vps/fleet.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
 import { describePacked, packBuild } from '../vps/pack-build.js';
-import { deployRequest, rollbackRequest, type VpsRun } from '../vps/requests.js';
+import { deployRequest, rollbackRequest, type VpsRun, withToken } from '../vps/requests.js';
 import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
 import { sendToAll } from '../vps/send-build.js';
 import { hostRefusals, liveFacts } from './plan-hosts.js';
@@ -66,7 +67,11 @@ async function bring(
   const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
   const request = deployRequest(run, { sha, invocation: randomUUID(), cutover: 'at-once' });
   const undo = rollbackRequest(run, randomUUID(), { undoRun: run.run.id });
-  const plan = { request, undo, packed, maxParallel: run.vps.maxParallel, signal };
+  const own = looks.map(({ needsToken }, index) => ({
+    ...given({ packedBuild: packed[index] }),
+    ...(needsToken ? withToken(run) : {}),
+  }));
+  const plan = { request, undo, own, maxParallel: run.vps.maxParallel, signal };
   return rollOut(fleet, plan, { log, record });
 }
 

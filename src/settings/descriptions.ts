@@ -63,7 +63,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'dirty-checkout':
     "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log, and back with a rollback to that version).",
   'lock-wait': "How long to wait for another run's deploy of the same app or database.",
-  ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
+  ref: "The exact commit to deploy: a full SHA, or a branch, tag or short SHA that means one thing; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
   'build-output':
     'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
   'repository-url': 'Where the server fetches from; the origin that it already has by default.',
@@ -82,7 +82,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'deploy-timeout': 'How long the deploy may take on each host.',
   'health-url': 'Public base URL of the application.',
   'health-paths':
-    'Paths that must answer with a status from 200 to 299; the last one is the health answer. Without /api/health: health-paths: /.',
+    'Paths that must answer with a status from 200 to 299, and not with JSON whose status says otherwise; the last one is the health answer. Without /api/health: health-paths: /.',
   'health-from':
     'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
   'health-port': "Port on the server for health-from vps; PM2's by default.",

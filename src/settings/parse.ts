@@ -146,6 +146,11 @@ function readRollback(reader: InputReader, mode: Mode, around: Surroundings): Ro
   };
 }
 
+const FROM_A_FORK = {
+  'pull request': 'is refused on a pull request from a fork',
+  'workflow run': 'is refused on a workflow run from a fork',
+} as const;
+
 /** Code from a fork must not reach the database or the server: only modes that write nothing may run there. */
 function complainAboutFork(reader: InputReader, mode: Mode, run: Run): void {
   if (mode === 'plan' || mode === 'health' || mode === 'verify') return;
@@ -155,10 +160,10 @@ function complainAboutFork(reader: InputReader, mode: Mode, run: Run): void {
       `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`,
       'Use pull_request with mode: plan, and deploy on push.',
     );
-  } else if (run.fork && run.event === 'pull_request') {
+  } else if (run.fork) {
     reader.complain(
       'mode',
-      `"${mode}" is refused on a pull request from a fork`,
+      `"${mode}" ${FROM_A_FORK[run.headOf ?? 'pull request']}`,
       'Use mode: plan there, and deploy on push.',
     );
   }

@@ -3,12 +3,18 @@ import { readFileSync } from 'node:fs';
 import { given } from '../base/given.js';
 import type { Run } from './settings.js';
 
+interface Repository {
+  full_name?: string;
+}
+
 interface EventPayload {
+  repository?: Repository;
   pull_request?: {
     number?: number;
-    head?: { sha?: string; repo?: { full_name?: string } | null };
-    base?: { repo?: { full_name?: string } };
-  };
+    head?: { sha?: string; repo?: Repository | null } | null;
+    base?: { repo?: Repository };
+  } | null;
+  workflow_run?: { head_repository?: Repository | null } | null;
 }
 
 /** Who runs, from the variables that GitHub sets. Outside of Actions the run gets an id of its own. */
@@ -20,15 +26,18 @@ export function runIdentity(env: NodeJS.ProcessEnv): Run & { readonly session: s
   const attempt = Number(env.GITHUB_RUN_ATTEMPT || '1');
   const pullRequest = payload.pull_request?.number;
   const head = payload.pull_request?.head?.sha;
+  const headOf = headOfEvent(payload, env.GITHUB_EVENT_NAME ?? '');
   return {
     id: id ?? madeUpId(),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
     session: randomUUID(),
     serverUrl,
-    fork: isFork(payload),
+    ...given({ headOf }),
+    fork: headOf !== undefined && isForeign(payload, repository),
     ...(id && repository ? { url: `${serverUrl}/${repository}/actions/runs/${id}` } : {}),
     ...(repository ? { repository } : {}),
     ...given({
+      branchOrTag: env.GITHUB_REF?.match(/^refs\/(heads|tags)\/.+/)?.[0],
       sha: env.GITHUB_SHA || undefined,
       actor: env.GITHUB_ACTOR || undefined,
       event: env.GITHUB_EVENT_NAME || undefined,
@@ -38,12 +47,25 @@ export function runIdentity(env: NodeJS.ProcessEnv): Run & { readonly session: s
   };
 }
 
-/** A pull request whose head is in another repository, or in one that has been deleted. */
-function isFork(payload: EventPayload): boolean {
-  const pull = payload.pull_request;
-  if (pull === undefined) return false;
-  const head = pull.head?.repo?.full_name;
-  return head === undefined || head !== pull.base?.repo?.full_name;
+/**
+ * What of the event says whose code it brings, whatever the event is called: a review has a pull request as well. The
+ * name is asked only where the payload is missing, so that one which cannot be read never counts as a harmless one.
+ */
+function headOfEvent({ pull_request, workflow_run }: EventPayload, event: string): Run['headOf'] {
+  if (pull_request) return 'pull request';
+  if (workflow_run) return 'workflow run';
+  if (event.startsWith('pull_request')) return 'pull request';
+  return event === 'workflow_run' ? 'workflow run' : undefined;
+}
+
+/** True where the head is in another repository than this one, or in one that has been deleted. */
+function isForeign({ pull_request, workflow_run, repository }: EventPayload, own?: string): boolean {
+  const here = own ?? repository?.full_name ?? pull_request?.base?.repo?.full_name;
+  const heads = [
+    ...(pull_request ? [pull_request.head?.repo?.full_name] : []),
+    ...(workflow_run ? [workflow_run.head_repository?.full_name] : []),
+  ];
+  return heads.length === 0 || heads.some((head) => head === undefined || head !== here);
 }
 
 function readPayload(path: string | undefined): EventPayload {

@@ -31,11 +31,15 @@ export interface Run {
   readonly sha?: string;
   readonly actor?: string;
   readonly event?: string;
+  /** The branch or tag (`refs/heads/main`) whose newest commit `sha` was when GitHub started the run. */
+  readonly branchOrTag?: string;
   /** The pull request's number, where the event has one. */
   readonly pullRequest?: number;
   /** The newest commit of the pull request; `sha` is then the merge of it that GitHub made. */
   readonly pullRequestHead?: string;
-  /** A pull request from another repository: no secrets, a read-only token. */
+  /** What of the event says whose code it brings; absent where it carries neither. */
+  readonly headOf?: 'pull request' | 'workflow run';
+  /** That code is of another repository, or of one that has been deleted. */
   readonly fork: boolean;
 }
 

@@ -46,7 +46,7 @@ export async function init(words: readonly string[], door: InitDoor): Promise<nu
   }
   const root = repositoryRoot(door.folder);
   const base = root ?? door.folder;
-  const branch = flags.values.get('branch') || mainBranch(base) || 'main';
+  const branch = flags.values.get('branch') || (await mainBranch(base)) || 'main';
   const values: Values = new Map();
   for (const [name, value] of flags.values) if (name !== 'branch') values.set(name, value);
   const problems = [...flags.problems, ...misplaced(values)];

@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { runProgram } from '../programs.js';
 
 /** The repository that a folder lies in: GitHub reads .github/workflows at its root only. Undefined outside of any. */
 export function repositoryRoot(folder: string): string | undefined {
@@ -13,19 +13,17 @@ export function repositoryRoot(folder: string): string | undefined {
 }
 
 /** The branch that origin calls its own, as the last clone or fetch left it, else the one checked out. */
-export function mainBranch(root: string): string | undefined {
+export async function mainBranch(root: string): Promise<string | undefined> {
   return (
-    symbolicRef(root, 'refs/remotes/origin/HEAD', 'refs/remotes/origin/') ??
-    symbolicRef(root, 'HEAD', 'refs/heads/')
+    (await symbolicRef(root, 'refs/remotes/origin/HEAD', 'refs/remotes/origin/')) ??
+    (await symbolicRef(root, 'HEAD', 'refs/heads/'))
   );
 }
 
 /** What a symbolic ref points to, without its prefix. Undefined where it points to nothing, or git cannot be asked. */
-function symbolicRef(root: string, name: string, prefix: string): string | undefined {
-  const { status, stdout } = spawnSync('git', ['-C', root, 'symbolic-ref', '--quiet', name], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const target = status === 0 ? stdout.trim() : '';
+async function symbolicRef(root: string, name: string, prefix: string): Promise<string | undefined> {
+  const words = ['git', '-C', root, 'symbolic-ref', '--quiet', name] as const;
+  const ended = await runProgram(words).catch(() => undefined);
+  const target = ended?.code === 0 ? ended.stdout.trim() : '';
   return target.startsWith(prefix) ? target.slice(prefix.length) : undefined;
 }

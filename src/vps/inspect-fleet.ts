@@ -4,7 +4,7 @@ import type { Tools } from '../tools.js';
 import type { HostFacts, Undo } from '../worker/protocol.js';
 import { exactCommit } from './exact-commit.js';
 import type { Host } from './fleet.js';
-import { inspectRequest, type VpsRun } from './requests.js';
+import { inspectRequest, type VpsRun, withToken } from './requests.js';
 import { ask } from './worker-client.js';
 
 /** What a look at one host found, or why it could not be looked at. */
@@ -14,6 +14,8 @@ export interface HostLook {
   name: Host['name'];
   prefix: Host['prefix'];
   facts?: HostFacts;
+  /** It has no access of its own to the remote: a fetch there needs the job's token. */
+  needsToken?: true;
   problem?: Problem;
 }
 
@@ -21,8 +23,8 @@ export interface HostLook {
 const LOOK_DEADLINE = 120_000;
 
 /**
- * Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. `undo`: asks what a
- * rollback would do, instead of what a deploy would.
+ * Looks at all hosts at once, one round trip each, and one more where only the job's token opens the remote; writes
+ * nothing, and never throws for one host. `undo`: asks what a rollback would do, instead of what a deploy would.
  */
 export async function inspectFleet(tools: Tools, settings: Settings, undo?: Undo): Promise<HostLook[]> {
   const { fleet } = tools;
@@ -37,8 +39,12 @@ export async function inspectFleet(tools: Tools, settings: Settings, undo?: Undo
     const own = { host: position, name, prefix };
     try {
       const request = inspectRequest(vpsRun, sha, undo);
-      const answer = await ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
+      const options = { deadline: LOOK_DEADLINE, signal: tools.signal };
+      const answer = await ask(fleet, host, request, options);
       if (answer.kind === 'host') return { ...own, facts: answer.facts };
+      const opened = { ...request, ...withToken(vpsRun) };
+      const second = answer.kind === 'token-needed' ? await ask(fleet, host, opened, options) : answer;
+      if (second.kind === 'host') return { ...own, facts: second.facts, needsToken: true };
       throw new Failure({ message: `${prefix}the worker answered something else` });
     } catch (error) {
       if (tools.signal.aborted) throw error;

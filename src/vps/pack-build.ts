@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { formatBytes } from '../base/bytes.js';
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
 import { someOf } from '../base/some-of.js';
+import { type ProgramEnd, runProgram } from '../programs.js';
 import { localGit } from './local-git.js';
 
 /** What `build-on: runner` sends: the build that earlier steps of this job made in the checkout. */
@@ -140,17 +139,22 @@ async function git(words: string[], workingDirectory: string): Promise<string> {
 
 /** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
 async function pack(words: readonly string[], cwd: string, signal: AbortSignal): Promise<void> {
+  let ended: ProgramEnd;
   try {
-    await promisify(execFile)('tar', words, { cwd, signal });
+    ended = await runProgram(['tar', ...words], { cwd, signal });
   } catch (error) {
     if (signal.aborted) throw new Cancelled();
-    const { code, stderr } = error as { code?: number | string; stderr?: string };
-    throw new Failure({
-      message: `tar failed: ${lastLine(stderr ?? '') || problemsOf(error)[0]!.message}`,
-      ...(code === undefined ? {} : { code: String(code) }),
-      next: 'Look at the room of this machine, and at what is named in build-output.',
-    });
+    throw tarFailed(problemsOf(error)[0]!.message);
   }
+  if (ended.code !== 0) throw tarFailed(lastLine(ended.stderr), ended.code);
+}
+
+function tarFailed(why: string, code: number | null = null): Failure {
+  return new Failure({
+    message: `tar failed: ${why || 'it was ended by a signal'}`,
+    ...(code === null ? {} : { code: String(code) }),
+    next: 'Look at the room of this machine, and at what is named in build-output.',
+  });
 }
 
 function lastLine(text: string): string {

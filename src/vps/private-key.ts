@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { given } from '../base/given.js';
+import { pemBlocks, unpackKeyText } from '../base/key-text.js';
 import { Failure } from '../base/report.js';
 
 /**
@@ -92,45 +93,19 @@ function explainParseError(message: string): Wrong {
   return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
 }
 
-/** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
-const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
-const FRAMES = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
-
 /** The PEM text and its label, with the damage of copying undone; pure. */
 function repairKeyText(text: string): { pem: string; label: string } | Wrong {
-  const plain = unpack(text);
+  const plain = unpackKeyText(text);
   // openssl writes EC PARAMETERS in front of the key, and people paste certificates and .pub lines beside it.
-  const frames = [...plain.matchAll(FRAMES)];
-  const framed = frames.find(([, label]) => label!.endsWith('PRIVATE KEY'));
-  if (framed === undefined) return notAKey(plain, frames[0]?.[1]);
-  const label = framed[1]!;
-  // The old encrypted PEM has two header lines in front of its base64.
-  const body = framed[2]!;
-  const info = DEK_INFO.exec(body);
-  const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
+  const blocks = pemBlocks(plain);
+  const block = blocks.find(({ label }) => label.endsWith('PRIVATE KEY'));
+  if (block === undefined) return notAKey(plain, blocks[0]?.label);
+  const { label, info, base64 } = block;
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
     return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
-  const headers = info ? ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info[1]}`, ''] : [];
+  const headers = info === undefined ? [] : ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info}`, ''];
   const lines = [...headers, ...(base64.match(/.{1,64}/g) ?? [])];
   return { pem: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`, label };
-}
-
-/** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
-function unpack(text: string): string {
-  let plain = text.replace(/^\uFEFF/, '').trim();
-  const quoted = /^(["'`])([\s\S]*)\1$/.exec(plain);
-  if (quoted) plain = quoted[2]!;
-  plain = plain
-    .replace(/\\r\\n|\\n|\\r/g, '\n')
-    .replace(/\r\n?/g, '\n')
-    .trim();
-  const compact = plain.replace(/\s+/g, '');
-  if (plain.includes('-----') || !/^[A-Za-z0-9+/]{40,}={0,2}$/.test(compact)) return plain;
-  const decoded = Buffer.from(compact, 'base64');
-  if (decoded.subarray(0, 14).toString('latin1') === 'openssh-key-v1')
-    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
-  const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
-  return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
 }
 
 /** What a text without a whole private key is instead; `label`: of the first thing in it that is whole. */

@@ -9,12 +9,13 @@ const AROUND = 30_000;
 
 /**
  * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
- * With several servers the checks carry the server's position. Writes nothing.
+ * With several servers the checks carry the server's position. Writes nothing. `once`: a check that was good is not
+ * asked again.
  */
-export async function probeFleet(tools: Tools, settings: Settings): Promise<HealthFact[]> {
+export async function probeFleet(tools: Tools, settings: Settings, once = false): Promise<HealthFact[]> {
   const { fleet, signal } = tools;
   if (!fleet || !settings.vps) return [];
-  const request = probeRequest(settings as VpsRun);
+  const request = probeRequest(settings as VpsRun, once);
   const deadline = settings.health.deadline + AROUND;
   const facts = await Promise.all(
     fleet.hosts.map(async (host) => {

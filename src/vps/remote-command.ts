@@ -85,8 +85,12 @@ export function streamedWorker(bundle: string, request: WorkerRequest): string {
   return `(function () {\nglobalThis.MUVA_REQUEST = ${JSON.stringify(request)};\n${bundle}\n})();\n`;
 }
 
-/** A program for `node -` that leaves the worker on the server, running on its own. */
-export function detachedWorker(bundle: string, request: DeployRequest | RollbackRequest): string {
-  const words = [bundle, JSON.stringify(request)].map((text) => JSON.stringify(text));
+/** A program for `node -` that leaves the worker on the server, running on its own; `key` seals what it tells. */
+export function detachedWorker(
+  bundle: string,
+  request: DeployRequest | RollbackRequest,
+  key: Buffer,
+): string {
+  const words = [bundle, JSON.stringify(request), key.toString('hex')].map((text) => JSON.stringify(text));
   return `(${startDetached.toString()})(require, ${words.join(', ')});\n`;
 }

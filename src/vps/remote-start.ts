@@ -1,10 +1,10 @@
 /**
  * Runs on the server, inside `node -`: its source text is sent, so it uses nothing but its arguments.
  * Writes the worker and its request into a new folder that only the user can read, starts the worker in a session
- * of its own, where no lost connection reaches it, and waits until it has taken the request (it removes the file
- * as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
+ * of its own, where no lost connection reaches it, gives it the run's key through a pipe, so that no file ever holds
+ * it, and waits until it has taken the request (it removes the file as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
  */
-export function startDetached(load: NodeJS.Require, bundle: string, request: string): void {
+export function startDetached(load: NodeJS.Require, bundle: string, request: string, key: string): void {
   const fs = load('node:fs') as typeof import('node:fs');
   const { spawn } = load('node:child_process') as typeof import('node:child_process');
   const { tmpdir } = load('node:os') as typeof import('node:os');
@@ -19,6 +19,13 @@ export function startDetached(load: NodeJS.Require, bundle: string, request: str
   let folder = '';
   let output = 0;
   try {
+    if ((fs.statSync(tmpdir()).mode & 0o1002) === 0o002) {
+      refuse(
+        `${tmpdir()} can be written by every user of the server and has no sticky bit: another one could change what is run`,
+        `Run once on the server: sudo chmod +t ${tmpdir()}`,
+      );
+      return;
+    }
     folder = fs.mkdtempSync(`${tmpdir()}/muva-deploy-`);
     fs.writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
     fs.writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });
@@ -34,8 +41,10 @@ export function startDetached(load: NodeJS.Require, bundle: string, request: str
   const child = spawn(process.execPath, [`${folder}/worker.js`, '--request', `${folder}/request.json`], {
     cwd: '/',
     detached: true,
-    stdio: ['ignore', output, output],
+    stdio: ['pipe', output, output],
   });
+  // A worker that ended before it read the key is told by its end.
+  child.stdin?.on('error', () => {}).end(key);
   let ended: string | undefined;
   child.once('error', (error) => {
     ended = String(error);

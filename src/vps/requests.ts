@@ -50,10 +50,12 @@ function runRequest({ id, attempt, session, url, actor }: Run, invocation?: stri
 
 function healthRequest(health: HealthSettings): HealthRequest {
   const { url, paths, timeout, deadline, successes, checkAssets, expectVersion } = health;
-  const basePath = url === undefined ? '' : new URL(url).pathname.replace(/\/+$/, '');
+  const known = url === undefined ? undefined : new URL(url);
+  const basePath = known?.pathname.replace(/\/+$/, '') ?? '';
   return {
     paths: [...paths],
     ...(basePath === '' ? {} : { basePath }),
+    ...given({ publicOrigin: known?.origin }),
     timeout,
     deadline,
     successes,
@@ -62,14 +64,29 @@ function healthRequest(health: HealthSettings): HealthRequest {
   };
 }
 
-/** What a server needs to fetch the commit, also where it has no origin or no access of its own. */
-function fetchRequest({ vps, run, githubToken }: VpsRun): FetchRequest {
+/** Where a server fetches the commit from, also where it has no origin. */
+function fetchRequest({ vps, run }: VpsRun): FetchRequest {
   const { repository, serverUrl } = run;
   return {
     ...given({ repositoryUrl: vps.repositoryUrl }),
     ...(repository === undefined ? {} : { jobRepositoryUrl: `${serverUrl}/${repository}.git` }),
-    ...(githubToken && repository ? { fetchAccess: { server: serverUrl, token: githubToken.reveal() } } : {}),
   };
+}
+
+/**
+ * The job's token, for a server that said that it has no access of its own. It opens the whole repository for as long
+ * as the job runs, so no other server is sent it, and no request that fetches nothing.
+ */
+export function withToken({ run, githubToken }: VpsRun): Pick<FetchRequest, 'fetchAccess'> {
+  return githubToken && run.repository
+    ? { fetchAccess: { server: run.serverUrl, token: githubToken.reveal() } }
+    : {};
+}
+
+/** Says that there is a token, and who issued it, to a server that may have to ask for it. */
+function tokenOnRequest(settings: VpsRun): Pick<FetchRequest, 'fetchAccess'> {
+  const { fetchAccess } = withToken(settings);
+  return fetchAccess === undefined ? {} : { fetchAccess: { server: fetchAccess.server } };
 }
 
 /** `undo`: asks what a rollback would do, instead of what a deploy would. */
@@ -78,8 +95,7 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
     command: 'inspect',
     app: appRequest(settings),
     run: runRequest(settings.run),
-    ...given({ sha }),
-    ...fetchRequest(settings),
+    ...(sha === undefined ? {} : { sha, ...fetchRequest(settings), ...tokenOnRequest(settings) }),
     explicit: settings.vps.refExplicit,
     rehearse: settings.vps.rehearse,
     dirtyCheckout: settings.vps.dirtyCheckout,
@@ -91,8 +107,10 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
   };
 }
 
-export function probeRequest(settings: VpsRun): ProbeRequest {
-  return { command: 'probe', app: appRequest(settings), health: healthRequest(settings.health) };
+/** `once`: a check that was good is not asked again. */
+export function probeRequest(settings: VpsRun, once = false): ProbeRequest {
+  const health = healthRequest(settings.health);
+  return { command: 'probe', app: appRequest(settings), health: once ? { ...health, once } : health };
 }
 
 /** `session`: the start of the action whose workers are to stop. */

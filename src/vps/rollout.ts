@@ -21,8 +21,8 @@ export interface RolloutPlan {
   request: DeployRequest;
   /** Undoes on one host what the deploy did there. */
   undo: RollbackRequest;
-  /** Path of the packed build on each host, in their order; empty where the hosts build themselves. */
-  packed: readonly string[];
+  /** What each host alone is told, in their order: where its packed build lies, and the token where it needs that. */
+  own: readonly Pick<DeployRequest, 'packedBuild' | 'fetchAccess'>[];
   /** Hosts that cut over at the same time, after the first alone. */
   maxParallel: number;
   signal: AbortSignal;
@@ -61,10 +61,9 @@ export async function rollOut(fleet: Fleet, plan: RolloutPlan, audience: Audienc
   if (plan.signal.aborted) throw new Cancelled();
   const several = fleet.hosts.length > 1;
   const request: DeployRequest = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
-  const running = fleet.hosts.map((host, index) => {
-    const packedBuild = plan.packed[index];
-    return begin(fleet, host, packedBuild === undefined ? request : { ...request, packedBuild }, audience);
-  });
+  const running = fleet.hosts.map((host, index) =>
+    begin(fleet, host, { ...request, ...plan.own[index] }, audience),
+  );
   const stop = (why: string): Promise<void> => stopAll(fleet, running, request, audience, why);
   const onAbort = (): void => void stop('cancelled');
   plan.signal.addEventListener('abort', onAbort, { once: true });

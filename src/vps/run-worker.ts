@@ -1,10 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { given } from '../base/given.js';
 import type { Log } from '../base/log.js';
 import type { PhaseRecord } from '../base/phase.js';
 import { Failure, type HostFact, problemsOf } from '../base/report.js';
+import { KEY_LENGTH } from '../base/seal.js';
 import type { RunResult, WorkerEvent } from '../worker/protocol.js';
 import type { Fleet, Host } from './fleet.js';
-import { follow, type LongRequest, onHost, start } from './worker-client.js';
+import { TamperedRecord } from './run-events.js';
+import { follow, type LongRequest, onHost, send, start } from './worker-client.js';
 
 /** Where the events of a run are told. */
 export interface Audience {
@@ -25,16 +28,30 @@ export async function runWorker(
   audience: Audience,
   patience = 0,
 ): Promise<RunResult> {
-  await start(fleet, host, request);
-  return follow(fleet, host, request, {
+  const key = randomBytes(KEY_LENGTH);
+  await start(fleet, host, request, key);
+  const { log } = audience;
+  const following = follow(fleet, host, request, {
+    key,
     deadline: request.lockWait + request.timeout + patience + AROUND,
     onEvent: (event) => tell(host, event, audience),
+    onDropped: (problem) => log({ kind: 'warning', problem }),
     onLost: (problem) =>
-      audience.log({
+      log({
         kind: 'progress',
         text: `${problem.message}; the run goes on there, connecting again`,
       }),
   });
+  return following.catch((error: unknown) => abandoned(fleet, host, request, error));
+}
+
+/** What strangers have changed is not brought to its end: the run is stopped where it has not cut over. */
+async function abandoned(fleet: Fleet, host: Host, request: LongRequest, error: unknown): Promise<never> {
+  if (error instanceof TamperedRecord)
+    await send(fleet, host, 'cancel', request).catch(() => {
+      // It goes on then, and is found by the look at the server.
+    });
+  throw error;
 }
 
 function tell(host: Host, event: WorkerEvent, { log, record, onState }: Audience): void {

@@ -5,8 +5,20 @@ import { commandLine, quote } from '../base/shell.js';
 import { exitProblem } from './exit-status.js';
 import { asFailure, type Host } from './fleet.js';
 
-/** Fixed texts without quotes in them; folder and name come as words behind them. */
-const RECEIVE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2"';
+/**
+ * Fixed texts without quotes in them; folder and name come as words behind them. A dump must not land where another user
+ * let a symlink lead: the folder, and the one that it lies in, are our own, or nothing is written.
+ */
+const RECEIVE = `umask 077
+set -- "$1" "$2" "$(dirname -- "$1")"
+mkdir -p -- "$(dirname -- "$3")" || exit
+for f in "$3" "$1"; do
+  if [ -L "$f" ]; then exit 66; fi
+  if [ -e "$f" ]; then :; else mkdir -- "$f" || exit; fi
+  if [ -L "$f" ]; then exit 66; fi
+  [ -O "$f" ] || exit 66
+done
+cat >"$1/$2"`;
 const KEEP = '[ "$(wc -c <"$1/$2")" -eq "$4" ] && mv -- "$1/$2" "$1/$3" || { rm -f -- "$1/$2"; exit 65; }';
 const DROP = 'rm -f -- "$1/$2"';
 
@@ -63,6 +75,11 @@ async function mustRun(
   if (result.code === 0) return;
   if (result.code === 65)
     throw new Failure({ message: `${host.prefix}the file did not arrive whole`, next: 'Run the job again.' });
+  if (result.code === 66)
+    throw new Failure({
+      message: `${host.prefix}${words[0]}, or the folder that it lies in, is a symlink or belongs to another user: nothing was stored there`,
+      next: `Look who made it (ls -ld), and delete on the server what is not of the user who deploys.`,
+    });
   throw new Failure({
     ...exitProblem(host.name, result),
     next: 'Look at the room and the rights there: df -h; ls -ld of the folder.',

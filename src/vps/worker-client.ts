@@ -1,23 +1,24 @@
 import { given } from '../base/given.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause, retry } from '../base/retry.js';
-import {
-  type CancelSessionRequest,
-  type DeployRequest,
-  type InspectRequest,
-  type ProbeRequest,
-  parseWorkerLine,
-  type RollbackRequest,
-  type RunResult,
-  type SignalRequest,
-  type WorkerEvent,
-  type WorkerLine,
+import type {
+  CancelSessionRequest,
+  DeployRequest,
+  InspectRequest,
+  ProbeRequest,
+  RollbackRequest,
+  RunResult,
+  SignalRequest,
+  WorkerEvent,
+  WorkerLine,
 } from '../worker/protocol.js';
 import type { ExecOptions } from './exec.js';
 import { exitProblem, isKnownEnd, notRunProblem } from './exit-status.js';
 import { asFailure, type Fleet, type Host } from './fleet.js';
 import { lineReader } from './lines.js';
+import { parseWorkerLine } from './messages.js';
 import { detachedWorker, RUN_NODE, streamedWorker } from './remote-command.js';
+import { runEvents, TamperedRecord } from './run-events.js';
 import { isWorthRetrying, SshError } from './ssh-error.js';
 
 /** A request that runs detached: it goes on when the connection does not. */
@@ -28,19 +29,30 @@ const SILENCE = 20_000;
 /** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
 const SHORT = 60_000;
 
+/** Conversations in a row that ended well and told nothing before that is taken for the last word. */
+const MOST_SILENT = 5;
+
+/** Messages of a follower that are none of the worker's before it is given up. */
+const MOST_WRONG = 1_000;
+
 /** Lines kept of what a login says that does not come from the worker. */
 const KEPT_LINES = 3;
 
-/** Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. */
+/**
+ * Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. `onWrong`
+ * is told of those that are not what a worker says.
+ */
 async function converse(
   host: Host,
   program: string,
   options: ExecOptions,
   onLine: (line: WorkerLine) => boolean = () => false,
+  onWrong: (why: string) => void = () => {},
 ): Promise<WorkerLine | undefined> {
   let answer: WorkerLine | undefined;
   // The shell text prints an empty line in front of Node: without one, and without a word of the worker, it never ran.
   let ran = false;
+  let wrong: string | undefined;
   const others: string[] = [];
   const result = await host.exec(RUN_NODE, {
     ...options,
@@ -51,7 +63,10 @@ async function converse(
       if (said === undefined) {
         if (text.trim() !== '') others.push(text.slice(0, 200));
         if (others.length > KEPT_LINES) others.shift();
-      } else if (!onLine(said)) answer = said;
+      } else if ('wrong' in said) {
+        wrong ??= said.wrong;
+        onWrong(said.wrong);
+      } else if (!onLine(said.value)) answer = said.value;
     }),
   });
   if (answer?.kind === 'refused') throw new Failure(answer.problems.map((problem) => onHost(host, problem)));
@@ -59,7 +74,19 @@ async function converse(
   const ended = { ...result, stdout: others.join('\n') };
   if (!ran && !isKnownEnd(ended)) throw new Failure(notRunProblem(host.name, ended));
   if (ended.code !== 0) throw new Failure(exitProblem(host.name, ended));
+  if (wrong !== undefined) throw new NotUnderstood(host, wrong);
   return undefined;
+}
+
+/** The only answer was none of those that there are. */
+class NotUnderstood extends Failure {
+  constructor(host: Host, wrong: string) {
+    super({
+      message: `${host.prefix}the answer of the worker is not understood: its ${wrong}`,
+      next: 'Look at what the login of the deploy user runs (its profile, its Node), and run the job again.',
+    });
+    this.name = 'NotUnderstood';
+  }
 }
 
 /** A problem that happened on a server, with the server's position in front where there are several; once. */
@@ -104,11 +131,11 @@ function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): P
 }
 
 /**
- * Starts a run that goes on by itself. Starting it twice is safe: the second worker leaves the first alone.
+ * Starts a run that goes on by itself, and seals what it tells with `key`. Starting it twice is safe: the second worker leaves the first alone.
  * A Failure with the outcome `unknown` means that a worker may be running all the same.
  */
-export async function start(fleet: Fleet, host: Host, request: LongRequest): Promise<void> {
-  const program = detachedWorker(await fleet.worker(), request);
+export async function start(fleet: Fleet, host: Host, request: LongRequest, key: Buffer): Promise<void> {
+  const program = detachedWorker(await fleet.worker(), request, key);
   let answer: WorkerLine | undefined;
   let mayRun = false;
   try {
@@ -152,17 +179,21 @@ export class WorkerDied extends Failure {
 }
 
 export interface FollowOptions {
+  /** What the run was started with. */
+  key: Buffer;
   onEvent: (event: WorkerEvent) => void;
   /** Told each time that nothing is heard any more, before it is tried again. */
   onLost: (problem: Problem) => void;
+  /** Told once of each kind of message that is none, or not the worker's. */
+  onDropped: (problem: Problem) => void;
   /** Milliseconds for the whole run, with its waiting. */
   deadline: number;
 }
 
 /**
  * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
- * Throws a Failure with the outcome `unknown` where the server stays away or the worker ended without a result:
- * whatever goes wrong with the telling, the run itself goes on.
+ * Throws a Failure with the outcome `unknown` where the server stays away, the worker ended without a result, or its
+ * record was tampered with: whatever goes wrong with the telling, the run itself goes on.
  */
 export async function follow(
   fleet: Fleet,
@@ -175,14 +206,38 @@ export async function follow(
   let heard = performance.now();
   let offset = 0;
   let result: RunResult | undefined;
+  let tampered: unknown;
+  let silent = 0;
+  let over = new AbortController();
+  const { key, onDropped } = options;
+  const events = runEvents({ key, prefix: host.prefix, onDropped });
   const onLine = (said: WorkerLine): boolean => {
     heard = performance.now();
     if (said.kind === 'heartbeat') return true;
     if (said.kind !== 'event') return false;
+    // What comes after the end is nobody's: the server streams until the worker's process is gone.
+    if (over.signal.aborted) return true;
     offset = said.offset;
-    if (said.event.kind === 'ended') result = said.event.result;
-    options.onEvent(said.event);
+    try {
+      const event = events.read(said.line);
+      if (event === undefined) return true;
+      silent = 0;
+      if (event.kind === 'ended') result = event.result;
+      options.onEvent(event);
+    } catch (error) {
+      tampered = error;
+    }
+    if (result !== undefined || tampered !== undefined) over.abort();
     return true;
+  };
+  let wrongs = 0;
+  const onWrong = (why: string): void => {
+    wrongs += 1;
+    if (wrongs === 1) onDropped(new NotUnderstood(host, why).problems[0]!);
+    if (wrongs > MOST_WRONG) {
+      tampered ??= new TamperedRecord(host.prefix, 'the server sends more than the worker says');
+      over.abort();
+    }
   };
   const { app, run, command: task } = request;
   for (;;) {
@@ -191,15 +246,26 @@ export async function follow(
     let lost: unknown = new Failure({ message: `${host.prefix}the worker stopped telling` });
     try {
       const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
-      const last = await converse(host, program, { silence: SILENCE, deadline: left }, onLine);
-      if (last?.kind === 'died') throw new WorkerDied(onHost(host, last.problem));
+      over = new AbortController();
+      const signal = over.signal;
+      const last = await converse(
+        host,
+        program,
+        { silence: SILENCE, deadline: left, signal },
+        onLine,
+        onWrong,
+      );
+      if (last?.kind === 'gone') throw new WorkerDied(onHost(host, last.problem));
+      silent += 1;
     } catch (error) {
+      if (error instanceof NotUnderstood) silent += 1;
       lost = error;
     }
     // The result may have come just before the connection went: nothing is unknown then.
     if (result) return result;
+    if (tampered !== undefined) throw tampered;
     if (lost instanceof WorkerDied) throw lost;
-    const final = !(lost instanceof Failure) && !isWorthRetrying(lost);
+    const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || silent >= MOST_SILENT;
     if (final || performance.now() - heard > fleet.reconnectFor)
       throw new Failure(problemsOfLoss(lost), 'unknown');
     options.onLost(problemsOfLoss(lost)[0]!);

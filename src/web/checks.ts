@@ -1,5 +1,6 @@
 import { formatBytes } from '../base/bytes.js';
 import { given } from '../base/given.js';
+import type { HealthFault } from '../base/report.js';
 import { assetUrls, judgeAsset, MOST_ASSETS } from './assets.js';
 import { isEndpoint, isHtml, judgeAnswer } from './judge-body.js';
 import { BODY_LIMIT, findPage, proxyHeaders, type Target } from './page.js';
@@ -14,6 +15,8 @@ export interface HealthOptions {
   /** Milliseconds. */
   readonly deadline: number;
   readonly successes: number;
+  /** A check that was good is not asked again: for a look that must not take long. */
+  readonly once?: boolean;
   readonly checkAssets: boolean;
   readonly expectVersion?: string;
   /** The commit that should be serving, as hex digits; an answer of the last path that names another is unhealthy. */
@@ -112,7 +115,7 @@ async function askAssets(target: Target, path: string, ask: Ask): Promise<Look> 
       return { ok: false, status: null, fault: 'assets', detail: `${name} did not answer 200` };
     if (!isHtml(page.answer.headers['content-type'], text))
       return { ok: true, status: null, detail: `${name} is no HTML page` };
-    const all = assetUrls(text, page.url, page.behindProxy?.origin);
+    const all = assetUrls(text, page.url, page.behindProxy?.origin ?? target.publicOrigin);
     const bad = await badAssets(all.slice(0, MOST_ASSETS), target, proxyHeaders(page.behindProxy), ask);
     const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
     const unasked = [
@@ -130,7 +133,7 @@ async function askAssets(target: Target, path: string, ask: Ask): Promise<Look> 
     return {
       ok: false,
       status: first.status,
-      fault: 'assets',
+      fault: first.fault === 'timeout' ? 'timeout' : 'assets',
       pace: PACE.assets,
       detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
       timings,
@@ -141,6 +144,7 @@ async function askAssets(target: Target, path: string, ask: Ask): Promise<Look> 
 interface BadAsset {
   url: URL;
   status: number | null;
+  fault: HealthFault;
   why: string;
 }
 
@@ -174,10 +178,10 @@ async function askAsset(
   try {
     const answer = await get(url, { timeout: ask.timeout(), bodyLimit: 0, headers, signal: ask.signal });
     const why = judgeAsset(answer);
-    return why === undefined ? undefined : { status: answer.status, why };
+    return why === undefined ? undefined : { status: answer.status, fault: 'assets', why };
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
-    return { status: null, why: error.message };
+    return { status: null, fault: error.fault, why: error.message };
   }
 }
 

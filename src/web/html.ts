@@ -1,9 +1,7 @@
-/** A start tag with its attributes (names in lower case, values decoded), or the title's text. */
+/** A start tag with its attributes (names in lower case, values decoded). */
 export interface Tag {
   name: string;
   attributes: ReadonlyMap<string, string>;
-  /** The text up to the end tag, for elements whose content is not markup (script, style, title, textarea). */
-  text?: string;
 }
 
 /** Elements whose content is text up to their own end tag, whatever it looks like. */
@@ -26,11 +24,7 @@ export function* startTags(html: string): Generator<Tag> {
     else if (isLetter(next)) {
       const { tag, end } = readTag(html, at + 1);
       at = end;
-      if (RAW_TEXT.has(tag.name)) {
-        const close = endOfRawText(html, tag.name, end);
-        tag.text = html.slice(end, close);
-        at = close;
-      }
+      if (RAW_TEXT.has(tag.name)) at = endOfRawText(html, tag.name, end);
       yield tag;
     } else at += 1;
   }

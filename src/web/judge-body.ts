@@ -1,5 +1,4 @@
 import type { HealthFault } from '../base/report.js';
-import { startTags } from './html.js';
 import type { Answer } from './request.js';
 
 /** What is asked of one path's answer. */
@@ -13,42 +12,35 @@ export interface Expectation {
   expectSha?: string;
 }
 
-export type Opinion = { ok: true; detail?: string } | { ok: false; fault: HealthFault; detail: string };
+export type Opinion = { ok: true } | { ok: false; fault: HealthFault; detail: string };
 
-/** Words of a status field (or of a short text) that mean trouble; compared in lower case, dashes as blanks. */
-const SICK = new Set(
+/** Words of a status field that mean trouble; compared in lower case, dashes as blanks. docs/health.md lists them. */
+const UNHEALTHY = new Set(
   (
-    'error|errors|err|fail|failed|failing|failure|fatal|critical|crit|unhealthy|not healthy|sick|bad|broken|' +
-    'down|dead|offline|unavailable|not available|outage|major outage|out of service|not ok|nok|ko|' +
-    'not ready|unready|disconnected|timeout|shutting down|stopped|stopping|starting|maintenance|red'
+    'error|errors|fail|failed|failing|failure|fatal|critical|unhealthy|not healthy|down|dead|offline|' +
+    'unavailable|not available|outage|out of service|not ok|not ready|unready|' +
+    'starting|stopping|stopped|shutting down'
   ).split('|'),
 );
 
 /** Fields of a JSON answer that say how the application is. */
-const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive', 'result'];
-
-/** Fields of a JSON answer, and headers, in which applications name their commit. */
-const COMMIT_FIELDS = new Set(
-  'commit|commitsha|commithash|sha|gitsha|gitcommit|githash|revision|deploysha|buildsha'.split('|'),
-);
-const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-revision', 'x-deploy-sha'];
-
-/** Titles and first lines of error pages that some proxies and frameworks send with status 200. */
-const ERROR_PAGES = [
-  'internal server error',
-  'bad gateway',
-  'service unavailable',
-  'gateway timeout',
-  'gateway time-out',
-  'application error',
-  'not found',
-  'forbidden',
-  'unauthorized',
-];
+const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive'];
 
 /**
- * Judges an answer that is no redirect. Nothing of its text is repeated in the detail except words from the
- * lists above.
+ * Fields of a JSON answer, and headers, in which applications name their commit, in full or shortened. A revision is as
+ * often a date or a counter, so that only a whole commit counts there.
+ */
+const COMMIT_FIELDS = new Set(
+  'commit|commitsha|commithash|sha|gitsha|gitcommit|githash|deploysha|buildsha'.split('|'),
+);
+const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-deploy-sha'];
+const REVISION_FIELD = 'revision';
+const REVISION_HEADER = 'x-revision';
+
+/**
+ * Judges an answer that is no redirect: by its status, by the status word of a JSON body, by HTML where a health answer
+ * belongs, and by its version. What a page or text says is no evidence. Nothing of the answer is repeated in the detail
+ * except words from the lists above.
  */
 export function judgeAnswer(answer: Answer, expected: Expectation): Opinion {
   const { status, headers } = answer;
@@ -58,9 +50,9 @@ export function judgeAnswer(answer: Answer, expected: Expectation): Opinion {
   // A page is what `/` is for; it says nothing about health in the place of an endpoint.
   if (html && isEndpoint(expected))
     return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
-  const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
-  if (!opinion.ok) return opinion;
-  return expected.last ? judgeVersion(answer, text, expected, opinion) : opinion;
+  const complaint = html ? undefined : jsonComplaint(answer, text);
+  if (complaint !== undefined) return bad('body', `answers ${status}${complaint}`);
+  return expected.last ? judgeVersion(answer, text, expected) : { ok: true };
 }
 
 function bad(fault: HealthFault, detail: string): Opinion {
@@ -88,45 +80,18 @@ export function isHtml(contentType: string | undefined, text: string): boolean {
   return start.startsWith('<!doctype html') || start.startsWith('<html');
 }
 
-function judgePage(text: string, status: number, path: string): Opinion {
-  for (const tag of startTags(text)) {
-    if (tag.name === 'title' && isErrorTitle(tag.text ?? ''))
-      return bad('body', `answers ${status} with an error page`);
-    // A login form may well be an application's front page, but not what stands behind any other path.
-    if (path !== '/' && tag.name === 'input' && tag.attributes.get('type')?.toLowerCase() === 'password')
-      return bad('body', `answers ${status} with a login page`);
-  }
-  return { ok: true };
-}
-
-function isErrorTitle(title: string): boolean {
-  const line = title.trim().toLowerCase();
-  const words = line.replace(/^(error\s*)?[45]\d\d[\s:|,.-]*/, '');
-  return ERROR_PAGES.some((page) => words.startsWith(page)) || (words === '' && line !== '');
-}
-
-function judgeText(answer: Answer, text: string, status: number): Opinion {
+/** What is wrong with a body that is JSON, or that is declared as such; undefined for any other. */
+function jsonComplaint(answer: Answer, text: string): string | undefined {
   const type = (answer.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
-  const declared = type === 'application/json' || type.endsWith('+json');
-  const start = text.trimStart()[0];
-  if (declared || start === '{' || start === '[') {
-    const parsed = parseJson(text);
-    if (parsed !== undefined) {
-      const complaint = judgeJson(parsed.value);
-      return complaint === undefined ? { ok: true } : bad('body', `answers ${status}, but ${complaint}`);
-    }
-    if (declared)
-      return bad(
-        'body',
-        answer.whole
-          ? `answers ${status} with JSON that cannot be read`
-          : `answers ${status} with JSON longer than ${answer.body.length} bytes`,
-      );
+  const parsed = parseJson(text);
+  if (parsed !== undefined) {
+    const complaint = judgeJson(parsed.value);
+    return complaint === undefined ? undefined : `, but ${complaint}`;
   }
-  const line = text.trim().slice(0, 80).split(/\r?\n/)[0]!;
-  const word = normal(line.split(/[:.,;!]/)[0]!);
-  if (SICK.has(word) || isErrorTitle(line)) return bad('body', `answers ${status} with an error text`);
-  return { ok: true };
+  if (type !== 'application/json' && !type.endsWith('+json')) return undefined;
+  return answer.whole
+    ? ' with JSON that cannot be read'
+    : ` with JSON longer than ${answer.body.length} bytes`;
 }
 
 function parseJson(text: string): { value: unknown } | undefined {
@@ -137,51 +102,25 @@ function parseJson(text: string): { value: unknown } | undefined {
   }
 }
 
-/** What a JSON health answer complains of, or undefined. Its own overall word counts; without one, its parts do. */
+/**
+ * What a JSON health answer complains of, or undefined. Only its own status counts: whether a part of it is needed is
+ * for the application to say.
+ */
 export function judgeJson(value: unknown): string | undefined {
   if (!isRecord(value)) return undefined;
-  const own = fieldsComplaint(value);
-  if (own.complaint !== undefined || own.decided) return own.complaint;
-  for (const part of Object.values(value)) {
-    if (!isRecord(part)) continue;
-    for (const inner of [part, ...Object.values(part).filter(isRecord)]) {
-      const { complaint } = fieldsComplaint(inner);
-      if (complaint !== undefined) return `a part of it says so: ${complaint}`;
-    }
+  for (const [key, said] of Object.entries(value)) {
+    const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
+    if (field === undefined) continue;
+    if (said === false) return `its field "${field}" is false`;
+    // An HTTP status, as problem documents have it.
+    if (typeof said === 'number' && said >= 400 && said <= 599) return `its field "${field}" is ${said}`;
+    if (typeof said === 'string' && UNHEALTHY.has(normal(said)))
+      return `its field "${field}" says "${normal(said)}"`;
   }
   return undefined;
 }
 
-function fieldsComplaint(record: Record<string, unknown>): { complaint?: string; decided: boolean } {
-  let decided = false;
-  for (const [key, value] of Object.entries(record)) {
-    const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
-    if (field !== undefined) {
-      if (value === false) return { complaint: `its field "${field}" is false`, decided: true };
-      if (typeof value === 'number' && value >= 400)
-        return { complaint: `its field "${field}" is ${value}`, decided: true };
-      if (typeof value === 'string') {
-        const word = normal(value);
-        if (SICK.has(word)) return { complaint: `its field "${field}" says "${word}"`, decided: true };
-      }
-      if (typeof value !== 'object') decided = true;
-    }
-    if (/^(error|errors)$/i.test(key) && isTold(value))
-      return { complaint: `it holds an "${key.toLowerCase()}"`, decided: true };
-    if (/^status_?code$/i.test(key) && typeof value === 'number' && value >= 400)
-      return { complaint: `its status code is ${value}`, decided: true };
-  }
-  return { decided };
-}
-
-/** True for an error field that tells of an error: not null, false, 0, '', [] or {}. */
-function isTold(value: unknown): boolean {
-  if (Array.isArray(value)) return value.length > 0;
-  if (isRecord(value)) return Object.keys(value).length > 0;
-  return typeof value === 'string' ? !['', 'none', 'null', 'no'].includes(normal(value)) : Boolean(value);
-}
-
-function judgeVersion(answer: Answer, text: string, expected: Expectation, opinion: Opinion): Opinion {
+function judgeVersion(answer: Answer, text: string, expected: Expectation): Opinion {
   const headers = Object.values(answer.headers).flat();
   const holds = (wanted: string): boolean =>
     text.includes(wanted) || headers.some((value) => value?.includes(wanted));
@@ -196,21 +135,32 @@ function judgeVersion(answer: Answer, text: string, expected: Expectation, opini
         `answers ${answer.status}, but as commit ${named[0]!.slice(0, 7)} instead of ${wanted.slice(0, 7)}`,
       );
   }
-  return opinion;
+  return { ok: true };
 }
 
-/** Commits (7 to 40 hex digits, lower case) that an answer names as its own. */
+/** Commits (7 to 40 hex digits, lower case) that an answer names as its own, for certain. */
 function namedCommits(answer: Answer, text: string): string[] {
-  const candidates: unknown[] = COMMIT_HEADERS.map((name) => answer.headers[name]);
+  const commits: unknown[] = COMMIT_HEADERS.map((name) => answer.headers[name]);
+  const revisions: unknown[] = [answer.headers[REVISION_HEADER]];
   const parsed = parseJson(text);
   if (parsed !== undefined && isRecord(parsed.value)) {
     for (const [key, value] of Object.entries(parsed.value)) {
-      if (COMMIT_FIELDS.has(key.toLowerCase().replace(/[_-]/g, ''))) candidates.push(value);
+      const field = key.toLowerCase().replace(/[_-]/g, '');
+      if (COMMIT_FIELDS.has(field)) commits.push(value);
+      if (field === REVISION_FIELD) revisions.push(value);
     }
   }
-  return candidates
-    .filter((value): value is string => typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value))
-    .map((sha) => sha.toLowerCase());
+  return [...commits.filter(isCommit), ...revisions.filter(isWholeCommit)].map((sha) => sha.toLowerCase());
+}
+
+function isWholeCommit(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{40}$/i.test(value);
+}
+
+/** A shortened commit of decimal digits alone could as well be a date or a number. */
+function isCommit(value: unknown): value is string {
+  if (isWholeCommit(value)) return true;
+  return typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value) && !/^\d+$/.test(value);
 }
 
 function normal(text: string): string {

@@ -13,6 +13,8 @@ export interface Target {
    * without it, where the proxy takes it away.
    */
   basePath?: string;
+  /** The origin of health-url, for an application that is asked on loopback: it is the same application. */
+  publicOrigin?: string;
 }
 
 /** Bytes of a page or health answer that are read. */
@@ -37,7 +39,7 @@ export async function findPage(target: Target, path: string, endpoint: boolean, 
   return isElsewhere(bare, endpoint) ? below : bare;
 }
 
-/** True for what an application answers to a path that is not its own: not found, a login, its page for everything. */
+/** True for what an application answers to a path that is not its own: not found, elsewhere, its page for everything. */
 function isElsewhere({ answer, refused }: Page, endpoint: boolean): boolean {
   return (
     refused !== undefined ||
@@ -48,7 +50,7 @@ function isElsewhere({ answer, refused }: Page, endpoint: boolean): boolean {
 
 /**
  * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked once more as its proxy would ask.
+ * application that sends its callers to its public address is asked there as its proxy would ask.
  */
 async function getPage(target: Target, path: string, below: string, ask: Ask): Promise<Page> {
   let url = new URL(target.baseUrl + below + path);
@@ -67,8 +69,10 @@ async function getPage(target: Target, path: string, below: string, ask: Ask): P
       behindProxy = publicOrigin(url, location);
       if (behindProxy !== undefined) continue;
     }
-    const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
+    const known = behindProxy?.origin ?? (target.from === 'vps' ? target.publicOrigin : undefined);
+    const decision = decideRedirect(url, location, visited, path === '/', known);
     if ('refuse' in decision) return { url, answer, refused: decision };
+    if (decision.asPublic) behindProxy ??= new URL(known!);
     visited.push(withoutFragment(url));
     url = decision.follow;
   }

@@ -39,6 +39,8 @@ export interface PollOptions {
   deadline: number;
   /** Good answers in a row that every check must give. */
   successes: number;
+  /** A check that has given enough good answers is asked no more, also while others still fail. */
+  once?: boolean;
   signal?: AbortSignal;
   onAttempt?: (name: string, attempt: number, look: Look) => void;
 }
@@ -73,7 +75,7 @@ interface Course extends Finding {
 /**
  * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
  * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
- * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
+ * still fail (not with `once`). A check whose fault cannot be cured by waiting is given up after three tries.
  */
 export async function poll(checks: readonly Check[], options: PollOptions): Promise<Finding[]> {
   const started = performance.now();
@@ -101,6 +103,7 @@ export async function poll(checks: readonly Check[], options: PollOptions): Prom
       course.milliseconds = performance.now() - started;
       options.onAttempt?.(course.name, course.attempts, look);
       if (courses.every(isSettled)) return settled.abort();
+      if (options.once === true && enough(course)) return;
       const bad = course.attempts - course.good;
       const wait = look.ok
         ? enough(course)
@@ -137,13 +140,13 @@ export function followingController(signal: AbortSignal | undefined): AbortContr
 
 function note(course: Course, look: Look, shortened: boolean): void {
   course.attempts += 1;
+  // A last try that the deadline cut short says nothing about an application that was asked before.
+  if (shortened && look.fault === 'timeout' && course.attempts > 1) return;
   course.good += look.ok ? 1 : 0;
   course.streak = look.ok ? course.streak + 1 : 0;
   course.lasting =
     look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
-  // A last try that the deadline cut short says less than the one before it.
-  const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
-  if (!saysLess) course.look = look;
+  course.look = look;
 }
 
 function finding(course: Course, successes: number): Finding {

@@ -28,7 +28,7 @@ export async function checkHealth(
     timeout: health.timeout,
     deadline: health.deadline,
     successes: health.successes,
-    ...given({ signal: options.signal, onAttempt: options.onAttempt }),
+    ...given({ once: health.once, signal: options.signal, onAttempt: options.onAttempt }),
   });
   return factsOf(target, findings);
 }

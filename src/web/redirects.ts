@@ -3,49 +3,26 @@ import { isLoopback } from '../base/loopback.js';
 /** Redirects of the root page that are followed at most. */
 const MOST_REDIRECTS = 3;
 
-/** Path segments behind which an application asks who you are, instead of showing that it works. */
-const LOGIN_SEGMENTS = new Set([
-  'login',
-  'log-in',
-  'log_in',
-  'signin',
-  'sign-in',
-  'sign_in',
-  'auth',
-  'sso',
-  'oauth',
-  'oauth2',
-  'saml',
-  'wp-login',
-]);
-
-/** True where a path leads to a login page: `/login`, `/en/sign-in`, `/wp-login.php`, `/api/auth/signin`. */
-export function isLoginPath(path: string): boolean {
-  return path
-    .toLowerCase()
-    .split('/')
-    .some((segment) => LOGIN_SEGMENTS.has(segment.split('.')[0]!));
-}
-
-/** `next`: what a person can do about it. */
-export type RedirectDecision = { follow: URL } | { refuse: string; next?: string };
+/** `asPublic`: it led to the public origin, and is to be asked so. `next`: what a person can do about it. */
+export type RedirectDecision = { follow: URL; asPublic?: true } | { refuse: string; next?: string };
 
 /**
- * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
- * most three, never to a login page and never in a circle. On loopback the application may name itself by another
- * loopback name, by https, or by its public origin (`known as`): such a redirect is followed on the address asked.
+ * What to do with a redirect of the page at `from`. Only the root page follows any, only within our own origins, at
+ * most three and never in a circle. Our own is the origin asked; on loopback also the application by another loopback
+ * name, by https, or by its public origin, all of which are asked at the address of the application.
  */
 export function decideRedirect(
   from: URL,
   location: string | undefined,
   visited: readonly string[],
   root: boolean,
-  knownAs?: string,
+  publicOrigin?: string,
 ): RedirectDecision {
   if (location === undefined) return { refuse: 'redirects without saying where to' };
   const to = resolve(location, from);
   if (to === undefined) return { refuse: 'redirects to something that is not a URL' };
-  if (to.origin === knownAs || isLoopbackItself(from, to)) {
+  const asPublic = isPublic(from, to, publicOrigin);
+  if (asPublic || isLoopbackItself(from, to)) {
     to.protocol = from.protocol;
     to.host = from.host;
   }
@@ -59,11 +36,10 @@ export function decideRedirect(
       : { refuse: 'redirects to another origin' };
   }
   if (!root) return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
-  if (isLoginPath(to.pathname)) return { refuse: `redirects to a login page, ${to.pathname}` };
   if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
     return { refuse: 'redirects in a circle' };
   if (visited.length >= MOST_REDIRECTS) return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
-  return { follow: to };
+  return asPublic ? { follow: to, asPublic } : { follow: to };
 }
 
 /**
@@ -84,6 +60,11 @@ function resolve(location: string, from: URL): URL | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Over http too: behind its proxy an application does not always know that the world comes over https. */
+function isPublic(from: URL, to: URL, publicOrigin: string | undefined): boolean {
+  return publicOrigin !== undefined && isLoopback(from.hostname) && to.host === new URL(publicOrigin).host;
 }
 
 function isLoopbackItself(from: URL, to: URL): boolean {

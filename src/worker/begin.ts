@@ -20,7 +20,7 @@ export async function begin({ request, env, teller, signal }: BeginOptions): Pro
   if (request.command === 'deploy')
     teller.hide([
       ...textSecrets(request.envFile ?? ''),
-      ...(request.fetchAccess === undefined ? [] : [request.fetchAccess.token]),
+      ...(request.fetchAccess?.token === undefined ? [] : [request.fetchAccess.token]),
     ]);
   const look = async (): Promise<Survey> => {
     const seen = await survey(request.app, env);

@@ -1,20 +1,8 @@
-import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { pause } from '../base/retry.js';
-import type {
-  CancelSessionRequest,
-  FollowRequest,
-  SignalRequest,
-  WorkerEvent,
-  WorkerLine,
-} from './protocol.js';
-import {
-  hasEnded,
-  hear,
-  markCancelled,
-  type RunFolder,
-  runFolderOf,
-  workerLives,
-} from './record/run-folder.js';
+import type { CancelSessionRequest, FollowRequest, SignalRequest, WorkerLine } from './protocol.js';
+import { eventLines } from './record/event-lines.js';
+import { hear, markCancelled, type RunFolder, runFolderOf, workerLives } from './record/run-folder.js';
 import { locateStateFolder, openStateFolder } from './record/state.js';
 
 type Say = (line: WorkerLine) => void;
@@ -23,37 +11,35 @@ type Say = (line: WorkerLine) => void;
 const BETWEEN_LOOKS = 50;
 const BETWEEN_HEARTBEATS = 5_000;
 const UNTIL_IT_APPEARS = 20_000;
-const CHUNK = 64 * 1_024;
 
-/** Streams the events of a run from a byte offset until it has ended, or its worker is gone. */
+/** Streams the events of a run from a byte offset until its worker is gone. */
 export async function follow(request: FollowRequest, home: string, say: Say): Promise<void> {
   const folder = await appearing(request, home);
-  if (!folder) return say(died('The run has not begun on the server: no worker has opened its folder.'));
-  let offset = request.offset;
+  if (!folder) return say(gone('The run has not begun on the server: no worker has opened its folder.'));
+  const events = eventLines(folder.events, request.offset);
   let beat = performance.now();
   for (;;) {
     hear(folder);
     // Asked before reading, so that a last event written in between is not missed.
     const alive = workerLives(folder);
-    const before = offset;
-    for (const { event, end } of eventsFrom(folder.events, offset)) {
-      offset = end;
-      say({ kind: 'event', offset, event });
-      if (event.kind === 'ended') return;
-    }
-    if (offset > before) continue;
-    if (!alive) return say(died('The worker on the server ended without a result.'));
+    const found = events.read();
+    if (found === undefined)
+      return say(gone('The record of the run on the server was cut off or taken away while it was read.'));
+    for (const { line, end } of found.lines) say({ kind: 'event', offset: end, line });
+    if (!found.more && found.lines.length === 0 && !alive)
+      return say(gone('The worker on the server ended without a result.'));
     if (performance.now() - beat > BETWEEN_HEARTBEATS) {
       beat = performance.now();
       say({ kind: 'heartbeat' });
     }
-    await pause(BETWEEN_LOOKS);
+    // Also where there is more: a reader that has gone away is noticed in between.
+    await pause(found.more ? 0 : BETWEEN_LOOKS);
   }
 }
 
-function died(message: string): WorkerLine {
+function gone(message: string): WorkerLine {
   return {
-    kind: 'died',
+    kind: 'gone',
     problem: {
       message,
       next: 'It was killed, or the server was restarted. The next deploy or rollback repairs what it left half done, and says so.',
@@ -80,58 +66,20 @@ function findRun(
   return existsSync(folder.worker) ? folder : undefined;
 }
 
-/** All events from `offset` on, a chunk at a time; a line that is still being written is left out. */
-export function* eventsFrom(file: string, offset: number): Generator<{ event: WorkerEvent; end: number }> {
-  for (let read = readEvents(file, offset); read.length > 0; read = readEvents(file, offset)) {
-    yield* read;
-    offset = read.at(-1)!.end;
-  }
-}
-
-/** Whole events of the chunk after `offset`. */
-function readEvents(file: string, offset: number): { event: WorkerEvent; end: number }[] {
-  const fd = openSync(file, 'r');
-  try {
-    let bytes = Buffer.alloc(0);
-    for (;;) {
-      const chunk = Buffer.alloc(CHUNK);
-      const count = readSync(fd, chunk, 0, CHUNK, offset + bytes.length);
-      bytes = Buffer.concat([bytes, chunk.subarray(0, count)]);
-      // A line longer than a chunk is read to its end; otherwise a chunk at a time is enough.
-      if (count < CHUNK || bytes.includes(0x0a)) break;
-    }
-    return wholeLines(bytes, offset);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function wholeLines(bytes: Buffer, offset: number): { event: WorkerEvent; end: number }[] {
-  const events: { event: WorkerEvent; end: number }[] = [];
-  let start = 0;
-  for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
-    const line = bytes.subarray(start, end).toString('utf8');
-    start = end + 1;
-    try {
-      events.push({ event: JSON.parse(line) as WorkerEvent, end: offset + start });
-    } catch {
-      // Torn by a power cut.
-    }
-  }
-  return events;
-}
-
-/** Leaves the mark for which the worker looks; says whether it can still have an effect. */
+/**
+ * Leaves the mark for which the worker looks; says whether it can still have an effect, as far as the events tell
+ * somebody who cannot open their seals. What it did in truth is told by its sealed events alone.
+ */
 export function signal(request: SignalRequest, home: string): WorkerLine {
   const folder = findRun(request, request.task ?? 'deploy', home);
   const answer = (accepted: boolean, detail: string): WorkerLine => ({ kind: 'signalled', accepted, detail });
   if (!folder) return answer(false, 'the run is not known on the server');
-  if (hasEnded(folder)) return answer(false, 'the run has ended');
-  if (!workerLives(folder)) return answer(false, 'the worker is gone');
+  if (!workerLives(folder)) return answer(false, 'the run has ended, or its worker is gone');
   hear(folder);
-  if (request.command === 'cancel' && isPastCutover(folder))
-    return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
+  // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
   writeFileSync(request.command === 'go' ? folder.go : folder.cancel, '', { mode: 0o600 });
+  if (request.command === 'cancel' && saysPastCutover(folder))
+    return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
   return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
 }
 
@@ -141,9 +89,11 @@ export function cancelSession({ app, run }: CancelSessionRequest, home: string):
   return { kind: 'signalled', accepted: true, detail: 'what has not cut over stops' };
 }
 
-function isPastCutover(folder: RunFolder): boolean {
-  for (const { event } of eventsFrom(folder.events, 0))
-    if (event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state))
-      return true;
+const PAST_CUTOVER = /"event":\{"kind":"state","state":"(cutting-over|verifying|putting-back)"\}\}$/;
+
+function saysPastCutover(folder: RunFolder): boolean {
+  const events = eventLines(folder.events, 0);
+  for (let found = events.read(); found !== undefined; found = found.more ? events.read() : undefined)
+    if (found.lines.some(({ line }) => PAST_CUTOVER.test(line))) return true;
   return false;
 }

@@ -1,6 +1,3 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { given } from '../base/given.js';
 import { Cancelled, type Problem, problemsOf } from '../base/report.js';
 import { rehearsalObstacle } from './build/rehearse.js';
@@ -13,9 +10,12 @@ import {
   fetchSources,
   git,
   hasCommit,
+  isAncestor,
   type Repository,
   reachRemoteLike,
+  TokenNeeded,
 } from './host/git.js';
+import { scratchFolder } from './host/scratch.js';
 import { hostProblems } from './own-files/host-problems.js';
 import { dirtyRefusals, dirtyWarnings } from './own-files/local-changes.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
@@ -26,7 +26,10 @@ import { envRefusals, type Survey, survey } from './survey/survey.js';
 /** Milliseconds for all that the remote is asked. */
 const LONGEST_LOOK = 120_000;
 
-/** Looks at the host and at the commit on its remote; writes nothing that stays. */
+/**
+ * Looks at the host and at the commit on its remote; writes nothing that stays.
+ * @throws TokenNeeded where only the job's token opens the remote, and the request does not carry it.
+ */
 export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): Promise<HostFacts> {
   const found = await survey(request.app, env);
   const { facts } = found;
@@ -70,28 +73,38 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
  * fetched into a scratch repository, because a fetch into the live one would write there.
  */
 async function lookForCommit(
-  { tools, checkout }: Survey,
+  found: Survey,
   request: InspectRequest & { sha: string },
 ): Promise<Problem | undefined> {
+  const { tools, checkout } = found;
   const { sha } = request;
-  if (checkout && (await hasCommit(checkout, sha))) return undefined;
+  if (await isThere(found, sha)) return undefined;
   const signal = AbortSignal.timeout(LONGEST_LOOK);
   const from: Repository = checkout ?? { tools, folder: tools.home };
   let folder: string | undefined;
   try {
     const { source, isTip } = await askRemote(from, sha, await fetchSources(from, request), signal);
     if (isTip) return undefined;
-    folder = mkdtempSync(join(tmpdir(), 'muva-look-'));
+    folder = scratchFolder('look');
     const scratch: Repository = { tools, folder };
     await git(scratch, 'init', '-q', '--bare');
     await reachRemoteLike(scratch, from);
     await fetchCommit(scratch, sha, [source], signal, 'its existence');
     return undefined;
   } catch (error) {
+    if (error instanceof TokenNeeded) throw error;
     return error instanceof Cancelled ? silentRemote() : problemsOf(error)[0];
   } finally {
     if (folder !== undefined) remove(folder);
   }
+}
+
+/** True where the deploy has nothing to fetch. A checkout that becomes releases takes the history of what is live along. */
+async function isThere({ checkout, strategy, facts }: Survey, sha: string): Promise<boolean> {
+  if (checkout === undefined || !(await hasCommit(checkout, sha))) return false;
+  const { liveSha } = facts;
+  if (strategy !== 'adopt' || sha === liveSha) return true;
+  return liveSha !== undefined && isAncestor(checkout, sha, liveSha);
 }
 
 function silentRemote(): Problem {

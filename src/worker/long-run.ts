@@ -1,10 +1,12 @@
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
+import { sealer } from '../base/seal.js';
 import { deploy } from './deploy.js';
 import { remove } from './host/files.js';
 import { holderWords, withLock } from './host/lock.js';
 import type { DeployRequest, RollbackRequest, RunResult } from './protocol.js';
+import { refuseOtherFormats } from './record/formats.js';
 import { claimRun, isCancelled, type RunFolder } from './record/run-folder.js';
-import { openStateFolder, type StateFolder } from './record/state.js';
+import { locateStateFolder, openStateFolder, type StateFolder } from './record/state.js';
 import { rollback } from './rollback.js';
 import { emptyResult, openTeller, type Teller } from './teller.js';
 
@@ -17,12 +19,17 @@ const BETWEEN_LOOKS = 200;
  */
 export async function longRun(
   request: DeployRequest | RollbackRequest,
+  key: Buffer,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  const state = openStateFolder(request.app.appPath, env.HOME ?? '/');
-  const folder = claimRun(state, request.run, request.command);
-  if (!folder) return;
-  const teller = openTeller(folder);
+  const { appPath } = request.app;
+  const home = env.HOME ?? '/';
+  refuseOtherFormats(locateStateFolder(appPath, home));
+  const state = openStateFolder(appPath, home);
+  const claimed = claimRun(state, request.run, request.command, key);
+  if (!claimed) return;
+  const { folder, told } = claimed;
+  const teller = openTeller(folder, sealer(key, told));
   teller.event({ kind: 'started', pid: process.pid, at: Date.now() });
   let result: RunResult;
   try {

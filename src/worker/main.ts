@@ -1,11 +1,19 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { type Problem, problemsOf } from '../base/report.js';
+import { KEY_LENGTH } from '../base/seal.js';
 import { cancelSession, follow, signal } from './follow.js';
 import { readText } from './host/files.js';
+import { TokenNeeded } from './host/git.js';
 import { askLoopback } from './host/health.js';
 import { inspect } from './inspect.js';
 import { longRun } from './long-run.js';
-import { LINE_MARK, type ProbeRequest, type WorkerLine, type WorkerRequest } from './protocol.js';
+import {
+  type InspectRequest,
+  LINE_MARK,
+  type ProbeRequest,
+  type WorkerLine,
+  type WorkerRequest,
+} from './protocol.js';
 import { survey } from './survey/survey.js';
 
 /** Exit code where the request could not be carried out and a line of kind `refused` says why. */
@@ -27,13 +35,20 @@ function readRequest(): WorkerRequest {
   return JSON.parse(text) as WorkerRequest;
 }
 
+/** The run's key, from the pipe that is the detached worker's stdin. */
+function readKey(): Buffer {
+  const key = Buffer.from(readFileSync(0, 'latin1').trim(), 'hex');
+  if (key.length !== KEY_LENGTH) throw new Error('the key of the run was not given');
+  return key;
+}
+
 async function main(): Promise<void> {
   const request = readRequest();
   const env = process.env;
   const home = env.HOME ?? '/';
   switch (request.command) {
     case 'inspect':
-      return say({ kind: 'host', facts: await inspect(request, env) });
+      return say(await lookAtHost(request, env));
     case 'probe':
       return probe(request, env);
     case 'follow':
@@ -44,7 +59,18 @@ async function main(): Promise<void> {
     case 'cancel-session':
       return say(cancelSession(request, home));
     default:
-      return longRun(request, env);
+      await longRun(request, readKey(), env);
+      // Nothing that was left open keeps a run from being over: who follows waits for the end of this process.
+      process.exit();
+  }
+}
+
+async function lookAtHost(request: InspectRequest, env: NodeJS.ProcessEnv): Promise<WorkerLine> {
+  try {
+    return { kind: 'host', facts: await inspect(request, env) };
+  } catch (error) {
+    if (error instanceof TokenNeeded) return { kind: 'token-needed' };
+    throw error;
   }
 }
 

@@ -13,7 +13,12 @@ import type { HealthFact, Problem, Step } from '../base/report.js';
  * Long commands (deploy, rollback) run detached: `node worker.js --request <file>`, without a terminal, in a
  * session of their own. The file holds the request as JSON, mode 0600; the worker deletes it as soon as it is
  * read, and then the action removes the folder with worker.js and whatever the worker printed so far: a worker
- * that needs its own file or its output later keeps them in its run folder. They tell what happens only through the events of their run folder, which `follow` streams. Started
+ * that needs its own file or its output later keeps them in its run folder. Its stdin is a pipe that brings the run's
+ * key, in hexadecimal digits, and then ends: the key is made by the action for this one start, and is in no file,
+ * argument or environment. They tell what happens only through the events of their run folder, which `follow` streams.
+ * That file lies open to every program of the same user, the build among them; so each line is sealed under the key
+ * (see base/seal.ts), `follow` passes the lines on as they are, and the action believes those that it can open, in
+ * their order. Whoever has no key (the post step, another attempt) looks at the host instead of reading events. Started
  * again for a run that is under way or has ended (same id, attempt, task and invocation), the worker leaves it
  * alone and exits with 0, so a start whose answer was lost can be repeated.
  */
@@ -55,10 +60,14 @@ export interface HealthRequest {
   paths: string[];
   /** The path of the public URL below which the application is reached (`/shop`); absent where it is the root. */
   basePath?: string;
+  /** The origin of the public URL (`https://shop.example`); absent where none is known. */
+  publicOrigin?: string;
   /** Milliseconds. */
   timeout: number;
   deadline: number;
   successes: number;
+  /** A check that was good is not asked again: for the look before a deploy. */
+  once?: boolean;
   checkAssets: boolean;
   expectVersion?: string;
 }
@@ -71,9 +80,10 @@ export interface FetchRequest {
   jobRepositoryUrl?: string;
   /**
    * The job's token, for the one fetch of a host that has no access of its own, and the server that issued it
-   * (`https://github.com`): no other is shown it. Over stdin, never stored, never in argv.
+   * (`https://github.com`): no other is shown it. Over stdin, never stored, never in argv. A look is first asked without
+   * it, and answers `token-needed` where the host cannot do without; a deploy has it then alone.
    */
-  fetchAccess?: { server: string; token: string };
+  fetchAccess?: { server: string; token?: string };
 }
 
 export interface DeployRequest extends FetchRequest {
@@ -157,7 +167,7 @@ export interface ProbeRequest {
 }
 
 /**
- * Streams the events of a run from byte `offset` of its events file until the run has ended or its worker is gone.
+ * Streams the events of a run from byte `offset` of its events file until its worker is gone.
  * While it streams, the worker knows that the action is still there (see `goLease`).
  */
 export interface FollowRequest {
@@ -206,19 +216,21 @@ export const LINE_MARK = 'muva-worker ';
 export type WorkerLine =
   /** The one answer to `inspect`. */
   | { kind: 'host'; facts: HostFacts }
+  /** The other answer to `inspect`: only the job's token opens the remote, and the request does not carry it. */
+  | { kind: 'token-needed' }
   /** A detached worker has been started and has read its request. */
   | { kind: 'started'; pid: number }
   /** The one answer to `probe`. */
   | { kind: 'probed'; health: HealthFact[]; healthy: boolean }
-  /** From `follow`. `offset` is the byte after this event, from which a reconnect goes on. */
-  | { kind: 'event'; offset: number; event: WorkerEvent }
+  /** From `follow`: a line of the events as it lies there. `offset` is the byte after it, from which a reconnect goes on. */
+  | { kind: 'event'; offset: number; line: string }
   /** From `follow`, every 5 seconds: the connection and the worker are alive. */
   | { kind: 'heartbeat' }
   /**
-   * From `follow`, last: the worker ended without a result (killed, or the server was restarted). The next deploy
-   * or rollback repairs what it left half done, and says so.
+   * From `follow`, last: the worker is gone, and so there will be no more events; where it told no result, this is why
+   * (killed, or the server was restarted). The next deploy or rollback repairs what it left half done, and says so.
    */
-  | { kind: 'died'; problem: Problem }
+  | { kind: 'gone'; problem: Problem }
   /**
    * The one answer to `go` and `cancel`; not accepted where the run has ended or (cancel) cuts over already. And to
    * `cancel-session`, which is always accepted.
@@ -226,17 +238,6 @@ export type WorkerLine =
   | { kind: 'signalled'; accepted: boolean; detail: string }
   /** The command could not be carried out; nothing was changed. */
   | { kind: 'refused'; problems: Problem[] };
-
-/** The answer in one line of stdout; undefined for any other text. */
-export function parseWorkerLine(line: string): WorkerLine | undefined {
-  if (!line.startsWith(LINE_MARK)) return undefined;
-  try {
-    const value: unknown = JSON.parse(line.slice(LINE_MARK.length));
-    return typeof value === 'object' && value !== null && 'kind' in value ? (value as WorkerLine) : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /** One thing that happened during a deploy or rollback, in the order of happening. */
 export type WorkerEvent =

@@ -95,7 +95,8 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   const { request, teller } = context;
   const { state, tools, app } = found;
   const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
-  if (plan.from && plan.from.release !== to.release && found.live !== undefined) noteLeaving(found, plan, []);
+  if (plan.from && plan.from.release !== to.release && found.live !== undefined)
+    await noteLeaving(found, plan, []);
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   const port = found.facts.port!;

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { type Redactor, redactor } from '../base/redact.js';
 import { Failure, type Problem, type Step } from '../base/report.js';
-import { sanitiser } from '../base/secret.js';
+import type { Sealer } from '../base/seal.js';
 import { wholeLines } from '../base/whole-lines.js';
 import type { OpenOutput } from './host/program.js';
 import type { RunResult, WorkerEvent } from './protocol.js';
@@ -36,20 +37,25 @@ const LONGEST_CHUNK = 16 * 1_024;
  */
 const SPOKEN = new Set(['text', 'message', 'next', 'detail', 'notRehearsedWhy']);
 
-export function openTeller(folder: RunFolder): Teller {
+export function openTeller(folder: RunFolder, seal: Sealer): Teller {
   const events = openSync(folder.events, 'a', 0o600);
   const log = openSync(folder.log, 'a', 0o600);
   const warnings: Problem[] = [];
   const hidden = new Set<string>();
-  let clean = (text: string): string => text;
+  let current = redactor(hidden);
+  /** Of what is hidden at the time: more may be found while a program speaks. */
+  const shown: Redactor = {
+    redact: (text, before) => current.redact(text, before),
+    settle: (text, by, before) => current.settle(text, by, before),
+  };
   const event = (value: WorkerEvent): void => {
-    writeSync(
-      events,
-      `${JSON.stringify(value, (name, item) => (typeof item === 'string' && SPOKEN.has(name) ? clean(item) : item))}\n`,
+    const said = JSON.stringify(value, (name, item) =>
+      typeof item === 'string' && SPOKEN.has(name) ? shown.redact(item) : item,
     );
+    writeSync(events, seal.line(said));
+    seal.written();
   };
   const toLog = (text: string): void => void writeSync(log, text);
-  const hide = (text: string): string => clean(text);
   return {
     event,
     warnings,
@@ -61,13 +67,13 @@ export function openTeller(folder: RunFolder): Teller {
     step: (name, work, detail) => tellStep(event, name, work, detail),
     output(source) {
       const tell = boundedOutput(event, source, toLog);
-      return () => wholeLines(hide, tell);
+      return () => wholeLines(shown, tell);
     },
-    logged: () => wholeLines(hide, toLog),
-    clean: hide,
+    logged: () => wholeLines(shown, toLog),
+    clean: (text) => shown.redact(text),
     hide(secrets) {
       for (const secret of secrets) hidden.add(secret);
-      clean = sanitiser(hidden);
+      current = redactor(hidden);
     },
     close() {
       closeSync(events);

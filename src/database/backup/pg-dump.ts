@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import { runProgram, startProgram } from '../../programs.js';
 import type { DatabaseAddress } from '../../settings/database-url.js';
 import type { Transport } from '../connection/connection.js';
 
@@ -59,13 +60,8 @@ export async function findPgDumps(path = process.env.PATH ?? ''): Promise<PgDump
 }
 
 async function askVersion(file: string): Promise<number | undefined> {
-  const child = spawn(file, ['--version'], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 });
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    said += chunk;
-  });
-  await once(child, 'close').catch(() => undefined);
-  return majorOf(said);
+  const ended = await runProgram([file, '--version'], { timeout: 10_000 }).catch(() => undefined);
+  return ended && majorOf(ended.stdout);
 }
 
 export interface DumpOrder {
@@ -112,10 +108,8 @@ export async function withDump(
   let child: ChildProcess | undefined;
   const onAbort = (): void => void child?.kill('SIGTERM');
   try {
-    const started = spawn(order.pgDump.path, dumpArguments(order), {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: await dumpEnvironment(order, folder),
-    });
+    const words: [string, ...string[]] = [order.pgDump.path, ...dumpArguments(order)];
+    const started = startProgram(words, { env: await dumpEnvironment(order, folder) });
     child = started;
     order.signal.addEventListener('abort', onAbort, { once: true });
     let bytes = 0;
@@ -149,13 +143,13 @@ export async function withDump(
 async function dumpEnvironment(
   { address, caCertificate }: DumpOrder,
   folder: string,
-): Promise<NodeJS.ProcessEnv> {
+): Promise<Record<string, string>> {
   const { tlsOptions } = await import('../connection/tls.js');
   const tls = tlsOptions(address, caCertificate);
   const roots = join(folder, 'roots.pem');
   if (tls) writeFileSync(roots, [tls.ca].flat().join('\n'), { mode: 0o600 });
   return {
-    PATH: process.env.PATH ?? '',
+    // Not that of the job's user, where libpq would look for passwords and certificates.
     HOME: folder,
     PGPASSWORD: address.password.reveal(),
     PGCONNECT_TIMEOUT: '15',

@@ -1,10 +1,11 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { problemsOf } from '../../base/report.js';
-import { isFolder, present, readJson, remove, writeAtomically } from '../host/files.js';
+import { isFolder, present, remove } from '../host/files.js';
 import type { Repository } from '../host/git.js';
 import { daemonPid } from '../host/pm2.js';
 import { commandOf, descendsFrom, environmentOf, programsIn } from '../host/proc.js';
+import { readMark, writeRecord } from '../host/records.js';
 import type { Toolbox } from '../host/toolbox.js';
 import { type JournalEntry, readJournal } from '../record/journal.js';
 import { liveFolder } from '../record/layout.js';
@@ -27,7 +28,7 @@ function marksOf(state: StateFolder): string {
 export function markStage(state: StateFolder, folder: string): void {
   mkdirSync(marksOf(state), { recursive: true, mode: 0o700 });
   const mark: StageMark = { folder };
-  writeAtomically(join(marksOf(state), `${basename(folder)}.json`), `${JSON.stringify(mark)}\n`);
+  writeRecord(join(marksOf(state), `${basename(folder)}.json`), mark);
 }
 
 /**
@@ -69,10 +70,12 @@ export function clearStages({ state, app, tools, teller }: ClearOptions): void {
   const journal = readJournal(state);
   for (const name of readdirSync(marksOf(state)).filter((name) => name.endsWith('.json'))) {
     const mark = join(marksOf(state), name);
-    const folder = readJson<StageMark>(mark)?.folder;
+    const folder = readMark<StageMark>(mark)?.folder;
+    // Of another version: it alone knows what it marked.
+    if (folder === undefined) continue;
     const release = basename(name, '.json');
     const noted = readNote(state, release) !== undefined;
-    if (folder !== undefined && present(folder) && !reachedCutover(release, { noted, journal })) {
+    if (present(folder) && !reachedCutover(release, { noted, journal })) {
       // The path that was marked may have become the way to the live application since.
       if (liveFolder(folder) === liveFolder(app.appPath)) continue;
       if (!endPrograms(folder, tools, teller)) continue;

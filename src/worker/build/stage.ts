@@ -2,7 +2,7 @@ import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
-import { isFolder, readText, remove, writeAtomically } from '../host/files.js';
+import { isFile, isFolder, readText, remove, writeAtomically } from '../host/files.js';
 import {
   fetchCommit,
   fetchSources,
@@ -13,9 +13,10 @@ import {
   reachRemoteLike,
 } from '../host/git.js';
 import { explainEnd, lastLines, run } from '../host/program.js';
-import { carryEnvFiles, findEnvFiles } from '../own-files/env-files.js';
+import { closeFoldersLike, giveRights, openLike } from '../host/rights.js';
+import { carryEnvFiles, findEnvFiles, lessOpenWords } from '../own-files/env-files.js';
 import { isWithin } from '../own-files/paths.js';
-import { linkedPaths, linkShared, refuseDetour } from '../own-files/shared-paths.js';
+import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../own-files/shared-paths.js';
 import type { Tracking } from '../own-files/tracking.js';
 import type { DeployRequest } from '../protocol.js';
 import type { LocalChanges } from '../record/plan.js';
@@ -95,6 +96,11 @@ export async function checkOutStage(
   folder: string,
 ): Promise<Repository> {
   markStage(found.state, folder);
+  if (found.live !== undefined) {
+    // Before anything is in it: git checks out into a folder that is empty.
+    mkdirSync(folder, { mode: 0o700 });
+    await openLike(found.tools, found.live, folder);
+  }
   await git(repository, 'worktree', 'prune');
   await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
   const stage: Repository = { tools: found.tools, folder };
@@ -108,18 +114,33 @@ export async function bringHostFiles(
   found: Survey,
   request: DeployRequest,
   stage: Repository,
-  teller: Pick<Teller, 'progress'>,
+  teller: Pick<Teller, 'progress' | 'warn'>,
 ): Promise<string[]> {
   const { folder } = stage;
-  const { live } = found;
+  const { live, tools } = found;
   const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
   const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
-  if (live !== undefined) carryEnvFiles(live, folder, envFiles);
+  if (live !== undefined) {
+    const lessOpen = await carryEnvFiles(tools, live, folder, envFiles);
+    for (const file of lessOpen.filter(
+      ({ path }) => path !== request.envFilePath || request.envFile === undefined,
+    ))
+      teller.warn(lessOpenWords(file));
+  }
   if (request.envFile !== undefined) {
     if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
       throw new Failure(trackedEnvFile(request.envFilePath));
     refuseDetour(folder, request.envFilePath, 'env-file-path');
-    writeAtomically(join(folder, request.envFilePath), request.envFile);
+    if (live !== undefined) await closeFoldersLike(tools, live, folder, request.envFilePath);
+    const written = join(folder, request.envFilePath);
+    writeAtomically(written, request.envFile);
+    // Nobody chose the mode of a file that git made.
+    const replaced =
+      live === undefined || tracked.has(request.envFilePath) ? undefined : join(live, request.envFilePath);
+    if (replaced !== undefined && isFile(replaced)) {
+      const lost = await giveRights(tools, replaced, written);
+      if (lost.length > 0) teller.warn(lessOpenWords({ path: request.envFilePath, lost }));
+    }
     if (!envFiles.includes(request.envFilePath)) envFiles.push(request.envFilePath);
   }
   const inside = linkedInPlace(found, request).find((path) =>
@@ -130,6 +151,7 @@ export async function bringHostFiles(
       message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
       next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
     });
+  await makeSharedFolders(found, request);
   for (const home of linkShared(found, request, folder))
     teller.progress(
       `shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`,

@@ -1,9 +1,11 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { given } from '../../base/given.js';
 import { stampsOf } from '../build/output.js';
 import type { Stage } from '../build/stage.js';
 import { present } from '../host/files.js';
 import { type Entry, LISTEN_TIMEOUT } from '../host/pm2.js';
+import { makeFoldersLike, openLike } from '../host/rights.js';
 import { carryEnvFiles, envDigest, readEnvFiles } from '../own-files/env-files.js';
 import { isWithinAny } from '../own-files/paths.js';
 import { sharesOf } from '../own-files/shared-paths.js';
@@ -115,7 +117,7 @@ export function liveRef({ history, facts }: Pick<Survey, 'history' | 'facts'>): 
 }
 
 /** Writes down what a later rollback must know, before the first change. */
-export function noteReleases(found: Survey, stage: Stage, plan: Plan): void {
+export async function noteReleases(found: Survey, stage: Stage, plan: Plan): Promise<void> {
   const { state } = found;
   writeNote(state, stage.release, {
     sha: stage.sha,
@@ -126,16 +128,16 @@ export function noteReleases(found: Survey, stage: Stage, plan: Plan): void {
     envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
     carriedChunks: stage.carriedChunks,
   });
-  if (plan.from && found.live !== undefined) noteLeaving(found, plan, stage.envFiles);
+  if (plan.from && found.live !== undefined) await noteLeaving(found, plan, stage.envFiles);
 }
 
 /** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
-export function noteLeaving(
-  found: Pick<Survey, 'strategy' | 'state' | 'releases' | 'live'>,
+export async function noteLeaving(
+  found: Pick<Survey, 'strategy' | 'state' | 'releases' | 'live' | 'tools'>,
   plan: Plan,
   envFiles: readonly string[],
-): void {
-  const { state, releases } = found;
+): Promise<void> {
+  const { state, releases, tools } = found;
   const from = plan.from!;
   const note = readNote(state, from.release);
   const folder = releaseFolder(releases, from.release);
@@ -144,7 +146,13 @@ export function noteLeaving(
   const ownEnvFiles = [...new Set([...envFiles, ...(note?.envFiles ?? [])])].filter((path) =>
     present(join(found.live!, path)),
   );
-  if (inPlace) carryEnvFiles(found.live!, folder, ownEnvFiles);
+  if (inPlace) {
+    // What moves there was kept from others by the folders of the live version.
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    await openLike(tools, found.live!, folder);
+    for (const path of kept) await makeFoldersLike(tools, found.live!, folder, path);
+    await carryEnvFiles(tools, found.live!, folder, ownEnvFiles);
+  }
   const changes = plan.checkout?.from.changes;
   const changed = new Set(changes?.paths);
   writeNote(state, from.release, {

@@ -34,7 +34,7 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.
   if (plan.adopt) await dropRelease(found.checkout!, plan.adopt.release);
-  noteReleases(found, stage, plan);
+  await noteReleases(found, stage, plan);
   const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
   if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));
   const versions = await deployVersions(found, stage, plan, request.health);

@@ -1,12 +1,13 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { quote } from '../../base/shell.js';
 import { present, remove, writeAtomically } from '../host/files.js';
 import { git, type Repository, untrack } from '../host/git.js';
 import { freeIndex } from '../host/index-lock.js';
+import { copyAsItIs, makeFoldersLike } from '../host/rights.js';
 import type { Toolbox } from '../host/toolbox.js';
 import { bringBackChanges } from '../own-files/local-changes.js';
-import { copyAtomically, layOver } from '../own-files/rebuilt.js';
+import { layOver } from '../own-files/rebuilt.js';
 import {
   applyAdoption,
   applyShares,
@@ -54,11 +55,14 @@ async function turnCheckout(
   const { rebuilt, host, changes } = turn[to];
   const checkout: Repository = { tools, folder };
   await freeIndex(checkout);
-  layAside(folder, aside, host);
+  await layAside(tools, turn, host);
   await untrack(checkout, turn.untrack);
   await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
-  for (const path of host)
-    if (present(join(aside, path))) renameSync(join(aside, path), made(join(folder, path)));
+  for (const path of host) {
+    if (!present(join(aside, path))) continue;
+    await makeFoldersLike(tools, aside, folder, path);
+    renameSync(join(aside, path), join(folder, path));
+  }
   remove(aside);
   layOver(rebuilt.folder, folder, rebuilt.paths);
   if (changes) await bringBackChanges(checkout, changes);
@@ -66,15 +70,16 @@ async function turnCheckout(
 }
 
 /** Copies files that git will overwrite. What an earlier try laid aside stays: the checkout may be git's already. */
-function layAside(folder: string, aside: string, paths: readonly string[]): void {
-  for (const path of paths)
-    if (present(join(folder, path)) && !present(join(aside, path)))
-      copyAtomically(join(folder, path), join(aside, path));
-}
-
-function made(path: string): string {
-  mkdirSync(dirname(path), { recursive: true });
-  return path;
+async function layAside(
+  tools: Toolbox,
+  { folder, aside }: Pick<NonNullable<Plan['checkout']>, 'folder' | 'aside'>,
+  paths: readonly string[],
+): Promise<void> {
+  for (const path of paths) {
+    if (!present(join(folder, path)) || present(join(aside, path))) continue;
+    await makeFoldersLike(tools, folder, aside, path);
+    await copyAsItIs(tools, join(folder, path), join(aside, path));
+  }
 }
 
 /** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
@@ -110,7 +115,8 @@ function turnCommands(turn: NonNullable<Plan['checkout']>, to: 'from' | 'to'): s
     `mkdir -p ${quote(dirname(target))} && cp -pP ${quote(from)} ${quote(target)}`;
   return [
     ...host.map(
-      (path) => `[ -e ${quote(join(aside, path))} ] || { ${copy(join(folder, path), join(aside, path))}; }`,
+      (path) =>
+        `[ -e ${quote(join(aside, path))} ] || (umask 077 && ${copy(join(folder, path), join(aside, path))})`,
     ),
     ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
     `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,

@@ -1,6 +1,3 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Cancelled } from '../../base/report.js';
 import type { FetchRequest } from '../protocol.js';
 import { remove } from './files.js';
@@ -13,7 +10,9 @@ import {
   isAncestor,
   type Repository,
   reachRemoteLike,
+  TokenNeeded,
 } from './git.js';
+import { scratchFolder } from './scratch.js';
 import type { Toolbox } from './toolbox.js';
 
 /** Whether a commit is in the history of the live one; `unknown` where that history cannot be had. */
@@ -58,7 +57,7 @@ const LONGEST = 60_000;
 async function askHistory(question: AncestryQuestion, liveSha: string): Promise<Older> {
   const { tools, repository, sha, request, signal } = question;
   const from: Repository = repository ?? { tools, folder: tools.home };
-  const folder = mkdtempSync(join(tmpdir(), 'muva-history-'));
+  const folder = scratchFolder('history');
   const scratch: Repository = { tools, folder };
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(LONGEST)]);
   try {
@@ -68,7 +67,7 @@ async function askHistory(question: AncestryQuestion, liveSha: string): Promise<
     for (const commit of [liveSha, sha]) await fetchCommit(scratch, commit, sources, inTime, 'its history');
     return (await isAncestor(scratch, sha, liveSha)) ? 'yes' : 'no';
   } catch (error) {
-    if (error instanceof Cancelled && signal.aborted) throw error;
+    if (error instanceof TokenNeeded || (error instanceof Cancelled && signal.aborted)) throw error;
     return 'unknown';
   } finally {
     remove(folder);

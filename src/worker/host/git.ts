@@ -159,11 +159,18 @@ export async function untrackedPaths(repository: Repository): Promise<string[]> 
   return listed(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
 }
 
-/** One address to fetch from; with the job's token where the host's own access may not be enough. */
+/**
+ * One address to fetch from; with the job's token where the host's own access may not be enough. `withheld`: the token
+ * would open it, and was not given.
+ */
 export interface FetchSource {
   url: string;
   token?: string;
+  withheld?: true;
 }
+
+/** The host's own access is not enough, and the job's token, which would open the remote, was not given. */
+export class TokenNeeded extends Failure {}
 
 /**
  * The addresses to try in turn: the host's own access first, then https with the job's token, where that is the
@@ -175,7 +182,8 @@ export function fetchAttempts(origin: string | undefined, request: FetchRequest)
   const https = httpsForm(url);
   const { fetchAccess } = request;
   if (https === undefined || fetchAccess === undefined || !isOn(fetchAccess.server, https)) return [{ url }];
-  return [{ url }, { url: https, token: fetchAccess.token }];
+  const { token } = fetchAccess;
+  return [{ url }, { url: https, ...(token === undefined ? { withheld: true } : { token }) }];
 }
 
 function isOn(server: string, url: string): boolean {
@@ -248,7 +256,7 @@ export async function originOf(repository: Repository): Promise<string | undefin
 
 /**
  * Asks the first source that answers for its branches and tags: whether one of them ends in the commit. Writes
- * nothing. @throws a Failure where no source answers.
+ * nothing. @throws a Failure where no source answers; TokenNeeded where one was left out.
  */
 export async function askRemote(
   repository: Repository,
@@ -258,6 +266,7 @@ export async function askRemote(
 ): Promise<{ source: FetchSource; isTip: boolean }> {
   let said = '';
   for (const source of sources) {
+    if (source.withheld) throw new TokenNeeded(noAccess(said).problems);
     const env = await remoteEnvironment(repository, source);
     const list = words(repository, ['ls-remote', '--quiet', source.url]);
     const ended = await call(repository.tools, list, { env, signal });
@@ -270,7 +279,7 @@ export async function askRemote(
 
 /**
  * Brings one commit into the repository's objects, without touching any branch or file, and keeps it by a ref of
- * our own. @throws a Failure that tells a missing commit from a missing access.
+ * our own. @throws a Failure that tells a missing commit from a missing access; TokenNeeded where a source was left out.
  */
 export async function fetchCommit(
   repository: Repository,
@@ -281,6 +290,7 @@ export async function fetchCommit(
 ): Promise<void> {
   let said = '';
   for (const source of sources) {
+    if (source.withheld) throw new TokenNeeded(noAccess(said).problems);
     said = await fetchFrom(repository, sha, source, signal, wanted);
     if (await hasCommit(repository, sha)) {
       await git(repository, 'update-ref', `refs/deploys/${sha}`, sha);

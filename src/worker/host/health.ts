@@ -23,13 +23,13 @@ export function askLoopbackVersion(port: number, health: HealthRequest, signal: 
   return askVersion(loopback(port, health), health, signal);
 }
 
-function loopback(port: number, { basePath }: HealthRequest): Target {
-  return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...given({ basePath }) };
+function loopback(port: number, { basePath, publicOrigin }: HealthRequest): Target {
+  return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...given({ basePath, publicOrigin }) };
 }
 
 /** Asks the application on loopback until every check is good, or the deadline is over. */
 export async function askLoopback(check: LoopbackCheck): Promise<{ facts: HealthFact[]; healthy: boolean }> {
-  const { expectVersion, basePath: _, ...health } = check.health;
+  const { expectVersion, basePath: _base, publicOrigin: _origin, ...health } = check.health;
   const waiting = tellWaiting(check.tell ?? (() => {}));
   try {
     const facts = await checkHealth(

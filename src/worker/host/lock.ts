@@ -6,9 +6,9 @@ import { Failure } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import type { RunRequest } from '../protocol.js';
 import type { StateFolder } from '../record/state.js';
-import { readJson, writeAtomically } from './files.js';
 import { isAlive, startTimeOf } from './proc.js';
 import { explainEnd, lastLines } from './program.js';
+import { readMark, writeRecord } from './records.js';
 
 /** Who holds the lock; written only to be read by people and by those who wait. The lock itself is the kernel's. */
 export interface Holder {
@@ -57,7 +57,7 @@ export async function withLock<T>(
       pid: process.pid,
       ...given({ startTime }),
     };
-    writeAtomically(folder.holder, `${JSON.stringify(holder)}\n`);
+    writeRecord(folder.holder, holder);
     try {
       return await work();
     } finally {
@@ -130,9 +130,9 @@ export function holderWords(holder: Holder | undefined): string {
   return `run ${holder.runId}${by}${url}`;
 }
 
-/** The holder as written, if that program still runs. */
+/** The holder as written, if that program still runs, and it is of a version that we can read. */
 export function currentHolder(folder: StateFolder): Holder | undefined {
-  const holder = readJson<Holder>(folder.holder);
+  const holder = readMark<Holder>(folder.holder);
   return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
 }
 

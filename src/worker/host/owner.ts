@@ -2,12 +2,21 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { quote } from '../../base/shell.js';
 import { readText } from './files.js';
 
-/** Who owns what on the host, and the command that hands it over. */
+/** Who owns what on the host, and what is to be done where another one does. */
 
 /** The name of a user by its id; `uid 1001` where the host knows none. */
-function userName(uid: number): string {
-  const line = (readText('/etc/passwd') ?? '').split('\n').find((each) => each.split(':')[2] === String(uid));
-  return line?.split(':')[0] || `uid ${uid}`;
+export function userName(uid: number): string {
+  return nameIn('/etc/passwd', uid) ?? `uid ${uid}`;
+}
+
+/** The same of a group: `gid 1001`. */
+export function groupName(gid: number): string {
+  return nameIn('/etc/group', gid) ?? `gid ${gid}`;
+}
+
+function nameIn(file: string, id: number): string | undefined {
+  const line = (readText(file) ?? '').split('\n').find((each) => each.split(':')[2] === String(id));
+  return line?.split(':')[0] || undefined;
 }
 
 /** The one who deploys, as a word for a command line: also right where the host knows no name. */
@@ -20,8 +29,9 @@ export function ownerOf(path: string): string {
   return userName(statSync(path).uid);
 }
 
-export function isOwn(path: string): boolean {
-  return statSync(path).uid === process.getuid!();
+/** True for what the one who deploys owns, or root. Pure; `us`: the id of the one who deploys. */
+export function isOurs(uid: number, us: number): boolean {
+  return uid === us || uid === 0;
 }
 
 /** True where things in a folder may be made, moved and deleted. */
@@ -34,9 +44,23 @@ export function isWritable(folder: string): boolean {
   }
 }
 
-/** The command by which a person hands folders over to the one who deploys. */
-export function handOver(...paths: string[]): string {
-  return `sudo chown -R ${ownWord()}: ${paths.map(quote).join(' ')}`;
+/**
+ * What to do where folders or files cannot be changed by the one who deploys. What root owns is handed over, and of it
+ * only what root itself wrote; what anybody else wrote is never taken over: nobody knows what it is.
+ */
+export function howToOwn(...paths: string[]): string {
+  const us = process.getuid!();
+  const owned = (by: (uid: number) => boolean): string[] => paths.filter((path) => by(statSync(path).uid));
+  const words = (some: readonly string[]): string => some.map(quote).join(' ');
+  const [shut, ofRoot] = [owned((uid) => uid === us), owned((uid) => uid === 0 && us !== 0)];
+  const others = owned((uid) => !isOurs(uid, us)).map(ownerOf);
+  return [
+    ...(others.length === 0 ? [] : [`Connect as ${[...new Set(others)].join(' or ')}.`]),
+    ...(shut.length === 0 ? [] : [`Run once on the server: chmod -R u+rwX ${words(shut)}`]),
+    ...(ofRoot.length === 0
+      ? []
+      : [`Run once on the server: sudo chown -R --from=root ${ownWord()}: ${words(ofRoot)}`]),
+  ].join(' ');
 }
 
 /**

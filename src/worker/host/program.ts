@@ -2,7 +2,7 @@ import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_p
 import type { Readable, Writable } from 'node:stream';
 import { formatDuration } from '../../base/duration.js';
 import { Cancelled, Failure } from '../../base/report.js';
-import { type LineTaker, wholeLines } from '../../base/whole-lines.js';
+import { AS_IT_IS, type LineTaker, wholeLines } from '../../base/whole-lines.js';
 
 /** How a program of the host ended. */
 export interface Ended {
@@ -98,7 +98,7 @@ export interface Heard {
 /** Listens to both pipes of a program. */
 export function hear(
   child: ChildProcessByStdio<Writable | null, Readable, Readable>,
-  open: OpenOutput = () => wholeLines(asItIs, () => {}),
+  open: OpenOutput = () => wholeLines(AS_IT_IS, () => {}),
 ): Heard {
   let tail = '';
   const keep = (text: string): void => {
@@ -106,7 +106,7 @@ export function hear(
   };
   const pipes = [child.stdout, child.stderr].map((pipe) => {
     const told = open();
-    const kept = wholeLines(asItIs, keep);
+    const kept = wholeLines(AS_IT_IS, keep);
     pipe.setEncoding('utf8').on('data', (text: string) => {
       told.take(text);
       kept.take(text);
@@ -126,8 +126,6 @@ export function hear(
     },
   };
 }
-
-const asItIs = (text: string): string => text;
 
 /**
  * Calls `ended` when a program has ended and said all it had to say. A daemon that it left behind (PM2's) may hold its

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { judgeEnvText } from '../../base/env-text.js';
 import type { Problem } from '../../base/report.js';
 import { readText } from '../host/files.js';
-import { handOver } from '../host/owner.js';
+import { howToOwn } from '../host/owner.js';
+import { closeFoldersLike, copyWithRights } from '../host/rights.js';
+import type { Toolbox } from '../host/toolbox.js';
 
 /** Folders that never hold an environment file of the project, and may be very large. */
 const NEVER_LOOKED_INTO = new Set([
@@ -92,7 +94,7 @@ export function judgeHostEnvFiles(
     if (text === undefined) {
       problems.push({
         message: `${path} on the server cannot be read by the user who deploys.`,
-        next: `Run once on the server: ${handOver(join(root, path))}`,
+        next: `Give its content with env-file and env-file-path, or: ${howToOwn(join(root, path))}`,
       });
       continue;
     }
@@ -118,11 +120,28 @@ export function readEnvFiles(root: string, paths: readonly string[]): Record<str
   return Object.fromEntries(paths.map((path) => [path, readEnvFile(root, path)]));
 }
 
-/** Copies environment files into a stage, with the permissions they have. */
-export function carryEnvFiles(from: string, to: string, paths: readonly string[]): void {
+/**
+ * Copies environment files into the folder of a version, readable for whom they are now, behind folders that let nobody
+ * else in. Resolves to what could not be kept of which file.
+ */
+export async function carryEnvFiles(
+  tools: Toolbox,
+  from: string,
+  to: string,
+  paths: readonly string[],
+): Promise<{ path: string; lost: string[] }[]> {
+  const carried: { path: string; lost: string[] }[] = [];
   for (const path of paths) {
-    const target = join(to, path);
-    mkdirSync(dirname(target), { recursive: true });
-    copyFileSync(join(from, path), target);
+    await closeFoldersLike(tools, from, to, path);
+    carried.push({ path, lost: await copyWithRights(tools, join(from, path), join(to, path)) });
   }
+  return carried.filter(({ lost }) => lost.length > 0);
+}
+
+/** What a person is told of a file that fewer users can read in the new version. */
+export function lessOpenWords({ path, lost }: { path: string; lost: readonly string[] }): Problem {
+  return {
+    message: `${path} is readable by fewer users in the new version than in the live one: it could not keep ${lost.join(' and ')}.`,
+    next: 'Where another user than the one who deploys reads it: let the one who deploys be a member of its group, and let that group read it.',
+  };
 }

@@ -5,12 +5,13 @@ import { quote } from '../../base/shell.js';
 import { someOf } from '../../base/some-of.js';
 import { isSymlink, present, remove, syncFile, syncFolder } from '../host/files.js';
 import { dirtyFiles, git, gitSays, type Repository } from '../host/git.js';
+import { copyAsItIs, makeFoldersLike } from '../host/rights.js';
 import type { DeployRequest } from '../protocol.js';
 import type { LocalChanges } from '../record/plan.js';
 import { readNote, releaseFolder } from '../record/releases.js';
 import type { RunFolder } from '../record/run-folder.js';
 import type { Survey } from '../survey/survey.js';
-import { copyAtomically, isAsRebuilt, layOver } from './rebuilt.js';
+import { isAsRebuilt } from './rebuilt.js';
 import { lyingIn } from './tracking.js';
 
 /** Tracked files that were changed on the server, where they are not to be taken away. */
@@ -80,7 +81,8 @@ export async function keepLocalChanges(
   const copies = join(folder, COPIES);
   remove(copies);
   for (const path of paths.filter((path) => present(join(checkout.folder, path)))) {
-    copyAtomically(join(checkout.folder, path), join(copies, path));
+    await makeFoldersLike(checkout.tools, checkout.folder, copies, path);
+    await copyAsItIs(checkout.tools, join(checkout.folder, path), join(copies, path));
     if (!isSymlink(join(copies, path))) syncFile(join(copies, path));
   }
   const added = await git(
@@ -127,7 +129,16 @@ const literal = (path: string): string => `:(literal)${path}`;
 export async function bringBackChanges(checkout: Repository, changes: LocalChanges): Promise<void> {
   const { copies, paths, added } = changes;
   if (!changesAreThere(changes)) return;
-  layOver(copies, checkout.folder, paths);
+  const { tools, folder } = checkout;
+  for (const path of paths) {
+    const [kept, live] = [join(copies, path), join(folder, path)];
+    if (!present(kept)) {
+      remove(live);
+      continue;
+    }
+    await makeFoldersLike(tools, copies, folder, path);
+    await copyAsItIs(tools, kept, live);
+  }
   // Only what git knows it takes away again with the version.
   if (added.length > 0) await git(checkout, 'add', '-f', '--', ...added.map(literal));
 }

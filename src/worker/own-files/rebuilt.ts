@@ -40,7 +40,7 @@ export function isAsRebuilt(release: string, checkout: string, path: string): bo
 }
 
 /** Copies a file or symlink so that a reader sees the old content or the new, never a part. */
-export function copyAtomically(from: string, to: string): void {
+function copyAtomically(from: string, to: string): void {
   const next = `${to}.${process.pid}.next`;
   mkdirSync(dirname(to), { recursive: true });
   remove(next);

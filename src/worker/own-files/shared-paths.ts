@@ -1,9 +1,10 @@
-import { mkdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join } from 'node:path';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { deviceOf, isSymlink, present, remove } from '../host/files.js';
 import { isUsualOutput, USUAL_OUTPUT } from '../host/output-names.js';
+import { makeFoldersLike, openLike } from '../host/rights.js';
 import type { DeployRequest } from '../protocol.js';
 import type { Plan } from '../record/plan.js';
 import { readNote } from '../record/releases.js';
@@ -123,6 +124,18 @@ export function linkShared(found: Found, request: Asked, folder: string): string
     putLink(home, link);
   }
   return missing;
+}
+
+/**
+ * Makes the folders around the homes of shared paths. What lies in an application that keeps others out moves there, so
+ * they keep them out too; how open the outermost is, people may change once something is in it.
+ */
+export async function makeSharedFolders(found: Found & Pick<Survey, 'tools'>, request: Asked): Promise<void> {
+  const { live, state, tools } = found;
+  const linked = linkedPaths(found, request);
+  if (live === undefined || linked.length === 0) return;
+  if (readdirSync(state.shared).length === 0) await openLike(tools, live, state.shared);
+  for (const path of linked) await makeFoldersLike(tools, live, state.shared, path);
 }
 
 /** Through a symlink of the commit, what is written or linked in the stage would be so elsewhere. */

@@ -1,5 +1,6 @@
 import { given } from '../../base/given.js';
 import { appendLine, readText } from '../host/files.js';
+import { parseRecord, recordText } from '../host/records.js';
 import type { RunRequest } from '../protocol.js';
 import type { StateFolder } from './state.js';
 
@@ -26,23 +27,29 @@ export interface JournalEntry extends ReleaseRef {
   detail?: string;
 }
 
+/** @throws a Failure where another version wrote what this one cannot read. */
 export function readJournal(folder: StateFolder): JournalEntry[] {
-  return parseJournal(readText(folder.journal) ?? '');
+  return parseJournal(readText(folder.journal) ?? '', folder.journal);
 }
 
-/** The entries of a journal; a last line that a power cut tore is left out. */
-export function parseJournal(text: string): JournalEntry[] {
-  const entries: JournalEntry[] = [];
-  for (const line of text.split('\n')) {
-    if (line.trim() === '') continue;
-    try {
-      const entry = JSON.parse(line) as JournalEntry;
-      if (typeof entry.event === 'string' && typeof entry.sha === 'string') entries.push(entry);
-    } catch {
-      // Torn by a power cut: what it would have said did not finish.
-    }
+/**
+ * The entries of a journal. Each line says its own format, because lines of several versions follow one another. One that a
+ * power cut tore is left out: what it would have said did not finish. @throws a Failure.
+ */
+export function parseJournal(text: string, file: string): JournalEntry[] {
+  return text.split('\n').flatMap((line, index) => {
+    if (isTorn(line)) return [];
+    return [parseRecord<JournalEntry>(line, file, `Line ${index + 1} of ${file}`)];
+  });
+}
+
+function isTorn(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return false;
+  } catch {
+    return true;
   }
-  return entries;
 }
 
 export function writeJournal(
@@ -58,7 +65,7 @@ export function writeJournal(
     at: Date.now(),
     run: { id, attempt, ...given({ url }) },
   };
-  appendLine(folder.journal, torn + JSON.stringify(line));
+  appendLine(folder.journal, torn + recordText(line));
 }
 
 /** What the journal says about now. */

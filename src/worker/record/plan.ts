@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { isSymlink, present, readJson, remove, syncFolder, writeAtomically } from '../host/files.js';
+import { isSymlink, present, remove, syncFolder } from '../host/files.js';
+import { readRecord, writeRecord } from '../host/records.js';
 import type { ReleaseRef } from './journal.js';
 import type { StateFolder } from './state.js';
 
@@ -68,12 +69,13 @@ export interface Plan {
   adopt?: { folder: string; release: string };
 }
 
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
 export function readPlan(folder: StateFolder): Plan | undefined {
-  return readJson<Plan>(folder.plan);
+  return readRecord<Plan>(folder.plan);
 }
 
 export function writePlan(folder: StateFolder, plan: Plan): void {
-  writeAtomically(folder.plan, `${JSON.stringify(plan)}\n`);
+  writeRecord(folder.plan, plan);
 }
 
 export function dropPlan(folder: StateFolder): void {

@@ -1,8 +1,9 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { isFolder, present, readJson, remove, writeAtomically } from '../host/files.js';
+import { isFolder, present, remove } from '../host/files.js';
 import { gitSays, type Repository } from '../host/git.js';
 import { isUsualOutput } from '../host/output-names.js';
+import { readRecord, writeRecord } from '../host/records.js';
 import type { History, ReleaseRef } from './journal.js';
 import type { Strategy } from './layout.js';
 import type { LocalChanges } from './plan.js';
@@ -47,13 +48,22 @@ function noteFile(state: StateFolder, release: string): string {
   return join(state.notes, `${release}.json`);
 }
 
+/** The releases of which something is noted. */
+export function notedReleases(state: StateFolder): string[] {
+  if (!isFolder(state.notes)) return [];
+  return readdirSync(state.notes)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => name.slice(0, -'.json'.length))
+    .sort();
+}
+
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
 export function readNote(state: StateFolder, release: string): ReleaseNote | undefined {
-  const note = readJson<ReleaseNote>(noteFile(state, release));
-  return note && { ...note, stamps: note.stamps ?? {}, rebuilt: note.rebuilt ?? [] };
+  return readRecord<ReleaseNote>(noteFile(state, release));
 }
 
 export function writeNote(state: StateFolder, release: string, note: ReleaseNote): void {
-  writeAtomically(noteFile(state, release), `${JSON.stringify(note)}\n`);
+  writeRecord(noteFile(state, release), note);
 }
 
 export function dropNote(state: StateFolder, release: string): void {

@@ -2,9 +2,11 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, statSync, utimesSync, w
 import { dirname, join } from 'node:path';
 import { given } from '../../base/given.js';
 import { Failure } from '../../base/report.js';
-import { readJson, readText, remove } from '../host/files.js';
+import { remove } from '../host/files.js';
 import { isAlive, startTimeOf } from '../host/proc.js';
-import type { RunRequest, WorkerEvent } from '../protocol.js';
+import { readMark, recordText } from '../host/records.js';
+import type { RunRequest } from '../protocol.js';
+import { sealedSoFar } from './event-lines.js';
 import type { StateFolder } from './state.js';
 
 export type Task = 'deploy' | 'rollback';
@@ -12,7 +14,7 @@ export type Task = 'deploy' | 'rollback';
 /** The folder of one run: its events, its programs' output, and the files by which the action reaches the worker. */
 export interface RunFolder {
   readonly path: string;
-  /** One JSON event a line, only ever appended. */
+  /** One sealed event a line, only ever appended by the worker; see base/seal.ts. */
   readonly events: string;
   readonly worker: string;
   /** Exists once a person cancelled. */
@@ -70,50 +72,49 @@ interface WorkerMark {
   startTime?: string;
 }
 
+/** A run that is this worker's, and the number of the last event that an earlier worker of it has told. */
+export interface ClaimedRun {
+  folder: RunFolder;
+  told: number;
+}
+
 /**
  * Makes the run's folder for this worker. undefined: the run is under way or has ended already, and this worker
  * must leave it alone. A run whose worker was killed is taken over.
  */
-export function claimRun(state: StateFolder, run: RunRequest, task: Task): RunFolder | undefined {
+export function claimRun(
+  state: StateFolder,
+  run: RunRequest,
+  task: Task,
+  key: Buffer,
+): ClaimedRun | undefined {
   const folder = runFolderOf(state, run, task);
   mkdirSync(state.runs, { recursive: true, mode: 0o700 });
   const startTime = startTimeOf(process.pid);
   const mark: WorkerMark = { pid: process.pid, ...given({ startTime }) };
   // Made complete under another name and then renamed, so that it never exists without its worker's mark.
   const fresh = mkdtempSync(join(state.runs, '.new-'));
-  writeFileSync(join(fresh, 'worker.json'), JSON.stringify(mark), { mode: 0o600 });
+  writeFileSync(join(fresh, 'worker.json'), recordText(mark), { mode: 0o600 });
   writeFileSync(join(fresh, 'heard'), '', { mode: 0o600 });
   writeFileSync(join(fresh, 'events.jsonl'), '', { mode: 0o600 });
   try {
     renameSync(fresh, folder.path);
-    return folder;
+    return { folder, told: 0 };
   } catch {
     remove(fresh);
   }
   if (!existsSync(folder.path)) throw new Failure({ message: `${folder.path} could not be made.` });
-  if (hasEnded(folder) || workerLives(folder)) return undefined;
-  writeFileSync(folder.worker, JSON.stringify(mark), { mode: 0o600 });
+  if (workerLives(folder)) return undefined;
+  const { told, ended } = sealedSoFar(folder.events, key);
+  if (ended) return undefined;
+  writeFileSync(folder.worker, recordText(mark), { mode: 0o600 });
   hear(folder);
-  return folder;
+  return { folder, told };
 }
 
 export function workerLives(folder: RunFolder): boolean {
-  const mark = readJson<WorkerMark>(folder.worker);
+  const mark = readMark<WorkerMark>(folder.worker);
   return mark !== undefined && isAlive(mark.pid, mark.startTime);
-}
-
-export function hasEnded(folder: RunFolder): boolean {
-  return lastEvent(folder)?.kind === 'ended';
-}
-
-/** The newest event; undefined before the first. */
-function lastEvent(folder: RunFolder): WorkerEvent | undefined {
-  const lines = (readText(folder.events) ?? '').trimEnd().split('\n');
-  try {
-    return JSON.parse(lines[lines.length - 1]!) as WorkerEvent;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Notes that the action is still there. */

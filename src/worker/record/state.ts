@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
-import { deviceOf, isFolder, isSymlink, readJson, writeAtomically } from '../host/files.js';
-import { handOver, isOwn, isWritable, ownerOf, ownWord } from '../host/owner.js';
+import { deviceOf, isSymlink, present } from '../host/files.js';
+import { isWritable, ownWord, userName } from '../host/owner.js';
+import { readRecord, writeRecord } from '../host/records.js';
+import {
+  distrustInside,
+  distrustProblem,
+  type Lying,
+  lyingAt,
+  lyingIn,
+  problemOnTheWay,
+} from '../host/trust.js';
+import { liveFolder } from './layout.js';
 
 /** Where everything about one application's deploys is kept on the host. */
 export interface StateFolder {
@@ -58,33 +68,44 @@ function stateFolderAt(path: string): StateFolder {
   };
 }
 
-/** `SameDevice`: on the file system of the application, so that a rename between the two is one step. */
+/**
+ * `SameDevice`: on the file system of the application, so that a rename between the two is one step. `Safe`: no other
+ * user can put a folder of theirs in the place of ours.
+ */
 export interface PlaceFacts {
   besideWritable: boolean;
+  besideSafe: boolean;
   besideOnSameDevice: boolean;
   homeWritable: boolean;
+  homeSafe: boolean;
   homeOnSameDevice: boolean;
 }
 
 /** Which place to use: beside where that can be written, else home, else neither. */
 export function choosePlace(facts: PlaceFacts): 'beside' | 'at-home' | 'nowhere' {
-  if (facts.besideWritable && facts.besideOnSameDevice) return 'beside';
-  return facts.homeWritable && facts.homeOnSameDevice ? 'at-home' : 'nowhere';
+  if (facts.besideWritable && facts.besideSafe && facts.besideOnSameDevice) return 'beside';
+  return facts.homeWritable && facts.homeSafe && facts.homeOnSameDevice ? 'at-home' : 'nowhere';
 }
 
 /**
  * Where the state folder is or would be made; a Failure with the command to run where it cannot be. Every command of
- * the worker asks here, so that a run is found again where it was begun.
+ * the worker asks here, so that a run is found again where it was begun, and that nothing is believed or executed which
+ * others left there: what has the name of the folder is looked at before anything in it is read.
  */
 export function locateStateFolder(appPath: string, home: string): StateFolder {
   const { beside, atHome } = statePlaces(appPath, home);
-  const found = [beside, atHome].find(isFolder);
-  if (found !== undefined) return stateFolderAt(ownFolder(found));
+  const found = [beside, atHome].find(present);
+  if (found !== undefined) {
+    refuseUnsafe(found, appPath);
+    return stateFolderAt(found);
+  }
   const facts: PlaceFacts = {
     besideWritable: isWritable(dirname(appPath)),
+    besideSafe: problemOnTheWay(dirname(beside)) === undefined,
     // A symlink is turned where it lies; what it leads to is not moved.
     besideOnSameDevice: isSymlink(appPath) || deviceOf(dirname(appPath)) === deviceOf(appPath),
     homeWritable: isWritable(home),
+    homeSafe: problemOnTheWay(dirname(atHome)) === undefined,
     homeOnSameDevice: deviceOf(home) === deviceOf(appPath),
   };
   const place = choosePlace(facts);
@@ -94,38 +115,88 @@ export function locateStateFolder(appPath: string, home: string): StateFolder {
 }
 
 function nowhere(appPath: string, facts: PlaceFacts, beside: string): Failure {
-  const fault = (writable: boolean): string =>
-    writable ? 'is on another file system (renames would not be atomic)' : 'cannot be written by this user';
+  const fault = (writable: boolean, safe: boolean): string =>
+    !writable
+      ? 'cannot be written by this user'
+      : safe
+        ? 'is on another file system (renames would not be atomic)'
+        : 'is not safe from other users';
+  const unsafe = problemOnTheWay(dirname(beside));
   return new Failure({
-    message: `There is no place for the deploy's own folder: ${dirname(appPath)} ${fault(facts.besideWritable)}, and the home folder ${fault(facts.homeWritable)}.`,
-    next: facts.besideOnSameDevice
-      ? `Run once on the server: sudo install -d -o ${ownWord()} -m 0711 ${quote(beside)}`
-      : `${appPath} is a mount of its own: put the application into a folder inside it, and give that as app-path.`,
+    message: `There is no place for the deploy's own folder: ${dirname(appPath)} ${fault(facts.besideWritable, facts.besideSafe)}, and the home folder ${fault(facts.homeWritable, facts.homeSafe)}.${unsafe === undefined ? '' : ` ${unsafe.message}`}`,
+    next:
+      unsafe !== undefined
+        ? unsafe.next!
+        : facts.besideOnSameDevice
+          ? `Run once on the server: sudo install -d -o ${ownWord()} -m 0711 ${quote(beside)}`
+          : `${appPath} is a mount of its own: put the application into a folder inside it, and give that as app-path.`,
   });
 }
+
+/**
+ * How deep below the state folder everything must be our own: what is read as true there, or is run. Deeper lies what the
+ * application and its builds made, and in `shared` what people put there: neither is asked who wrote it.
+ */
+const OWN_DEPTH: Readonly<Record<string, number>> = {
+  runs: 2,
+  notes: 1,
+  stages: 1,
+  incoming: 1,
+  backups: 1,
+  releases: 1,
+  'repository.git': 1,
+};
+
+/** @throws a Failure that names everything by which another user could have a word in our deploys. */
+function refuseUnsafe(path: string, appPath: string): void {
+  const onTheWay = problemOnTheWay(dirname(path));
+  if (onTheWay !== undefined) throw new Failure(onTheWay);
+  refuseUnowned(lyingAt(path)!, appPath);
+  const us = process.getuid!();
+  const problems = lyingIn(path, OWN_DEPTH).flatMap((lying) => {
+    const why = distrustInside(lying, us);
+    return why === undefined ? [] : [distrustProblem(lying, why)];
+  });
+  if (problems.length > 0) throw new Failure(problems.slice(0, MOST_TOLD));
+}
+
+/** Problems of one folder that are told: whoever cleans up these sees the others then. */
+const MOST_TOLD = 10;
 
 /**
  * Two users with a folder each would not see each other's lock and history, and one in the folder of the other would
  * be stuck half-way.
  */
-function ownFolder(path: string): string {
-  if (isOwn(path) && isWritable(path)) return path;
-  if (isOwn(path))
+function refuseUnowned(lying: Lying, appPath: string): void {
+  const us = process.getuid!();
+  const { path, uid, kind } = lying;
+  const why = kind === 'file' ? 'special' : distrustInside(lying, us);
+  if (why !== undefined && why !== 'stranger') throw new Failure(distrustProblem(lying, why));
+  if (uid !== us) {
+    const owner = userName(uid);
+    const live = liveFolder(appPath)?.startsWith(`${path}/`) ?? false;
+    const away =
+      uid === 0
+        ? `To begin anew without what it holds: sudo mv ${quote(path)} ${quote(`${path}.old`)}`
+        : `If that is not the user who deploys this application, delete it on the server: sudo rm -r -- ${quote(path)}`;
+    throw new Failure({
+      message: `The deploy's own folder ${path} belongs to ${owner}: nothing in it is used.`,
+      next: `Connect as ${owner}${live ? '; the live version lies in it.' : `. ${away}`}`,
+    });
+  }
+  if (!isWritable(path))
     throw new Failure({
       message: `The deploy's own folder ${path} cannot be written.`,
       next: `Run once on the server: chmod u+rwx ${quote(path)}`,
     });
-  const owner = ownerOf(path);
-  throw new Failure({
-    message: `The deploy's own folder ${path} belongs to ${owner}: another user has deployed this application.`,
-    next: `Connect as ${owner}, or hand it over once on the server: ${handOver(path)}`,
-  });
 }
 
 /** Locates the folder and makes what is missing in it. */
 export function openStateFolder(appPath: string, home: string): StateFolder {
   const folder = locateStateFolder(appPath, home);
   makeFolder(folder.path, PASSED_THROUGH);
+  // Others may have been quicker where everybody may make something.
+  refuseUnsafe(folder.path, appPath);
   for (const path of [folder.releases, folder.shared]) makeFolder(path, READABLE);
   for (const path of [folder.runs, folder.notes]) makeFolder(path, PRIVATE);
   return folder;
@@ -140,13 +211,16 @@ const [PASSED_THROUGH, READABLE, PRIVATE] = [0o711, 0o755, 0o700];
  */
 function makeFolder(path: string, mode: number): void {
   mkdirSync(path, { recursive: true, mode });
-  if (mode === PRIVATE || (statSync(path).mode & 0o077) === 0) chmodSync(path, mode);
+  const { kind, uid, mode: now } = lyingAt(path)!;
+  if (kind === 'folder' && uid === process.getuid!() && (mode === PRIVATE || (now & 0o077) === 0))
+    chmodSync(path, mode);
 }
 
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
 export function readState(folder: StateFolder): State {
-  return readJson<State>(folder.state) ?? {};
+  return readRecord<State>(folder.state) ?? {};
 }
 
 export function writeState(folder: StateFolder, state: State): void {
-  writeAtomically(folder.state, `${JSON.stringify(state)}\n`);
+  writeRecord(folder.state, state);
 }

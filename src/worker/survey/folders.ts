@@ -6,8 +6,17 @@ import { someOf } from '../../base/some-of.js';
 import { deviceOf, isFolder } from '../host/files.js';
 import { git, gitSays, isTracked, type Repository } from '../host/git.js';
 import { USUAL_OUTPUT } from '../host/output-names.js';
-import { handOver, isWritable, ownerOf, ownWord } from '../host/owner.js';
+import { howToOwn, isWritable, ownerOf, ownWord } from '../host/owner.js';
 import type { Toolbox } from '../host/toolbox.js';
+import {
+  type Distrust,
+  distrustInside,
+  distrustOnTheWay,
+  distrustProblem,
+  lyingAt,
+  strangeLinks,
+  wayTo,
+} from '../host/trust.js';
 import { currentLink, type Strategy } from '../record/layout.js';
 import type { Survey } from './survey.js';
 
@@ -23,19 +32,54 @@ export function judgeLinkPlace(appPath: string, strategy: Strategy, releases: st
       message: `${place} does not exist, so ${link} cannot be made there.`,
       next: `Correct app-path, or run once on the server: sudo install -d -o ${ownWord()} ${quote(place)}`,
     };
-  if (strategy === 'adopt' && deviceOf(appPath) !== deviceOf(place))
-    return {
-      message: `${appPath} is a mount of its own and cannot become a release.`,
-      next: 'Use strategy: in-place.',
-    };
+  if (strategy === 'adopt') {
+    if (deviceOf(appPath) !== deviceOf(place))
+      return {
+        message: `${appPath} is a mount of its own and cannot become a release.`,
+        next: 'Use strategy: in-place.',
+      };
+    const why = distrustInside(lyingAt(appPath)!, process.getuid!());
+    if (why !== undefined) return notToAdopt(appPath, why);
+  }
   if (isWritable(place))
     return isFolder(releases) && !isWritable(releases) ? notOurs(dirname(releases), [releases]) : undefined;
+  const owner = ownerOf(place);
+  const without = strategy === 'adopt' ? ' (strategy: in-place does without)' : '';
   return {
-    message: `${place} belongs to ${ownerOf(place)}, so the symlink ${link} cannot be made or turned there.`,
-    next: `Run once on the server: sudo chown ${ownWord()}: ${quote(place)}${
-      strategy === 'adopt' ? ' (strategy: in-place does without)' : ''
-    }`,
+    message: `${place} belongs to ${owner}, so the symlink ${link} cannot be made or turned there.`,
+    next:
+      owner === 'root'
+        ? `Run once on the server: sudo chown ${ownWord()}: ${quote(place)}${without}`
+        : `Connect as ${owner}${without}.`,
   };
+}
+
+/** Among the releases nothing may lie that others could have written: a rollback starts what is there. */
+function notToAdopt(appPath: string, why: Distrust): Problem {
+  if (why === 'open')
+    return {
+      message: `${appPath} can be written by every user of the server, so it cannot become a release.`,
+      next: `Run once on the server: chmod o-w ${quote(appPath)} (strategy: in-place does without).`,
+    };
+  return {
+    message: `${appPath} belongs to ${ownerOf(appPath)}, and neither to root nor to the user who deploys, so it cannot become a release.`,
+    next: 'Connect as its owner, or use strategy: in-place.',
+  };
+}
+
+/**
+ * What strangers have to do with the way to the application and to its releases: a symlink of theirs could lead elsewhere
+ * in the middle of a deploy. Releases that another tool made lie outside of the state folder, which is judged by itself.
+ */
+export function judgeWays(appPath: string, releases: string, state: string): Problem[] {
+  const outside = isFolder(releases) && dirname(releases) !== state;
+  const folder = outside ? wayTo(releases).at(-1) : undefined;
+  const why = folder && distrustOnTheWay(folder, process.getuid!());
+  const links = [currentLink(appPath), ...(outside ? [releases] : [])].flatMap(strangeLinks);
+  const problems = [...links, ...(why === undefined ? [] : [distrustProblem(folder!, why)])];
+  return problems.filter(
+    ({ message }, at) => problems.findIndex((other) => other.message === message) === at,
+  );
 }
 
 /**
@@ -83,7 +127,7 @@ function notOurs(root: string, paths: readonly string[]): Problem {
     message: `The user who deploys cannot change ${someOf(names)}${
       paths[0] === root ? '' : ` in ${root}`
     }, which ${ownerOf(paths[0]!)} owns.`,
-    next: `Run once on the server: ${handOver(...paths)}`,
+    next: howToOwn(...paths),
   };
 }
 

@@ -13,6 +13,7 @@ import { call, openToolbox, type Toolbox } from '../host/toolbox.js';
 import { type EnvRun, findEnvFiles, judgeHostEnvFiles } from '../own-files/env-files.js';
 import { changedByPeople } from '../own-files/local-changes.js';
 import type { AppRequest, HostFacts } from '../protocol.js';
+import { refuseOtherFormats } from '../record/formats.js';
 import { type History, historyOf, readJournal } from '../record/journal.js';
 import {
   checkoutBehind,
@@ -25,7 +26,7 @@ import {
 } from '../record/layout.js';
 import { readNote } from '../record/releases.js';
 import { locateStateFolder, readState, type StateFolder } from '../record/state.js';
-import { enclosingCheckout, judgeLinkPlace, judgeOwners } from './folders.js';
+import { enclosingCheckout, judgeLinkPlace, judgeOwners, judgeWays } from './folders.js';
 import { lookAtPm2 } from './pm2-entry.js';
 import { type ProjectFiles, readProject, usesNext } from './project.js';
 
@@ -56,6 +57,7 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
   const strategy = strategyFor(layout, app.strategy);
   const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
   if (state === undefined) throw new Failure(refusals);
+  refuseOtherFormats(state);
   const history = historyOf(readJournal(state));
   const live = liveFolder(app.appPath);
   const checkout = live === undefined ? undefined : { tools, folder: live };
@@ -65,6 +67,7 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
       ? await wrongStrategy(app, layout, tools)
       : judgeLinkPlace(app.appPath, strategy, releases);
   if (misplaced !== undefined) refusals.push(misplaced);
+  refusals.push(...judgeWays(app.appPath, releases, state.path));
   const project = live === undefined ? { files: new Set<string>() } : readProject(live);
   const facts: HostFacts = {
     layout,
