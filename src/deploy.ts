@@ -50,13 +50,18 @@ export async function run(settings: Settings, door: Door): Promise<Report> {
 }
 
 /**
- * Called by the post step when the main step ended without a final report (cancelled, killed): ends what is still at
- * work, then keeps the new version where it is complete and healthy, and undoes what this run changed where not.
- * Returns undefined for modes that write nothing.
+ * Called by the post step when the main step ended without a final report (cancelled, killed): ends what `session`, the
+ * main step, has still at work, then keeps the new version where it is complete and healthy, and undoes what this run
+ * changed where not. Returns undefined for modes that write nothing.
  */
-export async function settle(settings: Settings, door: Door): Promise<Report | undefined> {
+export async function settle(settings: Settings, door: Door, session: string): Promise<Report | undefined> {
   if (!WRITING_MODES.includes(settings.mode)) return undefined;
-  return reported(settings, door, () => true, settleWith);
+  return reported(
+    settings,
+    door,
+    () => true,
+    (tools, _, phases) => settleWith(tools, settings, session, phases),
+  );
 }
 
 /** Opens the tools, lets `work` fill in the phases, and makes one report of them and of every warning told. */
@@ -79,9 +84,14 @@ async function reported(
 
 const WRITING_MODES: readonly Settings['mode'][] = ['migrate', 'redeploy', 'rollback', 'deploy'];
 
-async function settleWith(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
+async function settleWith(
+  tools: Tools,
+  settings: Settings,
+  session: string,
+  phases: PhaseReport[],
+): Promise<void> {
   const walk = walker(tools, phases);
-  const hosts = await settleFleet(tools, settings);
+  const hosts = await settleFleet(tools, settings, session);
   if (hosts.length > 0) {
     const settled = await walk('redeploy', () =>
       runPhase('redeploy', tools.log, 'what this run left behind', async (record) => {

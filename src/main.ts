@@ -39,12 +39,18 @@ import { surroundings } from './settings/surroundings.js';
 const GRACE = 4_500;
 const API_AFTER_STOP = 1_500;
 /** Names of the values that the post step reads. */
-const STATE = { begun: 'begun', cancelled: 'cancelled', final: 'final', deployment: 'deployment' } as const;
+const STATE = {
+  begun: 'begun',
+  session: 'session',
+  cancelled: 'cancelled',
+  final: 'final',
+  deployment: 'deployment',
+} as const;
 
 /** One start of the action: what was given, who runs, and where it speaks. */
 interface Session {
   readonly read: ReadInput;
-  readonly run: Run;
+  readonly run: ReturnType<typeof runIdentity>;
   readonly teller: Teller;
   readonly crashes: Crashes;
   /** Hears everything that is told through its log. */
@@ -87,7 +93,7 @@ export async function post(door: { dist: string }): Promise<void> {
     const { settings } = parsed;
     const { heard } = session;
     const ended = await guarded(session, (signal) =>
-      settle(settings, { log: heard.log, signal, dist: door.dist }),
+      settle(settings, { log: heard.log, signal, dist: door.dist }, stateOf(STATE.session)),
     );
     const nothing = ended.value === undefined && ended.stopped === undefined;
     const found = nothing ? undefined : conclude(ended as Stoppable<Report>, heard, session.started);
@@ -118,6 +124,7 @@ export async function post(door: { dist: string }): Promise<void> {
 /** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
 async function work(session: Session, settings: Settings, dist: string): Promise<void> {
   const { teller, heard, publication } = session;
+  saveState(process.env, STATE.session, session.run.session);
   saveState(process.env, STATE.begun, settings.mode);
   const options = { ...api(session, settings), log: heard.log };
   let deployment: string | undefined;

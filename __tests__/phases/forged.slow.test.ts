@@ -51,7 +51,7 @@ describe('a build that changes the record of its run', () => {
       report,
       log,
       took,
-      settle: () => withTools(settings, ({ tools }) => settleFleet(tools, settings)),
+      settle: () => withTools(settings, ({ tools }) => settleFleet(tools, settings, settings.run.session!)),
     };
   }
 

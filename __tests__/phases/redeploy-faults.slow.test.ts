@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport } from '../../src/base/report.js';
@@ -7,6 +9,7 @@ import { redeploy } from '../../src/phases/redeploy.js';
 import { rollbackFleet } from '../../src/vps/rollback-fleet.js';
 import { settleFleet } from '../../src/vps/settle-fleet.js';
 import { SshError } from '../../src/vps/ssh-error.js';
+import { commandOf } from '../../src/worker/host/proc.js';
 import {
   type Inputs,
   makeReachable,
@@ -20,6 +23,7 @@ import {
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
+import { until } from '../servers/until.js';
 import { startVps } from '../servers/vps.js';
 
 describe('redeploy to one server, with worse luck', () => {
@@ -123,10 +127,41 @@ describe('redeploy to one server, with worse luck', () => {
       reconnectFor: 1,
     });
     const started = performance.now();
-    const facts = await withTools(settings, ({ tools }) => settleFleet(tools, settings));
+    const facts = await withTools(settings, ({ tools }) =>
+      settleFleet(tools, settings, settings.run.session!),
+    );
     assert.equal(facts[0]?.outcome, 'unchanged', JSON.stringify(facts));
     assert.ok(performance.now() - started < 30_000, 'it was stopped, not waited for');
     assert.equal((await server.vps.served())?.version, 'v1');
+  });
+
+  test('row 138: settling stops a worker that still waits for the lock, and it never deploys', async (context) => {
+    const { vps } = server;
+    const before = await vps.served();
+    const lock = join(vps.root, 'var/www/.app.deploy/lock');
+    mkdirSync(dirname(lock), { recursive: true });
+    const other = spawn('flock', [lock, 'sleep', '600'], { detached: true, stdio: 'ignore' });
+    context.after(() => kill(-other.pid!));
+    await until('the lock to be taken', async () => (await vps.run(`flock -n '${lock}' true`)).code !== 0);
+    const settings = settingsFor([server], { ref: origin.commit(appVersion('v7b')), 'lock-wait': '10m' });
+    let waiting = (): void => {};
+    const seen = new Promise<void>((resolve) => {
+      waiting = resolve;
+    });
+    await withTools(settings, ({ tools }) => Promise.race([redeploy(tools, settings), seen]), {
+      onEntry: (entry) => {
+        if (entry.kind === 'progress' && entry.text.includes('to finish')) waiting();
+      },
+      patience: 1,
+      reconnectFor: 1,
+    });
+    const facts = await withTools(settings, ({ tools }) =>
+      settleFleet(tools, settings, settings.run.session!),
+    );
+    assert.equal(facts[0]?.outcome, 'unchanged', JSON.stringify(facts));
+    await until('the worker to end', () => !workersOn(server).length, 60_000);
+    process.kill(-other.pid!, 'SIGKILL');
+    assert.deepEqual(await vps.served(), before);
   });
 
   test('a connection that nobody answers any more is noticed without a word from the command', async () => {
@@ -189,7 +224,11 @@ describe('redeploy to one server, with worse luck', () => {
   });
 });
 
-function killWorker({ vps }: Reachable): void {
-  for (const pid of vps.processes())
-    if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--request')) kill(pid);
+/** Ids of the detached workers that run there. */
+function workersOn({ vps }: Reachable): number[] {
+  return vps.processes().filter((pid) => commandOf(pid)?.includes('--request'));
+}
+
+function killWorker(server: Reachable): void {
+  for (const pid of workersOn(server)) kill(pid);
 }

@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { given } from '../../src/base/given.js';
@@ -83,6 +83,7 @@ export function settingsFor(servers: readonly Reachable[], inputs: Inputs): Sett
       run: {
         id: inputsGiven['run-id']!,
         attempt: 1,
+        session: randomUUID(),
         url: 'https://github.com/muva/demo/actions/runs/1',
         serverUrl: 'https://github.com',
         fork: false,

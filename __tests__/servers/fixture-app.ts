@@ -14,6 +14,8 @@ export interface AppFaults {
   healthStatus?: number;
   /** The page links to a script that was not built. */
   missingChunk?: boolean;
+  /** Its health answer names no commit. */
+  anonymous?: boolean;
   build?: 'fails' | 'says-nothing' | 'killed' | 'slow';
   /** So many more files are built, each of which changes place at a cutover. */
   outputs?: number;
@@ -62,7 +64,7 @@ const server = createServer((request, response) => setTimeout(() => {
   if (path === '/api/health') {
     const status = sick ? faults.healthStatus ?? 200 : 200;
     response.writeHead(status, { 'content-type': 'application/json' });
-    return response.end(JSON.stringify({ status: status === 200 ? 'ok' : 'error', version: built.version, commit: revision, greeting: built.greeting, pid: process.pid }));
+    return response.end(JSON.stringify({ status: status === 200 ? 'ok' : 'error', version: built.version, commit: faults.anonymous ? undefined : revision, greeting: built.greeting, pid: process.pid }));
   }
   const file = join(__dirname, 'dist', path);
   if (path.startsWith('/static/') && !path.includes('..') && existsSync(file)) {

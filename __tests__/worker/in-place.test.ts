@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
@@ -69,5 +69,18 @@ describe('an existing checkout, cluster mode, 100 requests a second', () => {
     console.log(
       `      deploy: down ${result.downtimeMs} ms; rollback: ${back.result.rollbackMs} ms, down ${back.result.downtimeMs} ms; ${requests} requests, ${failed} failed`,
     );
+  });
+
+  test('a rollback brings back the environment file as it was when the version left', async () => {
+    const file = join(vps.appPath, '.env.local');
+    const request = deployRequest(vps, origin.commit(appVersion('v3')));
+    assert.equal((await runWorker(vps, request)).result.outcome, 'deployed');
+    writeFileSync(file, 'GREETING=changed by hand\n');
+    const { result } = await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
+    assert.equal(result.outcome, 'rolled-back', JSON.stringify(result));
+    assert.equal(readFileSync(file, 'utf8'), 'GREETING=hello\n');
+    const again = await runWorker(vps, rollbackRequest(vps, { to: request.sha }));
+    assert.equal(again.result.outcome, 'rolled-back', JSON.stringify(again.result));
+    assert.equal(readFileSync(file, 'utf8'), 'GREETING=changed by hand\n');
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { DeployRequest, SignalRequest } from '../../src/worker/protocol.js';
@@ -157,6 +157,87 @@ describe('runs on one application', () => {
     await hasSaid(patient, 'waiting for another application');
     process.kill(-other.pid!, 'SIGKILL');
     assert.equal((await followRun(vps, patient)).result.outcome, 'deployed');
+    assert.equal((await vps.served())?.version, 'v3');
+  });
+
+  const cancelSession = async ({ app, run }: DeployRequest): Promise<void> => {
+    const [answer] = await ask(vps, {
+      command: 'cancel-session',
+      app,
+      run: { ...run, session: run.session! },
+    });
+    assert.equal(answer?.kind === 'signalled' && answer.accepted, true, JSON.stringify(answer));
+  };
+  const inSession = (sha: string, session: string, more: Partial<DeployRequest> = {}): DeployRequest => {
+    const request = deployRequest(vps, sha, more);
+    return { ...request, run: { ...request.run, session } };
+  };
+
+  test('row 138: a worker that waits for the lock is stopped with its session, and never deploys', async (context) => {
+    const lock = join(state, 'lock');
+    mkdirSync(state, { recursive: true });
+    const other = spawn('flock', [lock, 'sleep', '600'], { detached: true, stdio: 'ignore' });
+    context.after(() => kill(-other.pid!));
+    await until('the lock to be taken', async () => (await vps.run(`flock -n '${lock}' true`)).code !== 0);
+    const before = await vps.served();
+    const waiting = inSession(origin.commit(appVersion('v3c')), 'main-step', { lockWait: 600_000 });
+    startWorker(vps, waiting);
+    await hasSaid(waiting, 'waiting-for-lock');
+    await cancelSession(waiting);
+    // The lock comes free right behind the mark: the worker looks once more when it has it.
+    process.kill(-other.pid!, 'SIGKILL');
+    assert.equal((await followRun(vps, waiting)).result.outcome, 'cancelled');
+    assert.deepEqual(await vps.served(), before);
+  });
+
+  test('row 138: a worker that begins after its session was cancelled changes nothing', async () => {
+    const before = await vps.served();
+    const late = inSession(origin.commit(appVersion('v3d')), 'main-step');
+    await cancelSession(late);
+    const { result, steps } = await runWorker(vps, late);
+    assert.deepEqual([result.outcome, steps], ['cancelled', []]);
+    const back = { ...rollbackRequest(vps, { to: 'previous' }), run: { ...late.run, invocation: 'undo' } };
+    assert.equal((await runWorker(vps, back)).result.outcome, 'cancelled', 'its rollbacks neither');
+    assert.deepEqual(await vps.served(), before);
+  });
+
+  test('row 138: a prepared deploy of a cancelled session does not cut over any more', async () => {
+    const before = await vps.served();
+    const prepared = inSession(origin.commit(appVersion('v3e')), 'main-step', {
+      cutover: 'on-go',
+      goLease: 600_000,
+    });
+    startWorker(vps, prepared);
+    await hasSaid(prepared, '"prepared"');
+    // Both words at one moment, without a program between them: the last look is right before the cutover.
+    const runs = join(state, 'runs');
+    mkdirSync(join(runs, `${prepared.run.id}.1.cancelled.main-step`));
+    writeFileSync(join(runs, `${prepared.run.id}.1.cancelled.main-step`, 'cancel'), '');
+    writeFileSync(join(runs, `${prepared.run.id}.1.deploy`, 'go'), '');
+    const { result } = await followRun(vps, prepared);
+    assert.equal(result.outcome, 'cancelled', JSON.stringify(result));
+    assert.deepEqual(await vps.served(), before);
+  });
+
+  test('row 138: what the post step starts, a later job and a later attempt are not touched; the mark goes with the runs', async () => {
+    const sha = origin.commit(appVersion('v3f'));
+    const left = inSession(sha, 'main-step');
+    await cancelSession(left);
+    const mark = join(state, 'runs', `${left.run.id}.1.cancelled.main-step`);
+    assert.ok(existsSync(mark));
+    utimesSync(mark, 1, 1);
+    for (let n = 0; n < 25; n++) {
+      const folder = join(state, 'runs', `old-${n}.1.deploy`);
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'events.jsonl'), '');
+    }
+    const post = { ...left, run: { ...left.run, session: 'post-step' } };
+    assert.equal((await runWorker(vps, post)).result.outcome, 'deployed');
+    assert.equal((await vps.served())?.version, 'v3f');
+    assert.ok(!existsSync(mark), 'pruned');
+    await cancelSession(left);
+    const attempt = { ...left, run: { ...left.run, attempt: 2 }, sha: origin.commit(appVersion('v3')) };
+    assert.equal((await runWorker(vps, attempt)).result.outcome, 'deployed');
     assert.equal((await vps.served())?.version, 'v3');
   });
 

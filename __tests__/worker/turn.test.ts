@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -13,12 +13,18 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { Cancelled, type Failure } from '../../src/base/report.js';
 import { applyPlan, manualCommands, undoPlan } from '../../src/worker/cutover/switch.js';
+import { freeIndex, isStale } from '../../src/worker/host/index-lock.js';
 import { openToolbox, type Toolbox } from '../../src/worker/host/toolbox.js';
 import { keepLocalChanges } from '../../src/worker/own-files/local-changes.js';
+import { waitForPeople } from '../../src/worker/own-files/people.js';
 import type { Plan } from '../../src/worker/record/plan.js';
 import type { RunFolder } from '../../src/worker/record/run-folder.js';
+import type { Survey } from '../../src/worker/survey/survey.js';
 import { GIT_ENV } from '../servers/origin.js';
+import { kill } from '../servers/pm2.js';
+import { until } from '../servers/until.js';
 
 /**
  * A checkout that turns from one version to the next, with all that a commit does not say: built output, a service
@@ -241,6 +247,99 @@ exit $code
     rmSync(at('aside'), { recursive: true, force: true });
     const { 'added.txt': _, ...rest } = lying();
     assert.deepEqual({ ...rest, REVISION: undefined }, { ...TWO, REVISION: undefined });
+  });
+
+  /** A person's `git commit -a` with its editor open: git keeps the lock, and no descriptor of it. */
+  const commitByHand = async (): Promise<{ finish(): Promise<number | null>; end(): void }> => {
+    put(
+      'editor',
+      `#!/bin/sh\n: >${at('editing')}\nwhile [ ! -e ${at('written')} ]; do sleep 0.05; done\necho by hand >"$1"\n`,
+    );
+    execFileSync('chmod', ['+x', at('editor')]);
+    const child = spawn('git', ['-C', at('live'), 'commit', '-q', '-a'], {
+      env: { ...process.env, ...GIT_ENV, GIT_EDITOR: at('editor') },
+      stdio: 'ignore',
+      detached: true,
+    });
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    await until('the editor of the commit', () => existsSync(at('editing')));
+    return {
+      finish() {
+        put('written', '');
+        return ended;
+      },
+      end: () => kill(-child.pid!),
+    };
+  };
+
+  test('row 103: the lock of a git that was killed goes; one of a git at work is waited for, in the checkout alone', async () => {
+    put('live/.git/index.lock', '');
+    await applyPlan(tools, plan);
+    is(TWO, 'applied');
+    await undoPlan(tools, plan);
+    const index = (): Buffer => readFileSync(at('live/.git/index.lock'));
+    const person = await commitByHand();
+    try {
+      const held = index();
+      const checkout = { tools, folder: at('live') };
+      await assert.rejects(freeIndex(checkout, undefined, 300), (error: Failure) => {
+        assert.match(error.message, /A git command is at work in .* \(pid \d+\) and locks its index/);
+        return true;
+      });
+      assert.ok(held.length > 0 && index().equals(held), 'what the person commits is still there');
+      mkdirSync(at('other'));
+      git('other', 'init', '-q');
+      put('other/.git/index.lock', '');
+      await freeIndex({ tools, folder: at('other') });
+      assert.ok(!existsSync(at('other/.git/index.lock')));
+      const stop = new AbortController();
+      const waiting = freeIndex(checkout, stop.signal, 600_000);
+      stop.abort();
+      await assert.rejects(waiting, Cancelled);
+      const turned = applyPlan(tools, plan);
+      assert.equal(await person.finish(), 0);
+      await turned;
+      is(TWO, 'after the commit');
+      assert.match(git('live', 'log', '-g', '--format=%s'), /^by hand$/m);
+    } finally {
+      person.end();
+    }
+  });
+
+  test('a lock that another program holds open is waited for, and one of hidden users is never called stale', async () => {
+    put('live/.git/index.lock', '');
+    const script = `exec 9<${at('live/.git/index.lock')}; echo open; exec sleep 600`;
+    const holder = spawn('/bin/sh', ['-c', script], { cwd: '/', stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      await new Promise((resolve) => holder.stdout.once('data', resolve));
+      await assert.rejects(freeIndex({ tools, folder: at('live') }, undefined, 300), /pid \d+/);
+    } finally {
+      kill(holder.pid!);
+    }
+    await until('the lock to be taken for a stale one', async () => {
+      await freeIndex({ tools, folder: at('live') });
+      return !existsSync(at('live/.git/index.lock'));
+    });
+    assert.deepEqual(
+      [
+        { holders: [], own: true, othersSeen: false },
+        { holders: [], own: false, othersSeen: true },
+        { holders: [], own: false, othersSeen: false },
+        { holders: [7], own: true, othersSeen: true },
+      ].map(isStale),
+      [true, true, false, false],
+    );
+  });
+
+  test('a person who has committed meanwhile is noticed before anything is switched', async () => {
+    const checkout = { tools, folder: at('live') };
+    const found = { strategy: 'in-place', checkout, facts: { liveSha: plan.checkout!.fromSha } } as Survey;
+    await waitForPeople(found, new AbortController().signal);
+    git('live', 'commit', '-q', '--allow-empty', '-m', 'by hand');
+    await assert.rejects(
+      waitForPeople(found, new AbortController().signal),
+      /Somebody turned the checkout .* it was at [0-9a-f]{40}, and is at [0-9a-f]{40} now/,
+    );
   });
 
   test('a folder in the place of a tracked file is refused before anything is taken away', async () => {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { given } from '../base/given.js';
 import type { Run } from './settings.js';
@@ -18,7 +18,7 @@ interface EventPayload {
 }
 
 /** Who runs, from the variables that GitHub sets. Outside of Actions the run gets an id of its own. */
-export function runIdentity(env: NodeJS.ProcessEnv): Run {
+export function runIdentity(env: NodeJS.ProcessEnv): Run & { readonly session: string } {
   const payload = readPayload(env.GITHUB_EVENT_PATH);
   const serverUrl = (env.GITHUB_SERVER_URL || 'https://github.com').replace(/\/+$/, '');
   const repository = env.GITHUB_REPOSITORY || undefined;
@@ -30,6 +30,7 @@ export function runIdentity(env: NodeJS.ProcessEnv): Run {
   return {
     id: id ?? madeUpId(),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+    session: randomUUID(),
     serverUrl,
     ...given({ headOf }),
     fork: headOf !== undefined && isForeign(payload, repository),

@@ -20,6 +20,8 @@ export interface Run {
   /** GITHUB_RUN_ID, or a made-up one from a terminal. */
   readonly id: string;
   readonly attempt: number;
+  /** One start of the action, by a random name: the post step of the same action is another. */
+  readonly session?: string;
   /** Where a person can look at the run; undefined from a terminal. */
   readonly url?: string;
   /** owner/name. */

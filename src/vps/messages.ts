@@ -124,6 +124,7 @@ const wayBack = byKind<WayBack>({
 type Lock = NonNullable<HostFacts['lock']>;
 const holder = record<NonNullable<Lock['holder']>>({
   runId: text,
+  session: maybe(text),
   url: maybe(text),
   since: time,
   pid: whole(),

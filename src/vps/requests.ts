@@ -2,6 +2,7 @@ import { given } from '../base/given.js';
 import type { HealthSettings, Run, Settings, VpsSettings } from '../settings/settings.js';
 import type {
   AppRequest,
+  CancelSessionRequest,
   DeployRequest,
   FetchRequest,
   HealthRequest,
@@ -39,11 +40,11 @@ function databaseOf({ mode, database, skip }: VpsRun): AppRequest['database'] {
   return database ? 'given' : 'missing';
 }
 
-function runRequest({ id, attempt, url, actor }: Run, invocation?: string): RunRequest {
+function runRequest({ id, attempt, session, url, actor }: Run, invocation?: string): RunRequest {
   return {
     id,
     attempt,
-    ...given({ invocation, url, actor }),
+    ...given({ invocation, session, url, actor }),
   };
 }
 
@@ -110,6 +111,15 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
 export function probeRequest(settings: VpsRun, once = false): ProbeRequest {
   const health = healthRequest(settings.health);
   return { command: 'probe', app: appRequest(settings), health: once ? { ...health, once } : health };
+}
+
+/** `session`: the start of the action whose workers are to stop. */
+export function cancelSessionRequest(settings: VpsRun, session: string): CancelSessionRequest {
+  return {
+    command: 'cancel-session',
+    app: appRequest(settings),
+    run: { ...runRequest(settings.run), session },
+  };
 }
 
 export interface DeployDetails {

@@ -2,6 +2,7 @@ import { given } from '../base/given.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause, retry } from '../base/retry.js';
 import type {
+  CancelSessionRequest,
   DeployRequest,
   InspectRequest,
   ProbeRequest,
@@ -101,7 +102,7 @@ export function onHost({ name, prefix }: Pick<Host, 'name' | 'prefix'>, problem:
 export async function ask(
   fleet: Fleet,
   host: Host,
-  request: InspectRequest | ProbeRequest | SignalRequest,
+  request: InspectRequest | ProbeRequest | SignalRequest | CancelSessionRequest,
   options: { deadline: number; signal?: AbortSignal },
 ): Promise<WorkerLine> {
   const program = streamedWorker(await fleet.worker(), request);

@@ -21,6 +21,7 @@ import { rescue, rescuedWords } from './own-files/foreign.js';
 import { hostProblems } from './own-files/host-problems.js';
 import { changedByPeople, dirtyRefusals, keepLocalChanges, keptWords } from './own-files/local-changes.js';
 import { withTidyPaths } from './own-files/paths.js';
+import { waitForPeople } from './own-files/people.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { prune } from './prune.js';
 import { historyOf, readJournal, writeJournal } from './record/journal.js';
@@ -216,8 +217,9 @@ async function whenLetGo(
 async function lookAgain(
   found: Survey,
   stage: Stage,
-  { request, folder, teller }: DeployContext,
+  { request, folder, teller, signal }: DeployContext,
 ): Promise<{ found: Survey; stage: Stage }> {
+  await waitForPeople(found, signal);
   const problems = await hostProblems(found, request);
   if (problems.length > 0) throw new Failure(problems);
   if (found.strategy !== 'in-place') return { found, stage };

@@ -1,9 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { pause } from '../base/retry.js';
-import type { FollowRequest, SignalRequest, WorkerLine } from './protocol.js';
+import type { CancelSessionRequest, FollowRequest, SignalRequest, WorkerLine } from './protocol.js';
 import { eventLines } from './record/event-lines.js';
-import { hear, type RunFolder, runFolderOf, runFoldersOf, workerLives } from './record/run-folder.js';
-import { locateStateFolder } from './record/state.js';
+import { hear, markCancelled, type RunFolder, runFolderOf, workerLives } from './record/run-folder.js';
+import { locateStateFolder, openStateFolder } from './record/state.js';
 
 type Say = (line: WorkerLine) => void;
 
@@ -57,18 +57,13 @@ async function appearing(request: FollowRequest, home: string): Promise<RunFolde
   }
 }
 
-/** Without an invocation (after the action was killed, which alone knew it) the one that is at work is meant. */
 function findRun(
   request: Pick<FollowRequest, 'app' | 'run'>,
   task: 'deploy' | 'rollback',
   home: string,
 ): RunFolder | undefined {
-  const state = locateStateFolder(request.app.appPath, home);
-  const folder = runFolderOf(state, request.run, task);
-  if (existsSync(folder.worker)) return folder;
-  return request.run.invocation === undefined
-    ? runFoldersOf(state, request.run, task).find(workerLives)
-    : undefined;
+  const folder = runFolderOf(locateStateFolder(request.app.appPath, home), request.run, task);
+  return existsSync(folder.worker) ? folder : undefined;
 }
 
 /**
@@ -86,6 +81,12 @@ export function signal(request: SignalRequest, home: string): WorkerLine {
   if (request.command === 'cancel' && saysPastCutover(folder))
     return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
   return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
+}
+
+/** Leaves the mark that every worker of a session looks for before it changes anything; the first may not be there yet. */
+export function cancelSession({ app, run }: CancelSessionRequest, home: string): WorkerLine {
+  markCancelled(openStateFolder(app.appPath, home), run);
+  return { kind: 'signalled', accepted: true, detail: 'what has not cut over stops' };
 }
 
 const PAST_CUTOVER = /"event":\{"kind":"state","state":"(cutting-over|verifying|putting-back)"\}\}$/;

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
 import { sealer } from '../base/seal.js';
 import { deploy } from './deploy.js';
@@ -6,7 +5,7 @@ import { remove } from './host/files.js';
 import { holderWords, withLock } from './host/lock.js';
 import type { DeployRequest, RollbackRequest, RunResult } from './protocol.js';
 import { refuseOtherFormats } from './record/formats.js';
-import { claimRun, type RunFolder } from './record/run-folder.js';
+import { claimRun, isCancelled, type RunFolder } from './record/run-folder.js';
 import { locateStateFolder, openStateFolder, type StateFolder } from './record/state.js';
 import { rollback } from './rollback.js';
 import { emptyResult, openTeller, type Teller } from './teller.js';
@@ -51,8 +50,9 @@ async function lockedRun(
   folder: RunFolder,
   teller: Teller,
 ): Promise<RunResult> {
-  const stop = stopper(folder, request.timeout);
+  const stop = stopper(() => isCancelled(state, request.run, folder), request.timeout);
   try {
+    stop.check();
     return await withLock(
       state,
       request.run,
@@ -65,6 +65,7 @@ async function lockedRun(
         },
       },
       () => {
+        stop.check();
         stop.startClock();
         const shared = { env, teller, signal: stop.signal, commit: stop.commit };
         return request.command === 'deploy'
@@ -88,6 +89,8 @@ function lateFailure(timeout: number): Failure {
 
 interface Stopper {
   signal: AbortSignal;
+  /** Looks whether it was cancelled. @throws Cancelled */
+  check(): void;
   startClock(): void;
   stopClock(): void;
   commit(): void;
@@ -97,16 +100,21 @@ interface Stopper {
 }
 
 /** Ends the run on a cancel, on SIGTERM and when its time is over; none of them once the cutover has begun. */
-function stopper(folder: RunFolder, timeout: number): Stopper {
+function stopper(cancelled: () => boolean, timeout: number): Stopper {
   const controller = new AbortController();
   let committed = false;
   let late = false;
   const stop = (): void => {
     if (!committed) controller.abort();
   };
-  const watch = setInterval(() => {
-    if (existsSync(folder.cancel)) stop();
-  }, BETWEEN_LOOKS);
+  const look = (): void => {
+    if (cancelled()) stop();
+  };
+  const check = (): void => {
+    look();
+    if (controller.signal.aborted) throw new Cancelled();
+  };
+  const watch = setInterval(look, BETWEEN_LOOKS);
   let clock: NodeJS.Timeout | undefined;
   // The connection that started the worker may go: that is no reason to stop.
   process.on('SIGHUP', () => {});
@@ -114,6 +122,7 @@ function stopper(folder: RunFolder, timeout: number): Stopper {
   process.on('SIGINT', stop);
   return {
     signal: controller.signal,
+    check,
     startClock() {
       clock = setTimeout(() => {
         late = !committed && !controller.signal.aborted;
@@ -122,7 +131,7 @@ function stopper(folder: RunFolder, timeout: number): Stopper {
     },
     stopClock: () => clearTimeout(clock),
     commit() {
-      if (controller.signal.aborted) throw new Cancelled();
+      check();
       committed = true;
     },
     late: () => late,

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { type Problem, problemsOf } from '../base/report.js';
 import { KEY_LENGTH } from '../base/seal.js';
-import { follow, signal } from './follow.js';
+import { cancelSession, follow, signal } from './follow.js';
 import { readText } from './host/files.js';
 import { TokenNeeded } from './host/git.js';
 import { askLoopback } from './host/health.js';
@@ -56,6 +56,8 @@ async function main(): Promise<void> {
     case 'go':
     case 'cancel':
       return say(signal(request, home));
+    case 'cancel-session':
+      return say(cancelSession(request, home));
     default:
       await longRun(request, readKey(), env);
       // Nothing that was left open keeps a run from being over: who follows waits for the end of this process.

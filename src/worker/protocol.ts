@@ -4,7 +4,7 @@ import type { HealthFact, Problem, Step } from '../base/report.js';
  * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
  * Types and plain values only: both bundles import this file.
  *
- * Short commands (inspect, probe, follow, go, cancel) run while the connection is open: `node -` reads, over
+ * Short commands (inspect, probe, follow, go, cancel, cancel-session) run while the connection is open: `node -` reads, over
  * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle (both inside one function, so that a text
  * that was cut on the way is a syntax error and runs nothing), and answers on stdout with lines that
  * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
@@ -47,6 +47,11 @@ export interface RunRequest {
    * by each phase, the same in its start, follow, go and cancel. Letters, digits, `-` and `_` only.
    */
   invocation?: string;
+  /**
+   * One start of the action: what it starts carries the same, whatever the phase, and its post step carries another.
+   * Letters, digits, `-` and `_` only. Absent: a `cancel-session` cannot reach it.
+   */
+  session?: string;
   url?: string;
   actor?: string;
 }
@@ -174,6 +179,16 @@ export interface FollowRequest {
 }
 
 /**
+ * Stops all that one start of the action has begun on this host and that has not cut over: also what still waits for
+ * the lock, and what is only being started and comes later. What has cut over finishes.
+ */
+export interface CancelSessionRequest {
+  command: 'cancel-session';
+  app: AppRequest;
+  run: RunRequest & { session: string };
+}
+
+/**
  * Lets a prepared deploy cut over, or stops one that has not cut over yet; after the cutover a cancel changes
  * nothing, and the run finishes. How it ended is told by `follow` alone.
  */
@@ -191,7 +206,8 @@ export type WorkerRequest =
   | InspectRequest
   | ProbeRequest
   | FollowRequest
-  | SignalRequest;
+  | SignalRequest
+  | CancelSessionRequest;
 
 /** Starts each line that a short command prints for the action. */
 export const LINE_MARK = 'muva-worker ';
@@ -215,7 +231,10 @@ export type WorkerLine =
    * (killed, or the server was restarted). The next deploy or rollback repairs what it left half done, and says so.
    */
   | { kind: 'gone'; problem: Problem }
-  /** The one answer to `go` and `cancel`; not accepted where the run has ended or (cancel) cuts over already. */
+  /**
+   * The one answer to `go` and `cancel`; not accepted where the run has ended or (cancel) cuts over already. And to
+   * `cancel-session`, which is always accepted.
+   */
   | { kind: 'signalled'; accepted: boolean; detail: string }
   /** The command could not be carried out; nothing was changed. */
   | { kind: 'refused'; problems: Problem[] };
@@ -299,7 +318,7 @@ export interface HostFacts {
   memoryBytes: number;
   port?: number;
   entry?: { mode: 'cluster' | 'fork'; instances: number; status: string; script: string };
-  lock?: { holder?: { runId: string; url?: string; since: number; pid: number } };
+  lock?: { holder?: { runId: string; session?: string; url?: string; since: number; pid: number } };
   /** Why the new version would go live without having been started beside the live one; absent where it is rehearsed. */
   notRehearsedWhy?: string;
   /** What makes every change impossible. */

@@ -7,8 +7,10 @@ import { keepOpenPages } from './build/output.js';
 import { handWork } from './cutover/cutover.js';
 import { asideFor, besideOf, liveRef, noteLeaving } from './cutover/cutover-plan.js';
 import { inTurn, restart, restartWords, saveOrWarn } from './cutover/restart.js';
+import { runningNow } from './cutover/restart-proof.js';
 import { applyPlan } from './cutover/switch.js';
 import { verify } from './cutover/verify.js';
+import { rollbackVersions } from './cutover/version-marks.js';
 import { decideRollback } from './decide.js';
 import { probeDowntime } from './host/downtime.js';
 import { isSymlink, present } from './host/files.js';
@@ -17,6 +19,7 @@ import { stampOf } from './host/sameness.js';
 import { foreignInLive } from './own-files/foreign.js';
 import { changedByPeople, changesAreThere, keepLocalChanges, keptWords } from './own-files/local-changes.js';
 import { holdsAny, isWithinAny } from './own-files/paths.js';
+import { waitForPeople } from './own-files/people.js';
 import { lookAtTracking, type Tracking } from './own-files/tracking.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
 import { historyAsFound, type ReleaseRef, writeJournal } from './record/journal.js';
@@ -69,6 +72,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   const { to } = decision;
   await warnOfForeign(found, teller);
   const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+    await waitForPeople(found, context.signal);
     context.commit();
     return goBack(found, to, context);
   });
@@ -96,7 +100,8 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   const port = found.facts.port!;
-  const before = found.entry?.instances ?? [];
+  const versions = rollbackVersions(found, plan);
+  const before = runningNow(app, found.entry?.instances ?? [], port);
   keepOpenPages(found, plan.from, to, teller);
   teller.event({ kind: 'state', state: 'putting-back' });
   writePlan(state, plan);
@@ -120,6 +125,8 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
         expectVersion: false,
         tell: teller.progress,
         before,
+        versions,
+        warn: teller.warn,
       }),
     );
     writeJournal(state, request.run, {

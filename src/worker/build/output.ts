@@ -197,7 +197,8 @@ export function carryChunks(live: string, folder: string, notOwn: readonly strin
   return carried;
 }
 
-function filesBelow(root: string, below = ''): string[] {
+/** All files in a folder, however deep, by their paths from it. */
+export function filesBelow(root: string, below = ''): string[] {
   return readdirSync(join(root, below), { withFileTypes: true }).flatMap((item) => {
     const path = join(below, item.name);
     return item.isDirectory() ? filesBelow(root, path) : item.isFile() ? [path] : [];

@@ -6,7 +6,7 @@ import type { Stage } from '../build/stage.js';
 import type { DeployContext } from '../deploy.js';
 import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
-import { findEntry, type Instance } from '../host/pm2.js';
+import { findEntry } from '../host/pm2.js';
 import { call } from '../host/toolbox.js';
 import type { RunResult } from '../protocol.js';
 import { writeJournal } from '../record/journal.js';
@@ -15,8 +15,10 @@ import { dropRelease } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
 import { longerListenTimeout, noteReleases, planCutover } from './cutover-plan.js';
 import { restart, restartWords, saveOrWarn } from './restart.js';
+import { type Running, runningNow } from './restart-proof.js';
 import { applyPlan, manualCommands, undoPlan } from './switch.js';
-import { verify } from './verify.js';
+import { type VerifyOptions, verify } from './verify.js';
+import { deployVersions, turned, type Versions } from './version-marks.js';
 
 export type CutoverResult = Pick<
   RunResult,
@@ -35,7 +37,8 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   await noteReleases(found, stage, plan);
   const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
   if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));
-  const before = await instances(found);
+  const versions = await deployVersions(found, stage, plan, request.health);
+  const before = await running(found, stage.port);
   teller.event({ kind: 'state', state: 'cutting-over' });
   writePlan(state, plan);
   writeJournal(state, request.run, {
@@ -57,11 +60,11 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
     });
     teller.event({ kind: 'state', state: 'verifying' });
     const health = await teller.step('verification', () =>
-      verifyVersion(found, context, stage.port, plan.to.sha, before, true),
+      verifyVersion(found, context, stage.port, { sha: plan.to.sha, before, versions, expectVersion: true }),
     );
     return await settle(found, context, plan, health, probe);
   } catch (error) {
-    return await putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
+    return await putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
   } finally {
     await probe.stop();
   }
@@ -71,28 +74,25 @@ function slowBoot(bootMs: number, listenTimeout: number): string {
   return `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(listenTimeout)} for it from now on (listen_timeout)`;
 }
 
-async function instances(found: Survey): Promise<Instance[]> {
-  if (found.app.restartCommand !== undefined) return [];
-  return (await findEntry(found.tools, found.app.appName))?.instances ?? [];
+async function running({ app, tools }: Survey, port: number): Promise<Running> {
+  const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
+  return runningNow(app, entry?.instances ?? [], port);
 }
 
 async function verifyVersion(
   found: Survey,
   { request, teller }: DeployContext,
   port: number,
-  sha: string,
-  before: readonly Instance[],
-  expectVersion: boolean,
+  version: Pick<VerifyOptions, 'sha' | 'before' | 'versions' | 'expectVersion'>,
 ): Promise<HealthFact[]> {
   return verify({
     tools: found.tools,
     ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
     port,
-    sha,
+    ...version,
     health: request.health,
-    expectVersion,
     tell: teller.progress,
-    before,
+    warn: teller.warn,
   });
 }
 
@@ -131,7 +131,7 @@ async function settle(
 async function putBack(
   found: Survey,
   context: DeployContext,
-  failed: { plan: Plan; stage: Stage; problems: Problem[]; probe: DowntimeProbe },
+  failed: { plan: Plan; stage: Stage; versions: Versions; problems: Problem[]; probe: DowntimeProbe },
 ): Promise<CutoverResult> {
   const { plan, stage, problems, probe } = failed;
   const { request, teller } = context;
@@ -140,7 +140,7 @@ async function putBack(
   teller.event({ kind: 'state', state: 'putting-back' });
   const result: CutoverResult = { outcome: 'put-back', problems };
   try {
-    const before = await instances(found);
+    const before = await running(found, stage.port);
     const { from } = plan;
     const left = found.strategy === 'in-place' ? found.live : stage.folder;
     if (from && left !== undefined) keepOpenPages({ ...found, live: left }, plan.to, from, teller);
@@ -148,7 +148,12 @@ async function putBack(
       await undoPlan(tools, plan);
       if (from === undefined) return removeFirstStart(found, stage);
       await restart({ tools, app: request.app, state });
-      return verifyVersion(found, context, stage.port, from.sha, before, false);
+      return verifyVersion(found, context, stage.port, {
+        sha: from.sha,
+        before,
+        versions: turned(failed.versions),
+        expectVersion: false,
+      });
     });
     if (health) result.health = health;
     writeJournal(state, request.run, {

@@ -1,7 +1,7 @@
 import { given } from '../../base/given.js';
 import { problemsOf } from '../../base/report.js';
 import { clearStages } from '../build/stage-marks.js';
-import { findEntry, type Instance, save } from '../host/pm2.js';
+import { findEntry, save } from '../host/pm2.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest, HealthRequest, RunRequest } from '../protocol.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from '../record/journal.js';
@@ -9,8 +9,10 @@ import { dropPlan, type Plan, readPlan } from '../record/plan.js';
 import type { StateFolder } from '../record/state.js';
 import type { Teller } from '../teller.js';
 import { inTurn, restart } from './restart.js';
+import { type Running, runningNow } from './restart-proof.js';
 import { applyPlan, undoPlan } from './switch.js';
 import { verify } from './verify.js';
+import { cutVersions } from './version-marks.js';
 
 /** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
 function decideRepair(plan: Plan, journal: readonly JournalEntry[]): 'finished' | 'undo' | 'finish' {
@@ -73,8 +75,8 @@ async function repairPlan(
 ): Promise<ReleaseRef | undefined> {
   const { tools, state, app, teller } = options;
   const live = what === 'undo' ? plan.from : plan.to;
-  const before =
-    (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
+  const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
+  const before = runningNow(app, entry?.instances ?? [], options.port);
   if (what === 'undo') await undoPlan(tools, plan);
   else await applyPlan(tools, plan);
   teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
@@ -97,7 +99,7 @@ function whatWasRepaired(plan: Plan, what: 'undo' | 'finish', last: JournalEntry
 async function revive(
   plan: Plan,
   live: ReleaseRef,
-  before: readonly Instance[],
+  before: Running,
   { tools, state, app, run, health, port, teller }: RepairOptions,
 ): Promise<void> {
   const appName = app.restartCommand === undefined ? app.appName : undefined;
@@ -113,6 +115,8 @@ async function revive(
         health,
         expectVersion: false,
         before,
+        versions: cutVersions({ to: live, from: live === plan.to ? plan.from : plan.to }),
+        warn: teller.warn,
       });
     if (appName !== undefined) await save(tools, appName);
     writeJournal(state, run, {

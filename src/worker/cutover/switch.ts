@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { quote } from '../../base/shell.js';
 import { present, remove, writeAtomically } from '../host/files.js';
 import { git, type Repository, untrack } from '../host/git.js';
+import { freeIndex } from '../host/index-lock.js';
 import { copyAsItIs, makeFoldersLike } from '../host/rights.js';
 import type { Toolbox } from '../host/toolbox.js';
 import { bringBackChanges } from '../own-files/local-changes.js';
@@ -53,9 +54,7 @@ async function turnCheckout(
   const { folder, aside } = turn;
   const { rebuilt, host, changes } = turn[to];
   const checkout: Repository = { tools, folder };
-  // A git that was killed leaves its lock; we hold the application's lock, so no deploy can be at work here.
-  const lock = join(folder, '.git/index.lock');
-  if (present(lock)) remove(lock);
+  await freeIndex(checkout);
   await layAside(tools, turn, host);
   await untrack(checkout, turn.untrack);
   await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);

@@ -1,10 +1,12 @@
-import { Cancelled, Failure, type HealthFact } from '../../base/report.js';
+import { Cancelled, Failure, type HealthFact, type Problem } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { askLoopback, unhealthy } from '../host/health.js';
 import { daemonPid, findEntry, type Instance } from '../host/pm2.js';
 import { ageOf, commandOf, descendsFrom, listenersOn } from '../host/proc.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { HealthRequest } from '../protocol.js';
+import { awaitProof, type Running, restartedNothing, unprovenRestart } from './restart-proof.js';
+import type { Versions } from './version-marks.js';
 
 export interface VerifyOptions {
   tools: Toolbox;
@@ -16,8 +18,11 @@ export interface VerifyOptions {
   expectVersion: boolean;
   /** Told now and then what is still being waited for. */
   tell?: (text: string) => void;
-  /** The instances that ran before the restart; none of them may be running now. */
-  before: readonly Instance[];
+  /** What ran before the restart; no instance of PM2 among it may be running now. */
+  before: Running;
+  /** By what the version that must serve now is told from the other, where another supervisor runs the application. */
+  versions: Versions;
+  warn: (problem: Problem) => void;
 }
 
 /** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
@@ -57,9 +62,9 @@ export function judgeInstances(
 }
 
 /**
- * Proves that the version which should be live is: all instances online, really new, up for as long as PM2 asks of a
- * stable start and not restarting, every check good on loopback, the right commit answering, and the port served by
- * this application.
+ * Proves that the version which should be live is: every check good on loopback and the right commit answering. Under
+ * PM2 all instances online, really new, up for as long as PM2 asks of a stable start and not restarting, and the port
+ * served by this application; under another supervisor, that it was restarted at all.
  */
 export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
   const { tools, appName, port, sha, health, expectVersion } = options;
@@ -79,17 +84,30 @@ export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
     await watcher;
   }
   if (!asked.healthy) throw notHealthy(asked.facts, appName);
-  if (appName !== undefined) {
-    const ages = first.map(({ pid }) => ageOf(pid));
-    const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
-    await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
-    const second = await instancesOf(tools, appName);
-    const wrong = judgeInstances(options.before, first, second);
-    if (wrong !== undefined) throw crashed(appName, wrong);
-    const stranger = foreignListener(tools, port, second);
-    if (stranger !== undefined) throw stranger;
-  }
+  if (appName === undefined) return proveRestarted(options, asked.facts);
+  const ages = first.map(({ pid }) => ageOf(pid));
+  const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+  await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
+  const second = await instancesOf(tools, appName);
+  const wrong = judgeInstances(options.before.instances, first, second);
+  if (wrong !== undefined) throw crashed(appName, wrong);
+  const stranger = foreignListener(tools, port, second);
+  if (stranger !== undefined) throw stranger;
   return asked.facts;
+}
+
+/** Where another supervisor runs the application, its exit code says nothing. Resolves with the last answers. */
+async function proveRestarted(options: VerifyOptions, asked: HealthFact[]): Promise<HealthFact[]> {
+  const { port, health, sha, expectVersion } = options;
+  const proof = await awaitProof(options);
+  if (proof.verdict === 'not-restarted') throw restartedNothing(port);
+  if (proof.verdict === 'unknown') options.warn(unprovenRestart(port, proof));
+  if (proof.looks === 1) return asked;
+  // What was healthy before there was a proof may have been the version that leaves.
+  const { signal } = new AbortController();
+  const again = await askLoopback({ port, health, sha, expectVersion, signal, tell: options.tell });
+  if (!again.healthy) throw notHealthy(again.facts, undefined);
+  return again.facts;
 }
 
 async function instancesOf(tools: Toolbox, appName: string): Promise<Instance[]> {

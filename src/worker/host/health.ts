@@ -1,7 +1,8 @@
 import { given } from '../../base/given.js';
 import { Failure, type HealthFact } from '../../base/report.js';
 import { LOOPBACK } from '../../web/loopback.js';
-import { checkHealth } from '../../web/probe.js';
+import { checkHealth, type Target } from '../../web/probe.js';
+import { askVersion, type Shown } from '../../web/version.js';
 import { tellWaiting } from '../../web/waiting.js';
 import type { HealthRequest } from '../protocol.js';
 
@@ -17,17 +18,22 @@ export interface LoopbackCheck {
   tell?: ((text: string) => void) | undefined;
 }
 
+/** Asks the application on loopback once, by what it can be told which version answers. */
+export function askLoopbackVersion(port: number, health: HealthRequest, signal: AbortSignal): Promise<Shown> {
+  return askVersion(loopback(port, health), health, signal);
+}
+
+function loopback(port: number, { basePath, publicOrigin }: HealthRequest): Target {
+  return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...given({ basePath, publicOrigin }) };
+}
+
 /** Asks the application on loopback until every check is good, or the deadline is over. */
 export async function askLoopback(check: LoopbackCheck): Promise<{ facts: HealthFact[]; healthy: boolean }> {
-  const { expectVersion, basePath, publicOrigin, ...health } = check.health;
+  const { expectVersion, basePath: _base, publicOrigin: _origin, ...health } = check.health;
   const waiting = tellWaiting(check.tell ?? (() => {}));
   try {
     const facts = await checkHealth(
-      {
-        baseUrl: `http://${LOOPBACK}:${check.port}`,
-        from: 'vps',
-        ...given({ basePath, publicOrigin }),
-      },
+      loopback(check.port, check.health),
       {
         ...health,
         ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),

@@ -14,6 +14,7 @@ import { readMark, writeRecord } from './records.js';
 export interface Holder {
   runId: string;
   attempt: number;
+  session?: string;
   url?: string;
   actor?: string;
   since: number;
@@ -51,7 +52,7 @@ export async function withLock<T>(
     const holder: Holder = {
       runId: run.id,
       attempt: run.attempt,
-      ...given({ url: run.url, actor: run.actor }),
+      ...given({ session: run.session, url: run.url, actor: run.actor }),
       since: Date.now(),
       pid: process.pid,
       ...given({ startTime }),

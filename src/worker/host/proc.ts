@@ -55,6 +55,29 @@ export function environmentOf(pid: number): Record<string, string> | undefined {
   }
 }
 
+/** The name of its program file, at most 15 characters. */
+export function nameOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The folder in which a program works, symlinks resolved. */
+export function cwdOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** True where a program has the file open, as far as may be looked into it. */
+export function holdsOpen(pid: number, file: string): boolean {
+  return openedBy(pid).includes(file);
+}
+
 export function commandOf(pid: number): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
@@ -75,27 +98,58 @@ export function allProcesses(): number[] {
 /** Ids of the programs that work in a folder or below it. */
 export function programsIn(folder: string): number[] {
   return allProcesses().filter((pid) => {
-    try {
-      const cwd = readlinkSync(`/proc/${pid}/cwd`);
-      return cwd === folder || cwd.startsWith(`${folder}/`);
-    } catch {
-      return false;
-    }
+    const cwd = cwdOf(pid);
+    return cwd === folder || cwd?.startsWith(`${folder}/`);
   });
 }
 
 /** Ids of the programs that listen on a TCP port and may be looked into; empty where none is found. */
 export function listenersOn(port: number): number[] {
-  const inodes = new Set<string>();
+  return holdersOf(socketsOn(port)).map(({ pid }) => pid);
+}
+
+/** The sockets that listen on a port, as open descriptors name them. */
+function socketsOn(port: number): Set<string> {
+  const sockets = new Set<string>();
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
     try {
-      for (const inode of listeningInodes(readFileSync(table, 'utf8'), port)) inodes.add(`socket:[${inode}]`);
+      for (const inode of listeningInodes(readFileSync(table, 'utf8'), port))
+        sockets.add(`socket:[${inode}]`);
     } catch {
       // No such table on this host.
     }
   }
-  if (inodes.size === 0) return [];
-  return allProcesses().filter((pid) => socketsOf(pid).some((link) => inodes.has(link)));
+  return sockets;
+}
+
+function holdersOf(sockets: ReadonlySet<string>): { pid: number; holds: string[] }[] {
+  if (sockets.size === 0) return [];
+  return allProcesses()
+    .map((pid) => ({ pid, holds: openedBy(pid).filter((link) => sockets.has(link)) }))
+    .filter(({ holds }) => holds.length > 0);
+}
+
+/**
+ * The programs behind a TCP port: those that listen, and all that they have started; each as `pid:start time`, which no
+ * other ever is. undefined where one that listens may not be looked into. systemd, which only holds a socket for its
+ * services, is not among them: it has started everything.
+ */
+export function programsBehind(port: number): ReadonlySet<string> | undefined {
+  const sockets = socketsOn(port);
+  const holders = holdersOf(sockets);
+  const seen = new Set(holders.flatMap(({ holds }) => holds));
+  const listeners = new Set(
+    holders.map(({ pid }) => pid).filter((pid) => pid !== 1 && nameOf(pid) !== 'systemd'),
+  );
+  if (listeners.size === 0 || seen.size < sockets.size) return undefined;
+  return new Set(
+    allProcesses()
+      .filter((pid) => descendsFrom(pid, listeners))
+      .flatMap((pid) => {
+        const started = startTimeOf(pid);
+        return started === undefined ? [] : [`${pid}:${started}`];
+      }),
+  );
 }
 
 /** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
@@ -110,7 +164,8 @@ export function listeningInodes(table: string, port: number): string[] {
     .filter((inode) => inode !== undefined);
 }
 
-function socketsOf(pid: number): string[] {
+/** What the open descriptors of a program lead to; empty where that may not be seen. */
+function openedBy(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/fd`).map((fd) => {
       try {

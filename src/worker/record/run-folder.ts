@@ -1,14 +1,5 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { given } from '../../base/given.js';
 import { Failure } from '../../base/report.js';
 import { remove } from '../host/files.js';
@@ -37,23 +28,7 @@ export interface RunFolder {
 }
 
 export function runFolderOf(state: StateFolder, run: RunRequest, task: Task): RunFolder {
-  for (const part of [run.id, run.invocation ?? ''])
-    if (!/^[A-Za-z0-9_-]*$/.test(part))
-      throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
-  const name = [run.id, String(run.attempt), task, ...(run.invocation ? [run.invocation] : [])].join('.');
-  return runFolderAt(join(state.runs, name));
-}
-
-/** The folders of all invocations of one run, attempt and task. */
-export function runFoldersOf(state: StateFolder, run: RunRequest, task: Task): RunFolder[] {
-  const first = basename(runFolderOf(state, run, task).path);
-  const names = existsSync(state.runs) ? readdirSync(state.runs) : [];
-  return names
-    .filter((name) => name === first || name.startsWith(`${first}.`))
-    .map((name) => runFolderAt(join(state.runs, name)));
-}
-
-function runFolderAt(path: string): RunFolder {
+  const path = pathOf(state, run, task, run.invocation);
   return {
     path,
     events: join(path, 'events.jsonl'),
@@ -63,6 +38,33 @@ function runFolderAt(path: string): RunFolder {
     heard: join(path, 'heard'),
     log: join(path, 'output.log'),
   };
+}
+
+function pathOf(state: StateFolder, { id, attempt }: RunRequest, ...more: (string | undefined)[]): string {
+  const parts = [id, String(attempt), ...more].filter((part) => part !== undefined && part !== '');
+  for (const part of parts)
+    if (!/^[A-Za-z0-9_-]*$/.test(part!))
+      throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
+  return join(state.runs, parts.join('.'));
+}
+
+/**
+ * The mark of a session that is cancelled: it outlives the look of the post step, for workers that begin after it. It
+ * lies in a folder among those of the runs, and goes with them.
+ */
+function cancelMarkOf(state: StateFolder, run: RunRequest): string {
+  return join(pathOf(state, run, 'cancelled', run.session), 'cancel');
+}
+
+export function markCancelled(state: StateFolder, run: RunRequest & { session: string }): void {
+  const mark = cancelMarkOf(state, run);
+  mkdirSync(dirname(mark), { recursive: true, mode: 0o700 });
+  writeFileSync(mark, '', { mode: 0o600 });
+}
+
+/** True where this invocation was cancelled, or the whole session to which it belongs. */
+export function isCancelled(state: StateFolder, run: RunRequest, folder: RunFolder): boolean {
+  return existsSync(folder.cancel) || (run.session !== undefined && existsSync(cancelMarkOf(state, run)));
 }
 
 interface WorkerMark {

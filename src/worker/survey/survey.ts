@@ -260,7 +260,7 @@ function lookAtState(
         runId: holder.runId,
         since: holder.since,
         pid: holder.pid,
-        ...given({ url: holder.url }),
+        ...given({ session: holder.session, url: holder.url }),
       },
     };
 }

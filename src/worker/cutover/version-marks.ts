@@ -1,0 +1,144 @@
+import { join } from 'node:path';
+import { given } from '../../base/given.js';
+import { pathEnds, shows, type VersionMarks } from '../../web/version.js';
+import { filesBelow } from '../build/output.js';
+import type { Stage } from '../build/stage.js';
+import { isFolder, readText } from '../host/files.js';
+import { askLoopbackVersion } from '../host/health.js';
+import { isInstalled } from '../host/output-names.js';
+import type { HealthRequest } from '../protocol.js';
+import type { ReleaseRef } from '../record/journal.js';
+import type { Plan } from '../record/plan.js';
+import { readNote, releaseFolder } from '../record/releases.js';
+import type { Survey } from '../survey/survey.js';
+
+/** One of the two versions between which the application changes. */
+export interface VersionFolder {
+  sha: string;
+  folder: string;
+  /** What was built there, by paths from the folder. */
+  output: readonly string[];
+  /** Static files taken over from the version before. */
+  carried: readonly string[];
+}
+
+/** By what each of two versions can be told from the other. */
+export interface Versions {
+  to: VersionMarks;
+  from: VersionMarks;
+}
+
+const NO_MARKS: VersionMarks = { texts: [], files: new Set() };
+
+/** A build id that is shorter may stand in any page for another reason. */
+const SHORTEST_TEXT = 6;
+
+type Known = Pick<Survey, 'app' | 'state' | 'live' | 'releases'>;
+
+/** Of a deploy, before its cutover: the version in the stage, and the live one. */
+export async function deployVersions(
+  found: Known,
+  stage: Pick<Stage, 'folder' | 'made' | 'carriedChunks' | 'port'>,
+  { to, from }: Pick<Plan, 'to' | 'from'>,
+  health: HealthRequest,
+): Promise<Versions> {
+  const versions = versionsOf(
+    found,
+    { sha: to.sha, folder: stage.folder, output: stage.made, carried: stage.carriedChunks },
+    from,
+    stage.made,
+  );
+  const { expectVersion } = health;
+  if (found.app.restartCommand === undefined || expectVersion === undefined) return versions;
+  // A text that the version which leaves has too proves nothing.
+  const shown = await askLoopbackVersion(stage.port, health, new AbortController().signal);
+  if (shows(shown, { ...NO_MARKS, texts: [expectVersion] })) return versions;
+  return { ...versions, to: { ...versions.to, texts: [...versions.to.texts, expectVersion] } };
+}
+
+/** Of a rollback, before its cutover: the kept version, and the live one. */
+export function rollbackVersions(found: Known, { to, from }: Pick<Plan, 'to' | 'from'>): Versions {
+  const note = readNote(found.state, to.release);
+  const folder = releaseFolder(found.releases, to.release);
+  const kept = {
+    sha: to.sha,
+    folder,
+    output: note?.paths ?? [],
+    carried: note?.carriedChunks ?? [],
+  };
+  return versionsOf(found, kept, from, []);
+}
+
+/** Of a run that was cut nobody knows any more where what lies: only the commits are told apart. */
+export function cutVersions({ to, from }: { to: ReleaseRef; from: ReleaseRef | undefined }): Versions {
+  const mark = (sha: string | undefined): VersionMarks => ({ ...NO_MARKS, ...given({ commit: sha }) });
+  return { to: without(mark(to.sha), mark(from?.sha)), from: without(mark(from?.sha), mark(to.sha)) };
+}
+
+/** The same, for the way back. */
+export function turned({ to, from }: Versions): Versions {
+  return { to: from, from: to };
+}
+
+function versionsOf(
+  { app, state, live }: Known,
+  to: VersionFolder,
+  from: ReleaseRef | undefined,
+  output: readonly string[],
+): Versions {
+  if (app.restartCommand === undefined) return { to: NO_MARKS, from: NO_MARKS };
+  const note = from && readNote(state, from.release);
+  return tellApart(
+    to,
+    from === undefined || live === undefined
+      ? undefined
+      : {
+          sha: from.sha,
+          folder: live,
+          output: [...new Set([...output, ...(note?.paths ?? [])])],
+          carried: note?.carriedChunks ?? [],
+        },
+  );
+}
+
+/** Reads what tells two versions apart: to be asked while both lie where `to` and `from` say. */
+export function tellApart(to: VersionFolder, from: VersionFolder | undefined): Versions {
+  const marks = marksOf(to);
+  if (from === undefined) return { to: marks, from: NO_MARKS };
+  const others = marksOf(from);
+  return { to: without(marks, others), from: without(others, marks) };
+}
+
+function marksOf({ sha, folder, output, carried }: VersionFolder): VersionMarks {
+  const skip = new Set(carried);
+  const built = output.filter((path) => !isInstalled(path)).map((path) => lookInto(folder, path));
+  const files = built
+    .flatMap((found) => found.files)
+    .filter((path) => !skip.has(path) && !path.includes('/node_modules/'));
+  const ids = built.flatMap(({ buildId }) => buildId ?? []);
+  return {
+    commit: sha,
+    texts: ids.filter((id) => id.length >= SHORTEST_TEXT),
+    files: new Set(files.flatMap(pathEnds)),
+  };
+}
+
+/** The files of one output, by paths from the version's folder. What may not be read tells nothing apart. */
+function lookInto(folder: string, path: string): { files: string[]; buildId?: string } {
+  const place = join(folder, path);
+  try {
+    if (!isFolder(place)) return { files: [path] };
+    const files = filesBelow(place).map((file) => join(path, file));
+    return { files, ...given({ buildId: readText(join(place, 'BUILD_ID'))?.trim() }) };
+  } catch {
+    return { files: [] };
+  }
+}
+
+function without(marks: VersionMarks, others: VersionMarks): VersionMarks {
+  return {
+    ...(marks.commit === undefined || marks.commit === others.commit ? {} : { commit: marks.commit }),
+    texts: marks.texts.filter((text) => !others.texts.includes(text)),
+    files: new Set([...marks.files].filter((path) => !others.files.has(path))),
+  };
+}
