@@ -264,7 +264,7 @@ test('row 59: an invalid index of somebody else is reported and kept; IF NOT EXI
       project.write({ '2_b.sql': 'create unique index concurrently if not exists a_u on public.a (id);' });
       const { report } = await runMigrate(project, url);
       assert.match(report.problems[0]?.message ?? '', /a_u is invalid/);
-      assert.match(report.problems[0]?.next ?? '', /drop index concurrently a_u/);
+      assert.match(report.problems[0]?.next ?? '', /drop index concurrently public\.a_u/);
       assert.deepEqual(await objects(url), ['a', 'a_u']);
       assert.deepEqual(await history(url), ['1']);
     },

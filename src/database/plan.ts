@@ -3,21 +3,28 @@ import { join } from 'node:path';
 import type { Problem } from '../base/report.js';
 import type { DatabaseSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import { prefixOf } from './apply/part.js';
 import { preflight } from './apply/preflight.js';
 import type { Database } from './connection/connection.js';
 import { failureOf } from './connection/problem.js';
 import { reading } from './connection/reading.js';
 import { type Batch, makeBatches, type PlannedFile } from './files/batches.js';
-import { classify, whyAlone } from './files/classify.js';
+import { classify } from './files/classify.js';
 import { LATER } from './files/finding-rules.js';
 import { type Finding, findRisks } from './files/findings.js';
 import { readMigrationFiles } from './files/migration-files.js';
+import { whyAlone } from './files/non-transactional.js';
+import { PARTIAL_TABLE } from './history/bookmark.js';
 import { editedProblems } from './history/edited.js';
-import { type HistoryLook, lookAtHistory } from './history/migration-history.js';
+import {
+  type HistoryLook,
+  lookAtHistory,
+  type PartialMigration,
+  standsUpTo,
+} from './history/migration-history.js';
 import { choosePending, type Identity, irreversible, type Pending, wrongMarkers } from './history/pending.js';
 import { loadParser } from './sql/parser.js';
 import { positionIn } from './sql/source-text.js';
+import { literal } from './sql/sql-text.js';
 
 /** What a migrate would do; made without writing anything. */
 export interface DatabasePlan {
@@ -66,7 +73,7 @@ export async function planDatabase(
     readMigrationFiles(settings.workingDirectory, rules.migrationsDir),
   ]);
   const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);
-  const plan = await planFor(chosen, rules);
+  const plan = await planFor(chosen, rules, look.partial);
   plan.look = look;
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
@@ -141,12 +148,17 @@ function needDatabase(settings: Settings): DatabaseSettings {
 async function planFor(
   chosen: Pending,
   rules: Pick<DatabaseSettings, 'transaction' | 'destructiveChanges'>,
+  partials: readonly PartialMigration[] = [],
 ): Promise<DatabasePlan> {
   const due = [...chosen.pending, ...chosen.deferred];
   const planned: PlannedFile[] = [];
   if (due.length > 0) {
     const parse = await loadParser();
-    for (const file of due) planned.push({ ...file, shape: classify(file.file, file.source, parse) });
+    for (const file of due) {
+      const partial = partials.find(({ version }) => version === file.version);
+      const stands = partial && standsUpTo(file.source, partial);
+      planned.push({ ...file, shape: classify(file.file, file.source, parse, stands) });
+    }
   }
   const pending = planned.slice(0, chosen.pending.length);
   const findings = findRisks(planned);
@@ -191,11 +203,11 @@ function riskProblem(finding: Finding, refused: boolean): Problem {
 function refuseEditedParts(plan: DatabasePlan, look: HistoryLook): void {
   for (const partial of look.partial) {
     const file = [...plan.pending, ...plan.deferred].find((each) => each.version === partial.version);
-    if (!file || prefixOf(file, partial.done) === partial.prefix) continue;
+    if (!file || standsUpTo(file.source, partial) !== undefined) continue;
     plan.refusals.push({
       message: `${file.file} was applied in part (${partial.done} of its parts stand), and that part has been edited since`,
       at: { file: file.file, line: 1, column: 1 },
-      next: 'Put the applied statements back as they were, and change only what comes after them.',
+      next: `Put the applied statements back as they were, and change only what comes after them. Or undo by hand what they did, so that the file begins anew: delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`,
     });
   }
 }

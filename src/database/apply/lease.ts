@@ -1,9 +1,10 @@
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
-import { HISTORY_TABLE, LEASE_TABLE } from '../history/bookmark.js';
+import { HISTORY_TABLE, LEASE_TABLE, PARTIAL_TABLE } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
-import { literal } from '../sql/sql-text.js';
+import { PARTIAL_JSON, type PartialMigration } from '../history/migration-history.js';
+import { dollarQuote, literal } from '../sql/sql-text.js';
 import type { BatchOutcome } from './apply.js';
 import { WAITED_FOR_HISTORY } from './blockers.js';
 import { type ApplyTools, type BatchContext, GRACE, noteReader, serverProblem } from './sent.js';
@@ -24,10 +25,16 @@ export interface PartsRun {
   startedAt: number;
 }
 
-/** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
-export async function begin(run: PartsRun): Promise<BatchOutcome | undefined> {
+/**
+ * Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. `partial`: what is
+ * recorded of the file, as it was planned from.
+ */
+export async function begin(
+  run: PartsRun,
+  partial: PartialMigration | undefined,
+): Promise<BatchOutcome | undefined> {
   const { tools, context, holder } = run;
-  const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
+  const text = `${opening({ ...context, holder, marker: '' })}\n${standsAsPlanned(run, partial)}\n${takeLease(run)}`;
   for (let attempt = 1; ; attempt++) {
     try {
       await tools.database.send(text, {
@@ -67,6 +74,16 @@ function session({ tools }: PartsRun): { pid: string; start: string } {
         start:
           '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
       };
+}
+
+/** Another run may have gone on with the file since it was looked at, which no history row tells. */
+function standsAsPlanned({ file }: PartsRun, partial: PartialMigration | undefined): string {
+  return `do ${dollarQuote(`begin
+  if (select ${PARTIAL_JSON} from ${PARTIAL_TABLE} where version = ${literal(file.version)})
+      is distinct from ${partial ? `${literal(JSON.stringify(partial))}::jsonb` : 'null'} then
+    raise exception using errcode = '${CODES.changed}', message = 'another run has gone on with the file';
+  end if;
+end`)};`;
 }
 
 function takeLease(run: PartsRun): string {

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { Cancelled, type Problem } from '../../base/report.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
 import { PARTIAL_TABLE } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
+import { type PartialMigration, prefixOf } from '../history/migration-history.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import { waitedIn } from './blockers.js';
@@ -13,11 +13,11 @@ import { GRACE, noteReader, serverProblem } from './sent.js';
 import { COMMIT_UNKNOWN, RESOLVE_WITHIN, tryAgain } from './try-again.js';
 import { CHECK_DEFERRED, finishFile, historyIs, leaveNothing, localSettings } from './unit.js';
 
-/** What ended a part: nothing of that part stands, unless it is unknown. */
+/** What ended a part: nothing of that part stands, unless it is unknown, or `left` or `cancelled` says what does. */
 export type PartFailure =
-  | { problem: Problem; outcome: 'failed' | 'unknown' }
+  | { problem: Problem; outcome: 'failed' | 'unknown'; left?: string }
   | { notVerified: Problem[] }
-  | 'cancelled'
+  | { cancelled: string | undefined }
   | 'changed';
 
 /** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
@@ -29,11 +29,18 @@ export function isEnd({ file }: PartsRun, index: number): boolean {
 /** PL/pgSQL that ends part number `index`: how far we are, or at the end both history rows. */
 export function recordPart(run: PartsRun, index: number): string {
   if (isEnd(run, index)) return recordAll(run);
-  const { file, context } = run;
+  const { context } = run;
   return `${leaveNothing(context.role)}${CHECK_DEFERRED}
-  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix) values (${literal(file.version)}, ${literal(context.run.id)}, ${index + 1}, ${literal(prefixOf(file, index + 1))})
-    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
-      building = null, updated_at = now();`;
+  ${recordStanding(run, index + 1, 'null')}`;
+}
+
+/** SQL that records what stands: the first `parts` parts. `sent`: an SQL expression, as PartialMigration.sent. */
+export function recordStanding({ file, context }: PartsRun, parts: number, sent: string): string {
+  const { done, bytes, prefix } = standing(file, parts);
+  return `insert into ${PARTIAL_TABLE} (version, run_id, done, bytes, prefix, sent)
+    values (${literal(file.version)}, ${literal(context.run.id)}, ${done}, ${bytes}, ${literal(prefix)}, ${sent})
+    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, bytes = excluded.bytes,
+      prefix = excluded.prefix, sent = excluded.sent, updated_at = now();`;
 }
 
 function recordAll({ file, context }: PartsRun): string {
@@ -59,11 +66,13 @@ do ${dollarQuote(body)};
 ${end && context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}`;
 }
 
-/** SHA-256 of the text that the first `parts` parts were made from: editing it later would be a lie. */
-export function prefixOf(file: PlannedFile, parts: number): string {
-  const statements = file.shape.segments.slice(0, parts).flatMap((segment) => segment.statements);
-  const end = statements[statements.length - 1]?.to ?? 0;
-  return createHash('sha256').update(file.source.slice(0, end)).digest('hex');
+/** The first `parts` parts of a file, as they are recorded. */
+export function standing(
+  { shape, source }: PlannedFile,
+  parts: number,
+): Pick<PartialMigration, 'done' | 'bytes' | 'prefix'> {
+  const text = source.slice(0, shape.segments[parts - 1]?.end ?? 0);
+  return { done: parts, ...prefixOf(text) };
 }
 
 /** Sends a part that is one transaction; retried, and looked after where no answer came. */
@@ -83,10 +92,11 @@ export async function sendPart(
       });
       return undefined;
     } catch (error) {
-      if (error instanceof Cancelled) return 'cancelled';
+      if (error instanceof Cancelled) return { cancelled: undefined };
       if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
         return 'changed';
-      if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted) return 'cancelled';
+      if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted)
+        return { cancelled: undefined };
       if (error instanceof SqlError && error.code === CODES.notVerified)
         return { notVerified: verificationProblems(error.message) };
       const meaning = errorMeaning(error);
@@ -94,7 +104,7 @@ export async function sendPart(
         const state = await partState(run, index);
         if (state === 'done') return undefined;
         if (state === 'unknown') return { problem: COMMIT_UNKNOWN, outcome: 'unknown' };
-        if (tools.signal.aborted) return 'cancelled';
+        if (tools.signal.aborted) return { cancelled: undefined };
       }
       const problem = error instanceof SqlError ? explain(error) : asProblem(error);
       const over =

@@ -2,6 +2,7 @@ import { formatBytes } from '../../base/bytes.js';
 import type { Problem, SourcePosition } from '../../base/report.js';
 import type { Parse, Parsed, Statement } from '../sql/parser.js';
 import { blank, oneLine, positionIn } from '../sql/source-text.js';
+import { whyAlone } from './non-transactional.js';
 import { psqlCommands } from './psql-commands.js';
 import { carryOver } from './session-state.js';
 
@@ -22,6 +23,8 @@ export interface FileShape {
   statements?: Statement[];
   /** For mode `outside`: what is committed together, in order. */
   segments: Segment[];
+  /** How many of the segments are committed already. */
+  standing: number;
   /** Why the mode is not `together`. */
   why?: string;
   /** Nothing may follow in the same transaction, and why. */
@@ -38,14 +41,26 @@ export interface Segment {
   statements: Statement[];
   /** What the parts before it have set for their session, to be set again for this one. */
   again: Statement[];
+  /** UTF-16 index behind the last text that belongs to it. */
+  end: number;
 }
 
 /** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
 const LARGEST_TOGETHER = 8 * 1024 * 1024;
 
-/** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
-export function classify(file: string, text: string, parse: Parse): FileShape {
-  const shape: FileShape = { mode: 'together', source: text, segments: [], notices: [], problems: [] };
+/**
+ * Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. `stands`: the
+ * UTF-16 index behind what of it is committed already.
+ */
+export function classify(file: string, text: string, parse: Parse, stands = 0): FileShape {
+  const shape: FileShape = {
+    mode: 'together',
+    source: text,
+    segments: [],
+    standing: 0,
+    notices: [],
+    problems: [],
+  };
   const at = (index: number): SourcePosition => positionIn(file, text, index);
   for (const command of psqlCommands(text)) {
     if (command.harmless) shape.source = blank(shape.source, command.from, command.to);
@@ -80,7 +95,7 @@ export function classify(file: string, text: string, parse: Parse): FileShape {
   for (const statement of parsed.statements)
     if (statement.kind === 'CopyStmt') checkCopy(shape, statement, at(statement.from));
   takeOutTransactions(shape, at);
-  chooseMode(shape, at);
+  chooseMode(shape, at, stands);
   if (shape.statements.length === 0)
     shape.notices.push({
       message: `${file} holds no statement: it is recorded, and nothing is run`,
@@ -183,22 +198,20 @@ function takeOutTransactions(shape: FileShape, at: (index: number) => SourcePosi
   shape.statements = kept;
 }
 
-function chooseMode(shape: FileShape, at: (index: number) => SourcePosition): void {
+function chooseMode(shape: FileShape, at: (index: number) => SourcePosition, stands: number): void {
   const statements = shape.statements ?? [];
   const lone = statements.filter((statement) => whyAlone(statement) !== undefined);
-  if (lone.length > 0) {
+  if (lone.length > 0 || stands > 0) {
     shape.mode = 'outside';
-    shape.why = `${whyAlone(lone[0]!)} cannot run in a transaction`;
-    for (const statement of statements) {
-      const last = shape.segments[shape.segments.length - 1];
-      if (whyAlone(statement) !== undefined)
-        shape.segments.push({ alone: true, statements: [statement], again: [] });
-      else if (last && !last.alone) last.statements.push(statement);
-      else shape.segments.push({ alone: false, statements: [statement], again: [] });
-    }
+    shape.segments = cutIntoSegments(statements, stands);
+    shape.standing = shape.segments.filter(({ end }) => end <= stands).length;
+    shape.why =
+      lone.length > 0
+        ? `${whyAlone(lone[0]!)} cannot run in a transaction`
+        : 'a part of it is applied already';
     for (const { index, message, next } of carryOver(shape.segments))
       shape.problems.push({ message, at: at(index), next });
-    if (shape.segments.length > 1)
+    if (lone.length > 0 && shape.segments.length > 1)
       shape.notices.push({
         message: `${shape.why}: what stands before and after it in the file is committed on its own`,
         at: at(lone[0]!.from),
@@ -224,56 +237,18 @@ function chooseMode(shape: FileShape, at: (index: number) => SourcePosition): vo
     shape.endsBatch = 'a value added to an enum can be used only after the commit';
 }
 
-/** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
-export function whyAlone({ kind, node }: Statement): string | undefined {
-  switch (kind) {
-    case 'IndexStmt':
-      return node.concurrent === true ? 'CREATE INDEX CONCURRENTLY' : undefined;
-    case 'DropStmt':
-      return node.concurrent === true ? 'DROP INDEX CONCURRENTLY' : undefined;
-    case 'ReindexStmt':
-      return hasOption(node.params, 'concurrently') || /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))
-        ? 'REINDEX'
-        : undefined;
-    case 'VacuumStmt':
-      return node.is_vacuumcmd === true ? 'VACUUM' : undefined;
-    case 'ClusterStmt':
-      return node.relation === undefined ? 'CLUSTER' : undefined;
-    case 'AlterSystemStmt':
-      return 'ALTER SYSTEM';
-    case 'CreatedbStmt':
-      return 'CREATE DATABASE';
-    case 'DropdbStmt':
-      return 'DROP DATABASE';
-    case 'CreateTableSpaceStmt':
-    case 'DropTableSpaceStmt':
-      return 'a tablespace';
-    case 'CreateSubscriptionStmt':
-    case 'DropSubscriptionStmt':
-      return 'a subscription';
-    case 'AlterTableStmt':
-      return detachesConcurrently(node.cmds) ? 'DETACH PARTITION CONCURRENTLY' : undefined;
-    default:
-      return undefined;
+/** What cannot run in a transaction alone, the rest between together; never across what stands already. */
+function cutIntoSegments(statements: readonly Statement[], stands: number): Segment[] {
+  const segments: Segment[] = [];
+  for (const statement of statements) {
+    const last = segments[segments.length - 1];
+    const alone = whyAlone(statement) !== undefined;
+    const apart = alone || !last || last.alone || (last.end <= stands && statement.from >= stands);
+    if (apart) segments.push({ alone, statements: [statement], again: [], end: statement.to });
+    else {
+      last.statements.push(statement);
+      last.end = statement.to;
+    }
   }
-}
-
-function hasOption(params: unknown, name: string): boolean {
-  return (
-    Array.isArray(params) &&
-    params.some((item: { DefElem?: { defname?: string } }) => item.DefElem?.defname === name)
-  );
-}
-
-function detachesConcurrently(commands: unknown): boolean {
-  return (
-    Array.isArray(commands) &&
-    commands.some(
-      ({
-        AlterTableCmd: command,
-      }: {
-        AlterTableCmd?: { subtype?: string; def?: { PartitionCmd?: { concurrent?: boolean } } };
-      }) => command?.subtype === 'AT_DetachPartition' && command.def?.PartitionCmd?.concurrent === true,
-    )
-  );
+  return segments;
 }

@@ -15,7 +15,10 @@ export const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
  * lock; where the session is known, its end frees the lease at once.
  */
 export const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
-/** How far a file got whose statements cannot all run in one transaction. */
+/**
+ * What of a file stands whose statements cannot all run in one transaction, and which of them was about to be sent
+ * outside of one: as PartialMigration.
+ */
 export const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
 
 /** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
@@ -92,7 +95,7 @@ const BOOTSTRAP = `
   end if;
   if to_regclass('${PARTIAL_TABLE}') is null then
     create table ${PARTIAL_TABLE} (${FORMAT_COLUMN}, version text primary key, run_id text not null, done int not null,
-      prefix text not null, building jsonb, updated_at timestamptz not null default now());
+      bytes int not null, prefix text not null, sent jsonb, updated_at timestamptz not null default now());
     alter table ${PARTIAL_TABLE} enable row level security;
   end if;`;
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { jsonField } from '../connection/answer.js';
 import type { Database, SendOptions } from '../connection/connection.js';
 import { byBytes } from '../files/migration-files.js';
+import type { NonTransactionalKind } from '../files/non-transactional.js';
 import {
   HISTORY_SCHEMA,
   HISTORY_TABLE,
@@ -53,23 +54,48 @@ export interface HistoryLook {
 /** The format of each of our tables that is there, by its name; null where it says none. */
 export type TableFormats = Readonly<Record<string, number | null>>;
 
-/** How far a file got whose statements cannot all run in one transaction. */
+/** What of a file stands whose statements cannot all run in one transaction. */
 export interface PartialMigration {
   version: string;
-  /** Segments that are committed. */
+  /** Parts that are committed. */
   done: number;
-  /** SHA-256 of the text up to the end of those segments. */
+  /** Bytes of the file's text up to the end of those parts, and their SHA-256. */
+  bytes: number;
   prefix: string;
-  /** The concurrent index build that was under way; null between statements. */
-  building: IndexBuild | null;
+  /**
+   * The statement behind them that was about to be sent outside a transaction: written before it is sent, and emptied
+   * with the record that it was done, or when the server has refused it. Null: it was not sent.
+   */
+  sent: SentStatement | null;
 }
 
-export interface IndexBuild {
-  /** The table, as `to_regclass` reads it. */
-  relation: string;
-  /** Invalid indexes of that table that were there before: not ours to drop. */
-  before: string[];
+export interface SentStatement {
+  kind: NonTransactionalKind;
+  /** Stands in a comment before the statement, so that its session can be found. */
+  token: string;
+  /** SHA-256 of the statement's text. */
+  text: string;
+  /** What was there before, by kind; null where nothing is needed to tell whether it was done. */
+  before: Readonly<Record<string, unknown>> | null;
 }
+
+/** The text of a file up to what stands of it, as it is recorded: editing it later would be a lie. */
+export function prefixOf(text: string): Pick<PartialMigration, 'bytes' | 'prefix'> {
+  return { bytes: Buffer.byteLength(text), prefix: createHash('sha256').update(text).digest('hex') };
+}
+
+/**
+ * The UTF-16 index behind what stands of a file; undefined where the file no longer begins with the text that was
+ * applied.
+ */
+export function standsUpTo(source: string, { bytes, prefix }: PartialMigration): number | undefined {
+  const text = Buffer.from(source).subarray(0, bytes).toString();
+  return prefixOf(text).prefix === prefix ? text.length : undefined;
+}
+
+/** SQL: a row of that table as PartialMigration. */
+export const PARTIAL_JSON =
+  "jsonb_build_object('version', version, 'done', done, 'bytes', bytes, 'prefix', prefix, 'sent', sent)";
 
 /** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
 const IGNORED = /[ \t\r\n\f\v;]+/g;
@@ -142,8 +168,7 @@ begin
   ${readTable(
     PARTIAL_TABLE,
     'partial',
-    `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix,
-       'building', building)), '[]') from ${PARTIAL_TABLE}`,
+    `select coalesce(jsonb_agg(${PARTIAL_JSON}), '[]') from ${PARTIAL_TABLE}`,
   )}
   end if;
   perform pg_catalog.set_config('muva.look', look::text, true);

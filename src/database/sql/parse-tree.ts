@@ -25,6 +25,25 @@ export function droppedNames({ objects }: Node): string[][] {
   );
 }
 
+/** An option of a statement, such as WITH (name = ...); undefined where it is not given. */
+export function optionOf(options: unknown, name: string): Node | undefined {
+  for (const { DefElem: option } of (options as { DefElem?: Node }[] | undefined) ?? [])
+    if (option?.defname === name) return option;
+  return undefined;
+}
+
+/** True of an option that is given as false, off or 0. */
+export function isOff(option: Node | undefined): boolean {
+  const { Integer: number } = (option?.arg ?? {}) as { Integer?: { ival?: number } };
+  return number ? (number.ival ?? 0) === 0 : /^(?:false|off)$/i.test(optionText(option) ?? '');
+}
+
+/** The text of an option's value; undefined where it has none, or a number. */
+export function optionText(option: Node | undefined): string | undefined {
+  const { String: text } = (option?.arg ?? {}) as { String?: { sval?: string } };
+  return text?.sval;
+}
+
 /** The text of a constant; undefined for other constants and anything else. */
 export function constantText(expression: unknown): string | undefined {
   const constant = (expression as Node | undefined)?.A_Const as { sval?: { sval?: string } } | undefined;

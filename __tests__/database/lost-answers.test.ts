@@ -1,0 +1,3 @@
+import { lostAnswers } from './lost-answers.js';
+
+lostAnswers(17);

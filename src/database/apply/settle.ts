@@ -1,0 +1,314 @@
+import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import { pause } from '../../base/retry.js';
+import { jsonField } from '../connection/answer.js';
+import { reading } from '../connection/reading.js';
+import { errorMeaning, SqlError } from '../connection/sql-error.js';
+import type { PlannedFile } from '../files/batches.js';
+import { PARTIAL_TABLE } from '../history/bookmark.js';
+import type { SentStatement } from '../history/migration-history.js';
+import type { Statement } from '../sql/parser.js';
+import { oneLine, positionIn } from '../sql/source-text.js';
+import { literal } from '../sql/sql-text.js';
+import { sendAlone } from './alone.js';
+import type { PartsRun } from './lease.js';
+import { invalidNamed, RECOVERY, type Verdict, WORKER, type Worker } from './look-ups.js';
+import { type PartFailure, standing } from './part.js';
+import { type ApplyTools, serverProblem } from './sent.js';
+
+/** Milliseconds for a look, which waits for nothing but the network. */
+const DEADLINE = 30_000;
+/** Between two looks at somebody who is at work. */
+const POLL = 500;
+/** Milliseconds for cleaning up after a cancel; the runner kills the process 7.5 s after it asked. */
+const AT_CANCEL = 3_500;
+
+/** The statement that was sent behind the first `index` parts of a file. */
+export interface SentPart {
+  run: PartsRun;
+  index: number;
+  /** The file holds another statement there now, or none. */
+  edited: boolean;
+}
+
+/**
+ * Finds out what became of a statement that was sent outside a transaction: waits until its session is gone, looks at
+ * what is there, removes what it left, or ends what it began. `done` and `not done` are certain; anything else is a
+ * failure that tells a person what to do.
+ */
+export async function settle(part: SentPart): Promise<'done' | 'not done' | PartFailure> {
+  const { run } = part;
+  run.tools.log({ kind: 'progress', text: `looking whether ${shown(part)} was done, whose answer was lost` });
+  try {
+    const sent = await recordedSent(run);
+    for (let round = 1; ; round++) {
+      const verdict = await lookPatiently(part, sent);
+      switch (verdict.state) {
+        case 'done':
+        case 'not done':
+          return verdict.state;
+        case 'busy':
+          return stillAtWork(part, verdict.who);
+        case 'unclear':
+          return cannotTell(part, sent, verdict.why);
+        case 'left over':
+          await oneOf(run, round, () => remove(run, verdict.drop));
+          break;
+        case 'half done':
+          run.tools.log({ kind: 'progress', text: `${verdict.what}: ending what was begun` });
+          await oneOf(run, round, () => sendAlone(run.tools, verdict.finish, { ...run.context, again: '' }));
+      }
+    }
+  } catch (error) {
+    return couldNotSettle(part, error);
+  }
+}
+
+/** How often it is tried to end or remove something, each time behind a look. */
+const ROUNDS = 3;
+
+async function oneOf(run: PartsRun, round: number, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (errorMeaning(error) === 'stop' || round === ROUNDS || run.tools.signal.aborted) throw error;
+  }
+}
+
+/**
+ * The same after the server has refused a statement, whose error is told in any case: removes what it left. `kept`:
+ * something stands that the next run has to settle, and `left` says what.
+ */
+export async function cleanUp(
+  part: SentPart,
+): Promise<{ state: 'done' | 'not done' } | { state: 'kept'; left: string }> {
+  const run = patient(part.run);
+  try {
+    const sent = await recordedSent(run);
+    const verdict = await look(run, sent);
+    switch (verdict.state) {
+      case 'done':
+        return { state: 'done' };
+      case 'not done':
+        await forget(run, sent);
+        return { state: 'not done' };
+      case 'left over':
+        try {
+          await remove(run, verdict.drop);
+          await forget(run, sent);
+          return { state: 'not done' };
+        } catch {
+          const what = verdict.drop.map((each) => each.what).join(', ');
+          return { state: 'kept', left: `It left ${what} invalid; the next run drops that and goes on.` };
+        }
+      case 'half done':
+        return { state: 'kept', left: `${capital(verdict.what)}; the next run ends that.` };
+      case 'busy':
+      case 'unclear':
+        return { state: 'kept', left: unknownYet(part) };
+    }
+  } catch {
+    return { state: 'kept', left: unknownYet(part) };
+  }
+}
+
+/** Does its work even when the run was cancelled, but then in little time. */
+function patient(run: PartsRun): PartsRun {
+  const { tools, context } = run;
+  const rules = tools.signal.aborted ? { ...context.rules, statementTimeout: AT_CANCEL } : context.rules;
+  return {
+    ...run,
+    tools: { ...tools, signal: new AbortController().signal },
+    context: { ...context, rules },
+  };
+}
+
+function capital(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/** For a person: what is done about a statement whose outcome could not be found out. */
+export function unknownYet(part: SentPart): string {
+  return `Whether ${shown(part)} was done is not known; the next run looks.`;
+}
+
+async function remove(run: PartsRun, drop: { what: string; sql: string }[]): Promise<void> {
+  for (const { what, sql } of drop) {
+    run.tools.log({
+      kind: 'progress',
+      text: `dropping ${what}, which an unfinished build of ours left invalid`,
+    });
+    await sendAlone(run.tools, sql, { ...run.context, again: '' });
+  }
+}
+
+/** Looks until nobody is at work any more, for as long as another run's lock is waited for. */
+async function lookPatiently(part: SentPart, sent: SentStatement): Promise<Verdict> {
+  const { tools, context } = part.run;
+  const until = performance.now() + context.rules.lockWait;
+  let told: number | undefined;
+  for (;;) {
+    const verdict = await look(part.run, sent);
+    if (verdict.state !== 'busy' || performance.now() > until) return verdict;
+    const { pid, name, seconds } = verdict.who;
+    if (told !== pid)
+      tools.log({
+        kind: 'progress',
+        text: `waiting for ${name} (pid ${pid}), which has been at work on ${shown(part)} for ${seconds} s`,
+      });
+    told = pid;
+    await pause(POLL, tools.signal);
+  }
+}
+
+/** What is recorded of the statement; the lease is ours, so nobody else writes it. */
+async function recordedSent({ tools, file }: PartsRun): Promise<SentStatement> {
+  const message = `select sent::text as sent from ${PARTIAL_TABLE} where version = ${literal(file.version)}`;
+  const results = await reading(tools.signal, () =>
+    tools.database.send(message, { deadline: DEADLINE, signal: tools.signal }),
+  );
+  const sent = jsonField<SentStatement>(results, 'sent');
+  if (!sent) throw new Error('the statement that was sent is not recorded');
+  return sent;
+}
+
+/** The server has refused it, and nothing is left of it: the next run may send it, or what a person makes of it. */
+async function forget({ tools, file }: PartsRun, { token }: SentStatement): Promise<void> {
+  const message = `set transaction read write; update ${PARTIAL_TABLE} set sent = null where ${isRecorded(file, token)}`;
+  await tools.database.send(message, { deadline: DEADLINE });
+}
+
+function isRecorded({ version }: PlannedFile, token: string): string {
+  return `version = ${literal(version)} and sent ->> 'token' = ${literal(token)}`;
+}
+
+async function look({ tools }: PartsRun, sent: SentStatement): Promise<Verdict> {
+  const recovery = RECOVERY[sent.kind];
+  const before = sent.before ?? {};
+  const { session, now } = await askNow(
+    tools,
+    sent,
+    recovery === 'repeat' ? 'null::jsonb' : recovery.now(before),
+  );
+  if (session) return { state: 'busy', who: session };
+  return recovery === 'repeat' ? { state: 'not done' } : recovery.judge(before, now);
+}
+
+/** Asks for an SQL expression, and for the session whose message begins with the statement's token. */
+async function askNow(
+  { database, signal }: ApplyTools,
+  { token }: SentStatement,
+  expression: string,
+): Promise<{ session: Worker | null; now: unknown }> {
+  const message = `set local search_path = ''; select jsonb_build_object('session', (
+      select ${WORKER} from pg_stat_activity a where a.pid <> pg_backend_pid() and a.state <> 'idle'
+        and position(${literal(tokenComment(token))} in a.query) > 0 limit 1),
+    'now', ${expression})::text as look`;
+  const results = await reading(signal, () => database.send(message, { deadline: DEADLINE, signal }));
+  const found = jsonField<{ session: Worker | null; now: unknown }>(results, 'look');
+  if (!found) throw new Error('the look at a statement gave no row');
+  return found;
+}
+
+/**
+ * CREATE INDEX CONCURRENTLY IF NOT EXISTS reports success over an invalid index of the same name. A Failure for that
+ * trap; undefined where the index is as it should be, and for other statements.
+ */
+export async function trappedIndex({ run }: SentPart): Promise<Failure | undefined> {
+  const sent = await recordedSent(run);
+  const recovery = RECOVERY['create-index'];
+  if (sent.kind !== 'create-index' || recovery === 'repeat' || !sent.before) return undefined;
+  const { now } = await askNow(run.tools, sent, recovery.now(sent.before));
+  const index = invalidNamed(sent.before, now);
+  if (index === undefined) return undefined;
+  return new Failure({
+    message: `the index ${index} is invalid: a build that failed earlier left it, and IF NOT EXISTS takes it for good`,
+    next: `It is not ours to drop. Run: drop index concurrently ${index};  and then deploy again.`,
+  });
+}
+
+/** Stands before a statement that is sent outside a transaction, so that its session is known by its query. */
+export function tokenComment(token: string): string {
+  return `/*sent ${token}*/`;
+}
+
+function statementOf({ run, index, edited }: SentPart): Statement | undefined {
+  return edited ? undefined : run.file.shape.segments[index]?.statements[0];
+}
+
+function shown(part: SentPart): string {
+  const statement = statementOf(part);
+  return statement
+    ? oneLine(part.run.file.shape.source.slice(statement.from, statement.to), 60)
+    : 'the statement that was sent from here';
+}
+
+function placeOf({ run: { file }, index }: SentPart): Required<Pick<Problem, 'at'>> {
+  const next = file.shape.segments[index]?.statements[0];
+  const end = file.shape.segments[index - 1]?.end ?? 0;
+  return { at: positionIn(file.file, file.source, next?.from ?? end) };
+}
+
+function stillAtWork(part: SentPart, { pid, name, seconds }: Worker): PartFailure {
+  return {
+    problem: {
+      message: `${name} (pid ${pid}) has been at work on ${shown(part)} for ${seconds} s, and is not done`,
+      ...placeOf(part),
+      next: 'Wait for it, then run again: the next run looks whether it was done.',
+    },
+    outcome: 'failed',
+    left: unknownYet(part),
+  };
+}
+
+/** Never sent again by us: a person looks, and says with one of two lines how the next run goes on. */
+function cannotTell(part: SentPart, sent: SentStatement, why: string): PartFailure {
+  const { run, index, edited } = part;
+  const set = (fields: string): string =>
+    `update ${PARTIAL_TABLE} set ${fields} where ${isRecorded(run.file, sent.token)};`;
+  const { done, bytes, prefix } = standing(run.file, index + 1);
+  const ran = edited
+    ? 'Where it was done: put it back as it was.'
+    : `Where it was done: ${set(`done = ${done}, bytes = ${bytes}, prefix = '${prefix}', sent = null`)}`;
+  return {
+    problem: {
+      message: `${shown(part)} was sent, and it cannot be told whether it was done: ${why}`,
+      ...placeOf(part),
+      next: `It is not sent again by itself: look at it. ${ran} Where it was not: ${set('sent = null')} Then run again; it goes on there.`,
+    },
+    outcome: 'failed',
+    left: `Whether ${shown(part)} was done is not known.`,
+  };
+}
+
+/** A file must tell what was done: what stands is not what it says now. */
+export function doneAndEdited(part: SentPart): PartFailure {
+  return {
+    problem: {
+      message: 'the statement that was sent from here was done, and has been edited since',
+      ...placeOf(part),
+      next: 'Put it back as it was, and change what it made in a statement behind it.',
+    },
+    outcome: 'failed',
+    left: 'The statement as it was before the edit is done.',
+  };
+}
+
+function couldNotSettle(part: SentPart, error: unknown): PartFailure {
+  if (error instanceof Cancelled || part.run.tools.signal.aborted) return { cancelled: unknownYet(part) };
+  if (error instanceof SqlError && errorMeaning(error) !== 'resolve')
+    return {
+      problem: { ...serverProblem(error), ...placeOf(part) },
+      outcome: 'failed',
+      left: unknownYet(part),
+    };
+  const lost = error instanceof Failure || errorMeaning(error) === 'resolve';
+  if (!lost) throw error;
+  return {
+    problem: {
+      message: `the answer to ${shown(part)} was lost, and the database could not be asked since`,
+      ...placeOf(part),
+      next: 'Run again when the database can be reached: it looks by itself whether the statement was done.',
+    },
+    outcome: 'unknown',
+  };
+}
