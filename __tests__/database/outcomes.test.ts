@@ -71,6 +71,50 @@ for (const how of ['reset', 'end'] as const) {
   });
 }
 
+for (const [what, sql, cut] of [
+  [
+    'one transaction',
+    'create table public.b (id int);',
+    (): void => proxy.breakOnAnswer(' done 0 ', 'reset'),
+  ],
+  [
+    'a part of a file',
+    'create table public.b (id int);\nvacuum public.b;',
+    (): void => proxy.breakAfterRequest('$create table public.b', 'reset'),
+  ],
+] as const)
+  test(`row 44: no answer comes, and the database cannot be asked since: unknown, never done, and the next run finds out: ${what}`, async () => {
+    await withProject({ '1_a.sql': 'create table public.a (id int);' }, async (url, project) => {
+      await runMigrate(project, url);
+      project.write({ '2_b.sql': sql });
+      const stop = new AbortController();
+      const through = proxy.through(url);
+      const database = openDatabase(settingsFor(project, through).database!.connection, {
+        connectFor: 500,
+        // It is connected to again: whoever waits for that in vain is cancelled, instead of after two minutes.
+        log: () => stop.abort(),
+      });
+      await database.send('select 1', { deadline: 10_000 });
+      cut();
+      proxy.refuse(true);
+      const { report } = await runMigrate(project, through, { runId: '1002', database, signal: stop.signal });
+      proxy.refuse(false);
+      assert.equal(report.outcome, 'unknown', JSON.stringify(report));
+      assert.equal(
+        report.problems[0]?.message,
+        'the answer to the commit was lost, and the database could not be asked since',
+      );
+      assert.deepEqual(
+        report.steps.filter(({ name }) => name === '2_b').map(({ outcome }) => outcome),
+        ['unknown'],
+      );
+      assert.deepEqual(report.facts.applied, []);
+      const after = await runMigrate(project, url, { runId: '1003' });
+      assert.equal(after.report.outcome, 'passed', JSON.stringify(after.report.problems));
+      assert.deepEqual(await history(url), ['1', '2']);
+    });
+  });
+
 for (const how of ['reset', 'end'] as const) {
   test(`row 44: the connection is cut while the message runs (${how}): nothing is lost or applied twice`, async () => {
     await withProject(files, async (url, project) => {

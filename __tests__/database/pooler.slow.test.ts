@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
+import { startFaultProxy } from '../servers/fault-proxy.js';
+import { startMigrateRun } from '../servers/migrate-run.js';
 import { type PgBouncer, startPgBouncer } from '../servers/pgbouncer.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import { createProject, history, objects, runMigrate, runPlanPhase } from '../servers/project.js';
+import {
+  createProject,
+  history,
+  objects,
+  type Project,
+  runMigrate,
+  runPlanPhase,
+} from '../servers/project.js';
+import { until } from '../servers/until.js';
 
 let server: PostgresServer;
 let pooler: PgBouncer;
@@ -65,6 +76,95 @@ test('row 33: through a transaction pooler a file goes on behind what stands', a
   assert.deepEqual(await query(url, 'select count(*)::int as rows from public.a'), [{ rows: 1 }]);
   project.delete();
 });
+
+const BUILD = 'create index concurrently a_i on public.a (id);';
+
+/** A table with a writer that every concurrent build waits for, and a pooler with room for who waits. */
+async function withWriter(
+  work: (url: string, wide: PgBouncer, end: () => Promise<void>, project: Project) => Promise<void>,
+): Promise<void> {
+  const url = await server.createDatabase();
+  const wide = await startPgBouncer(server);
+  const project = createProject({ '1_a.sql': 'create table public.a (id int);' });
+  const writer = new pg.Client({ connectionString: url });
+  try {
+    await runMigrate(project, url);
+    project.write({ '2_b.sql': BUILD });
+    await writer.connect();
+    await writer.query('begin; insert into public.a values (1)');
+    await work(url, wide, async () => void (await writer.query('commit')), project);
+    assert.deepEqual(
+      await query(url, "select indisvalid from pg_index where indexrelid = 'public.a_i'::regclass"),
+      [{ indisvalid: true }],
+    );
+    assert.deepEqual(await history(url), ['1', '2']);
+  } finally {
+    await writer.end();
+    project.delete();
+    await wide.stop();
+  }
+}
+
+async function building(url: string): Promise<void> {
+  await until(
+    'the build',
+    async () => (await query(url, 'select 1 from pg_stat_progress_create_index')).length > 0,
+  );
+}
+
+test('row 136: through a transaction pooler the line is cut while an index is built: its session is waited for, and it is not built again', () =>
+  withWriter(async (url, wide, end, project) => {
+    const proxy = await startFaultProxy({ target: wide.port });
+    let waited = '';
+    const cut = async (): Promise<void> => {
+      await building(url);
+      proxy.breakNow('reset');
+    };
+    const [{ report }] = await Promise.all([
+      runMigrate(project, proxy.through(url), {
+        runId: '1002',
+        onLog: (entry) => {
+          if (entry.kind !== 'progress' || !entry.text.startsWith('waiting for')) return;
+          waited = entry.text;
+          void end();
+        },
+      }),
+      cut(),
+    ]);
+    await proxy.stop();
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+    assert.match(waited, /pid \d+.*at work on CREATE INDEX CONCURRENTLY in line 1 for \d+ s/);
+  }));
+
+test('row 136: through a transaction pooler a run is killed while an index is built: the next one waits for its session', () =>
+  withWriter(async (url, wide, end, project) => {
+    const child = startMigrateRun(project.folder, wide.through(url), '1002');
+    await building(url);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    // Nobody can see that the run is dead, so a person frees its lease as it is told.
+    const held = await runMigrate(project, wide.through(url), {
+      runId: '1003',
+      inputs: { 'lock-wait': '1s' },
+    });
+    const free = /Where it is dead: (delete from .*;)$/.exec(held.report.problems[0]?.next ?? '')?.[1];
+    await query(url, free ?? 'select 1/0');
+    const late = await runMigrate(project, wide.through(url), {
+      runId: '1004',
+      inputs: { 'lock-wait': '1s' },
+    });
+    assert.match(
+      late.report.problems[0]?.message ?? '',
+      /pid \d+\) has been at work on CREATE INDEX CONCURRENTLY in line 1 for \d+ s, and is not done/,
+    );
+    const { report } = await runMigrate(project, wide.through(url), {
+      runId: '1005',
+      onLog: (entry) => {
+        if (entry.kind === 'progress' && entry.text.startsWith('waiting for')) void end();
+      },
+    });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+  }));
 
 test('what a file sets for its session before a lone statement is refused with its line, before anything runs', async () => {
   const url = await server.createDatabase();

@@ -203,7 +203,15 @@ function riskProblem(finding: Finding, refused: boolean): Problem {
 function refuseEditedParts(plan: DatabasePlan, look: HistoryLook): void {
   for (const partial of look.partial) {
     const file = [...plan.pending, ...plan.deferred].find((each) => each.version === partial.version);
-    if (!file || standsUpTo(file.source, partial) !== undefined) continue;
+    if (!file) continue;
+    const edited = standsUpTo(file.source, partial) === undefined;
+    if (!edited && file.shape.statements === undefined)
+      plan.refusals.push({
+        message: `${file.file} was applied in part, and where that part ends cannot be told, because the file cannot be parsed`,
+        at: { file: file.file, line: 1, column: 1 },
+        next: 'Put what follows the part that stands into a file of its own.',
+      });
+    if (!edited) continue;
     plan.refusals.push({
       message: `${file.file} was applied in part (${partial.done} of its parts stand), and that part has been edited since`,
       at: { file: file.file, line: 1, column: 1 },

@@ -4,10 +4,10 @@ import { jsonField } from '../connection/answer.js';
 import { reading } from '../connection/reading.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
+import { whyAlone } from '../files/non-transactional.js';
 import { PARTIAL_TABLE } from '../history/bookmark.js';
 import type { SentStatement } from '../history/migration-history.js';
-import type { Statement } from '../sql/parser.js';
-import { oneLine, positionIn } from '../sql/source-text.js';
+import { positionIn } from '../sql/source-text.js';
 import { literal } from '../sql/sql-text.js';
 import { sendAlone } from './alone.js';
 import type { PartsRun } from './lease.js';
@@ -19,7 +19,11 @@ import { type ApplyTools, serverProblem } from './sent.js';
 const DEADLINE = 30_000;
 /** Between two looks at somebody who is at work. */
 const POLL = 500;
-/** Milliseconds for cleaning up after a cancel; the runner kills the process 7.5 s after it asked. */
+/**
+ * Milliseconds for removing what a statement left that has failed: it may wait for the same as the statement, and the
+ * next run can do it too. After a cancel the runner kills the process 7.5 s after it asked.
+ */
+const AFTER_FAILURE = 10_000;
 const AT_CANCEL = 3_500;
 
 /** The statement that was sent behind the first `index` parts of a file. */
@@ -111,10 +115,11 @@ export async function cleanUp(
   }
 }
 
-/** Does its work even when the run was cancelled, but then in little time. */
+/** For work that is done even when the run was cancelled, but in little time. */
 function patient(run: PartsRun): PartsRun {
   const { tools, context } = run;
-  const rules = tools.signal.aborted ? { ...context.rules, statementTimeout: AT_CANCEL } : context.rules;
+  const most = tools.signal.aborted ? AT_CANCEL : AFTER_FAILURE;
+  const rules = { ...context.rules, statementTimeout: Math.min(most, context.rules.statementTimeout) };
   return {
     ...run,
     tools: { ...tools, signal: new AbortController().signal },
@@ -231,15 +236,11 @@ export function tokenComment(token: string): string {
   return `/*sent ${token}*/`;
 }
 
-function statementOf({ run, index, edited }: SentPart): Statement | undefined {
-  return edited ? undefined : run.file.shape.segments[index]?.statements[0];
-}
-
+/** By kind and line: its text may hold a password, as that of a subscription does. */
 function shown(part: SentPart): string {
-  const statement = statementOf(part);
-  return statement
-    ? oneLine(part.run.file.shape.source.slice(statement.from, statement.to), 60)
-    : 'the statement that was sent from here';
+  const statement = part.edited ? undefined : part.run.file.shape.segments[part.index]?.statements[0];
+  const name = statement && whyAlone(statement);
+  return `${name ?? 'the statement that was sent'} in line ${placeOf(part).at.line}`;
 }
 
 function placeOf({ run: { file }, index }: SentPart): Required<Pick<Problem, 'at'>> {
@@ -284,7 +285,7 @@ function cannotTell(part: SentPart, sent: SentStatement, why: string): PartFailu
 export function doneAndEdited(part: SentPart): PartFailure {
   return {
     problem: {
-      message: 'the statement that was sent from here was done, and has been edited since',
+      message: 'the statement that was sent here was done, and has been edited since',
       ...placeOf(part),
       next: 'Put it back as it was, and change what it made in a statement behind it.',
     },
@@ -297,7 +298,11 @@ function couldNotSettle(part: SentPart, error: unknown): PartFailure {
   if (error instanceof Cancelled || part.run.tools.signal.aborted) return { cancelled: unknownYet(part) };
   if (error instanceof SqlError && errorMeaning(error) !== 'resolve')
     return {
-      problem: { ...serverProblem(error), ...placeOf(part) },
+      problem: {
+        ...serverProblem(error),
+        message: `finding out what became of ${shown(part)}: ${error.message}`,
+        ...placeOf(part),
+      },
       outcome: 'failed',
       left: unknownYet(part),
     };

@@ -50,9 +50,9 @@ const LARGEST_TOGETHER = 8 * 1024 * 1024;
 
 /**
  * Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. `stands`: the
- * UTF-16 index behind what of it is committed already.
+ * UTF-16 index behind what of it is committed already, where it was begun in parts.
  */
-export function classify(file: string, text: string, parse: Parse, stands = 0): FileShape {
+export function classify(file: string, text: string, parse: Parse, stands?: number): FileShape {
   const shape: FileShape = {
     mode: 'together',
     source: text,
@@ -198,17 +198,15 @@ function takeOutTransactions(shape: FileShape, at: (index: number) => SourcePosi
   shape.statements = kept;
 }
 
-function chooseMode(shape: FileShape, at: (index: number) => SourcePosition, stands: number): void {
+function chooseMode(shape: FileShape, at: (index: number) => SourcePosition, stands?: number): void {
   const statements = shape.statements ?? [];
   const lone = statements.filter((statement) => whyAlone(statement) !== undefined);
-  if (lone.length > 0 || stands > 0) {
+  if (lone.length > 0 || stands !== undefined) {
     shape.mode = 'outside';
     shape.segments = cutIntoSegments(statements, stands);
-    shape.standing = shape.segments.filter(({ end }) => end <= stands).length;
+    shape.standing = shape.segments.filter(({ end }) => end <= (stands ?? 0)).length;
     shape.why =
-      lone.length > 0
-        ? `${whyAlone(lone[0]!)} cannot run in a transaction`
-        : 'a part of it is applied already';
+      lone.length > 0 ? `${whyAlone(lone[0]!)} cannot run in a transaction` : 'it was begun in parts';
     for (const { index, message, next } of carryOver(shape.segments))
       shape.problems.push({ message, at: at(index), next });
     if (lone.length > 0 && shape.segments.length > 1)
@@ -238,7 +236,7 @@ function chooseMode(shape: FileShape, at: (index: number) => SourcePosition, sta
 }
 
 /** What cannot run in a transaction alone, the rest between together; never across what stands already. */
-function cutIntoSegments(statements: readonly Statement[], stands: number): Segment[] {
+function cutIntoSegments(statements: readonly Statement[], stands = 0): Segment[] {
   const segments: Segment[] = [];
   for (const statement of statements) {
     const last = segments[segments.length - 1];

@@ -38,10 +38,13 @@ export function isOff(option: Node | undefined): boolean {
   return number ? (number.ival ?? 0) === 0 : /^(?:false|off)$/i.test(optionText(option) ?? '');
 }
 
-/** The text of an option's value; undefined where it has none, or a number. */
+/** The text of an option's value, which may be a word; undefined where it has none, or a number. */
 export function optionText(option: Node | undefined): string | undefined {
-  const { String: text } = (option?.arg ?? {}) as { String?: { sval?: string } };
-  return text?.sval;
+  const { String: text, TypeName: word } = (option?.arg ?? {}) as {
+    String?: { sval?: string };
+    TypeName?: { names?: unknown };
+  };
+  return text?.sval ?? (word && strings(word.names).join('.'));
 }
 
 /** The text of a constant; undefined for other constants and anything else. */
