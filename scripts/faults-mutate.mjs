@@ -139,6 +139,8 @@ const MUTATIONS = [
   ),
   mutation(149, 'database/connection/https-request', '...VERIFIED_TLS,', '', 'faults/tls.test'),
   mutation(135, 'base/when-aborted', 'if (signal.aborted)', 'if (false)', 'base/when-aborted.test'),
+  mutation(134, 'worker/record/release-name', '${randomBytes(4)', '${Buffer.alloc(4)', 'worker/plan.test'),
+  mutation(134, 'worker/record/plan', 'from?.release === to.release', 'false', 'worker/plan.test'),
 ];
 
 const { values: options } = parseArgs({

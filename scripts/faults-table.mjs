@@ -667,6 +667,12 @@ export const GROUPS = [
     title: 'Truth',
     rows: [
       row(
+        134,
+        'The first deploy of the commit that is live already, with a new env file',
+        'ok',
+        'Nothing: the new build and the new file serve. Two versions that would share a folder all the same are refused: `would lie in one place`.',
+      ),
+      row(
         135,
         'A cancel while the connection to the database is made again',
         'unchanged',
@@ -708,17 +714,6 @@ export const GROUPS = [
         '`is refused on a pull request from a fork`, `is in no branch or tag of`; `it is not known whether` where the checkout cannot show it.',
       ),
       row(
-        152,
-        "Somebody else's comment that begins with the first line of ours",
-        'ok',
-        'Nothing: it is left alone, and our own one is kept beside it.',
-      ),
-    ],
-  },
-  {
-    title: 'Lets in',
-    rows: [
-      row(
         149,
         'NODE_TLS_REJECT_UNAUTHORIZED=0 in the job, or a proxy with a certificate of its own',
         'refused',
@@ -729,6 +724,12 @@ export const GROUPS = [
         'A down file that is a link out of the project; a name in the history that is a path',
         'refused',
         '`is a link that leads out of the project`; a name is looked up in the folder, and never a path.',
+      ),
+      row(
+        152,
+        "Somebody else's comment that begins with the first line of ours",
+        'ok',
+        'Nothing: it is left alone, and our own one is kept beside it.',
       ),
     ],
   },

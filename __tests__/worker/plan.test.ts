@@ -21,11 +21,14 @@ import {
   applyAdoption,
   applyShares,
   applySwaps,
+  type Plan,
+  refuseOneAndTheSame,
   type Swap,
   settleShares,
   turnLink,
   undoSwaps,
 } from '../../src/worker/record/plan.js';
+import { handMadeName, isReleaseName, newReleaseName } from '../../src/worker/record/release-name.js';
 
 describe('a plan of renames', () => {
   let root: string;
@@ -204,6 +207,62 @@ describe('a plan of renames', () => {
       readFileSync(at('live/uploads/photo'), 'utf8'),
       'mine',
       'cut between the rename and the link',
+    );
+  });
+});
+
+describe('two versions never share a name or a place', () => {
+  const SHA = '0123456789abcdef0123456789abcdef01234567';
+  const NOW = new Date('2026-01-02T03:04:05.678Z');
+
+  test('row 134: names of one commit in one second differ, sort by time and are known again', () => {
+    const names = Array.from({ length: 1_000 }, () => newReleaseName(SHA, NOW));
+    assert.equal(new Set(names).size, names.length);
+    for (const name of names) {
+      assert.match(name, /^20260102030405-[0-9a-f]{8}-0123456789ab$/);
+      assert.ok(isReleaseName(name));
+    }
+    assert.ok(newReleaseName(SHA, new Date(NOW.getTime() + 1_000)) > names.sort().at(-1)!);
+    assert.ok(isReleaseName(handMadeName(SHA)));
+    assert.ok(!names.includes(handMadeName(SHA)));
+    for (const other of ['v1', '20260102030405', `${names[0]}.left-behind`, `x${names[0]}`, 'current'])
+      assert.ok(!isReleaseName(other), other);
+  });
+
+  const plan = (more: Partial<Plan>): Plan => ({
+    task: 'deploy',
+    run: { id: '1', attempt: 1 },
+    from: { release: 'a', sha: SHA },
+    to: { release: 'b', sha: SHA },
+    swaps: [{ live: '/live/dist', incoming: '/b/dist', kept: '/a/dist', had: true }],
+    link: { path: '/current', from: '/a', to: '/b' },
+    ...more,
+  });
+  const refused: [string, Partial<Plan>][] = [
+    ['one name', { to: { release: 'a', sha: SHA } }],
+    ['one folder behind the link', { link: { path: '/current', from: '/b', to: '/b' } }],
+    [
+      'what comes lies where is kept what goes',
+      { swaps: [{ live: '/live/dist', incoming: '/b/dist', kept: '/b/dist', had: true }] },
+    ],
+    [
+      'the same on the way back',
+      {
+        task: 'rollback',
+        swaps: [{ live: '/live/dist', incoming: '/b/dist', kept: '/b/dist', had: true }],
+      },
+    ],
+  ];
+  for (const [name, more] of refused)
+    test(`row 134: refused before a swap: ${name}`, () =>
+      assert.throws(() => refuseOneAndTheSame(plan(more)), /would lie in one place .*nothing was changed/));
+
+  test('row 134: two releases of one commit, a first deploy, and a restart of what is in place are none', () => {
+    refuseOneAndTheSame(plan({}));
+    const { from: _, ...first } = plan({ swaps: [], link: { path: '/current', to: '/b' } });
+    refuseOneAndTheSame(first);
+    refuseOneAndTheSame(
+      plan({ task: 'rollback', to: { release: 'a', sha: SHA }, swaps: [], link: { path: '/c', to: '/a' } }),
     );
   });
 });

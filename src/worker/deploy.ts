@@ -25,7 +25,7 @@ import { waitForPeople } from './own-files/people.js';
 import type { DeployRequest, RunResult } from './protocol.js';
 import { prune } from './prune.js';
 import { historyOf, readJournal, writeJournal } from './record/journal.js';
-import { releaseName } from './record/layout.js';
+import { newReleaseName } from './record/release-name.js';
 import { dropNote, dropRelease } from './record/releases.js';
 import { type RunFolder, silence } from './record/run-folder.js';
 import { readState, writeState } from './record/state.js';
@@ -160,7 +160,7 @@ async function adoptLive(found: Survey, { request, teller, signal }: DeployConte
   const release =
     found.strategy === 'releases'
       ? found.live.slice(found.live.lastIndexOf('/') + 1)
-      : releaseName(liveSha, new Date());
+      : newReleaseName(liveSha);
   const healthy =
     port !== undefined &&
     (

@@ -24,7 +24,7 @@ import { lookAtTracking, type Tracking } from './own-files/tracking.js';
 import type { RollbackRequest, RunResult } from './protocol.js';
 import { historyAsFound, type ReleaseRef, writeJournal } from './record/journal.js';
 import { currentLink } from './record/layout.js';
-import { dropPlan, type LocalChanges, type Plan, writePlan } from './record/plan.js';
+import { dropPlan, type LocalChanges, type Plan, refuseOneAndTheSame, writePlan } from './record/plan.js';
 import { availability, readNote, releaseFolder } from './record/releases.js';
 import type { RunFolder } from './record/run-folder.js';
 import type { StateFolder } from './record/state.js';
@@ -95,6 +95,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   const { request, teller } = context;
   const { state, tools, app } = found;
   const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
+  refuseOneAndTheSame(plan);
   if (plan.from && plan.from.release !== to.release && found.live !== undefined)
     await noteLeaving(found, plan, []);
   if (plan.checkout)
@@ -175,6 +176,8 @@ type Known = Pick<Survey, 'live' | 'releases' | 'history' | 'facts' | 'state'>;
 function movesBack(found: Known, to: ReleaseRef): Pick<RollbackLook, 'paths' | 'onlyHere'> {
   const { live, releases, state } = found;
   const from = liveRef(found)!;
+  // What is in place already is only restarted.
+  if (from.release === to.release) return { paths: [], onlyHere: [] };
   const target = releaseFolder(releases, to.release);
   const stamps = readNote(state, from.release)?.stamps ?? {};
   const stays = (path: string): boolean => {
@@ -183,9 +186,7 @@ function movesBack(found: Known, to: ReleaseRef): Pick<RollbackLook, 'paths' | '
   };
   const ofTarget = pathsOf(state, to.release).filter((path) => present(join(target, path)));
   const paths = ofTarget.filter((path) => !stays(path));
-  // What is in place already is only restarted.
-  const leaving = from.release === to.release ? [] : pathsOf(state, from.release);
-  const onlyHere = leaving.filter(
+  const onlyHere = pathsOf(state, from.release).filter(
     (path) =>
       !isWithinAny(path, ofTarget) && !holdsAny(path, ofTarget) && present(join(live!, path)) && !stays(path),
   );

@@ -11,7 +11,8 @@ import { rebuiltFiles } from '../own-files/rebuilt.js';
 import { linkShared } from '../own-files/shared-paths.js';
 import { lookAtTracking, type Tracking } from '../own-files/tracking.js';
 import type { DeployRequest, RunResult } from '../protocol.js';
-import { currentLink, releaseName } from '../record/layout.js';
+import { currentLink } from '../record/layout.js';
+import { newReleaseName } from '../record/release-name.js';
 import { readNote, releaseFolder } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
 import { firstStart } from './first-start.js';
@@ -29,7 +30,7 @@ export async function prepare(
 ): Promise<Stage> {
   const { request, teller } = context;
   teller.event({ kind: 'state', state: 'preparing' });
-  const release = releaseName(request.sha, new Date());
+  const release = newReleaseName(request.sha);
   const folder = releaseFolder(found.releases, release);
   try {
     const stage = await build(found, repository, context, { release, folder });

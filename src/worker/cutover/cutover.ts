@@ -10,7 +10,7 @@ import { findEntry } from '../host/pm2.js';
 import { call } from '../host/toolbox.js';
 import type { RunResult } from '../protocol.js';
 import { writeJournal } from '../record/journal.js';
-import { dropPlan, type Plan, writePlan } from '../record/plan.js';
+import { dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../record/plan.js';
 import { dropRelease } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
 import { longerListenTimeout, noteReleases, planCutover } from './cutover-plan.js';
@@ -30,6 +30,7 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
   const { request, teller } = context;
   const { state, tools } = found;
   const plan = planCutover(found, stage, request);
+  refuseOneAndTheSame(plan);
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.

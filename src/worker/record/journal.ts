@@ -2,6 +2,7 @@ import { given } from '../../base/given.js';
 import { appendLine, readText } from '../host/files.js';
 import { parseRecord, recordText } from '../host/records.js';
 import type { RunRequest } from '../protocol.js';
+import { handMadeName } from './release-name.js';
 import type { StateFolder } from './state.js';
 
 export interface ReleaseRef {
@@ -90,9 +91,9 @@ export interface History {
   restartedBefore: Set<string | undefined>;
 }
 
-/** The name of a commit that people brought live by hand. What it leaves must not go under the name of another one. */
+/** A commit that people brought live by hand. What it leaves must not go under the name of another one. */
 export function handMade(sha: string): ReleaseRef {
-  return { release: `00000000000000-${sha.slice(0, 12)}`, sha };
+  return { release: handMadeName(sha), sha };
 }
 
 /**

@@ -52,9 +52,3 @@ export function releasesFolder(appPath: string, state: StateFolder): string {
   const parent = dirname(isAbsolute(target) ? target : join(dirname(link), target));
   return basename(parent) === 'releases' ? parent : state.releases;
 }
-
-/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
-export function releaseName(sha: string, now: Date): string {
-  const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
-  return `${time}-${sha.slice(0, 12)}`;
-}

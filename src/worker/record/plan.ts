@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { Failure } from '../../base/report.js';
 import { isSymlink, present, remove, syncFolder } from '../host/files.js';
 import { readRecord, writeRecord } from '../host/records.js';
 import type { ReleaseRef } from './journal.js';
@@ -67,6 +68,23 @@ export interface Plan {
   shares?: { live: string; home: string; aside?: string }[];
   /** Adopt: the checkout becomes a release, and a symlink takes its place. */
   adopt?: { folder: string; release: string };
+}
+
+/**
+ * A plan whose two versions share a name, or a place, would exchange a version with itself: the new one would be lost,
+ * and called live. A rollback to what is in place already moves nothing. @throws a Failure; nothing was changed.
+ */
+export function refuseOneAndTheSame(plan: Plan): void {
+  const { task, from, to, swaps } = plan;
+  const oneName = task === 'deploy' && from?.release === to.release;
+  const oneFolder = task === 'deploy' && plan.link !== undefined && plan.link.from === plan.link.to;
+  const onePlace = swaps.find(({ live, incoming, kept }) => new Set([live, incoming, kept]).size < 3);
+  if (!oneName && !oneFolder && onePlace === undefined) return;
+  const what = onePlace?.live ?? `the release ${to.release}`;
+  throw new Failure({
+    message: `The new version and the live one would lie in one place (${what}), and one of them would be lost: nothing was changed.`,
+    next: 'Start the workflow again. If it is said again, report it with the journal.jsonl of the deploy folder on the server.',
+  });
 }
 
 /** @throws a Failure where another version wrote it, and this one cannot read it. */

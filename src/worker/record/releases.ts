@@ -7,6 +7,7 @@ import { readRecord, writeRecord } from '../host/records.js';
 import type { History, ReleaseRef } from './journal.js';
 import type { Strategy } from './layout.js';
 import type { LocalChanges } from './plan.js';
+import { isReleaseName } from './release-name.js';
 import type { StateFolder } from './state.js';
 
 /** What a later rollback or pruning must know of a release. */
@@ -39,9 +40,7 @@ export function releaseFolder(releases: string, release: string): string {
 /** The releases of our own that lie in a folder, oldest first. */
 export function releaseNames(releases: string): string[] {
   if (!isFolder(releases)) return [];
-  return readdirSync(releases)
-    .filter((name) => /^\d{14}-[0-9a-f]{12}$/.test(name))
-    .sort();
+  return readdirSync(releases).filter(isReleaseName).sort();
 }
 
 function noteFile(state: StateFolder, release: string): string {
