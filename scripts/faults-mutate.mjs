@@ -141,6 +141,12 @@ const MUTATIONS = [
   mutation(135, 'base/when-aborted', 'if (signal.aborted)', 'if (false)', 'base/when-aborted.test'),
   mutation(134, 'worker/record/release-name', '${randomBytes(4)', '${Buffer.alloc(4)', 'worker/plan.test'),
   mutation(134, 'worker/record/plan', 'from?.release === to.release', 'false', 'worker/plan.test'),
+  mutation(131, 'programs', 'programEnvironment(process.env, env)', 'process.env', 'programs.test'),
+  mutation(144, 'vps/exact-commit', 'if (named.length > 0)', 'if (false)', 'vps/exact-commit.test'),
+  mutation(144, 'vps/exact-commit', '.size > 1)', '.size > 9)', 'vps/exact-commit.test'),
+  mutation(148, 'settings/run-identity', 'head !== here', 'false', 'settings/run-identity.test'),
+  mutation(148, 'vps/provenance', "kind: 'foreign' }", "kind: 'own' }", 'vps/provenance.test'),
+  mutation(152, 'github/comment', 'user?.id === us', 'true', 'github/api.test'),
 ];
 
 const { values: options } = parseArgs({

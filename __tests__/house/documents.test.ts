@@ -59,6 +59,28 @@ describe('the documents', () => {
     assert.ok(shown > 8, `only ${shown} steps were found`);
   });
 
+  test('every promise of SECURITY.md is shown by tests that are there and hold the rows that it names', () => {
+    const promises = readFileSync('SECURITY.md', 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && !/^\| (Promise|---) /.test(line))
+      .map((line) => line.split(' | ').at(-1)!);
+    assert.ok(promises.length > 12);
+    for (const shown of promises) {
+      const files = [...shown.matchAll(/\]\((__tests__\/[^)]+)\)/g)].map(([, path]) =>
+        readFileSync(path!, 'utf8'),
+      );
+      assert.ok(files.length > 0 || shown.includes('`.ci/'), shown);
+      const rows = /^rows? ([\d, ]+):/.exec(shown)?.[1]?.split(', ') ?? [];
+      for (const row of rows) {
+        const title = new RegExp(`\\brows? [\\d, and-]*\\b${row}\\b`);
+        assert.ok(
+          files.some((text) => title.test(text)),
+          `row ${row}: ${shown}`,
+        );
+      }
+    }
+  });
+
   test('the benchmarks stand in their order, whichever was measured last', () => {
     const document = readFileSync('docs/benchmarks.md', 'utf8');
     const sections = [...document.matchAll(/^<!-- ([^/].*) -->\n[\s\S]*?^<!-- \/\1 -->$/gm)];
