@@ -107,7 +107,13 @@ const MUTATIONS = [
   mutation(129, 'base/teller', 'inert === line ? line : clean(inert)', 'inert', 'base/teller.test'),
   mutation(131, 'vps/requests', 'server: run.serverUrl', "server: 'https://github.com'", 'vps/requests.test'),
   mutation(140, 'base/format', 'written > newest', 'written > 99', 'worker/formats.test'),
-  mutation(140, 'database/history/bookmark', '${REFUSE_OTHER_FORMATS}', '', 'database/formats.test'),
+  mutation(
+    140,
+    'database/history/bookmark',
+    '(not exists (select from',
+    '(true or exists (select from',
+    'database/formats.test',
+  ),
   mutation(
     146,
     'worker/host/trust',
