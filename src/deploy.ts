@@ -32,6 +32,7 @@ import { rollback } from './phases/rollback.js';
 import { verify } from './phases/verify.js';
 import type { Settings } from './settings/settings.js';
 import type { Tools } from './tools.js';
+import { withExactCommit } from './vps/exact-commit.js';
 import { openFleet } from './vps/fleet.js';
 import { judgeProvenance } from './vps/provenance.js';
 import { settleFleet } from './vps/settle-fleet.js';
@@ -159,7 +160,8 @@ async function withTools(
 }
 
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
-async function corridor(tools: Tools, settings: Settings, phases: PhaseReport[]): Promise<void> {
+async function corridor(tools: Tools, given: Settings, phases: PhaseReport[]): Promise<void> {
+  const settings = await withExactCommit(given);
   const walk = walker(tools, phases);
   const { refusals, warnings } = await judgeProvenance(settings);
   for (const problem of [...settings.warnings, ...warnings]) tools.log({ kind: 'warning', problem });

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Failure } from '../../src/base/report.js';
-import { exactCommit } from '../../src/vps/exact-commit.js';
+import type { Settings } from '../../src/settings/settings.js';
+import { exactCommit, withExactCommit } from '../../src/vps/exact-commit.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 
 /** What a refusal says, with what to do. */
@@ -157,6 +158,19 @@ describe('the exact commit', () => {
     const said = await refusal(short, work);
     assert.ok(said.includes(one) && said.includes(other), said);
     assert.equal(await exactCommit(one.slice(0, short.length + 1), work), one);
+  });
+
+  test('settings mean the commit from then on; a name that cannot be told stays, to be complained about', async () => {
+    const of = async (ref: string | undefined): Promise<string | undefined> => {
+      const vps = { refExplicit: true, ...(ref === undefined ? {} : { ref }) };
+      const settings = { workingDirectory: work, vps } as unknown as Settings;
+      return (await withExactCommit(settings)).vps?.ref;
+    };
+    assert.equal(await of('main'), origin.git('-C', work, 'rev-parse', 'origin/main'));
+    assert.equal(await of('v1.0'), first);
+    assert.equal(await of('nothing'), 'nothing');
+    assert.equal(await of(undefined), undefined);
+    assert.equal((await withExactCommit({ workingDirectory: work } as Settings)).vps, undefined);
   });
 
   test('what the checkout does not have, or cannot tell, is refused', async () => {

@@ -1,4 +1,5 @@
 import { Failure } from '../base/report.js';
+import type { Settings } from '../settings/settings.js';
 import { localGit } from './local-git.js';
 
 /** One thing that a ref can stand for in the checkout of this job. */
@@ -31,6 +32,17 @@ export async function exactCommit(ref: string, workingDirectory: string): Promis
   }
   if (new Set(named.map(({ sha }) => sha)).size > 1) throw severalMeanings(ref, named);
   return named[0]?.sha ?? unknown(ref);
+}
+
+/**
+ * The settings with the commit in place of its name, so that all that follows means the same one. As they are where it
+ * cannot be told: the phase that needs it says why, with everything else that is wrong.
+ */
+export async function withExactCommit(settings: Settings): Promise<Settings> {
+  const { vps, workingDirectory } = settings;
+  if (vps?.ref === undefined) return settings;
+  const ref = await exactCommit(vps.ref, workingDirectory).catch(() => vps.ref);
+  return { ...settings, vps: { ...vps, ref } } as Settings;
 }
 
 function isShortSha(ref: string): boolean {
