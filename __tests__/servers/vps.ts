@@ -36,6 +36,8 @@ export interface VpsOptions {
   installed?: boolean;
   /** Content of an untracked .env.local in the checkout. */
   envLocal?: string;
+  /** A folder on the disk that all of the server lies on. */
+  disk?: string;
   /** Milliseconds that PM2 waits for a new process; its own 3 seconds are too few where many servers share a machine. */
   listenTimeout?: number;
 }
@@ -84,7 +86,7 @@ export interface Vps {
 }
 
 export async function startVps(origin: Origin, options: VpsOptions = {}): Promise<Vps> {
-  const root = realpathSync(mkdtempSync(join(tmpdir(), 'muva-vps-')));
+  const root = realpathSync(mkdtempSync(join(options.disk ?? tmpdir(), 'muva-vps-')));
   const home = join(root, 'home');
   const bin = join(root, 'bin');
   const appPath = join(root, 'var/www/app');

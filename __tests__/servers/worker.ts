@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Problem } from '../../src/base/report.js';
@@ -87,7 +88,8 @@ export function startWorker(
   request: WorkerRequest,
   env: Record<string, string> = {},
 ): ChildProcess {
-  const folder = mkdtempSync(join(vps.root, 'request-'));
+  // Not on the disk of the server, which a test may have filled.
+  const folder = mkdtempSync(join(tmpdir(), 'muva-request-'));
   const file = join(folder, 'request.json');
   writeFileSync(file, JSON.stringify(request), { mode: 0o600 });
   const main = join(vps.login.build ?? BUILD, 'src/worker/main.js');
@@ -104,6 +106,7 @@ export function startWorker(
   });
   const long = request.command === 'deploy' || request.command === 'rollback';
   child.stdin.on('error', () => {}).end(long ? keyOf(request).toString('hex') : '');
+  child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   return child;
 }
 

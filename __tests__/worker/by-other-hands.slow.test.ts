@@ -155,9 +155,11 @@ describe('what other hands do on the server', () => {
         await vps.run(`touch -d '2030-01-01' events.jsonl .`, join(runs, `old-${n}.1.deploy`));
       }
       await vps.run(`touch -d '2020-01-01' .`, dirname(patch));
-      await deployed(vps, origin.commit(appVersion('v3')));
+      // Also a deploy that fails makes room: a server where one after the other fails must not fill.
+      const { result } = await runWorker(vps, deployRequest(vps, 'a'.repeat(40)));
+      assert.equal(result.outcome, 'failed');
       assert.deepEqual(readdirSync(dirname(patch)).sort(), ['local-changes', 'local-changes.patch']);
       assert.match(readFileSync(patch, 'utf8'), /by hand/);
-      assert.ok(readdirSync(runs).length < 26);
+      assert.equal(readdirSync(runs).length, 20 + 1, 'twenty runs, and the patch');
     }));
 });

@@ -1,3 +1,4 @@
+import { tried } from '../base/tried.js';
 import { repair } from './cutover/repair.js';
 import { hostSecrets, textSecrets } from './own-files/host-secrets.js';
 import type { DeployRequest, RollbackRequest } from './protocol.js';
@@ -28,7 +29,7 @@ export async function begin({ request, env, teller, signal }: BeginOptions): Pro
     return seen;
   };
   const found = await look();
-  clearIncoming(found.state);
+  tried(() => clearIncoming(found.state));
   const { run, health, lockWait } = request;
   const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
   return repaired ? look() : found;

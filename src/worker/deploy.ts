@@ -4,12 +4,13 @@ import { judgeEnvText } from '../base/env-text.js';
 import { given } from '../base/given.js';
 import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { tried } from '../base/tried.js';
 import { begin } from './begin.js';
 import { swapsOf, withEnvFile } from './build/output.js';
 import { lookAtCollisions, prepare } from './build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from './build/stage.js';
 import { discardStage } from './build/stage-marks.js';
-import { type CutoverResult, cutOver } from './cutover/cutover.js';
+import { type CutoverResult, cutOver, writeCutover } from './cutover/cutover.js';
 import { inTurn } from './cutover/restart.js';
 import { decideDeploy } from './decide.js';
 import { isOlder } from './host/ancestry.js';
@@ -28,7 +29,7 @@ import { historyOf, readJournal, writeJournal } from './record/journal.js';
 import { newReleaseName } from './record/release-name.js';
 import { dropNote, dropRelease } from './record/releases.js';
 import { type RunFolder, silence } from './record/run-folder.js';
-import { readState, writeState } from './record/state.js';
+import { readState, type StateFolder, writeState } from './record/state.js';
 import { refuseShutFolders } from './survey/folders.js';
 import { envRefusals, type Survey } from './survey/survey.js';
 import { emptyResult, type Teller } from './teller.js';
@@ -201,8 +202,9 @@ async function whenLetGo(
     return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
       const now = await lookAgain(found, stage, context);
       context.commit();
+      const ready = await writeCutover(now.found, now.stage, context);
       begun = true;
-      return cutOver(now.found, now.stage, context);
+      return cutOver(ready, context);
     });
   } catch (error) {
     if (!begun) await discardStage(repository, stage.folder, context.teller);
@@ -250,7 +252,12 @@ async function lookAgain(
 async function waitForGo({ request, folder, teller, signal }: DeployContext): Promise<void> {
   if (signal.aborted) throw new Cancelled();
   if (request.cutover === 'at-once') return;
-  teller.event({ kind: 'state', state: 'prepared' });
+  if (!teller.event({ kind: 'state', state: 'prepared' }))
+    throw new Failure({
+      message:
+        'Everything is prepared, but the action could not be told: the disk of the server is full. Nothing was changed.',
+      next: 'Free some space there (df -h; df -i), then start the workflow again.',
+    });
   while (!existsSync(folder.go)) {
     if (silence(folder) > request.goLease)
       throw new Failure({
@@ -283,6 +290,15 @@ async function dropStage(
   }
 }
 
+function remember(state: StateFolder, { environment, database }: DeployRequest['app']): void {
+  if (environment === undefined && database !== 'given') return;
+  writeState(state, {
+    ...readState(state),
+    ...given({ environment }),
+    ...(database === 'given' ? { database: true } : {}),
+  });
+}
+
 /** After the new version is verified; nothing here can make a good deploy fail. */
 async function tidy(
   found: Survey,
@@ -290,13 +306,11 @@ async function tidy(
   request: DeployRequest,
   teller: Teller,
 ): Promise<void> {
-  const { state } = found;
-  const { environment, database } = request.app;
-  if (environment !== undefined || database === 'given')
-    writeState(state, {
-      ...readState(state),
-      ...given({ environment }),
-      ...(database === 'given' ? { database: true } : {}),
+  const forgotten = tried(() => remember(found.state, request.app));
+  if (forgotten)
+    teller.warn({
+      message: `What was deployed here could not be remembered on the server: ${forgotten.message}`,
+      next: 'The next deploy cannot tell a wrong environment or a missing database-url by it.',
     });
   try {
     const { gone, rescued } = await prune({ found, repository, request });

@@ -1,5 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { pause } from '../base/retry.js';
+import { remove } from './host/files.js';
+import { isDiskFull } from './host/reserve.js';
+import { isFull } from './host/room.js';
 import type { CancelSessionRequest, FollowRequest, SignalRequest, WorkerLine } from './protocol.js';
 import { eventLines } from './record/event-lines.js';
 import { hear, markCancelled, type RunFolder, runFolderOf, workerLives } from './record/run-folder.js';
@@ -15,7 +18,8 @@ const UNTIL_IT_APPEARS = 20_000;
 /** Streams the events of a run from a byte offset until its worker is gone. */
 export async function follow(request: FollowRequest, home: string, say: Say): Promise<void> {
   const folder = await appearing(request, home);
-  if (!folder) return say(gone('The run has not begun on the server: no worker has opened its folder.'));
+  const ended = (message: string): void => say(gone(message, isFull(request.app.appPath)));
+  if (!folder) return ended('The run has not begun on the server: no worker has opened its folder.');
   const events = eventLines(folder.events, request.offset);
   let beat = performance.now();
   for (;;) {
@@ -24,10 +28,10 @@ export async function follow(request: FollowRequest, home: string, say: Say): Pr
     const alive = workerLives(folder);
     const found = events.read();
     if (found === undefined)
-      return say(gone('The record of the run on the server was cut off or taken away while it was read.'));
+      return ended('The record of the run on the server was cut off or taken away while it was read.');
     for (const { line, end } of found.lines) say({ kind: 'event', offset: end, line });
     if (!found.more && found.lines.length === 0 && !alive)
-      return say(gone('The worker on the server ended without a result.'));
+      return ended('The worker on the server ended without a result.');
     if (performance.now() - beat > BETWEEN_HEARTBEATS) {
       beat = performance.now();
       say({ kind: 'heartbeat' });
@@ -37,13 +41,16 @@ export async function follow(request: FollowRequest, home: string, say: Say): Pr
   }
 }
 
-function gone(message: string): WorkerLine {
+function gone(message: string, full: boolean): WorkerLine {
+  const repairs = 'The next deploy or rollback repairs what it left half done, and says so.';
   return {
     kind: 'gone',
-    problem: {
-      message,
-      next: 'It was killed, or the server was restarted. The next deploy or rollback repairs what it left half done, and says so.',
-    },
+    problem: full
+      ? {
+          message: `${message} The disk of the server is full.`,
+          next: `Free some space there (df -h; df -i). ${repairs}`,
+        }
+      : { message, next: `It was killed, or the server was restarted. ${repairs}` },
   };
 }
 
@@ -77,10 +84,22 @@ export function signal(request: SignalRequest, home: string): WorkerLine {
   if (!workerLives(folder)) return answer(false, 'the run has ended, or its worker is gone');
   hear(folder);
   // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
-  writeFileSync(request.command === 'go' ? folder.go : folder.cancel, '', { mode: 0o600 });
+  leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
   if (request.command === 'cancel' && saysPastCutover(folder))
     return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
   return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
+}
+
+/** On a full disk with the room that the run holds there: it would wait in vain for the word. */
+function leaveMark(file: string, { reserve }: RunFolder): void {
+  const mark = (): void => writeFileSync(file, '', { mode: 0o600 });
+  try {
+    mark();
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    remove(reserve);
+    mark();
+  }
 }
 
 /** Leaves the mark that every worker of a session looks for before it changes anything; the first may not be there yet. */

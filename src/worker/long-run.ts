@@ -1,11 +1,15 @@
-import { Cancelled, Failure, problemsOf } from '../base/report.js';
+import { join } from 'node:path';
+import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
 import { sealer } from '../base/seal.js';
+import { tried } from '../base/tried.js';
 import { deploy } from './deploy.js';
 import { remove } from './host/files.js';
 import { holderWords, withLock } from './host/lock.js';
+import { freeReserve, holdReserve, refuseFullDisk, withAdvice } from './host/reserve.js';
+import { pruneRuns } from './old-runs.js';
 import type { DeployRequest, RollbackRequest, RunResult } from './protocol.js';
 import { refuseOtherFormats } from './record/formats.js';
-import { claimRun, isCancelled, type RunFolder } from './record/run-folder.js';
+import { claimRun, isCancelled, type RunFolder, runFolderOf } from './record/run-folder.js';
 import { locateStateFolder, openStateFolder, type StateFolder } from './record/state.js';
 import { rollback } from './rollback.js';
 import { emptyResult, openTeller, type Teller } from './teller.js';
@@ -15,21 +19,17 @@ const BETWEEN_LOOKS = 200;
 
 /**
  * A deploy or rollback from its beginning to its result. It runs detached: its only reader is `follow`, and it
- * always ends with an `ended` event, whatever happens.
+ * always ends with an `ended` event, whatever happens. Only where not even that can be written, because the disk is full
+ * and its reserve is used up, `follow` sees that it is gone. @throws where it cannot begin: no room, no right to write.
  */
 export async function longRun(
   request: DeployRequest | RollbackRequest,
   key: Buffer,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  const { appPath } = request.app;
-  const home = env.HOME ?? '/';
-  refuseOtherFormats(locateStateFolder(appPath, home));
-  const state = openStateFolder(appPath, home);
-  const claimed = claimRun(state, request.run, request.command, key);
-  if (!claimed) return;
-  const { folder, told } = claimed;
-  const teller = openTeller(folder, sealer(key, told));
+  const opened = refuseFullDisk(request.app.appPath, () => openRun(request, key, env));
+  if (!opened) return;
+  const { state, folder, teller } = opened;
   teller.event({ kind: 'started', pid: process.pid, at: Date.now() });
   let result: RunResult;
   try {
@@ -38,9 +38,34 @@ export async function longRun(
     const outcome = error instanceof Cancelled ? 'cancelled' : 'failed';
     result = { ...emptyResult(outcome, teller.warnings), problems: problemsOf(error) };
   }
-  if (request.command === 'deploy' && request.packedBuild !== undefined) remove(request.packedBuild);
-  teller.event({ kind: 'ended', result });
+  const stays = request.command === 'deploy' ? dropPackedBuild(request) : undefined;
+  if (stays) teller.warn(stays);
+  teller.end({ ...result, problems: result.problems.map(withAdvice) });
   teller.close();
+  tried(freeReserve);
+}
+
+/** Makes the run's folder, with its reserve. undefined: the run is under way or has ended already. */
+function openRun(
+  { app, run, command }: DeployRequest | RollbackRequest,
+  key: Buffer,
+  env: NodeJS.ProcessEnv,
+): { state: StateFolder; folder: RunFolder; teller: Teller } | undefined {
+  const home = env.HOME ?? '/';
+  refuseOtherFormats(locateStateFolder(app.appPath, home));
+  const state = openStateFolder(app.appPath, home);
+  pruneRuns(state, runFolderOf(state, run, command));
+  const claimed = claimRun(state, run, command, key);
+  if (!claimed) return undefined;
+  const { folder, told } = claimed;
+  holdReserve(join(folder.reserve, 'records'));
+  return { state, folder, teller: openTeller(folder, sealer(key, told)) };
+}
+
+/** Why the packed build still lies on the server, where it does. It is deleted a day later then. */
+function dropPackedBuild({ packedBuild }: DeployRequest): Problem | undefined {
+  const why = packedBuild === undefined ? undefined : tried(() => remove(packedBuild));
+  return why && { message: `The packed build could not be deleted on the server: ${why.message}` };
 }
 
 async function lockedRun(

@@ -1,10 +1,7 @@
-import { readdirSync, realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { present, remove } from './host/files.js';
+import { realpathSync } from 'node:fs';
 import { gitSays, isReachedWithout, type Repository } from './host/git.js';
 import { rescue } from './own-files/foreign.js';
-import { COPIES, PATCH } from './own-files/local-changes.js';
-import type { DeployRequest, RunRequest } from './protocol.js';
+import type { DeployRequest } from './protocol.js';
 import { historyOf, readJournal, writeJournal } from './record/journal.js';
 import { liveFolder } from './record/layout.js';
 import {
@@ -16,12 +13,7 @@ import {
   releaseFolder,
   releaseNames,
 } from './record/releases.js';
-import { runFolderOf } from './record/run-folder.js';
-import type { StateFolder } from './record/state.js';
 import type { Survey } from './survey/survey.js';
-
-/** Runs whose events and output stay on the host. */
-const RUNS_KEPT = 20;
 
 export interface PruneOptions {
   found: Pick<Survey, 'state' | 'releases' | 'strategy' | 'app' | 'tools'>;
@@ -30,7 +22,7 @@ export interface PruneOptions {
 }
 
 /**
- * Deletes old releases and runs. Never the live release, the one before it, the only verified one, or one that this
+ * Deletes old releases. Never the live release, the one before it, the only verified one, or one that this
  * state folder did not make: releases may lie where others are too. `rescued`: where what only a release had is now.
  */
 export async function prune({
@@ -57,7 +49,6 @@ export async function prune({
       await dropRef(repository, note.sha);
     writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
   }
-  pruneRuns(state, run);
   return { gone, rescued };
 }
 
@@ -65,22 +56,4 @@ export async function prune({
 async function dropRef(repository: Repository, sha: string): Promise<void> {
   const own = `refs/deploys/${sha}`;
   if (await isReachedWithout(repository, sha, own)) await gitSays(repository, 'update-ref', '-d', own);
-}
-
-function pruneRuns(state: StateFolder, run: RunRequest): void {
-  const own = runFolderOf(state, run, 'deploy').path;
-  const folders = readdirSync(state.runs)
-    .map((name) => join(state.runs, name))
-    .filter((path) => path !== own && readdirSync(path).some((name) => !KEPT.includes(name)))
-    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-  for (const path of folders.slice(RUNS_KEPT)) emptyRun(path);
-}
-
-/** Changes that were taken away, in the folder of a run. */
-const KEPT = [PATCH, COPIES];
-
-/** Deletes the folder of a run, but for changes that were taken away: nobody else may have them. */
-function emptyRun(path: string): void {
-  if (!present(join(path, PATCH))) remove(path);
-  else for (const name of readdirSync(path)) if (!KEPT.includes(name)) remove(join(path, name));
 }

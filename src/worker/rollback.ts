@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import { given } from '../base/given.js';
-import { Failure, problemsOf } from '../base/report.js';
+import { Failure, type HealthFact, problemsOf } from '../base/report.js';
 import { someOf } from '../base/some-of.js';
+import { tried } from '../base/tried.js';
 import { begin } from './begin.js';
 import { keepOpenPages } from './build/output.js';
-import { handWork } from './cutover/cutover.js';
+import { handWork, warnUnwritten } from './cutover/cutover.js';
 import { asideFor, besideOf, liveRef, noteLeaving } from './cutover/cutover-plan.js';
 import { inTurn, restart, restartWords, saveOrWarn } from './cutover/restart.js';
 import { runningNow } from './cutover/restart-proof.js';
-import { applyPlan } from './cutover/switch.js';
+import { bringInPlace } from './cutover/switch.js';
+import { holdTurnRoom } from './cutover/turn-room.js';
 import { verify } from './cutover/verify.js';
 import { rollbackVersions } from './cutover/version-marks.js';
 import { decideRollback } from './decide.js';
@@ -92,10 +94,11 @@ async function warnOfForeign(found: Survey, teller: Teller): Promise<void> {
 }
 
 async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): Promise<Partial<RunResult>> {
-  const { request, teller } = context;
+  const { request, teller, folder } = context;
   const { state, tools, app } = found;
   const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
   refuseOneAndTheSame(plan);
+  await holdTurnRoom(tools, plan, folder);
   if (plan.from && plan.from.release !== to.release && found.live !== undefined)
     await noteLeaving(found, plan, []);
   if (plan.checkout)
@@ -104,19 +107,20 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   const versions = rollbackVersions(found, plan);
   const before = runningNow(app, found.entry?.instances ?? [], port);
   keepOpenPages(found, plan.from, to, teller);
-  teller.event({ kind: 'state', state: 'putting-back' });
   writePlan(state, plan);
+  teller.event({ kind: 'state', state: 'putting-back' });
   const probe = probeDowntime(port, teller.warn);
+  let health: HealthFact[];
   try {
     await teller.step(
       'put back',
       async () => {
-        await applyPlan(tools, plan);
+        await bringInPlace(tools, plan);
         await restart({ tools, app, state, entry: found.entry });
       },
       () => to.sha.slice(0, 12),
     );
-    const health = await teller.step('verification', () =>
+    health = await teller.step('verification', () =>
       verify({
         tools,
         ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
@@ -130,32 +134,39 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
         warn: teller.warn,
       }),
     );
-    writeJournal(state, request.run, {
-      event: 'rolled-back',
-      ...to,
-      app: app.appName,
-      ...given({ from: plan.from }),
-    });
-    dropPlan(state);
-    await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
-    return {
-      outcome: 'rolled-back',
-      deployedSha: to.sha,
-      release: to.release,
-      health,
-      downtimeMs: await probe.stop(),
-    };
   } catch (error) {
     const detail = teller.clean(problemsOf(error)[0]!.message);
-    writeJournal(state, request.run, { event: 'broken', ...to, detail });
+    warnUnwritten(
+      teller,
+      tried(() => writeJournal(state, request.run, { event: 'broken', ...to, detail })),
+    );
     return {
       outcome: 'broken',
       problems: [...problemsOf(error), handWork(plan, restartWords(app))],
       downtimeMs: await probe.stop(),
     };
-  } finally {
-    await probe.stop();
   }
+  // It is back and verified, whatever can be written about it.
+  warnUnwritten(
+    teller,
+    tried(() => {
+      writeJournal(state, request.run, {
+        event: 'rolled-back',
+        ...to,
+        app: app.appName,
+        ...given({ from: plan.from }),
+      });
+      dropPlan(state);
+    }),
+  );
+  await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
+  return {
+    outcome: 'rolled-back',
+    deployedSha: to.sha,
+    release: to.release,
+    health,
+    downtimeMs: await probe.stop(),
+  };
 }
 
 /** What changes place in a checkout that goes back, and what of it git would take away. */

@@ -1,15 +1,21 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { type Redactor, redactor } from '../base/redact.js';
 import { Failure, type Problem, type Step } from '../base/report.js';
 import type { Sealer } from '../base/seal.js';
 import { wholeLines } from '../base/whole-lines.js';
+import { appendWhole } from './host/files.js';
 import type { OpenOutput } from './host/program.js';
+import { withReserve } from './host/reserve.js';
 import type { RunResult, WorkerEvent } from './protocol.js';
 import type { RunFolder } from './record/run-folder.js';
 
-/** Tells the action what happens: events of the run, and the full output of programs into the run's log. */
+/**
+ * Tells the action what happens: events of the run, and the full output of programs into the run's log. Telling decides
+ * nothing: what cannot be written is left out, and never an error of the work.
+ */
 export interface Teller {
-  event(event: WorkerEvent): void;
+  /** False where it could not be written. What the action acts on (`state`, `ended`) may use the room of the reserve. */
+  event(event: WorkerEvent): boolean;
   progress(text: string): void;
   warn(problem: Problem): void;
   /** Everything warned about so far, for the result. */
@@ -24,6 +30,11 @@ export interface Teller {
   hide(secrets: Iterable<string>): void;
   /** A text without these values, for what is written down beside the events. */
   clean(text: string): string;
+  /**
+   * The last event. Tells too how much could not be written; where there is no room for all of it, the outcome and the
+   * beginnings of the problems. False where not even these could be written: then the run has no result.
+   */
+  end(result: RunResult): boolean;
   close(): void;
 }
 
@@ -41,6 +52,19 @@ export function openTeller(folder: RunFolder, seal: Sealer): Teller {
   const events = openSync(folder.events, 'a', 0o600);
   const log = openSync(folder.log, 'a', 0o600);
   const warnings: Problem[] = [];
+  let lost = 0;
+  /** Never throws: false where nothing of it could be written. */
+  const append = (fd: number, text: string, essential = false): boolean => {
+    const write = (): void => appendWhole(fd, text);
+    try {
+      if (essential) withReserve(write);
+      else write();
+      return true;
+    } catch {
+      lost++;
+      return false;
+    }
+  };
   const hidden = new Set<string>();
   let current = redactor(hidden);
   /** Of what is hidden at the time: more may be found while a program speaks. */
@@ -48,18 +72,19 @@ export function openTeller(folder: RunFolder, seal: Sealer): Teller {
     redact: (text, before) => current.redact(text, before),
     settle: (text, by, before) => current.settle(text, by, before),
   };
-  const event = (value: WorkerEvent): void => {
+  const event = (value: WorkerEvent): boolean => {
     const said = JSON.stringify(value, (name, item) =>
       typeof item === 'string' && SPOKEN.has(name) ? shown.redact(item) : item,
     );
-    writeSync(events, seal.line(said));
-    seal.written();
+    const whole = append(events, seal.line(said), value.kind === 'state' || value.kind === 'ended');
+    if (whole) seal.written();
+    return whole;
   };
-  const toLog = (text: string): void => void writeSync(log, text);
+  const toLog = (text: string): void => void append(log, text);
   return {
     event,
     warnings,
-    progress: (text) => event({ kind: 'progress', text }),
+    progress: (text) => void event({ kind: 'progress', text }),
     warn(problem) {
       warnings.push(problem);
       event({ kind: 'warning', problem });
@@ -71,6 +96,10 @@ export function openTeller(folder: RunFolder, seal: Sealer): Teller {
     },
     logged: () => wholeLines(shown, toLog),
     clean: (text) => shown.redact(text),
+    end(result) {
+      const known = lost === 0 ? result : { ...result, warnings: [...result.warnings, leftOut(lost)] };
+      return event({ kind: 'ended', result: known }) || event({ kind: 'ended', result: inShort(result) });
+    },
     hide(secrets) {
       for (const secret of secrets) hidden.add(secret);
       current = redactor(hidden);
@@ -83,14 +112,14 @@ export function openTeller(folder: RunFolder, seal: Sealer): Teller {
 }
 
 async function tellStep<T>(
-  event: (value: WorkerEvent) => void,
+  event: Teller['event'],
   name: string,
   work: () => Promise<T>,
   detail?: (value: T) => string | undefined,
 ): Promise<T> {
   const startedAt = Date.now();
   const started = performance.now();
-  const done = (outcome: Step['outcome'], said?: string): void =>
+  const done = (outcome: Step['outcome'], said?: string): boolean =>
     event({
       kind: 'step',
       step: {
@@ -101,18 +130,19 @@ async function tellStep<T>(
         ...(said ? { detail: said } : {}),
       },
     });
+  let value: T;
   try {
-    const value = await work();
-    done('passed', detail?.(value));
-    return value;
+    value = await work();
   } catch (error) {
     done(error instanceof Failure ? error.outcome : 'failed');
     throw error;
   }
+  done('passed', detail?.(value));
+  return value;
 }
 
 function boundedOutput(
-  event: (value: WorkerEvent) => void,
+  event: Teller['event'],
   source: string,
   log: (text: string) => void,
 ): (text: string) => void {
@@ -128,6 +158,22 @@ function boundedOutput(
     if (told >= MOST_TOLD)
       event({ kind: 'output', source, text: '\n[more output: see output.log of this run on the server]\n' });
   };
+}
+
+function leftOut(count: number): Problem {
+  return {
+    message: `${count} ${count === 1 ? 'message' : 'messages'} of this run could not be written on the server and ${count === 1 ? 'is' : 'are'} missing above: its disk was full.`,
+    next: 'Free some space there: df -h; df -i',
+  };
+}
+
+/** A result that fits into one block of a disk. */
+function inShort({ problems, health: _, ...result }: RunResult): RunResult {
+  const cut = ({ message, next }: Problem): Problem => ({
+    message: message.slice(0, 500),
+    ...(next === undefined ? {} : { next: next.slice(0, 500) }),
+  });
+  return { ...result, problems: problems.slice(0, 3).map(cut), warnings: [] };
 }
 
 /** A result with nothing found yet. */

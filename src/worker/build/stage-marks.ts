@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { problemsOf } from '../../base/report.js';
+import { tried } from '../../base/tried.js';
 import { isFolder, present, remove } from '../host/files.js';
 import type { Repository } from '../host/git.js';
 import { daemonPid } from '../host/pm2.js';
@@ -79,9 +80,16 @@ export function clearStages({ state, app, tools, teller }: ClearOptions): void {
       // The path that was marked may have become the way to the live application since.
       if (liveFolder(folder) === liveFolder(app.appPath)) continue;
       if (!endPrograms(folder, tools, teller)) continue;
-      remove(folder);
+      const stays = tried(() => remove(folder));
+      if (stays) {
+        teller.warn({
+          message: `${folder} was left behind by a cut run, and could not be deleted: ${stays.message}`,
+          next: 'Delete it on the server.',
+        });
+        continue;
+      }
     }
-    remove(mark);
+    tried(() => remove(mark));
   }
 }
 

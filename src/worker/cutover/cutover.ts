@@ -1,6 +1,7 @@
 import { formatDuration } from '../../base/duration.js';
 import { given } from '../../base/given.js';
 import { type HealthFact, type Problem, problemsOf } from '../../base/report.js';
+import { tried } from '../../base/tried.js';
 import { keepOpenPages } from '../build/output.js';
 import type { Stage } from '../build/stage.js';
 import type { DeployContext } from '../deploy.js';
@@ -11,12 +12,14 @@ import { call } from '../host/toolbox.js';
 import type { RunResult } from '../protocol.js';
 import { writeJournal } from '../record/journal.js';
 import { dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../record/plan.js';
-import { dropRelease } from '../record/releases.js';
+import { dropNote, dropRelease } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
+import type { Teller } from '../teller.js';
 import { longerListenTimeout, noteReleases, planCutover } from './cutover-plan.js';
 import { restart, restartWords, saveOrWarn } from './restart.js';
 import { type Running, runningNow } from './restart-proof.js';
-import { applyPlan, manualCommands, undoPlan } from './switch.js';
+import { applyPlan, manualCommands, takeBack } from './switch.js';
+import { holdTurnRoom } from './turn-room.js';
 import { type VerifyOptions, verify } from './verify.js';
 import { deployVersions, turned, type Versions } from './version-marks.js';
 
@@ -25,29 +28,61 @@ export type CutoverResult = Pick<
   'outcome' | 'problems' | 'deployedSha' | 'release' | 'downtimeMs' | 'rollbackMs' | 'health'
 >;
 
-/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
-export async function cutOver(found: Survey, stage: Stage, context: DeployContext): Promise<CutoverResult> {
-  const { request, teller } = context;
-  const { state, tools } = found;
+/** A cutover of which everything is decided and written down, and nothing is switched yet. */
+export interface ReadyCutover {
+  found: Survey;
+  stage: Stage;
+  plan: Plan;
+  /** What runs now, and by what the two versions can be told apart. */
+  before: Running;
+  versions: Versions;
+}
+
+/**
+ * Writes down what the cutover will change: whatever cuts it later, the next run reads there what to undo. @throws where
+ * that cannot be written, on a full disk say; nothing is switched then, and nothing of it is left.
+ */
+export async function writeCutover(
+  found: Survey,
+  stage: Stage,
+  { request, folder }: DeployContext,
+): Promise<ReadyCutover> {
+  const { state } = found;
   const plan = planCutover(found, stage, request);
   refuseOneAndTheSame(plan);
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.
   if (plan.adopt) await dropRelease(found.checkout!, plan.adopt.release);
-  await noteReleases(found, stage, plan);
-  const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
-  if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));
   const versions = await deployVersions(found, stage, plan, request.health);
   const before = await running(found, stage.port);
+  try {
+    await holdTurnRoom(found.tools, plan, folder);
+    await noteReleases(found, stage, plan);
+    writePlan(state, plan);
+    writeJournal(state, request.run, {
+      event: 'cutover',
+      ...plan.to,
+      ...given({ from: plan.from }),
+    });
+  } catch (error) {
+    tried(() => dropPlan(state));
+    tried(() => dropNote(state, stage.release));
+    throw error;
+  }
+  return { found, stage, plan, before, versions };
+}
+
+/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
+export async function cutOver(ready: ReadyCutover, context: DeployContext): Promise<CutoverResult> {
+  const { found, stage, plan, before, versions } = ready;
+  const { request, teller } = context;
+  const { state, tools } = found;
   teller.event({ kind: 'state', state: 'cutting-over' });
-  writePlan(state, plan);
-  writeJournal(state, request.run, {
-    event: 'cutover',
-    ...plan.to,
-    ...given({ from: plan.from }),
-  });
+  const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
+  if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));
   const probe = probeDowntime(stage.port, teller.warn);
+  let health: HealthFact[];
   try {
     await teller.step('cutover', async () => {
       await applyPlan(tools, plan);
@@ -60,15 +95,14 @@ export async function cutOver(found: Survey, stage: Stage, context: DeployContex
       });
     });
     teller.event({ kind: 'state', state: 'verifying' });
-    const health = await teller.step('verification', () =>
+    health = await teller.step('verification', () =>
       verifyVersion(found, context, stage.port, { sha: plan.to.sha, before, versions, expectVersion: true }),
     );
-    return await settle(found, context, plan, health, probe);
   } catch (error) {
-    return await putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
-  } finally {
-    await probe.stop();
+    return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
   }
+  // Only what the new version does can take it back, not what is written or told about it.
+  return settle(found, context, plan, health, probe);
 }
 
 function slowBoot(bootMs: number, listenTimeout: number): string {
@@ -105,13 +139,24 @@ async function settle(
   probe: DowntimeProbe,
 ): Promise<CutoverResult> {
   const { state } = found;
-  writeJournal(state, request.run, {
-    event: 'verified',
-    ...plan.to,
-    app: request.app.appName,
-    ...given({ from: plan.from }),
-  });
-  dropPlan(state);
+  const record = (): void =>
+    writeJournal(state, request.run, {
+      event: 'verified',
+      ...plan.to,
+      app: request.app.appName,
+      ...given({ from: plan.from }),
+    });
+  let unwritten = tried(record);
+  // A plan that stays is undone by the next run, unless the journal says that all was well.
+  const stays = tried(() => dropPlan(state));
+  // Once more, with the room that the plan has had.
+  if (unwritten) unwritten = tried(record);
+  if (unwritten)
+    teller.warn({
+      message: `The new version is live and verified, but that could not be written down on the server: ${unwritten.message}`,
+      next: 'Free some space there (df -h; df -i) and deploy again. To go back before that, say rollback-to: previous.',
+    });
+  if (stays) teller.warn({ message: `The plan of the cutover could not be deleted: ${stays.message}` });
   await saveOrWarn(
     found,
     teller,
@@ -128,7 +173,7 @@ async function settle(
   };
 }
 
-/** The new version did not prove itself: the old one is brought back, and proves itself in turn. */
+/** The new version did not prove itself: the old one is brought back, and proves itself in turn. Never throws. */
 async function putBack(
   found: Survey,
   context: DeployContext,
@@ -138,15 +183,17 @@ async function putBack(
   const { request, teller } = context;
   const { state, tools } = found;
   const started = performance.now();
-  teller.event({ kind: 'state', state: 'putting-back' });
   const result: CutoverResult = { outcome: 'put-back', problems };
+  let [why] = problems;
   try {
-    const before = await running(found, stage.port);
+    teller.event({ kind: 'state', state: 'putting-back' });
+    // What ran until now is only compared with; not to know it is no reason to leave the new version in place.
+    const before = await running(found, stage.port).catch(() => runningNow(request.app, [], stage.port));
     const { from } = plan;
     const left = found.strategy === 'in-place' ? found.live : stage.folder;
     if (from && left !== undefined) keepOpenPages({ ...found, live: left }, plan.to, from, teller);
     const health = await teller.step('put back', async () => {
-      await undoPlan(tools, plan);
+      await takeBack(tools, plan);
       if (from === undefined) return removeFirstStart(found, stage);
       await restart({ tools, app: request.app, state });
       return verifyVersion(found, context, stage.port, {
@@ -157,26 +204,36 @@ async function putBack(
       });
     });
     if (health) result.health = health;
-    writeJournal(state, request.run, {
-      event: 'put-back',
-      ...(plan.from ?? plan.to),
-      app: request.app.appName,
-      from: plan.to,
-      detail: teller.clean(problems[0]?.message ?? ''),
-    });
-    dropPlan(state);
   } catch (error) {
+    [why] = problemsOf(error);
     result.outcome = 'broken';
     result.problems = [...problems, ...problemsOf(error), handWork(plan, restartWords(request.app))];
-    writeJournal(state, request.run, {
-      event: 'broken',
-      ...(plan.from ?? plan.to),
-      detail: teller.clean(problemsOf(error)[0]!.message),
-    });
   }
+  const unwritten = tried(() => {
+    const end = { ...(plan.from ?? plan.to), detail: teller.clean(why?.message ?? '') };
+    if (result.outcome === 'broken') return writeJournal(state, request.run, { event: 'broken', ...end });
+    writeJournal(state, request.run, {
+      event: 'put-back',
+      ...end,
+      app: request.app.appName,
+      from: plan.to,
+    });
+    dropPlan(state);
+  });
+  // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
+  warnUnwritten(teller, unwritten);
   result.rollbackMs = Math.round(performance.now() - started);
   result.downtimeMs = await probe.stop();
   return result;
+}
+
+/** What was done stands, though its end is missing on the disk: the plan is still there, and tells the next run. */
+export function warnUnwritten(teller: Pick<Teller, 'warn'>, why: Problem | undefined): void {
+  if (why === undefined) return;
+  teller.warn({
+    message: `How this ended could not be written down on the server: ${why.message}`,
+    next: 'Free some space there (df -h; df -i). The next run brings the same version in place once more, and writes it down.',
+  });
 }
 
 /** A first deploy that failed has nothing to go back to: what it started is taken away again. */

@@ -1,16 +1,16 @@
 import { given } from '../../base/given.js';
 import { problemsOf } from '../../base/report.js';
 import { clearStages } from '../build/stage-marks.js';
-import { findEntry, save } from '../host/pm2.js';
+import { findEntry } from '../host/pm2.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest, HealthRequest, RunRequest } from '../protocol.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from '../record/journal.js';
 import { dropPlan, type Plan, readPlan } from '../record/plan.js';
 import type { StateFolder } from '../record/state.js';
 import type { Teller } from '../teller.js';
-import { inTurn, restart } from './restart.js';
+import { inTurn, restart, saveOrWarn } from './restart.js';
 import { type Running, runningNow } from './restart-proof.js';
-import { applyPlan, undoPlan } from './switch.js';
+import { bringInPlace, takeBack } from './switch.js';
 import { verify } from './verify.js';
 import { cutVersions } from './version-marks.js';
 
@@ -77,8 +77,8 @@ async function repairPlan(
   const live = what === 'undo' ? plan.from : plan.to;
   const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
   const before = runningNow(app, entry?.instances ?? [], options.port);
-  if (what === 'undo') await undoPlan(tools, plan);
-  else await applyPlan(tools, plan);
+  if (what === 'undo') await takeBack(tools, plan);
+  else await bringInPlace(tools, plan);
   teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
   if (live) await revive(plan, live, before, options);
   dropPlan(state);
@@ -118,13 +118,13 @@ async function revive(
         versions: cutVersions({ to: live, from: live === plan.to ? plan.from : plan.to }),
         warn: teller.warn,
       });
-    if (appName !== undefined) await save(tools, appName);
     writeJournal(state, run, {
       event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
       ...live,
       ...from,
       app: app.appName,
     });
+    await saveOrWarn({ tools, app }, teller, 'Run "pm2 save" on the server.');
   } catch (error) {
     const [problem] = problemsOf(error);
     teller.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });

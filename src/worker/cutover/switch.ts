@@ -4,6 +4,7 @@ import { quote } from '../../base/shell.js';
 import { present, remove, writeAtomically } from '../host/files.js';
 import { git, type Repository, untrack } from '../host/git.js';
 import { freeIndex } from '../host/index-lock.js';
+import { freeReserve } from '../host/reserve.js';
 import { copyAsItIs, makeFoldersLike } from '../host/rights.js';
 import type { Toolbox } from '../host/toolbox.js';
 import { bringBackChanges } from '../own-files/local-changes.js';
@@ -40,6 +41,26 @@ export async function undoPlan(tools: Toolbox, plan: Plan): Promise<void> {
   if (!plan.link) return;
   if (plan.link.from !== undefined) turnLink(plan.link.path, plan.link.from);
   else remove(plan.link.path);
+}
+
+/** Applies a plan also where the disk is full: then once more, with the room that the run holds. */
+export async function bringInPlace(tools: Toolbox, plan: Plan): Promise<void> {
+  await withRoom(() => applyPlan(tools, plan));
+}
+
+/** Undoes a plan also where the disk is full, which may be why the cutover failed. */
+export async function takeBack(tools: Toolbox, plan: Plan): Promise<void> {
+  await withRoom(() => undoPlan(tools, plan));
+}
+
+/** What programs say of a full disk has no code, so whatever failed is tried again, if there is room to give back. */
+async function withRoom(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!freeReserve()) throw error;
+    await work();
+  }
 }
 
 /**

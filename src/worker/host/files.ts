@@ -1,7 +1,9 @@
 import {
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -13,27 +15,52 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Writes a file so that a reader, or a power cut, sees the old content or the new, never a part. */
-export function writeAtomically(file: string, text: string, mode = 0o600): void {
+/** Writes all bytes. On a disk that is nearly full the system takes a part of them, and says so without an error. */
+export function writeAll(fd: number, content: string | Uint8Array): void {
+  let rest = typeof content === 'string' ? Buffer.from(content) : content;
+  while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
+}
+
+/**
+ * Writes a file so that a reader, a power cut or a full disk sees the old content or the new, never a part. What could
+ * not be written whole is taken away again.
+ */
+export function writeAtomically(file: string, content: string | Uint8Array, mode = 0o600): void {
   mkdirSync(dirname(file), { recursive: true });
   const next = `${file}.${process.pid}.next`;
-  const fd = openSync(next, 'w', mode);
   try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(next, 'w', mode);
+    try {
+      writeAll(fd, content);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(next, file);
+  } catch (error) {
+    remove(next);
+    throw error;
   }
-  renameSync(next, file);
   syncFolder(dirname(file));
 }
 
-/** Adds one line and waits until it is on the disk. */
+/** Adds all of a text at the end of an open file, or nothing of it. `durable`: waits until it is on the disk. */
+export function appendWhole(fd: number, text: string, durable = false): void {
+  const { size } = fstatSync(fd);
+  try {
+    writeAll(fd, text);
+    if (durable) fsyncSync(fd);
+  } catch (error) {
+    ftruncateSync(fd, size);
+    throw error;
+  }
+}
+
+/** Adds one line, or nothing of it, and waits until it is on the disk. */
 export function appendLine(file: string, line: string): void {
   const fd = openSync(file, 'a', 0o600);
   try {
-    writeSync(fd, `${line}\n`);
-    fsyncSync(fd);
+    appendWhole(fd, `${line}\n`, true);
   } finally {
     closeSync(fd);
   }

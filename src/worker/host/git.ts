@@ -12,8 +12,9 @@ export interface Repository {
   readonly folder: string;
 }
 
-// A host without access must fail, not ask.
-const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' };
+// A host without access must fail, not ask; and a look writes nothing: git would write its index anew, and could not on a
+// full disk.
+const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' };
 
 /** For hosts that have not set their own: must fail, not ask, also where the remote is silent. */
 const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
@@ -96,6 +97,38 @@ export function changedPaths(
   to: string,
 ): Promise<string[]> {
   return listed(repository, 'diff', '--name-only', '--no-renames', `--diff-filter=${kind}`, '-z', from, to);
+}
+
+/** A file takes whole blocks of a disk; bytes. */
+const BLOCK = 4_096;
+
+/** Bytes on the disk of the files that differ between two commits: those of the one that has more of them. */
+export async function changedBytes(repository: Repository, from: string, to: string): Promise<number> {
+  const raw = await listed(repository, 'diff', '--raw', '--no-abbrev', '--no-renames', '-z', from, to);
+  // `:100644 100644 <old> <new> M`, then the path; only zeros where a side has no such file.
+  const records = raw.filter((word) => word.startsWith(':')).map((record) => record.split(' '));
+  const [before, after] = await Promise.all(
+    [2, 3].map((at) =>
+      bytesOf(
+        repository,
+        records.map((r) => r[at]!),
+      ),
+    ),
+  );
+  return Math.max(before!, after!);
+}
+
+async function bytesOf(repository: Repository, objects: readonly string[]): Promise<number> {
+  if (objects.length === 0) return 0;
+  const env = { ...repository.tools.env, ...GIT_ENV };
+  const input = objects.map((object) => `${object}\n`).join('');
+  const args = ['cat-file', '--batch-check=%(objectsize)'];
+  const out = await must(repository.tools, words(repository, args), { env, input });
+  // What is not there (a submodule, the other side of a new file) has no number.
+  return out
+    .split('\n')
+    .filter((line) => /^\d+$/.test(line))
+    .reduce((sum, line) => sum + Math.ceil(Number(line) / BLOCK) * BLOCK, 0);
 }
 
 /** Those of the paths that the ignore rules of the checkout name, tracked or not. */

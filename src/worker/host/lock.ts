@@ -4,6 +4,7 @@ import { formatDuration } from '../../base/duration.js';
 import { given } from '../../base/given.js';
 import { Failure } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
+import { tried } from '../../base/tried.js';
 import type { RunRequest } from '../protocol.js';
 import type { StateFolder } from '../record/state.js';
 import { isAlive, startTimeOf } from './proc.js';
@@ -61,7 +62,8 @@ export async function withLock<T>(
     try {
       return await work();
     } finally {
-      rmSync(folder.holder, { force: true });
+      // It is only read: the lock itself goes with this program.
+      tried(() => rmSync(folder.holder, { force: true }));
     }
   });
 }

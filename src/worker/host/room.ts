@@ -22,6 +22,19 @@ export function room(appPath: string): Pick<HostFacts, 'freeBytes' | 'freeInodes
   };
 }
 
+/** Less than what a file of a few lines may take counts as nothing. */
+const AS_GOOD_AS_NOTHING = 64 * 1_024;
+
+/** True where next to nothing can be written any more at a place, or nothing is there. */
+export function isFull(place: string): boolean {
+  try {
+    const { freeBytes, freeInodes } = room(place);
+    return freeBytes < AS_GOOD_AS_NOTHING || freeInodes === 0;
+  } catch {
+    return false;
+  }
+}
+
 function availableMemory(): number {
   const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
   return kilobytes === undefined ? freemem() : Number(kilobytes) * 1_024;

@@ -1,6 +1,7 @@
 import { given } from '../../base/given.js';
 import { appendLine, readText } from '../host/files.js';
 import { parseRecord, recordText } from '../host/records.js';
+import { withReserve } from '../host/reserve.js';
 import type { RunRequest } from '../protocol.js';
 import { handMadeName } from './release-name.js';
 import type { StateFolder } from './state.js';
@@ -53,6 +54,7 @@ function isTorn(line: string): boolean {
   }
 }
 
+/** @throws where the line cannot be written, also not with the room of the reserve; nothing of it is there then. */
 export function writeJournal(
   folder: StateFolder,
   run: RunRequest,
@@ -66,7 +68,7 @@ export function writeJournal(
     at: Date.now(),
     run: { id, attempt, ...given({ url }) },
   };
-  appendLine(folder.journal, torn + recordText(line));
+  withReserve(() => appendLine(folder.journal, torn + recordText(line)));
 }
 
 /** What the journal says about now. */

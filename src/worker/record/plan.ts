@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { Failure } from '../../base/report.js';
 import { isSymlink, present, remove, syncFolder } from '../host/files.js';
 import { readRecord, writeRecord } from '../host/records.js';
+import { withReserve } from '../host/reserve.js';
 import type { ReleaseRef } from './journal.js';
 import type { StateFolder } from './state.js';
 
@@ -93,7 +94,7 @@ export function readPlan(folder: StateFolder): Plan | undefined {
 }
 
 export function writePlan(folder: StateFolder, plan: Plan): void {
-  writeRecord(folder.plan, plan);
+  withReserve(() => writeRecord(folder.plan, plan));
 }
 
 export function dropPlan(folder: StateFolder): void {

@@ -1,8 +1,17 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { given } from '../../base/given.js';
 import { Failure } from '../../base/report.js';
-import { remove } from '../host/files.js';
+import { remove, writeAtomically } from '../host/files.js';
 import { isAlive, startTimeOf } from '../host/proc.js';
 import { readMark, recordText } from '../host/records.js';
 import type { RunRequest } from '../protocol.js';
@@ -25,10 +34,15 @@ export interface RunFolder {
   readonly heard: string;
   /** Full output of install, build and rehearsal. */
   readonly log: string;
+  /** A folder of files that hold room on the disk while the run is at work. */
+  readonly reserve: string;
 }
 
 export function runFolderOf(state: StateFolder, run: RunRequest, task: Task): RunFolder {
-  const path = pathOf(state, run, task, run.invocation);
+  return runFolderAt(pathOf(state, run, task, run.invocation));
+}
+
+function runFolderAt(path: string): RunFolder {
   return {
     path,
     events: join(path, 'events.jsonl'),
@@ -37,7 +51,15 @@ export function runFolderOf(state: StateFolder, run: RunRequest, task: Task): Ru
     go: join(path, 'go'),
     heard: join(path, 'heard'),
     log: join(path, 'output.log'),
+    reserve: join(path, 'reserve'),
   };
+}
+
+/** All runs that have a folder. */
+export function allRunFolders(state: StateFolder): RunFolder[] {
+  return existsSync(state.runs)
+    ? readdirSync(state.runs).map((name) => runFolderAt(join(state.runs, name)))
+    : [];
 }
 
 function pathOf(state: StateFolder, { id, attempt }: RunRequest, ...more: (string | undefined)[]): string {
@@ -94,20 +116,20 @@ export function claimRun(
   const mark: WorkerMark = { pid: process.pid, ...given({ startTime }) };
   // Made complete under another name and then renamed, so that it never exists without its worker's mark.
   const fresh = mkdtempSync(join(state.runs, '.new-'));
-  writeFileSync(join(fresh, 'worker.json'), recordText(mark), { mode: 0o600 });
-  writeFileSync(join(fresh, 'heard'), '', { mode: 0o600 });
-  writeFileSync(join(fresh, 'events.jsonl'), '', { mode: 0o600 });
   try {
+    const { worker, heard, events, log } = runFolderAt(fresh);
+    writeFileSync(worker, recordText(mark), { mode: 0o600 });
+    for (const empty of [heard, events, log]) writeFileSync(empty, '', { mode: 0o600 });
     renameSync(fresh, folder.path);
     return { folder, told: 0 };
-  } catch {
+  } catch (error) {
     remove(fresh);
+    if (!existsSync(folder.path)) throw error;
   }
-  if (!existsSync(folder.path)) throw new Failure({ message: `${folder.path} could not be made.` });
   if (workerLives(folder)) return undefined;
   const { told, ended } = sealedSoFar(folder.events, key);
   if (ended) return undefined;
-  writeFileSync(folder.worker, recordText(mark), { mode: 0o600 });
+  writeAtomically(folder.worker, recordText(mark));
   hear(folder);
   return { folder, told };
 }

@@ -1,0 +1,11 @@
+import { type Problem, problemsOf } from './report.js';
+
+/** Does what nothing else hangs on. Never throws: returns why it failed, where it did. */
+export function tried(work: () => void): Problem | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return problemsOf(error)[0];
+  }
+}
