@@ -161,8 +161,12 @@ export function closing(ends: readonly HostEnd[], sha: string): string {
       (end) => end.fact.outcome === 'rollback-failed',
     ],
     [
+      (hosts) => `How it ended on ${hosts} is not known; what is in place there now is told.`,
+      (end) => end.fact.outcome === 'unknown' && end.fact['deployed-sha'] !== undefined,
+    ],
+    [
       (hosts) => `It is not known which version is live on ${hosts}.`,
-      (end) => end.fact.outcome === 'unknown',
+      (end) => end.fact.outcome === 'unknown' && end.fact['deployed-sha'] === undefined,
     ],
   ];
   return sentences

@@ -7,7 +7,8 @@ import type { RunResult, Undo } from '../worker/protocol.js';
 import type { Host } from './fleet.js';
 import { rollbackRequest, type VpsRun } from './requests.js';
 import { factOfError, hostFact, runWorker } from './run-worker.js';
-import { onHost } from './worker-client.js';
+import { lookWhatServes, servedFact, servedWords } from './what-serves.js';
+import { onHost, WorkerDied } from './worker-client.js';
 
 /**
  * Brings the code on every host back, all at once; `undoOn` says what is to be undone on each. The worker's steps
@@ -30,7 +31,13 @@ export async function rollbackFleet(
       return { fact: rollbackFact(host.position, result), problems };
     } catch (error) {
       const problems = problemsOf(error).map((problem) => onHost(host, problem));
-      return { fact: factOfError(host.position, error, 'rollback-failed'), problems };
+      const fact = factOfError(host.position, error, 'rollback-failed');
+      const served = error instanceof WorkerDied ? await lookWhatServes(fleet, host, request) : undefined;
+      if (!served) return { fact, problems };
+      return {
+        fact: { ...fact, ...servedFact(served) },
+        problems: [...problems, servedWords(host, served)],
+      };
     }
   };
   return Promise.all(fleet.hosts.map(back));

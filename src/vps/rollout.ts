@@ -6,6 +6,7 @@ import { whenAborted } from '../base/when-aborted.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../worker/protocol.js';
 import type { Fleet, Host } from './fleet.js';
 import { type Audience, factOfError, hostFact, runWorker } from './run-worker.js';
+import { broughtByRun, lookWhatServes, servedFact, servedWords } from './what-serves.js';
 import { onHost, send, WorkerDied } from './worker-client.js';
 
 /** How a deploy went on one host. */
@@ -134,7 +135,23 @@ async function endOf(fleet: Fleet, host: Host, request: DeployRequest, audience:
     return { host, result, problems, fact: hostFact(host.position, result) };
   } catch (error) {
     const died = error instanceof WorkerDied;
-    return { host, died, problems: problemsOf(error), fact: factOfError(host.position, error) };
+    const served = died ? await lookWhatServes(fleet, host, request) : undefined;
+    const end: HostEnd = {
+      host,
+      died,
+      problems: problemsOf(error),
+      fact: factOfError(host.position, error),
+    };
+    if (!served || !broughtByRun(served, request.sha, request.run.id)) return end;
+    // It had done its work, and could not say so.
+    audience.log({ kind: 'warning', problem: end.problems[0]! });
+    const { detail: _, ...fact } = end.fact;
+    return {
+      ...end,
+      died: false,
+      problems: [],
+      fact: { ...fact, outcome: 'deployed', ...servedFact(served) },
+    };
   }
 }
 
@@ -246,11 +263,18 @@ async function putBack(
         const result = await runWorker(fleet, end.host, plan.undo, audience);
         return afterUndo(end, result, Date.now() - started);
       } catch (error) {
-        const problems = problemsOf(error);
+        const served = end.died ? await lookWhatServes(fleet, end.host, plan.undo) : undefined;
         return {
           ...end,
-          fact: factOfError(end.host.position, error, 'rollback-failed'),
-          problems: [...end.problems, ...problems],
+          fact: {
+            ...factOfError(end.host.position, error, 'rollback-failed'),
+            ...(served ? servedFact(served) : {}),
+          },
+          problems: [
+            ...end.problems,
+            ...(served ? [servedWords(end.host, served)] : []),
+            ...problemsOf(error),
+          ],
         };
       }
     }),
