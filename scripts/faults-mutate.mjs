@@ -153,6 +153,29 @@ const MUTATIONS = [
   mutation(148, 'settings/run-identity', 'head !== here', 'false', 'settings/run-identity.test'),
   mutation(148, 'vps/provenance', "kind: 'foreign' }", "kind: 'own' }", 'vps/provenance.test'),
   mutation(152, 'github/comment', 'user?.id === us', 'true', 'github/api.test'),
+  mutation(
+    137,
+    'worker/host/files',
+    'while (rest.length > 0)\n        rest = rest.subarray(writeSync(fd, rest));',
+    'writeSync(fd, rest);',
+    'worker/full-disk.test',
+  ),
+  mutation(137, 'worker/host/files', 'ftruncateSync(fd, size);', '', 'worker/full-disk.test'),
+  mutation(
+    137,
+    'worker/host/reserve',
+    'throw error;\n            remove(file);',
+    'throw error;',
+    'worker/full-disk.test',
+  ),
+  mutation(
+    137,
+    'worker/teller',
+    'lost++;\n            return false;',
+    'throw new Error();',
+    'worker/full-disk.test',
+  ),
+  mutation(137, 'worker/old-runs', 'RUNS_KEPT - 1', 'RUNS_KEPT', 'worker/old-runs.test'),
 ];
 
 const { values: options } = parseArgs({

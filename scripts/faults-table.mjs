@@ -679,6 +679,12 @@ export const GROUPS = [
         'Nothing is sent after it.',
       ),
       row(
+        137,
+        'The disk of the server is full before, at or after the cutover, or takes a part of what is written',
+        'known',
+        '`The disk of the server is full`; the old version or the new one serves whole, and it is told which. Where not even the end can be written: `in place on the server is`.',
+      ),
+      row(
         140,
         'Files on the server or tables in the database that another version of the action wrote',
         'refused',
