@@ -726,6 +726,12 @@ export const GROUPS = [
         'Every certificate is verified all the same: `counts for nothing here`, and how an authority is made known.',
       ),
       row(
+        150,
+        'Secrets that come back whole: split by colours, lines or chunks; taken out of an applied file; keys on one line',
+        'ok',
+        'Never shown: of an applied file the place and the kind of the statement that `is not the one that was recorded`.',
+      ),
+      row(
         151,
         'A down file that is a link out of the project; a name in the history that is a path',
         'refused',

@@ -9,6 +9,7 @@ import type { PhaseReport } from '../../src/base/report.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import type { DatabaseRollback } from '../../src/database/rollback/rollback-database.js';
 import { judgeDrift, lookDrift } from '../../src/database/schema/drift.js';
+import { literal } from '../../src/database/sql/sql-text.js';
 import type { Tools } from '../../src/tools.js';
 import { startMigrateRun } from '../servers/migrate-run.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
@@ -247,6 +248,28 @@ describe('rollback of the database', () => {
       const { result } = await roll(it, { 'run-id': '7' });
       assert.deepEqual(result?.reverted, ['1']);
       assert.deepEqual(it.warnings, []);
+    });
+  });
+
+  test('row 150: of a recorded down file that differs from the one here the place is told, never the text', async () => {
+    await withProject(async (it) => {
+      const down = "select set_config('app.key', 'sk-live-0123456789', true);\ndrop table public.gone;";
+      it.project.write({ '1_hotels.sql': FIRST['1_hotels.sql'], '1_hotels.down.sql': down });
+      await apply(it, '1');
+      const same = await roll(it, { 'run-id': '1' });
+      assert.equal(same.report.problems[0]?.at?.text, 'drop table public.gone;');
+      const broken = "select 'sk-live-0123456789'::int;";
+      for (const recorded of [down, broken, `vacuum; ${broken}`]) {
+        await query(it.url, `update supabase_migrations.deploy_migrations set down = ${literal(recorded)}`);
+        for (const here of ['drop table public.nowhere;', undefined]) {
+          if (here === undefined) it.project.remove('1_hotels.down.sql');
+          else it.project.write({ '1_hotels.down.sql': here });
+          const { report } = await roll(it, { 'run-id': '1' });
+          assert.equal(report.outcome, 'failed');
+          assert.doesNotMatch(JSON.stringify([report, it.warnings]), /sk-live/);
+          assert.ok([undefined, here].includes(report.problems[0]!.at?.text));
+        }
+      }
     });
   });
 

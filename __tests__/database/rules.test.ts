@@ -12,6 +12,7 @@ import {
   type Project,
   runMigrate,
   runPlan,
+  runPlanPhase,
 } from '../servers/project.js';
 
 let server: PostgresServer;
@@ -89,7 +90,7 @@ test('row 23: an edited file is named with its first difference; other line ends
     const plan = await runPlan(project, url);
     assert.match(
       warned(plan),
-      /1_a\.sql was edited after it was applied: recorded was create table public\.b/,
+      /1_a\.sql was edited after it was applied: its statement 2 \(CREATE TABLE\) is not the one that was recorded/,
     );
     assert.equal(plan.warnings.at(-1)?.at?.line, 2);
     assert.match(
@@ -97,6 +98,37 @@ test('row 23: an edited file is named with its first difference; other line ends
       /was edited/,
     );
     assert.equal(warned(await runPlan(project, url, { inputs: { 'edited-migrations': 'allow' } })), '');
+  });
+});
+
+test('row 150: of an applied file the place and the kind of what differs are told, never what was recorded', async () => {
+  const secret = 'sk-live-0123456789abcdef';
+  const before = `${table('a')}\nselect set_config('app.key', '${secret}', false);\n`;
+  await withProject({ '1_a.sql': before }, async (url, project) => {
+    await runMigrate(project, url);
+    const after: [source: string, line: number, words: RegExp][] = [
+      [
+        `${table('a')}\nselect set_config('app.key', 'other', false);\n`,
+        2,
+        /statement 2 \(SELECT\) is not the one that was recorded/,
+      ],
+      [`${table('a')}\n`, 1, /2 statements were recorded, and it has 1/],
+      [
+        `${before}-- added\ncreate unique index on public.a (id);`,
+        4,
+        /statement 3 \(CREATE UNIQUE INDEX\) was not recorded/,
+      ],
+      [`${table('a')}\n;$x$ select ${'x'.repeat(200)}$x$`, 2, /statement 2 is not the one that was recorded/],
+    ];
+    for (const [source, line, words] of after) {
+      project.write({ '1_a.sql': source });
+      const { report, log } = await runPlanPhase(project, url);
+      assert.doesNotMatch(JSON.stringify([report, log]), /sk-live/);
+      const warnings = log.flatMap((entry) => (entry.kind === 'warning' ? [entry.problem] : []));
+      const { message, at } = warnings.find((each) => /was edited/.test(each.message))!;
+      assert.match(message, words);
+      assert.equal(at?.line, line);
+    }
   });
 });
 

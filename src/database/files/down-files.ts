@@ -13,6 +13,8 @@ export interface DownText {
   /** The place that errors name, also where only the recorded text is left; nothing is read by it. */
   file: string;
   source: string;
+  /** It stands so in the database alone, and may hold what was taken out of the file: it is run, and never shown. */
+  unseen?: true;
 }
 
 /** The name of the down file beside a migration. Version and name may come from a database: it is no path. */

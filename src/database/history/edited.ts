@@ -6,15 +6,20 @@ import type { Database, SendOptions } from '../connection/connection.js';
 import { reading } from '../connection/reading.js';
 import type { MigrationFile } from '../files/migration-files.js';
 import { splitAsCli } from '../files/split.js';
-import { oneLine, positionIn } from '../sql/source-text.js';
+import { positionIn } from '../sql/source-text.js';
+import { skipBlanks } from '../sql/sql-lexer.js';
 import { textArray } from '../sql/sql-text.js';
+import { statementKind } from '../sql/statement-kind.js';
 import { HISTORY_TABLE } from './bookmark.js';
-import { textHash } from './migration-history.js';
+import { textHash, textHashSql } from './migration-history.js';
 
-/** Statements are fetched for this many edited files; for the others it is said only that they were edited. */
+/** Statements are compared for this many edited files; for the others it is said only that they were edited. */
 const COMPARED = 20;
 
-/** Names, for each applied file that has changed since, the first statement that differs from what was recorded. */
+/**
+ * Names, for each applied file that has changed since, the first statement that differs from what was recorded. What
+ * was recorded may hold the secret that was taken out of the file: its text never leaves the database, only hashes do.
+ */
 export async function editedProblems(
   database: Database,
   edited: readonly MigrationFile[],
@@ -23,11 +28,16 @@ export async function editedProblems(
 ): Promise<Problem[]> {
   if (edited.length === 0 || rule === 'allow') return [];
   const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
-  const message = `select coalesce(json_object_agg(version, statements), '{}')::text as recorded from ${HISTORY_TABLE} where version = any (${versions})`;
+  const message = `select coalesce(json_object_agg(version, array(
+    select ${textHashSql('s')} from unnest(statements) with ordinality u(s, n) order by n)), '{}')::text as recorded
+    from ${HISTORY_TABLE} where version = any (${versions})`;
   const results = await reading(sending.signal, () => database.send(message, sending));
-  const recorded = jsonField<Record<string, string[] | null>>(results, 'recorded') ?? {};
+  const recorded = jsonField<Record<string, string[]>>(results, 'recorded') ?? {};
   return edited.map((file) => {
-    const { at, words } = firstDifference(file, recorded[file.version] ?? []);
+    const hashes = recorded[file.version];
+    const { at, words } = hashes
+      ? firstDifference(file, hashes)
+      : { at: positionIn(file.file, file.source, 0), words: '' };
     return {
       message: `${basename(file.file)} was edited after it was applied${words}`,
       at,
@@ -42,20 +52,23 @@ function firstDifference(
   recorded: readonly string[],
 ): { at: NonNullable<Problem['at']>; words: string } {
   let index = 0;
-  for (const [number, statement] of splitAsCli(file.source).entries()) {
+  const statements = splitAsCli(file.source);
+  for (const [number, statement] of statements.entries()) {
     const from = file.source.indexOf(statement, index);
-    const before = recorded[number];
-    if (before === undefined || textHash(before) !== textHash(statement)) {
-      const was = before === undefined ? 'nothing' : oneLine(before, 60);
+    if (recorded[number] !== textHash(statement)) {
+      const kind = statementKind(statement);
+      const which = `its statement ${number + 1}${kind === undefined ? '' : ` (${kind})`}`;
+      const how = recorded[number] === undefined ? 'was not recorded' : 'is not the one that was recorded';
       return {
-        at: positionIn(file.file, file.source, from),
-        words: `: recorded was ${was}, the file says ${oneLine(statement, 60)}`,
+        // Comments before a statement belong to it, as the CLI has it.
+        at: positionIn(file.file, file.source, skipBlanks(file.source, from)),
+        words: `: ${which} ${how}`,
       };
     }
     index = from + statement.length;
   }
   return {
     at: positionIn(file.file, file.source, index),
-    words: ': recorded were more statements than the file has now',
+    words: `: ${recorded.length} ${recorded.length === 1 ? 'statement was' : 'statements were'} recorded, and it has ${statements.length}`,
   };
 }

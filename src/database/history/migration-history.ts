@@ -99,10 +99,16 @@ export const PARTIAL_JSON =
 
 /** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
 const IGNORED = /[ \t\r\n\f\v;]+/g;
+const IGNORED_SQL = "E' \\t\\r\\n\\f\\013;'";
 
 /** The hash under which a file's text is compared with what any tool has recorded for it. */
 export function textHash(source: string): string {
   return createHash('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
+}
+
+/** The same hash in SQL, of an expression that gives text. */
+export function textHashSql(text: string): string {
+  return `pg_catalog.md5(pg_catalog.translate(${text}, ${IGNORED_SQL}, ''))`;
 }
 
 /** The hash of a set of versions: tells whether the history is still the one that was planned from. */
@@ -145,7 +151,7 @@ begin
     'recorded',
     `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
        case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
-         md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
+         ${textHashSql("(select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n))")} end)), '[]')
      from ${HISTORY_TABLE} h`,
   )}
   if ${READS_TABLES} then

@@ -16,6 +16,7 @@ import {
 import type { ProjectFolder } from '../files/project-folder.js';
 import { loadParser } from '../sql/parser.js';
 import type { RollbackLook } from './rollback-decision.js';
+import { withoutText } from './rollback-failure.js';
 import { LOOK_DEADLINE } from './rollback-send.js';
 import { downsQuery } from './rollback-sql.js';
 
@@ -64,6 +65,7 @@ export async function findDowns(
       file,
       source: source ?? '',
       ...(source === undefined ? {} : { down: true as const }),
+      ...(beside === source ? {} : { unseen: true as const }),
       ...(beside === undefined || beside === source ? {} : { other: beside }),
     };
   });
@@ -107,8 +109,9 @@ export function prepareDowns(
       const problems: Problem[] = [];
       const prepared = found.map((down) => {
         const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
-        for (const problem of notices) tools.log({ kind: 'notice', problem });
-        problems.push(...wrong);
+        const told = (problem: Problem): Problem => (down.unseen ? withoutText(problem) : problem);
+        for (const problem of notices) tools.log({ kind: 'notice', problem: told(problem) });
+        problems.push(...wrong.map(told));
         return { ...down, source, statements };
       });
       if (problems.length > 0) throw new Failure(problems);

@@ -238,7 +238,10 @@ async function revertOnce(
       },
     });
     result = await run(
-      wished.map(({ other, ...down }) => (other === undefined ? down : { ...down, source: other })),
+      wished.map((down) => {
+        const { other, unseen: _, ...rest } = down;
+        return other === undefined ? down : { ...rest, source: other };
+      }),
     );
   }
   if (!('failure' in result)) return result;

@@ -47,18 +47,27 @@ export function revertFailure(
       // Not a failure yet: whoever asked looks again.
       throw error;
   }
-  for (const [index, { file, source, statements }] of downs.entries()) {
+  for (const [index, { file, source, statements, unseen }] of downs.entries()) {
     for (const { from, to } of statements) {
       const offset = offsetIn(source.slice(from, to), error);
       if (offset === undefined) continue;
       const at = positionIn(file, source, from + offset);
-      return { failure: new Failure({ ...told(error, source), at, next: NEXT }), index };
+      const problem = { ...told(error, unseen ? '' : source), at, next: NEXT };
+      return { failure: new Failure(unseen ? withoutText(problem) : problem), index };
     }
   }
   return { failure: new Failure({ ...told(error, ''), next: NEXT }) };
 }
 
 const NEXT = 'Nothing of the database was undone.';
+
+/** The same with the place alone: neither the line that stands there nor the word that an error of syntax quotes. */
+export function withoutText(problem: Problem): Problem {
+  const message = problem.message.replace(/ at or near ".*"/s, '');
+  if (!problem.at) return { ...problem, message };
+  const { text: _, ...at } = problem.at;
+  return { ...problem, message, at };
+}
 
 function told(error: SqlError, source: string): Problem {
   const hint = error.hint === undefined ? '' : ` (${error.hint})`;
