@@ -61,8 +61,29 @@ const MUTATIONS = [
     "if (error instanceof LostConnection)\n        return 'retry';",
     'database/outcomes.test',
   ),
+  mutation(
+    44,
+    'database/apply/apply',
+    "if (!look)\n        return { kind: 'unknown', problem: COMMIT_UNKNOWN };",
+    "if (!look)\n        return { kind: 'done', times };",
+    'database/outcomes.test',
+  ),
+  mutation(
+    44,
+    'database/apply/part',
+    "if (!look)\n        return 'unknown';",
+    "if (!look)\n        return 'done';",
+    'database/outcomes.test',
+  ),
   mutation(49, 'database/connection/sql-error', "'55P03', ", '', 'database/outcomes.test'),
   mutation(53, 'database/apply/file-error', "'53100'", "'53101'", 'faults/database.test'),
+  mutation(
+    59,
+    'database/apply/look-ups',
+    '=> !before.indexes.includes(index));',
+    '=> true);',
+    'database/look-ups.test',
+  ),
   mutation(
     69,
     'database/connection/tls',
@@ -176,6 +197,21 @@ const MUTATIONS = [
     'worker/full-disk.test',
   ),
   mutation(137, 'worker/old-runs', 'RUNS_KEPT - 1', 'RUNS_KEPT', 'worker/old-runs.test'),
+  mutation(136, 'database/apply/outside', 'unsettled = true;', '', 'database/lost-answers.test'),
+  mutation(
+    136,
+    'database/apply/settle',
+    'return cannotTell(part, sent, verdict.why);',
+    "return 'not done';",
+    'database/lost-answers.test',
+  ),
+  mutation(
+    136,
+    'database/apply/look-ups',
+    'return there === true ? NOT_DONE : DONE;',
+    'return NOT_DONE;',
+    'database/lost-answers.test',
+  ),
 ];
 
 const { values: options } = parseArgs({

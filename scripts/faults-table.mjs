@@ -679,6 +679,12 @@ export const GROUPS = [
         'Nothing is sent after it.',
       ),
       row(
+        136,
+        'A statement outside a transaction was done, and its answer or its record was lost',
+        'resolved',
+        'What is there is looked at, and the next run completes; `it cannot be told whether it was done` with a line of SQL for either where that is so, and nothing is sent twice that does harm.',
+      ),
+      row(
         137,
         'The disk of the server is full before, at or after the cutover, or takes a part of what is written',
         'known',

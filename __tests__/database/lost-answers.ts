@@ -549,4 +549,40 @@ export function everyLoss(version: PostgresVersion): void {
         { kept: 1 },
       ]);
     }));
+
+  test('row 136: a subscription with its slot at a publisher: made, changed and dropped once each', async () => {
+    const publisher = await startPostgres({ version, settings: { wal_level: 'logical' } });
+    try {
+      await query(publisher.adminUrl, 'create publication p; create publication q;');
+      const { hostname, port, username } = new URL(publisher.adminUrl);
+      const connection = `host=${hostname} port=${port} user=${username} password=${publisher.password} dbname=postgres`;
+      const steps: [sql: string, tag: string][] = [
+        [`create subscription s connection '${connection}' publication p;`, 'CREATE SUBSCRIPTION'],
+        ['alter subscription s add publication q;', 'ALTER SUBSCRIPTION'],
+        ['alter subscription s drop publication p;', 'ALTER SUBSCRIPTION'],
+        ['alter subscription s refresh publication;', 'ALTER SUBSCRIPTION'],
+        ['drop subscription s;', 'DROP SUBSCRIPTION'],
+      ];
+      await withProject(async (url, project) => {
+        const from = server().log().length;
+        for (const [index, [sql, tag]] of steps.entries()) {
+          project.write({ [`${index + 2}_s.sql`]: sql });
+          proxy().breakOnAnswer(tag, 'reset');
+          const ran = await runMigrate(project, proxy().through(url), { runId: `${1002 + index}` });
+          assertPassed(ran);
+          assert.ok(!JSON.stringify(ran).includes(publisher.password), 'the password is told');
+          assert.equal(timesSent(sql, from), sql.includes('refresh') ? 2 : 1, sql);
+        }
+        assert.deepEqual(await query(url, 'select 1 from pg_subscription'), []);
+        assert.deepEqual(await query(publisher.adminUrl, 'select 1 from pg_replication_slots'), []);
+        // As a try leaves it that is cut between the slot and the subscription.
+        await query(publisher.adminUrl, "select pg_create_logical_replication_slot('t', 'pgoutput')");
+        project.write({ '9_t.sql': `create subscription t connection '${connection}' publication p;` });
+        const { report } = await runMigrate(project, url, { runId: '1099' });
+        assert.match(report.problems[0]?.next ?? '', /pg_drop_replication_slot.*on the publisher/);
+      }, true);
+    } finally {
+      await publisher.stop();
+    }
+  });
 }
