@@ -1,5 +1,6 @@
 // Proves that the tests of the fault table can fail: breaks the compiled program in one place at a time, in a copy,
 // and runs the one test file that must notice. Fails where a test still passes, or where the place is not found.
+// What is promised beside the table has the title of its test in the place of a row.
 // `node scripts/faults-mutate.mjs [--row <number>]... [--changed]`; the compiled tree is taken from build/ (or BUILD_DIR).
 // `--changed`: only the places in sources, and those noticed by tests, that differ from main (see changed.mjs).
 import { spawnSync } from 'node:child_process';
@@ -104,7 +105,25 @@ const MUTATIONS = [
   mutation(91, 'base/inert', "'# #['", "'##['", 'base/inert.test'),
   mutation(103, 'worker/cutover/switch', 'await untrack(checkout, turn.untrack);', '', 'worker/turn.test'),
   mutation(103, 'worker/cutover/switch', 'await layAside(tools, turn, host);', '', 'worker/turn.test'),
+  mutation(103, 'worker/cutover/switch', 'layAside(folder, aside, host);', '', 'worker/turn.test'),
+  mutation(103, 'worker/cutover/switch', 'await freeIndex(checkout);', '', 'worker/turn.test'),
+  mutation(103, 'worker/host/index-lock', 'holders.length === 0 && ', '', 'worker/turn.test'),
+  mutation(103, 'worker/host/index-lock', "nameOf(pid) === 'git'", 'false', 'worker/turn.test'),
   mutation(104, 'worker/decide', '.find(({ release }) => isAvailable(release))', '[0]', 'worker/decide.test'),
+  mutation(
+    105,
+    'worker/cutover/cutover',
+    'return verifyVersion(found, context, stage.port, {\n                sha: from.sha,',
+    'return undefined && verifyVersion(found, context, stage.port, {\n                sha: from.sha,',
+    'worker/restart-command.test',
+  ),
+  mutation(
+    'a rollback brings back the environment file as it was when the version left',
+    'worker/rollback',
+    '...(note?.envFiles ?? [])',
+    '',
+    'worker/in-place.test',
+  ),
   mutation(108, 'web/judge-body', '!/^\\d+$/.test(value)', 'true', 'web/judge-body.test'),
   mutation(108, 'web/judge-body', 'if (said === false)', 'if (false)', 'web/judge-body.test'),
   mutation(
@@ -211,6 +230,34 @@ const MUTATIONS = [
     'return there === true ? NOT_DONE : DONE;',
     'return NOT_DONE;',
     'database/lost-answers.test',
+  mutation(
+    138,
+    'worker/record/run-folder',
+    'existsSync(cancelMarkOf(state, run))',
+    'false',
+    'worker/runs.test',
+  ),
+  mutation(
+    139,
+    'worker/cutover/restart-proof',
+    "answered === 'old' && behind === 'old'",
+    'false',
+    'worker/restart-proof.test',
+  ),
+  mutation(139, 'worker/cutover/restart-proof', 'earlier?.has(program)', 'true', 'worker/restart-proof.test'),
+  mutation(
+    139,
+    'worker/host/proc',
+    'descendsFrom(pid, listeners)',
+    'listeners.has(pid)',
+    'worker/restart-proof.test',
+  ),
+  mutation(
+    139,
+    'worker/cutover/verify',
+    "proof.verdict === 'not-restarted'",
+    'false',
+    'worker/restart-command.test',
   ),
 ];
 
@@ -240,7 +287,7 @@ try {
     const verdict = tryOut(tree, each, healthy.get(each.test));
     if (verdict.wrong) survived++;
     console.log(
-      `row ${String(each.row).padStart(3)}  ${verdict.wrong ? 'SURVIVED' : 'noticed '}  ${each.file}: ${verdict.words}`,
+      `${nameOf(each.row)}  ${verdict.wrong ? 'SURVIVED' : 'noticed '}  ${each.file}: ${verdict.words}`,
     );
   }
   console.log(`\n${chosen.length} places broken, ${chosen.length - survived} noticed`);
@@ -264,9 +311,7 @@ function tryOut(tree, { row, file, from, to, test }, healthy) {
   );
   try {
     const results = run(tree, test, row);
-    const failed = results.filter(
-      ({ title, outcome }) => rowsOf(title).includes(row) && outcome === 'failed',
-    );
+    const failed = results.filter(({ title, outcome }) => belongsTo(title, row) && outcome === 'failed');
     if (failed.length === 0) return { wrong: true, words: `${test} passes with ${what}` };
     return { wrong: false, words: `${what}, by "${failed[0].title.slice(0, 70)}"` };
   } finally {
@@ -274,8 +319,17 @@ function tryOut(tree, { row, file, from, to, test }, healthy) {
   }
 }
 
+/** `row`: a number, or the title of a test. */
+function belongsTo(title, row) {
+  return typeof row === 'number' ? rowsOf(title).includes(row) : title === row;
+}
+
+function nameOf(row) {
+  return typeof row === 'number' ? `row ${String(row).padStart(3)}` : 'no row ';
+}
+
 function passes(results, row) {
-  const own = results.filter(({ title }) => rowsOf(title).includes(row));
+  const own = results.filter(({ title }) => belongsTo(title, row));
   return own.length > 0 && own.every(({ outcome }) => outcome === 'passed');
 }
 
@@ -283,7 +337,8 @@ function passes(results, row) {
 function run(tree, test, row) {
   const results = join(folder, 'results');
   writeFileSync(results, '');
-  const only = row === undefined ? [] : [`--test-name-pattern=/(^|: )rows? (.*\\D)?${row}(\\D|$)/`];
+  const pattern = typeof row === 'number' ? `/(^|: )rows? (.*\\D)?${row}(\\D|$)/` : row;
+  const only = row === undefined ? [] : [`--test-name-pattern=${pattern}`];
   spawnSync(
     process.execPath,
     [
@@ -296,7 +351,7 @@ function run(tree, test, row) {
     {
       env: { ...process.env, FAULT_RESULTS: results },
       stdio: ['ignore', 'ignore', 'inherit'],
-      timeout: 180_000,
+      timeout: 600_000,
     },
   );
   return readFileSync(results, 'utf8')

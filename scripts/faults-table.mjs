@@ -691,6 +691,18 @@ export const GROUPS = [
         '`The disk of the server is full`; the old version or the new one serves whole, and it is told which. Where not even the end can be written: `in place on the server is`.',
       ),
       row(
+        138,
+        'The job is cancelled or killed while its deploy still waits for the lock on the server, or is only being started',
+        'unchanged',
+        'It never deploys: the post step leaves a mark that it finds before it changes anything.',
+      ),
+      row(
+        139,
+        'A `restart-command` that ends with 0 and restarts nothing',
+        'known',
+        '`ended with 0 and restarted nothing`; the previous version is back. `It is not proven that restart-command restarted the application`, a warning, where neither programs nor answers tell.',
+      ),
+      row(
         140,
         'Files on the server or tables in the database that another version of the action wrote',
         'refused',

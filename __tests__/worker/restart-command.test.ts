@@ -119,8 +119,10 @@ describe('an application that another supervisor reloads', () => {
 
   test('row 105: a put-back whose old version does not come is told as one that failed', async () => {
     // Sick after the cutover; and the supervisor, deaf by then, keeps the sick version when the files are back.
-    const once = `kill -HUP ${master}; while ! curl -s 127.0.0.1:${vps.port}/api/health | grep -q v6; do sleep 0.1; done; : >${join(vps.root, 'deaf')}`;
-    const restart = `if [ -e ${join(vps.root, 'deaf')} ]; then kill -HUP ${master}; else ${once}; fi`;
+    const deaf = join(vps.root, 'deaf');
+    const shows = `node -e "fetch('http://127.0.0.1:${vps.port}/api/health').then((r) => r.text()).then((t) => process.exit(t.includes('v6') ? 0 : 1), () => process.exit(1))"`;
+    const once = `kill -HUP ${master}; while ! ${shows}; do sleep 0.1; done; : >${deaf}`;
+    const restart = `if [ -e ${deaf} ]; then kill -HUP ${master}; else ${once}; fi`;
     const { result } = await deploy(push('v6', { healthStatus: 500 }), restart, {
       health: { ...HEALTH, deadline: 3_000 },
     });
