@@ -230,6 +230,7 @@ const MUTATIONS = [
     'return there === true ? NOT_DONE : DONE;',
     'return NOT_DONE;',
     'database/lost-answers.test',
+  ),
   mutation(
     138,
     'worker/record/run-folder',
