@@ -87,7 +87,7 @@ const MUTATIONS = [
   ),
   mutation(
     69,
-    'database/connection/tls',
+    'base/verified-tls',
     'rejectUnauthorized: true',
     'rejectUnauthorized: false',
     'database/tls.test',
@@ -102,10 +102,9 @@ const MUTATIONS = [
   ),
   mutation(83, 'vps/private-key', "label?.endsWith('PUBLIC KEY')", 'false', 'vps/private-key.test'),
   mutation(90, 'vps/exec', 'const missing = dropped + cut;', 'const missing = 0;', 'vps/output.test'),
-  mutation(91, 'base/inert', "'# #['", "'##['", 'base/inert.test'),
+  mutation(91, 'base/redact', "'# #['", "'##['", 'base/redact.test'),
   mutation(103, 'worker/cutover/switch', 'await untrack(checkout, turn.untrack);', '', 'worker/turn.test'),
   mutation(103, 'worker/cutover/switch', 'await layAside(tools, turn, host);', '', 'worker/turn.test'),
-  mutation(103, 'worker/cutover/switch', 'layAside(folder, aside, host);', '', 'worker/turn.test'),
   mutation(103, 'worker/cutover/switch', 'await freeIndex(checkout);', '', 'worker/turn.test'),
   mutation(103, 'worker/host/index-lock', 'holders.length === 0 && ', '', 'worker/turn.test'),
   mutation(103, 'worker/host/index-lock', "nameOf(pid) === 'git'", 'false', 'worker/turn.test'),
@@ -143,8 +142,13 @@ const MUTATIONS = [
     'forms.push(password)',
     'settings/settings.test',
   ),
-  mutation(129, 'base/whole-lines', 'pass(clean(lines));', 'pass(lines);', 'base/teller.test'),
-  mutation(129, 'base/teller', 'inert === line ? line : clean(inert)', 'inert', 'base/teller.test'),
+  mutation(
+    129,
+    'base/whole-lines',
+    'before = settled.before;\n                pass(settled.shown);',
+    'pass(text);',
+    'base/teller.test',
+  ),
   mutation(131, 'vps/requests', 'server: run.serverUrl', "server: 'https://github.com'", 'vps/requests.test'),
   mutation(140, 'base/format', 'written > newest', 'written > 99', 'worker/formats.test'),
   mutation(
@@ -172,8 +176,8 @@ const MUTATIONS = [
   mutation(
     135,
     'database/connection/postgres-connection',
-    'whenAborted(signal, () => void streamOf(client).destroy())',
-    '() => {}',
+    'const connecting = client.connect();\n    const listenNoMore = whenAborted(signal, () => void streamOf(client).destroy());',
+    'const connecting = client.connect();\n    const listenNoMore = () => {};',
     'database/open.test',
   ),
   mutation(
