@@ -15,13 +15,16 @@ import { filesBelow, type Hit, searchFor, watchArguments } from '../servers/secr
 import { makeKeyPair } from '../servers/sshd.js';
 import { pushVersion, type Stage, withCheckout, withStage } from '../servers/stage.js';
 
+/** A key as people put it into an environment file: on one line. */
+const SIGNING_KEY = makeKeyPair().private.trim();
+
 /** What only the environment file on the server may hold. */
 const ENV_FILE = {
   API_KEY: 'canary-api-Vq7!xK2+/=pL',
   MAIL_PASSWORD: 'canary mail "quoted" 9 & more',
   CACHE_URL: 'redis://default:canary-cache-p%23ss@127.0.0.1:6379/0',
 };
-const ENV_TEXT = `# of the test\nAPI_KEY=${ENV_FILE.API_KEY}\nMAIL_PASSWORD='${ENV_FILE.MAIL_PASSWORD}'\nexport CACHE_URL="${ENV_FILE.CACHE_URL}"\n`;
+const ENV_TEXT = `# of the test\nAPI_KEY=${ENV_FILE.API_KEY}\nMAIL_PASSWORD='${ENV_FILE.MAIL_PASSWORD}'\nexport CACHE_URL="${ENV_FILE.CACHE_URL}"\nSIGNING_KEY="${SIGNING_KEY.replaceAll('\n', '\\n')}"\n`;
 
 const SECRETS = {
   'github-token': 'ghs_canary0123456789ABCDEFabcdef012345',
@@ -36,6 +39,24 @@ const ROW = 'canary-row-of-a-guest';
 const HOST_SECRET = 'canary-of-the-host-5uX8';
 const HOST_ENV = `HOST_TOKEN=${HOST_SECRET}\n`;
 
+/** Prints a value as programs cut it: by colours, links, line breaks, carriage returns, chunks and the other pipe. */
+const CUT = `
+const say = (text) => process.stdout.write(text);
+const later = (text) => new Promise((done) => setTimeout(done, 300)).then(() => say(text));
+(async () => {
+  for (const value of process.argv.slice(1)) {
+    const [a, b] = [value.slice(0, 9), value.slice(9)];
+    const cuts = ["\\x1b[31m", "\\x1b[38:5:196m", "\\x1b]8;;http://x\\x1b\\\\", "\\n", "\\r\\n  ", "\\r", "\\x1b[0m\\n\\x1b[4:3m", "\\u200b"];
+    for (const cut of cuts) say("cut " + a + cut + b + " end\\n");
+    say(a);
+    await later(b + "\\n" + a + "\\n");
+    console.error("between");
+    await later(b + "\\n");
+    say([...value].map((character) => "\\x1b[3" + (value.length % 8) + "m" + character).join("") + "\\n");
+  }
+  say("all was cut\\n");
+})();`;
+
 /** Prints what a build can get at, as careless ones do: traced, listed, encoded. */
 const BUILD = [
   'set -x',
@@ -49,6 +70,10 @@ const BUILD = [
   'printf "xy%s" "$API_KEY" | base64',
   'printf "%s" "$API_KEY" | od -An -v -tx1 | tr -d " \\n"',
   'echo; echo "key: $API_KEY, mail: $MAIL_PASSWORD, cache: $CACHE_URL" >&2',
+  'printf "%b\\n" "$SIGNING_KEY"',
+  'printf "%b\\n" "$SIGNING_KEY" | base64',
+  'echo "$API_KEY" | fold -w 7',
+  `node -e '${CUT}' "$API_KEY" "\${HOST_TOKEN:-none at all}"`,
   'set +x; pnpm build',
 ].join('\n');
 
@@ -83,6 +108,7 @@ describe('nothing secret is left anywhere', { timeout: 300_000 }, () => {
       'another part of env-file': ENV_FILE.MAIL_PASSWORD,
       'URL in env-file': ENV_FILE.CACHE_URL,
       'password in env-file': 'canary-cache-p#ss',
+      'key in env-file': SIGNING_KEY,
       'environment of the server': HOST_SECRET,
       'env-file': ENV_TEXT.split('\n').slice(1).join('\n'),
     };
@@ -141,6 +167,8 @@ describe('nothing secret is left anywhere', { timeout: 300_000 }, () => {
     assert.equal(result.outputs.outcome, 'success', result.log);
     assert.notEqual(result.outputs['backup-path'], '');
     assert.match(result.log, /key: \*\*\*, mail: \*\*\*, cache: \*\*\*/, 'the build did print them');
+    assert.match(result.log, /^all was cut$/m);
+    assert.equal(result.log.split('cut *** end').length, 9, 'each cut was joined and hidden');
     assertNothing([...told('deploy', result), ...hits(result.post)]);
   });
 
@@ -184,6 +212,16 @@ describe('nothing secret is left anywhere', { timeout: 300_000 }, () => {
     assert.equal(swapped.outputs.outcome, 'failure', swapped.log);
     const key = await run('a key that the server does not know', head, { 'ssh-private-key': otherKey });
     assert.match(key.log, /did not accept the private key/);
+    const escaped = JSON.stringify(stage.sshd.privateKey);
+    const inBase64 = Buffer.from(stage.sshd.privateKey).toString('base64');
+    for (const [name, given] of Object.entries({ escaped, inBase64 })) {
+      const result = await run(`a key pasted ${name}, and a lost password`, head, {
+        'ssh-private-key': given,
+        'database-url': databaseUrl.replace(encodeURIComponent(postgres.password), 'canary-lost-9xQ2'),
+      });
+      assert.equal(result.outputs['failed-phase'], 'plan', result.log);
+      assertNothing(told(name, result));
+    }
     assertNothing([refused, swapped, key].flatMap((result) => told('refused', result)));
   });
 
@@ -249,7 +287,11 @@ describe('nothing secret is left anywhere', { timeout: 300_000 }, () => {
   }
 
   function hits(step: StepResult | undefined, name = 'post'): Hit[] {
-    return step === undefined ? [] : searchFor(secrets).in(textOf(step), name);
+    if (step === undefined) return [];
+    const text = textOf(step);
+    const { in: search } = searchFor(secrets);
+    // Also what stands in it cut by white space and escapes, as a person would put it together again.
+    return [...search(text, name), ...search(text.replace(/\x1b\[[0-9;:]*m|\s+/g, ''), `${name}, joined`)];
   }
 });
 

@@ -31,7 +31,7 @@ describe('a worker that cannot tell how its run ended', () => {
   });
 
   const worker = (): number =>
-    server.vps.processes().find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--request'))!;
+    server.vps.processes().find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting'))!;
   /** Kills the worker and fills the disk, so that nothing can be begun there to put its work in order. */
   const killAndFill = (): void => {
     kill(worker());

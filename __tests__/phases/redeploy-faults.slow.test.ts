@@ -226,7 +226,7 @@ describe('redeploy to one server, with worse luck', () => {
 
 /** Ids of the detached workers that run there. */
 function workersOn({ vps }: Reachable): number[] {
-  return vps.processes().filter((pid) => commandOf(pid)?.includes('--request'));
+  return vps.processes().filter((pid) => commandOf(pid)?.includes('--waiting'));
 }
 
 function killWorker(server: Reachable): void {

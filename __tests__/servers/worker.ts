@@ -90,10 +90,10 @@ export function startWorker(
 ): ChildProcess {
   // Not on the disk of the server, which a test may have filled.
   const folder = mkdtempSync(join(tmpdir(), 'muva-request-'));
-  const file = join(folder, 'request.json');
-  writeFileSync(file, JSON.stringify(request), { mode: 0o600 });
+  const file = join(folder, 'waiting');
+  writeFileSync(file, '', { mode: 0o600 });
   const main = join(vps.login.build ?? BUILD, 'src/worker/main.js');
-  const words = [process.execPath, '--enable-source-maps', main, '--request', file];
+  const words = [process.execPath, '--enable-source-maps', main, '--waiting', file];
   const [program, args, as] = asLogin(vps.login, words);
   if (vps.login.uid !== undefined)
     for (const path of [folder, file]) chownSync(path, vps.login.uid, vps.login.uid);
@@ -105,7 +105,8 @@ export function startWorker(
     detached: true,
   });
   const long = request.command === 'deploy' || request.command === 'rollback';
-  child.stdin.on('error', () => {}).end(long ? keyOf(request).toString('hex') : '');
+  const key = long ? keyOf(request) : randomBytes(32);
+  child.stdin.on('error', () => {}).end(`${key.toString('hex')}\n${JSON.stringify(request)}`);
   child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   return child;
 }

@@ -60,6 +60,7 @@ const lines: WorkerLine[] = [
   { kind: 'event', offset: 12, line: 'anything' },
   { kind: 'heartbeat' },
   { kind: 'gone', problem },
+  { kind: 'cut-off' },
   { kind: 'signalled', accepted: true, detail: 'stops' },
   { kind: 'refused', problems: [problem] },
 ];

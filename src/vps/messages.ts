@@ -166,6 +166,7 @@ const line = byKind<WorkerLine>({
   event: { offset: whole(), line: text },
   heartbeat: {},
   gone: { problem },
+  'cut-off': {},
   signalled: { accepted: flag, detail: text },
   refused: { problems },
 });

@@ -1,8 +1,8 @@
 /**
  * Runs on the server, inside `node -`: its source text is sent, so it uses nothing but its arguments.
- * Writes the worker and its request into a new folder that only the user can read, starts the worker in a session
- * of its own, where no lost connection reaches it, gives it the run's key through a pipe, so that no file ever holds
- * it, and waits until it has taken the request (it removes the file as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
+ * Writes the worker into a new folder that only the user can read, starts it in a session of its own, where no lost
+ * connection reaches it, gives it the run's key and the request through a pipe, so that no file ever holds them, and
+ * waits until it has taken them (it removes the file `waiting` as soon as it has read them). Prints one line: `started`, or `refused` with what went wrong.
  */
 export function startDetached(load: NodeJS.Require, bundle: string, request: string, key: string): void {
   const fs = load('node:fs') as typeof import('node:fs');
@@ -28,7 +28,7 @@ export function startDetached(load: NodeJS.Require, bundle: string, request: str
     }
     folder = fs.mkdtempSync(`${tmpdir()}/muva-deploy-`);
     fs.writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
-    fs.writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });
+    fs.writeFileSync(`${folder}/waiting`, '', { mode: 0o600 });
     output = fs.openSync(`${folder}/output`, 'a', 0o600);
   } catch (error) {
     refuse(
@@ -38,13 +38,13 @@ export function startDetached(load: NodeJS.Require, bundle: string, request: str
     if (folder) fs.rmSync(folder, { recursive: true, force: true });
     return;
   }
-  const child = spawn(process.execPath, [`${folder}/worker.js`, '--request', `${folder}/request.json`], {
+  const child = spawn(process.execPath, [`${folder}/worker.js`, '--waiting', `${folder}/waiting`], {
     cwd: '/',
     detached: true,
     stdio: ['pipe', output, output],
   });
-  // A worker that ended before it read the key is told by its end.
-  child.stdin?.on('error', () => {}).end(key);
+  // A worker that ended before it read all is told by its end.
+  child.stdin?.on('error', () => {}).end(`${key}\n${request}`);
   let ended: string | undefined;
   child.once('error', (error) => {
     ended = String(error);
@@ -56,7 +56,7 @@ export function startDetached(load: NodeJS.Require, bundle: string, request: str
   let takenAt: number | undefined;
   const timer = setInterval(() => {
     const now = Date.now();
-    if (!fs.existsSync(`${folder}/request.json`)) takenAt ??= now;
+    if (!fs.existsSync(`${folder}/waiting`)) takenAt ??= now;
     const said = fs.readFileSync(`${folder}/output`, 'utf8');
     const answer = said.split('\n').find((line) => line.startsWith(MARK));
     const settled = takenAt !== undefined && (ended !== undefined || now - takenAt > SECOND_THOUGHTS);

@@ -206,7 +206,7 @@ export async function follow(
   let heard = performance.now();
   let offset = 0;
   let result: RunResult | undefined;
-  let tampered: unknown;
+  let broken: unknown;
   let silent = 0;
   let over = new AbortController();
   const { key, onDropped } = options;
@@ -225,9 +225,9 @@ export async function follow(
       if (event.kind === 'ended') result = event.result;
       options.onEvent(event);
     } catch (error) {
-      tampered = error;
+      broken = error;
     }
-    if (result !== undefined || tampered !== undefined) over.abort();
+    if (result !== undefined || broken !== undefined) over.abort();
     return true;
   };
   let wrongs = 0;
@@ -235,7 +235,7 @@ export async function follow(
     wrongs += 1;
     if (wrongs === 1) onDropped(new NotUnderstood(host, why).problems[0]!);
     if (wrongs > MOST_WRONG) {
-      tampered ??= new TamperedRecord(host.prefix, 'the server sends more than the worker says');
+      broken ??= new TamperedRecord(host.prefix, 'the server sends more than the worker says');
       over.abort();
     }
   };
@@ -256,6 +256,11 @@ export async function follow(
         onWrong,
       );
       if (last?.kind === 'gone') throw new WorkerDied(onHost(host, last.problem));
+      if (last?.kind === 'cut-off')
+        broken = new TamperedRecord(
+          host.prefix,
+          'the record of the run on the server was cut off or taken away',
+        );
       silent += 1;
     } catch (error) {
       if (error instanceof NotUnderstood) silent += 1;
@@ -263,7 +268,7 @@ export async function follow(
     }
     // The result may have come just before the connection went: nothing is unknown then.
     if (result) return result;
-    if (tampered !== undefined) throw tampered;
+    if (broken !== undefined) throw broken;
     if (lost instanceof WorkerDied) throw lost;
     const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || silent >= MOST_SILENT;
     if (final || performance.now() - heard > fleet.reconnectFor)

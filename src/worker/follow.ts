@@ -27,8 +27,7 @@ export async function follow(request: FollowRequest, home: string, say: Say): Pr
     // Asked before reading, so that a last event written in between is not missed.
     const alive = workerLives(folder);
     const found = events.read();
-    if (found === undefined)
-      return ended('The record of the run on the server was cut off or taken away while it was read.');
+    if (found === undefined) return say({ kind: 'cut-off' });
     for (const { line, end } of found.lines) say({ kind: 'event', offset: end, line });
     if (!found.more && found.lines.length === 0 && !alive)
       return ended('The worker on the server ended without a result.');

@@ -2,7 +2,6 @@ import { readFileSync, rmSync } from 'node:fs';
 import { type Problem, problemsOf } from '../base/report.js';
 import { KEY_LENGTH } from '../base/seal.js';
 import { cancelSession, follow, signal } from './follow.js';
-import { readText } from './host/files.js';
 import { TokenNeeded } from './host/git.js';
 import { askLoopback } from './host/health.js';
 import { inspect } from './inspect.js';
@@ -23,27 +22,30 @@ function say(line: WorkerLine): void {
   process.stdout.write(`${LINE_MARK}${JSON.stringify(line)}\n`);
 }
 
-/** The request: put before the bundle by the action, or in the file named after `--request`, which is deleted. */
-function readRequest(): WorkerRequest {
+/**
+ * The request: put before the bundle by the action; or, of a detached worker, on stdin behind the line with the run's
+ * key. That it is read is told by deleting the file named after `--waiting`.
+ */
+function readRequest(): { request: WorkerRequest; key: Buffer } {
   const given = (globalThis as { MUVA_REQUEST?: WorkerRequest }).MUVA_REQUEST;
-  if (given !== undefined) return given;
-  const at = process.argv.indexOf('--request');
-  const file = at < 0 ? undefined : process.argv[at + 1];
-  const text = file === undefined ? undefined : readText(file);
-  if (file === undefined || text === undefined) throw new Error('no request was given');
-  rmSync(file);
-  return JSON.parse(text) as WorkerRequest;
+  if (given !== undefined) return { request: given, key: Buffer.alloc(0) };
+  const at = process.argv.indexOf('--waiting');
+  const waiting = at < 0 ? undefined : process.argv[at + 1];
+  if (waiting === undefined) throw new Error('no request was given');
+  const text = readFileSync(0, 'utf8');
+  rmSync(waiting);
+  const end = text.indexOf('\n');
+  return { request: JSON.parse(text.slice(end + 1)) as WorkerRequest, key: keyOf(text.slice(0, end)) };
 }
 
-/** The run's key, from the pipe that is the detached worker's stdin. */
-function readKey(): Buffer {
-  const key = Buffer.from(readFileSync(0, 'latin1').trim(), 'hex');
+function keyOf(digits: string): Buffer {
+  const key = Buffer.from(digits, 'hex');
   if (key.length !== KEY_LENGTH) throw new Error('the key of the run was not given');
   return key;
 }
 
 async function main(): Promise<void> {
-  const request = readRequest();
+  const { request, key } = readRequest();
   const env = process.env;
   const home = env.HOME ?? '/';
   switch (request.command) {
@@ -59,7 +61,8 @@ async function main(): Promise<void> {
     case 'cancel-session':
       return say(cancelSession(request, home));
     default:
-      await longRun(request, readKey(), env);
+      if (key.length === 0) throw new Error('a deploy or rollback runs detached, with a key of its own');
+      await longRun(request, key, env);
       // Nothing that was left open keeps a run from being over: who follows waits for the end of this process.
       process.exit();
   }

@@ -10,12 +10,12 @@ import type { HealthFact, Problem, Step } from '../base/report.js';
  * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
  * Exit code 0: answered. 3: could not be carried out; a line of kind `refused` says why. Others: it crashed.
  *
- * Long commands (deploy, rollback) run detached: `node worker.js --request <file>`, without a terminal, in a
- * session of their own. The file holds the request as JSON, mode 0600; the worker deletes it as soon as it is
- * read, and then the action removes the folder with worker.js and whatever the worker printed so far: a worker
- * that needs its own file or its output later keeps them in its run folder. Its stdin is a pipe that brings the run's
- * key, in hexadecimal digits, and then ends: the key is made by the action for this one start, and is in no file,
- * argument or environment. They tell what happens only through the events of their run folder, which `follow` streams.
+ * Long commands (deploy, rollback) run detached: `node worker.js --waiting <file>`, without a terminal, in a
+ * session of their own. Their stdin is a pipe that brings one line with the run's key, in hexadecimal digits, and then
+ * the request as JSON: both are in no file, argument or environment of the server, and the key is made by the action
+ * for this one start. The worker deletes the file, which is empty, as soon as it has read them, and then the action
+ * removes the folder with worker.js and whatever the worker printed so far: a worker that needs its own file or its
+ * output later keeps them in its run folder. They tell what happens only through the events of their run folder, which `follow` streams.
  * That file lies open to every program of the same user, the build among them; so each line is sealed under the key
  * (see base/seal.ts), `follow` passes the lines on as they are, and the action believes those that it can open, in
  * their order. Whoever has no key (the post step, another attempt) looks at the host instead of reading events. Started
@@ -231,6 +231,8 @@ export type WorkerLine =
    * (killed, or the server was restarted). The next deploy or rollback repairs what it left half done, and says so.
    */
   | { kind: 'gone'; problem: Problem }
+  /** From `follow`, last: the events are shorter than they were, or gone. Whether the worker goes on is not known. */
+  | { kind: 'cut-off' }
   /**
    * The one answer to `go` and `cancel`; not accepted where the run has ended or (cancel) cuts over already. And to
    * `cancel-session`, which is always accepted.

@@ -24,19 +24,22 @@ export function eventLines(file: string, offset: number): EventLines {
       const { bytes, more } = chunk;
       const lines: { line: string; end: number }[] = [];
       let start = 0;
+      /** Behind the last line that says something: an empty one may still be taken back by who writes. */
+      let told = 0;
       for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
         const line = bytes.toString('utf8', start, end);
         start = end + 1;
-        if (!skipping && line.trim() !== '') lines.push({ line, end: at + start });
+        if (skipping || line.trim() !== '') told = start;
+        if (!skipping && told === start) lines.push({ line, end: at + start });
         skipping = false;
       }
-      if (start === 0 && bytes.length === LONGEST_EVENT) {
-        start = bytes.length;
-        if (!skipping) lines.push({ line: bytes.toString('utf8', 0, BEGINNING), end: at + start });
+      if (told === 0 && bytes.length === LONGEST_EVENT) {
+        told = bytes.length;
+        if (!skipping) lines.push({ line: bytes.toString('utf8', 0, BEGINNING), end: at + told });
         skipping = true;
       }
-      at += start;
-      return { lines, more: more && start > 0 };
+      at += told;
+      return { lines, more: more && told > 0 };
     },
   };
 }
