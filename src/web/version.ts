@@ -35,7 +35,8 @@ export async function askVersion(
     try {
       const endpoint = path !== page;
       const found = await findPage(target, path, endpoint, { timeout: () => health.timeout, signal });
-      return found.refused === undefined && found.answer.status === 200 ? show(found) : NOTHING;
+      const { refused, answer } = found;
+      return refused === undefined && answer.status >= 200 && answer.status < 300 ? show(found) : NOTHING;
     } catch (error) {
       if (error instanceof NoAnswer) return NOTHING;
       throw error;

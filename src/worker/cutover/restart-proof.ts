@@ -63,6 +63,8 @@ export interface ProofOptions {
   health: HealthRequest;
   before: Running;
   versions: Versions;
+  /** Told once where it has to be waited for. */
+  tell?: ((text: string) => void) | undefined;
 }
 
 export interface Proof {
@@ -78,7 +80,7 @@ const BETWEEN_LOOKS = 1_000;
 const PATIENCE = 10_000;
 
 /** Looks again and again until it is proven that the application was restarted, or that is hopeless. */
-export async function awaitProof({ port, health, before, versions }: ProofOptions): Promise<Proof> {
+export async function awaitProof({ port, health, before, versions, tell }: ProofOptions): Promise<Proof> {
   const started = performance.now();
   const { signal } = new AbortController();
   let earlier: ReadonlySet<string> | undefined;
@@ -92,6 +94,7 @@ export async function awaitProof({ port, health, before, versions }: ProofOption
     const patience =
       answered === 'old' ? health.deadline : now === undefined ? 0 : Math.min(PATIENCE, health.deadline);
     if (verdict === 'restarted' || waited >= patience) return { verdict, answered, behind, looks };
+    if (looks === 1) tell?.(`restart-command has ended; waiting for a new program behind port ${port}`);
     earlier = now;
     await pause(BETWEEN_LOOKS);
   }

@@ -131,8 +131,8 @@ function holdersOf(sockets: ReadonlySet<string>): { pid: number; holds: string[]
 
 /**
  * The programs behind a TCP port: those that listen, and all that they have started; each as `pid:start time`, which no
- * other ever is. undefined where one that listens may not be looked into. systemd, which only holds a socket for its
- * services, is not among them: it has started everything.
+ * other ever is. undefined where nobody listens, or one who does may not be looked into. systemd, which only holds a
+ * socket for its services, is not among them: it has started everything.
  */
 export function programsBehind(port: number): ReadonlySet<string> | undefined {
   const sockets = socketsOn(port);
