@@ -763,6 +763,17 @@ export const GROUPS = [
       ),
     ],
   },
+  {
+    title: 'Migrations (second table)',
+    rows: [
+      row(
+        159,
+        'Parameters in the database URL',
+        'refused',
+        'Honoured, or refused by name: `which is not supported`.',
+      ),
+    ],
+  },
 ];
 
 export const ROWS = GROUPS.flatMap((group) => group.rows);

@@ -182,6 +182,16 @@ test('what a file sets for its session before a lone statement is refused with i
   project.delete();
 });
 
+test('row 159: options that the pooler does not take are told by name', async () => {
+  const url = await server.createDatabase();
+  const project = createProject({ '1_a.sql': 'create table public.a (id int);' });
+  const { report } = await runMigrate(project, `${pooler.through(url)}?options=-c%20search_path%3Dpublic`);
+  assert.equal(report.outcome, 'failed');
+  assert.match(report.problems[0]?.message ?? '', /unsupported startup parameter: options/);
+  assert.match(report.problems[0]?.next ?? '', /alter role/);
+  project.delete();
+});
+
 test('a backup, which a transaction pooler cannot carry, is refused by the plan already', async () => {
   const url = await server.createDatabase();
   const project = createProject({ '1_a.sql': 'create table public.a (id int);' });

@@ -132,6 +132,33 @@ test('row 150: of an applied file the place and the kind of what differs are tol
   });
 });
 
+test('row 159: the options of the URL hold in every file and every connection', async () => {
+  await withProject(
+    {
+      '1_a.sql': 'create table tenant_table (id int);',
+      '2_b.sql': "set search_path = ''; select 1;",
+      '3_c.sql': 'create index concurrently on tenant_table (id);',
+      '4_d.sql': 'create table later_table (id int);',
+    },
+    async (url, project) => {
+      await query(url, 'create schema tenant_a');
+      const tenant = `${url}?options=-c%20search_path%3Dtenant_a&application_name=deploy`;
+      const { report } = await runMigrate(project, tenant);
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.deepEqual(
+        await query(
+          url,
+          "select schemaname, tablename from pg_tables where schemaname !~ '^pg_' and tablename like '%_table' order by tablename",
+        ),
+        [
+          { schemaname: 'tenant_a', tablename: 'later_table' },
+          { schemaname: 'tenant_a', tablename: 'tenant_table' },
+        ],
+      );
+    },
+  );
+});
+
 test('row 26: broken files are all refused by the server, each with its place, before the first one runs', async () => {
   await withProject(
     {

@@ -1,8 +1,9 @@
 import { isLoopback } from '../base/loopback.js';
 import { Secret } from '../base/secret.js';
+import { readUrlParameters, type UrlParameters } from './url-parameters.js';
 
 /** A Postgres URL taken apart. The parts are used one by one, so that nothing in the URL can change what TLS does. */
-export interface DatabaseAddress {
+export interface DatabaseAddress extends UrlParameters {
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -10,8 +11,6 @@ export interface DatabaseAddress {
   readonly database: string;
   /** On this machine: the only case in which plaintext is allowed. */
   readonly loopback: boolean;
-  /** Read from `sslmode` in the URL: true for `disable`, which is honoured on loopback only. */
-  readonly plaintext: boolean;
 }
 
 export type ParsedDatabaseUrl = { address: DatabaseAddress } | { wrong: string; right: string };
@@ -79,6 +78,8 @@ export function parseDatabaseUrl(text: string): ParsedDatabaseUrl {
   const loopback = isLoopback(host);
   if (password === '' && !loopback)
     return { wrong: 'has no password', right: 'Give it as postgresql://user:password@host:port/database.' };
+  const parameters = readUrlParameters(url.searchParams);
+  if ('wrong' in parameters) return parameters;
   return {
     address: {
       host,
@@ -87,7 +88,7 @@ export function parseDatabaseUrl(text: string): ParsedDatabaseUrl {
       password: new Secret(password),
       database: database === '' ? 'postgres' : database,
       loopback,
-      plaintext: url.searchParams.get('sslmode') === 'disable',
+      ...parameters,
     },
   };
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
+import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { whenAborted } from '../../base/when-aborted.js';
 import { runProgram, startProgram } from '../../programs.js';
@@ -157,6 +158,7 @@ async function dumpEnvironment(
     PGPASSWORD: address.password.reveal(),
     PGCONNECT_TIMEOUT: '15',
     PGGSSENCMODE: 'disable',
+    ...given({ PGOPTIONS: address.options, PGAPPNAME: address.applicationName }),
     ...(tls ? { PGSSLMODE: 'verify-full', PGSSLROOTCERT: roots } : { PGSSLMODE: 'disable' }),
   };
 }

@@ -144,6 +144,13 @@ function refusedByServer(error: SqlError): ConnectProblem {
       retry: false,
     };
   }
+  if (/startup parameter/.test(message))
+    return {
+      message: `the pooler does not take what database-url asks for: ${message}`,
+      code,
+      next: 'Give the direct URL; or take options out of database-url, and give the role what they say (alter role ... set search_path = ...).',
+      retry: false,
+    };
   if (code === '3D000')
     return { message, code, next: 'Check the database name at the end of the URL.', retry: false };
   if (code === '53300') {

@@ -194,7 +194,7 @@ async function connectOnce(
   net.setDefaultAutoSelectFamilyAttemptTimeout(3_000);
   const tls = tlsOptions(address, caCertificate);
   // The parts, never the URL: an sslmode in a URL overrides the ssl object. No time-outs here: they would be
-  // start-up parameters, and poolers refuse them.
+  // start-up parameters, and poolers refuse them, as they may refuse the options of a URL.
   const client = new driver.Client({
     host: address.host,
     port: address.port,
@@ -202,7 +202,8 @@ async function connectOnce(
     password: address.password.reveal(),
     database: address.database,
     ssl: tls ?? false,
-    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    connectionTimeoutMillis: address.connectTimeout ?? CONNECT_TIMEOUT,
+    ...given({ options: address.options, application_name: address.applicationName }),
     keepAlive: true,
   });
   client.on('error', () => undefined);
