@@ -264,6 +264,12 @@ const MUTATIONS = [
     'false',
     'worker/restart-command.test',
   ),
+  mutation(129, 'base/whole-lines', 'pass(clean(lines));', 'pass(lines);', 'base/teller.test'),
+  mutation(129, 'base/teller', 'inert === line ? line : clean(inert)', 'inert', 'base/teller.test'),
+  mutation(167, 'web/poll', 'if (course.limited > 0)', 'if (false)', 'web/limits.test'),
+  mutation(167, 'base/request-budget', '> now - WINDOW', '> now', 'base/request-budget.test'),
+  mutation(167, 'web/checks', '!known.has(pathOf(url))', 'true', 'web/limits.test'),
+  mutation(167, 'worker/host/downtime', 'used >= most ||', '', 'worker/downtime.test'),
 ];
 
 const { values: options } = parseArgs({

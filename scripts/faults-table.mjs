@@ -774,6 +774,17 @@ export const GROUPS = [
       ),
     ],
   },
+  {
+    title: 'Servers and applications',
+    rows: [
+      row(
+        167,
+        'The application limits requests, ours too',
+        'ok',
+        'Waited for as it says; the first real reason stays. With nothing but 429: `could not be judged: it answers 429`',
+      ),
+    ],
+  },
 ];
 
 export const ROWS = GROUPS.flatMap((group) => group.rows);

@@ -275,6 +275,11 @@ describe('health', () => {
     refused({ ...url, 'health-paths': 'api/health' }, 'health-paths', /start with a slash/);
     refused({ ...url, 'health-paths': ',' }, 'health-paths', /names no path/);
     assert.deepEqual(accepted({ ...url, 'health-paths': '/a, /b\n/a' }).health.paths, ['/a', '/b']);
+    assert.deepEqual(accepted(url).warnings, []);
+    assert.match(
+      accepted({ ...url, 'health-successes': '20' }).warnings[0]!.message,
+      /^health-successes: asks for more than the request budget allows: 20 good answers of 2 paths/,
+    );
   });
 
   test('the service key goes to the project, encrypted, or nowhere', () => {

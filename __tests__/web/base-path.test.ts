@@ -7,7 +7,7 @@ import { HEALTHY, HTML, JSON_TYPE, type Pages, redirect, serve, withHttpServer }
 const OPTIONS: HealthOptions = {
   paths: ['/', '/api/health'],
   timeout: 2_000,
-  deadline: 2_000,
+  deadline: 5_000,
   successes: 2,
   checkAssets: true,
 };

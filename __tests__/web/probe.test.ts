@@ -101,28 +101,6 @@ describe('a healthy application', () => {
     assert.equal(judge(facts, [], {}).verdict, 'ok');
   });
 
-  test('is reported within 300 ms of answering, whenever it begins to', async (t) => {
-    const delays: number[] = [];
-    for (const start of [400, 733, 1_050]) {
-      const port = await freePort();
-      const asking = look(`http://127.0.0.1:${port}`, { deadline: 10_000, timeout: 5_000 });
-      await new Promise((resolve) => setTimeout(resolve, start));
-      await withHttpServer(
-        serve(HEALTHY),
-        async () => {
-          const listening = performance.now();
-          const { facts } = await asking;
-          delays.push(Math.round(performance.now() - listening));
-          assert.ok(facts.every((fact) => fact.ok));
-        },
-        { port },
-      );
-    }
-    t.diagnostic(`reported healthy ${delays.join(', ')} ms after the first answer was possible`);
-    const median = delays.sort((a, b) => a - b)[1]!;
-    assert.ok(median < 300, `${median} ms`);
-  });
-
   test('is asked once where one good answer is enough', async () => {
     const { facts, requests } = await lookAt({}, { ...PATIENT, successes: 1, checkAssets: false });
     assert.ok(facts.every((fact) => fact.ok && fact.attempts >= 1));
@@ -515,12 +493,6 @@ describe('row 111: flapping', TOGETHER, () => {
     assert.equal(fact('/').ok, false);
     assert.match(fact('/').detail!, /answers 502; \d+ of \d+ answers were good/);
   });
-});
-
-test('a server that says too many requests is asked less often', async () => {
-  const { fact, requests } = await lookAt({ '/api/health': { status: 429 } }, { deadline: 1_500 });
-  assert.equal(fact('/api/health').detail, 'answers 429');
-  assert.equal(requests.filter((path) => path === '/api/health').length, 1);
 });
 
 describe('row 112: certificates', TOGETHER, () => {

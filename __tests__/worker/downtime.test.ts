@@ -5,6 +5,7 @@ import type { Problem } from '../../src/base/report.js';
 import { type Asked, measureDowntime, probeDowntime } from '../../src/worker/host/downtime.js';
 import { freePort } from '../servers/free-port.js';
 import { withHttpServer } from '../servers/http.js';
+import { until } from '../servers/until.js';
 
 const good = (asked: number, ended = asked + 3): Asked => ({ asked, ended, good: true });
 const bad = (asked: number, ended = asked + 1): Asked => ({ asked, ended, good: false });
@@ -25,33 +26,53 @@ describe('downtime from single requests', () => {
     ],
     ['an answer to an earlier one ends no gap', [good(0, 400), bad(20), good(420)], { ms: 403, lost: 0 }],
   ];
+  const span = { from: 0, to: 6_000 };
   for (const [name, requests, { ms, lost }] of cases)
-    test(name, () => assert.deepEqual(measureDowntime(requests), { ms, lost, requests: requests.length }));
+    test(name, () => {
+      const downtime = measureDowntime([], requests, span);
+      assert.deepEqual([downtime.ms, downtime.lost, downtime.requests], [ms, lost, requests.length]);
+      assert.equal(measureDowntime(requests, [], span).ms, ms);
+    });
+
+  test('a port that is closed, and an open one that does not answer, are counted once where they overlap', () => {
+    const looks = [good(0), bad(100), bad(120), good(140), good(160)];
+    const requests = [good(0), bad(130), good(180)];
+    assert.equal(measureDowntime(looks, requests, span).ms, 183 - 100);
+  });
+
+  test('row 167: what few requests leave unmeasured is told', () => {
+    const { resolution } = measureDowntime([], [good(0), good(100), good(900)], { from: 0, to: 3_000 });
+    assert.equal(resolution, 2_100);
+  });
 });
 
 describe('the probe at a real server', () => {
   async function measured(
     port: number,
-    work: () => Promise<void>,
-  ): Promise<{ ms: number; warnings: Problem[] }> {
+    work: () => Promise<unknown>,
+  ): Promise<{ ms: number; warnings: Problem[]; told: string[] }> {
     const warnings: Problem[] = [];
-    const probe = probeDowntime(port, (problem) => warnings.push(problem));
+    const told: string[] = [];
+    const probe = probeDowntime(port, undefined, {
+      warn: (problem) => warnings.push(problem),
+      progress: (text) => told.push(text),
+    });
     let ms: number;
     try {
       await work();
     } finally {
       ms = await probe.stop();
     }
-    return { ms, warnings };
+    return { ms, warnings, told };
   }
 
   test('one connection that nobody answers is no five seconds of downtime, and it is told', async () => {
     let asked = 0;
     const { ms, warnings } = await withHttpServer(
       (_, response) => {
-        if (++asked !== 3) response.end('here');
+        if (++asked !== 2) response.end('here');
       },
-      ({ port }) => measured(port, () => sleep(500)),
+      ({ port }) => measured(port, () => until('four requests', () => (asked > 3 ? true : undefined))),
     );
     assert.ok(ms >= 100 && ms < 2_500, `${ms} ms`);
     assert.equal(warnings.length, 1);
@@ -74,8 +95,34 @@ describe('the probe at a real server', () => {
       await sleep(600);
       await upFor(150);
     });
-    // It is seen with the next request only, and that one may be late on a busy machine.
+    // It is seen with the next look only, and that one may be late on a busy machine.
     assert.ok(ms >= 300 && ms < 3_000, `${ms} ms`);
+    assert.deepEqual(warnings, []);
+  });
+
+  test('row 167: an application is asked six times at most, and its port, of which it notices nothing, all the time', async () => {
+    const { requests, told } = await withHttpServer(
+      (_, response) => response.end('here'),
+      async ({ port, requests }) => ({ requests, ...(await measured(port, () => sleep(2_500))) }),
+    );
+    assert.ok(requests.length >= 3 && requests.length <= 6, `${requests.length}`);
+    assert.match(
+      told[0]!,
+      /^\d+ ms without an answer: the port was looked at every 20 ms; \d answers were asked for/,
+    );
+  });
+
+  test('row 167: an open port that answers 503 for a while is down, and asked closely then', async () => {
+    let asked = 0;
+    const { ms, warnings } = await withHttpServer(
+      (_, response) => {
+        asked += 1;
+        response.statusCode = asked === 2 || asked === 3 ? 503 : 200;
+        response.end();
+      },
+      ({ port }) => measured(port, () => until('answers again', () => (asked > 4 ? true : undefined))),
+    );
+    assert.ok(ms >= 100 && ms < 3_000, `${ms} ms`);
     assert.deepEqual(warnings, []);
   });
 });

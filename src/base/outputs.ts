@@ -24,7 +24,8 @@ export const OUTPUT_SAYS = {
   healthy: 'true when every health check passed; empty where none was asked.',
   'rolled-back': 'true when something was put back, else false.',
   verdict: 'ok, slow, app, database or edge; empty where health was not reached.',
-  'downtime-ms': 'Milliseconds without an answer on loopback during the cutover.',
+  'downtime-ms':
+    'Milliseconds without an answer on loopback during the cutover: the port is looked at every 20 ms, an answer asked for six times at most.',
   'rollback-ms': 'Milliseconds that putting the code back took.',
   hosts: 'One entry per host, by position (JSON array).',
   reversible: 'true when every pending file has a down file.',

@@ -1,15 +1,17 @@
 import { formatDuration } from '../base/duration.js';
 import { given } from '../base/given.js';
 import { Cancelled, type HealthFact, problemsOf } from '../base/report.js';
+import { memoryLedger, type RequestLedger } from '../base/request-budget.js';
 import { whenAborted } from '../base/when-aborted.js';
 import type { Database } from '../database/connection/connection.js';
 import { errorMeaning } from '../database/connection/sql-error.js';
+import { requestBudget } from '../settings/request-budget.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import { looking } from '../web/checks.js';
+import { limitedLook, looking } from '../web/checks.js';
 import { type Ask, type Check, followingController, type Look, poll } from '../web/poll.js';
-import { checkHealth, factOf } from '../web/probe.js';
-import { get, tenths } from '../web/request.js';
+import { type Counted, checkHealth, factOf } from '../web/probe.js';
+import { tenths } from '../web/request.js';
 import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
 import { tellWaiting } from '../web/waiting.js';
 
@@ -79,7 +81,7 @@ export async function askEverything(
         : checkHealth(
             { baseUrl: points.outside, from: 'runner' },
             { ...health, ...asking },
-            { signal, onAttempt },
+            { signal, onAttempt, counted: countedAt(points.outside, settings, asking.expectSha) },
           ),
       points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
     ]);
@@ -92,6 +94,17 @@ export async function askEverything(
   } finally {
     waiting.stop();
   }
+}
+
+/** What this process has asked of each origin. */
+const ledgers = new Map<string, RequestLedger>();
+
+/** `sha`: the version that is asked; before a deploy it is another one. */
+function countedAt(url: string, settings: Settings, sha = 'before'): Counted {
+  const { origin } = new URL(url);
+  const ledger = ledgers.get(origin) ?? memoryLedger();
+  ledgers.set(origin, ledger);
+  return { ledger, budget: requestBudget(settings, 'runner'), version: sha };
 }
 
 async function askInside(
@@ -179,12 +192,12 @@ const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
 function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<Look> {
   const key = rest.key.reveal();
   return looking(async () => {
-    const { status, timings } = await get(new URL(rest.url), {
-      timeout: ask.timeout(),
+    const answer = await ask.get(new URL(rest.url), {
       bodyLimit: 0,
       headers: { apikey: key, authorization: `Bearer ${key}` },
-      signal: ask.signal,
     });
+    const { status, timings } = answer;
+    if (status === 429) return { ...limitedLook(answer), timings };
     if (status >= 200 && status <= 299) return { ok: true, status, timings };
     const refused = status === 401 || status === 403;
     return {

@@ -78,12 +78,19 @@ const BASELINE = { checks: 3_000, servers: 8_000 };
 export async function healthBaseline(tools: Tools, settings: Settings): Promise<HealthFact[]> {
   const { expectVersion: _notYet, ...health } = settings.health;
   const timeout = Math.min(health.timeout, BASELINE.checks);
+  const { inside, database: _planned, ...near } = vantagePoints(tools, settings, probeFleet);
   const quick: Settings = {
     ...settings,
-    health: { ...health, successes: 1, timeout, deadline: Math.min(health.deadline, BASELINE.checks) },
+    health: {
+      ...health,
+      successes: 1,
+      timeout,
+      deadline: Math.min(health.deadline, BASELINE.checks),
+      // A server asks for those of the new version before it is live; requests are few.
+      checkAssets: health.checkAssets && inside === undefined,
+    },
   };
   const quiet: Tools = { ...tools, log: () => {} };
-  const { inside, database: _planned, ...near } = vantagePoints(tools, quick, probeFleet);
   const [here, servers] = await Promise.all([
     askEverything(quiet, quick, near, { once: true }).then(({ facts }) => facts),
     inside === undefined ? [] : inTime(inside(quiet, quick, true)),

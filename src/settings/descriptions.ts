@@ -90,7 +90,7 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'health-deadline': 'Keep trying until then.',
   'health-max-latency': 'Slower than this is the verdict slow: a warning, no rollback.',
   'health-successes': 'Consecutive good answers required of every check.',
-  'check-assets': 'Scripts and styles that the page links to must answer 200.',
+  'check-assets': 'Scripts and styles that the page links to must answer 200; of many, a few are asked for.',
   'expect-version':
     'Text that must be in the answer of the last health path, such as a commit or a build id.',
   'irreversible-migrations': 'allow, or refuse: every pending file must have a down file.',

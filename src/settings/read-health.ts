@@ -15,20 +15,31 @@ export function readHealth(reader: InputReader, read: ReadInput, uses: Uses): He
   if (paths.length === 0)
     reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
   complainAboutEntries(reader, 'health-paths', paths, checkPath);
+  const successes = reader.integer('health-successes', 1, 100);
+  const unique = [...new Set(paths)];
+  if (uses.health && unique.length * successes > MOST_A_ROUND)
+    reader.warn(
+      'health-successes',
+      `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths each time`,
+      'Ask for fewer. Where no requests are left, one good answer of each path is enough.',
+    );
   const maxLatency = reader.optionalDuration('health-max-latency');
   const expectVersion = reader.optional('expect-version');
   return {
     ...given({ url }),
-    paths: [...new Set(paths)],
+    paths: unique,
     from: reader.choice('health-from', ['both', 'runner', 'vps']),
     timeout: reader.duration('health-timeout'),
     deadline: reader.duration('health-deadline'),
     ...given({ maxLatency }),
-    successes: reader.integer('health-successes', 1, 100),
+    successes,
     checkAssets: reader.boolean('check-assets'),
     ...given({ expectVersion, rest }),
   };
 }
+
+/** Requests that one round of checks may need for the paths alone without a warning. */
+const MOST_A_ROUND = 12;
 
 function readUrl(reader: InputReader): string | undefined {
   const url = reader.optional('health-url');

@@ -1,5 +1,6 @@
 import { given } from '../base/given.js';
-import type { HealthSettings, Run, Settings, VpsSettings } from '../settings/settings.js';
+import { requestBudget } from '../settings/request-budget.js';
+import type { Run, Settings, VpsSettings } from '../settings/settings.js';
 import type {
   AppRequest,
   CancelSessionRequest,
@@ -48,8 +49,8 @@ function runRequest({ id, attempt, session, url, actor }: Run, invocation?: stri
   };
 }
 
-function healthRequest(health: HealthSettings): HealthRequest {
-  const { url, paths, timeout, deadline, successes, checkAssets, expectVersion } = health;
+function healthRequest(settings: VpsRun): HealthRequest {
+  const { url, paths, timeout, deadline, successes, checkAssets, expectVersion } = settings.health;
   const known = url === undefined ? undefined : new URL(url);
   const basePath = known?.pathname.replace(/\/+$/, '') ?? '';
   return {
@@ -61,6 +62,7 @@ function healthRequest(health: HealthSettings): HealthRequest {
     successes,
     checkAssets,
     ...given({ expectVersion }),
+    budget: requestBudget(settings, 'server'),
   };
 }
 
@@ -109,7 +111,7 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
 
 /** `once`: a check that was good is not asked again. */
 export function probeRequest(settings: VpsRun, once = false): ProbeRequest {
-  const health = healthRequest(settings.health);
+  const health = healthRequest(settings);
   return { command: 'probe', app: appRequest(settings), health: once ? { ...health, once } : health };
 }
 
@@ -152,7 +154,7 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
     keepReleases: vps.keepReleases,
     rehearse: vps.rehearse,
     dirtyCheckout: vps.dirtyCheckout,
-    health: healthRequest(settings.health),
+    health: healthRequest(settings),
     lockWait: vps.lockWait,
     timeout: vps.deployTimeout,
     cutover,
@@ -166,7 +168,7 @@ export function rollbackRequest(settings: VpsRun, invocation: string, undo: Undo
     app: appRequest(settings),
     run: runRequest(settings.run, invocation),
     ...undo,
-    health: healthRequest(settings.health),
+    health: healthRequest(settings),
     lockWait: settings.vps.lockWait,
     timeout: settings.vps.deployTimeout,
   };

@@ -1,7 +1,7 @@
 import { isHtml } from './judge-body.js';
 import type { Ask } from './poll.js';
 import { decideRedirect, publicOrigin, type RedirectDecision, withoutFragment } from './redirects.js';
-import { type Answer, get } from './request.js';
+import type { Answer } from './request.js';
 
 /** Where an application is asked: the public URL from the runner, or loopback on its own server. */
 export interface Target {
@@ -30,16 +30,81 @@ export interface Page {
   refused?: Exclude<RedirectDecision, { follow: URL }>;
 }
 
-/** The answer of a path below the base path; without it where the application knows no such path there. */
-export async function findPage(target: Target, path: string, endpoint: boolean, ask: Ask): Promise<Page> {
-  const { basePath } = target;
-  const below = await getPage(target, path, basePath ?? '', ask);
-  if (basePath === undefined || !isElsewhere(below, endpoint)) return below;
-  const bare = await getPage(target, path, '', ask);
-  return isElsewhere(bare, endpoint) ? below : bare;
+/** One way to ask for a path: below the proxy's path or without it. */
+interface Way {
+  below: string;
 }
 
-/** True for what an application answers to a path that is not its own: not found, elsewhere, its page for everything. */
+/** What was learned about a path. */
+interface Known {
+  /** The way on which the application knows the path. */
+  way?: Way;
+  /** Where its redirects ended well. */
+  end?: Pick<Page, 'url' | 'behindProxy'>;
+  /** What the first way gave where none is known, and how often it was looked for. */
+  plain?: Page;
+  tries: number;
+}
+
+export interface PageFinder {
+  /** The answer of a path; `endpoint`: a health answer is expected and no page. */
+  find(path: string, endpoint: boolean, ask: Ask): Promise<Page>;
+}
+
+/**
+ * Asks for the paths of an application on the ways that it may know them: below the base path, and without it. All ways
+ * are tried at first, then one after the other, until one is known: that one is used from then on, and redirects that
+ * ended well are not followed again.
+ */
+export function pageFinder(target: Target): PageFinder {
+  const ways = waysOf(target);
+  const paths = new Map<string, Known>();
+
+  async function explore(known: Known, path: string, endpoint: boolean, ask: Ask): Promise<Page> {
+    const first = known.plain === undefined;
+    const chosen = known.way ? [known.way] : first ? ways : [ways[known.tries % ways.length]!];
+    known.tries += 1;
+    let last: Page | undefined;
+    for (const way of chosen) {
+      const page = await getPage(target, path, way, ask);
+      last = page;
+      if (!isElsewhere(page, endpoint)) {
+        if (page.answer.status !== 429) known.way = way;
+        if (isGood(page)) known.end = page;
+        return page;
+      }
+      if (way === ways[0]) known.plain = page;
+    }
+    const wasKnown = known.way !== undefined;
+    delete known.way;
+    return wasKnown ? last! : known.plain!;
+  }
+
+  return {
+    async find(path, endpoint, ask) {
+      const known = paths.get(path) ?? { tries: 0 };
+      paths.set(path, known);
+      if (known.end === undefined) return explore(known, path, endpoint, ask);
+      const { url, behindProxy } = known.end;
+      const page: Page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
+      // The next try begins where a browser would.
+      if (!isGood(page) && page.answer.status !== 429) delete known.end;
+      return page;
+    },
+  };
+}
+
+function waysOf({ basePath }: Target): Way[] {
+  return basePath === undefined ? [{ below: '' }] : [{ below: basePath }, { below: '' }];
+}
+
+function isGood({ answer: { status }, refused }: Page): boolean {
+  return refused === undefined && status >= 200 && status <= 299;
+}
+
+/**
+ * True for what an application answers to a path that is not its own: not found, elsewhere, its page for everything.
+ */
 function isElsewhere({ answer, refused }: Page, endpoint: boolean): boolean {
   return (
     refused !== undefined ||
@@ -52,17 +117,12 @@ function isElsewhere({ answer, refused }: Page, endpoint: boolean): boolean {
  * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
  * application that sends its callers to its public address is asked there as its proxy would ask.
  */
-async function getPage(target: Target, path: string, below: string, ask: Ask): Promise<Page> {
-  let url = new URL(target.baseUrl + below + path);
+async function getPage(target: Target, path: string, way: Way, ask: Ask): Promise<Page> {
+  let url = new URL(target.baseUrl + way.below + path);
   let behindProxy: URL | undefined;
   const visited: string[] = [];
   for (;;) {
-    const answer = await get(url, {
-      timeout: ask.timeout(),
-      bodyLimit: BODY_LIMIT,
-      signal: ask.signal,
-      headers: proxyHeaders(behindProxy),
-    });
+    const answer = await request(url, behindProxy, ask);
     if (![301, 302, 303, 307, 308].includes(answer.status)) return { url, answer, behindProxy };
     const { location } = answer.headers;
     if (target.from === 'vps' && behindProxy === undefined) {
@@ -76,6 +136,10 @@ async function getPage(target: Target, path: string, below: string, ask: Ask): P
     visited.push(withoutFragment(url));
     url = decision.follow;
   }
+}
+
+function request(url: URL, behindProxy: URL | undefined, ask: Ask): Promise<Answer> {
+  return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
 }
 
 /** How the proxy in front of an application asks it. */

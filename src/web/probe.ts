@@ -1,8 +1,15 @@
 import type { RequestOptions } from 'node:http';
 import { given } from '../base/given.js';
 import type { HealthFact } from '../base/report.js';
+import {
+  memoryLedger,
+  openRequests,
+  type RequestBudget,
+  type RequestLedger,
+  type Requests,
+} from '../base/request-budget.js';
 import { VERIFIED_TLS } from '../base/verified-tls.js';
-import { checksOf, type HealthOptions } from './checks.js';
+import { ASSETS_A_ROUND, type Assets, checksOf, type HealthOptions } from './checks.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
 import type { Target } from './page.js';
 import { type Finding, type Look, poll } from './poll.js';
@@ -11,8 +18,18 @@ export type { HealthOptions, Target };
 
 export interface ProbeOptions {
   signal?: AbortSignal;
+  /** Where requests are counted, and what this application may be asked still; without it there is no limit. */
+  counted?: Counted;
   /** Told of each try; for progress only. */
   onAttempt?: (name: string, attempt: number, look: Look) => void;
+}
+
+/** The counter of one application, as one host asks it. */
+export interface Counted {
+  readonly ledger: RequestLedger;
+  readonly budget: RequestBudget;
+  /** Names the version whose scripts and styles are asked for. */
+  readonly version: string;
 }
 
 /**
@@ -25,13 +42,31 @@ export async function checkHealth(
   health: HealthOptions,
   options: ProbeOptions = {},
 ): Promise<HealthFact[]> {
-  const findings = await poll(checksOf(target, health), {
+  const { counted } = options;
+  const needed = health.paths.length * health.successes;
+  const requests = counted && openRequests(counted.ledger, counted.budget, needed);
+  const findings = await poll(checksOf(target, health, assetsOf(counted, requests, needed)), {
     timeout: health.timeout,
     deadline: health.deadline,
     successes: health.successes,
-    ...given({ once: health.once, signal: options.signal, onAttempt: options.onAttempt }),
+    ...given({ requests, once: health.once, signal: options.signal, onAttempt: options.onAttempt }),
   });
   return factsOf(target, findings);
+}
+
+/** `needed`: requests that are kept for the paths. */
+function assetsOf(counted: Counted | undefined, requests: Requests | undefined, needed: number): Assets {
+  const { ledger, version } = counted ?? { ledger: memoryLedger(), version: '' };
+  let added = 0;
+  return {
+    known: () => ledger.assets(version),
+    add(path) {
+      added += 1;
+      ledger.addAsset(version, path);
+    },
+    left: () =>
+      requests ? Math.min(ASSETS_A_ROUND - added, requests.left() - needed) : Number.POSITIVE_INFINITY,
+  };
 }
 
 /** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */

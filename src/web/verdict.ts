@@ -34,7 +34,7 @@ export function judge(
   options: JudgeOptions,
 ): Judgement {
   const failing = facts.filter((fact) => !fact.ok);
-  const warnings = certificateWarnings(facts);
+  const warnings = [...limitWarnings(facts), ...certificateWarnings(facts)];
   if (failing.length === 0) {
     const slow = slowest(facts, options.maxLatency);
     if (slow === undefined) return { verdict: 'ok', healthy: true, problems: [], warnings };
@@ -119,6 +119,16 @@ function slowest(facts: readonly HealthFact[], maxLatency: number | undefined): 
     message: `${placeOf(late)} is healthy but slow: ${formatDuration(late['latency-ms']!)}, more than health-max-latency (${formatDuration(maxLatency)})`,
     next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
   };
+}
+
+/** What only ever answered 429 passes, because nothing is known against it. */
+function limitWarnings(facts: readonly HealthFact[]): Problem[] {
+  return facts
+    .filter(({ ok, status }) => ok && status === 429)
+    .map((fact) => ({
+      message: `${placeOf(fact)} could not be judged: it answers 429, too many requests`,
+      next: "Leave the health paths out of the application's rate limit, or see what else asks it so often.",
+    }));
 }
 
 function certificateWarnings(facts: readonly HealthFact[]): Problem[] {

@@ -1,7 +1,9 @@
+import type { Requests } from '../base/request-budget.js';
 import { assetUrls } from './assets.js';
 import { assetsPage, type HealthOptions } from './checks.js';
-import { findPage, type Page, type Target } from './page.js';
-import { NoAnswer } from './request.js';
+import { type Page, pageFinder, type Target } from './page.js';
+import type { Ask } from './poll.js';
+import { get, NoAnswer } from './request.js';
 
 /** By what one version of an application can be told from others in its answers. */
 export interface VersionMarks {
@@ -22,19 +24,35 @@ export interface Shown {
 
 const NOTHING: Shown = { texts: [], assets: [] };
 
-/** Asks the last health path and the page with the scripts, once each; what does not answer shows nothing. */
+/**
+ * Asks the last health path and the page with the scripts, once each; what does not answer shows nothing. `requests`
+ * counts them; a proof is never left out for its budget.
+ */
 export async function askVersion(
   target: Target,
   health: Pick<HealthOptions, 'paths' | 'timeout'>,
   signal: AbortSignal,
+  requests?: Requests,
 ): Promise<Shown> {
+  const pages = pageFinder(target);
+  const ask: Ask = {
+    timeout: () => health.timeout,
+    signal,
+    async get(url, rest) {
+      requests?.begin(true);
+      try {
+        return await get(url, { ...rest, timeout: health.timeout, signal });
+      } finally {
+        requests?.end(true);
+      }
+    },
+  };
   const last = health.paths[health.paths.length - 1];
   const page = assetsPage(health);
   const look = async (path: string | undefined, show: (found: Page) => Shown): Promise<Shown> => {
     if (path === undefined) return NOTHING;
     try {
-      const endpoint = path !== page;
-      const found = await findPage(target, path, endpoint, { timeout: () => health.timeout, signal });
+      const found = await pages.find(path, path !== page, ask);
       const { refused, answer } = found;
       return refused === undefined && answer.status >= 200 && answer.status < 300 ? show(found) : NOTHING;
     } catch (error) {

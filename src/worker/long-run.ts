@@ -4,6 +4,7 @@ import { sealer } from '../base/seal.js';
 import { tried } from '../base/tried.js';
 import { deploy } from './deploy.js';
 import { remove } from './host/files.js';
+import { countedIn } from './host/health.js';
 import { holderWords, withLock } from './host/lock.js';
 import { freeReserve, holdReserve, refuseFullDisk, withAdvice } from './host/reserve.js';
 import { pruneRuns } from './old-runs.js';
@@ -23,13 +24,14 @@ const BETWEEN_LOOKS = 200;
  * and its reserve is used up, `follow` sees that it is gone. @throws where it cannot begin: no room, no right to write.
  */
 export async function longRun(
-  request: DeployRequest | RollbackRequest,
+  asked: DeployRequest | RollbackRequest,
   key: Buffer,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  const opened = refuseFullDisk(request.app.appPath, () => openRun(request, key, env));
+  const opened = refuseFullDisk(asked.app.appPath, () => openRun(asked, key, env));
   if (!opened) return;
   const { state, folder, teller } = opened;
+  const request = { ...asked, health: countedIn(state.requests, asked.health) };
   teller.event({ kind: 'started', pid: process.pid, at: Date.now() });
   let result: RunResult;
   try {

@@ -1,9 +1,11 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { given } from '../base/given.js';
 import { type Problem, problemsOf } from '../base/report.js';
 import { KEY_LENGTH } from '../base/seal.js';
 import { cancelSession, follow, signal } from './follow.js';
+import { isFolder } from './host/files.js';
 import { TokenNeeded } from './host/git.js';
-import { askLoopback } from './host/health.js';
+import { askLoopback, countedIn } from './host/health.js';
 import { inspect } from './inspect.js';
 import { longRun } from './long-run.js';
 import {
@@ -78,12 +80,14 @@ async function lookAtHost(request: InspectRequest, env: NodeJS.ProcessEnv): Prom
 }
 
 async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<void> {
-  const { facts } = await survey(request.app, env);
+  const { facts, state } = await survey(request.app, env);
   if (facts.port === undefined) return refuse(facts.refusals);
   const asked = await askLoopback({
     port: facts.port,
-    health: request.health,
+    // Nothing is written where this action has no folder yet.
+    health: isFolder(state.path) ? countedIn(state.requests, request.health) : request.health,
     expectVersion: true,
+    ...given({ version: facts.liveSha }),
     signal: new AbortController().signal,
   });
   say({ kind: 'probed', health: asked.facts, healthy: asked.healthy });

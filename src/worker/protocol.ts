@@ -1,4 +1,5 @@
 import type { HealthFact, Problem, Step } from '../base/report.js';
+import type { RequestBudget } from '../base/request-budget.js';
 
 /**
  * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
@@ -70,6 +71,8 @@ export interface HealthRequest {
   once?: boolean;
   checkAssets: boolean;
   expectVersion?: string;
+  /** What may be asked of the application on this host; `ledger`, the file that counts it, is the worker's own. */
+  budget?: RequestBudget & { readonly ledger?: string };
 }
 
 /** Where the host fetches the commit from. */

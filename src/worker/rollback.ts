@@ -109,7 +109,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
   keepOpenPages(found, plan.from, to, teller);
   writePlan(state, plan);
   teller.event({ kind: 'state', state: 'putting-back' });
-  const probe = probeDowntime(port, teller.warn);
+  const probe = probeDowntime(port, request.health.budget, teller);
   let health: HealthFact[];
   try {
     await teller.step(

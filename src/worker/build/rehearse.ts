@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { Cancelled, Failure, type HealthFact } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { whenAborted } from '../../base/when-aborted.js';
-import { LOOPBACK, lookupLoopback } from '../../web/loopback.js';
 import { askLoopback, unhealthy } from '../host/health.js';
 import { type Entry, withPort } from '../host/pm2.js';
+import { connects } from '../host/port.js';
 import { endGroup, hear, lastLines, type OpenOutput, whenEnded } from '../host/program.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { HealthRequest } from '../protocol.js';
@@ -144,25 +144,15 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   }
 }
 
-/** Milliseconds between two looks whether the port is open. */
+/** Milliseconds between two looks whether the port is open, and that one may take. */
 const BETWEEN_LOOKS = 50;
+const LONGEST_LOOK = 1_000;
 
 /** Milliseconds from now until a port is open, or until nobody wants to know any more. */
 async function listensAfter(port: number, signal: AbortSignal): Promise<number> {
   const started = performance.now();
-  while (!signal.aborted && !(await isOpen(port))) await pause(BETWEEN_LOOKS);
+  while (!signal.aborted && !(await connects(port, LONGEST_LOOK))) await pause(BETWEEN_LOOKS);
   return Math.round(performance.now() - started);
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
-    const answer = (open: boolean): void => {
-      socket.destroy();
-      resolve(open);
-    };
-    socket.once('connect', () => answer(true)).once('error', () => answer(false));
-  });
 }
 
 /** What to do where the new version wants a port besides its own, which the live version has. */

@@ -81,7 +81,7 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
   teller.event({ kind: 'state', state: 'cutting-over' });
   const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
   if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));
-  const probe = probeDowntime(stage.port, teller.warn);
+  const probe = probeDowntime(stage.port, request.health.budget, teller);
   let health: HealthFact[];
   try {
     await teller.step('cutover', async () => {

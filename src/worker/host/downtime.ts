@@ -1,9 +1,14 @@
+import { formatDuration } from '../../base/duration.js';
 import type { Problem } from '../../base/report.js';
+import { openRequests } from '../../base/request-budget.js';
 import { pause } from '../../base/retry.js';
 import { LOOPBACK } from '../../web/loopback.js';
 import { answers } from '../../web/probe.js';
+import type { HealthRequest } from '../protocol.js';
+import { ledgerOf } from './health.js';
+import { connects } from './port.js';
 
-/** One request of the probe; times in milliseconds of one clock. */
+/** One request of the probe, or one look at the port; times in milliseconds of one clock. */
 export interface Asked {
   asked: number;
   /** When the answer began, or when it was given up. */
@@ -12,11 +17,13 @@ export interface Asked {
 }
 
 export interface Downtime {
-  /** Milliseconds during which the port did not answer. */
+  /** Milliseconds during which the port was closed or did not answer. */
   ms: number;
   /** Requests that were given up although a later one had been answered by then: the port was up, they were lost. */
   lost: number;
   requests: number;
+  /** The longest time, in milliseconds, in which no answer was asked for: a shorter fault of an open port is not seen. */
+  resolution: number;
 }
 
 export interface DowntimeProbe {
@@ -24,26 +31,75 @@ export interface DowntimeProbe {
   stop(): Promise<number>;
 }
 
-/** Milliseconds from an answer to the next request. */
+/** Whoever is told what the probe found. */
+export interface DowntimeTeller {
+  warn(problem: Problem): void;
+  progress(text: string): void;
+}
+
+/** Milliseconds between two looks whether the port is open: a connection, of which an application notices nothing. */
 const EVERY = 20;
-/** Milliseconds after which the next request goes out beside one without an answer, so that a lost one hides nothing. */
-const PATIENCE = 100;
-/** Milliseconds after which a request is given up; the words of `lostRequests` name it. */
+/** Requests at most: they are counted, and the health checks need them more. `PART` of those left are the probe's. */
+const MOST_REQUESTS = 6;
+const PART = 1 / 4;
+/** Milliseconds from a request to the next, and how it grows; it begins again when the port opens, and after a bad one. */
+const FIRST_GAP = 100;
+const GROWTH = 3;
+/** Milliseconds after which a connection, and a request, is given up; the words of `lostRequests` name the latter. */
+const LONGEST_CONNECT = 1_000;
 const LONGEST = 5_000;
 
-/** Asks the port on loopback again and again, until it is stopped; `warn` is told at the end of requests that were lost. */
-export function probeDowntime(port: number, warn: (problem: Problem) => void): DowntimeProbe {
+/**
+ * Measures on loopback for how long an application is away, until it is stopped: by the port, many times a second, and
+ * by a few answers, since an open port may answer nothing. `teller` is told at the end how closely it was measured, and
+ * is warned of requests that were lost.
+ */
+export function probeDowntime(
+  port: number,
+  budget: HealthRequest['budget'],
+  teller: DowntimeTeller,
+): DowntimeProbe {
+  const looks: Asked[] = [];
   const requests: Promise<Asked>[] = [];
+  const mayAsk = requestCounter(budget);
   let running = true;
+  let gap = FIRST_GAP;
+  let nextRequest = 0;
+  let bad = false;
+  const closely = (): void => {
+    gap = FIRST_GAP;
+    nextRequest = Math.min(nextRequest, performance.now() + gap);
+  };
+  const request = (): void => {
+    const asked = ask(() => answers(`http://${LOOPBACK}:${port}/`, LONGEST));
+    nextRequest = performance.now() + gap;
+    gap *= GROWTH;
+    requests.push(asked);
+    void asked.then(({ good }) => {
+      bad = !good;
+      if (bad) closely();
+    });
+  };
   const measured = (async () => {
+    const from = performance.now();
+    let wasOpen = false;
     while (running) {
-      const request = askOnce(port);
-      requests.push(request);
-      await Promise.race([request, pause(PATIENCE)]);
+      const look = await ask(() => connects(port, LONGEST_CONNECT));
+      looks.push(look);
+      if (look.good && !wasOpen) {
+        closely();
+        nextRequest = look.ended;
+      }
+      wasOpen = look.good;
+      if (look.good && performance.now() >= nextRequest && mayAsk()) request();
       await pause(EVERY);
     }
-    const downtime = measureDowntime(await Promise.all(requests));
-    if (downtime.lost > 0) warn(lostRequests(downtime));
+    // A fault that nobody has seen the end of would last until now.
+    if (bad && wasOpen) request();
+    const answered = await Promise.all(requests);
+    const downtime = measureDowntime(looks, answered, { from, to: performance.now() });
+    if (downtime.lost > 0) teller.warn(lostRequests(downtime));
+    teller.progress(howMeasured(downtime));
     return downtime.ms;
   })();
   return {
@@ -54,33 +110,82 @@ export function probeDowntime(port: number, warn: (problem: Problem) => void): D
   };
 }
 
-async function askOnce(port: number): Promise<Asked> {
+async function ask(work: () => Promise<boolean>): Promise<Asked> {
   const asked = performance.now();
-  const good = await answers(`http://${LOOPBACK}:${port}/`, LONGEST);
+  const good = await work();
   return { asked, ended: performance.now(), good };
 }
 
+/** Says of each request whether it may go out, and counts it. */
+function requestCounter(budget: HealthRequest['budget']): () => boolean {
+  const counted = budget && openRequests(ledgerOf(budget), budget, 0);
+  const most = Math.min(MOST_REQUESTS, counted ? Math.floor(counted.left() * PART) : MOST_REQUESTS);
+  let used = 0;
+  return () => {
+    if (used >= most || counted?.begin(false) === false) return false;
+    counted?.end(true);
+    used += 1;
+    return true;
+  };
+}
+
+interface Span {
+  from: number;
+  to: number;
+}
+
 /**
- * Adds up the gaps, counting no moment twice: one opens when a request goes out that is never answered, and closes with
- * the first good answer to a later request, or with the end. Pure; takes the requests in the order they were sent in.
+ * Adds up the gaps that the looks at the port and the requests saw, counting no moment twice. Pure; takes both in the
+ * order they were sent in.
  */
-export function measureDowntime(requests: readonly Asked[]): Downtime {
-  let ms = 0;
+export function measureDowntime(
+  looks: readonly Asked[],
+  requests: readonly Asked[],
+  measured: Span,
+): Downtime {
+  const port = gapsOf(looks);
+  const answers = gapsOf(requests);
+  const sent = [measured.from, ...requests.map(({ asked }) => asked), measured.to];
+  return {
+    ms: Math.round(lengthOf([...port.gaps, ...answers.gaps])),
+    lost: answers.lost,
+    requests: requests.length,
+    resolution: Math.round(Math.max(...sent.slice(1).map((at, index) => at - sent[index]!))),
+  };
+}
+
+/**
+ * One opens when something goes out that is never answered, and closes with the first good answer to a later one, or
+ * with the end.
+ */
+function gapsOf(asked: readonly Asked[]): { gaps: Span[]; lost: number } {
+  const gaps: Span[] = [];
   let lost = 0;
-  // From the last to the first: each gap then closes no later, and opens no later, than the one before it in this loop.
-  let closes = requests.reduce((latest, { ended }) => Math.max(latest, ended), 0);
-  let countedFrom = closes;
-  for (let at = requests.length - 1; at >= 0; at--) {
-    const { asked, ended, good } = requests[at]!;
+  let closes = asked.reduce((latest, { ended }) => Math.max(latest, ended), 0);
+  for (const { asked: from, ended, good } of [...asked].reverse()) {
     if (good) {
       closes = Math.min(closes, ended);
       continue;
     }
-    ms += Math.max(0, Math.min(closes, countedFrom) - asked);
-    countedFrom = asked;
+    gaps.push({ from, to: closes });
     if (closes < ended) lost++;
   }
-  return { ms: Math.round(ms), lost, requests: requests.length };
+  return { gaps, lost };
+}
+
+/** The length of all of them together, where they overlap once. */
+function lengthOf(spans: readonly Span[]): number {
+  let length = 0;
+  let until = Number.NEGATIVE_INFINITY;
+  for (const { from, to } of [...spans].sort((a, b) => a.from - b.from)) {
+    length += Math.max(0, to - Math.max(from, until));
+    until = Math.max(until, to);
+  }
+  return length;
+}
+
+function howMeasured({ ms, requests, resolution }: Downtime): string {
+  return `${formatDuration(ms)} without an answer: the port was looked at every ${EVERY} ms; ${requests} answers were asked for, so a fault behind an open port that is shorter than ${formatDuration(resolution)} may not be in it`;
 }
 
 function lostRequests({ lost, requests }: Downtime): Problem {

@@ -1,16 +1,20 @@
 import { given } from '../../base/given.js';
 import { Failure, type HealthFact } from '../../base/report.js';
+import { memoryLedger, openRequests, type RequestLedger } from '../../base/request-budget.js';
 import { LOOPBACK } from '../../web/loopback.js';
 import { checkHealth, type Target } from '../../web/probe.js';
 import { askVersion, type Shown } from '../../web/version.js';
 import { tellWaiting } from '../../web/waiting.js';
 import type { HealthRequest } from '../protocol.js';
+import { fileLedger } from './request-ledger.js';
 
 export interface LoopbackCheck {
   port: number;
   health: HealthRequest;
   /** The commit that must answer. */
   sha?: string;
+  /** The commit that should be live, where no answer is expected to name it. */
+  version?: string;
   /** False for a version that was live before: what the caller expects of the new one does not bind it. */
   expectVersion: boolean;
   signal: AbortSignal;
@@ -18,9 +22,14 @@ export interface LoopbackCheck {
   tell?: ((text: string) => void) | undefined;
 }
 
+/** The health path and the page. */
+const VERSION_REQUESTS = 2;
+
 /** Asks the application on loopback once, by what it can be told which version answers. */
 export function askLoopbackVersion(port: number, health: HealthRequest, signal: AbortSignal): Promise<Shown> {
-  return askVersion(loopback(port, health), health, signal);
+  const { budget } = health;
+  const requests = budget && openRequests(ledgerOf(budget), budget, VERSION_REQUESTS);
+  return askVersion(loopback(port, health), health, signal, requests);
 }
 
 function loopback(port: number, { basePath, publicOrigin }: HealthRequest): Target {
@@ -29,7 +38,9 @@ function loopback(port: number, { basePath, publicOrigin }: HealthRequest): Targ
 
 /** Asks the application on loopback until every check is good, or the deadline is over. */
 export async function askLoopback(check: LoopbackCheck): Promise<{ facts: HealthFact[]; healthy: boolean }> {
-  const { expectVersion, basePath: _base, publicOrigin: _origin, ...health } = check.health;
+  const { expectVersion, basePath: _base, publicOrigin: _origin, budget, ...health } = check.health;
+  const version = check.sha ?? check.version ?? '-';
+  const counted = budget && { ledger: ledgerOf(budget), budget, version };
   const waiting = tellWaiting(check.tell ?? (() => {}));
   try {
     const facts = await checkHealth(
@@ -39,12 +50,24 @@ export async function askLoopback(check: LoopbackCheck): Promise<{ facts: Health
         ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
         ...given({ expectSha: check.sha }),
       },
-      { signal: check.signal, onAttempt: waiting.note },
+      { signal: check.signal, onAttempt: waiting.note, ...given({ counted }) },
     );
     return { facts, healthy: facts.every(({ ok }) => ok) };
   } finally {
     waiting.stop();
   }
+}
+
+/** Where the requests to the application are counted: in a file, or for this process where the host has no place for it. */
+export function ledgerOf({ ledger }: NonNullable<HealthRequest['budget']>): RequestLedger {
+  return ledger === undefined ? inMemory : fileLedger(ledger);
+}
+
+const inMemory = memoryLedger();
+
+/** The health request with the file that counts, which only the host knows. */
+export function countedIn(file: string, health: HealthRequest): HealthRequest {
+  return health.budget ? { ...health, budget: { ...health.budget, ledger: file } } : health;
 }
 
 /** What is wrong, by the first failed check; `next` where that check does not tell itself what to do. */

@@ -28,6 +28,8 @@ export interface StateFolder {
   readonly runs: string;
   /** What is to be known of each release, one file each. */
   readonly notes: string;
+  /** Counts what was asked of the application, by whatever process. */
+  readonly requests: string;
   readonly releases: string;
   /** Shared paths of the releases layout. */
   readonly shared: string;
@@ -62,6 +64,7 @@ function stateFolderAt(path: string): StateFolder {
     plan: join(path, 'plan.json'),
     runs: join(path, 'runs'),
     notes: join(path, 'notes'),
+    requests: join(path, 'requests.log'),
     releases: join(path, 'releases'),
     shared: join(path, 'shared'),
     repository: join(path, 'repository.git'),
