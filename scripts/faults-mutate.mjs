@@ -269,7 +269,7 @@ const MUTATIONS = [
   mutation(167, 'web/poll', 'if (course.limited > 0)', 'if (false)', 'web/limits.test'),
   mutation(167, 'base/request-budget', '> now - WINDOW', '> now', 'base/request-budget.test'),
   mutation(167, 'web/checks', '!known.has(pathOf(url))', 'true', 'web/limits.test'),
-  mutation(167, 'worker/host/downtime', 'used >= most ||', '', 'worker/downtime.test'),
+  mutation(167, 'worker/host/downtime', 'used >= (last ? most : most - 1)', 'false', 'worker/downtime.test'),
 ];
 
 const { values: options } = parseArgs({

@@ -91,11 +91,11 @@ export function probeDowntime(
         nextRequest = look.ended;
       }
       wasOpen = look.good;
-      if (look.good && performance.now() >= nextRequest && mayAsk()) request();
+      if (look.good && performance.now() >= nextRequest && mayAsk(false)) request();
       await pause(EVERY);
     }
     // A fault that nobody has seen the end of would last until now.
-    if (bad && wasOpen) request();
+    if (bad && wasOpen && mayAsk(true)) request();
     const answered = await Promise.all(requests);
     const downtime = measureDowntime(looks, answered, { from, to: performance.now() });
     if (downtime.lost > 0) teller.warn(lostRequests(downtime));
@@ -116,13 +116,13 @@ async function ask(work: () => Promise<boolean>): Promise<Asked> {
   return { asked, ended: performance.now(), good };
 }
 
-/** Says of each request whether it may go out, and counts it. */
-function requestCounter(budget: HealthRequest['budget']): () => boolean {
+/** Says of each request whether it may go out, and counts it; one is kept for the last. */
+function requestCounter(budget: HealthRequest['budget']): (last: boolean) => boolean {
   const counted = budget && openRequests(ledgerOf(budget), budget, 0);
   const most = Math.min(MOST_REQUESTS, counted ? Math.floor(counted.left() * PART) : MOST_REQUESTS);
   let used = 0;
-  return () => {
-    if (used >= most || counted?.begin(false) === false) return false;
+  return (last) => {
+    if (used >= (last ? most : most - 1) || counted?.begin(false) === false) return false;
     counted?.end(true);
     used += 1;
     return true;
