@@ -270,6 +270,8 @@ const MUTATIONS = [
   mutation(167, 'base/request-budget', '> now - WINDOW', '> now', 'base/request-budget.test'),
   mutation(167, 'web/checks', '!known.has(pathOf(url))', 'true', 'web/limits.test'),
   mutation(167, 'worker/host/downtime', 'used >= (last ? most : most - 1)', 'false', 'worker/downtime.test'),
+  mutation(170, 'web/page', '[400, 401, 403, 404, 405, 421]', '[401, 404, 405]', 'web/own-host.test'),
+  mutation(170, 'web/page', "'x-forwarded-proto': ", "'x-forwarded-port': ", 'web/own-host.test'),
 ];
 
 const { values: options } = parseArgs({

@@ -783,6 +783,12 @@ export const GROUPS = [
         'ok',
         'Waited for as it says; the first real reason stays. With nothing but 429: `could not be judged: it answers 429`',
       ),
+      row(
+        170,
+        'The application knows its public name only, leads there, or has a login at its root',
+        'ok',
+        'Nothing: it is asked on loopback by the host of `health-url`.',
+      ),
     ],
   },
 ];

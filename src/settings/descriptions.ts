@@ -80,7 +80,8 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'keep-releases': 'Releases, and backups, kept on the server: at least 2.',
   'max-parallel': 'Hosts deployed at a time.',
   'deploy-timeout': 'How long the deploy may take on each host.',
-  'health-url': 'Public base URL of the application.',
+  'health-url':
+    "Public base URL of the application; its origin counts as the application's own, also on the server.",
   'health-paths':
     'Paths that must answer with a status from 200 to 299, and not with JSON whose status says otherwise; the last one is the health answer. Without /api/health: health-paths: /.',
   'health-from':

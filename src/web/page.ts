@@ -30,9 +30,10 @@ export interface Page {
   refused?: Exclude<RedirectDecision, { follow: URL }>;
 }
 
-/** One way to ask for a path: below the proxy's path or without it. */
+/** One way to ask for a path: below the proxy's path or without it, by the plain name or as the proxy asks. */
 interface Way {
   below: string;
+  as?: URL;
 }
 
 /** What was learned about a path. */
@@ -41,7 +42,7 @@ interface Known {
   way?: Way;
   /** Where its redirects ended well. */
   end?: Pick<Page, 'url' | 'behindProxy'>;
-  /** What the first way gave where none is known, and how often it was looked for. */
+  /** What the plain way gave where none is known, and how often it was looked for. */
   plain?: Page;
   tries: number;
 }
@@ -52,9 +53,9 @@ export interface PageFinder {
 }
 
 /**
- * Asks for the paths of an application on the ways that it may know them: below the base path, and without it. All ways
- * are tried at first, then one after the other, until one is known: that one is used from then on, and redirects that
- * ended well are not followed again.
+ * Asks for the paths of an application on the ways that it may know them: below the base path, without it, and, where the
+ * plain name of loopback is refused, as its proxy asks. All ways are tried at first, then one after the other, until one
+ * is known: that one is used from then on, and redirects that ended well are not followed again.
  */
 export function pageFinder(target: Target): PageFinder {
   const ways = waysOf(target);
@@ -94,8 +95,11 @@ export function pageFinder(target: Target): PageFinder {
   };
 }
 
-function waysOf({ basePath }: Target): Way[] {
-  return basePath === undefined ? [{ below: '' }] : [{ below: basePath }, { below: '' }];
+function waysOf({ from, basePath, publicOrigin }: Target): Way[] {
+  const places = basePath === undefined ? [''] : [basePath, ''];
+  const plain = places.map((below): Way => ({ below }));
+  if (from !== 'vps' || publicOrigin === undefined) return plain;
+  return [...plain, ...places.map((below): Way => ({ below, as: new URL(publicOrigin) }))];
 }
 
 function isGood({ answer: { status }, refused }: Page): boolean {
@@ -103,12 +107,13 @@ function isGood({ answer: { status }, refused }: Page): boolean {
 }
 
 /**
- * True for what an application answers to a path that is not its own: not found, elsewhere, its page for everything.
+ * True for what an application answers to a path, or under a name, that is not its own: a request that it does not
+ * take, not found, elsewhere, its page for everything.
  */
 function isElsewhere({ answer, refused }: Page, endpoint: boolean): boolean {
   return (
     refused !== undefined ||
-    [401, 403, 404, 405].includes(answer.status) ||
+    [400, 401, 403, 404, 405, 421].includes(answer.status) ||
     (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8')))
   );
 }
@@ -119,7 +124,7 @@ function isElsewhere({ answer, refused }: Page, endpoint: boolean): boolean {
  */
 async function getPage(target: Target, path: string, way: Way, ask: Ask): Promise<Page> {
   let url = new URL(target.baseUrl + way.below + path);
-  let behindProxy: URL | undefined;
+  let behindProxy = way.as;
   const visited: string[] = [];
   for (;;) {
     const answer = await request(url, behindProxy, ask);
