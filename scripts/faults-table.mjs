@@ -720,6 +720,12 @@ export const GROUPS = [
         'Both meanings, and the full name of each: `reads as a short commit SHA`, `Say which:`. 40 hex digits are always the commit.',
       ),
       row(
+        145,
+        'A build or another program of the server forges, floods, overwrites or cuts the record of its run, or prints workflow commands',
+        'ok',
+        '`another program than the worker writes into the record`, once; nothing of it is obeyed, shown as a step or kept in memory. Where lines of the worker are missing: `what the run did there is not known from its record`, within seconds, and the look at the server tells.',
+      ),
+      row(
         146,
         "Another user of the server plants a symlink, a folder or a plan where the deploy's own folder is",
         'refused',
@@ -745,9 +751,9 @@ export const GROUPS = [
       ),
       row(
         150,
-        'Secrets that come back whole: split by colours, lines or chunks; taken out of an applied file; keys on one line',
+        'A secret cut by colours, line breaks or chunks; taken out of an applied file; a key given on one line, quoted or as base64',
         'ok',
-        'Never shown: of an applied file the place and the kind of the statement that `is not the one that was recorded`.',
+        '`***`, also where the parts come in two lines or around a line of our own; of an applied file the place and the kind of the statement that `is not the one that was recorded`.',
       ),
       row(
         151,
