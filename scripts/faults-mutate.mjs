@@ -161,7 +161,6 @@ const MUTATIONS = [
     'database/open.test',
   ),
   mutation(135, 'base/when-aborted', 'if (signal.aborted)', 'if (false)', 'base/when-aborted.test'),
-  mutation(136, 'database/apply/outside', 'unsettled = true;', '', 'database/lost-answers.test'),
   mutation(
     136,
     'database/apply/settle',
@@ -176,6 +175,7 @@ const MUTATIONS = [
     'return NOT_DONE;',
     'database/lost-answers.test',
   ),
+  mutation(136, 'database/apply/run-alone', 'unsettled = true;', '', 'database/lost-answers.test'),
   mutation(
     137,
     'worker/host/files',

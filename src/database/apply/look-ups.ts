@@ -313,11 +313,14 @@ interface BeforeReindex {
   indexes: number[];
 }
 
-/** What is named by a REINDEX: tables, with the tables that their large values are kept in; null for more than that. */
-function reindexScope({ relation }: Node): string {
-  if (!relation) return 'null::jsonb';
-  const name = `to_regclass(${literal(relationName(relation as Node))})`;
-  return `(with named as (select ${name}::oid as oid union select relid from pg_partition_tree(${name})),
+/** What is named by a REINDEX: tables, with the tables that their large values are kept in; null for the database. */
+function reindexScope({ relation, kind, name }: Node): string {
+  const regclass = relation ? `to_regclass(${literal(relationName(relation as Node))})` : undefined;
+  const named = regclass
+    ? `select ${regclass}::oid as oid union select relid from pg_partition_tree(${regclass})`
+    : `select oid from pg_class where relnamespace = (select oid from pg_namespace where nspname = ${literal(String(name))})`;
+  if (!regclass && kind !== 'REINDEX_OBJECT_SCHEMA') return 'null::jsonb';
+  return `(with named as (${named}),
       tables as (select oid from named union select indrelid from pg_index where indexrelid in (select oid from named))
     select jsonb_agg(t.oid::bigint) from (select oid from tables union all
       select reltoastrelid from pg_class where oid in (select oid from tables)) t)`;

@@ -198,16 +198,20 @@ async function look({ tools }: PartsRun, sent: SentStatement): Promise<Verdict> 
   return recovery === 'repeat' ? { state: 'not done' } : recovery.judge(before, now);
 }
 
-/** Asks for an SQL expression, and for the session whose message begins with the statement's token. */
+/**
+ * Asks for the session whose message begins with the statement's token, and only then for an SQL expression: what a
+ * session does before it is gone is seen by the second look.
+ */
 async function askNow(
   { database, signal }: ApplyTools,
   { token }: SentStatement,
   expression: string,
 ): Promise<{ session: Worker | null; now: unknown }> {
-  const message = `set local search_path = ''; select jsonb_build_object('session', (
-      select ${WORKER} from pg_stat_activity a where a.pid <> pg_backend_pid() and a.state <> 'idle'
-        and position(${literal(tokenComment(token))} in a.query) > 0 limit 1),
-    'now', ${expression})::text as look`;
+  const session = `(select ${WORKER} from pg_stat_activity a where a.pid <> pg_backend_pid() and a.state <> 'idle'
+    and position(${literal(tokenComment(token))} in a.query) > 0 limit 1)`;
+  const message = `set transaction isolation level read committed; set local search_path = '';
+    select set_config('muva.session', coalesce(${session}::text, 'null'), true);
+    select jsonb_build_object('session', current_setting('muva.session')::jsonb, 'now', ${expression})::text as look`;
   const results = await reading(signal, () => database.send(message, { deadline: DEADLINE, signal }));
   const found = jsonField<{ session: Worker | null; now: unknown }>(results, 'look');
   if (!found) throw new Error('the look at a statement gave no row');
