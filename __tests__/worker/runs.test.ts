@@ -38,7 +38,7 @@ describe('runs on one application', () => {
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
   };
   const hasSaid = (request: DeployRequest, text: string): Promise<true> =>
-    until(`${text} in the events`, () => eventsOf(request).includes(text) || undefined);
+    until(`${text} in the events`, () => eventsOf(request).includes(text), 120_000);
   const signalRun = ({ app, run }: DeployRequest, command: 'go' | 'cancel') =>
     ask(vps, { command, app, run } satisfies SignalRequest);
 
@@ -232,12 +232,14 @@ describe('runs on one application', () => {
       writeFileSync(join(folder, 'events.jsonl'), '');
     }
     const post = { ...left, run: { ...left.run, session: 'post-step' } };
-    assert.equal((await runWorker(vps, post)).result.outcome, 'deployed');
+    const one = await runWorker(vps, post);
+    assert.equal(one.result.outcome, 'deployed', JSON.stringify(one.result));
     assert.equal((await vps.served())?.version, 'v3f');
     assert.ok(!existsSync(mark), 'pruned');
     await cancelSession(left);
     const attempt = { ...left, run: { ...left.run, attempt: 2 }, sha: origin.commit(appVersion('v3')) };
-    assert.equal((await runWorker(vps, attempt)).result.outcome, 'deployed');
+    const two = await runWorker(vps, attempt);
+    assert.equal(two.result.outcome, 'deployed', JSON.stringify(two.result));
     assert.equal((await vps.served())?.version, 'v3');
   });
 
