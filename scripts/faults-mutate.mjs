@@ -149,6 +149,7 @@ const MUTATIONS = [
     'text.slice(from, span.to)}',
     'base/teller.test',
   ),
+  mutation(129, 'base/redact', 'span.from)}***', 'span.to)}', 'base/teller.test'),
   mutation(131, 'vps/requests', 'server: run.serverUrl', "server: 'https://github.com'", 'vps/requests.test'),
   mutation(131, 'programs', 'programEnvironment(process.env, env)', 'process.env', 'programs.test'),
   mutation(134, 'worker/record/release-name', '${randomBytes(4)', '${Buffer.alloc(4)', 'worker/plan.test'),

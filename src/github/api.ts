@@ -1,3 +1,4 @@
+import { beginningOf } from '../base/cut-text.js';
 import type { Log } from '../base/log.js';
 import { retry } from '../base/retry.js';
 import type { Secret } from '../base/secret.js';
@@ -99,5 +100,6 @@ function isRateLimit(error: unknown): boolean {
 
 /** The message of a failed request, without the link to the documentation at its end. */
 function reason(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split(' - https://')[0]!.slice(0, 500);
+  const message = error instanceof Error ? error.message : String(error);
+  return beginningOf(message.split(' - https://')[0]!, 500);
 }

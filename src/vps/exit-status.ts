@@ -1,3 +1,4 @@
+import { beginningOf, endOf } from '../base/cut-text.js';
 import type { Problem } from '../base/report.js';
 import type { ExecResult } from './exec.js';
 import { NO_NODE, OLDEST_NODE } from './remote-command.js';
@@ -47,7 +48,7 @@ export function isKnownEnd({ code, signal }: Pick<ExecResult, 'code' | 'signal'>
 export function notRunProblem(server: string, { code, stdout, stderr }: ExecResult): Problem {
   // Some shells repeat the whole command behind their complaint.
   const [complaint] = stderr.split('\n').filter((line) => line.trim() !== '');
-  const said = complaint?.trim().slice(0, 200) ?? lastLines(stdout);
+  const said = complaint === undefined ? lastLines(stdout) : beginningOf(complaint.trim(), 200);
   return {
     message: `the login on ${server} did not run our command, and ended with exit code ${code}${said ? `: ${said}` : ''}`,
     code: String(code),
@@ -57,9 +58,6 @@ export function notRunProblem(server: string, { code, stdout, stderr }: ExecResu
 
 function lastLines(text: string): string {
   const lines = text.split('\n').map((line) => line.trim());
-  return lines
-    .filter((line) => line !== '')
-    .slice(-3)
-    .join(' / ')
-    .slice(-500);
+  const last = lines.filter((line) => line !== '').slice(-3);
+  return endOf(last.join(' / '), 500);
 }

@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { Failure, type Problem } from '../base/report.js';
 import { unseal } from '../base/seal.js';
 import type { WorkerEvent } from '../worker/protocol.js';
@@ -44,10 +45,10 @@ export function runEvents({ key, prefix, onDropped }: RunEventsOptions): RunEven
   let next = 1;
   let kept = 0;
   const strange = { lines: 0, characters: 0 };
-  const told = new Set<string>();
-  const drop = (why: string, hint: string): undefined => {
-    if (!told.has(why)) onDropped({ message: prefix + why, next: hint });
-    told.add(why);
+  const told = new Set<'stranger' | 'not understood' | 'too many'>();
+  const drop = (kind: 'stranger' | 'not understood' | 'too many', why: string, next?: string): undefined => {
+    if (!told.has(kind)) onDropped({ message: prefix + why, ...given({ next }) });
+    told.add(kind);
     return undefined;
   };
   return {
@@ -59,6 +60,7 @@ export function runEvents({ key, prefix, onDropped }: RunEventsOptions): RunEven
         if (strange.lines > MOST_LINES || strange.characters > MOST_CHARACTERS)
           throw new TamperedRecord(prefix, 'the record of the run on the server is flooded');
         return drop(
+          'stranger',
           'another program than the worker writes into the record of this run on the server; what it writes is ignored',
           'It runs as the deploy user, and is most likely the build: look at what it does. SECURITY.md says what such a program can do.',
         );
@@ -69,13 +71,14 @@ export function runEvents({ key, prefix, onDropped }: RunEventsOptions): RunEven
       const parsed = parseWorkerEvent(opened.event);
       if ('wrong' in parsed)
         return drop(
+          'not understood',
           `the worker tells something that this version does not understand (${parsed.wrong}); it is ignored`,
           'Run the job again; where it stays, it is a fault of this action.',
         );
       const { value } = parsed;
       if (value.kind === 'step' || value.kind === 'warning') kept += 1;
       return kept > MOST_KEPT && (value.kind === 'step' || value.kind === 'warning')
-        ? drop(`the run tells more than ${MOST_KEPT} steps and warnings; the rest is left out`, '')
+        ? drop('too many', `the run tells more than ${MOST_KEPT} steps and warnings; the rest is left out`)
         : value;
     },
   };

@@ -1,3 +1,4 @@
+import { beginningOf } from '../base/cut-text.js';
 import { given } from '../base/given.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause, retry } from '../base/retry.js';
@@ -61,7 +62,7 @@ async function converse(
       const said = parseWorkerLine(text);
       ran ||= said !== undefined || text === '';
       if (said === undefined) {
-        if (text.trim() !== '') others.push(text.slice(0, 200));
+        if (text.trim() !== '') others.push(beginningOf(text, 200));
         if (others.length > KEPT_LINES) others.shift();
       } else if ('wrong' in said) {
         wrong ??= said.wrong;

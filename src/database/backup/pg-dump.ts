@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
+import { endOf } from '../../base/cut-text.js';
 import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { whenAborted } from '../../base/when-aborted.js';
@@ -166,7 +167,7 @@ async function dumpEnvironment(
 async function ended(child: ChildProcess, signal: AbortSignal): Promise<void> {
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
-    said = (said + chunk).slice(-4_000);
+    said = endOf(said + chunk, 4_000);
   });
   const [code, killedBy] = (await once(child, 'close')) as [number | null, string | null];
   if (signal.aborted) throw new Cancelled();

@@ -1,3 +1,4 @@
+import { beginningOf } from '../../base/cut-text.js';
 import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
 
 /** What a file's comments say to this action. */
@@ -24,7 +25,7 @@ export function readMarker(source: string): DeployMarker {
   const marker: DeployMarker = { afterHealth: false, wrong: [] };
   const start = firstStatement(source);
   const complain = (index: number, comment: string, next: string): void => {
-    marker.wrong.push({ index, comment: comment.split(/[\r\n]/, 1)[0]!.slice(0, 60), next });
+    marker.wrong.push({ index, comment: beginningOf(comment.split(/[\r\n]/, 1)[0]!, 60), next });
   };
   for (const { index, comment } of comments(source, 0, start)) {
     if (EXACT.test(comment)) marker.afterHealth = true;

@@ -1,3 +1,4 @@
+import { beginningOf } from '../../base/cut-text.js';
 import { Cancelled, Failure, type HealthFact, type Problem } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { askLoopback, unhealthy } from '../host/health.js';
@@ -164,7 +165,7 @@ function foreignListener(tools: Toolbox, port: number, instances: readonly Insta
   const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
   if (foreign.length === 0 || foreign.length < listeners.length) return undefined;
   return new Failure({
-    message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]!) ?? '?').slice(0, 120)}), not by the application.`,
+    message: `Port ${port} is served by another program (pid ${foreign[0]}: ${beginningOf(commandOf(foreign[0]!) ?? '?', 120)}), not by the application.`,
     next: 'End that program on the server, or correct health-port.',
   });
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { endOf } from '../../base/cut-text.js';
 import { formatDuration } from '../../base/duration.js';
 import { Cancelled, Failure } from '../../base/report.js';
 import { whenAborted } from '../../base/when-aborted.js';
@@ -102,7 +103,7 @@ export function hear(
 ): Heard {
   let tail = '';
   const keep = (text: string): void => {
-    tail = (tail + text).slice(-TAIL);
+    tail = endOf(tail + text, TAIL);
   };
   const pipes = [child.stdout, child.stderr].map((pipe) => {
     const told = open();
