@@ -21,6 +21,12 @@ export interface AppFaults {
   outputs?: number;
   /** Milliseconds that each answer takes. */
   answerDelay?: number;
+  /** Answers 429 after so many requests to one process, for a quarter of an hour. */
+  limit?: number;
+  /** A file that gets a line for each request: `<REHEARSAL or live> <path> <status>`. */
+  countIn?: string;
+  /** Milliseconds of `healthStatus`, after which it is 200. */
+  sickFor?: number;
 }
 
 /** Reads a commit's `version.txt` and `faults.json`, and the environment, into `dist/`. */
@@ -42,7 +48,7 @@ writeFileSync('dist/build.json', JSON.stringify({ version, greeting, commit: pro
 `;
 
 const SERVER = `
-const { existsSync, readFileSync } = require('node:fs');
+const { appendFileSync, existsSync, readFileSync } = require('node:fs');
 const { createServer } = require('node:http');
 const { join } = require('node:path');
 const faults = JSON.parse(readFileSync(join(__dirname, 'faults.json'), 'utf8'));
@@ -55,14 +61,19 @@ if (faults.crashAfter && sick) setTimeout(() => process.exit(1), faults.crashAft
 const at = process.argv.findIndex((word) => word === '-p' || word === '--port');
 const port = Number(at > 0 ? process.argv[at + 1] : process.env.PORT);
 const chunk = faults.missingChunk && sick ? 'app-gone' : 'app-' + built.version;
+let asked = 0;
+const started = Date.now();
 const server = createServer((request, response) => setTimeout(() => {
   const path = request.url.split('?')[0];
+  if (faults.countIn) response.on('close', () => appendFileSync(faults.countIn, (live ? 'live ' : 'rehearsal ') + path + ' ' + response.statusCode + '\\n'));
+  if (faults.limit && ++asked > faults.limit) return response.writeHead(429, { 'retry-after': '900' }).end();
   if (path === '/') {
     response.setHeader('content-type', 'text/html');
     return response.end('<!doctype html><title>app</title><p>version ' + built.version + '</p><script src="/static/' + chunk + '.js"></script>');
   }
   if (path === '/api/health') {
-    const status = sick ? faults.healthStatus ?? 200 : 200;
+    const well = !sick || Date.now() - started > (faults.sickFor ?? Infinity);
+    const status = well ? 200 : faults.healthStatus ?? 200;
     response.writeHead(status, { 'content-type': 'application/json' });
     return response.end(JSON.stringify({ status: status === 200 ? 'ok' : 'error', version: built.version, commit: faults.anonymous ? undefined : revision, greeting: built.greeting, pid: process.pid }));
   }

@@ -119,7 +119,14 @@ describe('row 167: an application that limits requests', TOGETHER, () => {
   test('row 167: the first real reason is told, not the 429 that came after it', async () => {
     const app = limited(sick, { most: 2, window: 900_000 });
     await withHttpServer(app, async ({ url }) => {
-      const facts = await ask(url, { checkAssets: false });
+      const told: (string | undefined)[] = [];
+      const counted = { ledger: memoryLedger(), budget: budgetOf('server', false, 'run.1'), version: 'a' };
+      const facts = await checkHealth(
+        { baseUrl: url, from: 'vps' },
+        { ...OPTIONS, checkAssets: false },
+        { counted, onAttempt: (_name, _attempt, { detail }) => told.push(detail) },
+      );
+      assert.ok(told.includes('answers 500; now answers 429 (too many requests)'), told.join());
       assert.deepEqual(
         facts.map(({ ok, status, detail }) => [ok, status, detail]),
         [

@@ -2,7 +2,6 @@ import { formatDuration } from '../base/duration.js';
 import { given } from '../base/given.js';
 import { Cancelled, type HealthFact, problemsOf } from '../base/report.js';
 import { memoryLedger, type RequestLedger } from '../base/request-budget.js';
-import { whenAborted } from '../base/when-aborted.js';
 import type { Database } from '../database/connection/connection.js';
 import { errorMeaning } from '../database/connection/sql-error.js';
 import { requestBudget } from '../settings/request-budget.js';
@@ -12,6 +11,7 @@ import { limitedLook, looking } from '../web/checks.js';
 import { type Ask, type Check, followingController, type Look, poll } from '../web/poll.js';
 import { type Counted, checkHealth, factOf } from '../web/probe.js';
 import { tenths } from '../web/request.js';
+import { forever } from '../web/turns.js';
 import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
 import { tellWaiting } from '../web/waiting.js';
 
@@ -151,7 +151,7 @@ async function askDatabase(database: Database, ask: Ask): Promise<Look> {
   const timer = setTimeout(() => own.abort(), timeout);
   try {
     const sending = database.send('select 1', { deadline: timeout, signal: own.signal });
-    await Promise.race([sending, aborted(own.signal)]);
+    await Promise.race([sending, forever(own.signal)]);
     return look({ ok: true });
   } catch (error) {
     if (ask.signal.aborted) throw new Cancelled();
@@ -171,12 +171,6 @@ async function askDatabase(database: Database, ask: Ask): Promise<Look> {
 }
 
 const NOT_MEASURED = { dns: null, connect: null, tls: null, 'first-byte': null };
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    whenAborted(signal, () => reject(new Cancelled()));
-  });
-}
 
 /** True where the server itself refused, and not for a reason that passes. */
 function isHopeless(error: unknown, code: string | undefined): boolean {

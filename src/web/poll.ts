@@ -4,6 +4,7 @@ import { type Requests, waitWhileBad, waitWhileGood } from '../base/request-budg
 import { backoff, pause } from '../base/retry.js';
 import { whenAborted } from '../base/when-aborted.js';
 import { type Answer, type GetOptions, get, NoAnswer } from './request.js';
+import { forever, sleeping, takeTurns } from './turns.js';
 
 /** What one try of one check found. */
 export interface Look {
@@ -240,7 +241,7 @@ export async function poll(checks: readonly Check[], options: PollOptions): Prom
     course.milliseconds = elapsed();
     if (tried.seen) answeringSince ??= elapsed();
     const recovered = note(course, tried.look, shortened);
-    options.onAttempt?.(course.name, course.attempts, tried.look);
+    options.onAttempt?.(course.name, course.attempts, toldOf(course, tried.look));
     if (recovered) onRecovery(course);
     if (courses.every(isSettled)) settled.abort();
     if (options.once === true && enough(course)) return true;
@@ -290,6 +291,12 @@ function note(course: Course, look: Look, shortened: boolean): boolean {
   return course.streak === 1;
 }
 
+/** A 429 does not hide why the application was bad before it. */
+function toldOf({ judged, look }: Course, newest: Look): Look {
+  if (newest.limited === undefined || !judged || look.ok) return newest;
+  return { ...look, detail: `${look.detail ?? 'is not healthy'}; now answers 429 (too many requests)` };
+}
+
 /** Nobody is judged by an answer of 429: what was seen before it counts, and where nothing was, nothing is held against it. */
 const NOT_JUDGED: Look = {
   ok: true,
@@ -309,56 +316,4 @@ function finding(course: Course, successes: number): Finding {
     ...base,
     look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
   };
-}
-
-/** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
-function takeTurns(wait: () => number, signal: AbortSignal): { turn(): Promise<void>; all(): void } {
-  let waiting: (() => void)[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  const start = (): void => {
-    if (timer !== undefined || waiting.length === 0 || signal.aborted) return;
-    timer = setTimeout(() => {
-      timer = undefined;
-      waiting.shift()?.();
-      start();
-    }, wait());
-  };
-  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
-  return {
-    turn: () =>
-      Promise.race([
-        new Promise<void>((resolve) => {
-          waiting.push(resolve);
-          start();
-        }),
-        forever(signal),
-      ]),
-    all() {
-      for (const go of waiting) go();
-      waiting = [];
-    },
-  };
-}
-
-/** Pauses that can be ended before their time. */
-function sleeping(signal: AbortSignal): {
-  sleep(who: object, milliseconds: number): Promise<void>;
-  wake(who: object): void;
-} {
-  const beds = new Map<object, () => void>();
-  return {
-    async sleep(who, milliseconds) {
-      const woken = new Promise<void>((resolve) => beds.set(who, resolve));
-      await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
-    },
-    wake: (who) => beds.get(who)?.(),
-  };
-}
-
-/** Never resolves; rejects with Cancelled once the signal fires. */
-function forever(signal: AbortSignal): Promise<void> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(new Cancelled());
-    signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
-  });
 }

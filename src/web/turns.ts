@@ -1,0 +1,54 @@
+import { Cancelled } from '../base/report.js';
+import { pause } from '../base/retry.js';
+
+/** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
+export function takeTurns(wait: () => number, signal: AbortSignal): { turn(): Promise<void>; all(): void } {
+  let waiting: (() => void)[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    if (timer !== undefined || waiting.length === 0 || signal.aborted) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      waiting.shift()?.();
+      start();
+    }, wait());
+  };
+  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  return {
+    turn: () =>
+      Promise.race([
+        new Promise<void>((resolve) => {
+          waiting.push(resolve);
+          start();
+        }),
+        forever(signal),
+      ]),
+    all() {
+      for (const go of waiting) go();
+      waiting = [];
+    },
+  };
+}
+
+/** Pauses that can be ended before their time. */
+export function sleeping(signal: AbortSignal): {
+  sleep(who: object, milliseconds: number): Promise<void>;
+  wake(who: object): void;
+} {
+  const beds = new Map<object, () => void>();
+  return {
+    async sleep(who, milliseconds) {
+      const woken = new Promise<void>((resolve) => beds.set(who, resolve));
+      await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
+    },
+    wake: (who) => beds.get(who)?.(),
+  };
+}
+
+/** Never resolves; rejects with Cancelled once the signal fires. */
+export function forever(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(new Cancelled());
+    signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+  });
+}
