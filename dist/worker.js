@@ -136,6 +136,12 @@ var __webpack_exports__ = {};
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./compiled/src/base/given.js
+/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
+function given(fields) {
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/report.js
 /**
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
@@ -194,22 +200,76 @@ function problemKey({ message, at }) {
     return JSON.stringify([message, at?.file, at?.line]);
 }
 
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./compiled/src/base/seal.js
+
+/**
+ * The lines of a run's events. They lie in a file that every program of the deploy user can write, the build among
+ * them, so each carries a counter and a MAC under a key that only the worker and the action which started it have: in
+ * memory, never in a file, an argument or an environment.
+ */
+/** Bytes of a key. */
+const KEY_LENGTH = 32;
+/** Bytes of the longest line; a longer one is none of the worker's. */
+const LONGEST_EVENT = 1_048_576;
+const LINE = /^\{"n":([1-9]\d{0,14}),"mac":"([0-9a-f]{64})","event":(.*)\}$/s;
+/** `from`: the number of the last line that is there. */
+function sealer(key, from = 0) {
+    let count = from;
+    return {
+        line(event) {
+            const n = count + 1;
+            return `\n{"n":${n},"mac":"${mac(key, n, event).toString('hex')}","event":${event}}\n`;
+        },
+        written() {
+            count += 1;
+        },
+    };
+}
+/** What a line says, where it was sealed with this key. */
+function unseal(key, line) {
+    const [, number, seal, event] = LINE.exec(line) ?? [];
+    if (number === undefined || seal === undefined || event === undefined)
+        return undefined;
+    const n = Number(number);
+    return (0,external_node_crypto_namespaceObject.timingSafeEqual)(mac(key, n, event), Buffer.from(seal, 'hex')) ? { n, event } : undefined;
+}
+function mac(key, n, event) {
+    return (0,external_node_crypto_namespaceObject.createHmac)('sha256', key).update(`${n}\n${event}`).digest();
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/when-aborted.js
+/**
+ * Calls `act` when the signal fires, and at once where it has fired already: a listener that is added then is never
+ * called. Returns what takes the listener away. No other place adds one; a test of the house proves it.
+ * `act` may be called before this returns, so it must not rely on what is returned.
+ */
+function whenAborted(signal, act) {
+    if (!signal)
+        return () => { };
+    if (signal.aborted) {
+        act();
+        return () => { };
+    }
+    signal.addEventListener('abort', act, { once: true });
+    return () => signal.removeEventListener('abort', act);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/retry.js
+
 
 /** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
 function pause(milliseconds, signal) {
     return new Promise((resolve, reject) => {
-        if (signal?.aborted)
-            return reject(new Cancelled());
-        const onAbort = () => {
-            clearTimeout(timer);
-            reject(new Cancelled());
-        };
         const timer = setTimeout(() => {
-            signal?.removeEventListener('abort', onAbort);
+            listenNoMore();
             resolve();
         }, milliseconds);
-        signal?.addEventListener('abort', onAbort, { once: true });
+        const listenNoMore = whenAborted(signal, () => {
+            clearTimeout(timer);
+            reject(new Cancelled());
+        });
     });
 }
 /**
@@ -240,36 +300,57 @@ async function retry(options, work) {
 
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
-;// CONCATENATED MODULE: ./compiled/src/base/given.js
-/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
-function given(fields) {
-    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/files.js
 
 
-/** Writes a file so that a reader, or a power cut, sees the old content or the new, never a part. */
-function writeAtomically(file, text, mode = 0o600) {
+/** Writes all bytes. On a disk that is nearly full the system takes a part of them, and says so without an error. */
+function writeAll(fd, content) {
+    let rest = typeof content === 'string' ? Buffer.from(content) : content;
+    while (rest.length > 0)
+        rest = rest.subarray((0,external_node_fs_namespaceObject.writeSync)(fd, rest));
+}
+/**
+ * Writes a file so that a reader, a power cut or a full disk sees the old content or the new, never a part. What could
+ * not be written whole is taken away again.
+ */
+function writeAtomically(file, content, mode = 0o600) {
     (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true });
     const next = `${file}.${process.pid}.next`;
-    const fd = (0,external_node_fs_namespaceObject.openSync)(next, 'w', mode);
     try {
-        (0,external_node_fs_namespaceObject.writeSync)(fd, text);
-        (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+        const fd = (0,external_node_fs_namespaceObject.openSync)(next, 'w', mode);
+        try {
+            writeAll(fd, content);
+            (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.closeSync)(fd);
+        }
+        (0,external_node_fs_namespaceObject.renameSync)(next, file);
     }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    catch (error) {
+        remove(next);
+        throw error;
     }
-    (0,external_node_fs_namespaceObject.renameSync)(next, file);
     syncFolder((0,external_node_path_namespaceObject.dirname)(file));
 }
-/** Adds one line and waits until it is on the disk. */
+/** Adds all of a text at the end of an open file, or nothing of it. `durable`: waits until it is on the disk. */
+function appendWhole(fd, text, durable = false) {
+    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(fd);
+    try {
+        writeAll(fd, text);
+        if (durable)
+            (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+    }
+    catch (error) {
+        (0,external_node_fs_namespaceObject.ftruncateSync)(fd, size);
+        throw error;
+    }
+}
+/** Adds one line, or nothing of it, and waits until it is on the disk. */
 function appendLine(file, line) {
     const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'a', 0o600);
     try {
-        (0,external_node_fs_namespaceObject.writeSync)(fd, `${line}\n`);
-        (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+        appendWhole(fd, `${line}\n`, true);
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(fd);
@@ -342,6 +423,229 @@ function deviceOf(path) {
     return (0,external_node_fs_namespaceObject.statSync)(at).dev;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host/reserve.js
+
+
+
+
+
+/**
+ * Room on the disk that a run takes beforehand and gives back when the disk is full: for what must be written down
+ * whatever happens (the plan, the journal, the end), and for the files of a commit that git brings on the way there and
+ * back. A process is one run, so what it holds is kept here.
+ */
+/** Bytes. A plan, its journal lines and an end are a few thousand each. */
+const FOR_RECORDS = 256 * 1_024;
+const AT_ONCE = 1_048_576;
+/** The files that hold room now. The first is given back first. */
+const held = [];
+/** @throws a Failure where there is not so much room: then what needs it must not begin. */
+function holdReserve(file, bytes = FOR_RECORDS) {
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true, mode: 0o700 });
+    try {
+        const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'w', 0o600);
+        try {
+            // Bytes that no file system compresses or leaves out.
+            for (let left = bytes; left > 0; left -= AT_ONCE)
+                writeAll(fd, (0,external_node_crypto_namespaceObject.randomBytes)(Math.min(left, AT_ONCE)));
+            (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.closeSync)(fd);
+        }
+    }
+    catch (error) {
+        remove(file);
+        throw isDiskFull(error) ? fullDisk((0,external_node_path_namespaceObject.dirname)(file), bytes) : error;
+    }
+    held.push(file);
+}
+/** Gives all room back; false where none is held. */
+function freeReserve() {
+    const files = held.splice(0);
+    for (const file of files)
+        remove(file);
+    return files.length > 0;
+}
+/** Does a write that must succeed: on a full disk again, each time with a part of the room that is held. */
+function withReserve(write) {
+    for (;;) {
+        try {
+            return write();
+        }
+        catch (error) {
+            const file = isDiskFull(error) ? held.shift() : undefined;
+            if (file === undefined)
+                throw error;
+            remove(file);
+        }
+    }
+}
+/** Begins something. @throws a Failure with words for a person where the disk has no room for it. */
+function refuseFullDisk(place, begin) {
+    try {
+        return begin();
+    }
+    catch (error) {
+        throw isDiskFull(error) ? fullDisk(place, FOR_RECORDS) : error;
+    }
+}
+/** True where a write failed for want of room: of the disk, or of what this user may have of it. */
+function isDiskFull(error) {
+    const { code } = error;
+    return code === 'ENOSPC' || code === 'EDQUOT';
+}
+const NEXT = 'Free some space there (df -h; df -i): old logs, docker images, caches. Then start the workflow again.';
+function fullDisk(place, bytes) {
+    return new Failure({
+        message: `The disk of the server is full: there is no room for ${Math.ceil(bytes / 1_024)} KiB at ${place}. Nothing was changed.`,
+        next: NEXT,
+    });
+}
+/** A problem that a full disk has made, in the words of whichever program met it, with what to do. Pure. */
+function withAdvice(problem) {
+    if (!/ENOSPC|EDQUOT|no space left on device|out of diskspace|disk quota exceeded/i.test(problem.message))
+        return problem;
+    return { ...problem, message: `The disk of the server is full: ${problem.message}`, next: NEXT };
+}
+
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./compiled/src/worker/host/room.js
+
+
+
+
+/** A deploy needs room for a second copy of everything. */
+const LEAST_FREE_BYTES = 512 * 1_048_576;
+const LEAST_FREE_INODES = 20_000;
+const LITTLE_MEMORY = 512 * 1_048_576;
+/** What is free on the disk of the application, and of the memory. */
+function room(appPath) {
+    let at = appPath;
+    while (!isFolder(at))
+        at = (0,external_node_path_namespaceObject.dirname)(at);
+    const disk = (0,external_node_fs_namespaceObject.statfsSync)(at);
+    return {
+        freeBytes: disk.bavail * disk.bsize,
+        // File systems without a fixed number of inodes (btrfs) say 0 of 0.
+        ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
+        memoryBytes: availableMemory(),
+    };
+}
+/** Less than what a file of a few lines may take counts as nothing. */
+const AS_GOOD_AS_NOTHING = 64 * 1_024;
+/** True where next to nothing can be written any more at a place, or nothing is there. */
+function isFull(place) {
+    try {
+        const { freeBytes, freeInodes } = room(place);
+        return freeBytes < AS_GOOD_AS_NOTHING || freeInodes === 0;
+    }
+    catch {
+        return false;
+    }
+}
+function availableMemory() {
+    const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
+    return kilobytes === undefined ? (0,external_node_os_namespaceObject.freemem)() : Number(kilobytes) * 1_024;
+}
+/** Room that is too little for a second copy, or for a build. Pure over the facts. */
+function judgeRoom(facts, appPath) {
+    const megabytes = (bytes) => `${Math.floor(bytes / 1_048_576)} MB`;
+    if (facts.freeBytes < LEAST_FREE_BYTES)
+        facts.deployRefusals.push({
+            message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
+            next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
+        });
+    if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
+        facts.deployRefusals.push({
+            message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
+            next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
+        });
+    if (facts.memoryBytes < LITTLE_MEMORY)
+        facts.warnings.push({
+            message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
+            next: 'Add swap, or build in the job with build-on: runner.',
+        });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/record/event-lines.js
+
+
+/** Bytes given of a line that is too long. */
+const BEGINNING = 100;
+function eventLines(file, offset) {
+    let at = offset;
+    let skipping = false;
+    return {
+        read() {
+            const chunk = readAt(file, at);
+            if (chunk === undefined)
+                return undefined;
+            const { bytes, more } = chunk;
+            const lines = [];
+            let start = 0;
+            /** Behind the last line that says something: an empty one may still be taken back by who writes. */
+            let told = 0;
+            for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
+                const line = bytes.toString('utf8', start, end);
+                start = end + 1;
+                if (skipping || line.trim() !== '')
+                    told = start;
+                if (!skipping && told === start)
+                    lines.push({ line, end: at + start });
+                skipping = false;
+            }
+            if (told === 0 && bytes.length === LONGEST_EVENT) {
+                told = bytes.length;
+                if (!skipping)
+                    lines.push({ line: bytes.toString('utf8', 0, BEGINNING), end: at + told });
+                skipping = true;
+            }
+            at += told;
+            return { lines, more: more && told > 0 };
+        },
+    };
+}
+/** At most as much as the longest line, from a byte on. */
+function readAt(file, at) {
+    let fd;
+    try {
+        fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    }
+    catch {
+        return undefined;
+    }
+    try {
+        const left = (0,external_node_fs_namespaceObject.fstatSync)(fd).size - at;
+        if (left < 0)
+            return undefined;
+        const bytes = Buffer.alloc(Math.min(left, LONGEST_EVENT));
+        let length = 0;
+        for (let count = -1; length < bytes.length && count !== 0; length += count)
+            count = (0,external_node_fs_namespaceObject.readSync)(fd, bytes, length, bytes.length - length, at + length);
+        return { bytes: bytes.subarray(0, length), more: left > length };
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+/** How many events a worker with this key has told so far, and whether the last one is its end. */
+function sealedSoFar(file, key) {
+    const reader = eventLines(file, 0);
+    let told = 0;
+    let ended = false;
+    for (let found = reader.read(); found !== undefined; found = found.more ? reader.read() : undefined)
+        for (const { line } of found.lines) {
+            const opened = unseal(key, line);
+            if (opened === undefined || opened.n <= told)
+                continue;
+            told = opened.n;
+            ended = JSON.parse(opened.event).kind === 'ended';
+        }
+    return { told, ended };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/proc.js
 
 /** What Linux tells about running programs, from /proc; everything undefined where it cannot be read. */
@@ -392,6 +696,28 @@ function environmentOf(pid) {
         return undefined;
     }
 }
+/** The name of its program file, at most 15 characters. */
+function nameOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/comm`, 'utf8').trimEnd();
+    }
+    catch {
+        return undefined;
+    }
+}
+/** The folder in which a program works, symlinks resolved. */
+function cwdOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True where a program has the file open, as far as may be looked into it. */
+function holdsOpen(pid, file) {
+    return openedBy(pid).includes(file);
+}
 function commandOf(pid) {
     try {
         return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
@@ -412,30 +738,53 @@ function allProcesses() {
 /** Ids of the programs that work in a folder or below it. */
 function programsIn(folder) {
     return allProcesses().filter((pid) => {
-        try {
-            const cwd = (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
-            return cwd === folder || cwd.startsWith(`${folder}/`);
-        }
-        catch {
-            return false;
-        }
+        const cwd = cwdOf(pid);
+        return cwd === folder || cwd?.startsWith(`${folder}/`);
     });
 }
 /** Ids of the programs that listen on a TCP port and may be looked into; empty where none is found. */
 function listenersOn(port) {
-    const inodes = new Set();
+    return holdersOf(socketsOn(port)).map(({ pid }) => pid);
+}
+/** The sockets that listen on a port, as open descriptors name them. */
+function socketsOn(port) {
+    const sockets = new Set();
     for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
         try {
             for (const inode of listeningInodes((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), port))
-                inodes.add(`socket:[${inode}]`);
+                sockets.add(`socket:[${inode}]`);
         }
         catch {
             // No such table on this host.
         }
     }
-    if (inodes.size === 0)
+    return sockets;
+}
+function holdersOf(sockets) {
+    if (sockets.size === 0)
         return [];
-    return allProcesses().filter((pid) => socketsOf(pid).some((link) => inodes.has(link)));
+    return allProcesses()
+        .map((pid) => ({ pid, holds: openedBy(pid).filter((link) => sockets.has(link)) }))
+        .filter(({ holds }) => holds.length > 0);
+}
+/**
+ * The programs behind a TCP port: those that listen, and all that they have started; each as `pid:start time`, which no
+ * other ever is. undefined where nobody listens, or one who does may not be looked into. systemd, which only holds a
+ * socket for its services, is not among them: it has started everything.
+ */
+function programsBehind(port) {
+    const sockets = socketsOn(port);
+    const holders = holdersOf(sockets);
+    const seen = new Set(holders.flatMap(({ holds }) => holds));
+    const listeners = new Set(holders.map(({ pid }) => pid).filter((pid) => pid !== 1 && nameOf(pid) !== 'systemd'));
+    if (listeners.size === 0 || seen.size < sockets.size)
+        return undefined;
+    return new Set(allProcesses()
+        .filter((pid) => descendsFrom(pid, listeners))
+        .flatMap((pid) => {
+        const started = startTimeOf(pid);
+        return started === undefined ? [] : [`${pid}:${started}`];
+    }));
 }
 /** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
 function listeningInodes(table, port) {
@@ -448,7 +797,8 @@ function listeningInodes(table, port) {
         .map((fields) => fields[9])
         .filter((inode) => inode !== undefined);
 }
-function socketsOf(pid) {
+/** What the open descriptors of a program lead to; empty where that may not be seen. */
+function openedBy(pid) {
     try {
         return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).map((fd) => {
             try {
@@ -471,6 +821,105 @@ function descendsFrom(pid, ancestors) {
     return false;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/format.js
+/** Of the files in the state folder on a server. */
+const SERVER_FORMATS = { oldest: 1, newest: 1 };
+/** Of our four tables in a database. */
+const DATABASE_FORMATS = { oldest: 1, newest: 1 };
+/** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */
+function judgeFormat(written, { oldest, newest }) {
+    if (typeof written !== 'number' || !Number.isSafeInteger(written) || written < 1)
+        return 'unmarked';
+    if (written > newest)
+        return 'newer';
+    return written < oldest ? 'older' : 'read';
+}
+/** What is told where it cannot be read; undefined where it can. `begin`: how to go on without what was written. */
+function formatProblem(what, written, known, begin) {
+    switch (judgeFormat(written, known)) {
+        case 'read':
+            return undefined;
+        case 'newer':
+            return {
+                message: `${what} was written by a newer version of this action: in format ${written}, and this one reads up to ${known.newest}. Nothing was changed.`,
+                next: 'Use that version here too: it stands behind "uses:" in the workflow of the last deploy.',
+            };
+        case 'older':
+            return {
+                message: `${what} was written by a version of this action that is too old: in format ${written}, and this one reads from ${known.oldest} on. Nothing was changed.`,
+                next: `Deploy once with a version between the two; the change log says which. ${begin}`,
+            };
+        case 'unmarked':
+            return {
+                message: `${what} does not say in which format it was written: no released version of this action wrote it like this. Nothing was changed.`,
+                next: begin,
+            };
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/shell.js
+/** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
+function quote(word) {
+    if (word.includes('\0'))
+        throw new Error('a NUL byte cannot be part of a shell word');
+    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
+        return word;
+    return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+/** A command line from its words, each quoted. */
+function commandLine(...words) {
+    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/records.js
+
+
+
+
+/** JSON that a later run reads again, perhaps one of another version: each says its format. */
+/** One record as text, on one line. */
+function recordText(value) {
+    return JSON.stringify({ format: SERVER_FORMATS.newest, ...value });
+}
+function writeRecord(file, value) {
+    writeAtomically(file, `${recordText(value)}\n`);
+}
+/** What a record holds, without its format. `what`: what it is, for the message. @throws a Failure where it cannot be read. */
+function parseRecord(text, file, what = file) {
+    const begin = `Look what it is; to go on without it, move it away: mv ${quote(file)} ${quote(`${file}.old`)}`;
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch {
+        throw new Failure({ message: `${what} is torn: it is no JSON. Nothing was changed.`, next: begin });
+    }
+    const problem = formatProblem(what, value?.format, SERVER_FORMATS, begin);
+    if (problem !== undefined)
+        throw new Failure(problem);
+    const { format: _, ...rest } = value;
+    return rest;
+}
+/** What the file holds; undefined where there is none. @throws a Failure where it cannot be read. */
+function readRecord(file) {
+    const text = readText(file);
+    return text === undefined ? undefined : parseRecord(text, file);
+}
+/**
+ * The same for what only tells who is at work: nothing is decided by it that a kernel's lock does not decide. undefined
+ * also where it cannot be read.
+ */
+function readMark(file) {
+    try {
+        return readRecord(file);
+    }
+    catch (error) {
+        if (error instanceof Failure)
+            return undefined;
+        throw error;
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/record/run-folder.js
 
 
@@ -478,20 +927,10 @@ function descendsFrom(pid, ancestors) {
 
 
 
+
+
 function runFolderOf(state, run, task) {
-    for (const part of [run.id, run.invocation ?? ''])
-        if (!/^[A-Za-z0-9_-]*$/.test(part))
-            throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
-    const name = [run.id, String(run.attempt), task, ...(run.invocation ? [run.invocation] : [])].join('.');
-    return runFolderAt((0,external_node_path_namespaceObject.join)(state.runs, name));
-}
-/** The folders of all invocations of one run, attempt and task. */
-function runFoldersOf(state, run, task) {
-    const first = (0,external_node_path_namespaceObject.basename)(runFolderOf(state, run, task).path);
-    const names = (0,external_node_fs_namespaceObject.existsSync)(state.runs) ? (0,external_node_fs_namespaceObject.readdirSync)(state.runs) : [];
-    return names
-        .filter((name) => name === first || name.startsWith(`${first}.`))
-        .map((name) => runFolderAt((0,external_node_path_namespaceObject.join)(state.runs, name)));
+    return runFolderAt(pathOf(state, run, task, run.invocation));
 }
 function runFolderAt(path) {
     return {
@@ -502,53 +941,74 @@ function runFolderAt(path) {
         go: (0,external_node_path_namespaceObject.join)(path, 'go'),
         heard: (0,external_node_path_namespaceObject.join)(path, 'heard'),
         log: (0,external_node_path_namespaceObject.join)(path, 'output.log'),
+        reserve: (0,external_node_path_namespaceObject.join)(path, 'reserve'),
     };
+}
+/** All runs that have a folder. */
+function allRunFolders(state) {
+    return (0,external_node_fs_namespaceObject.existsSync)(state.runs)
+        ? (0,external_node_fs_namespaceObject.readdirSync)(state.runs).map((name) => runFolderAt((0,external_node_path_namespaceObject.join)(state.runs, name)))
+        : [];
+}
+function pathOf(state, { id, attempt }, ...more) {
+    const parts = [id, String(attempt), ...more].filter((part) => part !== undefined && part !== '');
+    for (const part of parts)
+        if (!/^[A-Za-z0-9_-]*$/.test(part))
+            throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
+    return (0,external_node_path_namespaceObject.join)(state.runs, parts.join('.'));
+}
+/**
+ * The mark of a session that is cancelled: it outlives the look of the post step, for workers that begin after it. It
+ * lies in a folder among those of the runs, and goes with them.
+ */
+function cancelMarkOf(state, run) {
+    return (0,external_node_path_namespaceObject.join)(pathOf(state, run, 'cancelled', run.session), 'cancel');
+}
+function markCancelled(state, run) {
+    const mark = cancelMarkOf(state, run);
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(mark), { recursive: true, mode: 0o700 });
+    (0,external_node_fs_namespaceObject.writeFileSync)(mark, '', { mode: 0o600 });
+}
+/** True where this invocation was cancelled, or the whole session to which it belongs. */
+function isCancelled(state, run, folder) {
+    return (0,external_node_fs_namespaceObject.existsSync)(folder.cancel) || (run.session !== undefined && (0,external_node_fs_namespaceObject.existsSync)(cancelMarkOf(state, run)));
 }
 /**
  * Makes the run's folder for this worker. undefined: the run is under way or has ended already, and this worker
  * must leave it alone. A run whose worker was killed is taken over.
  */
-function claimRun(state, run, task) {
+function claimRun(state, run, task, key) {
     const folder = runFolderOf(state, run, task);
     (0,external_node_fs_namespaceObject.mkdirSync)(state.runs, { recursive: true, mode: 0o700 });
     const startTime = startTimeOf(process.pid);
     const mark = { pid: process.pid, ...given({ startTime }) };
     // Made complete under another name and then renamed, so that it never exists without its worker's mark.
     const fresh = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(state.runs, '.new-'));
-    (0,external_node_fs_namespaceObject.writeFileSync)((0,external_node_path_namespaceObject.join)(fresh, 'worker.json'), JSON.stringify(mark), { mode: 0o600 });
-    (0,external_node_fs_namespaceObject.writeFileSync)((0,external_node_path_namespaceObject.join)(fresh, 'heard'), '', { mode: 0o600 });
-    (0,external_node_fs_namespaceObject.writeFileSync)((0,external_node_path_namespaceObject.join)(fresh, 'events.jsonl'), '', { mode: 0o600 });
     try {
+        const { worker, heard, events, log } = runFolderAt(fresh);
+        (0,external_node_fs_namespaceObject.writeFileSync)(worker, recordText(mark), { mode: 0o600 });
+        for (const empty of [heard, events, log])
+            (0,external_node_fs_namespaceObject.writeFileSync)(empty, '', { mode: 0o600 });
         (0,external_node_fs_namespaceObject.renameSync)(fresh, folder.path);
-        return folder;
+        return { folder, told: 0 };
     }
-    catch {
+    catch (error) {
         remove(fresh);
+        if (!(0,external_node_fs_namespaceObject.existsSync)(folder.path))
+            throw error;
     }
-    if (!(0,external_node_fs_namespaceObject.existsSync)(folder.path))
-        throw new Failure({ message: `${folder.path} could not be made.` });
-    if (hasEnded(folder) || workerLives(folder))
+    if (workerLives(folder))
         return undefined;
-    (0,external_node_fs_namespaceObject.writeFileSync)(folder.worker, JSON.stringify(mark), { mode: 0o600 });
+    const { told, ended } = sealedSoFar(folder.events, key);
+    if (ended)
+        return undefined;
+    writeAtomically(folder.worker, recordText(mark));
     hear(folder);
-    return folder;
+    return { folder, told };
 }
 function workerLives(folder) {
-    const mark = readJson(folder.worker);
+    const mark = readMark(folder.worker);
     return mark !== undefined && isAlive(mark.pid, mark.startTime);
-}
-function hasEnded(folder) {
-    return lastEvent(folder)?.kind === 'ended';
-}
-/** The newest event; undefined before the first. */
-function lastEvent(folder) {
-    const lines = (readText(folder.events) ?? '').trimEnd().split('\n');
-    try {
-        return JSON.parse(lines[lines.length - 1]);
-    }
-    catch {
-        return undefined;
-    }
 }
 /** Notes that the action is still there. */
 function hear(folder) {
@@ -565,31 +1025,22 @@ function silence(folder) {
     return (0,external_node_fs_namespaceObject.existsSync)(folder.heard) ? Math.max(0, Date.now() - (0,external_node_fs_namespaceObject.statSync)(folder.heard).mtimeMs) : 0;
 }
 
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = require("node:crypto");
-;// CONCATENATED MODULE: ./compiled/src/base/shell.js
-/** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
-function quote(word) {
-    if (word.includes('\0'))
-        throw new Error('a NUL byte cannot be part of a shell word');
-    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
-        return word;
-    return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-/** A command line from its words, each quoted. */
-function commandLine(...words) {
-    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/owner.js
 
 
 
-/** Who owns what on the host, and the command that hands it over. */
+/** Who owns what on the host, and what is to be done where another one does. */
 /** The name of a user by its id; `uid 1001` where the host knows none. */
 function userName(uid) {
-    const line = (readText('/etc/passwd') ?? '').split('\n').find((each) => each.split(':')[2] === String(uid));
-    return line?.split(':')[0] || `uid ${uid}`;
+    return nameIn('/etc/passwd', uid) ?? `uid ${uid}`;
+}
+/** The same of a group: `gid 1001`. */
+function groupName(gid) {
+    return nameIn('/etc/group', gid) ?? `gid ${gid}`;
+}
+function nameIn(file, id) {
+    const line = (readText(file) ?? '').split('\n').find((each) => each.split(':')[2] === String(id));
+    return line?.split(':')[0] || undefined;
 }
 /** The one who deploys, as a word for a command line: also right where the host knows no name. */
 function ownWord() {
@@ -599,8 +1050,9 @@ function ownWord() {
 function ownerOf(path) {
     return userName((0,external_node_fs_namespaceObject.statSync)(path).uid);
 }
-function isOwn(path) {
-    return (0,external_node_fs_namespaceObject.statSync)(path).uid === process.getuid();
+/** True for what the one who deploys owns, or root. Pure; `us`: the id of the one who deploys. */
+function isOurs(uid, us) {
+    return uid === us || uid === 0;
 }
 /** True where things in a folder may be made, moved and deleted. */
 function isWritable(folder) {
@@ -612,9 +1064,23 @@ function isWritable(folder) {
         return false;
     }
 }
-/** The command by which a person hands folders over to the one who deploys. */
-function handOver(...paths) {
-    return `sudo chown -R ${ownWord()}: ${paths.map(quote).join(' ')}`;
+/**
+ * What to do where folders or files cannot be changed by the one who deploys. What root owns is handed over, and of it
+ * only what root itself wrote; what anybody else wrote is never taken over: nobody knows what it is.
+ */
+function howToOwn(...paths) {
+    const us = process.getuid();
+    const owned = (by) => paths.filter((path) => by((0,external_node_fs_namespaceObject.statSync)(path).uid));
+    const words = (some) => some.map(quote).join(' ');
+    const [shut, ofRoot] = [owned((uid) => uid === us), owned((uid) => uid === 0 && us !== 0)];
+    const others = owned((uid) => !isOurs(uid, us)).map(ownerOf);
+    return [
+        ...(others.length === 0 ? [] : [`Connect as ${[...new Set(others)].join(' or ')}.`]),
+        ...(shut.length === 0 ? [] : [`Run once on the server: chmod -R u+rwX ${words(shut)}`]),
+        ...(ofRoot.length === 0
+            ? []
+            : [`Run once on the server: sudo chown -R --from=root ${ownWord()}: ${words(ofRoot)}`]),
+    ].join(' ');
 }
 /**
  * What a web server of another user may read of the live version it may read of the next one: a login can have a
@@ -625,7 +1091,200 @@ function stayReadable(live) {
         process.umask(process.umask() & ~0o055);
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host/trust.js
+
+
+
+
+/** undefined where nothing has that name, or it may not be looked at. */
+function lyingAt(path) {
+    try {
+        const stats = (0,external_node_fs_namespaceObject.lstatSync)(path);
+        const kind = stats.isSymbolicLink()
+            ? 'link'
+            : stats.isDirectory()
+                ? 'folder'
+                : stats.isFile()
+                    ? 'file'
+                    : 'other';
+        return { path, kind, uid: stats.uid, mode: stats.mode & 0o7777 };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** As many as the kernel follows. */
+const MOST_LINKS = 40;
+/** Every folder and symlink that leads to a path, as the kernel walks it, down to the path itself as far as it exists. */
+function wayTo(path) {
+    const way = [];
+    const names = path.split('/');
+    let at = '/';
+    for (let links = 0;;) {
+        const lying = lyingAt(at);
+        if (lying === undefined)
+            return way;
+        way.push(lying);
+        if (lying.kind === 'link') {
+            if (++links > MOST_LINKS)
+                return way;
+            const target = (0,external_node_fs_namespaceObject.readlinkSync)(at);
+            names.unshift(...target.split('/'));
+            at = (0,external_node_path_namespaceObject.isAbsolute)(target) ? '/' : (0,external_node_path_namespaceObject.dirname)(at);
+        }
+        let name = names.shift();
+        while (name === '' || name === '.')
+            name = names.shift();
+        if (name === undefined)
+            return way;
+        at = name === '..' ? (0,external_node_path_namespaceObject.dirname)(at) : (0,external_node_path_namespaceObject.join)(at, name);
+    }
+}
+/** Why somebody else could have another thing in the place of what lies behind this. Pure. `us`: our own id. */
+function distrustOnTheWay({ kind, uid, mode }, us) {
+    if (!isOurs(uid, us))
+        return 'stranger';
+    // With the sticky bit everybody may make something in it, and nobody may take away what is ours.
+    return kind !== 'link' && (mode & 0o002) !== 0 && (mode & 0o1000) === 0 ? 'open' : undefined;
+}
+/**
+ * Why a thing of our own folder cannot be taken for what we wrote. Pure. That a file has a second name elsewhere is no
+ * reason: who may write it is said by its owner and its mode, under whatever name.
+ */
+function distrustInside({ kind, uid, mode }, us) {
+    if (kind === 'link')
+        return 'link';
+    if (!isOurs(uid, us))
+        return 'stranger';
+    if (kind === 'other')
+        return 'special';
+    return (mode & 0o002) === 0 ? undefined : 'open';
+}
+/** What lies in a folder, and in those below it that `depths` names, as deep as it says. */
+function lyingIn(folder, depths) {
+    return namesIn(folder).flatMap((name) => lyingBelow((0,external_node_path_namespaceObject.join)(folder, name), depths[name] ?? 0));
+}
+function lyingBelow(path, depth) {
+    const lying = lyingAt(path);
+    if (lying === undefined)
+        return [];
+    if (lying.kind !== 'folder' || depth === 0)
+        return [lying];
+    return [lying, ...namesIn(path).flatMap((name) => lyingBelow((0,external_node_path_namespaceObject.join)(path, name), depth - 1))];
+}
+function namesIn(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        // What may not be read by its owner is told where it is needed.
+        return [];
+    }
+}
+/** What is told of a thing that is not trusted. Whatever a stranger wrote is deleted, never taken over. */
+function distrustProblem({ path, uid }, why) {
+    const place = quote(path);
+    switch (why) {
+        case 'link':
+            return {
+                message: `${path} is a symlink of ${userName(uid)}: in the deploy's own folder none is followed.`,
+                next: `Look where it leads (ls -l ${place}), and delete it on the server: sudo rm -- ${place}`,
+            };
+        case 'stranger':
+            return {
+                message: `${path} belongs to ${userName(uid)}, and neither to root nor to the user who deploys: nothing of it is used.`,
+                next: `Look what it is, and delete it on the server: sudo rm -r -- ${place}`,
+            };
+        case 'special':
+            return {
+                message: `${path} is a pipe, a device or a socket, or a file where a folder must be.`,
+                next: `Look what it is (ls -l ${place}), and delete it on the server: sudo rm -- ${place}`,
+            };
+        case 'open':
+            return {
+                message: `${path} can be written by every user of the server.`,
+                next: `Look who wrote there (ls -la ${place}), delete what is not yours, then: ${uid === process.getuid() ? '' : 'sudo '}chmod o-w ${place}`,
+            };
+    }
+}
+/** The first thing on the way to a folder by which others could bring another one into its place. */
+function problemOnTheWay(folder) {
+    const us = process.getuid();
+    for (const lying of wayTo(folder)) {
+        const why = distrustOnTheWay(lying, us);
+        if (why === 'open')
+            return distrustProblem(lying, why);
+        if (why !== undefined)
+            return {
+                message: `${lying.path}, on the way to ${folder}, belongs to ${userName(lying.uid)}, who could put something else in its place.`,
+                next: `Connect as ${userName(lying.uid)}, or use an app-path below folders of root or of the user who deploys.`,
+            };
+    }
+    return undefined;
+}
+/** Symlinks that a stranger made, on the way to a path. */
+function strangeLinks(path) {
+    return wayTo(path)
+        .filter(({ kind, uid }) => kind === 'link' && !isOurs(uid, process.getuid()))
+        .map(({ path, uid }) => ({
+        message: `${path} is a symlink that ${userName(uid)} made, who can let it lead elsewhere at any time.`,
+        next: `Look where it leads (ls -l ${quote(path)}); delete it, and make it anew as root or as the user who deploys.`,
+    }));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/record/layout.js
+
+
+
+/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
+function currentLink(appPath) {
+    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
+    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
+}
+function layoutOf(appPath) {
+    if (isSymlink(currentLink(appPath)))
+        return 'releases';
+    if (!present(appPath))
+        return 'absent';
+    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
+}
+/** What `auto` means for a layout. */
+function strategyFor(layout, asked) {
+    if (asked === 'auto')
+        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
+    if (asked === 'adopt')
+        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
+    if (asked === 'in-place')
+        return layout === 'checkout' ? 'in-place' : undefined;
+    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
+}
+/** The folder that serves now, with symlinks resolved; undefined where there is none. */
+function liveFolder(appPath) {
+    const link = currentLink(appPath);
+    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
+}
+/** The checkout that app-path leads to as a symlink, where that is no release: nobody made it to be left behind. */
+function checkoutBehind(appPath) {
+    if (!isSymlink(appPath) || !isFolder(appPath))
+        return undefined;
+    const target = (0,external_node_fs_namespaceObject.realpathSync)(appPath);
+    // A release of ours has a file .git, one of other tools has none, and an adopted checkout lies among the releases.
+    return isFolder((0,external_node_path_namespaceObject.join)(target, '.git')) && (0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(target)) !== 'releases' ? target : undefined;
+}
+/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
+function releasesFolder(appPath, state) {
+    const link = currentLink(appPath);
+    if (!isSymlink(link))
+        return state.releases;
+    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
+    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
+    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/record/state.js
+
+
+
 
 
 
@@ -652,6 +1311,7 @@ function stateFolderAt(path) {
         plan: (0,external_node_path_namespaceObject.join)(path, 'plan.json'),
         runs: (0,external_node_path_namespaceObject.join)(path, 'runs'),
         notes: (0,external_node_path_namespaceObject.join)(path, 'notes'),
+        requests: (0,external_node_path_namespaceObject.join)(path, 'requests.log'),
         releases: (0,external_node_path_namespaceObject.join)(path, 'releases'),
         shared: (0,external_node_path_namespaceObject.join)(path, 'shared'),
         repository: (0,external_node_path_namespaceObject.join)(path, 'repository.git'),
@@ -659,24 +1319,29 @@ function stateFolderAt(path) {
 }
 /** Which place to use: beside where that can be written, else home, else neither. */
 function choosePlace(facts) {
-    if (facts.besideWritable && facts.besideOnSameDevice)
+    if (facts.besideWritable && facts.besideSafe && facts.besideOnSameDevice)
         return 'beside';
-    return facts.homeWritable && facts.homeOnSameDevice ? 'at-home' : 'nowhere';
+    return facts.homeWritable && facts.homeSafe && facts.homeOnSameDevice ? 'at-home' : 'nowhere';
 }
 /**
  * Where the state folder is or would be made; a Failure with the command to run where it cannot be. Every command of
- * the worker asks here, so that a run is found again where it was begun.
+ * the worker asks here, so that a run is found again where it was begun, and that nothing is believed or executed which
+ * others left there: what has the name of the folder is looked at before anything in it is read.
  */
 function locateStateFolder(appPath, home) {
     const { beside, atHome } = statePlaces(appPath, home);
-    const found = [beside, atHome].find(isFolder);
-    if (found !== undefined)
-        return stateFolderAt(ownFolder(found));
+    const found = [beside, atHome].find(present);
+    if (found !== undefined) {
+        refuseUnsafe(found, appPath);
+        return stateFolderAt(found);
+    }
     const facts = {
         besideWritable: isWritable((0,external_node_path_namespaceObject.dirname)(appPath)),
+        besideSafe: problemOnTheWay((0,external_node_path_namespaceObject.dirname)(beside)) === undefined,
         // A symlink is turned where it lies; what it leads to is not moved.
         besideOnSameDevice: isSymlink(appPath) || deviceOf((0,external_node_path_namespaceObject.dirname)(appPath)) === deviceOf(appPath),
         homeWritable: isWritable(home),
+        homeSafe: problemOnTheWay((0,external_node_path_namespaceObject.dirname)(atHome)) === undefined,
         homeOnSameDevice: deviceOf(home) === deviceOf(appPath),
     };
     const place = choosePlace(facts);
@@ -687,36 +1352,83 @@ function locateStateFolder(appPath, home) {
     throw nowhere(appPath, facts, beside);
 }
 function nowhere(appPath, facts, beside) {
-    const fault = (writable) => writable ? 'is on another file system (renames would not be atomic)' : 'cannot be written by this user';
+    const fault = (writable, safe) => !writable
+        ? 'cannot be written by this user'
+        : safe
+            ? 'is on another file system (renames would not be atomic)'
+            : 'is not safe from other users';
+    const unsafe = problemOnTheWay((0,external_node_path_namespaceObject.dirname)(beside));
     return new Failure({
-        message: `There is no place for the deploy's own folder: ${(0,external_node_path_namespaceObject.dirname)(appPath)} ${fault(facts.besideWritable)}, and the home folder ${fault(facts.homeWritable)}.`,
-        next: facts.besideOnSameDevice
-            ? `Run once on the server: sudo install -d -o ${ownWord()} -m 0711 ${quote(beside)}`
-            : `${appPath} is a mount of its own: put the application into a folder inside it, and give that as app-path.`,
+        message: `There is no place for the deploy's own folder: ${(0,external_node_path_namespaceObject.dirname)(appPath)} ${fault(facts.besideWritable, facts.besideSafe)}, and the home folder ${fault(facts.homeWritable, facts.homeSafe)}.${unsafe === undefined ? '' : ` ${unsafe.message}`}`,
+        next: unsafe !== undefined
+            ? unsafe.next
+            : facts.besideOnSameDevice
+                ? `Run once on the server: sudo install -d -o ${ownWord()} -m 0711 ${quote(beside)}`
+                : `${appPath} is a mount of its own: put the application into a folder inside it, and give that as app-path.`,
     });
 }
+/**
+ * How deep below the state folder everything must be our own: what is read as true there, or is run. Deeper lies what the
+ * application and its builds made, and in `shared` what people put there: neither is asked who wrote it.
+ */
+const OWN_DEPTH = {
+    runs: 2,
+    notes: 1,
+    stages: 1,
+    incoming: 1,
+    backups: 1,
+    releases: 1,
+    'repository.git': 1,
+};
+/** @throws a Failure that names everything by which another user could have a word in our deploys. */
+function refuseUnsafe(path, appPath) {
+    const onTheWay = problemOnTheWay((0,external_node_path_namespaceObject.dirname)(path));
+    if (onTheWay !== undefined)
+        throw new Failure(onTheWay);
+    refuseUnowned(lyingAt(path), appPath);
+    const us = process.getuid();
+    const problems = lyingIn(path, OWN_DEPTH).flatMap((lying) => {
+        const why = distrustInside(lying, us);
+        return why === undefined ? [] : [distrustProblem(lying, why)];
+    });
+    if (problems.length > 0)
+        throw new Failure(problems.slice(0, MOST_TOLD));
+}
+/** Problems of one folder that are told: whoever cleans up these sees the others then. */
+const MOST_TOLD = 10;
 /**
  * Two users with a folder each would not see each other's lock and history, and one in the folder of the other would
  * be stuck half-way.
  */
-function ownFolder(path) {
-    if (isOwn(path) && isWritable(path))
-        return path;
-    if (isOwn(path))
+function refuseUnowned(lying, appPath) {
+    const us = process.getuid();
+    const { path, uid, kind } = lying;
+    const why = kind === 'file' ? 'special' : distrustInside(lying, us);
+    if (why !== undefined && why !== 'stranger')
+        throw new Failure(distrustProblem(lying, why));
+    if (uid !== us) {
+        const owner = userName(uid);
+        const live = liveFolder(appPath)?.startsWith(`${path}/`) ?? false;
+        const away = uid === 0
+            ? `To begin anew without what it holds: sudo mv ${quote(path)} ${quote(`${path}.old`)}`
+            : `If that is not the user who deploys this application, delete it on the server: sudo rm -r -- ${quote(path)}`;
+        throw new Failure({
+            message: `The deploy's own folder ${path} belongs to ${owner}: nothing in it is used.`,
+            next: `Connect as ${owner}${live ? '; the live version lies in it.' : `. ${away}`}`,
+        });
+    }
+    if (!isWritable(path))
         throw new Failure({
             message: `The deploy's own folder ${path} cannot be written.`,
             next: `Run once on the server: chmod u+rwx ${quote(path)}`,
         });
-    const owner = ownerOf(path);
-    throw new Failure({
-        message: `The deploy's own folder ${path} belongs to ${owner}: another user has deployed this application.`,
-        next: `Connect as ${owner}, or hand it over once on the server: ${handOver(path)}`,
-    });
 }
 /** Locates the folder and makes what is missing in it. */
 function openStateFolder(appPath, home) {
     const folder = locateStateFolder(appPath, home);
     makeFolder(folder.path, PASSED_THROUGH);
+    // Others may have been quicker where everybody may make something.
+    refuseUnsafe(folder.path, appPath);
     for (const path of [folder.releases, folder.shared])
         makeFolder(path, READABLE);
     for (const path of [folder.runs, folder.notes])
@@ -726,22 +1438,32 @@ function openStateFolder(appPath, home) {
 /** A web server that hands out static files itself reaches the releases; everything else is nobody's business. */
 const [PASSED_THROUGH, READABLE, PRIVATE] = [0o711, 0o755, 0o700];
 /**
- * Makes a folder of this mode, whatever the umask is. One that is closed to others was made by an upload before the
- * first deploy; one that a person has opened in another way stays so.
+ * Makes a folder of this mode, whatever the umask is. One that is there keeps its mode: people open it, and a private
+ * application closes what is shared. Only the outermost, where it is closed to all others, was made by an upload before the
+ * first deploy.
  */
 function makeFolder(path, mode) {
+    const isNew = !present(path);
     (0,external_node_fs_namespaceObject.mkdirSync)(path, { recursive: true, mode });
-    if (mode === PRIVATE || ((0,external_node_fs_namespaceObject.statSync)(path).mode & 0o077) === 0)
+    const { kind, uid, mode: now } = lyingAt(path);
+    if (kind !== 'folder' || uid !== process.getuid())
+        return;
+    if (isNew || mode === PRIVATE || (mode === PASSED_THROUGH && (now & 0o077) === 0))
         (0,external_node_fs_namespaceObject.chmodSync)(path, mode);
 }
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
 function readState(folder) {
-    return readJson(folder.state) ?? {};
+    return readRecord(folder.state) ?? {};
 }
 function writeState(folder, state) {
-    writeAtomically(folder.state, `${JSON.stringify(state)}\n`);
+    writeRecord(folder.state, state);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/follow.js
+
+
+
+
 
 
 
@@ -750,43 +1472,43 @@ function writeState(folder, state) {
 const BETWEEN_LOOKS = 50;
 const BETWEEN_HEARTBEATS = 5_000;
 const UNTIL_IT_APPEARS = 20_000;
-const CHUNK = 64 * 1_024;
-/** Streams the events of a run from a byte offset until it has ended, or its worker is gone. */
+/** Streams the events of a run from a byte offset until its worker is gone. */
 async function follow(request, home, say) {
     const folder = await appearing(request, home);
+    const ended = (message) => say(gone(message, isFull(request.app.appPath)));
     if (!folder)
-        return say(died('The run has not begun on the server: no worker has opened its folder.'));
-    let offset = request.offset;
+        return ended('The run has not begun on the server: no worker has opened its folder.');
+    const events = eventLines(folder.events, request.offset);
     let beat = performance.now();
     for (;;) {
         hear(folder);
         // Asked before reading, so that a last event written in between is not missed.
         const alive = workerLives(folder);
-        const before = offset;
-        for (const { event, end } of eventsFrom(folder.events, offset)) {
-            offset = end;
-            say({ kind: 'event', offset, event });
-            if (event.kind === 'ended')
-                return;
-        }
-        if (offset > before)
-            continue;
-        if (!alive)
-            return say(died('The worker on the server ended without a result.'));
+        const found = events.read();
+        if (found === undefined)
+            return say({ kind: 'cut-off' });
+        for (const { line, end } of found.lines)
+            say({ kind: 'event', offset: end, line });
+        if (!found.more && found.lines.length === 0 && !alive)
+            return ended('The worker on the server ended without a result.');
         if (performance.now() - beat > BETWEEN_HEARTBEATS) {
             beat = performance.now();
             say({ kind: 'heartbeat' });
         }
-        await pause(BETWEEN_LOOKS);
+        // Also where there is more: a reader that has gone away is noticed in between.
+        await pause(found.more ? 0 : BETWEEN_LOOKS);
     }
 }
-function died(message) {
+function gone(message, full) {
+    const repairs = 'The next deploy or rollback repairs what it left half done, and says so.';
     return {
-        kind: 'died',
-        problem: {
-            message,
-            next: 'It was killed, or the server was restarted. The next deploy or rollback repairs what it left half done, and says so.',
-        },
+        kind: 'gone',
+        problem: full
+            ? {
+                message: `${message} The disk of the server is full.`,
+                next: `Free some space there (df -h; df -i). ${repairs}`,
+            }
+            : { message, next: `It was killed, or the server was restarted. ${repairs}` },
     };
 }
 /** The run's folder, waited for a moment: the worker may just be starting. */
@@ -799,585 +1521,75 @@ async function appearing(request, home) {
         await pause(BETWEEN_LOOKS);
     }
 }
-/** Without an invocation (after the action was killed, which alone knew it) the one that is at work is meant. */
 function findRun(request, task, home) {
-    const state = locateStateFolder(request.app.appPath, home);
-    const folder = runFolderOf(state, request.run, task);
-    if ((0,external_node_fs_namespaceObject.existsSync)(folder.worker))
-        return folder;
-    return request.run.invocation === undefined
-        ? runFoldersOf(state, request.run, task).find(workerLives)
-        : undefined;
+    const folder = runFolderOf(locateStateFolder(request.app.appPath, home), request.run, task);
+    return (0,external_node_fs_namespaceObject.existsSync)(folder.worker) ? folder : undefined;
 }
-/** All events from `offset` on, a chunk at a time; a line that is still being written is left out. */
-function* eventsFrom(file, offset) {
-    for (let read = readEvents(file, offset); read.length > 0; read = readEvents(file, offset)) {
-        yield* read;
-        offset = read.at(-1).end;
-    }
-}
-/** Whole events of the chunk after `offset`. */
-function readEvents(file, offset) {
-    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
-    try {
-        let bytes = Buffer.alloc(0);
-        for (;;) {
-            const chunk = Buffer.alloc(CHUNK);
-            const count = (0,external_node_fs_namespaceObject.readSync)(fd, chunk, 0, CHUNK, offset + bytes.length);
-            bytes = Buffer.concat([bytes, chunk.subarray(0, count)]);
-            // A line longer than a chunk is read to its end; otherwise a chunk at a time is enough.
-            if (count < CHUNK || bytes.includes(0x0a))
-                break;
-        }
-        return wholeLines(bytes, offset);
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(fd);
-    }
-}
-function wholeLines(bytes, offset) {
-    const events = [];
-    let start = 0;
-    for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
-        const line = bytes.subarray(start, end).toString('utf8');
-        start = end + 1;
-        try {
-            events.push({ event: JSON.parse(line), end: offset + start });
-        }
-        catch {
-            // Torn by a power cut.
-        }
-    }
-    return events;
-}
-/** Leaves the mark for which the worker looks; says whether it can still have an effect. */
+/**
+ * Leaves the mark for which the worker looks; says whether it can still have an effect, as far as the events tell
+ * somebody who cannot open their seals. What it did in truth is told by its sealed events alone.
+ */
 function signal(request, home) {
     const folder = findRun(request, request.task ?? 'deploy', home);
     const answer = (accepted, detail) => ({ kind: 'signalled', accepted, detail });
     if (!folder)
         return answer(false, 'the run is not known on the server');
-    if (hasEnded(folder))
-        return answer(false, 'the run has ended');
     if (!workerLives(folder))
-        return answer(false, 'the worker is gone');
+        return answer(false, 'the run has ended, or its worker is gone');
     hear(folder);
-    if (request.command === 'cancel' && isPastCutover(folder))
+    // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
+    leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
+    if (request.command === 'cancel' && saysPastCutover(folder))
         return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
-    (0,external_node_fs_namespaceObject.writeFileSync)(request.command === 'go' ? folder.go : folder.cancel, '', { mode: 0o600 });
     return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
 }
-function isPastCutover(folder) {
-    for (const { event } of eventsFrom(folder.events, 0))
-        if (event.kind === 'state' && ['cutting-over', 'verifying', 'putting-back'].includes(event.state))
+/** On a full disk with the room that the run holds there: it would wait in vain for the word. */
+function leaveMark(file, { reserve }) {
+    const mark = () => (0,external_node_fs_namespaceObject.writeFileSync)(file, '', { mode: 0o600 });
+    try {
+        mark();
+    }
+    catch (error) {
+        if (!isDiskFull(error))
+            throw error;
+        remove(reserve);
+        mark();
+    }
+}
+/** Leaves the mark that every worker of a session looks for before it changes anything; the first may not be there yet. */
+function cancelSession({ app, run }, home) {
+    markCancelled(openStateFolder(app.appPath, home), run);
+    return { kind: 'signalled', accepted: true, detail: 'what has not cut over stops' };
+}
+const PAST_CUTOVER = /"event":\{"kind":"state","state":"(cutting-over|verifying|putting-back)"\}\}$/;
+function saysPastCutover(folder) {
+    const events = eventLines(folder.events, 0);
+    for (let found = events.read(); found !== undefined; found = found.more ? events.read() : undefined)
+        if (found.lines.some(({ line }) => PAST_CUTOVER.test(line)))
             return true;
     return false;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
-/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
-const LOOPBACK = 'localhost';
-const ADDRESSES = [
-    { address: '127.0.0.1', family: 4 },
-    { address: '::1', family: 6 },
-];
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./compiled/src/base/cut-text.js
 /**
- * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
- * alone, and what the host's own tables say about the name is nobody's concern.
+ * Parts of long texts for messages, cut between words: half a secret would not be known as one when the message is
+ * made what may be shown.
  */
-const lookupLoopback = (_name, { all }, done) => {
-    if (all)
-        done(null, ADDRESSES);
-    else
-        done(null, ADDRESSES[0].address, ADDRESSES[0].family);
-};
-
-;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
-/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
-function formatBytes(bytes) {
-    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-    let unit = 0;
-    let size = bytes;
-    for (; size >= 1_024 && unit < units.length - 1; unit++)
-        size /= 1_024;
-    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/loopback.js
-/** True for names and addresses of the machine itself, also bracketed as in a URL. */
-function isLoopback(host) {
-    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-    return (name === 'localhost' ||
-        name.endsWith('.localhost') ||
-        name === '::1' ||
-        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/html.js
-/** Elements whose content is text up to their own end tag, whatever it looks like. */
-const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
-const SPACE = new Set([' ', '\t', '\n', '\r', '\f']);
-/**
- * The start tags of a page in order, found as the HTML standard's tokenizer finds them: comments, declarations and
- * the text of scripts are stepped over, quotes may hold `>`. Never throws, and takes linear time.
- */
-function* startTags(html) {
-    let at = 0;
-    for (;;) {
-        at = html.indexOf('<', at);
-        if (at < 0)
-            return;
-        const next = html[at + 1] ?? '';
-        if (html.startsWith('<!--', at))
-            at = after(html, '-->', at + 4);
-        else if (next === '!' || next === '?' || next === '/')
-            at = after(html, '>', at + 2);
-        else if (isLetter(next)) {
-            const { tag, end } = readTag(html, at + 1);
-            at = end;
-            if (RAW_TEXT.has(tag.name)) {
-                const close = endOfRawText(html, tag.name, end);
-                tag.text = html.slice(end, close);
-                at = close;
-            }
-            yield tag;
-        }
-        else
-            at += 1;
-    }
-}
-function after(html, mark, from) {
-    const found = html.indexOf(mark, from);
-    return found < 0 ? html.length : found + mark.length;
-}
-function readTag(html, start) {
-    let at = start;
-    while (at < html.length && !SPACE.has(html[at]) && html[at] !== '>' && html[at] !== '/')
-        at += 1;
-    const name = html.slice(start, at).toLowerCase();
-    const attributes = new Map();
-    for (;;) {
-        while (at < html.length && (SPACE.has(html[at]) || html[at] === '/'))
-            at += 1;
-        if (at >= html.length)
-            break;
-        if (html[at] === '>') {
-            at += 1;
-            break;
-        }
-        const attribute = readAttribute(html, at);
-        // The first of two attributes of one name counts, as in browsers.
-        if (!attributes.has(attribute.name))
-            attributes.set(attribute.name, attribute.value);
-        at = attribute.end;
-    }
-    return { tag: { name, attributes }, end: at };
-}
-function readAttribute(html, start) {
-    let at = start;
-    // A `=` at the very start belongs to the name, so at least one character is always taken.
-    do
-        at += 1;
-    while (at < html.length && !SPACE.has(html[at]) && !'=/>'.includes(html[at]));
-    const name = html.slice(start, at).toLowerCase();
-    let next = at;
-    while (SPACE.has(html[next] ?? ''))
-        next += 1;
-    if (html[next] !== '=')
-        return { name, value: '', end: at };
-    next += 1;
-    while (SPACE.has(html[next] ?? ''))
-        next += 1;
-    const quote = html[next];
-    if (quote === '"' || quote === "'") {
-        const close = html.indexOf(quote, next + 1);
-        const end = close < 0 ? html.length : close;
-        return { name, value: decode(html.slice(next + 1, end)), end: Math.min(html.length, end + 1) };
-    }
-    let end = next;
-    while (end < html.length && !SPACE.has(html[end]) && html[end] !== '>')
-        end += 1;
-    return { name, value: decode(html.slice(next, end)), end };
-}
-/** The place of the end tag `</name` that closes raw text, or the end of the page. */
-function endOfRawText(html, name, from) {
-    let at = from;
-    for (;;) {
-        at = html.indexOf('</', at);
-        if (at < 0)
-            return html.length;
-        const end = at + 2 + name.length;
-        const follows = html[end];
-        const closes = follows === undefined || SPACE.has(follows) || follows === '>' || follows === '/';
-        if (closes && html.slice(at + 2, end).toLowerCase() === name)
-            return at;
-        at += 2;
-    }
-}
-const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-/** The character references that turn up in URLs; anything else stays as it is. */
-function decode(text) {
-    if (!text.includes('&'))
+/** At most `most` characters from the start. */
+function beginningOf(text, most) {
+    if (text.length <= most)
         return text;
-    return text.replace(/&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));/g, (whole, ...found) => {
-        const [decimal, hex, name] = found;
-        if (name !== undefined)
-            return ENTITIES[name] ?? whole;
-        const point = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
-        return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
-    });
+    const cut = text.slice(0, most);
+    return /\s/.test(text[most]) ? cut : cut.replace(/\S+$/, '').trimEnd();
 }
-function isLetter(character) {
-    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/judge-body.js
-
-/** Words of a status field (or of a short text) that mean trouble; compared in lower case, dashes as blanks. */
-const SICK = new Set(('error|errors|err|fail|failed|failing|failure|fatal|critical|crit|unhealthy|not healthy|sick|bad|broken|' +
-    'down|dead|offline|unavailable|not available|outage|major outage|out of service|not ok|nok|ko|' +
-    'not ready|unready|disconnected|timeout|shutting down|stopped|stopping|starting|maintenance|red').split('|'));
-/** Fields of a JSON answer that say how the application is. */
-const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive', 'result'];
-/** Fields of a JSON answer, and headers, in which applications name their commit. */
-const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|githash|revision|deploysha|buildsha'.split('|'));
-const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-revision', 'x-deploy-sha'];
-/** Titles and first lines of error pages that some proxies and frameworks send with status 200. */
-const ERROR_PAGES = [
-    'internal server error',
-    'bad gateway',
-    'service unavailable',
-    'gateway timeout',
-    'gateway time-out',
-    'application error',
-    'not found',
-    'forbidden',
-    'unauthorized',
-];
-/**
- * Judges an answer that is no redirect. Nothing of its text is repeated in the detail except words from the
- * lists above.
- */
-function judgeAnswer(answer, expected) {
-    const { status, headers } = answer;
-    if (status < 200 || status > 299)
-        return bad('status', `answers ${status}`);
-    const text = answer.body.toString('utf8');
-    const html = isHtml(headers['content-type'], text);
-    // A page is what `/` is for; it says nothing about health in the place of an endpoint.
-    if (html && isEndpoint(expected))
-        return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
-    const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
-    if (!opinion.ok)
-        return opinion;
-    return expected.last ? judgeVersion(answer, text, expected, opinion) : opinion;
-}
-function bad(fault, detail) {
-    return { ok: false, fault, detail };
-}
-/** True where a health answer is expected and no page: the last path, and those of an API. */
-function isEndpoint({ path, last }) {
-    return (last && path !== '/') || isApiPath(path);
-}
-function isApiPath(path) {
-    return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
-}
-/** True for an HTML answer, by its declared type or by how it begins. */
-function isHtml(contentType, text) {
-    const type = (contentType ?? '').split(';')[0].trim().toLowerCase();
-    if (type === 'text/html' || type === 'application/xhtml+xml')
-        return true;
-    const start = text
-        .slice(0, 200)
-        .replace(/^\uFEFF/, '')
-        .trimStart()
-        .toLowerCase();
-    return start.startsWith('<!doctype html') || start.startsWith('<html');
-}
-function judgePage(text, status, path) {
-    for (const tag of startTags(text)) {
-        if (tag.name === 'title' && isErrorTitle(tag.text ?? ''))
-            return bad('body', `answers ${status} with an error page`);
-        // A login form may well be an application's front page, but not what stands behind any other path.
-        if (path !== '/' && tag.name === 'input' && tag.attributes.get('type')?.toLowerCase() === 'password')
-            return bad('body', `answers ${status} with a login page`);
-    }
-    return { ok: true };
-}
-function isErrorTitle(title) {
-    const line = title.trim().toLowerCase();
-    const words = line.replace(/^(error\s*)?[45]\d\d[\s:|,.-]*/, '');
-    return ERROR_PAGES.some((page) => words.startsWith(page)) || (words === '' && line !== '');
-}
-function judgeText(answer, text, status) {
-    const type = (answer.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
-    const declared = type === 'application/json' || type.endsWith('+json');
-    const start = text.trimStart()[0];
-    if (declared || start === '{' || start === '[') {
-        const parsed = parseJson(text);
-        if (parsed !== undefined) {
-            const complaint = judgeJson(parsed.value);
-            return complaint === undefined ? { ok: true } : bad('body', `answers ${status}, but ${complaint}`);
-        }
-        if (declared)
-            return bad('body', answer.whole
-                ? `answers ${status} with JSON that cannot be read`
-                : `answers ${status} with JSON longer than ${answer.body.length} bytes`);
-    }
-    const line = text.trim().slice(0, 80).split(/\r?\n/)[0];
-    const word = normal(line.split(/[:.,;!]/)[0]);
-    if (SICK.has(word) || isErrorTitle(line))
-        return bad('body', `answers ${status} with an error text`);
-    return { ok: true };
-}
-function parseJson(text) {
-    try {
-        return { value: JSON.parse(text.replace(/^\uFEFF/, '')) };
-    }
-    catch {
-        return undefined;
-    }
-}
-/** What a JSON health answer complains of, or undefined. Its own overall word counts; without one, its parts do. */
-function judgeJson(value) {
-    if (!isRecord(value))
-        return undefined;
-    const own = fieldsComplaint(value);
-    if (own.complaint !== undefined || own.decided)
-        return own.complaint;
-    for (const part of Object.values(value)) {
-        if (!isRecord(part))
-            continue;
-        for (const inner of [part, ...Object.values(part).filter(isRecord)]) {
-            const { complaint } = fieldsComplaint(inner);
-            if (complaint !== undefined)
-                return `a part of it says so: ${complaint}`;
-        }
-    }
-    return undefined;
-}
-function fieldsComplaint(record) {
-    let decided = false;
-    for (const [key, value] of Object.entries(record)) {
-        const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
-        if (field !== undefined) {
-            if (value === false)
-                return { complaint: `its field "${field}" is false`, decided: true };
-            if (typeof value === 'number' && value >= 400)
-                return { complaint: `its field "${field}" is ${value}`, decided: true };
-            if (typeof value === 'string') {
-                const word = normal(value);
-                if (SICK.has(word))
-                    return { complaint: `its field "${field}" says "${word}"`, decided: true };
-            }
-            if (typeof value !== 'object')
-                decided = true;
-        }
-        if (/^(error|errors)$/i.test(key) && isTold(value))
-            return { complaint: `it holds an "${key.toLowerCase()}"`, decided: true };
-        if (/^status_?code$/i.test(key) && typeof value === 'number' && value >= 400)
-            return { complaint: `its status code is ${value}`, decided: true };
-    }
-    return { decided };
-}
-/** True for an error field that tells of an error: not null, false, 0, '', [] or {}. */
-function isTold(value) {
-    if (Array.isArray(value))
-        return value.length > 0;
-    if (isRecord(value))
-        return Object.keys(value).length > 0;
-    return typeof value === 'string' ? !['', 'none', 'null', 'no'].includes(normal(value)) : Boolean(value);
-}
-function judgeVersion(answer, text, expected, opinion) {
-    const headers = Object.values(answer.headers).flat();
-    const holds = (wanted) => text.includes(wanted) || headers.some((value) => value?.includes(wanted));
-    if (expected.expectVersion !== undefined && !holds(expected.expectVersion))
-        return bad('version', `answers ${answer.status}, but not as the expected version`);
-    if (expected.expectSha !== undefined) {
-        const named = namedCommits(answer, text);
-        const wanted = expected.expectSha.toLowerCase();
-        if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha) || sha.startsWith(wanted)))
-            return bad('version', `answers ${answer.status}, but as commit ${named[0].slice(0, 7)} instead of ${wanted.slice(0, 7)}`);
-    }
-    return opinion;
-}
-/** Commits (7 to 40 hex digits, lower case) that an answer names as its own. */
-function namedCommits(answer, text) {
-    const candidates = COMMIT_HEADERS.map((name) => answer.headers[name]);
-    const parsed = parseJson(text);
-    if (parsed !== undefined && isRecord(parsed.value)) {
-        for (const [key, value] of Object.entries(parsed.value)) {
-            if (COMMIT_FIELDS.has(key.toLowerCase().replace(/[_-]/g, '')))
-                candidates.push(value);
-        }
-    }
-    return candidates
-        .filter((value) => typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value))
-        .map((sha) => sha.toLowerCase());
-}
-function normal(text) {
-    return text
-        .trim()
-        .toLowerCase()
-        .replace(/[-_\s]+/g, ' ');
-}
-function isRecord(value) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/assets.js
-
-
-
-/** Scripts and styles of one page that are asked for at most. */
-const MOST_ASSETS = 200;
-/**
- * The scripts and styles that a page links to on its own origin, once each, in order: `<script src>`, style sheets,
- * module preloads and preloaded scripts and styles. Those of other origins (a CDN) are not ours to judge.
- * `knownAs` is the public origin of an application that is asked on loopback.
- */
-function assetUrls(html, page, knownAs) {
-    const found = new Map();
-    let base = page;
-    let baseSeen = false;
-    for (const { name, attributes } of startTags(html)) {
-        if (name === 'base' && !baseSeen && attributes.has('href')) {
-            base = resolve(attributes.get('href'), page) ?? page;
-            baseSeen = true;
-        }
-        const link = name === 'script' ? scriptSource(attributes) : name === 'link' ? linkTarget(attributes) : '';
-        const url = link.trim() === '' ? undefined : resolve(link.trim(), base);
-        if (url === undefined || !isSameOrigin(url, page, knownAs))
-            continue;
-        url.hash = '';
-        found.set(url.href, url);
-    }
-    return [...found.values()];
-}
-function scriptSource(attributes) {
-    return attributes.get('src') ?? '';
-}
-function linkTarget(attributes) {
-    const rel = (attributes.get('rel') ?? '').toLowerCase().split(/\s+/);
-    const as = (attributes.get('as') ?? '').toLowerCase();
-    const wanted = rel.includes('stylesheet') ||
-        rel.includes('modulepreload') ||
-        (rel.includes('preload') && (as === 'script' || as === 'style'));
-    return wanted ? (attributes.get('href') ?? '') : '';
-}
-function resolve(link, base) {
-    try {
-        return new URL(link, base);
-    }
-    catch {
-        return undefined;
-    }
-}
-function isSameOrigin(url, page, knownAs) {
-    if (url.origin === page.origin)
-        return true;
-    // On loopback an application may name itself by another name; it is asked at the address of the page.
-    const ownName = isLoopback(page.hostname) && isLoopback(url.hostname) && url.port === page.port;
-    if (!ownName && url.origin !== knownAs)
-        return false;
-    url.protocol = page.protocol;
-    url.host = page.host;
-    return true;
-}
-/** Why an asset is bad, or undefined: anything but 200 is, and so is a page in the place of a script. */
-function judgeAsset(answer) {
-    if (answer.status !== 200)
-        return `answers ${answer.status}`;
-    if (isHtml(answer.headers['content-type'], ''))
-        return 'answers with an HTML page';
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
-
-/** Redirects of the root page that are followed at most. */
-const MOST_REDIRECTS = 3;
-/** Path segments behind which an application asks who you are, instead of showing that it works. */
-const LOGIN_SEGMENTS = new Set([
-    'login',
-    'log-in',
-    'log_in',
-    'signin',
-    'sign-in',
-    'sign_in',
-    'auth',
-    'sso',
-    'oauth',
-    'oauth2',
-    'saml',
-    'wp-login',
-]);
-/** True where a path leads to a login page: `/login`, `/en/sign-in`, `/wp-login.php`, `/api/auth/signin`. */
-function isLoginPath(path) {
-    return path
-        .toLowerCase()
-        .split('/')
-        .some((segment) => LOGIN_SEGMENTS.has(segment.split('.')[0]));
-}
-/**
- * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
- * most three, never to a login page and never in a circle. On loopback the application may name itself by another
- * loopback name, by https, or by its public origin (`known as`): such a redirect is followed on the address asked.
- */
-function decideRedirect(from, location, visited, root, knownAs) {
-    if (location === undefined)
-        return { refuse: 'redirects without saying where to' };
-    const to = redirects_resolve(location, from);
-    if (to === undefined)
-        return { refuse: 'redirects to something that is not a URL' };
-    if (to.origin === knownAs || isLoopbackItself(from, to)) {
-        to.protocol = from.protocol;
-        to.host = from.host;
-    }
-    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
-    if (to.origin !== from.origin) {
-        return to.hostname === from.hostname && to.protocol !== from.protocol
-            ? {
-                refuse: `redirects to ${to.protocol}//; give health-url so`,
-                next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
-            }
-            : { refuse: 'redirects to another origin' };
-    }
-    if (!root)
-        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
-    if (isLoginPath(to.pathname))
-        return { refuse: `redirects to a login page, ${to.pathname}` };
-    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
-        return { refuse: 'redirects in a circle' };
-    if (visited.length >= MOST_REDIRECTS)
-        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
-    return { follow: to };
-}
-/**
- * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
- * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
- */
-function publicOrigin(from, location) {
-    if (location === undefined || !isLoopback(from.hostname))
-        return undefined;
-    const to = redirects_resolve(location, from);
-    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
-        return undefined;
-    const samePath = to.pathname === from.pathname && to.search === from.search;
-    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
-}
-function redirects_resolve(location, from) {
-    try {
-        return new URL(location, from);
-    }
-    catch {
-        return undefined;
-    }
-}
-function isLoopbackItself(from, to) {
-    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
-}
-function withoutFragment(url) {
-    return url.origin + url.pathname + url.search;
+/** At most `most` characters from the end. */
+function endOf(text, most) {
+    if (text.length <= most)
+        return text;
+    const cut = text.slice(text.length - most);
+    return /\s/.test(text[text.length - most - 1]) ? cut : cut.replace(/^\S+/, '').trimStart();
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/duration.js
@@ -1405,882 +1617,66 @@ function formatDuration(milliseconds) {
         : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/request-words.js
-
-/** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
-function certificateWords(code, days) {
-    if (days !== undefined && days < 0) {
-        const ago = -days === 1 ? 'less than a day ago' : `${-days - 1} ${-days === 2 ? 'day' : 'days'} ago`;
-        return `the TLS certificate expired ${ago}`;
-    }
-    if (code === 'CERT_NOT_YET_VALID')
-        return 'the TLS certificate is not valid yet';
-    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-        return 'the TLS certificate is for another name';
-    return `the TLS certificate is not trusted (${code})`;
-}
-/** What had been reached when the time was over. */
-function timeoutWords(part, timeout) {
-    const within = `within ${formatDuration(timeout)}`;
-    const words = {
-        dns: `the name was not resolved ${within}`,
-        connect: `no connection ${within}`,
-        tls: `connected, but the TLS handshake did not end ${within}`,
-        'first-byte': `connected, but no answer ${within}`,
-        body: `the answer began, but was not complete ${within}`,
-    };
-    return words[part];
-}
-/** What a system error code means on that part of the way. */
-function connectionWords(code, part) {
-    const told = code === undefined ? '' : ` (${code})`;
-    if (code === 'ENOTFOUND' || code === 'ENODATA')
-        return { fault: 'dns', words: `the name does not resolve${told}` };
-    if (code?.startsWith('EAI_'))
-        return { fault: 'dns', words: `the name server did not answer${told}` };
-    if (code === 'ECONNREFUSED')
-        return { fault: 'connect', words: `connection refused${told}` };
-    if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL')
-        return { fault: 'route', words: `no route to the address from this machine${told}` };
-    if (part === 'dns' || part === 'connect')
-        return { fault: 'connect', words: `no connection${told}` };
-    if (part === 'tls')
-        return { fault: 'tls', words: `the TLS handshake failed${told}` };
-    if (code?.startsWith('HPE_'))
-        return { fault: 'cut', words: `the answer is not HTTP${told}` };
-    return part === 'body'
-        ? { fault: 'cut', words: `the answer was cut off${told}` }
-        : { fault: 'cut', words: `the connection was closed without an answer${told}` };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/request.js
-
-
-
-
-const DAY = 86_400_000;
-/** No usable answer: the message says why in words for a person, without any text from the server. */
-class NoAnswer extends Error {
-    fault;
-    timings;
-    code;
-    certificateDays;
-    constructor(message, about) {
-        super(message);
-        this.name = 'NoAnswer';
-        this.fault = about.fault;
-        this.timings = about.timings;
-        this.code = about.code;
-        this.certificateDays = about.days;
-    }
-}
-/** Loaded with the first request: together they take as long to load as all of the action. */
-async function loadProtocols() {
-    const [http, net, tls, zlib] = await Promise.all([
-        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 67, 23)),
-        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 30, 23)),
-        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 692, 23)),
-        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 522, 23)),
-    ]);
-    return { http, net, tls, zlib };
-}
-function startJourney() {
-    const started = performance.now();
-    const order = ['dns', 'connect', 'tls', 'first-byte', 'body'];
-    let last = started;
-    const journey = {
-        part: 'dns',
-        timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
-        reached(part) {
-            const now = performance.now();
-            journey.timings[part] = tenths(now - last);
-            last = now;
-            journey.part = order[order.indexOf(part) + 1];
-        },
-        elapsed: () => tenths(performance.now() - started),
-    };
-    return journey;
-}
-/**
- * One GET over a connection of its own, so that every part of the way is measured and nothing is reused.
- * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
- * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
- */
-async function get(url, options) {
-    const protocols = await loadProtocols();
-    const journey = startJourney();
-    // An address needs no name server, nor does this machine itself.
-    if (isAddress(bareHost(url)) || bareHost(url) === LOOPBACK)
-        journey.part = 'connect';
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    const socket = request_open(protocols, url);
-    let stop = () => { };
-    const stopped = new Promise((_, reject) => {
-        stop = reject;
-    });
-    stopped.catch(() => { });
-    socket.on('error', stop);
-    const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
-    const onAbort = () => stop(new Cancelled());
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-        const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
-        const response = await Promise.race([stopped, ask(protocols, socket, url, options.headers ?? {})]);
-        journey.reached('first-byte');
-        const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
-        const { body, whole } = unpack(protocols, read, response.headers['content-encoding'], options.bodyLimit);
-        journey.timings.total = journey.elapsed();
-        return {
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body,
-            whole,
-            timings: journey.timings,
-            ...given({ certificateDays }),
-        };
-    }
-    catch (error) {
-        journey.timings.total = journey.elapsed();
-        throw explain(error, journey);
-    }
-    finally {
-        clearTimeout(timer);
-        options.signal?.removeEventListener('abort', onAbort);
-        socket.destroy();
-    }
-}
-function request_open({ net, tls }, url) {
-    const host = bareHost(url);
-    const secure = url.protocol === 'https:';
-    const target = {
-        host,
-        port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
-        autoSelectFamily: true,
-        autoSelectFamilyAttemptTimeout: 500,
-        ...(host === LOOPBACK ? { lookup: lookupLoopback } : {}),
-    };
-    if (!secure)
-        return net.connect(target);
-    // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
-    // anything is sent. This also holds where the environment switches verification off.
-    return tls.connect({
-        ...target,
-        rejectUnauthorized: false,
-        ALPNProtocols: ['http/1.1'],
-        ...(isAddress(host) ? {} : { servername: host }),
-    });
-}
-/** Resolves to the certificate's remaining days (undefined without TLS) once the connection may be used. */
-function connected(socket, url, journey) {
-    return new Promise((resolve, reject) => {
-        socket.once('lookup', () => {
-            if (journey.part === 'dns')
-                journey.reached('dns');
-        });
-        socket.once('connect', () => {
-            journey.reached('connect');
-            if (url.protocol !== 'https:') {
-                journey.part = 'first-byte';
-                resolve(undefined);
-            }
-        });
-        socket.once('secureConnect', () => {
-            journey.reached('tls');
-            const days = certificateDays(socket);
-            if (socket.authorized)
-                resolve(days);
-            else
-                reject(certificateError(socket, days, journey));
-        });
-        socket.once('close', () => reject(new Closed()));
-    });
-}
-function certificateDays(socket) {
-    const until = Date.parse(socket.getPeerCertificate().valid_to ?? '');
-    return Number.isNaN(until) ? undefined : Math.floor((until - Date.now()) / DAY);
-}
-function certificateError(socket, days, journey) {
-    const reason = socket.authorizationError;
-    const code = typeof reason === 'string' ? reason : (reason?.code ?? 'unverified');
-    return new NoAnswer(certificateWords(code, days), {
-        fault: 'tls',
-        timings: journey.timings,
-        code,
-        days,
-    });
-}
-function ask({ http }, socket, url, headers) {
-    return new Promise((resolve, reject) => {
-        const request = http.request({
-            method: 'GET',
-            host: url.hostname,
-            path: url.pathname + url.search,
-            headers: {
-                host: url.host,
-                'user-agent': 'muva-deploy-action',
-                accept: '*/*',
-                'accept-encoding': 'identity',
-                'cache-control': 'no-cache',
-                connection: 'close',
-                ...headers,
-            },
-            createConnection: () => socket,
-        });
-        request.once('response', resolve);
-        request.on('error', reject);
-        request.end();
-    });
-}
-function readBody(response, limit) {
-    return new Promise((resolve, reject) => {
-        const chunks = [];
-        let size = 0;
-        const done = (whole) => resolve({ body: Buffer.concat(chunks).subarray(0, limit), whole });
-        response.on('error', reject);
-        if (limit === 0)
-            return done(false);
-        response.on('data', (chunk) => {
-            chunks.push(chunk);
-            size += chunk.length;
-            if (size > limit)
-                done(false);
-        });
-        response.once('end', () => done(true));
-        response.once('close', () => reject(new Closed()));
-    });
-}
-/** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
-function unpack({ zlib }, read, encoding, limit) {
-    const unpackers = {
-        gzip: zlib.gunzipSync,
-        'x-gzip': zlib.gunzipSync,
-        deflate: zlib.inflateSync,
-        br: zlib.brotliDecompressSync,
-    };
-    const unpacker = unpackers[(encoding ?? '').trim().toLowerCase()];
-    if (unpacker === undefined || read.body.length === 0)
-        return read;
-    try {
-        return { body: unpacker(read.body, { maxOutputLength: limit }), whole: read.whole };
-    }
-    catch {
-        return { body: read.body, whole: false };
-    }
-}
-function timeoutError(journey, timeout) {
-    return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
-}
-/** The other side closed the connection before its part was done. */
-class Closed extends Error {
-}
-/** An error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
-function explain(error, journey) {
-    if (error instanceof NoAnswer || error instanceof Cancelled)
-        return error;
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-    // Anything else is a mistake in here, and must not pass for a fault of the server.
-    if (code === undefined && !(error instanceof Closed))
-        return error;
-    const { fault, words } = connectionWords(code, journey.part);
-    return new NoAnswer(words, { fault, timings: journey.timings, code });
-}
-/** The host without the brackets of an IPv6 address. */
-function bareHost(url) {
-    return url.hostname.replace(/^\[|\]$/g, '');
-}
-function isAddress(host) {
-    return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
-}
-/** Milliseconds to a tenth: what is measured finer is noise. */
-function tenths(milliseconds) {
-    return Math.round(milliseconds * 10) / 10;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/page.js
-
-
-
-/** Bytes of a page or health answer that are read. */
-const BODY_LIMIT = 1_048_576;
-/** The answer of a path below the base path; without it where the application knows no such path there. */
-async function findPage(target, path, endpoint, ask) {
-    const { basePath } = target;
-    const below = await getPage(target, path, basePath ?? '', ask);
-    if (basePath === undefined || !isElsewhere(below, endpoint))
-        return below;
-    const bare = await getPage(target, path, '', ask);
-    return isElsewhere(bare, endpoint) ? below : bare;
-}
-/** True for what an application answers to a path that is not its own: not found, a login, its page for everything. */
-function isElsewhere({ answer, refused }, endpoint) {
-    return (refused !== undefined ||
-        [401, 403, 404, 405].includes(answer.status) ||
-        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
-}
-/**
- * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked once more as its proxy would ask.
- */
-async function getPage(target, path, below, ask) {
-    let url = new URL(target.baseUrl + below + path);
-    let behindProxy;
-    const visited = [];
-    for (;;) {
-        const answer = await get(url, {
-            timeout: ask.timeout(),
-            bodyLimit: BODY_LIMIT,
-            signal: ask.signal,
-            headers: proxyHeaders(behindProxy),
-        });
-        if (![301, 302, 303, 307, 308].includes(answer.status))
-            return { url, answer, behindProxy };
-        const { location } = answer.headers;
-        if (target.from === 'vps' && behindProxy === undefined) {
-            behindProxy = publicOrigin(url, location);
-            if (behindProxy !== undefined)
-                continue;
-        }
-        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
-        if ('refuse' in decision)
-            return { url, answer, refused: decision };
-        visited.push(withoutFragment(url));
-        url = decision.follow;
-    }
-}
-/** How the proxy in front of an application asks it. */
-function proxyHeaders(origin) {
-    if (origin === undefined)
-        return {};
-    return {
-        host: origin.host,
-        'x-forwarded-host': origin.host,
-        'x-forwarded-proto': origin.protocol.slice(0, -1),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/checks.js
-
-
-
-
-
-
-/** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
-const PACE = { tooMany: 2_000, assets: 1_000 };
-/** Assets asked for at a time. */
-const ASSETS_AT_A_TIME = 8;
-/** The checks of one vantage point: each path by its name, and the assets of a page. */
-function checksOf(target, health) {
-    const checks = health.paths.map((path) => ({
-        name: path,
-        ask: (ask) => askPath(target, path, isLast(path, health), health, ask),
-    }));
-    const page = health.checkAssets ? assetsPage(health) : undefined;
-    if (page !== undefined)
-        checks.push({ name: 'assets', ask: (ask) => askAssets(target, page, ask) });
-    return checks;
-}
-/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
-function assetsPage(health) {
-    if (health.paths.includes('/'))
-        return '/';
-    return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
-}
-function isLast(path, { paths }) {
-    return path === paths[paths.length - 1];
-}
-async function askPath(target, path, last, health, ask) {
-    return looking(async () => {
-        const page = await findPage(target, path, isEndpoint({ path, last }), ask);
-        const { answer } = page;
-        const seen = {
-            status: answer.status,
-            timings: answer.timings,
-            ...given({ certificateDays: answer.certificateDays }),
-            ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
-        };
-        if (page.refused !== undefined) {
-            const { refuse, next } = page.refused;
-            return {
-                ok: false,
-                fault: 'redirect',
-                detail: `answers ${answer.status} and ${refuse}`,
-                ...given({ next }),
-                ...seen,
-            };
-        }
-        const missing = answer.status === 404 && path !== '/'
-            ? {
-                next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
-            }
-            : {};
-        return { ...judgeAnswer(answer, { ...health, path, last }), ...missing, ...seen };
-    });
-}
-/** Runs one try; no answer becomes a look that says why. */
-async function looking(work) {
-    try {
-        return await work();
-    }
-    catch (error) {
-        if (!(error instanceof NoAnswer))
-            throw error;
-        return {
-            ok: false,
-            status: null,
-            fault: error.fault,
-            detail: error.message,
-            timings: error.timings,
-            ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
-                ? { lasting: 'likely' }
-                : {}),
-            ...given({ certificateDays: error.certificateDays }),
-        };
-    }
-}
-async function askAssets(target, path, ask) {
-    return looking(async () => {
-        const started = performance.now();
-        const page = await findPage(target, path, false, ask);
-        const text = page.answer.body.toString('utf8');
-        const name = path === '/' ? 'the root page' : `the page ${path}`;
-        if (page.refused !== undefined || page.answer.status !== 200)
-            return { ok: false, status: null, fault: 'assets', detail: `${name} did not answer 200` };
-        if (!isHtml(page.answer.headers['content-type'], text))
-            return { ok: true, status: null, detail: `${name} is no HTML page` };
-        const all = assetUrls(text, page.url, page.behindProxy?.origin);
-        const bad = await badAssets(all.slice(0, MOST_ASSETS), target, proxyHeaders(page.behindProxy), ask);
-        const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
-        const unasked = [
-            ...(all.length > MOST_ASSETS ? [`; ${all.length - MOST_ASSETS} more were not asked`] : []),
-            ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
-        ].join('');
-        if (bad.length === 0)
-            return {
-                ok: true,
-                status: 200,
-                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${unasked}`,
-                timings,
-            };
-        const first = bad[0];
-        return {
-            ok: false,
-            status: first.status,
-            fault: 'assets',
-            pace: PACE.assets,
-            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
-            timings,
-        };
-    });
-}
-async function badAssets(urls, target, headers, ask) {
-    const bad = [];
-    let next = 0;
-    async function work() {
-        for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
-            const fault = await askAsset(url, headers, ask);
-            if (fault === undefined)
-                continue;
-            const bare = withoutBase(url, target.basePath);
-            if (bare === undefined || (await askAsset(bare, headers, ask)) !== undefined)
-                bad.push({ url, ...fault });
-        }
-    }
-    await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
-    return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
-}
-/** What is wrong with an asset; undefined where it is good. */
-async function askAsset(url, headers, ask) {
-    try {
-        const answer = await get(url, { timeout: ask.timeout(), bodyLimit: 0, headers, signal: ask.signal });
-        const why = judgeAsset(answer);
-        return why === undefined ? undefined : { status: answer.status, why };
-    }
-    catch (error) {
-        if (!(error instanceof NoAnswer))
-            throw error;
-        return { status: null, why: error.message };
-    }
-}
-/** The same asset as the application has it behind a proxy that takes the base path away. */
-function withoutBase(url, basePath) {
-    if (basePath === undefined || !url.pathname.startsWith(`${basePath}/`))
-        return undefined;
-    const bare = new URL(url);
-    bare.pathname = url.pathname.slice(basePath.length);
-    return bare;
-}
-
-;// CONCATENATED MODULE: external "node:events"
-const external_node_events_namespaceObject = require("node:events");
-;// CONCATENATED MODULE: ./compiled/src/web/poll.js
-
-
-
-/** Milliseconds: the first wait after a bad answer, the longest, between good ones, and once there are enough. */
-const FIRST_WAIT = 100;
-const LONGEST_WAIT = 200;
-const BETWEEN_GOOD = 50;
-const WHILE_OTHERS_FAIL = 1_000;
-/** Tries after which a lasting fault is believed. */
-const LASTING_TRIES = 3;
-/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
-const SHORTEST_TRY = 20;
-/**
- * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
- * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
- * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
- */
-async function poll(checks, options) {
-    const started = performance.now();
-    const remaining = () => options.deadline - (performance.now() - started);
-    const settled = followingController(options.signal);
-    const courses = checks.map(({ name }) => ({
-        name,
-        ok: false,
-        attempts: 0,
-        good: 0,
-        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
-        milliseconds: 0,
-        streak: 0,
-        lasting: 0,
-    }));
-    const enough = (course) => course.streak >= options.successes;
-    const isSettled = (course) => enough(course) || course.lasting >= LASTING_TRIES;
-    async function follow(check, course) {
-        while (remaining() >= SHORTEST_TRY && course.lasting < LASTING_TRIES) {
-            const shortened = remaining() < options.timeout;
-            const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
-            const look = await check.ask({ timeout, signal: settled.signal });
-            note(course, look, shortened);
-            course.milliseconds = performance.now() - started;
-            options.onAttempt?.(course.name, course.attempts, look);
-            if (courses.every(isSettled))
-                return settled.abort();
-            const bad = course.attempts - course.good;
-            const wait = look.ok
-                ? enough(course)
-                    ? WHILE_OTHERS_FAIL
-                    : BETWEEN_GOOD
-                : backoff(bad, FIRST_WAIT, LONGEST_WAIT);
-            await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
-        }
-    }
-    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
-        if (!(error instanceof Cancelled && settled.signal.aborted))
-            throw error;
-    }))).finally(() => settled.abort());
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    return courses.map((course) => finding(course, options.successes));
-}
-/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
-function followingController(signal) {
-    const controller = new AbortController();
-    (0,external_node_events_namespaceObject.setMaxListeners)(0, controller.signal);
-    const follow = () => controller.abort();
-    if (signal?.aborted)
-        follow();
-    signal?.addEventListener('abort', follow, { once: true });
-    controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
-        once: true,
-    });
-    return controller;
-}
-function note(course, look, shortened) {
-    course.attempts += 1;
-    course.good += look.ok ? 1 : 0;
-    course.streak = look.ok ? course.streak + 1 : 0;
-    course.lasting =
-        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
-    // A last try that the deadline cut short says less than the one before it.
-    const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
-    if (!saysLess)
-        course.look = look;
-}
-function finding(course, successes) {
-    const { name, attempts, good, look, milliseconds, streak } = course;
-    const ok = streak >= successes;
-    const base = { name, ok, attempts, good, milliseconds };
-    if (ok || good === 0)
-        return { ...base, look: { ...look, ok } };
-    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
-    const fault = look.fault ?? 'timeout';
-    return {
-        ...base,
-        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/probe.js
-
-
-
-
-/**
- * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
- * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
- * @throws Cancelled when the signal fires; an application that is not healthy is no error.
- */
-async function checkHealth(target, health, options = {}) {
-    const findings = await poll(checksOf(target, health), {
-        timeout: health.timeout,
-        deadline: health.deadline,
-        successes: health.successes,
-        ...given({ signal: options.signal, onAttempt: options.onAttempt }),
-    });
-    return factsOf(target, findings);
-}
-/** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
-const LIGHT = {
-    agent: false,
-    autoSelectFamily: true,
-    headers: { 'user-agent': 'muva-deploy-action' },
+;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
+/** A line without an end is not waited for longer than this, in characters. */
+const LONGEST_LINE = 128_000;
+/** Nothing is waited for longer than this. No form of a secret is that long, so it is a flood of blanks, say, behind what began like one. */
+const LONGEST_WAIT = 1_000_000;
+/** Passes text on as it is: for what is put together to be read by us, and shown to nobody. */
+const AS_IT_IS = {
+    redact: (text) => text,
+    settle: (text) => ({ shown: text, rest: '', before: '' }),
 };
 /**
- * True where the URL answers at all (any status below 500) within `timeout` milliseconds. Very light: nothing is
- * judged and no body is read, so that it can be asked many times a second during a cutover. Never rejects.
- */
-async function answers(url, timeout) {
-    const protocol = url.startsWith('https:') ? await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 708, 23)) : await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 67, 23));
-    return new Promise((resolve) => {
-        const own = new URL(url).hostname === LOOPBACK ? { lookup: lookupLoopback } : {};
-        const request = protocol.request(url, { ...LIGHT, ...own });
-        const done = (answer) => {
-            clearTimeout(timer);
-            request.destroy();
-            resolve(answer);
-        };
-        const timer = setTimeout(() => done(false), timeout);
-        request.on('error', () => done(false));
-        request.once('response', (response) => done((response.statusCode ?? 500) < 500));
-        request.end();
-    });
-}
-function factsOf(target, findings) {
-    const facts = findings.map((finding) => factOf(target.from, finding));
-    const seen = findings.find(({ look }) => look.certificateDays !== undefined);
-    if (seen === undefined || !target.baseUrl.startsWith('https:'))
-        return facts;
-    const days = seen.look.certificateDays;
-    const ok = seen.look.fault !== 'tls';
-    return [
-        ...facts,
-        {
-            name: 'certificate',
-            from: target.from,
-            ok,
-            status: null,
-            'latency-ms': null,
-            attempts: seen.attempts,
-            'days-left': days,
-            detail: ok ? `valid for ${days} more ${days === 1 ? 'day' : 'days'}` : (seen.look.detail ?? 'refused'),
-            ...(ok ? {} : { fault: 'tls' }),
-        },
-    ];
-}
-/** One check's outcome as a fact of the report. */
-function factOf(from, { name, ok, attempts, look }) {
-    return {
-        name,
-        from,
-        ok,
-        status: look.status,
-        'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
-        attempts,
-        ...given({ detail: look.detail, timings: look.timings }),
-        ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
-        ...(ok || look.next === undefined ? {} : { next: look.next }),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/waiting.js
-
-/** Milliseconds between two words about what is still being waited for. */
-const EVERY = 10_000;
-/** Says now and then which checks are not good yet, and what to do about them, while they are asked on. */
-function tellWaiting(tell, every = EVERY) {
-    const started = performance.now();
-    const waiting = new Map();
-    const timer = setInterval(() => {
-        const after = formatDuration(performance.now() - started);
-        for (const text of waiting.values())
-            tell(`waiting for health, ${after}: ${text}`);
-    }, every);
-    timer.unref();
-    return {
-        note(place, attempt, { ok, detail, next }) {
-            if (ok)
-                waiting.delete(place);
-            else
-                waiting.set(place, `${place} ${detail ?? 'is not healthy'} (try ${attempt})${next === undefined ? '' : `. ${next}`}`);
-        },
-        has: (place) => waiting.has(place),
-        stop: () => clearInterval(timer),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/health.js
-
-
-
-
-
-/** Asks the application on loopback until every check is good, or the deadline is over. */
-async function askLoopback(check) {
-    const { expectVersion, basePath, ...health } = check.health;
-    const waiting = tellWaiting(check.tell ?? (() => { }));
-    try {
-        const facts = await checkHealth({
-            baseUrl: `http://${LOOPBACK}:${check.port}`,
-            from: 'vps',
-            ...given({ basePath }),
-        }, {
-            ...health,
-            ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
-            ...given({ expectSha: check.sha }),
-        }, { signal: check.signal, onAttempt: waiting.note });
-        return { facts, healthy: facts.every(({ ok }) => ok) };
-    }
-    finally {
-        waiting.stop();
-    }
-}
-/** What is wrong, by the first failed check; `next` where that check does not tell itself what to do. */
-function unhealthy(what, facts, next) {
-    const sick = facts.find(({ ok }) => !ok);
-    const why = sick === undefined
-        ? 'healthy'
-        : `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
-    return new Failure({ message: `${what}: ${why}.`, next: sick?.next ?? next });
-}
-
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
-// EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __nccwpck_require__(30);
-;// CONCATENATED MODULE: external "node:util"
-const external_node_util_namespaceObject = require("node:util");
-;// CONCATENATED MODULE: ./compiled/src/worker/host/pm2-socket.js
-
-/**
- * One question to PM2's daemon over its own socket, as PM2's command line asks it. Starting that command line takes
- * ten times as long as the answer, and a cutover waits for several of them.
- *
- * PM2 speaks AMP there: a byte with the version and the number of parts, then each part as four bytes of length and
- * the bytes themselves, of which `j:` begins JSON and `s:` a text.
- */
-const AMP_VERSION = 1;
-/** Calls a method of the daemon without arguments; resolves to the first value of its answer. Rejects on anything unexpected. */
-function askDaemon(socketPath, method, patience) {
-    return new Promise((resolve, reject) => {
-        const socket = (0,external_node_net_.connect)(socketPath);
-        let received = Buffer.alloc(0);
-        const end = (settle) => {
-            clearTimeout(timer);
-            socket.destroy();
-            settle();
-        };
-        const fail = (why) => end(() => reject(why instanceof Error ? why : new Error(`PM2's daemon ${why}`)));
-        const timer = setTimeout(() => fail(`did not answer within ${patience} ms`), patience);
-        socket.once('connect', () => socket.write(question(method)));
-        socket.on('data', (chunk) => {
-            received = Buffer.concat([received, chunk]);
-            try {
-                const parts = partsOf(received);
-                if (parts)
-                    end(() => resolve(answerOf(parts)));
-            }
-            catch (error) {
-                fail(error instanceof Error ? error : 'answered something else');
-            }
-        });
-        socket.once('error', fail);
-        socket.once('close', () => fail('closed the connection'));
-    });
-}
-/** The second part is the number that the answer carries again. */
-function question(method) {
-    const parts = [`j:${JSON.stringify({ type: 'call', method, args: [{}] })}`, 's:1'].map((text) => {
-        const body = Buffer.from(text);
-        const length = Buffer.alloc(4);
-        length.writeUInt32BE(body.length);
-        return Buffer.concat([length, body]);
-    });
-    return Buffer.concat([Buffer.from([(AMP_VERSION << 4) | parts.length]), ...parts]);
-}
-/** The parts of a message; undefined while some of it is still to come. */
-function partsOf(bytes) {
-    if (bytes.length === 0)
-        return undefined;
-    if (bytes[0] >> 4 !== AMP_VERSION)
-        throw new Error("PM2's daemon speaks another protocol");
-    const parts = [];
-    let at = 1;
-    for (let count = bytes[0] & 0x0f; count > 0; count--) {
-        if (bytes.length < at + 4)
-            return undefined;
-        const length = bytes.readUInt32BE(at);
-        if (bytes.length < at + 4 + length)
-            return undefined;
-        parts.push(bytes.subarray(at + 4, at + 4 + length));
-        at += 4 + length;
-    }
-    return parts;
-}
-function answerOf(parts) {
-    const text = parts[0]?.toString('utf8') ?? '';
-    if (!text.startsWith('j:'))
-        throw new Error("PM2's daemon answered no JSON");
-    const answer = JSON.parse(text.slice(2));
-    if (!Array.isArray(answer.args))
-        throw new Error(`PM2's daemon refused: ${String(answer.error)}`);
-    // A method hands over an error or null first, then what was asked for.
-    return answer.args[answer.args.length - 1];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
-/** No form of a secret is longer than this, in characters. */
-const LONGEST_FORM = 16_000;
-/** A line without an end is not waited for longer than this, in characters. */
-const LONGEST_LINE = 8 * LONGEST_FORM;
-/**
- * Puts chunks of one stream together and passes on whole lines, each cleaned as a whole: a secret could lie across
- * two chunks. Two streams need one each, or half a line of the one is cut open by a line of the other.
+ * Puts chunks of one stream together and passes on whole lines as they may be shown: a secret could lie across two
+ * chunks, or across two lines. Two streams need one each, or half a line of the one is cut open by a line of the other.
  * A line that is too long to wait for is passed on in pieces that cut no secret.
  */
-function whole_lines_wholeLines(clean, tell) {
+function wholeLines({ redact, settle }, tell) {
     let rest = '';
+    let before = '';
     const pass = (text) => {
         if (text !== '')
             tell(text);
     };
+    const halfLine = () => {
+        const settled = settle(rest, 'characters', before);
+        ({ rest, before } = settled);
+        pass(settled.shown);
+    };
+    const finish = () => {
+        const text = redact(rest, before);
+        rest = '';
+        before = '';
+        pass(text);
+    };
     return {
         take(text) {
             rest += text;
-            const end = rest.lastIndexOf('\n') + 1;
-            const lines = rest.slice(0, end);
-            rest = rest.slice(end);
-            pass(clean(lines));
-            if (rest.length <= LONGEST_LINE)
-                return;
-            // All but a tail in which a secret may have begun.
-            const piece = clean(rest);
-            pass(piece.slice(0, -LONGEST_FORM));
-            rest = piece.slice(-LONGEST_FORM);
+            const end = text.includes('\n') ? rest.lastIndexOf('\n') + 1 : 0;
+            if (end > 0) {
+                const settled = settle(rest.slice(0, end), 'lines', before);
+                rest = settled.rest + rest.slice(end);
+                before = settled.before;
+                pass(settled.shown);
+            }
+            if (rest.length > LONGEST_LINE)
+                halfLine();
+            if (rest.length > LONGEST_WAIT)
+                finish();
         },
-        finish() {
-            const text = rest;
-            rest = '';
-            pass(clean(text));
+        flush() {
+            // Whole lines that are still here wait for the end of a secret.
+            if (!rest.includes('\n'))
+                halfLine();
         },
+        finish,
     };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/program.js
+
+
 
 
 
@@ -2322,8 +1718,7 @@ function run(words, options) {
             if (child.pid !== undefined)
                 ending ??= endGroup(child.pid, GRACE);
         };
-        const onAbort = () => stop(new Cancelled());
-        options.signal?.addEventListener('abort', onAbort, { once: true });
+        const listenNoMore = whenAborted(options.signal, () => stop(new Cancelled()));
         const { timeout } = options;
         const late = (after) => stop(new Failure({ message: `${file} did not end in ${formatDuration(after)}` }));
         const timer = timeout === undefined ? undefined : setTimeout(late, timeout, timeout);
@@ -2333,7 +1728,7 @@ function run(words, options) {
                 return;
             settled = true;
             clearTimeout(timer);
-            options.signal?.removeEventListener('abort', onAbort);
+            listenNoMore();
             heard.end();
             if (why)
                 void Promise.resolve(ending).then(() => reject(why));
@@ -2348,14 +1743,14 @@ function run(words, options) {
     });
 }
 /** Listens to both pipes of a program. */
-function program_hear(child, open = () => whole_lines_wholeLines(asItIs, () => { })) {
+function program_hear(child, open = () => wholeLines(AS_IT_IS, () => { })) {
     let tail = '';
     const keep = (text) => {
-        tail = (tail + text).slice(-TAIL);
+        tail = endOf(tail + text, TAIL);
     };
     const pipes = [child.stdout, child.stderr].map((pipe) => {
         const told = open();
-        const kept = whole_lines_wholeLines(asItIs, keep);
+        const kept = wholeLines(AS_IT_IS, keep);
         pipe.setEncoding('utf8').on('data', (text) => {
             told.take(text);
             kept.take(text);
@@ -2376,7 +1771,6 @@ function program_hear(child, open = () => whole_lines_wholeLines(asItIs, () => {
         },
     };
 }
-const asItIs = (text) => text;
 /**
  * Calls `ended` when a program has ended and said all it had to say. A daemon that it left behind (PM2's) may hold its
  * pipes open for ever: that is waited for a moment only, and where they close later, `ended` is called once more.
@@ -2538,6 +1932,2215 @@ function found(tools, [name, ...args]) {
     return [file, ...args];
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host/git.js
+
+
+
+
+
+// A host without access must fail, not ask; and a look writes nothing: git would write its index anew, and could not on a
+// full disk.
+const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' };
+/** For hosts that have not set their own: must fail, not ask, also where the remote is silent. */
+const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
+/** Hooks of the host's own checkout are meant for the people who work there, not for what is done here. */
+function words(repository, args) {
+    return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
+}
+/** True where another ref than `own` leads to a commit. */
+async function isReachedWithout(repository, sha, own) {
+    const refs = await git(repository, 'for-each-ref', '--format=%(refname)', '--contains', sha);
+    return refs.split('\n').some((ref) => ref !== '' && ref !== own);
+}
+/** Output of a git command that is expected to succeed, without the last newline. */
+async function git(repository, ...args) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    return (await must(repository.tools, words(repository, args), { env })).replace(/\n$/, '');
+}
+/** True where the git command ends with 0. */
+async function gitSays(repository, ...args) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    return (await call(repository.tools, words(repository, args), { env })).code === 0;
+}
+async function headOf(repository) {
+    return git(repository, 'rev-parse', '--verify', 'HEAD^{commit}');
+}
+function hasCommit(repository, sha) {
+    return gitSays(repository, 'cat-file', '-e', `${sha}^{commit}`);
+}
+/** True where `older` is in the history of `newer`, and not the same commit. */
+async function isAncestor(repository, older, newer) {
+    return older !== newer && (await gitSays(repository, 'merge-base', '--is-ancestor', older, newer));
+}
+/** True where git knows the folder as a checkout of its own, and not as a part of one around it. */
+async function isWorkTree(repository) {
+    return (present((0,external_node_path_namespaceObject.join)(repository.folder, '.git')) && gitSays(repository, 'rev-parse', '--verify', '-q', 'HEAD'));
+}
+/** The output of a git command that separates paths with NUL. */
+async function listed(repository, ...args) {
+    return (await git(repository, ...args)).split('\0').filter(Boolean);
+}
+/** Runs a git command on many paths, which it reads from its stdin. */
+async function onPaths(repository, paths, args) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    const input = paths.map((path) => `${path}\0`).join('');
+    return call(repository.tools, words(repository, args), { env, input });
+}
+function mustHaveEnded(command, ended) {
+    if (ended.code !== 0)
+        throw new Failure({ message: `git ${command} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}` });
+}
+/** Tracked files with local changes. REVISION is ours where a repository happens to track it. */
+async function dirtyFiles(repository) {
+    const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no', '--no-renames');
+    return porcelainPaths(out).filter((path) => path !== 'REVISION');
+}
+/** Paths that one commit adds (`A`) to another, or deletes (`D`). */
+function changedPaths(repository, kind, from, to) {
+    return listed(repository, 'diff', '--name-only', '--no-renames', `--diff-filter=${kind}`, '-z', from, to);
+}
+/** A file takes whole blocks of a disk; bytes. */
+const BLOCK = 4_096;
+/** Bytes on the disk of the files that differ between two commits: those of the one that has more of them. */
+async function changedBytes(repository, from, to) {
+    const raw = await listed(repository, 'diff', '--raw', '--no-abbrev', '--no-renames', '-z', from, to);
+    // `:100644 100644 <old> <new> M`, then the path; only zeros where a side has no such file.
+    const records = raw.filter((word) => word.startsWith(':')).map((record) => record.split(' '));
+    const [before, after] = await Promise.all([2, 3].map((at) => bytesOf(repository, records.map((r) => r[at]))));
+    return Math.max(before, after);
+}
+async function bytesOf(repository, objects) {
+    if (objects.length === 0)
+        return 0;
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    const input = objects.map((object) => `${object}\n`).join('');
+    const args = ['cat-file', '--batch-check=%(objectsize)'];
+    const out = await must(repository.tools, words(repository, args), { env, input });
+    // What is not there (a submodule, the other side of a new file) has no number.
+    return out
+        .split('\n')
+        .filter((line) => /^\d+$/.test(line))
+        .reduce((sum, line) => sum + Math.ceil(Number(line) / BLOCK) * BLOCK, 0);
+}
+/** Those of the paths that the ignore rules of the checkout name, tracked or not. */
+async function ignoredPaths(repository, paths) {
+    if (paths.length === 0)
+        return [];
+    const ended = await onPaths(repository, paths, ['check-ignore', '--no-index', '-z', '--stdin']);
+    // 1: none of them is ignored.
+    if (ended.code !== 1)
+        mustHaveEnded('check-ignore', ended);
+    return ended.stdout.split('\0').filter(Boolean);
+}
+/** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
+async function untrack(repository, paths) {
+    if (paths.length === 0)
+        return;
+    const ended = await onPaths(repository, paths, ['update-index', '--force-remove', '-z', '--stdin']);
+    mustHaveEnded('update-index', ended);
+}
+/**
+ * Tracked files that differ from the commit, and which git was told not to look at (`update-index --skip-worktree`,
+ * `--assume-unchanged`): no status shows them. A sparse checkout marks in the same way what it leaves out.
+ */
+async function hiddenChanges(repository) {
+    const marked = (await listed(repository, 'ls-files', '-v', '-z'))
+        .filter((line) => /^[Sa-z] /.test(line))
+        .map((line) => line.slice(2))
+        .filter((path) => present((0,external_node_path_namespaceObject.join)(repository.folder, path)));
+    const changed = [];
+    for (const path of marked) {
+        const [, stored] = (await git(repository, 'ls-files', '-s', '-z', '--', `:(literal)${path}`)).split(' ');
+        if (stored !== (await git(repository, 'hash-object', '--', path)))
+            changed.push(path);
+    }
+    return changed;
+}
+/** Tracked files that differ from the checked-out commit, deleted ones too. */
+function changedFiles(repository) {
+    return listed(repository, 'diff', '--name-only', '--no-renames', '--ignore-submodules', '-z', 'HEAD');
+}
+/** The paths in the output of `git status --porcelain=v1 -z`; of a rename the new path. */
+function porcelainPaths(output) {
+    const fields = output.split('\0');
+    const paths = [];
+    for (let index = 0; index < fields.length; index++) {
+        const field = fields[index];
+        if (field.length < 4)
+            continue;
+        paths.push(field.slice(3));
+        if (/^[RC]/.test(field))
+            index++;
+    }
+    return paths;
+}
+/** True where git tracks the path, or files below it. */
+async function isTracked(repository, path) {
+    return (await git(repository, 'ls-files', '-z', '--', path)) !== '';
+}
+/** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
+async function untrackedPaths(repository) {
+    return listed(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
+}
+/** The host's own access is not enough, and the job's token, which would open the remote, was not given. */
+class TokenNeeded extends Failure {
+}
+/**
+ * The addresses to try in turn: the host's own access first, then https with the job's token, where that is the
+ * server which issued it.
+ */
+function fetchAttempts(origin, request) {
+    const url = request.repositoryUrl ?? origin ?? request.jobRepositoryUrl;
+    if (url === undefined)
+        return [];
+    const https = httpsForm(url);
+    const { fetchAccess } = request;
+    if (https === undefined || fetchAccess === undefined || !isOn(fetchAccess.server, https))
+        return [{ url }];
+    const { token } = fetchAccess;
+    return [{ url }, { url: https, ...(token === undefined ? { withheld: true } : { token }) }];
+}
+function isOn(server, url) {
+    return URL.canParse(url) && URL.canParse(server) && new URL(url).origin === new URL(server).origin;
+}
+/** `git@host:owner/name.git` and `ssh://git@host/owner/name` as https; undefined for anything that has no such form. */
+function httpsForm(url) {
+    if (url.startsWith('https://'))
+        return url;
+    const scp = /^(?:[\w.-]+@)?([\w.-]+):(?!\/)([^\s]+)$/.exec(url);
+    if (scp && !url.includes('://'))
+        return `https://${scp[1]}/${scp[2]}`;
+    const ssh = /^ssh:\/\/(?:[\w.-]+@)?([\w.-]+)(?::\d+)?\/([^\s]+)$/.exec(url);
+    return ssh ? `https://${ssh[1]}/${ssh[2]}` : undefined;
+}
+/** Git settings in the environment: they live as long as the one call, and are not seen in `ps`. */
+function tokenEnvironment({ url, token }) {
+    if (token === undefined)
+        return {};
+    return {
+        GIT_CONFIG_COUNT: '1',
+        GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraheader`,
+        GIT_CONFIG_VALUE_0: `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
+    };
+}
+/**
+ * The environment for a git command that talks to a remote. A host that reaches it over SSH in its own way (a deploy
+ * key in core.sshCommand or GIT_SSH_COMMAND) is left to it: git takes the variable before the setting.
+ */
+async function remoteEnvironment(repository, source) {
+    const { env } = repository.tools;
+    const own = env.GIT_SSH_COMMAND ?? env.GIT_SSH ?? (await setting(repository, 'core.sshCommand'));
+    return {
+        ...env,
+        ...GIT_ENV,
+        ...(own === undefined ? { GIT_SSH_COMMAND: SSH_COMMAND } : {}),
+        ...tokenEnvironment(source),
+    };
+}
+/** A git setting as it holds in the repository; undefined where it is not set. */
+async function setting(repository, name) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    const ended = await call(repository.tools, words(repository, ['config', '--get', name]), { env });
+    return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
+}
+/** Lets a repository of our own reach its remote over SSH as another repository of the host does. */
+async function reachRemoteLike(repository, other) {
+    const own = await setting(other, 'core.sshCommand');
+    if (own !== undefined)
+        await git(repository, 'config', 'core.sshCommand', own);
+}
+/** Where to fetch from, one after the other. @throws a Failure where nothing is known. */
+async function fetchSources(repository, request) {
+    const attempts = fetchAttempts(await originOf(repository), request);
+    if (attempts.length > 0)
+        return attempts;
+    throw new Failure({
+        message: 'The repository on the server has no origin to fetch from.',
+        next: 'Give repository-url.',
+    });
+}
+/** The address of the repository's origin; undefined where it has none. */
+async function originOf(repository) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    const ended = await call(repository.tools, words(repository, ['remote', 'get-url', 'origin']), { env });
+    return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
+}
+/**
+ * Asks the first source that answers for its branches and tags: whether one of them ends in the commit. Writes
+ * nothing. @throws a Failure where no source answers; TokenNeeded where one was left out.
+ */
+async function askRemote(repository, sha, sources, signal) {
+    let said = '';
+    for (const source of sources) {
+        if (source.withheld)
+            throw new TokenNeeded(noAccess(said).problems);
+        const env = await remoteEnvironment(repository, source);
+        const list = words(repository, ['ls-remote', '--quiet', source.url]);
+        const ended = await call(repository.tools, list, { env, signal });
+        if (ended.code === 0)
+            return { source, isTip: ended.stdout.split('\n').some((line) => line.startsWith(`${sha}\t`)) };
+        said = ended.tail;
+    }
+    throw noAccess(said);
+}
+/**
+ * Brings one commit into the repository's objects, without touching any branch or file, and keeps it by a ref of
+ * our own. @throws a Failure that tells a missing commit from a missing access; TokenNeeded where a source was left out.
+ */
+async function fetchCommit(repository, sha, sources, signal, wanted = 'everything') {
+    let said = '';
+    for (const source of sources) {
+        if (source.withheld)
+            throw new TokenNeeded(noAccess(said).problems);
+        said = await fetchFrom(repository, sha, source, signal, wanted);
+        if (await hasCommit(repository, sha)) {
+            await git(repository, 'update-ref', `refs/deploys/${sha}`, sha);
+            return;
+        }
+        if (isMissingCommit(said))
+            break;
+    }
+    throw isMissingCommit(said) ? missingCommit(sha) : noAccess(said);
+}
+function missingCommit(sha) {
+    return new Failure({
+        message: `The commit ${sha} is not on the remote.`,
+        next: 'Push it, or name another one with ref. After a force-push the old commit may be gone.',
+    });
+}
+function noAccess(said) {
+    return new Failure({
+        message: `The server cannot fetch from its remote: ${firstFatal(said)}`,
+        next: 'Give the server a deploy key, or repository-url with https and github-token, which is then used for this one fetch.',
+    });
+}
+/** What git said; empty where the fetch succeeded. */
+async function fetchFrom(repository, sha, source, signal, wanted) {
+    const env = await remoteEnvironment(repository, source);
+    const commitsOnly = wanted === 'everything' ? [] : ['--filter=tree:0'];
+    const fetch = (options, what) => call(repository.tools, words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, what]), { env, signal });
+    const exact = await fetch(wanted === 'its existence' ? ['--depth=1', ...commitsOnly] : commitsOnly, sha);
+    if (exact.code === 0)
+        return '';
+    if (!isMissingCommit(exact.tail))
+        return exact.tail;
+    // Some servers hand out only what a branch or tag leads to: its whole history, then, to find the commit in it.
+    const all = await fetch(commitsOnly, '+refs/heads/*:refs/deploys/heads/*');
+    return all.code === 0 ? exact.tail : all.tail;
+}
+function isMissingCommit(said) {
+    return /not our ref|couldn't find remote ref|unadvertised object|did not send all necessary objects|no such ref/i.test(said);
+}
+function firstFatal(said) {
+    const lines = said.split('\n').map((line) => line.trim());
+    return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/request-budget.js
+/**
+ * How many requests we may send to one application, and at what pace: people limit them (express-rate-limit allows 100
+ * in a quarter of an hour by default), and a good version must not be taken back because we asked too often. Pure but
+ * for the ledger that is handed in.
+ */
+const WINDOW = 15 * 60_000;
+/** What a deploy may ask of one application in all, and what may be asked of it in any quarter of an hour. */
+const MOST = { limit: 60, window: 90 };
+/** The part of it that the server has where the runner asks too; the rest is the runner's. */
+const SERVER_PART = (/* unused pure expression or super */ null && (3 / 4));
+/** The budget of a place. `alone`: nobody else asks the same application in this deploy. */
+function budgetOf(place, alone, run) {
+    const part = alone ? 1 : place === 'server' ? SERVER_PART : 1 - SERVER_PART;
+    return { run, limit: Math.floor(MOST.limit * part), window: Math.floor(MOST.window * part) };
+}
+/** Requests that may go out still. A clock that was set back leaves stamps in the future: they count as well. */
+function requestsLeft(sent, budget, now) {
+    const ofRun = sent.filter(({ run }) => run === budget.run).length;
+    const recent = sent.filter(({ at }) => at > now - WINDOW).length;
+    return Math.max(0, Math.min(budget.limit - ofRun, budget.window - recent));
+}
+/**
+ * What one round of checks may use of the requests that are left: half of them, so that whatever comes of it the next
+ * round, and the way back, can be proven too; but what it needs at least.
+ */
+function allowanceOf(left, needed) {
+    return Math.min(left, Math.max(Math.ceil(left / 2), needed));
+}
+/** Milliseconds: between the first tries, and between later ones where there are requests enough. */
+const FIRST_WAIT = 100;
+const LATER_WAIT = 1_000;
+const SLOWEST_GROWTH = 1.5;
+/**
+ * The pace at which an application is asked that answers, but not well yet: milliseconds until the next try, after
+ * `elapsed` milliseconds of answers. At first tries follow each other closely, then ever more slowly, so that `trials`
+ * of them last for all of `span`.
+ */
+function waitWhileBad(elapsed, trials, span) {
+    const most = Math.max(1, trials);
+    const growth = Math.max(SLOWEST_GROWTH, (span / FIRST_WAIT) ** (2 / most));
+    const longest = Math.max(LATER_WAIT, (2 * span) / (most + 2));
+    return Math.round(Math.max(FIRST_WAIT, Math.min(elapsed * (growth - 1), longest)));
+}
+/** Milliseconds until a check that is good is asked again while others of `checks` are waited for. */
+function waitWhileGood(elapsed, checks) {
+    return Math.round(Math.max(LATER_WAIT, elapsed * checks));
+}
+/** Opens the counter for one round of checks that needs `needed` requests where all goes well. */
+function openRequests(ledger, budget, needed, now = Date.now) {
+    const unsent = () => requestsLeft(ledger.sent(), budget, now());
+    const allowance = allowanceOf(unsent(), needed);
+    let used = 0;
+    let underWay = 0;
+    const left = () => Math.min(allowance - used, unsent()) - underWay;
+    return {
+        allowance,
+        left,
+        begin(essential) {
+            if (!essential && left() < 1)
+                return false;
+            underWay += 1;
+            return true;
+        },
+        end(counted) {
+            underWay -= 1;
+            if (!counted)
+                return;
+            used += 1;
+            ledger.add({ at: now(), run: budget.run });
+        },
+    };
+}
+/** A ledger for as long as this process lives. */
+function memoryLedger() {
+    const sent = [];
+    const assets = new Map();
+    return {
+        sent: () => sent,
+        add: (one) => sent.push(one),
+        assets: (version) => assets.get(version) ?? new Set(),
+        addAsset(version, path) {
+            assets.set(version, (assets.get(version) ?? new Set()).add(path));
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
+/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
+const LOOPBACK = 'localhost';
+const ADDRESSES = [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+];
+/**
+ * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
+ * alone, and what the host's own tables say about the name is nobody's concern.
+ */
+const lookupLoopback = (_name, { all }, done) => {
+    if (all)
+        done(null, ADDRESSES);
+    else
+        done(null, ADDRESSES[0].address, ADDRESSES[0].family);
+};
+
+;// CONCATENATED MODULE: ./compiled/src/base/verified-tls.js
+/**
+ * With what every TLS connection of this program is made. Said each time, because Node takes what is left out from the
+ * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody answer.
+ */
+const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' };
+const SWITCH = 'NODE_TLS_REJECT_UNAUTHORIZED';
+/**
+ * Takes that switch out of the environment, for the connections that a library makes; call it before the first.
+ * Returns what there is to tell a person who had set it.
+ */
+function verifyAlways(env) {
+    const was = env[SWITCH];
+    delete env[SWITCH];
+    if (was !== '0')
+        return undefined;
+    return {
+        message: `${SWITCH}=0 is set in this job, and counts for nothing here: every certificate is verified`,
+        next: 'Take it out. An authority of your own is made known with NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job, the one of the database with database-ca-cert.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
+/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
+function formatBytes(bytes) {
+    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+    let unit = 0;
+    let size = bytes;
+    for (; size >= 1_024 && unit < units.length - 1; unit++)
+        size /= 1_024;
+    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/loopback.js
+/** True for names and addresses of the machine itself, also bracketed as in a URL. */
+function isLoopback(host) {
+    const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+    return (name === 'localhost' ||
+        name.endsWith('.localhost') ||
+        name === '::1' ||
+        /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/html.js
+/** Elements whose content is text up to their own end tag, whatever it looks like. */
+const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
+const SPACE = new Set([' ', '\t', '\n', '\r', '\f']);
+/**
+ * The start tags of a page in order, found as the HTML standard's tokenizer finds them: comments, declarations and
+ * the text of scripts are stepped over, quotes may hold `>`. Never throws, and takes linear time.
+ */
+function* startTags(html) {
+    let at = 0;
+    for (;;) {
+        at = html.indexOf('<', at);
+        if (at < 0)
+            return;
+        const next = html[at + 1] ?? '';
+        if (html.startsWith('<!--', at))
+            at = after(html, '-->', at + 4);
+        else if (next === '!' || next === '?' || next === '/')
+            at = after(html, '>', at + 2);
+        else if (isLetter(next)) {
+            const { tag, end } = readTag(html, at + 1);
+            at = end;
+            if (RAW_TEXT.has(tag.name))
+                at = endOfRawText(html, tag.name, end);
+            yield tag;
+        }
+        else
+            at += 1;
+    }
+}
+function after(html, mark, from) {
+    const found = html.indexOf(mark, from);
+    return found < 0 ? html.length : found + mark.length;
+}
+function readTag(html, start) {
+    let at = start;
+    while (at < html.length && !SPACE.has(html[at]) && html[at] !== '>' && html[at] !== '/')
+        at += 1;
+    const name = html.slice(start, at).toLowerCase();
+    const attributes = new Map();
+    for (;;) {
+        while (at < html.length && (SPACE.has(html[at]) || html[at] === '/'))
+            at += 1;
+        if (at >= html.length)
+            break;
+        if (html[at] === '>') {
+            at += 1;
+            break;
+        }
+        const attribute = readAttribute(html, at);
+        // The first of two attributes of one name counts, as in browsers.
+        if (!attributes.has(attribute.name))
+            attributes.set(attribute.name, attribute.value);
+        at = attribute.end;
+    }
+    return { tag: { name, attributes }, end: at };
+}
+function readAttribute(html, start) {
+    let at = start;
+    // A `=` at the very start belongs to the name, so at least one character is always taken.
+    do
+        at += 1;
+    while (at < html.length && !SPACE.has(html[at]) && !'=/>'.includes(html[at]));
+    const name = html.slice(start, at).toLowerCase();
+    let next = at;
+    while (SPACE.has(html[next] ?? ''))
+        next += 1;
+    if (html[next] !== '=')
+        return { name, value: '', end: at };
+    next += 1;
+    while (SPACE.has(html[next] ?? ''))
+        next += 1;
+    const quote = html[next];
+    if (quote === '"' || quote === "'") {
+        const close = html.indexOf(quote, next + 1);
+        const end = close < 0 ? html.length : close;
+        return { name, value: decode(html.slice(next + 1, end)), end: Math.min(html.length, end + 1) };
+    }
+    let end = next;
+    while (end < html.length && !SPACE.has(html[end]) && html[end] !== '>')
+        end += 1;
+    return { name, value: decode(html.slice(next, end)), end };
+}
+/** The place of the end tag `</name` that closes raw text, or the end of the page. */
+function endOfRawText(html, name, from) {
+    let at = from;
+    for (;;) {
+        at = html.indexOf('</', at);
+        if (at < 0)
+            return html.length;
+        const end = at + 2 + name.length;
+        const follows = html[end];
+        const closes = follows === undefined || SPACE.has(follows) || follows === '>' || follows === '/';
+        if (closes && html.slice(at + 2, end).toLowerCase() === name)
+            return at;
+        at += 2;
+    }
+}
+const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+/** The character references that turn up in URLs; anything else stays as it is. */
+function decode(text) {
+    if (!text.includes('&'))
+        return text;
+    return text.replace(/&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));/g, (whole, ...found) => {
+        const [decimal, hex, name] = found;
+        if (name !== undefined)
+            return ENTITIES[name] ?? whole;
+        const point = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+        return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : whole;
+    });
+}
+function isLetter(character) {
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/judge-body.js
+/** Words of a status field that mean trouble; compared in lower case, dashes as blanks. docs/health.md lists them. */
+const UNHEALTHY = new Set(('error|errors|fail|failed|failing|failure|fatal|critical|unhealthy|not healthy|down|dead|offline|' +
+    'unavailable|not available|outage|out of service|not ok|not ready|unready|' +
+    'starting|stopping|stopped|shutting down').split('|'));
+/** Fields of a JSON answer that say how the application is. */
+const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive'];
+/**
+ * Fields of a JSON answer, and headers, in which applications name their commit, in full or shortened. A revision is as
+ * often a date or a counter, so that only a whole commit counts there.
+ */
+const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|githash|deploysha|buildsha'.split('|'));
+const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-deploy-sha'];
+const REVISION_FIELD = 'revision';
+const REVISION_HEADER = 'x-revision';
+/**
+ * Judges an answer that is no redirect: by its status, by the status word of a JSON body, by HTML where a health answer
+ * belongs, and by its version. What a page or text says is no evidence. Nothing of the answer is repeated in the detail
+ * except words from the lists above.
+ */
+function judgeAnswer(answer, expected) {
+    const { status, headers } = answer;
+    if (status < 200 || status > 299)
+        return bad('status', `answers ${status}`);
+    const text = answer.body.toString('utf8');
+    const html = isHtml(headers['content-type'], text);
+    // A page is what `/` is for; it says nothing about health in the place of an endpoint.
+    if (html && isEndpoint(expected))
+        return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
+    const complaint = html ? undefined : jsonComplaint(answer, text);
+    if (complaint !== undefined)
+        return bad('body', `answers ${status}${complaint}`);
+    return expected.last ? judgeVersion(answer, text, expected) : { ok: true };
+}
+function bad(fault, detail) {
+    return { ok: false, fault, detail };
+}
+/** True where a health answer is expected and no page: the last path, and those of an API. */
+function isEndpoint({ path, last }) {
+    return (last && path !== '/') || isApiPath(path);
+}
+function isApiPath(path) {
+    return path === '/api' || path.startsWith('/api/') || path.includes('/api/');
+}
+/** True for an HTML answer, by its declared type or by how it begins. */
+function isHtml(contentType, text) {
+    const type = (contentType ?? '').split(';')[0].trim().toLowerCase();
+    if (type === 'text/html' || type === 'application/xhtml+xml')
+        return true;
+    const start = text
+        .slice(0, 200)
+        .replace(/^\uFEFF/, '')
+        .trimStart()
+        .toLowerCase();
+    return start.startsWith('<!doctype html') || start.startsWith('<html');
+}
+/** What is wrong with a body that is JSON, or that is declared as such; undefined for any other. */
+function jsonComplaint(answer, text) {
+    const type = (answer.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
+    const parsed = parseJson(text);
+    if (parsed !== undefined) {
+        const complaint = judgeJson(parsed.value);
+        return complaint === undefined ? undefined : `, but ${complaint}`;
+    }
+    if (type !== 'application/json' && !type.endsWith('+json'))
+        return undefined;
+    return answer.whole
+        ? ' with JSON that cannot be read'
+        : ` with JSON longer than ${answer.body.length} bytes`;
+}
+function parseJson(text) {
+    try {
+        return { value: JSON.parse(text.replace(/^\uFEFF/, '')) };
+    }
+    catch {
+        return undefined;
+    }
+}
+/**
+ * What a JSON health answer complains of, or undefined. Only its own status counts: whether a part of it is needed is
+ * for the application to say.
+ */
+function judgeJson(value) {
+    if (!isRecord(value))
+        return undefined;
+    for (const [key, said] of Object.entries(value)) {
+        const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
+        if (field === undefined)
+            continue;
+        if (said === false)
+            return `its field "${field}" is false`;
+        // An HTTP status, as problem documents have it.
+        if (typeof said === 'number' && said >= 400 && said <= 599)
+            return `its field "${field}" is ${said}`;
+        if (typeof said === 'string' && UNHEALTHY.has(normal(said)))
+            return `its field "${field}" says "${normal(said)}"`;
+    }
+    return undefined;
+}
+function judgeVersion(answer, text, expected) {
+    const headers = Object.values(answer.headers).flat();
+    const holds = (wanted) => text.includes(wanted) || headers.some((value) => value?.includes(wanted));
+    if (expected.expectVersion !== undefined && !holds(expected.expectVersion))
+        return bad('version', `answers ${answer.status}, but not as the expected version`);
+    if (expected.expectSha !== undefined) {
+        const named = namedCommits(answer, text);
+        const wanted = expected.expectSha.toLowerCase();
+        if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha) || sha.startsWith(wanted)))
+            return bad('version', `answers ${answer.status}, but as commit ${named[0].slice(0, 7)} instead of ${wanted.slice(0, 7)}`);
+    }
+    return { ok: true };
+}
+/** Commits (7 to 40 hex digits, lower case) that an answer names as its own, for certain. */
+function namedCommits(answer, text) {
+    const commits = COMMIT_HEADERS.map((name) => answer.headers[name]);
+    const revisions = [answer.headers[REVISION_HEADER]];
+    const parsed = parseJson(text);
+    if (parsed !== undefined && isRecord(parsed.value)) {
+        for (const [key, value] of Object.entries(parsed.value)) {
+            const field = key.toLowerCase().replace(/[_-]/g, '');
+            if (COMMIT_FIELDS.has(field))
+                commits.push(value);
+            if (field === REVISION_FIELD)
+                revisions.push(value);
+        }
+    }
+    return [...commits.filter(isCommit), ...revisions.filter(isWholeCommit)].map((sha) => sha.toLowerCase());
+}
+function isWholeCommit(value) {
+    return typeof value === 'string' && /^[0-9a-f]{40}$/i.test(value);
+}
+/** A shortened commit of decimal digits alone could as well be a date or a number. */
+function isCommit(value) {
+    if (isWholeCommit(value))
+        return true;
+    return typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value) && !/^\d+$/.test(value);
+}
+function normal(text) {
+    return text
+        .trim()
+        .toLowerCase()
+        .replace(/[-_\s]+/g, ' ');
+}
+function isRecord(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/assets.js
+
+
+
+/** Scripts and styles of one page that are asked for at most. */
+const MOST_ASSETS = 200;
+/**
+ * The scripts and styles that a page links to on its own origin, once each, in order: `<script src>`, style sheets,
+ * module preloads and preloaded scripts and styles. Those of other origins (a CDN) are not ours to judge.
+ * `knownAs` is the public origin of an application that is asked on loopback.
+ */
+function assetUrls(html, page, knownAs) {
+    const found = new Map();
+    let base = page;
+    let baseSeen = false;
+    for (const { name, attributes } of startTags(html)) {
+        if (name === 'base' && !baseSeen && attributes.has('href')) {
+            base = resolve(attributes.get('href'), page) ?? page;
+            baseSeen = true;
+        }
+        const link = name === 'script' ? scriptSource(attributes) : name === 'link' ? linkTarget(attributes) : '';
+        const url = link.trim() === '' ? undefined : resolve(link.trim(), base);
+        if (url === undefined || !isSameOrigin(url, page, knownAs))
+            continue;
+        url.hash = '';
+        found.set(url.href, url);
+    }
+    return [...found.values()];
+}
+function scriptSource(attributes) {
+    return attributes.get('src') ?? '';
+}
+function linkTarget(attributes) {
+    const rel = (attributes.get('rel') ?? '').toLowerCase().split(/\s+/);
+    const as = (attributes.get('as') ?? '').toLowerCase();
+    const wanted = rel.includes('stylesheet') ||
+        rel.includes('modulepreload') ||
+        (rel.includes('preload') && (as === 'script' || as === 'style'));
+    return wanted ? (attributes.get('href') ?? '') : '';
+}
+function resolve(link, base) {
+    try {
+        return new URL(link, base);
+    }
+    catch {
+        return undefined;
+    }
+}
+function isSameOrigin(url, page, knownAs) {
+    if (url.origin === page.origin)
+        return true;
+    // On loopback an application may name itself by another name; it is asked at the address of the page.
+    const ownName = isLoopback(page.hostname) && isLoopback(url.hostname) && url.port === page.port;
+    if (!ownName && url.origin !== knownAs)
+        return false;
+    url.protocol = page.protocol;
+    url.host = page.host;
+    return true;
+}
+/** Why an asset is bad, or undefined: anything but 200 is, and so is a page in the place of a script. */
+function judgeAsset(answer) {
+    if (answer.status !== 200)
+        return `answers ${answer.status}`;
+    if (isHtml(answer.headers['content-type'], ''))
+        return 'answers with an HTML page';
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
+
+/** Redirects of the root page that are followed at most. */
+const MOST_REDIRECTS = 3;
+/**
+ * What to do with a redirect of the page at `from`. Only the root page follows any, only within our own origins, at
+ * most three and never in a circle. Our own is the origin asked; on loopback also the application by another loopback
+ * name, by https, or by its public origin, all of which are asked at the address of the application.
+ */
+function decideRedirect(from, location, visited, root, publicOrigin) {
+    if (location === undefined)
+        return { refuse: 'redirects without saying where to' };
+    const to = redirects_resolve(location, from);
+    if (to === undefined)
+        return { refuse: 'redirects to something that is not a URL' };
+    const asPublic = isPublic(from, to, publicOrigin);
+    if (asPublic || isLoopbackItself(from, to)) {
+        to.protocol = from.protocol;
+        to.host = from.host;
+    }
+    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
+    if (to.origin !== from.origin) {
+        return to.hostname === from.hostname && to.protocol !== from.protocol
+            ? {
+                refuse: `redirects to ${to.protocol}//; give health-url so`,
+                next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
+            }
+            : { refuse: 'redirects to another origin' };
+    }
+    if (!root)
+        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
+    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
+        return { refuse: 'redirects in a circle' };
+    if (visited.length >= MOST_REDIRECTS)
+        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
+    return asPublic ? { follow: to, asPublic } : { follow: to };
+}
+/**
+ * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
+ * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
+ */
+function publicOrigin(from, location) {
+    if (location === undefined || !isLoopback(from.hostname))
+        return undefined;
+    const to = redirects_resolve(location, from);
+    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
+        return undefined;
+    const samePath = to.pathname === from.pathname && to.search === from.search;
+    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
+}
+function redirects_resolve(location, from) {
+    try {
+        return new URL(location, from);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Over http too: behind its proxy an application does not always know that the world comes over https. */
+function isPublic(from, to, publicOrigin) {
+    return publicOrigin !== undefined && isLoopback(from.hostname) && to.host === new URL(publicOrigin).host;
+}
+function isLoopbackItself(from, to) {
+    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
+}
+function withoutFragment(url) {
+    return url.origin + url.pathname + url.search;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/page.js
+
+
+/** Bytes of a page or health answer that are read. */
+const BODY_LIMIT = 1_048_576;
+/**
+ * Asks for the paths of an application on the ways that it may know them: below the base path, without it, and, where the
+ * plain name of loopback is refused, as its proxy asks. All ways are tried at first, then one after the other, until one
+ * is known: that one is used from then on, and redirects that ended well are not followed again.
+ */
+function pageFinder(target) {
+    const ways = waysOf(target);
+    const paths = new Map();
+    async function explore(known, path, endpoint, ask) {
+        const first = known.plain === undefined;
+        const chosen = known.way ? [known.way] : first ? ways : [ways[known.tries % ways.length]];
+        known.tries += 1;
+        let last;
+        for (const way of chosen) {
+            const page = await getPage(target, path, way, ask);
+            last = page;
+            if (!isElsewhere(page, endpoint)) {
+                if (page.answer.status !== 429)
+                    known.way = way;
+                if (isGood(page))
+                    known.end = page;
+                return page;
+            }
+            if (way === ways[0])
+                known.plain = page;
+        }
+        const wasKnown = known.way !== undefined;
+        delete known.way;
+        return wasKnown ? last : known.plain;
+    }
+    return {
+        async find(path, endpoint, ask) {
+            const known = paths.get(path) ?? { tries: 0 };
+            paths.set(path, known);
+            if (known.end === undefined)
+                return explore(known, path, endpoint, ask);
+            const { url, behindProxy } = known.end;
+            const page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
+            // The next try begins where a browser would.
+            if (!isGood(page) && page.answer.status !== 429)
+                delete known.end;
+            return page;
+        },
+    };
+}
+function waysOf({ from, basePath, publicOrigin }) {
+    const places = basePath === undefined ? [''] : [basePath, ''];
+    const plain = places.map((below) => ({ below }));
+    if (from !== 'vps' || publicOrigin === undefined)
+        return plain;
+    return [...plain, ...places.map((below) => ({ below, as: new URL(publicOrigin) }))];
+}
+function isGood({ answer: { status }, refused }) {
+    return refused === undefined && status >= 200 && status <= 299;
+}
+/**
+ * True for what an application answers to a path, or under a name, that is not its own: a request that it does not
+ * take, not found, elsewhere, its page for everything.
+ */
+function isElsewhere({ answer, refused }, endpoint) {
+    return (refused !== undefined ||
+        [400, 401, 403, 404, 405, 421].includes(answer.status) ||
+        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked there as its proxy would ask.
+ */
+async function getPage(target, path, way, ask) {
+    let url = new URL(target.baseUrl + way.below + path);
+    let behindProxy = way.as;
+    const visited = [];
+    for (;;) {
+        const answer = await request(url, behindProxy, ask);
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const known = behindProxy?.origin ?? (target.from === 'vps' ? target.publicOrigin : undefined);
+        const decision = decideRedirect(url, location, visited, path === '/', known);
+        if ('refuse' in decision)
+            return { url, answer, refused: decision };
+        if (decision.asPublic)
+            behindProxy ??= new URL(known);
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+function request(url, behindProxy, ask) {
+    return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
+}
+/** How the proxy in front of an application asks it. */
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
+}
+
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = require("node:events");
+;// CONCATENATED MODULE: ./compiled/src/web/request-words.js
+
+/** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
+function certificateWords(code, days) {
+    if (days !== undefined && days < 0) {
+        const ago = -days === 1 ? 'less than a day ago' : `${-days - 1} ${-days === 2 ? 'day' : 'days'} ago`;
+        return `the TLS certificate expired ${ago}`;
+    }
+    if (code === 'CERT_NOT_YET_VALID')
+        return 'the TLS certificate is not valid yet';
+    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+        return 'the TLS certificate is for another name';
+    return `the TLS certificate is not trusted (${code})`;
+}
+/** What had been reached when the time was over. */
+function timeoutWords(part, timeout) {
+    const within = `within ${formatDuration(timeout)}`;
+    const words = {
+        dns: `the name was not resolved ${within}`,
+        connect: `no connection ${within}`,
+        tls: `connected, but the TLS handshake did not end ${within}`,
+        'first-byte': `connected, but no answer ${within}`,
+        body: `the answer began, but was not complete ${within}`,
+    };
+    return words[part];
+}
+/** What a system error code means on that part of the way. */
+function connectionWords(code, part) {
+    const told = code === undefined ? '' : ` (${code})`;
+    if (code === 'ENOTFOUND' || code === 'ENODATA')
+        return { fault: 'dns', words: `the name does not resolve${told}` };
+    if (code?.startsWith('EAI_'))
+        return { fault: 'dns', words: `the name server did not answer${told}` };
+    if (code === 'ECONNREFUSED')
+        return { fault: 'connect', words: `connection refused${told}` };
+    if (code === 'ENETUNREACH' || code === 'EHOSTUNREACH' || code === 'EADDRNOTAVAIL')
+        return { fault: 'route', words: `no route to the address from this machine${told}` };
+    if (part === 'dns' || part === 'connect')
+        return { fault: 'connect', words: `no connection${told}` };
+    if (part === 'tls')
+        return { fault: 'tls', words: `the TLS handshake failed${told}` };
+    if (code?.startsWith('HPE_'))
+        return { fault: 'cut', words: `the answer is not HTTP${told}` };
+    return part === 'body'
+        ? { fault: 'cut', words: `the answer was cut off${told}` }
+        : { fault: 'cut', words: `the connection was closed without an answer${told}` };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/request.js
+
+
+
+
+
+const DAY = 86_400_000;
+/** No usable answer: the message says why in words for a person, without any text from the server. */
+class NoAnswer extends Error {
+    fault;
+    timings;
+    code;
+    certificateDays;
+    constructor(message, about) {
+        super(message);
+        this.name = 'NoAnswer';
+        this.fault = about.fault;
+        this.timings = about.timings;
+        this.code = about.code;
+        this.certificateDays = about.days;
+    }
+}
+/** Loaded with the first request: together they take as long to load as all of the action. */
+async function loadProtocols() {
+    const [http, net, tls, zlib] = await Promise.all([
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 67, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 30, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 692, 23)),
+        Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 522, 23)),
+    ]);
+    return { http, net, tls, zlib };
+}
+function startJourney() {
+    const started = performance.now();
+    const order = ['dns', 'connect', 'tls', 'first-byte', 'body'];
+    let last = started;
+    const journey = {
+        part: 'dns',
+        timings: { dns: null, connect: null, tls: null, 'first-byte': null, total: 0 },
+        reached(part) {
+            const now = performance.now();
+            journey.timings[part] = tenths(now - last);
+            last = now;
+            journey.part = order[order.indexOf(part) + 1];
+        },
+        elapsed: () => tenths(performance.now() - started),
+    };
+    return journey;
+}
+/**
+ * One GET over a connection of its own, so that every part of the way is measured and nothing is reused.
+ * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
+ * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
+ */
+async function get(url, options) {
+    const protocols = await loadProtocols();
+    const journey = startJourney();
+    // An address needs no name server, nor does this machine itself.
+    if (isAddress(bareHost(url)) || bareHost(url) === LOOPBACK)
+        journey.part = 'connect';
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    const socket = request_open(protocols, url);
+    let stop = () => { };
+    const stopped = new Promise((_, reject) => {
+        stop = reject;
+    });
+    stopped.catch(() => { });
+    socket.on('error', stop);
+    const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
+    const listenNoMore = whenAborted(options.signal, () => stop(new Cancelled()));
+    try {
+        const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
+        const response = await Promise.race([stopped, ask(protocols, socket, url, options.headers ?? {})]);
+        journey.reached('first-byte');
+        const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
+        const { body, whole } = unpack(protocols, read, response.headers['content-encoding'], options.bodyLimit);
+        journey.timings.total = journey.elapsed();
+        return {
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body,
+            whole,
+            timings: journey.timings,
+            ...given({ certificateDays }),
+        };
+    }
+    catch (error) {
+        journey.timings.total = journey.elapsed();
+        throw explain(error, journey);
+    }
+    finally {
+        clearTimeout(timer);
+        listenNoMore();
+        socket.destroy();
+    }
+}
+function request_open({ net, tls }, url) {
+    const host = bareHost(url);
+    const secure = url.protocol === 'https:';
+    const target = {
+        host,
+        port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+        autoSelectFamily: true,
+        autoSelectFamilyAttemptTimeout: 500,
+        ...(host === LOOPBACK ? { lookup: lookupLoopback } : {}),
+    };
+    if (!secure)
+        return net.connect(target);
+    // The handshake is let through so that the certificate's dates can be told; `connected` judges it before
+    // anything is sent. This also holds where the environment switches verification off.
+    return tls.connect({
+        ...target,
+        rejectUnauthorized: false,
+        ALPNProtocols: ['http/1.1'],
+        ...(isAddress(host) ? {} : { servername: host }),
+    });
+}
+/** Resolves to the certificate's remaining days (undefined without TLS) once the connection may be used. */
+function connected(socket, url, journey) {
+    return new Promise((resolve, reject) => {
+        socket.once('lookup', () => {
+            if (journey.part === 'dns')
+                journey.reached('dns');
+        });
+        socket.once('connect', () => {
+            journey.reached('connect');
+            if (url.protocol !== 'https:') {
+                journey.part = 'first-byte';
+                resolve(undefined);
+            }
+        });
+        socket.once('secureConnect', () => {
+            journey.reached('tls');
+            const days = certificateDays(socket);
+            if (socket.authorized)
+                resolve(days);
+            else
+                reject(certificateError(socket, days, journey));
+        });
+        socket.once('close', () => reject(new Closed()));
+    });
+}
+function certificateDays(socket) {
+    const until = Date.parse(socket.getPeerCertificate().valid_to ?? '');
+    return Number.isNaN(until) ? undefined : Math.floor((until - Date.now()) / DAY);
+}
+function certificateError(socket, days, journey) {
+    const reason = socket.authorizationError;
+    const code = typeof reason === 'string' ? reason : (reason?.code ?? 'unverified');
+    return new NoAnswer(certificateWords(code, days), {
+        fault: 'tls',
+        timings: journey.timings,
+        code,
+        days,
+    });
+}
+function ask({ http }, socket, url, headers) {
+    return new Promise((resolve, reject) => {
+        const request = http.request({
+            method: 'GET',
+            host: url.hostname,
+            path: url.pathname + url.search,
+            headers: {
+                host: url.host,
+                'user-agent': 'muva-deploy-action',
+                accept: '*/*',
+                'accept-encoding': 'identity',
+                'cache-control': 'no-cache',
+                connection: 'close',
+                ...headers,
+            },
+            createConnection: () => socket,
+        });
+        request.once('response', resolve);
+        request.on('error', reject);
+        request.end();
+    });
+}
+function readBody(response, limit) {
+    return new Promise((resolve, reject) => {
+        const chunks = [];
+        let size = 0;
+        const done = (whole) => resolve({ body: Buffer.concat(chunks).subarray(0, limit), whole });
+        response.on('error', reject);
+        if (limit === 0)
+            return done(false);
+        response.on('data', (chunk) => {
+            chunks.push(chunk);
+            size += chunk.length;
+            if (size > limit)
+                done(false);
+        });
+        response.once('end', () => done(true));
+        response.once('close', () => reject(new Closed()));
+    });
+}
+/** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
+function unpack({ zlib }, read, encoding, limit) {
+    const unpackers = {
+        gzip: zlib.gunzipSync,
+        'x-gzip': zlib.gunzipSync,
+        deflate: zlib.inflateSync,
+        br: zlib.brotliDecompressSync,
+    };
+    const unpacker = unpackers[(encoding ?? '').trim().toLowerCase()];
+    if (unpacker === undefined || read.body.length === 0)
+        return read;
+    try {
+        return { body: unpacker(read.body, { maxOutputLength: limit }), whole: read.whole };
+    }
+    catch {
+        return { body: read.body, whole: false };
+    }
+}
+function timeoutError(journey, timeout) {
+    return new NoAnswer(timeoutWords(journey.part, timeout), { fault: 'timeout', timings: journey.timings });
+}
+/** The other side closed the connection before its part was done. */
+class Closed extends Error {
+}
+/** An error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
+function explain(error, journey) {
+    if (error instanceof NoAnswer || error instanceof Cancelled)
+        return error;
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    // Anything else is a mistake in here, and must not pass for a fault of the server.
+    if (code === undefined && !(error instanceof Closed))
+        return error;
+    const { fault, words } = connectionWords(code, journey.part);
+    return new NoAnswer(words, { fault, timings: journey.timings, code });
+}
+/** The host without the brackets of an IPv6 address. */
+function bareHost(url) {
+    return url.hostname.replace(/^\[|\]$/g, '');
+}
+function isAddress(host) {
+    return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}
+/** Milliseconds to a tenth: what is measured finer is noise. */
+function tenths(milliseconds) {
+    return Math.round(milliseconds * 10) / 10;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/turns.js
+
+
+/** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
+function takeTurns(wait, signal) {
+    let waiting = [];
+    let timer;
+    const start = () => {
+        if (timer !== undefined || waiting.length === 0 || signal.aborted)
+            return;
+        timer = setTimeout(() => {
+            timer = undefined;
+            waiting.shift()?.();
+            start();
+        }, wait());
+    };
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    return {
+        turn: () => Promise.race([
+            new Promise((resolve) => {
+                waiting.push(resolve);
+                start();
+            }),
+            forever(signal),
+        ]),
+        all() {
+            for (const go of waiting)
+                go();
+            waiting = [];
+        },
+    };
+}
+/** Pauses that can be ended before their time. */
+function sleeping(signal) {
+    const beds = new Map();
+    return {
+        async sleep(who, milliseconds) {
+            const woken = new Promise((resolve) => beds.set(who, resolve));
+            await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
+        },
+        wake: (who) => beds.get(who)?.(),
+    };
+}
+/** Never resolves; rejects with Cancelled once the signal fires. */
+function forever(signal) {
+    return new Promise((_, reject) => {
+        if (signal.aborted)
+            reject(new Cancelled());
+        signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/poll.js
+
+
+
+
+
+
+
+/** Milliseconds: the first wait for a port that is closed, the longest, and between good answers. */
+const poll_FIRST_WAIT = 100;
+const poll_LONGEST_WAIT = 200;
+const BETWEEN_GOOD = 50;
+/** Milliseconds after which a good answer is asked for again once the others are good too. */
+const STALE = 1_000;
+/** Milliseconds to wait where a server says that there are too many requests, and not how long: then ever longer. */
+const LIMITED = { first: 2_000, longest: 10_000 };
+/** Tries after which a lasting fault is believed. */
+const LASTING_TRIES = 3;
+/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
+const SHORTEST_TRY = 20;
+/** The pace of checks whose requests are not counted. */
+const UNCOUNTED_TRIALS = 30;
+/** The budget allows no more requests now. */
+class NoTurn extends Error {
+}
+/**
+ * Asks all checks until at one moment every check has given enough good answers in a row, or the deadline is reached.
+ * A port that is closed is asked again and again; an application that answers, but not well yet, at the pace of the
+ * request budget: its failing checks take turns, and all are asked at once when one of them turns good. A check that
+ * has given enough goes on being asked, slowly, while others still fail (not with `once`). A check whose fault cannot
+ * be cured by waiting is given up after three tries. An answer of 429 is no answer.
+ */
+async function poll(checks, options) {
+    const started = performance.now();
+    const { requests, successes } = options;
+    const elapsed = () => performance.now() - started;
+    const remaining = () => options.deadline - elapsed();
+    const settled = followingController(options.signal);
+    const courses = checks.map(({ name }) => ({
+        name,
+        ok: false,
+        attempts: 0,
+        good: 0,
+        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
+        milliseconds: 0,
+        streak: 0,
+        lasting: 0,
+        judged: false,
+        limited: 0,
+        spent: false,
+        over: false,
+        essential: true,
+        hadLastTry: false,
+        askedAt: 0,
+    }));
+    const enough = (course) => course.streak >= successes;
+    const isSettled = (course) => enough(course) || course.over || course.lasting >= LASTING_TRIES;
+    const trials = requests ? requests.allowance - checks.length * successes : UNCOUNTED_TRIALS;
+    let answeringSince;
+    const answering = () => (answeringSince === undefined ? 0 : elapsed() - answeringSince);
+    const badPause = () => waitWhileBad(answering(), trials, options.deadline);
+    const queue = takeTurns(badPause, settled.signal);
+    const sleepers = sleeping(settled.signal);
+    /** Undefined where the budget allows none. */
+    async function tryOnce(check, course) {
+        let refused = 0;
+        let seen = 0;
+        const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
+        const ask = {
+            timeout,
+            signal: settled.signal,
+            async get(url, rest) {
+                if (requests?.begin(course.essential) === false)
+                    throw new NoTurn();
+                let counted = true;
+                try {
+                    return await get(url, { ...rest, timeout: timeout(), signal: settled.signal });
+                }
+                catch (error) {
+                    counted = !(error instanceof NoAnswer && error.code === 'ECONNREFUSED');
+                    throw error;
+                }
+                finally {
+                    requests?.end(counted);
+                    if (counted)
+                        seen += 1;
+                    else
+                        refused += 1;
+                }
+            },
+        };
+        try {
+            const look = await check.ask(ask);
+            return { look, seen: seen > 0 || (refused === 0 && look.awaitsOther === undefined) };
+        }
+        catch (error) {
+            if (error instanceof NoTurn)
+                return undefined;
+            throw error;
+        }
+    }
+    /** Waits for what is given, but in time for one try before the deadline. */
+    async function untilLastTry(course, wait) {
+        const left = remaining() - Math.min(options.timeout, options.deadline / 10);
+        if (course.hadLastTry || left <= 0) {
+            await Promise.race([wait, pause(Math.max(0, remaining()), settled.signal)]);
+            return;
+        }
+        const reached = pause(left, settled.signal).then(() => {
+            course.hadLastTry = true;
+            course.essential = true;
+        });
+        await Promise.race([wait, reached]);
+    }
+    /** How long a check that was seen so waits for its next try. */
+    async function waitAfter(course, { look, seen }) {
+        const { signal } = settled;
+        if (look.limited !== undefined) {
+            const wait = look.limited.after ?? backoff(course.limited, LIMITED.first, LIMITED.longest);
+            // Before that time nothing is to be learned.
+            if (wait > remaining() - SHORTEST_TRY)
+                course.over = true;
+            else
+                await pause(wait, signal);
+        }
+        else if (look.ok && enough(course)) {
+            await sleepers.sleep(course, Math.min(waitWhileGood(answering(), checks.length), remaining()));
+        }
+        else if (look.ok)
+            await pause(Math.min(BETWEEN_GOOD, Math.max(0, remaining())), signal);
+        else if (look.awaitsOther)
+            await sleepers.sleep(course, remaining());
+        else if (!seen) {
+            const wait = backoff(course.attempts - course.good, poll_FIRST_WAIT, poll_LONGEST_WAIT);
+            await pause(Math.min(wait, Math.max(0, remaining())), signal);
+        }
+        else
+            await untilLastTry(course, requests ? queue.turn() : pause(badPause(), signal));
+    }
+    /** One check has turned good: the others may have too, and what was good long ago must still be so. */
+    function onRecovery(course) {
+        queue.all();
+        for (const other of courses) {
+            if (other === course || other.over)
+                continue;
+            const stale = enough(other) && elapsed() - other.askedAt > STALE && options.once !== true;
+            if (stale)
+                other.streak = successes - 1;
+            if (stale || other.look.awaitsOther)
+                sleepers.wake(other);
+        }
+    }
+    /** True once nothing is left to be asked of it. */
+    async function step(check, course) {
+        const shortened = remaining() < options.timeout;
+        course.askedAt = elapsed();
+        const tried = await tryOnce(check, course);
+        if (tried === undefined) {
+            if (course.streak > 0)
+                course.spent = true;
+            if (course.spent || course.hadLastTry)
+                return true;
+            await untilLastTry(course, forever(settled.signal));
+            return false;
+        }
+        course.essential = false;
+        course.milliseconds = elapsed();
+        if (tried.seen)
+            answeringSince ??= elapsed();
+        const recovered = note(course, tried.look, shortened);
+        options.onAttempt?.(course.name, course.attempts, toldOf(course, tried.look));
+        if (recovered)
+            onRecovery(course);
+        if (courses.every(isSettled))
+            settled.abort();
+        if (options.once === true && enough(course))
+            return true;
+        await waitAfter(course, tried);
+        return course.over || course.lasting >= LASTING_TRIES;
+    }
+    async function follow(check, course) {
+        while (remaining() >= SHORTEST_TRY && !(await step(check, course)))
+            ;
+        course.over = true;
+        if (courses.every(isSettled))
+            settled.abort();
+    }
+    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
+        if (!(error instanceof Cancelled && settled.signal.aborted))
+            throw error;
+    }))).finally(() => settled.abort());
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    return courses.map((course) => finding(course, successes));
+}
+/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
+function followingController(signal) {
+    const controller = new AbortController();
+    (0,external_node_events_namespaceObject.setMaxListeners)(0, controller.signal);
+    const followNoMore = whenAborted(signal, () => controller.abort());
+    whenAborted(controller.signal, followNoMore);
+    return controller;
+}
+/** Takes a look to the others of its check; true where the check has turned good with it. */
+function note(course, look, shortened) {
+    course.attempts += 1;
+    // A last try that the deadline cut short says nothing about an application that was asked before.
+    if (shortened && look.fault === 'timeout' && course.attempts > 1)
+        return false;
+    course.limited = look.limited === undefined ? 0 : course.limited + 1;
+    if (course.limited > 0)
+        return false;
+    course.judged = true;
+    course.good += look.ok ? 1 : 0;
+    course.streak = look.ok ? course.streak + 1 : 0;
+    course.lasting =
+        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
+    course.look = look;
+    return course.streak === 1;
+}
+/** A 429 does not hide why the application was bad before it. */
+function toldOf({ judged, look }, newest) {
+    if (newest.limited === undefined || !judged || look.ok)
+        return newest;
+    return { ...look, detail: `${look.detail ?? 'is not healthy'}; now answers 429 (too many requests)` };
+}
+/** Nobody is judged by an answer of 429: what was seen before it counts, and where nothing was, nothing is held against it. */
+const NOT_JUDGED = {
+    ok: true,
+    status: 429,
+    detail: 'not judged: answers 429 (too many requests)',
+};
+function finding(course, successes) {
+    const { name, attempts, good, milliseconds, streak, limited, judged, spent } = course;
+    const look = limited > 0 && !judged ? NOT_JUDGED : course.look;
+    const ok = streak >= successes || (spent && streak > 0) || (limited > 0 && look.ok);
+    const base = { name, ok, attempts, good, milliseconds };
+    if (ok || good === 0)
+        return { ...base, look: { ...look, ok } };
+    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
+    const fault = look.fault ?? 'timeout';
+    return {
+        ...base,
+        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/checks.js
+
+
+
+
+
+
+
+
+/** Scripts and styles asked for at a time, and bad ones that are asked for again in one try. */
+const ASSETS_AT_A_TIME = 8;
+const BAD_ASKED_AGAIN = 4;
+/** Scripts and styles that are asked for in one round of checks where requests are counted. */
+const ASSETS_A_ROUND = 8;
+/** The checks of one vantage point: each path by its name, and the assets of a page. */
+function checksOf(target, health, assets) {
+    const finder = pageFinder(target);
+    const page = health.checkAssets ? assetsPage(health) : undefined;
+    const shown = newestPage();
+    const checks = health.paths.map((path) => ({
+        name: path,
+        ask: (ask) => askPath(finder, path, health, ask, path === page ? shown.put : () => { }),
+    }));
+    if (page !== undefined)
+        checks.push({ name: 'assets', ask: assetsCheck(target, page, finder, shown, assets) });
+    return checks;
+}
+/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
+function assetsPage(health) {
+    if (health.paths.includes('/'))
+        return '/';
+    return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
+}
+function isLast(path, { paths }) {
+    return path === paths[paths.length - 1];
+}
+async function askPath(finder, path, health, ask, show) {
+    const last = isLast(path, health);
+    return looking(async () => {
+        const page = await finder.find(path, isEndpoint({ path, last }), ask).catch((error) => {
+            if (error instanceof NoAnswer)
+                show(error);
+            throw error;
+        });
+        show(page);
+        const { answer } = page;
+        const seen = {
+            status: answer.status,
+            timings: answer.timings,
+            ...given({ certificateDays: answer.certificateDays }),
+        };
+        if (answer.status === 429)
+            return { ...limitedLook(answer), ...seen };
+        if (page.refused !== undefined) {
+            const { refuse, next } = page.refused;
+            return {
+                ok: false,
+                fault: 'redirect',
+                detail: `answers ${answer.status} and ${refuse}`,
+                ...given({ next }),
+                ...seen,
+            };
+        }
+        const missing = answer.status === 404 && path !== '/'
+            ? {
+                next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
+            }
+            : {};
+        return { ...judgeAnswer(answer, { ...health, path, last }), ...missing, ...seen };
+    });
+}
+/** True for what waiting does not cure: a certificate that is refused, no way there, a name that does not exist. */
+function isLasting({ certificateDays, fault, code }) {
+    return certificateDays !== undefined || fault === 'route' || code === 'ENOTFOUND';
+}
+/** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
+function limitedLook({ headers }) {
+    const asked = headers['retry-after'];
+    const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
+    const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
+    const after = seconds ?? (Number.isNaN(until) ? undefined : until);
+    return {
+        ok: false,
+        status: 429,
+        fault: 'status',
+        detail: 'answers 429 (too many requests)',
+        limited: after === undefined ? {} : { after: Math.max(SHORTEST_RETRY, after) },
+    };
+}
+/** Milliseconds that are waited after a 429 at least, whatever the server says. */
+const SHORTEST_RETRY = 1_000;
+/** Runs one try; no answer becomes a look that says why. */
+async function looking(work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(isLasting(error) ? { lasting: 'likely' } : {}),
+            ...given({ certificateDays: error.certificateDays }),
+        };
+    }
+}
+/**
+ * The scripts and styles of a page as the check of its path got it; after a bad try the page is asked for again, for it
+ * may link to others by now. Each of them is asked for until it was good once.
+ */
+function assetsCheck(target, path, finder, shown, assets) {
+    const name = path === '/' ? 'the root page' : `the page ${path}`;
+    let wasBad = false;
+    return (ask) => looking(async () => {
+        const started = performance.now();
+        const page = wasBad ? await finder.find(path, false, ask) : await shown.next(ask);
+        wasBad = false;
+        if (page?.answer.status === 429)
+            return limitedLook(page.answer);
+        if (page === undefined || page.refused !== undefined || !isWell(page.answer.status)) {
+            const detail = `${name} did not answer 200`;
+            return { ok: false, status: null, fault: 'assets', detail, awaitsOther: true };
+        }
+        const text = page.answer.body.toString('utf8');
+        if (!isHtml(page.answer.headers['content-type'], text))
+            return { ok: true, status: null, detail: `${name} is no HTML page` };
+        const all = assetUrls(text, page.url, page.behindProxy?.origin ?? target.publicOrigin);
+        const found = await askAssets(all, target, proxyHeaders(page.behindProxy), assets, ask);
+        const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
+        if (found.limited !== undefined)
+            return { ...limitedLook(found.limited), timings };
+        const unasked = [
+            ...(found.unasked > 0 ? [`; ${found.unasked} more were not asked`] : []),
+            ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
+        ].join('');
+        const [first] = found.bad;
+        if (first === undefined)
+            return {
+                ok: true,
+                status: 200,
+                detail: `${all.length - found.unasked} answer 200${unasked}`,
+                timings,
+            };
+        wasBad = true;
+        return {
+            ok: false,
+            status: first.status,
+            fault: first.fault === 'timeout' ? 'timeout' : 'assets',
+            detail: `${found.bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
+            timings,
+        };
+    });
+}
+function isWell(status) {
+    return status >= 200 && status <= 299;
+}
+async function askAssets(all, target, headers, assets, ask) {
+    const known = assets.known();
+    const fresh = all.filter((url) => !known.has(checks_pathOf(url)));
+    const chosen = spread(fresh, Math.min(MOST_ASSETS, Math.max(0, assets.left())));
+    const bad = [];
+    let next = 0;
+    let outOfTurn = 0;
+    let limited;
+    async function work() {
+        for (let url = chosen[next++]; url !== undefined; url = chosen[next++]) {
+            if (limited !== undefined || bad.length >= BAD_ASKED_AGAIN) {
+                outOfTurn += 1;
+                continue;
+            }
+            const asked = await askAsset(url, target, headers, ask);
+            if (asked === 'good')
+                assets.add(checks_pathOf(url));
+            else if (asked === 'no-turn')
+                outOfTurn += 1;
+            else if ('limited' in asked)
+                limited = asked.limited;
+            else
+                bad.push({ url, ...asked });
+        }
+    }
+    await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
+    return {
+        bad: bad.sort((a, b) => all.indexOf(a.url) - all.indexOf(b.url)),
+        unasked: fresh.length - chosen.length + outOfTurn,
+        ...given({ limited }),
+    };
+}
+function checks_pathOf(url) {
+    return url.pathname + url.search;
+}
+/** At most `most` of them, from the first to the last. */
+function spread(all, most) {
+    if (all.length <= most)
+        return [...all];
+    return Array.from({ length: most }, (_, index) => all[Math.floor((index * all.length) / most)]);
+}
+/** Also as the application has it behind a proxy that takes the base path away. */
+async function askAsset(url, target, headers, ask) {
+    const asked = await askAssetOnce(url, headers, ask);
+    const bare = withoutBase(url, target.basePath);
+    if (bare === undefined || typeof asked === 'string' || 'limited' in asked)
+        return asked;
+    const again = await askAssetOnce(bare, headers, ask);
+    return again === 'good' ? again : asked;
+}
+async function askAssetOnce(url, headers, ask) {
+    try {
+        const answer = await ask.get(url, { bodyLimit: 0, headers });
+        if (answer.status === 429)
+            return { limited: answer };
+        const why = judgeAsset(answer);
+        return why === undefined ? 'good' : { status: answer.status, fault: 'assets', why };
+    }
+    catch (error) {
+        if (error instanceof NoTurn)
+            return 'no-turn';
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return { status: null, fault: error.fault, why: error.message };
+    }
+}
+/** The same asset as the application has it behind a proxy that takes the base path away. */
+function withoutBase(url, basePath) {
+    if (basePath === undefined || !url.pathname.startsWith(`${basePath}/`))
+        return undefined;
+    const bare = new URL(url);
+    bare.pathname = url.pathname.slice(basePath.length);
+    return bare;
+}
+function newestPage() {
+    let current;
+    let waiting = [];
+    const read = () => {
+        if (!(current instanceof NoAnswer))
+            return current;
+        if (isLasting(current))
+            throw current;
+        return undefined;
+    };
+    return {
+        put(seen) {
+            current = seen;
+            for (const go of waiting)
+                go();
+            waiting = [];
+        },
+        async next(ask) {
+            const known = read();
+            if (known !== undefined)
+                return known;
+            const seen = new Promise((resolve) => waiting.push(resolve));
+            await Promise.race([seen, pause(ask.timeout(), ask.signal)]);
+            return read();
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/probe.js
+
+
+
+
+
+
+/**
+ * Asks every check again and again until all have given `successes` good answers in a row, or the deadline is
+ * reached. Returns one fact per check: each path by its name, then `assets`, then (over https) `certificate`.
+ * @throws Cancelled when the signal fires; an application that is not healthy is no error.
+ */
+async function checkHealth(target, health, options = {}) {
+    const { counted } = options;
+    const needed = health.paths.length * health.successes;
+    const requests = counted && openRequests(counted.ledger, counted.budget, needed);
+    const findings = await poll(checksOf(target, health, assetsOf(counted, requests, needed)), {
+        timeout: health.timeout,
+        deadline: health.deadline,
+        successes: health.successes,
+        ...given({ requests, once: health.once, signal: options.signal, onAttempt: options.onAttempt }),
+    });
+    return factsOf(target, findings);
+}
+/** `needed`: requests that are kept for the paths. */
+function assetsOf(counted, requests, needed) {
+    const { ledger, version } = counted ?? { ledger: memoryLedger(), version: '' };
+    let added = 0;
+    return {
+        known: () => ledger.assets(version),
+        add(path) {
+            added += 1;
+            ledger.addAsset(version, path);
+        },
+        left: () => requests ? Math.min(ASSETS_A_ROUND - added, requests.left() - needed) : Number.POSITIVE_INFINITY,
+    };
+}
+/** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
+const LIGHT = {
+    agent: false,
+    autoSelectFamily: true,
+    ...VERIFIED_TLS,
+    headers: { 'user-agent': 'muva-deploy-action' },
+};
+/**
+ * True where the URL answers at all (any status below 500) within `timeout` milliseconds. Very light: nothing is
+ * judged and no body is read, so that it can be asked many times a second during a cutover. Never rejects.
+ */
+async function answers(url, timeout) {
+    const protocol = url.startsWith('https:') ? await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 708, 23)) : await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 67, 23));
+    return new Promise((resolve) => {
+        const own = new URL(url).hostname === LOOPBACK ? { lookup: lookupLoopback } : {};
+        const request = protocol.request(url, { ...LIGHT, ...own });
+        const done = (answer) => {
+            clearTimeout(timer);
+            request.destroy();
+            resolve(answer);
+        };
+        const timer = setTimeout(() => done(false), timeout);
+        request.on('error', () => done(false));
+        request.once('response', (response) => done((response.statusCode ?? 500) < 500));
+        request.end();
+    });
+}
+function factsOf(target, findings) {
+    const facts = findings.map((finding) => factOf(target.from, finding));
+    const seen = findings.find(({ look }) => look.certificateDays !== undefined);
+    if (seen === undefined || !target.baseUrl.startsWith('https:'))
+        return facts;
+    const days = seen.look.certificateDays;
+    const ok = seen.look.fault !== 'tls';
+    return [
+        ...facts,
+        {
+            name: 'certificate',
+            from: target.from,
+            ok,
+            status: null,
+            'latency-ms': null,
+            attempts: seen.attempts,
+            'days-left': days,
+            detail: ok ? `valid for ${days} more ${days === 1 ? 'day' : 'days'}` : (seen.look.detail ?? 'refused'),
+            ...(ok ? {} : { fault: 'tls' }),
+        },
+    ];
+}
+/** One check's outcome as a fact of the report. */
+function factOf(from, { name, ok, attempts, look }) {
+    return {
+        name,
+        from,
+        ok,
+        status: look.status,
+        'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
+        attempts,
+        ...given({ detail: look.detail, timings: look.timings }),
+        ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
+        ...(ok || look.next === undefined ? {} : { next: look.next }),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/version.js
+
+
+
+
+const NOTHING = { texts: [], assets: [] };
+/**
+ * Asks the last health path and the page with the scripts, once each; what does not answer shows nothing. `requests`
+ * counts them; a proof is never left out for its budget.
+ */
+async function askVersion(target, health, signal, requests) {
+    const pages = pageFinder(target);
+    const ask = {
+        timeout: () => health.timeout,
+        signal,
+        async get(url, rest) {
+            requests?.begin(true);
+            try {
+                return await get(url, { ...rest, timeout: health.timeout, signal });
+            }
+            finally {
+                requests?.end(true);
+            }
+        },
+    };
+    const last = health.paths[health.paths.length - 1];
+    const page = assetsPage(health);
+    const look = async (path, show) => {
+        if (path === undefined)
+            return NOTHING;
+        try {
+            const found = await pages.find(path, path !== page, ask);
+            const { refused, answer } = found;
+            return refused === undefined && answer.status >= 200 && answer.status < 300 ? show(found) : NOTHING;
+        }
+        catch (error) {
+            if (error instanceof NoAnswer)
+                return NOTHING;
+            throw error;
+        }
+    };
+    const [told, seen] = await Promise.all([look(last, wordsOf), look(page, pageOf)]);
+    return { texts: [...told.texts, ...seen.texts], assets: seen.assets };
+}
+function wordsOf({ answer }) {
+    const headers = Object.values(answer.headers).flatMap((value) => value ?? []);
+    return { texts: [answer.body.toString('utf8'), ...headers], assets: [] };
+}
+function pageOf(found) {
+    const { url, behindProxy } = found;
+    const { texts } = wordsOf(found);
+    const assets = assetUrls(texts[0], url, behindProxy?.origin).map(({ pathname }) => pathname);
+    return { texts, assets };
+}
+/** True where an answer shows one of the marks. Pure. */
+function shows({ texts, assets }, { commit, texts: wanted, files }) {
+    return (texts.some((text) => wanted.some((each) => text.includes(each)) || namesCommit(text, commit)) ||
+        assets.some((path) => files.has(pathEnds(path)[0])));
+}
+function namesCommit(text, commit) {
+    if (commit === undefined)
+        return false;
+    const words = text.match(/(?<![0-9a-z])[0-9a-f]{7,64}(?![0-9a-z])/gi) ?? [];
+    return words.some((word) => commit.startsWith(word.toLowerCase()));
+}
+/**
+ * By what a path is found again under another root (`dist/assets/app-1.js` is served as `/assets/app-1.js`): its last two
+ * names, and its last alone, which a path of the root is known by.
+ */
+function pathEnds(path) {
+    const names = path.split('/').filter(Boolean);
+    return [names.slice(-2).join('/'), names.slice(-1).join('/')];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/waiting.js
+
+/** Milliseconds between two words about what is still being waited for. */
+const EVERY = 10_000;
+/** Says now and then which checks are not good yet, and what to do about them, while they are asked on. */
+function tellWaiting(tell, every = EVERY) {
+    const started = performance.now();
+    const waiting = new Map();
+    const timer = setInterval(() => {
+        const after = formatDuration(performance.now() - started);
+        for (const text of waiting.values())
+            tell(`waiting for health, ${after}: ${text}`);
+    }, every);
+    timer.unref();
+    return {
+        note(place, attempt, { ok, detail, next }) {
+            if (ok)
+                waiting.delete(place);
+            else
+                waiting.set(place, `${place} ${detail ?? 'is not healthy'} (try ${attempt})${next === undefined ? '' : `. ${next}`}`);
+        },
+        has: (place) => waiting.has(place),
+        stop: () => clearInterval(timer),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/request-ledger.js
+
+
+/** Bytes from which on the file is cut to what is recent: some days of deploys. */
+const LARGE = 64 * 1_024;
+/** Lines that are kept then: more than a quarter of an hour may hold. */
+const KEPT = 400;
+/**
+ * The requests that were sent to an application of this host, in a file that all processes of the worker share: the
+ * look before a deploy, the deploy, and health after it are one process each. Only ever appended, a line each:
+ * `sent <ms> <run>` and `asset <version> <path>`. A count that cannot be written must not fail a deploy.
+ */
+function fileLedger(file) {
+    shorten(file);
+    // What could not be written counts in this process at least.
+    const unwritten = [];
+    const lines = () => [...(readText(file) ?? '').split('\n'), ...unwritten];
+    const append = (line) => {
+        try {
+            (0,external_node_fs_namespaceObject.appendFileSync)(file, `${line}\n`, { mode: 0o600 });
+        }
+        catch {
+            unwritten.push(line);
+        }
+    };
+    return {
+        sent: () => lines().flatMap(readSent),
+        add: ({ at, run }) => append(`sent ${at} ${run}`),
+        assets(version) {
+            const start = `asset ${version} `;
+            return new Set(lines()
+                .filter((line) => line.startsWith(start))
+                .map((line) => line.slice(start.length)));
+        },
+        addAsset: (version, path) => append(`asset ${version} ${path}`),
+    };
+}
+function readSent(line) {
+    const found = /^sent (\d{1,15}) (\S+)$/.exec(line);
+    return found ? [{ at: Number(found[1]), run: found[2] }] : [];
+}
+function shorten(file) {
+    try {
+        if ((0,external_node_fs_namespaceObject.statSync)(file).size < LARGE)
+            return;
+        const lines = readText(file).trimEnd().split('\n');
+        writeAtomically(file, `${lines.slice(-KEPT).join('\n')}\n`);
+    }
+    catch {
+        // There is none yet, or it cannot be shortened: then it is longer than it need be.
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/health.js
+
+
+
+
+
+
+
+
+/** The health path and the page. */
+const VERSION_REQUESTS = 2;
+/** Asks the application on loopback once, by what it can be told which version answers. */
+function askLoopbackVersion(port, health, signal) {
+    const { budget } = health;
+    const requests = budget && openRequests(ledgerOf(budget), budget, VERSION_REQUESTS);
+    return askVersion(loopback(port, health), health, signal, requests);
+}
+function loopback(port, { basePath, publicOrigin }) {
+    return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...given({ basePath, publicOrigin }) };
+}
+/** Asks the application on loopback until every check is good, or the deadline is over. */
+async function askLoopback(check) {
+    const { expectVersion, basePath: _base, publicOrigin: _origin, budget, ...health } = check.health;
+    const version = check.sha ?? check.version ?? '-';
+    const counted = budget && { ledger: ledgerOf(budget), budget, version };
+    const waiting = tellWaiting(check.tell ?? (() => { }));
+    try {
+        const facts = await checkHealth(loopback(check.port, check.health), {
+            ...health,
+            ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
+            ...given({ expectSha: check.sha }),
+        }, { signal: check.signal, onAttempt: waiting.note, ...given({ counted }) });
+        return { facts, healthy: facts.every(({ ok }) => ok) };
+    }
+    finally {
+        waiting.stop();
+    }
+}
+/** Where the requests to the application are counted: in a file, or for this process where the host has no place for it. */
+function ledgerOf({ ledger }) {
+    return ledger === undefined ? inMemory : fileLedger(ledger);
+}
+const inMemory = memoryLedger();
+/** The health request with the file that counts, which only the host knows. */
+function countedIn(file, health) {
+    return health.budget ? { ...health, budget: { ...health.budget, ledger: file } } : health;
+}
+/** What is wrong, by the first failed check; `next` where that check does not tell itself what to do. */
+function unhealthy(what, facts, next) {
+    const sick = facts.find(({ ok }) => !ok);
+    const why = sick === undefined
+        ? 'healthy'
+        : `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
+    return new Failure({ message: `${what}: ${why}.`, next: sick?.next ?? next });
+}
+
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(30);
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = require("node:util");
+;// CONCATENATED MODULE: ./compiled/src/worker/host/pm2-socket.js
+
+/**
+ * One question to PM2's daemon over its own socket, as PM2's command line asks it. Starting that command line takes
+ * ten times as long as the answer, and a cutover waits for several of them.
+ *
+ * PM2 speaks AMP there: a byte with the version and the number of parts, then each part as four bytes of length and
+ * the bytes themselves, of which `j:` begins JSON and `s:` a text.
+ */
+const AMP_VERSION = 1;
+/** Calls a method of the daemon without arguments; resolves to the first value of its answer. Rejects on anything unexpected. */
+function askDaemon(socketPath, method, patience) {
+    return new Promise((resolve, reject) => {
+        const socket = (0,external_node_net_.connect)(socketPath);
+        let received = Buffer.alloc(0);
+        const end = (settle) => {
+            clearTimeout(timer);
+            socket.destroy();
+            settle();
+        };
+        const fail = (why) => end(() => reject(why instanceof Error ? why : new Error(`PM2's daemon ${why}`)));
+        const timer = setTimeout(() => fail(`did not answer within ${patience} ms`), patience);
+        socket.once('connect', () => socket.write(question(method)));
+        socket.on('data', (chunk) => {
+            received = Buffer.concat([received, chunk]);
+            try {
+                const parts = partsOf(received);
+                if (parts)
+                    end(() => resolve(answerOf(parts)));
+            }
+            catch (error) {
+                fail(error instanceof Error ? error : 'answered something else');
+            }
+        });
+        socket.once('error', fail);
+        socket.once('close', () => fail('closed the connection'));
+    });
+}
+/** The second part is the number that the answer carries again. */
+function question(method) {
+    const parts = [`j:${JSON.stringify({ type: 'call', method, args: [{}] })}`, 's:1'].map((text) => {
+        const body = Buffer.from(text);
+        const length = Buffer.alloc(4);
+        length.writeUInt32BE(body.length);
+        return Buffer.concat([length, body]);
+    });
+    return Buffer.concat([Buffer.from([(AMP_VERSION << 4) | parts.length]), ...parts]);
+}
+/** The parts of a message; undefined while some of it is still to come. */
+function partsOf(bytes) {
+    if (bytes.length === 0)
+        return undefined;
+    if (bytes[0] >> 4 !== AMP_VERSION)
+        throw new Error("PM2's daemon speaks another protocol");
+    const parts = [];
+    let at = 1;
+    for (let count = bytes[0] & 0x0f; count > 0; count--) {
+        if (bytes.length < at + 4)
+            return undefined;
+        const length = bytes.readUInt32BE(at);
+        if (bytes.length < at + 4 + length)
+            return undefined;
+        parts.push(bytes.subarray(at + 4, at + 4 + length));
+        at += 4 + length;
+    }
+    return parts;
+}
+function answerOf(parts) {
+    const text = parts[0]?.toString('utf8') ?? '';
+    if (!text.startsWith('j:'))
+        throw new Error("PM2's daemon answered no JSON");
+    const answer = JSON.parse(text.slice(2));
+    if (!Array.isArray(answer.args))
+        throw new Error(`PM2's daemon refused: ${String(answer.error)}`);
+    // A method hands over an error or null first, then what was asked for.
+    return answer.args[answer.args.length - 1];
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/pm2.js
 
 
@@ -2637,16 +4240,16 @@ function applicationEnvironment(value) {
  * looks at once would start two daemons, of which one client then waits for ever.
  */
 async function findEntry(tools, name) {
-    return entryAmong(await listed(tools), name);
+    return entryAmong(await pm2_listed(tools), name);
 }
 /** The other applications that PM2 runs in one of the folders or below it, by name. */
-async function namesIn(tools, folders, except) {
-    const names = (await listed(tools))
+async function pm2_namesIn(tools, folders, except) {
+    const names = (await pm2_listed(tools))
         .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
         .map(({ name }) => String(name));
     return [...new Set(names)].filter((name) => name !== except);
 }
-async function listed(tools) {
+async function pm2_listed(tools) {
     const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
     if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)(socket))
         return [];
@@ -2765,7 +4368,25 @@ function withPort(args, port) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host/port.js
+
+
+/** True where a port of this host takes a connection within `timeout` milliseconds; it is closed again at once. */
+function connects(port, timeout) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
+        const done = (open) => {
+            clearTimeout(timer);
+            socket.destroy();
+            resolve(open);
+        };
+        const timer = setTimeout(() => done(false), timeout);
+        socket.once('connect', () => done(true)).once('error', () => done(false));
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/rehearse.js
+
 
 
 
@@ -2833,8 +4454,7 @@ async function rehearse(options) {
     const said = () => lastLines(heard.tail(), 12);
     const stopAsking = new AbortController();
     const listening = listensAfter(port, stopAsking.signal);
-    const cancel = () => stopAsking.abort();
-    signal.addEventListener('abort', cancel, { once: true });
+    const listenNoMore = whenAborted(signal, () => stopAsking.abort());
     let ended;
     const exited = new Promise((resolve) => {
         const note = (why) => {
@@ -2867,7 +4487,7 @@ async function rehearse(options) {
         throw error;
     }
     finally {
-        signal.removeEventListener('abort', cancel);
+        listenNoMore();
         stopAsking.abort();
         if (child.pid !== undefined && ended === undefined) {
             await endGroup(child.pid, 3_000, 'SIGINT');
@@ -2876,24 +4496,15 @@ async function rehearse(options) {
         heard.end();
     }
 }
-/** Milliseconds between two looks whether the port is open. */
+/** Milliseconds between two looks whether the port is open, and that one may take. */
 const rehearse_BETWEEN_LOOKS = 50;
+const LONGEST_LOOK = 1_000;
 /** Milliseconds from now until a port is open, or until nobody wants to know any more. */
 async function listensAfter(port, signal) {
     const started = performance.now();
-    while (!signal.aborted && !(await isOpen(port)))
+    while (!signal.aborted && !(await connects(port, LONGEST_LOOK)))
         await pause(rehearse_BETWEEN_LOOKS);
     return Math.round(performance.now() - started);
-}
-function isOpen(port) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
-        const answer = (open) => {
-            socket.destroy();
-            resolve(open);
-        };
-        socket.once('connect', () => answer(true)).once('error', () => answer(false));
-    });
 }
 /** What to do where the new version wants a port besides its own, which the live version has. */
 function secondPort(said) {
@@ -2911,29 +4522,56 @@ function unhealthyRehearsal(facts, said) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/record/release-name.js
+
+/**
+ * `20260102030405-89abcdef-0123456789ab`: sorts by time, and says the commit. What lies between is made up: the live
+ * version and its next one may be of one commit and be named in one second, and must never share a folder.
+ */
+function newReleaseName(sha, now = new Date()) {
+    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
+    return `${time}-${(0,external_node_crypto_namespaceObject.randomBytes)(4).toString('hex')}-${sha.slice(0, 12)}`;
+}
+/** The name of a commit that people brought live by hand: the same in each look, and never one of a new release. */
+function handMadeName(sha) {
+    return `00000000000000-${sha.slice(0, 12)}`;
+}
+/** True for both of them. */
+function isReleaseName(name) {
+    return /^\d{14}(-[0-9a-f]{8})?-[0-9a-f]{12}$/.test(name);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/record/journal.js
 
 
+
+
+
+/** @throws a Failure where another version wrote what this one cannot read. */
 function readJournal(folder) {
-    return parseJournal(readText(folder.journal) ?? '');
+    return parseJournal(readText(folder.journal) ?? '', folder.journal);
 }
-/** The entries of a journal; a last line that a power cut tore is left out. */
-function parseJournal(text) {
-    const entries = [];
-    for (const line of text.split('\n')) {
-        if (line.trim() === '')
-            continue;
-        try {
-            const entry = JSON.parse(line);
-            if (typeof entry.event === 'string' && typeof entry.sha === 'string')
-                entries.push(entry);
-        }
-        catch {
-            // Torn by a power cut: what it would have said did not finish.
-        }
+/**
+ * The entries of a journal. Each line says its own format, because lines of several versions follow one another. One that a
+ * power cut tore is left out: what it would have said did not finish. @throws a Failure.
+ */
+function parseJournal(text, file) {
+    return text.split('\n').flatMap((line, index) => {
+        if (isTorn(line))
+            return [];
+        return [parseRecord(line, file, `Line ${index + 1} of ${file}`)];
+    });
+}
+function isTorn(line) {
+    try {
+        JSON.parse(line);
+        return false;
     }
-    return entries;
+    catch {
+        return true;
+    }
 }
+/** @throws where the line cannot be written, also not with the room of the reserve; nothing of it is there then. */
 function writeJournal(folder, run, entry) {
     const { id, attempt, url } = run;
     // A line torn by a power cut must not swallow the next one.
@@ -2943,11 +4581,11 @@ function writeJournal(folder, run, entry) {
         at: Date.now(),
         run: { id, attempt, ...given({ url }) },
     };
-    appendLine(folder.journal, torn + JSON.stringify(line));
+    withReserve(() => appendLine(folder.journal, torn + recordText(line)));
 }
-/** The name of a commit that people brought live by hand. What it leaves must not go under the name of another one. */
+/** A commit that people brought live by hand. What it leaves must not go under the name of another one. */
 function handMade(sha) {
-    return { release: `00000000000000-${sha.slice(0, 12)}`, sha };
+    return { release: handMadeName(sha), sha };
 }
 /**
  * The history with what is really live: a commit that our deploys did not bring came by hand, after all that the journal
@@ -3056,278 +4694,6 @@ function markBad(history, to, from) {
         history.badShas.add(from.sha);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host/git.js
-
-
-
-
-
-// A host without access must fail, not ask.
-const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' };
-/** For hosts that have not set their own: must fail, not ask, also where the remote is silent. */
-const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
-/** Hooks of the host's own checkout are meant for the people who work there, not for what is done here. */
-function words(repository, args) {
-    return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
-}
-/** True where another ref than `own` leads to a commit. */
-async function isReachedWithout(repository, sha, own) {
-    const refs = await git(repository, 'for-each-ref', '--format=%(refname)', '--contains', sha);
-    return refs.split('\n').some((ref) => ref !== '' && ref !== own);
-}
-/** Output of a git command that is expected to succeed, without the last newline. */
-async function git(repository, ...args) {
-    const env = { ...repository.tools.env, ...GIT_ENV };
-    return (await must(repository.tools, words(repository, args), { env })).replace(/\n$/, '');
-}
-/** True where the git command ends with 0. */
-async function gitSays(repository, ...args) {
-    const env = { ...repository.tools.env, ...GIT_ENV };
-    return (await call(repository.tools, words(repository, args), { env })).code === 0;
-}
-async function headOf(repository) {
-    return git(repository, 'rev-parse', '--verify', 'HEAD^{commit}');
-}
-function hasCommit(repository, sha) {
-    return gitSays(repository, 'cat-file', '-e', `${sha}^{commit}`);
-}
-/** True where `older` is in the history of `newer`, and not the same commit. */
-async function isAncestor(repository, older, newer) {
-    return older !== newer && (await gitSays(repository, 'merge-base', '--is-ancestor', older, newer));
-}
-/** True where git knows the folder as a checkout of its own, and not as a part of one around it. */
-async function isWorkTree(repository) {
-    return (present((0,external_node_path_namespaceObject.join)(repository.folder, '.git')) && gitSays(repository, 'rev-parse', '--verify', '-q', 'HEAD'));
-}
-/** The output of a git command that separates paths with NUL. */
-async function git_listed(repository, ...args) {
-    return (await git(repository, ...args)).split('\0').filter(Boolean);
-}
-/** Runs a git command on many paths, which it reads from its stdin. */
-async function onPaths(repository, paths, args) {
-    const env = { ...repository.tools.env, ...GIT_ENV };
-    const input = paths.map((path) => `${path}\0`).join('');
-    return call(repository.tools, words(repository, args), { env, input });
-}
-function mustHaveEnded(command, ended) {
-    if (ended.code !== 0)
-        throw new Failure({ message: `git ${command} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}` });
-}
-/** Tracked files with local changes. REVISION is ours where a repository happens to track it. */
-async function dirtyFiles(repository) {
-    const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no', '--no-renames');
-    return porcelainPaths(out).filter((path) => path !== 'REVISION');
-}
-/** Paths that one commit adds (`A`) to another, or deletes (`D`). */
-function changedPaths(repository, kind, from, to) {
-    return git_listed(repository, 'diff', '--name-only', '--no-renames', `--diff-filter=${kind}`, '-z', from, to);
-}
-/** Those of the paths that the ignore rules of the checkout name, tracked or not. */
-async function ignoredPaths(repository, paths) {
-    if (paths.length === 0)
-        return [];
-    const ended = await onPaths(repository, paths, ['check-ignore', '--no-index', '-z', '--stdin']);
-    // 1: none of them is ignored.
-    if (ended.code !== 1)
-        mustHaveEnded('check-ignore', ended);
-    return ended.stdout.split('\0').filter(Boolean);
-}
-/** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
-async function untrack(repository, paths) {
-    if (paths.length === 0)
-        return;
-    const ended = await onPaths(repository, paths, ['update-index', '--force-remove', '-z', '--stdin']);
-    mustHaveEnded('update-index', ended);
-}
-/**
- * Tracked files that differ from the commit, and which git was told not to look at (`update-index --skip-worktree`,
- * `--assume-unchanged`): no status shows them. A sparse checkout marks in the same way what it leaves out.
- */
-async function hiddenChanges(repository) {
-    const marked = (await git_listed(repository, 'ls-files', '-v', '-z'))
-        .filter((line) => /^[Sa-z] /.test(line))
-        .map((line) => line.slice(2))
-        .filter((path) => present((0,external_node_path_namespaceObject.join)(repository.folder, path)));
-    const changed = [];
-    for (const path of marked) {
-        const [, stored] = (await git(repository, 'ls-files', '-s', '-z', '--', `:(literal)${path}`)).split(' ');
-        if (stored !== (await git(repository, 'hash-object', '--', path)))
-            changed.push(path);
-    }
-    return changed;
-}
-/** Tracked files that differ from the checked-out commit, deleted ones too. */
-function changedFiles(repository) {
-    return git_listed(repository, 'diff', '--name-only', '--no-renames', '--ignore-submodules', '-z', 'HEAD');
-}
-/** The paths in the output of `git status --porcelain=v1 -z`; of a rename the new path. */
-function porcelainPaths(output) {
-    const fields = output.split('\0');
-    const paths = [];
-    for (let index = 0; index < fields.length; index++) {
-        const field = fields[index];
-        if (field.length < 4)
-            continue;
-        paths.push(field.slice(3));
-        if (/^[RC]/.test(field))
-            index++;
-    }
-    return paths;
-}
-/** True where git tracks the path, or files below it. */
-async function isTracked(repository, path) {
-    return (await git(repository, 'ls-files', '-z', '--', path)) !== '';
-}
-/** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
-async function untrackedPaths(repository) {
-    return git_listed(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
-}
-/**
- * The addresses to try in turn: the host's own access first, then https with the job's token, where that is the
- * server which issued it.
- */
-function fetchAttempts(origin, request) {
-    const url = request.repositoryUrl ?? origin ?? request.jobRepositoryUrl;
-    if (url === undefined)
-        return [];
-    const https = httpsForm(url);
-    const { fetchAccess } = request;
-    if (https === undefined || fetchAccess === undefined || !isOn(fetchAccess.server, https))
-        return [{ url }];
-    return [{ url }, { url: https, token: fetchAccess.token }];
-}
-function isOn(server, url) {
-    return URL.canParse(url) && URL.canParse(server) && new URL(url).origin === new URL(server).origin;
-}
-/** `git@host:owner/name.git` and `ssh://git@host/owner/name` as https; undefined for anything that has no such form. */
-function httpsForm(url) {
-    if (url.startsWith('https://'))
-        return url;
-    const scp = /^(?:[\w.-]+@)?([\w.-]+):(?!\/)([^\s]+)$/.exec(url);
-    if (scp && !url.includes('://'))
-        return `https://${scp[1]}/${scp[2]}`;
-    const ssh = /^ssh:\/\/(?:[\w.-]+@)?([\w.-]+)(?::\d+)?\/([^\s]+)$/.exec(url);
-    return ssh ? `https://${ssh[1]}/${ssh[2]}` : undefined;
-}
-/** Git settings in the environment: they live as long as the one call, and are not seen in `ps`. */
-function tokenEnvironment({ url, token }) {
-    if (token === undefined)
-        return {};
-    return {
-        GIT_CONFIG_COUNT: '1',
-        GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraheader`,
-        GIT_CONFIG_VALUE_0: `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
-    };
-}
-/**
- * The environment for a git command that talks to a remote. A host that reaches it over SSH in its own way (a deploy
- * key in core.sshCommand or GIT_SSH_COMMAND) is left to it: git takes the variable before the setting.
- */
-async function remoteEnvironment(repository, source) {
-    const { env } = repository.tools;
-    const own = env.GIT_SSH_COMMAND ?? env.GIT_SSH ?? (await setting(repository, 'core.sshCommand'));
-    return {
-        ...env,
-        ...GIT_ENV,
-        ...(own === undefined ? { GIT_SSH_COMMAND: SSH_COMMAND } : {}),
-        ...tokenEnvironment(source),
-    };
-}
-/** A git setting as it holds in the repository; undefined where it is not set. */
-async function setting(repository, name) {
-    const env = { ...repository.tools.env, ...GIT_ENV };
-    const ended = await call(repository.tools, words(repository, ['config', '--get', name]), { env });
-    return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
-}
-/** Lets a repository of our own reach its remote over SSH as another repository of the host does. */
-async function reachRemoteLike(repository, other) {
-    const own = await setting(other, 'core.sshCommand');
-    if (own !== undefined)
-        await git(repository, 'config', 'core.sshCommand', own);
-}
-/** Where to fetch from, one after the other. @throws a Failure where nothing is known. */
-async function fetchSources(repository, request) {
-    const attempts = fetchAttempts(await originOf(repository), request);
-    if (attempts.length > 0)
-        return attempts;
-    throw new Failure({
-        message: 'The repository on the server has no origin to fetch from.',
-        next: 'Give repository-url.',
-    });
-}
-/** The address of the repository's origin; undefined where it has none. */
-async function originOf(repository) {
-    const env = { ...repository.tools.env, ...GIT_ENV };
-    const ended = await call(repository.tools, words(repository, ['remote', 'get-url', 'origin']), { env });
-    return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
-}
-/**
- * Asks the first source that answers for its branches and tags: whether one of them ends in the commit. Writes
- * nothing. @throws a Failure where no source answers.
- */
-async function askRemote(repository, sha, sources, signal) {
-    let said = '';
-    for (const source of sources) {
-        const env = await remoteEnvironment(repository, source);
-        const list = words(repository, ['ls-remote', '--quiet', source.url]);
-        const ended = await call(repository.tools, list, { env, signal });
-        if (ended.code === 0)
-            return { source, isTip: ended.stdout.split('\n').some((line) => line.startsWith(`${sha}\t`)) };
-        said = ended.tail;
-    }
-    throw noAccess(said);
-}
-/**
- * Brings one commit into the repository's objects, without touching any branch or file, and keeps it by a ref of
- * our own. @throws a Failure that tells a missing commit from a missing access.
- */
-async function fetchCommit(repository, sha, sources, signal, wanted = 'everything') {
-    let said = '';
-    for (const source of sources) {
-        said = await fetchFrom(repository, sha, source, signal, wanted);
-        if (await hasCommit(repository, sha)) {
-            await git(repository, 'update-ref', `refs/deploys/${sha}`, sha);
-            return;
-        }
-        if (isMissingCommit(said))
-            break;
-    }
-    throw isMissingCommit(said) ? missingCommit(sha) : noAccess(said);
-}
-function missingCommit(sha) {
-    return new Failure({
-        message: `The commit ${sha} is not on the remote.`,
-        next: 'Push it, or name another one with ref. After a force-push the old commit may be gone.',
-    });
-}
-function noAccess(said) {
-    return new Failure({
-        message: `The server cannot fetch from its remote: ${firstFatal(said)}`,
-        next: 'Give the server a deploy key, or repository-url with https and github-token, which is then used for this one fetch.',
-    });
-}
-/** What git said; empty where the fetch succeeded. */
-async function fetchFrom(repository, sha, source, signal, wanted) {
-    const env = await remoteEnvironment(repository, source);
-    const commitsOnly = wanted === 'everything' ? [] : ['--filter=tree:0'];
-    const fetch = (options, what) => call(repository.tools, words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, what]), { env, signal });
-    const exact = await fetch(wanted === 'its existence' ? ['--depth=1', ...commitsOnly] : commitsOnly, sha);
-    if (exact.code === 0)
-        return '';
-    if (!isMissingCommit(exact.tail))
-        return exact.tail;
-    // Some servers hand out only what a branch or tag leads to: its whole history, then, to find the commit in it.
-    const all = await fetch(commitsOnly, '+refs/heads/*:refs/deploys/heads/*');
-    return all.code === 0 ? exact.tail : all.tail;
-}
-function isMissingCommit(said) {
-    return /not our ref|couldn't find remote ref|unadvertised object|did not send all necessary objects|no such ref/i.test(said);
-}
-function firstFatal(said) {
-    const lines = said.split('\n').map((line) => line.trim());
-    return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/output-names.js
 
 /** What builds are known to make, by its name alone: nobody keeps data under these, and the next build makes them again. */
@@ -3365,6 +4731,8 @@ function isLitter(path) {
 
 
 
+
+
 function releaseFolder(releases, release) {
     return (0,external_node_path_namespaceObject.join)(releases, release);
 }
@@ -3372,19 +4740,26 @@ function releaseFolder(releases, release) {
 function releaseNames(releases) {
     if (!isFolder(releases))
         return [];
-    return (0,external_node_fs_namespaceObject.readdirSync)(releases)
-        .filter((name) => /^\d{14}-[0-9a-f]{12}$/.test(name))
-        .sort();
+    return (0,external_node_fs_namespaceObject.readdirSync)(releases).filter(isReleaseName).sort();
 }
 function noteFile(state, release) {
     return (0,external_node_path_namespaceObject.join)(state.notes, `${release}.json`);
 }
+/** The releases of which something is noted. */
+function notedReleases(state) {
+    if (!isFolder(state.notes))
+        return [];
+    return (0,external_node_fs_namespaceObject.readdirSync)(state.notes)
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => name.slice(0, -'.json'.length))
+        .sort();
+}
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
 function readNote(state, release) {
-    const note = readJson(noteFile(state, release));
-    return note && { ...note, stamps: note.stamps ?? {}, rebuilt: note.rebuilt ?? [] };
+    return readRecord(noteFile(state, release));
 }
 function writeNote(state, release, note) {
-    writeAtomically(noteFile(state, release), `${JSON.stringify(note)}\n`);
+    writeRecord(noteFile(state, release), note);
 }
 function dropNote(state, release) {
     remove(noteFile(state, release));
@@ -3591,9 +4966,27 @@ function wayBack(question) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host/scratch.js
+
+
+
+
+
+/**
+ * A new folder that only this user can enter, for what is deleted again at once. @throws a Failure where other users
+ * could put one of theirs in its place, and with it what our git would read.
+ */
+function scratchFolder(name) {
+    const place = (0,external_node_os_namespaceObject.tmpdir)();
+    if (((0,external_node_fs_namespaceObject.statSync)(place).mode & 0o1002) === 0o002)
+        throw new Failure({
+            message: `${place} can be written by every user of the server and has no sticky bit.`,
+            next: `Run once on the server: sudo chmod +t ${quote(place)}`,
+        });
+    return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(place, `muva-${name}-`));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/ancestry.js
-
-
 
 
 
@@ -3628,7 +5021,7 @@ const LONGEST = 60_000;
 async function askHistory(question, liveSha) {
     const { tools, repository, sha, request, signal } = question;
     const from = repository ?? { tools, folder: tools.home };
-    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-history-'));
+    const folder = scratchFolder('history');
     const scratch = { tools, folder };
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(LONGEST)]);
     try {
@@ -3640,7 +5033,7 @@ async function askHistory(question, liveSha) {
         return (await isAncestor(scratch, sha, liveSha)) ? 'yes' : 'no';
     }
     catch (error) {
-        if (error instanceof Cancelled && signal.aborted)
+        if (error instanceof TokenNeeded || (error instanceof Cancelled && signal.aborted))
             throw error;
         return 'unknown';
     }
@@ -3662,7 +5055,7 @@ function someOf(names, most = 5) {
 
 /** Whether what lies on the disk is what lay there before, or what lies somewhere else. Nothing here follows a symlink. */
 /** Bytes that are compared at a time: databases and uploads may be larger than the memory. */
-const sameness_CHUNK = 1_048_576;
+const CHUNK = 1_048_576;
 /** SQLite keeps what was written last beside its file: the file alone may look untouched. */
 const JOURNALS = ['-wal', '-journal'];
 function look(path) {
@@ -3682,9 +5075,9 @@ function sameContent(one, other) {
         return false;
     const files = [(0,external_node_fs_namespaceObject.openSync)(one, 'r'), (0,external_node_fs_namespaceObject.openSync)(other, 'r')];
     try {
-        const buffers = [Buffer.alloc(sameness_CHUNK), Buffer.alloc(sameness_CHUNK)];
+        const buffers = [Buffer.alloc(CHUNK), Buffer.alloc(CHUNK)];
         for (;;) {
-            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, sameness_CHUNK, null));
+            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, CHUNK, null));
             if (read[0] !== read[1] || buffers[0].compare(buffers[1], 0, read[1], 0, read[0]) !== 0)
                 return false;
             if (read[0] === 0)
@@ -3722,60 +5115,6 @@ function linesOf(path, name) {
             .sort()
             .flatMap((item) => linesOf((0,external_node_path_namespaceObject.join)(path, item), `${name}/${item}`)),
     ];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/layout.js
-
-
-
-/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
-function currentLink(appPath) {
-    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
-    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
-}
-function layoutOf(appPath) {
-    if (isSymlink(currentLink(appPath)))
-        return 'releases';
-    if (!present(appPath))
-        return 'absent';
-    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
-}
-/** What `auto` means for a layout. */
-function strategyFor(layout, asked) {
-    if (asked === 'auto')
-        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
-    if (asked === 'adopt')
-        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
-    if (asked === 'in-place')
-        return layout === 'checkout' ? 'in-place' : undefined;
-    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
-}
-/** The folder that serves now, with symlinks resolved; undefined where there is none. */
-function liveFolder(appPath) {
-    const link = currentLink(appPath);
-    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
-}
-/** The checkout that app-path leads to as a symlink, where that is no release: nobody made it to be left behind. */
-function checkoutBehind(appPath) {
-    if (!isSymlink(appPath) || !isFolder(appPath))
-        return undefined;
-    const target = (0,external_node_fs_namespaceObject.realpathSync)(appPath);
-    // A release of ours has a file .git, one of other tools has none, and an adopted checkout lies among the releases.
-    return isFolder((0,external_node_path_namespaceObject.join)(target, '.git')) && (0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(target)) !== 'releases' ? target : undefined;
-}
-/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
-function releasesFolder(appPath, state) {
-    const link = currentLink(appPath);
-    if (!isSymlink(link))
-        return state.releases;
-    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
-    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
-    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
-}
-/** `20260102030405-0123456789ab`: sorts by time, and says the commit. */
-function releaseName(sha, now) {
-    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
-    return `${time}-${sha.slice(0, 12)}`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
@@ -3820,7 +5159,189 @@ function endsQuote(text, quote) {
     return false;
 }
 
+;// CONCATENATED MODULE: external "node:stream/promises"
+const promises_namespaceObject = require("node:stream/promises");
+;// CONCATENATED MODULE: ./compiled/src/worker/host/rights.js
+
+
+
+
+
+
+/**
+ * Who may read what a deploy copies: those who may read the original. Where a right cannot be kept (only root gives a file
+ * to another user, and only members give one to their group) the copy is less open, never more.
+ */
+/**
+ * The mode of a copy that could not keep the group of the original. Pure. Whoever was in neither group could do what
+ * `others` may, and whoever was in the old one what it may: both now get what both could.
+ */
+function modeWithoutGroup(mode) {
+    const both = (mode >> 3) & mode & 0o007;
+    return (mode & 0o700) | (both << 3) | both;
+}
+/**
+ * Gives a file or folder of ours the group, the mode and the access list of another one, and a file its owner too, as far
+ * as this user may; folders stay our own, because git works in none of another user, and nobody else may write in them.
+ * Until then only we should be let in. Resolves to what could not be kept, in words.
+ */
+async function giveRights(tools, like, to) {
+    const was = (0,external_node_fs_namespaceObject.statSync)(like);
+    const isOfFolder = was.isDirectory();
+    const [wanted, has] = await Promise.all([accessList(tools, like), accessList(tools, to)]);
+    const lost = takeOwner(to, was, isOfFolder);
+    const hasGroup = (0,external_node_fs_namespaceObject.statSync)(to).gid === was.gid;
+    // Of a folder the setgid bit too: what is made in it belongs to its group.
+    const mode = isOfFolder ? (was.mode & 0o3775) | 0o700 : was.mode & 0o777;
+    if (wanted === '' && has === '') {
+        (0,external_node_fs_namespaceObject.chmodSync)(to, hasGroup ? mode : modeWithoutGroup(mode));
+    }
+    else if (wanted !== undefined && hasGroup && (await takeAccessList(tools, like, to))) {
+        if (isOfFolder)
+            (0,external_node_fs_namespaceObject.chmodSync)(to, ((0,external_node_fs_namespaceObject.statSync)(to).mode & 0o3775) | 0o700);
+    }
+    else {
+        // The bits of the group may be those of a list that is not there: nobody but the owner is let in.
+        (0,external_node_fs_namespaceObject.chmodSync)(to, mode & 0o700);
+        return [
+            ...lost,
+            wanted === undefined ? 'what others may (install the package acl there)' : 'its access list',
+        ];
+    }
+    return lost;
+}
+/** What could not be kept, in words. root may read everything anyway. */
+function takeOwner(to, { uid, gid }, isOfFolder) {
+    const mayGive = process.getuid() === 0 && !isOfFolder;
+    try {
+        (0,external_node_fs_namespaceObject.chownSync)(to, mayGive ? uid : (0,external_node_fs_namespaceObject.statSync)(to).uid, gid);
+    }
+    catch {
+        // Not a member of that group, or it has no number here.
+    }
+    const now = (0,external_node_fs_namespaceObject.statSync)(to);
+    return [
+        ...(isOfFolder || now.uid === uid || uid === 0 ? [] : [`its owner ${userName(uid)}`]),
+        ...(now.gid === gid ? [] : [`its group ${groupName(gid)}`]),
+    ];
+}
+/**
+ * The access list of a file or folder as text: empty where it has none beside its mode; undefined where no program of the
+ * host can tell. GNU's `ls` marks a list with a plus, which is all that is known then.
+ */
+async function accessList(tools, path) {
+    if (tools.find('getfacl') !== undefined && tools.find('setfacl') !== undefined) {
+        const { code, stdout } = await call(tools, ['getfacl', '-cpn', '--', path]);
+        if (code !== 0)
+            return undefined;
+        return /^(?!(user|group|other)::)\S/m.test(stdout) ? stdout : '';
+    }
+    if (tools.find('ls') === undefined)
+        return undefined;
+    const version = await call(tools, ['ls', '--version']);
+    if (!version.stdout.includes('GNU coreutils'))
+        return undefined;
+    const { code, stdout } = await call(tools, ['ls', '-ldL', '--', path]);
+    return code !== 0 ? undefined : stdout[10] === '+' ? '+' : '';
+}
+/** Replaces the whole list, also one that the folder around gave to what was made in it. False where that failed. */
+async function takeAccessList(tools, like, to) {
+    if (tools.find('setfacl') !== undefined && tools.find('getfacl') !== undefined) {
+        const { code, stdout } = await call(tools, ['getfacl', '-cpn', '--', like]);
+        if (code !== 0)
+            return false;
+        const none = await call(tools, ['setfacl', '-b', '-k', '--', to]);
+        const set = await call(tools, ['setfacl', '--set-file=-', '--', to], { input: stdout });
+        if (none.code !== 0 || set.code !== 0)
+            return false;
+    }
+    else {
+        const words = ['cp', '--attributes-only', '--preserve=mode', '--', like, to];
+        if (isFolder(like) || tools.find('cp') === undefined)
+            return false;
+        if ((await call(tools, words)).code !== 0)
+            return false;
+    }
+    const [wanted, has] = await Promise.all([accessList(tools, like), accessList(tools, to)]);
+    return wanted === has && (isFolder(like) || (((0,external_node_fs_namespaceObject.statSync)(like).mode ^ (0,external_node_fs_namespaceObject.statSync)(to).mode) & 0o777) === 0);
+}
+/**
+ * Copies a file with its rights, so that a reader sees the old content or the new, never a part, and nobody the new one
+ * who may not. Of a symlink it is the file that it leads to. Resolves to what could not be kept.
+ */
+async function copyWithRights(tools, from, to) {
+    const next = `${to}.${process.pid}.next`;
+    remove(next);
+    await (0,promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(from), (0,external_node_fs_namespaceObject.createWriteStream)(next, { flags: 'wx', mode: 0o600 }));
+    const lost = await giveRights(tools, from, next);
+    (0,external_node_fs_namespaceObject.renameSync)(next, to);
+    return lost;
+}
+/** The same for whatever has that name: a symlink stays one. */
+async function copyAsItIs(tools, from, to) {
+    if (!isSymlink(from)) {
+        await copyWithRights(tools, from, to);
+        return;
+    }
+    const next = `${to}.${process.pid}.next`;
+    remove(next);
+    (0,external_node_fs_namespaceObject.symlinkSync)((0,external_node_fs_namespaceObject.readlinkSync)(from), next);
+    (0,external_node_fs_namespaceObject.renameSync)(next, to);
+}
+/** Makes the folders above `path` that are missing in `root`, each with the rights that it has in `like`. */
+async function makeFoldersLike(tools, like, root, path) {
+    if (!present(root))
+        (0,external_node_fs_namespaceObject.mkdirSync)(root, { recursive: true, mode: 0o700 });
+    for (const folder of foldersAbove(path)) {
+        const made = (0,external_node_path_namespaceObject.join)(root, folder);
+        if (present(made))
+            continue;
+        const model = (0,external_node_path_namespaceObject.join)(like, folder);
+        (0,external_node_fs_namespaceObject.mkdirSync)(made, isFolder(model) ? { mode: 0o700 } : {});
+        if (isFolder(model))
+            await giveRights(tools, model, made);
+    }
+}
+/** Closes the folders above `path` in `root`, which others may have made, to those whom `like` keeps out. */
+async function closeFoldersLike(tools, like, root, path) {
+    await makeFoldersLike(tools, like, root, path);
+    for (const folder of foldersAbove(path)) {
+        const [model, there] = [(0,external_node_path_namespaceObject.join)(like, folder), (0,external_node_path_namespaceObject.join)(root, folder)];
+        if (isFolder(model) && !isSymlink(there))
+            await giveRights(tools, model, there);
+    }
+}
+function foldersAbove(path) {
+    const folder = (0,external_node_path_namespaceObject.dirname)(path);
+    return folder === '.' || folder === '/' ? [] : [...foldersAbove(folder), folder];
+}
+/** Lets into a folder whom the folder of the live version lets in, and nobody who cannot even come to that one. */
+async function openLike(tools, live, folder) {
+    await giveRights(tools, live, folder);
+    const above = new Set(pathsAbove(folder));
+    const shut = pathsAbove(live)
+        .filter((path) => !above.has(path))
+        .map((path) => (0,external_node_fs_namespaceObject.statSync)(path));
+    const { gid } = (0,external_node_fs_namespaceObject.statSync)(live);
+    (0,external_node_fs_namespaceObject.chmodSync)(folder, (0,external_node_fs_namespaceObject.statSync)(folder).mode & 0o7777 & ~closedBy(shut, gid));
+}
+/**
+ * The bits of a mode that the folders above take from those who come through them. Pure. `gid`: the group of what lies
+ * below them.
+ */
+function closedBy(above, gid) {
+    const shut = above.filter(({ mode }) => (mode & 0o001) === 0);
+    if (shut.length === 0)
+        return 0;
+    return shut.every((folder) => folder.gid === gid && (folder.mode & 0o010) !== 0) ? 0o007 : 0o077;
+}
+function pathsAbove(path) {
+    const folder = (0,external_node_path_namespaceObject.dirname)(path);
+    return folder === path ? [] : [...pathsAbove(folder), folder];
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/own-files/env-files.js
+
 
 
 
@@ -3897,7 +5418,7 @@ function judgeHostEnvFiles(root, found, known, run) {
         if (text === undefined) {
             problems.push({
                 message: `${path} on the server cannot be read by the user who deploys.`,
-                next: `Run once on the server: ${handOver((0,external_node_path_namespaceObject.join)(root, path))}`,
+                next: `Give its content with env-file and env-file-path, or: ${howToOwn((0,external_node_path_namespaceObject.join)(root, path))}`,
             });
             continue;
         }
@@ -3921,13 +5442,24 @@ function envDigest(texts) {
 function readEnvFiles(root, paths) {
     return Object.fromEntries(paths.map((path) => [path, readEnvFile(root, path)]));
 }
-/** Copies environment files into a stage, with the permissions they have. */
-function carryEnvFiles(from, to, paths) {
+/**
+ * Copies environment files into the folder of a version, readable for whom they are now, behind folders that let nobody
+ * else in. Resolves to what could not be kept of which file.
+ */
+async function carryEnvFiles(tools, from, to, paths) {
+    const carried = [];
     for (const path of paths) {
-        const target = (0,external_node_path_namespaceObject.join)(to, path);
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true });
-        (0,external_node_fs_namespaceObject.copyFileSync)((0,external_node_path_namespaceObject.join)(from, path), target);
+        await closeFoldersLike(tools, from, to, path);
+        carried.push({ path, lost: await copyWithRights(tools, (0,external_node_path_namespaceObject.join)(from, path), (0,external_node_path_namespaceObject.join)(to, path)) });
     }
+    return carried.filter(({ lost }) => lost.length > 0);
+}
+/** What a person is told of a file that fewer users can read in the new version. */
+function lessOpenWords({ path, lost }) {
+    return {
+        message: `${path} is readable by fewer users in the new version than in the live one: it could not keep ${lost.join(' and ')}.`,
+        next: 'Where another user than the one who deploys reads it: let the one who deploys be a member of its group, and let that group read it.',
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/own-files/paths.js
@@ -3947,7 +5479,7 @@ function holdsAny(folder, paths) {
     return paths.some((path) => path !== folder && isWithin(path, folder));
 }
 /** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
-function foldersAbove(path) {
+function paths_foldersAbove(path) {
     const parts = path.split('/');
     return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
 }
@@ -3987,6 +5519,7 @@ function withTidyPaths(request) {
 
 
 
+
 /** What SQLite keeps beside a database while a program has it open: it has to go with it. */
 const COMPANIONS = ['-wal', '-shm', '-journal'];
 /**
@@ -3996,7 +5529,7 @@ const COMPANIONS = ['-wal', '-shm', '-journal'];
 function linkedPaths({ strategy }, { sharedPaths, buildOutput }) {
     if (strategy !== 'in-place')
         return [...sharedPaths];
-    return sharedPaths.filter((path) => foldersAbove(path).some((above) => isUsualOutput(above) || isWithinAny(above, buildOutput)));
+    return sharedPaths.filter((path) => paths_foldersAbove(path).some((above) => isUsualOutput(above) || isWithinAny(above, buildOutput)));
 }
 /** What stands against the shared paths as they lie on this host. */
 function sharedProblems(found, request) {
@@ -4087,9 +5620,23 @@ function linkShared(found, request, folder) {
     }
     return missing;
 }
+/**
+ * Makes the folders around the homes of shared paths. What lies in an application that keeps others out moves there, so
+ * they keep them out too; how open the outermost is, people may change once something is in it.
+ */
+async function makeSharedFolders(found, request) {
+    const { live, state, tools } = found;
+    const linked = linkedPaths(found, request);
+    if (live === undefined || linked.length === 0)
+        return;
+    if ((0,external_node_fs_namespaceObject.readdirSync)(state.shared).length === 0)
+        await openLike(tools, live, state.shared);
+    for (const path of linked)
+        await makeFoldersLike(tools, live, state.shared, path);
+}
 /** Through a symlink of the commit, what is written or linked in the stage would be so elsewhere. */
 function refuseDetour(folder, path, input) {
-    const through = foldersAbove(path).find((above) => isSymlink((0,external_node_path_namespaceObject.join)(folder, above)));
+    const through = paths_foldersAbove(path).find((above) => isSymlink((0,external_node_path_namespaceObject.join)(folder, above)));
     if (through === undefined)
         return;
     throw new Failure({
@@ -4114,12 +5661,12 @@ function makeHome(home, inLive) {
         return;
     (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
     if (has)
-        (0,external_node_fs_namespaceObject.symlinkSync)(isSymlink(inLive) ? endOf(inLive) : inLive, home);
+        (0,external_node_fs_namespaceObject.symlinkSync)(isSymlink(inLive) ? shared_paths_endOf(inLive) : inLive, home);
     else if ((0,external_node_path_namespaceObject.extname)(home) === '')
         (0,external_node_fs_namespaceObject.mkdirSync)(home);
 }
 /** Where a symlink of the host leads, as an absolute path: it is to work from another folder too. */
-function endOf(link) {
+function shared_paths_endOf(link) {
     try {
         return (0,external_node_fs_namespaceObject.realpathSync)(link);
     }
@@ -4343,7 +5890,7 @@ function judgeTracking(question) {
     };
     // Where a commit makes a folder of what was a file, the file is its own.
     const gone = new Set(removed);
-    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !foldersAbove(path).some((above) => gone.has(above)));
+    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !paths_foldersAbove(path).some((above) => gone.has(above)));
     const hostTo = arriving.filter(ofHost);
     const kept = removed.filter(ofHost);
     return {
@@ -4356,7 +5903,7 @@ function judgeTracking(question) {
     };
 }
 /** What lies in a checkout, without following a symlink: git replaces one that is in the place of a folder. */
-function lyingIn(folder) {
+function tracking_lyingIn(folder) {
     const look = (path) => {
         try {
             return (0,external_node_fs_namespaceObject.lstatSync)((0,external_node_path_namespaceObject.join)(folder, path));
@@ -4366,7 +5913,7 @@ function lyingIn(folder) {
         }
     };
     return (path) => {
-        for (const above of foldersAbove(path)) {
+        for (const above of paths_foldersAbove(path)) {
             const stats = look(above);
             if (stats === undefined)
                 return undefined;
@@ -4382,7 +5929,7 @@ async function lookAtTracking(checkout, turn) {
     const { from, to, shared, swapped, rules } = turn;
     const removed = await changedPaths(checkout, 'D', from, to);
     const added = await changedPaths(checkout, 'A', from, to);
-    const lies = lyingIn(checkout.folder);
+    const lies = tracking_lyingIn(checkout.folder);
     const isThere = (path) => lies(path)?.path === path;
     const ignored = new Set([
         ...(await ignoredPaths(rules ?? checkout, removed.filter(isThere))),
@@ -4399,6 +5946,7 @@ async function lookAtTracking(checkout, turn) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/own-files/local-changes.js
+
 
 
 
@@ -4465,7 +6013,8 @@ async function keepLocalChanges(checkout, paths, { path: folder }) {
     const copies = (0,external_node_path_namespaceObject.join)(folder, COPIES);
     remove(copies);
     for (const path of paths.filter((path) => present((0,external_node_path_namespaceObject.join)(checkout.folder, path)))) {
-        copyAtomically((0,external_node_path_namespaceObject.join)(checkout.folder, path), (0,external_node_path_namespaceObject.join)(copies, path));
+        await makeFoldersLike(checkout.tools, checkout.folder, copies, path);
+        await copyAsItIs(checkout.tools, (0,external_node_path_namespaceObject.join)(checkout.folder, path), (0,external_node_path_namespaceObject.join)(copies, path));
         if (!isSymlink((0,external_node_path_namespaceObject.join)(copies, path)))
             syncFile((0,external_node_path_namespaceObject.join)(copies, path));
     }
@@ -4474,7 +6023,7 @@ async function keepLocalChanges(checkout, paths, { path: folder }) {
 }
 /** A folder in the place of a tracked file, or a symlink in that of its folder: git would take it away, with all in it. */
 function refuseStandIns({ folder }, paths) {
-    const lies = lyingIn(folder);
+    const lies = tracking_lyingIn(folder);
     const standIns = paths
         .map(lies)
         .filter((lying, index) => lying !== undefined && (lying.path !== paths[index] || !lying.isFile));
@@ -4502,7 +6051,16 @@ async function bringBackChanges(checkout, changes) {
     const { copies, paths, added } = changes;
     if (!changesAreThere(changes))
         return;
-    layOver(copies, checkout.folder, paths);
+    const { tools, folder } = checkout;
+    for (const path of paths) {
+        const [kept, live] = [(0,external_node_path_namespaceObject.join)(copies, path), (0,external_node_path_namespaceObject.join)(folder, path)];
+        if (!present(kept)) {
+            remove(live);
+            continue;
+        }
+        await makeFoldersLike(tools, copies, folder, path);
+        await copyAsItIs(tools, kept, live);
+    }
     // Only what git knows it takes away again with the version.
     if (added.length > 0)
         await git(checkout, 'add', '-f', '--', ...added.map(literal));
@@ -4527,7 +6085,21 @@ function emptyConnection(input, next) {
     return { message: `${input}: ${EMPTY_CONNECTION}`, next };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/tried.js
+
+/** Does what nothing else hangs on. Never throws: returns why it failed, where it did. */
+function tried(work) {
+    try {
+        work();
+        return undefined;
+    }
+    catch (error) {
+        return problemsOf(error)[0];
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/lock.js
+
 
 
 
@@ -4550,17 +6122,18 @@ async function withLock(folder, run, options, work) {
         const holder = {
             runId: run.id,
             attempt: run.attempt,
-            ...given({ url: run.url, actor: run.actor }),
+            ...given({ session: run.session, url: run.url, actor: run.actor }),
             since: Date.now(),
             pid: process.pid,
             ...given({ startTime }),
         };
-        writeAtomically(folder.holder, `${JSON.stringify(holder)}\n`);
+        writeRecord(folder.holder, holder);
         try {
             return await work();
         }
         finally {
-            (0,external_node_fs_namespaceObject.rmSync)(folder.holder, { force: true });
+            // It is only read: the lock itself goes with this program.
+            tried(() => (0,external_node_fs_namespaceObject.rmSync)(folder.holder, { force: true }));
         }
     });
 }
@@ -4612,9 +6185,9 @@ function holderWords(holder) {
     const url = holder.url === undefined ? '' : ` (${holder.url})`;
     return `run ${holder.runId}${by}${url}`;
 }
-/** The holder as written, if that program still runs. */
+/** The holder as written, if that program still runs, and it is of a version that we can read. */
 function currentHolder(folder) {
-    const holder = readJson(folder.holder);
+    const holder = readMark(folder.holder);
     return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
 }
 /** Exit code of `flock -n` where somebody else has the lock. */
@@ -4642,53 +6215,166 @@ function tryFlock(fd) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host/room.js
+;// CONCATENATED MODULE: ./compiled/src/worker/record/plan.js
 
 
 
 
-/** A deploy needs room for a second copy of everything. */
-const LEAST_FREE_BYTES = 512 * 1_048_576;
-const LEAST_FREE_INODES = 20_000;
-const LITTLE_MEMORY = 512 * 1_048_576;
-/** What is free on the disk of the application, and of the memory. */
-function room(appPath) {
-    let at = appPath;
-    while (!isFolder(at))
-        at = (0,external_node_path_namespaceObject.dirname)(at);
-    const disk = (0,external_node_fs_namespaceObject.statfsSync)(at);
-    return {
-        freeBytes: disk.bavail * disk.bsize,
-        // File systems without a fixed number of inodes (btrfs) say 0 of 0.
-        ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
-        memoryBytes: availableMemory(),
-    };
+
+
+/**
+ * A plan whose two versions share a name, or a place, would exchange a version with itself: the new one would be lost,
+ * and called live. A rollback to what is in place already moves nothing. @throws a Failure; nothing was changed.
+ */
+function refuseOneAndTheSame(plan) {
+    const { task, from, to, swaps } = plan;
+    const oneName = task === 'deploy' && from?.release === to.release;
+    const oneFolder = task === 'deploy' && plan.link !== undefined && plan.link.from === plan.link.to;
+    const onePlace = swaps.find(({ live, incoming, kept }) => new Set([live, incoming, kept]).size < 3);
+    if (!oneName && !oneFolder && onePlace === undefined)
+        return;
+    const what = onePlace?.live ?? `the release ${to.release}`;
+    throw new Failure({
+        message: `The new version and the live one would lie in one place (${what}), and one of them would be lost: nothing was changed.`,
+        next: 'Start the workflow again. If it is said again, report it with the journal.jsonl of the deploy folder on the server.',
+    });
 }
-function availableMemory() {
-    const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
-    return kilobytes === undefined ? (0,external_node_os_namespaceObject.freemem)() : Number(kilobytes) * 1_024;
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
+function readPlan(folder) {
+    return readRecord(folder.plan);
 }
-/** Room that is too little for a second copy, or for a build. Pure over the facts. */
-function judgeRoom(facts, appPath) {
-    const megabytes = (bytes) => `${Math.floor(bytes / 1_048_576)} MB`;
-    if (facts.freeBytes < LEAST_FREE_BYTES)
-        facts.deployRefusals.push({
-            message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
-            next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
-        });
-    if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
-        facts.deployRefusals.push({
-            message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
-            next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
-        });
-    if (facts.memoryBytes < LITTLE_MEMORY)
-        facts.warnings.push({
-            message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
-            next: 'Add swap, or build in the job with build-on: runner.',
-        });
+function writePlan(folder, plan) {
+    withReserve(() => writeRecord(folder.plan, plan));
+}
+function dropPlan(folder) {
+    remove(folder.plan);
+    syncFolder(folder.path);
+}
+function swapState(swap, on) {
+    if (!on.incoming)
+        return 'after';
+    if (swap.had && !on.live && on.kept)
+        return 'between';
+    return 'before';
+}
+function plan_look(swap) {
+    return swapState(swap, {
+        live: present(swap.live),
+        incoming: present(swap.incoming),
+        kept: present(swap.kept),
+    });
+}
+/** Moves everything to its new place; goes on where an earlier try was cut. */
+function applySwaps(swaps) {
+    for (const swap of swaps) {
+        let state = plan_look(swap);
+        if (state === 'before' && swap.had) {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
+            if (present(swap.kept))
+                remove(swap.kept);
+            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.kept);
+            state = 'between';
+        }
+        if (state === 'after')
+            continue;
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.live), { recursive: true });
+        (0,external_node_fs_namespaceObject.renameSync)(swap.incoming, swap.live);
+    }
+}
+/** Moves everything back to where it was, last first. */
+function undoSwaps(swaps) {
+    for (const swap of [...swaps].reverse()) {
+        let state = plan_look(swap);
+        if (state === 'after') {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
+            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
+            state = 'between';
+        }
+        if (state === 'between' && swap.had && present(swap.kept) && !present(swap.live))
+            (0,external_node_fs_namespaceObject.renameSync)(swap.kept, swap.live);
+    }
+}
+/** Turns a symlink in one step: readers see the old target or the new one, never none. */
+function turnLink(path, target) {
+    const next = `${path}.next`;
+    remove(next);
+    (0,external_node_fs_namespaceObject.symlinkSync)(target, next);
+    (0,external_node_fs_namespaceObject.renameSync)(next, path);
+    syncFolder((0,external_node_path_namespaceObject.dirname)(path));
+}
+/** Moves shared files out of the version that had them, and leaves a symlink there; it serves both versions. */
+function applyShares(shares) {
+    for (const { live, home, aside } of shares) {
+        if (present(live) && !isSymlink(live)) {
+            if (isSymlink(home))
+                remove(home);
+            if (aside !== undefined && present(home) && !present(aside))
+                (0,external_node_fs_namespaceObject.renameSync)(home, aside);
+            if (!present(home)) {
+                (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
+                (0,external_node_fs_namespaceObject.renameSync)(live, home);
+            }
+        }
+        linkHome(live, home);
+    }
+}
+/** After a cutover that is taken back: what has moved stays at home, what has not stays in the live version. */
+function settleShares(shares) {
+    for (const { live, home, aside } of shares) {
+        if (aside !== undefined && present(live) && !present(home) && present(aside))
+            (0,external_node_fs_namespaceObject.renameSync)(aside, home);
+        linkHome(live, home);
+    }
+}
+function linkHome(live, home) {
+    if (!present(live) && present(home))
+        (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
+}
+/** Moves a checkout into its place among the releases and puts a symlink where it was. */
+function applyAdoption({ folder, release }) {
+    if (!present(release)) {
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(release), { recursive: true });
+        (0,external_node_fs_namespaceObject.renameSync)(folder, release);
+    }
+    if (!present(folder))
+        turnLink(folder, release);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/record/formats.js
+
+
+
+
+
+/**
+ * Refuses a state folder in which something lies that this version cannot read, before anything is done by the rest of
+ * it: what a newer version wrote down may forbid exactly that. @throws a Failure that names all of it.
+ */
+function refuseOtherFormats(state) {
+    const reads = [
+        () => readState(state),
+        () => readPlan(state),
+        () => readJournal(state),
+        ...notedReleases(state).map((release) => () => readNote(state, release)),
+    ];
+    const problems = reads.flatMap(problemsIn);
+    if (problems.length > 0)
+        throw new Failure(problems);
+}
+function problemsIn(read) {
+    try {
+        read();
+        return [];
+    }
+    catch (error) {
+        if (error instanceof Failure)
+            return error.problems;
+        throw error;
+    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/survey/folders.js
+
 
 
 
@@ -4711,17 +6397,50 @@ function judgeLinkPlace(appPath, strategy, releases) {
             message: `${place} does not exist, so ${link} cannot be made there.`,
             next: `Correct app-path, or run once on the server: sudo install -d -o ${ownWord()} ${quote(place)}`,
         };
-    if (strategy === 'adopt' && deviceOf(appPath) !== deviceOf(place))
-        return {
-            message: `${appPath} is a mount of its own and cannot become a release.`,
-            next: 'Use strategy: in-place.',
-        };
+    if (strategy === 'adopt') {
+        if (deviceOf(appPath) !== deviceOf(place))
+            return {
+                message: `${appPath} is a mount of its own and cannot become a release.`,
+                next: 'Use strategy: in-place.',
+            };
+        const why = distrustInside(lyingAt(appPath), process.getuid());
+        if (why !== undefined)
+            return notToAdopt(appPath, why);
+    }
     if (isWritable(place))
         return isFolder(releases) && !isWritable(releases) ? notOurs((0,external_node_path_namespaceObject.dirname)(releases), [releases]) : undefined;
+    const owner = ownerOf(place);
+    const without = strategy === 'adopt' ? ' (strategy: in-place does without)' : '';
     return {
-        message: `${place} belongs to ${ownerOf(place)}, so the symlink ${link} cannot be made or turned there.`,
-        next: `Run once on the server: sudo chown ${ownWord()}: ${quote(place)}${strategy === 'adopt' ? ' (strategy: in-place does without)' : ''}`,
+        message: `${place} belongs to ${owner}, so the symlink ${link} cannot be made or turned there.`,
+        next: owner === 'root'
+            ? `Run once on the server: sudo chown ${ownWord()}: ${quote(place)}${without}`
+            : `Connect as ${owner}${without}.`,
     };
+}
+/** Among the releases nothing may lie that others could have written: a rollback starts what is there. */
+function notToAdopt(appPath, why) {
+    if (why === 'open')
+        return {
+            message: `${appPath} can be written by every user of the server, so it cannot become a release.`,
+            next: `Run once on the server: chmod o-w ${quote(appPath)} (strategy: in-place does without).`,
+        };
+    return {
+        message: `${appPath} belongs to ${ownerOf(appPath)}, and neither to root nor to the user who deploys, so it cannot become a release.`,
+        next: 'Connect as its owner, or use strategy: in-place.',
+    };
+}
+/**
+ * What strangers have to do with the way to the application and to its releases: a symlink of theirs could lead elsewhere
+ * in the middle of a deploy. Releases that another tool made lie outside of the state folder, which is judged by itself.
+ */
+function judgeWays(appPath, releases, state) {
+    const outside = isFolder(releases) && (0,external_node_path_namespaceObject.dirname)(releases) !== state;
+    const folder = outside ? wayTo(releases).at(-1) : undefined;
+    const why = folder && distrustOnTheWay(folder, process.getuid());
+    const links = [currentLink(appPath), ...(outside ? [releases] : [])].flatMap(strangeLinks);
+    const problems = [...links, ...(why === undefined ? [] : [distrustProblem(folder, why)])];
+    return problems.filter(({ message }, at) => problems.findIndex((other) => other.message === message) === at);
 }
 /**
  * What of a checkout no deploy could change: its root, git's own folder, and what builds made, which changes place at a
@@ -4761,7 +6480,7 @@ function notOurs(root, paths) {
     const names = paths.map((path) => (0,external_node_path_namespaceObject.relative)(root, path) || root);
     return {
         message: `The user who deploys cannot change ${someOf(names)}${paths[0] === root ? '' : ` in ${root}`}, which ${ownerOf(paths[0])} owns.`,
-        next: `Run once on the server: ${handOver(...paths)}`,
+        next: howToOwn(...paths),
     };
 }
 /** The checkout in which app-path is a folder of tracked files; undefined where it is in none. */
@@ -4911,7 +6630,7 @@ async function lookAtPm2(facts, app, tools, next, strategy) {
 /** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
 async function warnOfSiblings(facts, { appName, appPath }, tools) {
     const live = liveFolder(appPath);
-    const others = await namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+    const others = await pm2_namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
     if (others.length === 0)
         return;
     facts.warnings.push({
@@ -4997,6 +6716,7 @@ function usesNext({ packageJson }) {
 
 
 
+
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
 async function survey(app, env) {
     const refusals = [];
@@ -5008,6 +6728,7 @@ async function survey(app, env) {
     const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
     if (state === undefined)
         throw new Failure(refusals);
+    refuseOtherFormats(state);
     const history = historyOf(readJournal(state));
     const live = liveFolder(app.appPath);
     const checkout = live === undefined ? undefined : { tools, folder: live };
@@ -5017,6 +6738,7 @@ async function survey(app, env) {
         : judgeLinkPlace(app.appPath, strategy, releases);
     if (misplaced !== undefined)
         refusals.push(misplaced);
+    refusals.push(...judgeWays(app.appPath, releases, state.path));
     const project = live === undefined ? { files: new Set() } : readProject(live);
     const facts = {
         layout,
@@ -5191,7 +6913,7 @@ function lookAtState(facts, known) {
                 runId: holder.runId,
                 since: holder.since,
                 pid: holder.pid,
-                ...given({ url: holder.url }),
+                ...given({ session: holder.session, url: holder.url }),
             },
         };
 }
@@ -5210,11 +6932,12 @@ function lookAtState(facts, known) {
 
 
 
-
-
 /** Milliseconds for all that the remote is asked. */
-const LONGEST_LOOK = 120_000;
-/** Looks at the host and at the commit on its remote; writes nothing that stays. */
+const inspect_LONGEST_LOOK = 120_000;
+/**
+ * Looks at the host and at the commit on its remote; writes nothing that stays.
+ * @throws TokenNeeded where only the job's token opens the remote, and the request does not carry it.
+ */
 async function inspect(request, env) {
     const found = await survey(request.app, env);
     const { facts } = found;
@@ -5257,18 +6980,19 @@ async function inspect(request, env) {
  * Asks the remote for the commit. Most commits that are deployed are the end of a branch, which it shows; any other is
  * fetched into a scratch repository, because a fetch into the live one would write there.
  */
-async function lookForCommit({ tools, checkout }, request) {
+async function lookForCommit(found, request) {
+    const { tools, checkout } = found;
     const { sha } = request;
-    if (checkout && (await hasCommit(checkout, sha)))
+    if (await isThere(found, sha))
         return undefined;
-    const signal = AbortSignal.timeout(LONGEST_LOOK);
+    const signal = AbortSignal.timeout(inspect_LONGEST_LOOK);
     const from = checkout ?? { tools, folder: tools.home };
     let folder;
     try {
         const { source, isTip } = await askRemote(from, sha, await fetchSources(from, request), signal);
         if (isTip)
             return undefined;
-        folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-look-'));
+        folder = scratchFolder('look');
         const scratch = { tools, folder };
         await git(scratch, 'init', '-q', '--bare');
         await reachRemoteLike(scratch, from);
@@ -5276,6 +7000,8 @@ async function lookForCommit({ tools, checkout }, request) {
         return undefined;
     }
     catch (error) {
+        if (error instanceof TokenNeeded)
+            throw error;
         return error instanceof Cancelled ? silentRemote() : problemsOf(error)[0];
     }
     finally {
@@ -5283,9 +7009,18 @@ async function lookForCommit({ tools, checkout }, request) {
             remove(folder);
     }
 }
+/** True where the deploy has nothing to fetch. A checkout that becomes releases takes the history of what is live along. */
+async function isThere({ checkout, strategy, facts }, sha) {
+    if (checkout === undefined || !(await hasCommit(checkout, sha)))
+        return false;
+    const { liveSha } = facts;
+    if (strategy !== 'adopt' || sha === liveSha)
+        return true;
+    return liveSha !== undefined && isAncestor(checkout, sha, liveSha);
+}
 function silentRemote() {
     return {
-        message: `The remote did not answer the server within ${LONGEST_LOOK / 1_000} s.`,
+        message: `The remote did not answer the server within ${inspect_LONGEST_LOOK / 1_000} s.`,
         next: 'Look on the server: git ls-remote origin. A firewall may drop what goes out.',
     };
 }
@@ -5293,7 +7028,7 @@ function silentRemote() {
 async function judgeCommit({ app, tools, facts, checkout, history }, request) {
     const { sha, explicit } = request;
     const { liveSha, liveVerified } = facts;
-    const signal = AbortSignal.timeout(LONGEST_LOOK);
+    const signal = AbortSignal.timeout(inspect_LONGEST_LOOK);
     return decideDeploy({
         sha,
         explicit,
@@ -5320,13 +7055,15 @@ async function judgeCommit({ app, tools, facts, checkout, history }, request) {
 
 
 
+
+
 function marksOf(state) {
     return (0,external_node_path_namespaceObject.join)(state.path, 'stages');
 }
 function markStage(state, folder) {
     (0,external_node_fs_namespaceObject.mkdirSync)(marksOf(state), { recursive: true, mode: 0o700 });
     const mark = { folder };
-    writeAtomically((0,external_node_path_namespaceObject.join)(marksOf(state), `${(0,external_node_path_namespaceObject.basename)(folder)}.json`), `${JSON.stringify(mark)}\n`);
+    writeRecord((0,external_node_path_namespaceObject.join)(marksOf(state), `${(0,external_node_path_namespaceObject.basename)(folder)}.json`), mark);
 }
 /**
  * Deletes a stage that never went live. Where that fails the run still ends with its own reason, and the next one deletes
@@ -5351,18 +7088,28 @@ function clearStages({ state, app, tools, teller }) {
     const journal = readJournal(state);
     for (const name of (0,external_node_fs_namespaceObject.readdirSync)(marksOf(state)).filter((name) => name.endsWith('.json'))) {
         const mark = (0,external_node_path_namespaceObject.join)(marksOf(state), name);
-        const folder = readJson(mark)?.folder;
+        const folder = readMark(mark)?.folder;
+        // Of another version: it alone knows what it marked.
+        if (folder === undefined)
+            continue;
         const release = (0,external_node_path_namespaceObject.basename)(name, '.json');
         const noted = readNote(state, release) !== undefined;
-        if (folder !== undefined && present(folder) && !reachedCutover(release, { noted, journal })) {
+        if (present(folder) && !reachedCutover(release, { noted, journal })) {
             // The path that was marked may have become the way to the live application since.
             if (liveFolder(folder) === liveFolder(app.appPath))
                 continue;
             if (!endPrograms(folder, tools, teller))
                 continue;
-            remove(folder);
+            const stays = tried(() => remove(folder));
+            if (stays) {
+                teller.warn({
+                    message: `${folder} was left behind by a cut run, and could not be deleted: ${stays.message}`,
+                    next: 'Delete it on the server.',
+                });
+                continue;
+            }
         }
-        remove(mark);
+        tried(() => remove(mark));
     }
 }
 /** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
@@ -5370,7 +7117,7 @@ function endPrograms(folder, tools, teller) {
     const daemon = daemonPid(tools);
     const underPm2 = new Set(daemon === undefined ? [] : [daemon]);
     const programs = programsIn(folder);
-    const strange = programs.find((pid) => !isOurs(pid) || descendsFrom(pid, underPm2));
+    const strange = programs.find((pid) => !stage_marks_isOurs(pid) || descendsFrom(pid, underPm2));
     if (strange !== undefined) {
         teller.warn({
             message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
@@ -5390,113 +7137,9 @@ function endPrograms(folder, tools, teller) {
     return true;
 }
 /** Builds are told the commit, rehearsals that they are one. */
-function isOurs(pid) {
+function stage_marks_isOurs(pid) {
     const env = environmentOf(pid);
     return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/plan.js
-
-
-
-function readPlan(folder) {
-    return readJson(folder.plan);
-}
-function writePlan(folder, plan) {
-    writeAtomically(folder.plan, `${JSON.stringify(plan)}\n`);
-}
-function dropPlan(folder) {
-    remove(folder.plan);
-    syncFolder(folder.path);
-}
-function swapState(swap, on) {
-    if (!on.incoming)
-        return 'after';
-    if (swap.had && !on.live && on.kept)
-        return 'between';
-    return 'before';
-}
-function plan_look(swap) {
-    return swapState(swap, {
-        live: present(swap.live),
-        incoming: present(swap.incoming),
-        kept: present(swap.kept),
-    });
-}
-/** Moves everything to its new place; goes on where an earlier try was cut. */
-function applySwaps(swaps) {
-    for (const swap of swaps) {
-        let state = plan_look(swap);
-        if (state === 'before' && swap.had) {
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
-            if (present(swap.kept))
-                remove(swap.kept);
-            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.kept);
-            state = 'between';
-        }
-        if (state === 'after')
-            continue;
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.live), { recursive: true });
-        (0,external_node_fs_namespaceObject.renameSync)(swap.incoming, swap.live);
-    }
-}
-/** Moves everything back to where it was, last first. */
-function undoSwaps(swaps) {
-    for (const swap of [...swaps].reverse()) {
-        let state = plan_look(swap);
-        if (state === 'after') {
-            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
-            (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
-            state = 'between';
-        }
-        if (state === 'between' && swap.had && present(swap.kept) && !present(swap.live))
-            (0,external_node_fs_namespaceObject.renameSync)(swap.kept, swap.live);
-    }
-}
-/** Turns a symlink in one step: readers see the old target or the new one, never none. */
-function turnLink(path, target) {
-    const next = `${path}.next`;
-    remove(next);
-    (0,external_node_fs_namespaceObject.symlinkSync)(target, next);
-    (0,external_node_fs_namespaceObject.renameSync)(next, path);
-    syncFolder((0,external_node_path_namespaceObject.dirname)(path));
-}
-/** Moves shared files out of the version that had them, and leaves a symlink there; it serves both versions. */
-function applyShares(shares) {
-    for (const { live, home, aside } of shares) {
-        if (present(live) && !isSymlink(live)) {
-            if (isSymlink(home))
-                remove(home);
-            if (aside !== undefined && present(home) && !present(aside))
-                (0,external_node_fs_namespaceObject.renameSync)(home, aside);
-            if (!present(home)) {
-                (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
-                (0,external_node_fs_namespaceObject.renameSync)(live, home);
-            }
-        }
-        linkHome(live, home);
-    }
-}
-/** After a cutover that is taken back: what has moved stays at home, what has not stays in the live version. */
-function settleShares(shares) {
-    for (const { live, home, aside } of shares) {
-        if (aside !== undefined && present(live) && !present(home) && present(aside))
-            (0,external_node_fs_namespaceObject.renameSync)(aside, home);
-        linkHome(live, home);
-    }
-}
-function linkHome(live, home) {
-    if (!present(live) && present(home))
-        (0,external_node_fs_namespaceObject.symlinkSync)(home, live);
-}
-/** Moves a checkout into its place among the releases and puts a symlink where it was. */
-function applyAdoption({ folder, release }) {
-    if (!present(release)) {
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(release), { recursive: true });
-        (0,external_node_fs_namespaceObject.renameSync)(folder, release);
-    }
-    if (!present(folder))
-        turnLink(folder, release);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/restart.js
@@ -5587,7 +7230,166 @@ function restartWords(app) {
     return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/restart-proof.js
+
+
+
+
+
+/** `instances`: those that PM2 has, where it runs the application. */
+function runningNow({ restartCommand }, instances, port) {
+    if (restartCommand === undefined || port === undefined)
+        return { instances, programs: new Set() };
+    return { instances: [], programs: programsBehind(port) ?? new Set() };
+}
+/** Whether the application was restarted. One proof is enough; a graceful reload keeps the program that listens. Pure. */
+function judgeRestart(answered, behind) {
+    if (answered === 'new' || behind === 'new')
+        return 'restarted';
+    return answered === 'old' && behind === 'old' ? 'not-restarted' : 'unknown';
+}
+/** Pure. */
+function judgeAnswered(shown, { to, from }) {
+    if (shows(shown, to))
+        return 'new';
+    return shows(shown, from) ? 'old' : 'neither';
+}
+/** Judges two looks, some time apart; undefined: nothing could be seen. Pure. */
+function judgeBehind(before, earlier, now) {
+    if (now === undefined || now.size === 0)
+        return 'unclear';
+    const fresh = [...now].filter((program) => !before.has(program));
+    if (fresh.length === 0)
+        return 'old';
+    return fresh.some((program) => earlier?.has(program)) ? 'new' : 'unclear';
+}
+/** Milliseconds between looks: a program that is there at two of them stays. */
+const restart_proof_BETWEEN_LOOKS = 1_000;
+/** Milliseconds for a graceful reload to show new programs, where the answers name no version. */
+const PATIENCE = 10_000;
+/** Looks again and again until it is proven that the application was restarted, or that is hopeless. */
+async function awaitProof({ port, health, before, versions, tell }) {
+    const started = performance.now();
+    const { signal } = new AbortController();
+    let earlier;
+    for (let looks = 1;; looks++) {
+        const now = programsBehind(port);
+        const answered = judgeAnswered(await askLoopbackVersion(port, health, signal), versions);
+        const behind = judgeBehind(before.programs, earlier, now);
+        const verdict = judgeRestart(answered, behind);
+        const waited = performance.now() - started;
+        // The old version may be answering until the new one is ready; without a version in the answers only programs tell.
+        const patience = answered === 'old' ? health.deadline : now === undefined ? 0 : Math.min(PATIENCE, health.deadline);
+        if (verdict === 'restarted' || waited >= patience)
+            return { verdict, answered, behind, looks };
+        if (looks === 1)
+            tell?.(`restart-command has ended; waiting for a new program behind port ${port}`);
+        earlier = now;
+        await pause(restart_proof_BETWEEN_LOOKS);
+    }
+}
+function restartedNothing(port) {
+    const [program] = programsBehind(port) ?? [];
+    const pid = Number(program?.split(':')[0]);
+    const who = Number.isNaN(pid) ? '' : ` (pid ${pid}: ${(commandOf(pid) ?? '?').slice(0, 120)})`;
+    return new Failure({
+        message: `restart-command ended with 0 and restarted nothing: every program behind port ${port} is older than the cutover${who}, and the answers are still those of the other version.`,
+        next: 'Run restart-command by hand on the server: it has to restart what listens on that port.',
+    });
+}
+/** What a person is told where it went well as far as can be seen. */
+function unprovenRestart(port, { answered, behind }) {
+    const why = behind === 'old'
+        ? `every program behind port ${port} is older than the cutover`
+        : `the programs behind port ${port} cannot be seen, or do not stay`;
+    const answers = answered === 'old' ? 'are still those of the other version' : 'name no version';
+    return {
+        message: `It is not proven that restart-command restarted the application: ${why}, and the answers ${answers}.`,
+        next: 'Let the last of health-paths answer with the commit (it stands in the file REVISION, and in DEPLOY_SHA while it is built), or set expect-version.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/index-lock.js
+
+
+
+
+
+
+
+
+
+/** Milliseconds that a git command of somebody else may take; then we give up. */
+const index_lock_LONGEST = 30_000;
+/** Milliseconds between two looks at the lock. */
+const index_lock_BETWEEN_LOOKS = 200;
+/** True where nobody who is at work can have made the lock. Pure. */
+function isStale({ holders, own, othersSeen }) {
+    return holders.length === 0 && (own || othersSeen);
+}
+/**
+ * Makes sure that git may write the index of a checkout. The lock that a killed git left is deleted; the one of a git
+ * command that is at work (a person's commit, with its editor open) is waited for, `wait` milliseconds at most.
+ * @throws a Failure that names who is at work; Cancelled where the signal fires.
+ */
+async function freeIndex(checkout, signal, wait = index_lock_LONGEST) {
+    const index = (0,external_node_path_namespaceObject.resolve)(checkout.folder, await git(checkout, 'rev-parse', '--git-path', 'index'));
+    const lock = `${(0,external_node_path_namespaceObject.join)((0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(index)), (0,external_node_path_namespaceObject.basename)(index))}.lock`;
+    const end = performance.now() + wait;
+    for (;;) {
+        const before = markOf(lock);
+        if (before === undefined)
+            return;
+        const facts = lookAt(lock, checkout.folder, before.uid);
+        // Made by somebody who ended while we looked, or made anew: then what was seen is not about this one.
+        if (isStale(facts) && markOf(lock)?.mark === before.mark)
+            return remove(lock);
+        if (performance.now() > end)
+            throw busy(checkout.folder, lock, facts.holders, wait);
+        await pause(index_lock_BETWEEN_LOOKS, signal);
+    }
+}
+/** What tells one lock file from the next of the same name; undefined where there is none. */
+function markOf(lock) {
+    const found = (0,external_node_fs_namespaceObject.lstatSync)(lock, { throwIfNoEntry: false });
+    return found && { mark: `${found.ino}:${found.ctimeMs}`, uid: found.uid };
+}
+/**
+ * A git command keeps the lock while an editor is open, and its descriptor closed; other programs (an IDE) hold it open.
+ * Git works in the folder of its checkout, wherever it was called from.
+ */
+function lookAt(lock, folder, uid) {
+    const real = (0,external_node_fs_namespaceObject.realpathSync)(folder);
+    const worksHere = (pid) => {
+        const cwd = cwdOf(pid);
+        if (cwd !== undefined)
+            return cwd === real || cwd.startsWith(`${real}/`);
+        return (0,external_node_fs_namespaceObject.lstatSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid;
+    };
+    return {
+        holders: allProcesses().filter((pid) => isAlive(pid, undefined) && (holdsOpen(pid, lock) || (nameOf(pid) === 'git' && worksHere(pid)))),
+        own: uid === process.getuid(),
+        // A host can hide the programs of other users (hidepid); then the first of all is hidden too.
+        othersSeen: (0,external_node_fs_namespaceObject.existsSync)('/proc/1/stat'),
+    };
+}
+function busy(folder, lock, holders, waited) {
+    const [pid] = holders;
+    if (pid === undefined)
+        return new Failure({
+            message: `${lock} belongs to ${ownerOf(lock)}, whose programs cannot be seen on this server; waited ${formatDuration(waited)} for it to go.`,
+            next: 'If no git command is at work there, delete that file on the server; then run the job again.',
+        });
+    return new Failure({
+        message: `A git command is at work in ${folder} (pid ${pid}) and locks its index; waited ${formatDuration(waited)} for it.`,
+        next: 'Finish or end that command on the server (a commit whose editor is open, for example), and run the job again.',
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/switch.js
+
+
+
 
 
 
@@ -5628,6 +7430,25 @@ async function undoPlan(tools, plan) {
     else
         remove(plan.link.path);
 }
+/** Applies a plan also where the disk is full: then once more, with the room that the run holds. */
+async function bringInPlace(tools, plan) {
+    await withRoom(() => applyPlan(tools, plan));
+}
+/** Undoes a plan also where the disk is full, which may be why the cutover failed. */
+async function takeBack(tools, plan) {
+    await withRoom(() => undoPlan(tools, plan));
+}
+/** What programs say of a full disk has no code, so whatever failed is tried again, if there is room to give back. */
+async function withRoom(work) {
+    try {
+        await work();
+    }
+    catch (error) {
+        if (!freeReserve())
+            throw error;
+        await work();
+    }
+}
 /**
  * Turns a checkout to one of its two commits. git deletes what it tracks and the other commit does not, and overwrites
  * what that tracks: files of the host are taken from its index, or laid aside as long as it works.
@@ -5636,16 +7457,16 @@ async function turnCheckout(tools, turn, to) {
     const { folder, aside } = turn;
     const { rebuilt, host, changes } = turn[to];
     const checkout = { tools, folder };
-    // A git that was killed leaves its lock; we hold the application's lock, so no deploy can be at work here.
-    const lock = (0,external_node_path_namespaceObject.join)(folder, '.git/index.lock');
-    if (present(lock))
-        remove(lock);
-    layAside(folder, aside, host);
+    await freeIndex(checkout);
+    await layAside(tools, turn, host);
     await untrack(checkout, turn.untrack);
     await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
-    for (const path of host)
-        if (present((0,external_node_path_namespaceObject.join)(aside, path)))
-            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(aside, path), made((0,external_node_path_namespaceObject.join)(folder, path)));
+    for (const path of host) {
+        if (!present((0,external_node_path_namespaceObject.join)(aside, path)))
+            continue;
+        await makeFoldersLike(tools, aside, folder, path);
+        (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path));
+    }
     remove(aside);
     layOver(rebuilt.folder, folder, rebuilt.paths);
     if (changes)
@@ -5653,14 +7474,13 @@ async function turnCheckout(tools, turn, to) {
     writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${to === 'to' ? turn.toSha : turn.fromSha}\n`, 0o644);
 }
 /** Copies files that git will overwrite. What an earlier try laid aside stays: the checkout may be git's already. */
-function layAside(folder, aside, paths) {
-    for (const path of paths)
-        if (present((0,external_node_path_namespaceObject.join)(folder, path)) && !present((0,external_node_path_namespaceObject.join)(aside, path)))
-            copyAtomically((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path));
-}
-function made(path) {
-    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true });
-    return path;
+async function layAside(tools, { folder, aside }, paths) {
+    for (const path of paths) {
+        if (!present((0,external_node_path_namespaceObject.join)(folder, path)) || present((0,external_node_path_namespaceObject.join)(aside, path)))
+            continue;
+        await makeFoldersLike(tools, folder, aside, path);
+        await copyAsItIs(tools, (0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path));
+    }
 }
 /** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
 function manualCommands(plan, to, restart) {
@@ -5692,7 +7512,7 @@ function turnCommands(turn, to) {
     const git = `git -C ${quote(folder)}`;
     const copy = (from, target) => `mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(target))} && cp -pP ${quote(from)} ${quote(target)}`;
     return [
-        ...host.map((path) => `[ -e ${quote((0,external_node_path_namespaceObject.join)(aside, path))} ] || { ${copy((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path))}; }`),
+        ...host.map((path) => `[ -e ${quote((0,external_node_path_namespaceObject.join)(aside, path))} ] || (umask 077 && ${copy((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path))})`),
         ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
         `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,
         ...host.map((path) => copy((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path))),
@@ -5704,6 +7524,8 @@ function turnCommands(turn, to) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/verify.js
+
+
 
 
 
@@ -5738,9 +7560,9 @@ function judgeInstances(before, first, second) {
     return undefined;
 }
 /**
- * Proves that the version which should be live is: all instances online, really new, up for as long as PM2 asks of a
- * stable start and not restarting, every check good on loopback, the right commit answering, and the port served by
- * this application.
+ * Proves that the version which should be live is: every check good on loopback and the right commit answering. Under
+ * PM2 all instances online, really new, up for as long as PM2 asks of a stable start and not restarting, and the port
+ * served by this application; under another supervisor, that it was restarted at all.
  */
 async function verify(options) {
     const { tools, appName, port, sha, health, expectVersion } = options;
@@ -5763,19 +7585,36 @@ async function verify(options) {
     }
     if (!asked.healthy)
         throw notHealthy(asked.facts, appName);
-    if (appName !== undefined) {
-        const ages = first.map(({ pid }) => ageOf(pid));
-        const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
-        await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
-        const second = await instancesOf(tools, appName);
-        const wrong = judgeInstances(options.before, first, second);
-        if (wrong !== undefined)
-            throw crashed(appName, wrong);
-        const stranger = foreignListener(tools, port, second);
-        if (stranger !== undefined)
-            throw stranger;
-    }
+    if (appName === undefined)
+        return proveRestarted(options, asked.facts);
+    const ages = first.map(({ pid }) => ageOf(pid));
+    const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+    await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
+    const second = await instancesOf(tools, appName);
+    const wrong = judgeInstances(options.before.instances, first, second);
+    if (wrong !== undefined)
+        throw crashed(appName, wrong);
+    const stranger = foreignListener(tools, port, second);
+    if (stranger !== undefined)
+        throw stranger;
     return asked.facts;
+}
+/** Where another supervisor runs the application, its exit code says nothing. Resolves with the last answers. */
+async function proveRestarted(options, asked) {
+    const { port, health, sha, expectVersion } = options;
+    const proof = await awaitProof(options);
+    if (proof.verdict === 'not-restarted')
+        throw restartedNothing(port);
+    if (proof.verdict === 'unknown')
+        options.warn(unprovenRestart(port, proof));
+    if (proof.looks === 1)
+        return asked;
+    // What was healthy before there was a proof may have been the version that leaves.
+    const { signal } = new AbortController();
+    const again = await askLoopback({ port, health, sha, expectVersion, signal, tell: options.tell });
+    if (!again.healthy)
+        throw notHealthy(again.facts, undefined);
+    return again.facts;
 }
 async function instancesOf(tools, appName) {
     return (await findEntry(tools, appName))?.instances ?? [];
@@ -5821,343 +7660,9 @@ function foreignListener(tools, port, instances) {
     if (foreign.length === 0 || foreign.length < listeners.length)
         return undefined;
     return new Failure({
-        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${(commandOf(foreign[0]) ?? '?').slice(0, 120)}), not by the application.`,
+        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${beginningOf(commandOf(foreign[0]) ?? '?', 120)}), not by the application.`,
         next: 'End that program on the server, or correct health-port.',
     });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/repair.js
-
-
-
-
-
-
-
-
-
-/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
-function decideRepair(plan, journal) {
-    const last = journal[journal.length - 1];
-    const reached = last?.event === 'verified' || last?.event === 'rolled-back'
-        ? plan.to
-        : last?.event === 'put-back'
-            ? plan.from
-            : undefined;
-    // The run had settled everything, and was cut before it could delete its plan.
-    if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
-        return 'finished';
-    return plan.task === 'deploy' ? 'undo' : 'finish';
-}
-/**
- * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
- * True where the live application may be another one now than before.
- */
-async function repair(options) {
-    const { state, teller } = options;
-    const plan = readPlan(state);
-    if (!plan) {
-        clearStages(options);
-        return false;
-    }
-    const what = decideRepair(plan, readJournal(state));
-    if (what === 'finished') {
-        dropPlan(state);
-        return false;
-    }
-    await inTurn(options, () => teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
-    return true;
-}
-async function repairPlan(plan, what, options) {
-    const { tools, state, app, teller } = options;
-    const live = what === 'undo' ? plan.from : plan.to;
-    const before = (app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined)?.instances ?? [];
-    if (what === 'undo')
-        await undoPlan(tools, plan);
-    else
-        await applyPlan(tools, plan);
-    teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
-    if (live)
-        await revive(plan, live, before, options);
-    dropPlan(state);
-    return live;
-}
-/** A run that was cut, and one that came to its end without a version that answers, are told apart. */
-function whatWasRepaired(plan, what, last) {
-    const work = plan.task === 'deploy' ? 'cutover' : 'rollback';
-    const ended = last?.event === 'broken' && last.run.id === plan.run.id
-        ? `Run ${plan.run.id} could not bring any version to answer in its ${work}`
-        : `Run ${plan.run.id} was cut in the middle of its ${work}`;
-    return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
-}
-/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
-async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
-    const appName = app.restartCommand === undefined ? app.appName : undefined;
-    const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
-    try {
-        await restart({ tools, app, state });
-        if (port !== undefined)
-            await verify({
-                tools,
-                ...given({ appName }),
-                port,
-                sha: live.sha,
-                health,
-                expectVersion: false,
-                before,
-            });
-        if (appName !== undefined)
-            await save(tools, appName);
-        writeJournal(state, run, {
-            event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
-            ...live,
-            ...from,
-            app: app.appName,
-        });
-    }
-    catch (error) {
-        const [problem] = problemsOf(error);
-        teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
-        writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem.message) });
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/secret.js
-
-/**
- * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
- * only `reveal()` gives the text, and each secret is revealed in exactly one file.
- */
-class Secret {
-    #text;
-    constructor(text) {
-        this.#text = text;
-    }
-    reveal() {
-        return this.#text;
-    }
-    toString() {
-        return '***';
-    }
-    toJSON() {
-        return '***';
-    }
-    [external_node_util_namespaceObject.inspect.custom]() {
-        return '***';
-    }
-}
-/** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
-const SHORTEST_MASKED = 4;
-/**
- * Words so common that masking them would make a log unreadable and damage outputs: the runner replaces every
- * occurrence. Values of everyday settings, and the words in which this action tells how a run went.
- */
-const COMMON_WORDS = new Set(`test true false null none undefined default example changeme secret password token
-  root main user admin public private anon authenticated service_role postgres supabase localhost
-  local staging production development preview
-  auto strict disabled enabled required optional info debug warn warning error json http https
-  plan migrate verify redeploy health rollback deploy database
-  success failure skipped passed failed cancelled unknown healthy`
-    .split(/\s+/)
-    .filter((word) => word !== ''));
-/** True where a value is too short or too common to be masked on its own. */
-function isUnmaskable(value) {
-    return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
-}
-/**
- * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
- * URL-encoded form, its JSON form, base64 in the three alignments, and hex.
- * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
- */
-function secretForms(value) {
-    const forms = new Set();
-    const add = (text) => {
-        if (!isUnmaskable(text))
-            forms.add(text);
-    };
-    // Without the white space around it: the end of a line that is masked with a secret would join it to the next one.
-    const trimmed = value.trim();
-    for (const text of [trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
-        // A line such as "-----BEGIN OPENSSH PRIVATE KEY-----" is no secret, and masking it hides error messages.
-        if (text.startsWith('-----'))
-            continue;
-        add(text);
-    }
-    if (isUnmaskable(trimmed))
-        return [...forms];
-    const bytes = Buffer.from(trimmed, 'utf8');
-    add(bytes.toString('hex'));
-    for (const shift of [0, 1, 2]) {
-        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
-        const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
-            .toString('base64')
-            .replace(/=+$/, '');
-        const start = shift === 0 ? 0 : shift + 1;
-        const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
-        const stable = encoded.slice(start, end);
-        if (stable.length >= 8)
-            add(stable);
-    }
-    add(encodeURIComponent(trimmed));
-    try {
-        add(decodeURIComponent(trimmed));
-    }
-    catch {
-        // Not URL-encoded: nothing to decode.
-    }
-    add(JSON.stringify(trimmed).slice(1, -1));
-    return [...forms];
-}
-/** A function that replaces every form of the given secrets by `***`, longest first. */
-function sanitiser(secrets) {
-    const forms = new Set();
-    for (const secret of secrets)
-        for (const form of secretForms(secret))
-            forms.add(form);
-    const ordered = [...forms].sort((a, b) => b.length - a.length);
-    return (text) => ordered.reduce((clean, form) => clean.replaceAll(form, '***'), text);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js
-
-/** Names whose values are meant for the browser, and so for everybody. */
-const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
-const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
-/** True for what names such as API_KEY or MAIL_PASSWORD hold, as far as the name tells. */
-function isSecretByName(name, value) {
-    return SECRET_WORDS.test(name) && !PUBLIC.test(name) && !isPlain(name, value);
-}
-/**
- * The last word of the name decides what it holds: AUTH_SCHEMA, TOKEN_ISSUER and REFRESH_TOKEN_TTL tell about a
- * secret, API_TOKEN and DB_PASSWORD are one.
- */
-function isAboutSecret(name) {
-    return !SECRET_WORDS.test(name.split(/[_.-]/).filter(Boolean).at(-1) ?? '');
-}
-/**
- * Values that a name alone makes no secret: a mask hides every occurrence, and 2024 or public stand in versions,
- * schemas and sentences. A number of five digits keeps nothing secret anyway.
- */
-function isPlain(name, value) {
-    return /^\d{1,5}$/.test(value) || (isAboutSecret(name) && /^[a-z]{1,10}$/.test(value));
-}
-/** A value without such a name is taken for a secret from this length on. */
-const LONG = 16;
-/**
- * The values in an environment file that must not be seen alone either: programs print them without their names.
- * Ordinary words, plain host names and URLs without a password stay readable, unless their name says otherwise.
- */
-function envSecrets(text) {
-    const values = [];
-    for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
-        const match = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*|:\s+)(.*?)\s*$/.exec(line);
-        if (!match || PUBLIC.test(match[1]))
-            continue;
-        const value = unquoted(match[2]);
-        const password = passwordIn(value);
-        if (password.length === 0 && !isSecretByName(match[1], value) && !looksSecret(value))
-            continue;
-        values.push(value, ...password);
-    }
-    return values.filter((value) => !isUnmaskable(value));
-}
-/** Without its quotes, or without the comment behind it. A quote that goes on in the next line is cut off. */
-function unquoted(text) {
-    const quote = /^["'`]/.exec(text)?.[0];
-    if (quote === undefined)
-        return text.replace(/\s+#.*$/, '');
-    const end = text.indexOf(quote, 1);
-    return end === -1 ? text.slice(1) : text.slice(1, end);
-}
-function looksSecret(value) {
-    if (value.length < LONG || /^[a-z]+:\/\//i.test(value))
-        return false;
-    return /\d/.test(value) || !/^[A-Za-z.,_/ -]*$/.test(value);
-}
-/** The password of a URL, raw and decoded. */
-function passwordIn(value) {
-    const raw = /^[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:([^\s/@]+)@/i.exec(value)?.[1];
-    if (raw === undefined)
-        return [];
-    try {
-        return [raw, decodeURIComponent(raw)];
-    }
-    catch {
-        return [raw];
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/host-secrets.js
-
-
-/**
- * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
- * it: the values in its environment files and in PM2's entry.
- */
-function hostSecrets(found) {
-    const byName = Object.entries(found.entry?.env ?? {})
-        .filter(([name, value]) => isSecretByName(name, value))
-        .map(([, value]) => value);
-    if (found.live === undefined)
-        return byName;
-    const { live } = found;
-    const texts = findEnvFiles(live).map((path) => readEnvFile(live, path) ?? '');
-    return [...byName, ...texts.flatMap(textSecrets)];
-}
-/** Of an environment file: its values, and its lines for a key or certificate that goes over several. */
-function textSecrets(text) {
-    return [text, ...envSecrets(text)];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/incoming.js
-
-
-
-/** Packed builds lie here until their deploy has unpacked them; one that was killed leaves its own behind. */
-function incomingOf(state) {
-    return (0,external_node_path_namespaceObject.join)(state.path, 'incoming');
-}
-/** Milliseconds after which nobody waits for the lock with a build any more. */
-const FORGOTTEN = 86_400_000;
-/** Deletes packed builds, and parts of them, that no deploy will come for. Those of runs that wait are left alone. */
-function clearIncoming(state, now = Date.now()) {
-    const folder = incomingOf(state);
-    if (!isFolder(folder))
-        return;
-    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(folder)) {
-        const path = (0,external_node_path_namespaceObject.join)(folder, name);
-        // One that is being sent gets its name meanwhile.
-        const sent = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.mtimeMs ?? now;
-        if (now - sent > FORGOTTEN)
-            remove(path);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/begin.js
-
-
-
-
-/**
- * How every run begins once it holds the lock: it looks at the host, hides the secrets that it finds there from all
- * that will be told, and brings order into what a run that was cut has left. What it returns is true after that.
- */
-async function begin({ request, env, teller, signal }) {
-    if (request.command === 'deploy')
-        teller.hide([
-            ...textSecrets(request.envFile ?? ''),
-            ...(request.fetchAccess === undefined ? [] : [request.fetchAccess.token]),
-        ]);
-    const look = async () => {
-        const seen = await survey(request.app, env);
-        teller.hide(hostSecrets(seen));
-        return seen;
-    };
-    const found = await look();
-    clearIncoming(found.state);
-    const { run, health, lockWait } = request;
-    const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
-    return repaired ? look() : found;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/own-files/swap-choice.js
@@ -6401,6 +7906,7 @@ function carryChunks(live, folder, notOwn) {
     }
     return carried;
 }
+/** All files in a folder, however deep, by their paths from it. */
 function filesBelow(root, below = '') {
     return (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true }).flatMap((item) => {
         const path = (0,external_node_path_namespaceObject.join)(below, item.name);
@@ -6427,6 +7933,494 @@ function keepOpenPages({ state, live, releases }, from, to, teller) {
             next: 'A page that is open now may miss a script until it is loaded again.',
         });
     }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/version-marks.js
+
+
+
+
+
+
+
+
+const NO_MARKS = { texts: [], files: new Set() };
+/** A build id that is shorter may stand in any page for another reason. */
+const SHORTEST_TEXT = 6;
+/** Of a deploy, before its cutover: the version in the stage, and the live one. */
+async function deployVersions(found, stage, { to, from }, health) {
+    const versions = versionsOf(found, { sha: to.sha, folder: stage.folder, output: stage.made, carried: stage.carriedChunks }, from, stage.made);
+    const { expectVersion } = health;
+    if (found.app.restartCommand === undefined || expectVersion === undefined)
+        return versions;
+    // A text that the version which leaves has too proves nothing.
+    const shown = await askLoopbackVersion(stage.port, health, new AbortController().signal);
+    if (shows(shown, { ...NO_MARKS, texts: [expectVersion] }))
+        return versions;
+    return { ...versions, to: { ...versions.to, texts: [...versions.to.texts, expectVersion] } };
+}
+/** Of a rollback, before its cutover: the kept version, and the live one. */
+function rollbackVersions(found, { to, from }) {
+    const note = readNote(found.state, to.release);
+    const folder = releaseFolder(found.releases, to.release);
+    const kept = {
+        sha: to.sha,
+        folder,
+        output: note?.paths ?? [],
+        carried: note?.carriedChunks ?? [],
+    };
+    return versionsOf(found, kept, from, []);
+}
+/** Of a run that was cut nobody knows any more where what lies: only the commits are told apart. */
+function cutVersions({ to, from }) {
+    const mark = (sha) => ({ ...NO_MARKS, ...given({ commit: sha }) });
+    return { to: without(mark(to.sha), mark(from?.sha)), from: without(mark(from?.sha), mark(to.sha)) };
+}
+/** The same, for the way back. */
+function turned({ to, from }) {
+    return { to: from, from: to };
+}
+function versionsOf({ app, state, live }, to, from, output) {
+    if (app.restartCommand === undefined)
+        return { to: NO_MARKS, from: NO_MARKS };
+    const note = from && readNote(state, from.release);
+    return tellApart(to, from === undefined || live === undefined
+        ? undefined
+        : {
+            sha: from.sha,
+            folder: live,
+            output: [...new Set([...output, ...(note?.paths ?? [])])],
+            carried: note?.carriedChunks ?? [],
+        });
+}
+/** Reads what tells two versions apart: to be asked while both lie where `to` and `from` say. */
+function tellApart(to, from) {
+    const marks = version_marks_marksOf(to);
+    if (from === undefined)
+        return { to: marks, from: NO_MARKS };
+    const others = version_marks_marksOf(from);
+    return { to: without(marks, others), from: without(others, marks) };
+}
+function version_marks_marksOf({ sha, folder, output, carried }) {
+    const skip = new Set(carried);
+    const built = output.filter((path) => !isInstalled(path)).map((path) => lookInto(folder, path));
+    const files = built
+        .flatMap((found) => found.files)
+        .filter((path) => !skip.has(path) && !path.includes('/node_modules/'));
+    const ids = built.flatMap(({ buildId }) => buildId ?? []);
+    return {
+        commit: sha,
+        texts: ids.filter((id) => id.length >= SHORTEST_TEXT),
+        files: new Set(files.flatMap(pathEnds)),
+    };
+}
+/** The files of one output, by paths from the version's folder. What may not be read tells nothing apart. */
+function lookInto(folder, path) {
+    const place = (0,external_node_path_namespaceObject.join)(folder, path);
+    try {
+        if (!isFolder(place))
+            return { files: [path] };
+        const files = filesBelow(place).map((file) => (0,external_node_path_namespaceObject.join)(path, file));
+        return { files, ...given({ buildId: readText((0,external_node_path_namespaceObject.join)(place, 'BUILD_ID'))?.trim() }) };
+    }
+    catch {
+        return { files: [] };
+    }
+}
+function without(marks, others) {
+    return {
+        ...(marks.commit === undefined || marks.commit === others.commit ? {} : { commit: marks.commit }),
+        texts: marks.texts.filter((text) => !others.texts.includes(text)),
+        files: new Set([...marks.files].filter((path) => !others.files.has(path))),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/repair.js
+
+
+
+
+
+
+
+
+
+
+
+/** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
+function decideRepair(plan, journal) {
+    const last = journal[journal.length - 1];
+    const reached = last?.event === 'verified' || last?.event === 'rolled-back'
+        ? plan.to
+        : last?.event === 'put-back'
+            ? plan.from
+            : undefined;
+    // The run had settled everything, and was cut before it could delete its plan.
+    if (last !== undefined && last.run.id === plan.run.id && last.release === reached?.release)
+        return 'finished';
+    return plan.task === 'deploy' ? 'undo' : 'finish';
+}
+/**
+ * Brings back order after a run that was cut, before anything new begins. Says what it found and did.
+ * True where the live application may be another one now than before.
+ */
+async function repair(options) {
+    const { state, teller } = options;
+    const plan = readPlan(state);
+    if (!plan) {
+        clearStages(options);
+        return false;
+    }
+    const what = decideRepair(plan, readJournal(state));
+    if (what === 'finished') {
+        dropPlan(state);
+        return false;
+    }
+    await inTurn(options, () => teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
+    return true;
+}
+async function repairPlan(plan, what, options) {
+    const { tools, state, app, teller } = options;
+    const live = what === 'undo' ? plan.from : plan.to;
+    const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
+    const before = runningNow(app, entry?.instances ?? [], options.port);
+    if (what === 'undo')
+        await takeBack(tools, plan);
+    else
+        await bringInPlace(tools, plan);
+    teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
+    if (live)
+        await revive(plan, live, before, options);
+    dropPlan(state);
+    return live;
+}
+/** A run that was cut, and one that came to its end without a version that answers, are told apart. */
+function whatWasRepaired(plan, what, last) {
+    const work = plan.task === 'deploy' ? 'cutover' : 'rollback';
+    const ended = last?.event === 'broken' && last.run.id === plan.run.id
+        ? `Run ${plan.run.id} could not bring any version to answer in its ${work}`
+        : `Run ${plan.run.id} was cut in the middle of its ${work}`;
+    return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
+}
+/** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
+async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
+    const appName = app.restartCommand === undefined ? app.appName : undefined;
+    const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
+    try {
+        await restart({ tools, app, state });
+        if (port !== undefined)
+            await verify({
+                tools,
+                ...given({ appName }),
+                port,
+                sha: live.sha,
+                health,
+                expectVersion: false,
+                before,
+                versions: cutVersions({ to: live, from: live === plan.to ? plan.from : plan.to }),
+                warn: teller.warn,
+            });
+        writeJournal(state, run, {
+            event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
+            ...live,
+            ...from,
+            app: app.appName,
+        });
+        await saveOrWarn({ tools, app }, teller, 'Run "pm2 save" on the server.');
+    }
+    catch (error) {
+        const [problem] = problemsOf(error);
+        teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
+        writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem.message) });
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/key-text.js
+/** Keys in PEM as people paste them into a secret: on one line, quoted, with escaped line breaks, or as base64 of the file. */
+/** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
+function unpackKeyText(text) {
+    let plain = text.replace(/^\uFEFF/, '').trim();
+    const quoted = /^(["'`])([\s\S]*)\1$/.exec(plain);
+    if (quoted)
+        plain = quoted[2];
+    plain = plain
+        .replace(/\\r\\n|\\n|\\r/g, '\n')
+        .replace(/\r\n?/g, '\n')
+        .trim();
+    const compact = plain.replace(/\s+/g, '');
+    if (plain.includes('-----') || !/^[A-Za-z0-9+/]{40,}={0,2}$/.test(compact))
+        return plain;
+    const decoded = Buffer.from(compact, 'base64');
+    if (decoded.subarray(0, 14).toString('latin1') === 'openssh-key-v1')
+        return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
+    const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
+    return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
+}
+const BLOCKS = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
+/** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
+const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
+/** The blocks of an unpacked text that have both ends. */
+function pemBlocks(text) {
+    return [...text.matchAll(BLOCKS)].map(([, label, body]) => ({ label: label, ...inside(body) }));
+}
+/** The old encrypted PEM has two header lines in front of its base64. */
+function inside(body) {
+    const info = DEK_INFO.exec(body);
+    const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
+    return { ...(info ? { info: info[1] } : {}), base64 };
+}
+/** Also one that was cut off: most of it is still the key. */
+const PRIVATE_KEYS = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----([\s\S]*?)(?:-----END|$)/g;
+/** Characters of a line as OpenSSL, OpenSSH and `base64` write it. */
+const WIDTHS = [64, 70, 76];
+/** A shorter last line says little, and stands elsewhere by chance. */
+const SHORTEST_LINE = 12;
+/** The base64 of every private key in a text, whole and by the lines of its file, however the text was pasted. */
+function keyLines(text) {
+    const bodies = [...unpackKeyText(text).matchAll(PRIVATE_KEYS)].map(([, body]) => inside(body).base64);
+    return bodies
+        .flatMap((base64) => [base64, ...WIDTHS.flatMap((width) => cut(base64, width))])
+        .filter((line) => line.length >= SHORTEST_LINE);
+}
+function cut(text, width) {
+    const lines = [];
+    for (let at = 0; at < text.length; at += width)
+        lines.push(text.slice(at, at + width));
+    return lines;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/secret.js
+
+
+/**
+ * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ */
+class Secret {
+    #text;
+    constructor(text) {
+        this.#text = text;
+    }
+    reveal() {
+        return this.#text;
+    }
+    toString() {
+        return '***';
+    }
+    toJSON() {
+        return '***';
+    }
+    [external_node_util_namespaceObject.inspect.custom]() {
+        return '***';
+    }
+}
+/** Values of at least this length are masked; shorter ones would blank ordinary words out of the log. */
+const SHORTEST_MASKED = 4;
+/**
+ * Words so common that masking them would make a log unreadable and damage outputs: the runner replaces every
+ * occurrence. Values of everyday settings, and the words in which this action tells how a run went.
+ */
+const COMMON_WORDS = new Set(`test true false null none undefined default example changeme secret password token
+  root main user admin public private anon authenticated service_role postgres supabase localhost
+  local staging production development preview
+  auto strict disabled enabled required optional info debug warn warning error json http https
+  plan migrate verify redeploy health rollback deploy database
+  success failure skipped passed failed cancelled unknown healthy`
+    .split(/\s+/)
+    .filter((word) => word !== ''));
+/** True where a value is too short or too common to be masked on its own. */
+function isUnmaskable(value) {
+    return value.length < SHORTEST_MASKED || COMMON_WORDS.has(value.toLowerCase());
+}
+/**
+ * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
+ * URL-encoded form, its JSON form, base64 in the three alignments, and hex; of a key in PEM, however it was pasted, the
+ * lines of its file.
+ * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
+ */
+function secretForms(value) {
+    const forms = new Set();
+    const add = (text) => {
+        if (!isUnmaskable(text))
+            forms.add(text);
+    };
+    // Without the white space around it: the end of a line that is masked with a secret would join it to the next one.
+    const trimmed = value.trim();
+    for (const text of [trimmed, ...value.split(/\r?\n/).map((line) => line.trim())]) {
+        // A line such as "-----BEGIN OPENSSH PRIVATE KEY-----" is no secret, and masking it hides error messages.
+        if (text.startsWith('-----'))
+            continue;
+        add(text);
+    }
+    for (const line of keyLines(value))
+        add(line);
+    if (isUnmaskable(trimmed))
+        return [...forms];
+    const bytes = Buffer.from(trimmed, 'utf8');
+    add(bytes.toString('hex'));
+    for (const shift of [0, 1, 2]) {
+        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+        const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
+            .toString('base64')
+            .replace(/=+$/, '');
+        const start = shift === 0 ? 0 : shift + 1;
+        const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
+        const stable = encoded.slice(start, end);
+        if (stable.length >= 8)
+            add(stable);
+    }
+    add(encodeURIComponent(trimmed));
+    try {
+        add(decodeURIComponent(trimmed));
+    }
+    catch {
+        // Not URL-encoded: nothing to decode.
+    }
+    add(JSON.stringify(trimmed).slice(1, -1));
+    return [...forms];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js
+
+/** Names whose values are meant for the browser, and so for everybody. */
+const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
+const SECRET_WORDS = /KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|WEBHOOK/i;
+/** True for what names such as API_KEY or MAIL_PASSWORD hold, as far as the name tells. */
+function isSecretByName(name, value) {
+    return SECRET_WORDS.test(name) && !PUBLIC.test(name) && !isPlain(name, value);
+}
+/**
+ * The last word of the name decides what it holds: AUTH_SCHEMA, TOKEN_ISSUER and REFRESH_TOKEN_TTL tell about a
+ * secret, API_TOKEN and DB_PASSWORD are one.
+ */
+function isAboutSecret(name) {
+    return !SECRET_WORDS.test(name.split(/[_.-]/).filter(Boolean).at(-1) ?? '');
+}
+/**
+ * Values that a name alone makes no secret: a mask hides every occurrence, and 2024 or public stand in versions,
+ * schemas and sentences. A number of five digits keeps nothing secret anyway.
+ */
+function isPlain(name, value) {
+    return /^\d{1,5}$/.test(value) || (isAboutSecret(name) && /^[a-z]{1,10}$/.test(value));
+}
+/** A value without such a name is taken for a secret from this length on. */
+const LONG = 16;
+/**
+ * The values in an environment file that must not be seen alone either: programs print them without their names.
+ * Ordinary words, plain host names and URLs without a password stay readable, unless their name says otherwise.
+ */
+function envSecrets(text) {
+    const values = [];
+    for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+        const match = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*|:\s+)(.*?)\s*$/.exec(line);
+        if (!match || PUBLIC.test(match[1]))
+            continue;
+        const value = unquoted(match[2]);
+        const password = passwordIn(value);
+        if (password.length === 0 && !isSecretByName(match[1], value) && !looksSecret(value))
+            continue;
+        values.push(value, ...password);
+    }
+    return values.filter((value) => !isUnmaskable(value));
+}
+/** Without its quotes, or without the comment behind it. A quote that goes on in the next line is cut off. */
+function unquoted(text) {
+    const quote = /^["'`]/.exec(text)?.[0];
+    if (quote === undefined)
+        return text.replace(/\s+#.*$/, '');
+    const end = text.indexOf(quote, 1);
+    return end === -1 ? text.slice(1) : text.slice(1, end);
+}
+function looksSecret(value) {
+    if (value.length < LONG || /^[a-z]+:\/\//i.test(value))
+        return false;
+    return /\d/.test(value) || !/^[A-Za-z.,_/ -]*$/.test(value);
+}
+/** The password of a URL, raw and decoded. */
+function passwordIn(value) {
+    const raw = /^[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:([^\s/@]+)@/i.exec(value)?.[1];
+    if (raw === undefined)
+        return [];
+    try {
+        return [raw, decodeURIComponent(raw)];
+    }
+    catch {
+        return [raw];
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/host-secrets.js
+
+
+/**
+ * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
+ * it: the values in its environment files and in PM2's entry.
+ */
+function hostSecrets(found) {
+    const byName = Object.entries(found.entry?.env ?? {})
+        .filter(([name, value]) => isSecretByName(name, value))
+        .map(([, value]) => value);
+    if (found.live === undefined)
+        return byName;
+    const { live } = found;
+    const texts = findEnvFiles(live).map((path) => readEnvFile(live, path) ?? '');
+    return [...byName, ...texts.flatMap(textSecrets)];
+}
+/** Of an environment file: its values, and its lines for a key or certificate that goes over several. */
+function textSecrets(text) {
+    return [text, ...envSecrets(text)];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/record/incoming.js
+
+
+
+/** Packed builds lie here until their deploy has unpacked them; one that was killed leaves its own behind. */
+function incomingOf(state) {
+    return (0,external_node_path_namespaceObject.join)(state.path, 'incoming');
+}
+/** Milliseconds after which nobody waits for the lock with a build any more. */
+const FORGOTTEN = 86_400_000;
+/** Deletes packed builds, and parts of them, that no deploy will come for. Those of runs that wait are left alone. */
+function clearIncoming(state, now = Date.now()) {
+    const folder = incomingOf(state);
+    if (!isFolder(folder))
+        return;
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(folder)) {
+        const path = (0,external_node_path_namespaceObject.join)(folder, name);
+        // One that is being sent gets its name meanwhile.
+        const sent = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.mtimeMs ?? now;
+        if (now - sent > FORGOTTEN)
+            remove(path);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/begin.js
+
+
+
+
+
+/**
+ * How every run begins once it holds the lock: it looks at the host, hides the secrets that it finds there from all
+ * that will be told, and brings order into what a run that was cut has left. What it returns is true after that.
+ */
+async function begin({ request, env, teller, signal }) {
+    if (request.command === 'deploy')
+        teller.hide([
+            ...textSecrets(request.envFile ?? ''),
+            ...(request.fetchAccess?.token === undefined ? [] : [request.fetchAccess.token]),
+        ]);
+    const look = async () => {
+        const seen = await survey(request.app, env);
+        teller.hide(hostSecrets(seen));
+        return seen;
+    };
+    const found = await look();
+    tried(() => clearIncoming(found.state));
+    const { run, health, lockWait } = request;
+    const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
+    return repaired ? look() : found;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/ecosystem.js
@@ -6542,8 +8536,8 @@ function entryOf(config, tools, fileOf) {
         mode: modeOf(config, interpreter),
         cwd,
         script,
-        args: wordsOf(config.args),
-        nodeArgs: wordsOf(config.node_args ?? config.interpreter_args),
+        args: pm2_config_wordsOf(config.args),
+        nodeArgs: pm2_config_wordsOf(config.node_args ?? config.interpreter_args),
         interpreter,
         waitReady: config.wait_ready === true,
         watch: Boolean(config.watch),
@@ -6552,7 +8546,7 @@ function entryOf(config, tools, fileOf) {
     };
 }
 /** Arguments as PM2 takes them: a list, or a text in which quotes hold words together. */
-function wordsOf(value) {
+function pm2_config_wordsOf(value) {
     if (Array.isArray(value))
         return value.map(String);
     const words = String(value ?? '').match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
@@ -6680,7 +8674,7 @@ function startScript(stage) {
     return `${packageManager ?? 'npm'} run start`;
 }
 /** Where Next.js keeps what `next` runs: in cluster mode PM2 must be given that, for there it runs only Node. */
-const NEXT = 'node_modules/next/dist/bin/next';
+const first_start_NEXT = 'node_modules/next/dist/bin/next';
 /** How PM2 runs a command best: a script of Node in cluster mode, else the program itself, else a shell. */
 function programOf(start, { tools, stage }) {
     if (start.kind === 'node') {
@@ -6690,8 +8684,8 @@ function programOf(start, { tools, stage }) {
     if (start.kind === 'shell')
         return inShell(start.command);
     const { file, args, env } = start;
-    if (file === 'next' && args[0] === 'start' && isFile((0,external_node_path_namespaceObject.join)(stage, NEXT)))
-        return { script: `./${NEXT}`, args, exec_mode: 'cluster', env };
+    if (file === 'next' && args[0] === 'start' && isFile((0,external_node_path_namespaceObject.join)(stage, first_start_NEXT)))
+        return { script: `./${first_start_NEXT}`, args, exec_mode: 'cluster', env };
     const script = (0,external_node_path_namespaceObject.isAbsolute)(file) ? file : (ownProgram(stage, file) ?? tools.find(file));
     if (script !== undefined)
         return { script, args, exec_mode: 'fork', interpreter: 'none', env };
@@ -6743,7 +8737,7 @@ function fromEcosystem(application, place, teller) {
     const own = (0,external_node_path_namespaceObject.isAbsolute)(given) && first_start_isBelow(given, stage) ? (0,external_node_path_namespaceObject.relative)(here, given) : given;
     const known = (0,external_node_path_namespaceObject.isAbsolute)(own) || isFile((0,external_node_path_namespaceObject.join)(here, own)) ? own : tools.find(own);
     const found = known === undefined || !(0,external_node_path_namespaceObject.isAbsolute)(known) ? scriptIn(here, own) : known;
-    return begun({ ...app, cwd, script: found, args: wordsOf(app.args) }, place);
+    return begun({ ...app, cwd, script: found, args: pm2_config_wordsOf(app.args) }, place);
 }
 /** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
 function folderOf(app, link, teller) {
@@ -6777,6 +8771,7 @@ function begun(config, { tools, stage, link }) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/stage.js
+
 
 
 
@@ -6825,6 +8820,10 @@ async function fetchSha(repository, request, signal) {
 /** Checks the commit out beside the live application. */
 async function checkOutStage(found, repository, request, folder) {
     markStage(found.state, folder);
+    // Before anything is in it: git checks out into a folder that is empty. Among the releases nobody else may write.
+    (0,external_node_fs_namespaceObject.mkdirSync)(folder, { mode: found.live === undefined ? 0o755 : 0o700 });
+    if (found.live !== undefined)
+        await openLike(found.tools, found.live, folder);
     await git(repository, 'worktree', 'prune');
     await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
     const stage = { tools: found.tools, folder };
@@ -6835,16 +8834,29 @@ async function checkOutStage(found, repository, request, folder) {
 /** Brings the host's own files into the stage; resolves to its environment files. */
 async function bringHostFiles(found, request, stage, teller) {
     const { folder } = stage;
-    const { live } = found;
+    const { live, tools } = found;
     const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
     const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
-    if (live !== undefined)
-        carryEnvFiles(live, folder, envFiles);
+    if (live !== undefined) {
+        const lessOpen = await carryEnvFiles(tools, live, folder, envFiles);
+        for (const file of lessOpen.filter(({ path }) => path !== request.envFilePath || request.envFile === undefined))
+            teller.warn(lessOpenWords(file));
+    }
     if (request.envFile !== undefined) {
         if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
             throw new Failure(trackedEnvFile(request.envFilePath));
         refuseDetour(folder, request.envFilePath, 'env-file-path');
-        writeAtomically((0,external_node_path_namespaceObject.join)(folder, request.envFilePath), request.envFile);
+        if (live !== undefined)
+            await closeFoldersLike(tools, live, folder, request.envFilePath);
+        const written = (0,external_node_path_namespaceObject.join)(folder, request.envFilePath);
+        writeAtomically(written, request.envFile);
+        // Nobody chose the mode of a file that git made.
+        const replaced = live === undefined || tracked.has(request.envFilePath) ? undefined : (0,external_node_path_namespaceObject.join)(live, request.envFilePath);
+        if (replaced !== undefined && isFile(replaced)) {
+            const lost = await giveRights(tools, replaced, written);
+            if (lost.length > 0)
+                teller.warn(lessOpenWords({ path: request.envFilePath, lost }));
+        }
         if (!envFiles.includes(request.envFilePath))
             envFiles.push(request.envFilePath);
     }
@@ -6854,6 +8866,7 @@ async function bringHostFiles(found, request, stage, teller) {
             message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
             next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
         });
+    await makeSharedFolders(found, request);
     for (const home of linkShared(found, request, folder))
         teller.progress(`shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`);
     return envFiles;
@@ -6943,11 +8956,12 @@ function failureAdvice(what, ended) {
 
 
 
+
 /** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
 async function prepare(found, repository, context, result) {
     const { request, teller } = context;
     teller.event({ kind: 'state', state: 'preparing' });
-    const release = releaseName(request.sha, new Date());
+    const release = newReleaseName(request.sha);
     const folder = releaseFolder(found.releases, release);
     try {
         const stage = await build(found, repository, context, { release, folder });
@@ -7097,26 +9111,72 @@ async function rehearseStage(found, stage, { request, teller, signal }, result) 
 
 
 
-/** Milliseconds from an answer to the next request. */
+
+
+
+
+/** Milliseconds between two looks whether the port is open: a connection, of which an application notices nothing. */
 const downtime_EVERY = 20;
-/** Milliseconds after which the next request goes out beside one without an answer, so that a lost one hides nothing. */
-const PATIENCE = 100;
-/** Milliseconds after which a request is given up; the words of `lostRequests` name it. */
+/** Requests at most: they are counted, and the health checks need them more. `PART` of those left are the probe's. */
+const MOST_REQUESTS = 6;
+const PART = 1 / 4;
+/** Milliseconds from a request to the next, and how it grows; it begins again when the port opens, and after a bad one. */
+const FIRST_GAP = 100;
+const GROWTH = 3;
+/** Milliseconds after which a connection, and a request, is given up; the words of `lostRequests` name the latter. */
+const LONGEST_CONNECT = 1_000;
 const downtime_LONGEST = 5_000;
-/** Asks the port on loopback again and again, until it is stopped; `warn` is told at the end of requests that were lost. */
-function probeDowntime(port, warn) {
+/**
+ * Measures on loopback for how long an application is away, until it is stopped: by the port, many times a second, and
+ * by a few answers, since an open port may answer nothing. `teller` is told at the end how closely it was measured, and
+ * is warned of requests that were lost.
+ */
+function probeDowntime(port, budget, teller) {
+    const looks = [];
     const requests = [];
+    const mayAsk = requestCounter(budget);
     let running = true;
+    let gap = FIRST_GAP;
+    let nextRequest = 0;
+    let bad = false;
+    const closely = () => {
+        gap = FIRST_GAP;
+        nextRequest = Math.min(nextRequest, performance.now() + gap);
+    };
+    const request = () => {
+        const asked = downtime_ask(() => answers(`http://${LOOPBACK}:${port}/`, downtime_LONGEST));
+        nextRequest = performance.now() + gap;
+        gap *= GROWTH;
+        requests.push(asked);
+        void asked.then(({ good }) => {
+            bad = !good;
+            if (bad)
+                closely();
+        });
+    };
     const measured = (async () => {
+        const from = performance.now();
+        let wasOpen = false;
         while (running) {
-            const request = askOnce(port);
-            requests.push(request);
-            await Promise.race([request, pause(PATIENCE)]);
+            const look = await downtime_ask(() => connects(port, LONGEST_CONNECT));
+            looks.push(look);
+            if (look.good && !wasOpen) {
+                closely();
+                nextRequest = look.ended;
+            }
+            wasOpen = look.good;
+            if (look.good && performance.now() >= nextRequest && mayAsk(false))
+                request();
             await pause(downtime_EVERY);
         }
-        const downtime = measureDowntime(await Promise.all(requests));
+        // A fault that nobody has seen the end of would last until now.
+        if (bad && wasOpen && mayAsk(true))
+            request();
+        const answered = await Promise.all(requests);
+        const downtime = measureDowntime(looks, answered, { from, to: performance.now() });
         if (downtime.lost > 0)
-            warn(lostRequests(downtime));
+            teller.warn(lostRequests(downtime));
+        teller.progress(howMeasured(downtime));
         return downtime.ms;
     })();
     return {
@@ -7126,33 +9186,70 @@ function probeDowntime(port, warn) {
         },
     };
 }
-async function askOnce(port) {
+async function downtime_ask(work) {
     const asked = performance.now();
-    const good = await answers(`http://${LOOPBACK}:${port}/`, downtime_LONGEST);
+    const good = await work();
     return { asked, ended: performance.now(), good };
 }
+/** Says of each request whether it may go out, and counts it; one is kept for the last. */
+function requestCounter(budget) {
+    const counted = budget && openRequests(ledgerOf(budget), budget, 0);
+    const most = Math.min(MOST_REQUESTS, counted ? Math.floor(counted.left() * PART) : MOST_REQUESTS);
+    let used = 0;
+    return (last) => {
+        if (used >= (last ? most : most - 1) || counted?.begin(false) === false)
+            return false;
+        counted?.end(true);
+        used += 1;
+        return true;
+    };
+}
 /**
- * Adds up the gaps, counting no moment twice: one opens when a request goes out that is never answered, and closes with
- * the first good answer to a later request, or with the end. Pure; takes the requests in the order they were sent in.
+ * Adds up the gaps that the looks at the port and the requests saw, counting no moment twice. Pure; takes both in the
+ * order they were sent in.
  */
-function measureDowntime(requests) {
-    let ms = 0;
+function measureDowntime(looks, requests, measured) {
+    const port = gapsOf(looks);
+    const answers = gapsOf(requests);
+    const sent = [measured.from, ...requests.map(({ asked }) => asked), measured.to];
+    return {
+        ms: Math.round(lengthOf([...port.gaps, ...answers.gaps])),
+        lost: answers.lost,
+        requests: requests.length,
+        resolution: Math.round(Math.max(...sent.slice(1).map((at, index) => at - sent[index]))),
+    };
+}
+/**
+ * One opens when something goes out that is never answered, and closes with the first good answer to a later one, or
+ * with the end.
+ */
+function gapsOf(asked) {
+    const gaps = [];
     let lost = 0;
-    // From the last to the first: each gap then closes no later, and opens no later, than the one before it in this loop.
-    let closes = requests.reduce((latest, { ended }) => Math.max(latest, ended), 0);
-    let countedFrom = closes;
-    for (let at = requests.length - 1; at >= 0; at--) {
-        const { asked, ended, good } = requests[at];
+    let closes = asked.reduce((latest, { ended }) => Math.max(latest, ended), 0);
+    for (const { asked: from, ended, good } of [...asked].reverse()) {
         if (good) {
             closes = Math.min(closes, ended);
             continue;
         }
-        ms += Math.max(0, Math.min(closes, countedFrom) - asked);
-        countedFrom = asked;
+        gaps.push({ from, to: closes });
         if (closes < ended)
             lost++;
     }
-    return { ms: Math.round(ms), lost, requests: requests.length };
+    return { gaps, lost };
+}
+/** The length of all of them together, where they overlap once. */
+function lengthOf(spans) {
+    let length = 0;
+    let until = Number.NEGATIVE_INFINITY;
+    for (const { from, to } of [...spans].sort((a, b) => a.from - b.from)) {
+        length += Math.max(0, to - Math.max(from, until));
+        until = Math.max(until, to);
+    }
+    return length;
+}
+function howMeasured({ ms, requests, resolution }) {
+    return `${formatDuration(ms)} without an answer: the port was looked at every ${downtime_EVERY} ms; ${requests} answers were asked for, so a fault behind an open port that is shorter than ${formatDuration(resolution)} may not be in it`;
 }
 function lostRequests({ lost, requests }) {
     return {
@@ -7162,6 +9259,8 @@ function lostRequests({ lost, requests }) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/cutover-plan.js
+
+
 
 
 
@@ -7253,7 +9352,7 @@ function liveRef({ history, facts }) {
     return historyAsFound(history, facts.liveSha).live ?? handMade(facts.liveSha);
 }
 /** Writes down what a later rollback must know, before the first change. */
-function noteReleases(found, stage, plan) {
+async function noteReleases(found, stage, plan) {
     const { state } = found;
     writeNote(state, stage.release, {
         sha: stage.sha,
@@ -7265,19 +9364,25 @@ function noteReleases(found, stage, plan) {
         carriedChunks: stage.carriedChunks,
     });
     if (plan.from && found.live !== undefined)
-        noteLeaving(found, plan, stage.envFiles);
+        await noteLeaving(found, plan, stage.envFiles);
 }
 /** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
-function noteLeaving(found, plan, envFiles) {
-    const { state, releases } = found;
+async function noteLeaving(found, plan, envFiles) {
+    const { state, releases, tools } = found;
     const from = plan.from;
     const note = readNote(state, from.release);
     const folder = releaseFolder(releases, from.release);
     const inPlace = plan.checkout !== undefined;
     const kept = movedTo(folder, plan);
     const ownEnvFiles = [...new Set([...envFiles, ...(note?.envFiles ?? [])])].filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)));
-    if (inPlace)
-        carryEnvFiles(found.live, folder, ownEnvFiles);
+    if (inPlace) {
+        // What moves there was kept from others by the folders of the live version.
+        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
+        await openLike(tools, found.live, folder);
+        for (const path of kept)
+            await makeFoldersLike(tools, found.live, folder, path);
+        await carryEnvFiles(tools, found.live, folder, ownEnvFiles);
+    }
     const changes = plan.checkout?.from.changes;
     const changed = new Set(changes?.paths);
     writeNote(state, from.release, {
@@ -7316,6 +9421,41 @@ function longerListenTimeout(entry, bootMs, longest) {
     return wanted > current ? wanted : undefined;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/turn-room.js
+
+
+
+
+/** Bytes for what is small: references, git's log of them, REVISION, folders. */
+const SMALL_THINGS = 64 * 1_024;
+/**
+ * Holds the room that git needs to turn the checkout of a plan, on the way there or back: a disk that runs full in
+ * between must not leave it between two commits. @throws a Failure where there is not so much; nothing was changed.
+ */
+async function holdTurnRoom(tools, { checkout }, folder) {
+    if (checkout === undefined)
+        return;
+    const { fromSha, toSha, from, to } = checkout;
+    const repository = { tools, folder: checkout.folder };
+    const changed = await changedBytes(repository, fromSha, toSha);
+    const index = sizeOf((0,external_node_path_namespaceObject.join)(checkout.folder, await git(repository, 'rev-parse', '--git-path', 'index')));
+    const beside = Math.max(bytesBeside(checkout.folder, from), bytesBeside(checkout.folder, to));
+    // The index is written anew beside the old one, also when files are taken out of it before.
+    holdReserve((0,external_node_path_namespaceObject.join)(folder.reserve, 'turn'), changed + 2 * index + 2 * beside + SMALL_THINGS);
+}
+/** What a version has beside its commit is copied: files of the host away and back, changed ones over git's. */
+function bytesBeside(live, { rebuilt, host, changes }) {
+    const places = [
+        ...rebuilt.paths.map((path) => (0,external_node_path_namespaceObject.join)(rebuilt.folder, path)),
+        ...host.map((path) => (0,external_node_path_namespaceObject.join)(live, path)),
+        ...(changes?.paths.map((path) => (0,external_node_path_namespaceObject.join)(changes.copies, path)) ?? []),
+    ];
+    return places.reduce((sum, place) => sum + sizeOf(place), 0);
+}
+function sizeOf(path) {
+    return (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/cutover.js
 
 
@@ -7332,29 +9472,53 @@ function longerListenTimeout(entry, bootMs, longest) {
 
 
 
-/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
-async function cutOver(found, stage, context) {
-    const { request, teller } = context;
-    const { state, tools } = found;
+
+
+
+
+/**
+ * Writes down what the cutover will change: whatever cuts it later, the next run reads there what to undo. @throws where
+ * that cannot be written, on a full disk say; nothing is switched then, and nothing of it is left.
+ */
+async function writeCutover(found, stage, { request, folder }) {
+    const { state } = found;
     const plan = planCutover(found, stage, request);
+    refuseOneAndTheSame(plan);
     if (plan.checkout)
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
     // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.
     if (plan.adopt)
         await dropRelease(found.checkout, plan.adopt.release);
-    noteReleases(found, stage, plan);
+    const versions = await deployVersions(found, stage, plan, request.health);
+    const before = await running(found, stage.port);
+    try {
+        await holdTurnRoom(found.tools, plan, folder);
+        await noteReleases(found, stage, plan);
+        writePlan(state, plan);
+        writeJournal(state, request.run, {
+            event: 'cutover',
+            ...plan.to,
+            ...given({ from: plan.from }),
+        });
+    }
+    catch (error) {
+        tried(() => dropPlan(state));
+        tried(() => dropNote(state, stage.release));
+        throw error;
+    }
+    return { found, stage, plan, before, versions };
+}
+/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
+async function cutOver(ready, context) {
+    const { found, stage, plan, before, versions } = ready;
+    const { request, teller } = context;
+    const { state, tools } = found;
+    teller.event({ kind: 'state', state: 'cutting-over' });
     const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
     if (listenTimeout !== undefined)
         teller.progress(slowBoot(stage.bootMs, listenTimeout));
-    const before = await instances(found);
-    teller.event({ kind: 'state', state: 'cutting-over' });
-    writePlan(state, plan);
-    writeJournal(state, request.run, {
-        event: 'cutover',
-        ...plan.to,
-        ...given({ from: plan.from }),
-    });
-    const probe = probeDowntime(stage.port, teller.warn);
+    const probe = probeDowntime(stage.port, request.health.budget, teller);
+    let health;
     try {
         await teller.step('cutover', async () => {
             await applyPlan(tools, plan);
@@ -7367,45 +9531,53 @@ async function cutOver(found, stage, context) {
             });
         });
         teller.event({ kind: 'state', state: 'verifying' });
-        const health = await teller.step('verification', () => verifyVersion(found, context, stage.port, plan.to.sha, before, true));
-        return await settle(found, context, plan, health, probe);
+        health = await teller.step('verification', () => verifyVersion(found, context, stage.port, { sha: plan.to.sha, before, versions, expectVersion: true }));
     }
     catch (error) {
-        return await putBack(found, context, { plan, stage, problems: problemsOf(error), probe });
+        return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
     }
-    finally {
-        await probe.stop();
-    }
+    // Only what the new version does can take it back, not what is written or told about it.
+    return settle(found, context, plan, health, probe);
 }
 function slowBoot(bootMs, listenTimeout) {
     return `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(listenTimeout)} for it from now on (listen_timeout)`;
 }
-async function instances(found) {
-    if (found.app.restartCommand !== undefined)
-        return [];
-    return (await findEntry(found.tools, found.app.appName))?.instances ?? [];
+async function running({ app, tools }, port) {
+    const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
+    return runningNow(app, entry?.instances ?? [], port);
 }
-async function verifyVersion(found, { request, teller }, port, sha, before, expectVersion) {
+async function verifyVersion(found, { request, teller }, port, version) {
     return verify({
         tools: found.tools,
         ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
         port,
-        sha,
+        ...version,
         health: request.health,
-        expectVersion,
         tell: teller.progress,
-        before,
+        warn: teller.warn,
     });
 }
 async function settle(found, { request, teller }, plan, health, probe) {
     const { state } = found;
-    writeJournal(state, request.run, {
+    const record = () => writeJournal(state, request.run, {
         event: 'verified',
         ...plan.to,
         app: request.app.appName,
         ...given({ from: plan.from }),
     });
-    dropPlan(state);
+    let unwritten = tried(record);
+    // A plan that stays is undone by the next run, unless the journal says that all was well.
+    const stays = tried(() => dropPlan(state));
+    // Once more, with the room that the plan has had.
+    if (unwritten)
+        unwritten = tried(record);
+    if (unwritten)
+        teller.warn({
+            message: `The new version is live and verified, but that could not be written down on the server: ${unwritten.message}`,
+            next: 'Free some space there (df -h; df -i) and deploy again. To go back before that, say rollback-to: previous.',
+        });
+    if (stays)
+        teller.warn({ message: `The plan of the cutover could not be deleted: ${stays.message}` });
     await saveOrWarn(found, teller, 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.');
     const downtimeMs = await probe.stop();
     return {
@@ -7417,50 +9589,68 @@ async function settle(found, { request, teller }, plan, health, probe) {
         ...(plan.from === undefined ? {} : { downtimeMs }),
     };
 }
-/** The new version did not prove itself: the old one is brought back, and proves itself in turn. */
+/** The new version did not prove itself: the old one is brought back, and proves itself in turn. Never throws. */
 async function putBack(found, context, failed) {
     const { plan, stage, problems, probe } = failed;
     const { request, teller } = context;
     const { state, tools } = found;
     const started = performance.now();
-    teller.event({ kind: 'state', state: 'putting-back' });
     const result = { outcome: 'put-back', problems };
+    let [why] = problems;
     try {
-        const before = await instances(found);
+        teller.event({ kind: 'state', state: 'putting-back' });
+        // What ran until now is only compared with; not to know it is no reason to leave the new version in place.
+        const before = await running(found, stage.port).catch(() => runningNow(request.app, [], stage.port));
         const { from } = plan;
         const left = found.strategy === 'in-place' ? found.live : stage.folder;
         if (from && left !== undefined)
             keepOpenPages({ ...found, live: left }, plan.to, from, teller);
         const health = await teller.step('put back', async () => {
-            await undoPlan(tools, plan);
+            await takeBack(tools, plan);
             if (from === undefined)
                 return removeFirstStart(found, stage);
             await restart({ tools, app: request.app, state });
-            return verifyVersion(found, context, stage.port, from.sha, before, false);
+            return verifyVersion(found, context, stage.port, {
+                sha: from.sha,
+                before,
+                versions: turned(failed.versions),
+                expectVersion: false,
+            });
         });
         if (health)
             result.health = health;
-        writeJournal(state, request.run, {
-            event: 'put-back',
-            ...(plan.from ?? plan.to),
-            app: request.app.appName,
-            from: plan.to,
-            detail: teller.clean(problems[0]?.message ?? ''),
-        });
-        dropPlan(state);
     }
     catch (error) {
+        [why] = problemsOf(error);
         result.outcome = 'broken';
         result.problems = [...problems, ...problemsOf(error), handWork(plan, restartWords(request.app))];
-        writeJournal(state, request.run, {
-            event: 'broken',
-            ...(plan.from ?? plan.to),
-            detail: teller.clean(problemsOf(error)[0].message),
-        });
     }
+    const unwritten = tried(() => {
+        const end = { ...(plan.from ?? plan.to), detail: teller.clean(why?.message ?? '') };
+        if (result.outcome === 'broken')
+            return writeJournal(state, request.run, { event: 'broken', ...end });
+        writeJournal(state, request.run, {
+            event: 'put-back',
+            ...end,
+            app: request.app.appName,
+            from: plan.to,
+        });
+        dropPlan(state);
+    });
+    // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
+    warnUnwritten(teller, unwritten);
     result.rollbackMs = Math.round(performance.now() - started);
     result.downtimeMs = await probe.stop();
     return result;
+}
+/** What was done stands, though its end is missing on the disk: the plan is still there, and tells the next run. */
+function warnUnwritten(teller, why) {
+    if (why === undefined)
+        return;
+    teller.warn({
+        message: `How this ended could not be written down on the server: ${why.message}`,
+        next: 'Free some space there (df -h; df -i). The next run brings the same version in place once more, and writes it down.',
+    });
 }
 /** A first deploy that failed has nothing to go back to: what it started is taken away again. */
 async function removeFirstStart({ tools, app }, stage) {
@@ -7492,6 +9682,27 @@ async function envChanges({ live, checkout, history, state }, { envFile, envFile
     return envDigest(envFile === undefined ? texts : { ...texts, [envFilePath]: envFile }) !== built;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/people.js
+
+
+
+/**
+ * Waits for a git command of a person in the checkout that is to be turned. @throws a Failure where it goes on, or where
+ * somebody has committed since the host was looked at; nothing was changed.
+ */
+async function waitForPeople({ strategy, checkout, facts }, signal) {
+    if (strategy !== 'in-place' || checkout === undefined)
+        return;
+    await freeIndex(checkout, signal);
+    const head = await headOf(checkout);
+    if (head === facts.liveSha)
+        return;
+    throw new Failure({
+        message: `Somebody turned the checkout ${checkout.folder} meanwhile: it was at ${facts.liveSha}, and is at ${head} now.`,
+        next: 'Push what was committed there, or take it back; then run the job again.',
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/prune.js
 
 
@@ -7499,14 +9710,8 @@ async function envChanges({ live, checkout, history, state }, { envFile, envFile
 
 
 
-
-
-
-
-/** Runs whose events and output stay on the host. */
-const RUNS_KEPT = 20;
 /**
- * Deletes old releases and runs. Never the live release, the one before it, the only verified one, or one that this
+ * Deletes old releases. Never the live release, the one before it, the only verified one, or one that this
  * state folder did not make: releases may lie where others are too. `rescued`: where what only a release had is now.
  */
 async function prune({ found, repository, request, }) {
@@ -7528,7 +9733,6 @@ async function prune({ found, repository, request, }) {
             await dropRef(repository, note.sha);
         writeJournal(state, run, { event: 'pruned', release, sha: note.sha });
     }
-    pruneRuns(state, run);
     return { gone, rescued };
 }
 /** Lets git forget a commit that we kept, but not one that somebody made on the server and that nothing else leads to. */
@@ -7537,25 +9741,179 @@ async function dropRef(repository, sha) {
     if (await isReachedWithout(repository, sha, own))
         await gitSays(repository, 'update-ref', '-d', own);
 }
-function pruneRuns(state, run) {
-    const own = runFolderOf(state, run, 'deploy').path;
-    const folders = (0,external_node_fs_namespaceObject.readdirSync)(state.runs)
-        .map((name) => (0,external_node_path_namespaceObject.join)(state.runs, name))
-        .filter((path) => path !== own && (0,external_node_fs_namespaceObject.readdirSync)(path).some((name) => !KEPT.includes(name)))
-        .sort((a, b) => (0,external_node_fs_namespaceObject.statSync)(b).mtimeMs - (0,external_node_fs_namespaceObject.statSync)(a).mtimeMs);
-    for (const path of folders.slice(RUNS_KEPT))
-        emptyRun(path);
+
+;// CONCATENATED MODULE: ./compiled/src/base/redact.js
+
+/** `secrets` as they were given; every form of each is hidden. */
+function redactor(secrets) {
+    const search = searchFor(secrets);
+    const hide = (text) => masked(text, search(text).hits);
+    /** What a person would see, with the secrets still in it, unless a carriage return stands inside one. */
+    const seen = (text) => withoutEscapes(text)
+        .split('\n')
+        .map((line) => (line.includes('\r') ? lastWritten(hide(line)) : line))
+        .join('\n');
+    return {
+        redact(text, before = '') {
+            const plain = seen(text);
+            return inert(masked(plain, behind(before, plain, search).hits));
+        },
+        settle(text, by, before = '') {
+            const end = by === 'characters' ? unfinishedEscape(text) : text.length;
+            const plain = seen(text.slice(0, end));
+            const { hits, open } = behind(before, plain, search);
+            const at = cutBefore(plain, hits, open, by);
+            const last = hits.findLast(({ from }) => from < at);
+            return {
+                shown: inert(masked(plain.slice(0, at), hits)),
+                rest: plain.slice(at) + text.slice(end),
+                before: lastShown(last === undefined ? before + plain.slice(0, at) : plain.slice(last.to, at)),
+            };
+        },
+    };
 }
-/** Changes that were taken away, in the folder of a run. */
-const KEPT = [PATCH, COPIES];
-/** Deletes the folder of a run, but for changes that were taken away: nobody else may have them. */
-function emptyRun(path) {
-    if (!present((0,external_node_path_namespaceObject.join)(path, PATCH)))
-        remove(path);
+/**
+ * Escape sequences as ECMA-48 has them: CSI (colours and movements, with `:` in newer ones), strings (titles, links)
+ * up to their end, and all others. Node's own stripVTControlCharacters knows fewer of them.
+ */
+const ESCAPES = /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f\n]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]/g;
+/**
+ * What is not seen: control characters but the tab and line breaks, marks that turn the direction of writing, and
+ * characters without a width; the joiners that scripts and emoji need are left.
+ */
+const UNSEEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
+function withoutEscapes(text) {
+    return text.replace(ESCAPES, '').replace(UNSEEN, '');
+}
+/** Characters of the longest escape sequence that is waited for. */
+const LONGEST_ESCAPE = 1_024;
+/** Where an escape sequence begins that the text does not end; its length where there is none. */
+function unfinishedEscape(text) {
+    const from = Math.max(0, text.length - LONGEST_ESCAPE);
+    const at = text
+        .slice(from)
+        .search(/(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\x9c\n]*\x1b?|[ -/]*)|\x9b[0-?]*[ -/]*)$/);
+    return at < 0 ? text.length : from + at;
+}
+/**
+ * A line break inside a secret, with the blanks around it: what wraps lines (base64, a terminal, an indented listing)
+ * puts one anywhere. A carriage return is one too: what it overwrites was printed all the same.
+ */
+const BREAK = /(?<![ \t])[ \t]*[\r\n][ \t\r\n]*/g;
+/**
+ * Characters by which the forms of secrets are found; none is shorter. So many at the end of a text are waited for: with
+ * fewer, most lines would wait for the next one.
+ */
+const HEAD = 4;
+/** Characters of a line break with its blanks that are looked at behind a text. */
+const LONGEST_GAP = 1_000;
+/** A function that finds the forms of secrets in a text without escapes, also where line breaks cut them. */
+function searchFor(secrets) {
+    const byHead = new Map();
+    for (const form of formsOf(secrets)) {
+        const head = form.slice(0, HEAD);
+        byHead.set(head, [...(byHead.get(head) ?? []), form]);
+    }
+    return (plain) => {
+        const { text, at } = withoutBreaks(plain);
+        const hits = [];
+        let open = text.length;
+        for (let from = 0; from + HEAD <= text.length && byHead.size > 0; from++) {
+            for (const form of byHead.get(text.slice(from, from + HEAD)) ?? []) {
+                if (text.startsWith(form, from))
+                    addSpan(hits, { from, to: from + form.length });
+                else if (from + form.length > text.length && form.startsWith(text.slice(from)))
+                    open = Math.min(open, from);
+            }
+        }
+        return {
+            hits: hits.map(({ from, to }) => ({ from: at(from), to: at(to - 1) + 1 })),
+            open: open === text.length ? plain.length : at(open),
+        };
+    };
+}
+function formsOf(secrets) {
+    const forms = new Set();
+    for (const secret of secrets)
+        for (const form of secretForms(secret)) {
+            const { text } = withoutBreaks(withoutEscapes(form));
+            if (!isUnmaskable(text))
+                forms.add(text);
+        }
+    return forms;
+}
+/** What is found in a text that goes on behind another one, in places of the text. */
+function behind(before, plain, search) {
+    const { hits, open } = search(before + plain);
+    const place = (at) => Math.max(0, at - before.length);
+    return { hits: hits.map(({ from, to }) => ({ from: place(from), to: place(to) })), open: place(open) };
+}
+/** The last characters of a text, too few for a secret that is waited for, and whether a line break follows them. */
+function lastShown(text) {
+    const atBreak = /[\r\n][ \t\r\n]*$/.test(text.slice(-LONGEST_GAP));
+    return withoutBreaks(text).text.slice(1 - HEAD) + (atBreak ? '\n' : '');
+}
+/** Adds a span that begins no earlier than the last one; one that overlaps it becomes a part of it. */
+function addSpan(spans, span) {
+    const last = spans.at(-1);
+    if (last !== undefined && span.from < last.to)
+        last.to = Math.max(last.to, span.to);
     else
-        for (const name of (0,external_node_fs_namespaceObject.readdirSync)(path))
-            if (!KEPT.includes(name))
-                remove((0,external_node_path_namespaceObject.join)(path, name));
+        spans.push(span);
+}
+/** A text without its line breaks, and where each of its characters stood. */
+function withoutBreaks(plain) {
+    const parts = [];
+    let from = 0;
+    let gone = 0;
+    for (const { 0: gap, index } of plain.matchAll(BREAK)) {
+        parts.push({ text: plain.slice(from, index), from: from - gone, moved: gone });
+        from = index + gap.length;
+        gone += gap.length;
+    }
+    if (gone === 0)
+        return { text: plain, at: (index) => index };
+    parts.push({ text: plain.slice(from), from: from - gone, moved: gone });
+    return {
+        text: parts.map(({ text }) => text).join(''),
+        at: (index) => index + parts.findLast((part) => part.from <= index).moved,
+    };
+}
+/** The spans that begin in the text as `***`. */
+function masked(text, spans) {
+    let shown = '';
+    let from = 0;
+    for (const span of spans) {
+        if (span.from >= text.length)
+            break;
+        shown += `${text.slice(from, span.from)}***`;
+        from = span.to;
+    }
+    return shown + text.slice(from);
+}
+/** How much of a text can be shown: what lies before `open`, and cuts no hit and, by lines, no line. */
+function cutBefore(text, hits, open, by) {
+    const lineStart = (index) => by === 'lines' ? text.lastIndexOf('\n', index - 1) + 1 : index;
+    let at = open === 0 ? 0 : lineStart(open);
+    for (const { from, to } of [...hits].reverse())
+        if (from < at && at < to)
+            at = from === 0 ? 0 : lineStart(from);
+    return at;
+}
+/** A progress bar rewrites its line with carriage returns; what stood there last is what a person would see. */
+function lastWritten(line) {
+    const shown = line.replace(/\r+$/, '');
+    return shown.slice(shown.lastIndexOf('\r') + 1);
+}
+/**
+ * Lines with nothing in them that the GitHub runner would obey: no `::command::` at their start, and none of the older
+ * `##[command]`, which it obeys anywhere in a line.
+ */
+function inert(text) {
+    return text
+        .split('\n')
+        .map((line) => line.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: '))
+        .join('\n');
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/teller.js
@@ -7563,29 +9921,55 @@ function emptyRun(path) {
 
 
 
+
+
 /** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
-const MOST_TOLD = 256 * 1_024;
+const teller_MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
 /**
  * The fields in which people are spoken to. Names, commits, paths and outcomes are left alone: they are our own, and a
  * weak secret that equals one of them must not change what the action reads.
  */
 const SPOKEN = new Set(['text', 'message', 'next', 'detail', 'notRehearsedWhy']);
-function openTeller(folder) {
+function openTeller(folder, seal) {
     const events = (0,external_node_fs_namespaceObject.openSync)(folder.events, 'a', 0o600);
     const log = (0,external_node_fs_namespaceObject.openSync)(folder.log, 'a', 0o600);
     const warnings = [];
-    const hidden = new Set();
-    let clean = (text) => text;
-    const event = (value) => {
-        (0,external_node_fs_namespaceObject.writeSync)(events, `${JSON.stringify(value, (name, item) => (typeof item === 'string' && SPOKEN.has(name) ? clean(item) : item))}\n`);
+    let lost = 0;
+    /** Never throws: false where nothing of it could be written. */
+    const append = (fd, text, essential = false) => {
+        const write = () => appendWhole(fd, text);
+        try {
+            if (essential)
+                withReserve(write);
+            else
+                write();
+            return true;
+        }
+        catch {
+            lost++;
+            return false;
+        }
     };
-    const toLog = (text) => void (0,external_node_fs_namespaceObject.writeSync)(log, text);
-    const hide = (text) => clean(text);
+    const hidden = new Set();
+    let current = redactor(hidden);
+    /** Of what is hidden at the time: more may be found while a program speaks. */
+    const shown = {
+        redact: (text, before) => current.redact(text, before),
+        settle: (text, by, before) => current.settle(text, by, before),
+    };
+    const event = (value) => {
+        const said = JSON.stringify(value, (name, item) => typeof item === 'string' && SPOKEN.has(name) ? shown.redact(item) : item);
+        const whole = append(events, seal.line(said), value.kind === 'state' || value.kind === 'ended');
+        if (whole)
+            seal.written();
+        return whole;
+    };
+    const toLog = (text) => void append(log, text);
     return {
         event,
         warnings,
-        progress: (text) => event({ kind: 'progress', text }),
+        progress: (text) => void event({ kind: 'progress', text }),
         warn(problem) {
             warnings.push(problem);
             event({ kind: 'warning', problem });
@@ -7593,14 +9977,18 @@ function openTeller(folder) {
         step: (name, work, detail) => tellStep(event, name, work, detail),
         output(source) {
             const tell = boundedOutput(event, source, toLog);
-            return () => whole_lines_wholeLines(hide, tell);
+            return () => wholeLines(shown, tell);
         },
-        logged: () => whole_lines_wholeLines(hide, toLog),
-        clean: hide,
+        logged: () => wholeLines(shown, toLog),
+        clean: (text) => shown.redact(text),
+        end(result) {
+            const known = lost === 0 ? result : { ...result, warnings: [...result.warnings, leftOut(lost)] };
+            return event({ kind: 'ended', result: known }) || event({ kind: 'ended', result: inShort(result) });
+        },
         hide(secrets) {
             for (const secret of secrets)
                 hidden.add(secret);
-            clean = sanitiser(hidden);
+            current = redactor(hidden);
         },
         close() {
             (0,external_node_fs_namespaceObject.closeSync)(events);
@@ -7621,30 +10009,45 @@ async function tellStep(event, name, work, detail) {
             ...(said ? { detail: said } : {}),
         },
     });
+    let value;
     try {
-        const value = await work();
-        done('passed', detail?.(value));
-        return value;
+        value = await work();
     }
     catch (error) {
         done(error instanceof Failure ? error.outcome : 'failed');
         throw error;
     }
+    done('passed', detail?.(value));
+    return value;
 }
 function boundedOutput(event, source, log) {
     let told = 0;
     return (text) => {
         log(text);
-        if (told >= MOST_TOLD)
+        if (told >= teller_MOST_TOLD)
             return;
-        for (let at = 0; at < text.length && told < MOST_TOLD; at += LONGEST_CHUNK) {
+        for (let at = 0; at < text.length && told < teller_MOST_TOLD; at += LONGEST_CHUNK) {
             const part = text.slice(at, at + LONGEST_CHUNK);
             told += part.length;
             event({ kind: 'output', source, text: part });
         }
-        if (told >= MOST_TOLD)
+        if (told >= teller_MOST_TOLD)
             event({ kind: 'output', source, text: '\n[more output: see output.log of this run on the server]\n' });
     };
+}
+function leftOut(count) {
+    return {
+        message: `${count} ${count === 1 ? 'message' : 'messages'} of this run could not be written on the server and ${count === 1 ? 'is' : 'are'} missing above: its disk was full.`,
+        next: 'Free some space there: df -h; df -i',
+    };
+}
+/** A result that fits into one block of a disk. */
+function inShort({ problems, health: _, ...result }) {
+    const cut = ({ message, next }) => ({
+        message: message.slice(0, 500),
+        ...(next === undefined ? {} : { next: next.slice(0, 500) }),
+    });
+    return { ...result, problems: problems.slice(0, 3).map(cut), warnings: [] };
 }
 /** A result with nothing found yet. */
 function emptyResult(outcome, warnings) {
@@ -7652,6 +10055,8 @@ function emptyResult(outcome, warnings) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/deploy.js
+
+
 
 
 
@@ -7794,7 +10199,7 @@ async function adoptLive(found, { request, teller, signal }) {
         return found;
     const release = found.strategy === 'releases'
         ? found.live.slice(found.live.lastIndexOf('/') + 1)
-        : releaseName(liveSha, new Date());
+        : newReleaseName(liveSha);
     const healthy = port !== undefined &&
         (await askLoopback({
             port,
@@ -7826,8 +10231,9 @@ async function whenLetGo(found, repository, stage, context) {
         return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
             const now = await lookAgain(found, stage, context);
             context.commit();
+            const ready = await writeCutover(now.found, now.stage, context);
             begun = true;
-            return cutOver(now.found, now.stage, context);
+            return cutOver(ready, context);
         });
     }
     catch (error) {
@@ -7840,7 +10246,8 @@ async function whenLetGo(found, repository, stage, context) {
  * A build takes minutes, and people and the application write meanwhile: what the cutover would take away is looked at
  * once more. @throws a Failure where it must not be; nothing was changed.
  */
-async function lookAgain(found, stage, { request, folder, teller }) {
+async function lookAgain(found, stage, { request, folder, teller, signal }) {
+    await waitForPeople(found, signal);
     const problems = await hostProblems(found, request);
     if (problems.length > 0)
         throw new Failure(problems);
@@ -7871,7 +10278,11 @@ async function waitForGo({ request, folder, teller, signal }) {
         throw new Cancelled();
     if (request.cutover === 'at-once')
         return;
-    teller.event({ kind: 'state', state: 'prepared' });
+    if (!teller.event({ kind: 'state', state: 'prepared' }))
+        throw new Failure({
+            message: 'Everything is prepared, but the action could not be told: the disk of the server is full. Nothing was changed.',
+            next: 'Free some space there (df -h; df -i), then start the workflow again.',
+        });
     while (!(0,external_node_fs_namespaceObject.existsSync)(folder.go)) {
         if (silence(folder) > request.goLease)
             throw new Failure({
@@ -7899,15 +10310,22 @@ async function dropStage(found, repository, stage, { request, teller }) {
         });
     }
 }
+function remember(state, { environment, database }) {
+    if (environment === undefined && database !== 'given')
+        return;
+    writeState(state, {
+        ...readState(state),
+        ...given({ environment }),
+        ...(database === 'given' ? { database: true } : {}),
+    });
+}
 /** After the new version is verified; nothing here can make a good deploy fail. */
 async function tidy(found, repository, request, teller) {
-    const { state } = found;
-    const { environment, database } = request.app;
-    if (environment !== undefined || database === 'given')
-        writeState(state, {
-            ...readState(state),
-            ...given({ environment }),
-            ...(database === 'given' ? { database: true } : {}),
+    const forgotten = tried(() => remember(found.state, request.app));
+    if (forgotten)
+        teller.warn({
+            message: `What was deployed here could not be remembered on the server: ${forgotten.message}`,
+            next: 'The next deploy cannot tell a wrong environment or a missing database-url by it.',
         });
     try {
         const { gone, rescued } = await prune({ found, repository, request });
@@ -7921,7 +10339,69 @@ async function tidy(found, repository, request, teller) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/old-runs.js
+
+
+
+
+
+/** Runs whose events and output stay on the host, with the one that is at work. */
+const RUNS_KEPT = 20;
+/** Changes that were taken away, in the folder of a run. */
+const old_runs_KEPT = [PATCH, COPIES];
+/**
+ * Deletes what old runs have left, before the run in the folder `own` begins: also where one deploy after the other fails,
+ * the disk does not fill with what they said. Runs that are at work or wait stay. Never throws: nothing hangs on it.
+ */
+function pruneRuns(state, own) {
+    const others = old_runs_listed(state).filter(({ path }) => path !== own.path);
+    const ended = others.filter((run) => !workerLives(run));
+    const kept = RUNS_KEPT - 1 - (others.length - ended.length);
+    const newestFirst = ended.map((run) => ({ run, at: lastHeardOf(run) })).sort((a, b) => b.at - a.at);
+    for (const [index, { run }] of newestFirst.entries())
+        try {
+            if (index < kept)
+                remove(run.reserve);
+            else
+                emptyRun(run.path);
+        }
+        catch {
+            // Its files belong to somebody else, or another run has deleted it just now.
+        }
+}
+/** Runs of which more is there than changes that were taken away. */
+function old_runs_listed(state) {
+    return allRunFolders(state).filter(({ path }) => old_runs_namesIn(path).some((name) => !old_runs_KEPT.includes(name)));
+}
+function old_runs_namesIn(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(path);
+    }
+    catch {
+        return [];
+    }
+}
+/** When a run has said something last, or was cancelled, in milliseconds since the epoch; 0 where neither was. */
+function lastHeardOf({ events, cancel }) {
+    const times = [events, cancel].map((file) => (0,external_node_fs_namespaceObject.statSync)(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+    return Math.max(...times);
+}
+/** Deletes the folder of a run, but for changes that were taken away: nobody else may have them. */
+function emptyRun(path) {
+    if (!present((0,external_node_path_namespaceObject.join)(path, PATCH)))
+        remove(path);
+    else
+        for (const name of old_runs_namesIn(path))
+            if (!old_runs_KEPT.includes(name))
+                remove((0,external_node_path_namespaceObject.join)(path, name));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/rollback.js
+
+
+
+
+
 
 
 
@@ -7981,6 +10461,7 @@ async function rollback(context) {
     const { to } = decision;
     await warnOfForeign(found, teller);
     const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+        await waitForPeople(found, context.signal);
         context.commit();
         return goBack(found, to, context);
     });
@@ -8000,25 +10481,29 @@ async function warnOfForeign(found, teller) {
     });
 }
 async function goBack(found, to, context) {
-    const { request, teller } = context;
+    const { request, teller, folder } = context;
     const { state, tools, app } = found;
     const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
+    refuseOneAndTheSame(plan);
+    await holdTurnRoom(tools, plan, folder);
     if (plan.from && plan.from.release !== to.release && found.live !== undefined)
-        noteLeaving(found, plan, []);
+        await noteLeaving(found, plan, []);
     if (plan.checkout)
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
     const port = found.facts.port;
-    const before = found.entry?.instances ?? [];
+    const versions = rollbackVersions(found, plan);
+    const before = runningNow(app, found.entry?.instances ?? [], port);
     keepOpenPages(found, plan.from, to, teller);
-    teller.event({ kind: 'state', state: 'putting-back' });
     writePlan(state, plan);
-    const probe = probeDowntime(port, teller.warn);
+    teller.event({ kind: 'state', state: 'putting-back' });
+    const probe = probeDowntime(port, request.health.budget, teller);
+    let health;
     try {
         await teller.step('put back', async () => {
-            await applyPlan(tools, plan);
+            await bringInPlace(tools, plan);
             await restart({ tools, app, state, entry: found.entry });
         }, () => to.sha.slice(0, 12));
-        const health = await teller.step('verification', () => verify({
+        health = await teller.step('verification', () => verify({
             tools,
             ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
             port,
@@ -8027,7 +10512,21 @@ async function goBack(found, to, context) {
             expectVersion: false,
             tell: teller.progress,
             before,
+            versions,
+            warn: teller.warn,
         }));
+    }
+    catch (error) {
+        const detail = teller.clean(problemsOf(error)[0].message);
+        warnUnwritten(teller, tried(() => writeJournal(state, request.run, { event: 'broken', ...to, detail })));
+        return {
+            outcome: 'broken',
+            problems: [...problemsOf(error), handWork(plan, restartWords(app))],
+            downtimeMs: await probe.stop(),
+        };
+    }
+    // It is back and verified, whatever can be written about it.
+    warnUnwritten(teller, tried(() => {
         writeJournal(state, request.run, {
             event: 'rolled-back',
             ...to,
@@ -8035,27 +10534,15 @@ async function goBack(found, to, context) {
             ...given({ from: plan.from }),
         });
         dropPlan(state);
-        await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
-        return {
-            outcome: 'rolled-back',
-            deployedSha: to.sha,
-            release: to.release,
-            health,
-            downtimeMs: await probe.stop(),
-        };
-    }
-    catch (error) {
-        const detail = teller.clean(problemsOf(error)[0].message);
-        writeJournal(state, request.run, { event: 'broken', ...to, detail });
-        return {
-            outcome: 'broken',
-            problems: [...problemsOf(error), handWork(plan, restartWords(app))],
-            downtimeMs: await probe.stop(),
-        };
-    }
-    finally {
-        await probe.stop();
-    }
+    }));
+    await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
+    return {
+        outcome: 'rolled-back',
+        deployedSha: to.sha,
+        release: to.release,
+        health,
+        downtimeMs: await probe.stop(),
+    };
 }
 /**
  * What changes place. What the leaving version's build made and the application wrote to since is data by now: it stays
@@ -8064,6 +10551,9 @@ async function goBack(found, to, context) {
 function movesBack(found, to) {
     const { live, releases, state } = found;
     const from = liveRef(found);
+    // What is in place already is only restarted.
+    if (from.release === to.release)
+        return { paths: [], onlyHere: [] };
     const target = releaseFolder(releases, to.release);
     const stamps = readNote(state, from.release)?.stamps ?? {};
     const stays = (path) => {
@@ -8072,9 +10562,7 @@ function movesBack(found, to) {
     };
     const ofTarget = pathsOf(state, to.release).filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
     const paths = ofTarget.filter((path) => !stays(path));
-    // What is in place already is only restarted.
-    const leaving = from.release === to.release ? [] : pathsOf(state, from.release);
-    const onlyHere = leaving.filter((path) => !isWithinAny(path, ofTarget) && !holdsAny(path, ofTarget) && present((0,external_node_path_namespaceObject.join)(live, path)) && !stays(path));
+    const onlyHere = pathsOf(state, from.release).filter((path) => !isWithinAny(path, ofTarget) && !holdsAny(path, ofTarget) && present((0,external_node_path_namespaceObject.join)(live, path)) && !stays(path));
     return { paths, onlyHere };
 }
 /**
@@ -8171,18 +10659,25 @@ function pathsOf(state, release) {
 
 
 
+
+
+
+
+
+
 /** Milliseconds between two looks for a cancel. */
 const long_run_BETWEEN_LOOKS = 200;
 /**
  * A deploy or rollback from its beginning to its result. It runs detached: its only reader is `follow`, and it
- * always ends with an `ended` event, whatever happens.
+ * always ends with an `ended` event, whatever happens. Only where not even that can be written, because the disk is full
+ * and its reserve is used up, `follow` sees that it is gone. @throws where it cannot begin: no room, no right to write.
  */
-async function longRun(request, env) {
-    const state = openStateFolder(request.app.appPath, env.HOME ?? '/');
-    const folder = claimRun(state, request.run, request.command);
-    if (!folder)
+async function longRun(asked, key, env) {
+    const opened = refuseFullDisk(asked.app.appPath, () => openRun(asked, key, env));
+    if (!opened)
         return;
-    const teller = openTeller(folder);
+    const { state, folder, teller } = opened;
+    const request = { ...asked, health: countedIn(state.requests, asked.health) };
     teller.event({ kind: 'started', pid: process.pid, at: Date.now() });
     let result;
     try {
@@ -8192,14 +10687,35 @@ async function longRun(request, env) {
         const outcome = error instanceof Cancelled ? 'cancelled' : 'failed';
         result = { ...emptyResult(outcome, teller.warnings), problems: problemsOf(error) };
     }
-    if (request.command === 'deploy' && request.packedBuild !== undefined)
-        remove(request.packedBuild);
-    teller.event({ kind: 'ended', result });
+    const stays = request.command === 'deploy' ? dropPackedBuild(request) : undefined;
+    if (stays)
+        teller.warn(stays);
+    teller.end({ ...result, problems: result.problems.map(withAdvice) });
     teller.close();
+    tried(freeReserve);
+}
+/** Makes the run's folder, with its reserve. undefined: the run is under way or has ended already. */
+function openRun({ app, run, command }, key, env) {
+    const home = env.HOME ?? '/';
+    refuseOtherFormats(locateStateFolder(app.appPath, home));
+    const state = openStateFolder(app.appPath, home);
+    pruneRuns(state, runFolderOf(state, run, command));
+    const claimed = claimRun(state, run, command, key);
+    if (!claimed)
+        return undefined;
+    const { folder, told } = claimed;
+    holdReserve((0,external_node_path_namespaceObject.join)(folder.reserve, 'records'));
+    return { state, folder, teller: openTeller(folder, sealer(key, told)) };
+}
+/** Why the packed build still lies on the server, where it does. It is deleted a day later then. */
+function dropPackedBuild({ packedBuild }) {
+    const why = packedBuild === undefined ? undefined : tried(() => remove(packedBuild));
+    return why && { message: `The packed build could not be deleted on the server: ${why.message}` };
 }
 async function lockedRun(request, env, state, folder, teller) {
-    const stop = stopper(folder, request.timeout);
+    const stop = stopper(() => isCancelled(state, request.run, folder), request.timeout);
     try {
+        stop.check();
         return await withLock(state, request.run, {
             wait: request.lockWait,
             signal: stop.signal,
@@ -8208,6 +10724,7 @@ async function lockedRun(request, env, state, folder, teller) {
                 teller.progress(`waiting for ${holderWords(holder)} to finish`);
             },
         }, () => {
+            stop.check();
             stop.startClock();
             const shared = { env, teller, signal: stop.signal, commit: stop.commit };
             return request.command === 'deploy'
@@ -8229,7 +10746,7 @@ function lateFailure(timeout) {
     });
 }
 /** Ends the run on a cancel, on SIGTERM and when its time is over; none of them once the cutover has begun. */
-function stopper(folder, timeout) {
+function stopper(cancelled, timeout) {
     const controller = new AbortController();
     let committed = false;
     let late = false;
@@ -8237,10 +10754,16 @@ function stopper(folder, timeout) {
         if (!committed)
             controller.abort();
     };
-    const watch = setInterval(() => {
-        if ((0,external_node_fs_namespaceObject.existsSync)(folder.cancel))
+    const look = () => {
+        if (cancelled())
             stop();
-    }, long_run_BETWEEN_LOOKS);
+    };
+    const check = () => {
+        look();
+        if (controller.signal.aborted)
+            throw new Cancelled();
+    };
+    const watch = setInterval(look, long_run_BETWEEN_LOOKS);
     let clock;
     // The connection that started the worker may go: that is no reason to stop.
     process.on('SIGHUP', () => { });
@@ -8248,6 +10771,7 @@ function stopper(folder, timeout) {
     process.on('SIGINT', stop);
     return {
         signal: controller.signal,
+        check,
         startClock() {
             clock = setTimeout(() => {
                 late = !committed && !controller.signal.aborted;
@@ -8256,8 +10780,7 @@ function stopper(folder, timeout) {
         },
         stopClock: () => clearTimeout(clock),
         commit() {
-            if (controller.signal.aborted)
-                throw new Cancelled();
+            check();
             committed = true;
         },
         late: () => late,
@@ -8271,20 +10794,11 @@ function stopper(folder, timeout) {
 ;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
 /** Starts each line that a short command prints for the action. */
 const LINE_MARK = 'muva-worker ';
-/** The answer in one line of stdout; undefined for any other text. */
-function parseWorkerLine(line) {
-    if (!line.startsWith(LINE_MARK))
-        return undefined;
-    try {
-        const value = JSON.parse(line.slice(LINE_MARK.length));
-        return typeof value === 'object' && value !== null && 'kind' in value ? value : undefined;
-    }
-    catch {
-        return undefined;
-    }
-}
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/main.js
+
+
+
 
 
 
@@ -8299,26 +10813,36 @@ const REFUSED = 3;
 function say(line) {
     process.stdout.write(`${LINE_MARK}${JSON.stringify(line)}\n`);
 }
-/** The request: put before the bundle by the action, or in the file named after `--request`, which is deleted. */
+/**
+ * The request: put before the bundle by the action; or, of a detached worker, on stdin behind the line with the run's
+ * key. That it is read is told by deleting the file named after `--waiting`.
+ */
 function readRequest() {
     const given = globalThis.MUVA_REQUEST;
     if (given !== undefined)
-        return given;
-    const at = process.argv.indexOf('--request');
-    const file = at < 0 ? undefined : process.argv[at + 1];
-    const text = file === undefined ? undefined : readText(file);
-    if (file === undefined || text === undefined)
+        return { request: given, key: Buffer.alloc(0) };
+    const at = process.argv.indexOf('--waiting');
+    const waiting = at < 0 ? undefined : process.argv[at + 1];
+    if (waiting === undefined)
         throw new Error('no request was given');
-    (0,external_node_fs_namespaceObject.rmSync)(file);
-    return JSON.parse(text);
+    const text = (0,external_node_fs_namespaceObject.readFileSync)(0, 'utf8');
+    (0,external_node_fs_namespaceObject.rmSync)(waiting);
+    const end = text.indexOf('\n');
+    return { request: JSON.parse(text.slice(end + 1)), key: keyOf(text.slice(0, end)) };
+}
+function keyOf(digits) {
+    const key = Buffer.from(digits, 'hex');
+    if (key.length !== KEY_LENGTH)
+        throw new Error('the key of the run was not given');
+    return key;
 }
 async function main() {
-    const request = readRequest();
+    const { request, key } = readRequest();
     const env = process.env;
     const home = env.HOME ?? '/';
     switch (request.command) {
         case 'inspect':
-            return say({ kind: 'host', facts: await inspect(request, env) });
+            return say(await lookAtHost(request, env));
         case 'probe':
             return probe(request, env);
         case 'follow':
@@ -8326,18 +10850,36 @@ async function main() {
         case 'go':
         case 'cancel':
             return say(signal(request, home));
+        case 'cancel-session':
+            return say(cancelSession(request, home));
         default:
-            return longRun(request, env);
+            if (key.length === 0)
+                throw new Error('a deploy or rollback runs detached, with a key of its own');
+            await longRun(request, key, env);
+            // Nothing that was left open keeps a run from being over: who follows waits for the end of this process.
+            process.exit();
+    }
+}
+async function lookAtHost(request, env) {
+    try {
+        return { kind: 'host', facts: await inspect(request, env) };
+    }
+    catch (error) {
+        if (error instanceof TokenNeeded)
+            return { kind: 'token-needed' };
+        throw error;
     }
 }
 async function probe(request, env) {
-    const { facts } = await survey(request.app, env);
+    const { facts, state } = await survey(request.app, env);
     if (facts.port === undefined)
         return refuse(facts.refusals);
     const asked = await askLoopback({
         port: facts.port,
-        health: request.health,
+        // Nothing is written where this action has no folder yet.
+        health: isFolder(state.path) ? countedIn(state.requests, request.health) : request.health,
         expectVersion: true,
+        ...given({ version: facts.liveSha }),
         signal: new AbortController().signal,
     });
     say({ kind: 'probed', health: asked.facts, healthy: asked.healthy });

@@ -24,8 +24,8 @@ var voice = __webpack_require__(7963);
 var inputs = __webpack_require__(8364);
 // EXTERNAL MODULE: ./compiled/src/settings/names.js
 var names = __webpack_require__(3089);
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 11 modules
-var parse = __webpack_require__(9240);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 12 modules
+var parse = __webpack_require__(2663);
 // EXTERNAL MODULE: external "node:readline/promises"
 var promises_ = __webpack_require__(6848);
 ;// CONCATENATED MODULE: ./compiled/src/terminal/ask.js
@@ -45,8 +45,8 @@ async function withQuestions(input, output, work) {
 
 // EXTERNAL MODULE: ./compiled/src/terminal/flags.js
 var terminal_flags = __webpack_require__(1807);
-// EXTERNAL MODULE: external "node:child_process"
-var external_node_child_process_ = __webpack_require__(1421);
+// EXTERNAL MODULE: ./compiled/src/programs.js + 1 modules
+var programs = __webpack_require__(3879);
 ;// CONCATENATED MODULE: ./compiled/src/terminal/repository.js
 
 
@@ -62,17 +62,15 @@ function repositoryRoot(folder) {
     return at;
 }
 /** The branch that origin calls its own, as the last clone or fetch left it, else the one checked out. */
-function mainBranch(root) {
-    return (symbolicRef(root, 'refs/remotes/origin/HEAD', 'refs/remotes/origin/') ??
-        symbolicRef(root, 'HEAD', 'refs/heads/'));
+async function mainBranch(root) {
+    return ((await symbolicRef(root, 'refs/remotes/origin/HEAD', 'refs/remotes/origin/')) ??
+        (await symbolicRef(root, 'HEAD', 'refs/heads/')));
 }
 /** What a symbolic ref points to, without its prefix. Undefined where it points to nothing, or git cannot be asked. */
-function symbolicRef(root, name, prefix) {
-    const { status, stdout } = (0,external_node_child_process_.spawnSync)('git', ['-C', root, 'symbolic-ref', '--quiet', name], {
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const target = status === 0 ? stdout.trim() : '';
+async function symbolicRef(root, name, prefix) {
+    const words = ['git', '-C', root, 'symbolic-ref', '--quiet', name];
+    const ended = await (0,programs/* runProgram */.mB)(words).catch(() => undefined);
+    const target = ended?.code === 0 ? ended.stdout.trim() : '';
     return target.startsWith(prefix) ? target.slice(prefix.length) : undefined;
 }
 
@@ -162,7 +160,7 @@ async function init(words, door) {
     }
     const root = repositoryRoot(door.folder);
     const base = root ?? door.folder;
-    const branch = flags.values.get('branch') || mainBranch(base) || 'main';
+    const branch = flags.values.get('branch') || (await mainBranch(base)) || 'main';
     const values = new Map();
     for (const [name, value] of flags.values)
         if (name !== 'branch')

@@ -67,31 +67,79 @@ function given(fields) {
 
 /***/ }),
 
-/***/ 7705:
+/***/ 8840:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   F: () => (/* binding */ inertLine),
-/* harmony export */   w: () => (/* binding */ inertLines)
+/* harmony export */   Bm: () => (/* binding */ unpackKeyText),
+/* harmony export */   PQ: () => (/* binding */ pemBlocks),
+/* harmony export */   rg: () => (/* binding */ keyLines)
 /* harmony export */ });
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
-
-/**
- * One line of untrusted text (a program's output, a server's message) with nothing in it that a terminal or the
- * GitHub runner would obey: no escape sequences or control characters, no `::command::` at its start, and none
- * of the older `##[command]` that the runner obeys anywhere in a line.
- */
-function inertLine(line) {
-    // A progress bar rewrites its line with carriage returns; what stood there last is what a person would see.
-    const shown = line.replace(/\r+$/, '');
-    const last = shown.slice(shown.lastIndexOf('\r') + 1);
-    const plain = (0,node_util__WEBPACK_IMPORTED_MODULE_0__.stripVTControlCharacters)(last).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, '');
-    return plain.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: ');
+/** Keys in PEM as people paste them into a secret: on one line, quoted, with escaped line breaks, or as base64 of the file. */
+/** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
+function unpackKeyText(text) {
+    let plain = text.replace(/^\uFEFF/, '').trim();
+    const quoted = /^(["'`])([\s\S]*)\1$/.exec(plain);
+    if (quoted)
+        plain = quoted[2];
+    plain = plain
+        .replace(/\\r\\n|\\n|\\r/g, '\n')
+        .replace(/\r\n?/g, '\n')
+        .trim();
+    const compact = plain.replace(/\s+/g, '');
+    if (plain.includes('-----') || !/^[A-Za-z0-9+/]{40,}={0,2}$/.test(compact))
+        return plain;
+    const decoded = Buffer.from(compact, 'base64');
+    if (decoded.subarray(0, 14).toString('latin1') === 'openssh-key-v1')
+        return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
+    const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
+    return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
 }
-/** Untrusted text as inert lines, without empty lines at its end. */
-function inertLines(text) {
-    const lines = text.split(/\r?\n/).map(inertLine);
+const BLOCKS = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
+/** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
+const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
+/** The blocks of an unpacked text that have both ends. */
+function pemBlocks(text) {
+    return [...text.matchAll(BLOCKS)].map(([, label, body]) => ({ label: label, ...inside(body) }));
+}
+/** The old encrypted PEM has two header lines in front of its base64. */
+function inside(body) {
+    const info = DEK_INFO.exec(body);
+    const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
+    return { ...(info ? { info: info[1] } : {}), base64 };
+}
+/** Also one that was cut off: most of it is still the key. */
+const PRIVATE_KEYS = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----([\s\S]*?)(?:-----END|$)/g;
+/** Characters of a line as OpenSSL, OpenSSH and `base64` write it. */
+const WIDTHS = [64, 70, 76];
+/** A shorter last line says little, and stands elsewhere by chance. */
+const SHORTEST_LINE = 12;
+/** The base64 of every private key in a text, whole and by the lines of its file, however the text was pasted. */
+function keyLines(text) {
+    const bodies = [...unpackKeyText(text).matchAll(PRIVATE_KEYS)].map(([, body]) => inside(body).base64);
+    return bodies
+        .flatMap((base64) => [base64, ...WIDTHS.flatMap((width) => cut(base64, width))])
+        .filter((line) => line.length >= SHORTEST_LINE);
+}
+function cut(text, width) {
+    const lines = [];
+    for (let at = 0; at < text.length; at += width)
+        lines.push(text.slice(at, at + width));
+    return lines;
+}
+
+
+/***/ }),
+
+/***/ 258:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   D: () => (/* binding */ linesOf)
+/* harmony export */ });
+/** The lines of a text, whatever ends them, without empty lines at its end. */
+function linesOf(text) {
+    const lines = text.split(/\r\n|\r|\n/);
     while (lines.length > 0 && lines.at(-1).trim() === '')
         lines.pop();
     return lines;
@@ -122,13 +170,14 @@ function isLoopback(host) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   DW: () => (/* binding */ sanitiser),
 /* harmony export */   YO: () => (/* binding */ isUnmaskable),
 /* harmony export */   eo: () => (/* binding */ secretForms),
 /* harmony export */   zh: () => (/* binding */ Secret)
 /* harmony export */ });
 /* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
 /* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _key_text_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8840);
+
 
 /**
  * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
@@ -172,7 +221,8 @@ function isUnmaskable(value) {
 }
 /**
  * Every text under which a secret could turn up: the value, each of its lines, its URL-decoded and
- * URL-encoded form, its JSON form, base64 in the three alignments, and hex.
+ * URL-encoded form, its JSON form, base64 in the three alignments, and hex; of a key in PEM, however it was pasted, the
+ * lines of its file.
  * The runner derives some of these from `add-mask` itself, but not the decoded and hex ones.
  */
 function secretForms(value) {
@@ -189,6 +239,8 @@ function secretForms(value) {
             continue;
         add(text);
     }
+    for (const line of (0,_key_text_js__WEBPACK_IMPORTED_MODULE_1__/* .keyLines */ .rg)(value))
+        add(line);
     if (isUnmaskable(trimmed))
         return [...forms];
     const bytes = Buffer.from(trimmed, 'utf8');
@@ -214,14 +266,36 @@ function secretForms(value) {
     add(JSON.stringify(trimmed).slice(1, -1));
     return [...forms];
 }
-/** A function that replaces every form of the given secrets by `***`, longest first. */
-function sanitiser(secrets) {
-    const forms = new Set();
-    for (const secret of secrets)
-        for (const form of secretForms(secret))
-            forms.add(form);
-    const ordered = [...forms].sort((a, b) => b.length - a.length);
-    return (text) => ordered.reduce((clean, form) => clean.replaceAll(form, '***'), text);
+
+
+/***/ }),
+
+/***/ 1581:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   r: () => (/* binding */ VERIFIED_TLS),
+/* harmony export */   t: () => (/* binding */ verifyAlways)
+/* harmony export */ });
+/**
+ * With what every TLS connection of this program is made. Said each time, because Node takes what is left out from the
+ * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody answer.
+ */
+const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' };
+const SWITCH = 'NODE_TLS_REJECT_UNAUTHORIZED';
+/**
+ * Takes that switch out of the environment, for the connections that a library makes; call it before the first.
+ * Returns what there is to tell a person who had set it.
+ */
+function verifyAlways(env) {
+    const was = env[SWITCH];
+    delete env[SWITCH];
+    if (was !== '0')
+        return undefined;
+    return {
+        message: `${SWITCH}=0 is set in this job, and counts for nothing here: every certificate is verified`,
+        next: 'Take it out. An authority of your own is made known with NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job, the one of the database with database-ca-cert.',
+    };
 }
 
 
@@ -240,7 +314,7 @@ function sanitiser(secrets) {
 /* harmony export */   pb: () => (/* binding */ problemLines)
 /* harmony export */ });
 /* harmony import */ var _duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2609);
-/* harmony import */ var _inert_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7705);
+/* harmony import */ var _lines_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(258);
 
 
 /** Columns before a step's name, and before what belongs to a step. */
@@ -248,24 +322,25 @@ const STEP_INDENT = 10;
 const NAME_WIDTH = 46;
 /**
  * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
- * what to do. Output of programs is not worded here: the doors show it as it comes.
+ * what to do. Output of programs is not worded here: the doors show it as it comes. What is worded may hold texts of any
+ * origin: the teller makes of it what may be shown.
  */
 function voice(entry) {
     switch (entry.kind) {
         case 'phase-started':
-            return ['', ...(0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
+            return ['', ...(0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(`${entry.phase.padEnd(STEP_INDENT - 1)} ${entry.detail ?? ''}`.trimEnd())];
         case 'step':
             return stepLines(entry.step);
         case 'phase-ended':
             return [
                 ...entry.report.problems.flatMap((problem) => problemLines(problem, ' '.repeat(STEP_INDENT))),
-                ...(0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(closingSentence(entry.report)),
+                ...(0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(closingSentence(entry.report)),
             ];
         case 'progress':
-            return (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(entry.text).map((line) => `  ...     ${line}`);
+            return (0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(entry.text).map((line, index) => (index === 0 ? '  ...' : '').padEnd(STEP_INDENT) + line);
         case 'line':
         case 'debug':
-            return entry.text === '' ? [''] : (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(entry.text);
+            return entry.text === '' ? [''] : (0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(entry.text);
         case 'notice':
             return problemLines(entry.problem, '', 'notice: ');
         case 'warning':
@@ -275,8 +350,9 @@ function voice(entry) {
     }
 }
 function stepLines(step) {
-    const [first = '', ...more] = (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(step.detail ?? '');
-    const name = (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(step.name).join(' ');
+    const [first = '', ...more] = (0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(step.detail ?? '');
+    // No name of ours has several lines; what a line break cut is one word again, or a secret could hide in it.
+    const name = (0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(step.name).join('');
     const time = step.outcome === 'skipped' ? '' : (0,_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a)(step.milliseconds);
     // A name longer than its column keeps two blanks to what follows.
     const column = time === '' && first === '' ? name : `${name.padEnd(NAME_WIDTH - 2)}  `;
@@ -291,9 +367,9 @@ function problemLines(problem, indent, label = '') {
     const place = problem.at ? `${positionText(problem.at)}  ` : '';
     const code = problem.code === undefined ? '' : ` (${problem.code})`;
     const lines = [
-        ...(0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`${label}${place}${problem.message}${code}`),
+        ...(0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(`${label}${place}${problem.message}${code}`),
         ...(problem.at ? caretLines(problem.at) : []),
-        ...(problem.next === undefined ? [] : (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`next: ${problem.next}`)),
+        ...(problem.next === undefined ? [] : (0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(`next: ${problem.next}`)),
     ];
     return lines.map((line, index) => `${indent}${index === 0 || label === '' ? '' : '  '}${line}`);
 }
@@ -304,7 +380,7 @@ function positionText(at) {
 function caretLines(at) {
     if (at.text === undefined)
         return [];
-    const [source = ''] = (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(at.text);
+    const [source = ''] = (0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(at.text);
     const gutter = `${at.line} | `;
     const before = [...source].slice(0, at.column - 1);
     if (before.length < at.column - 1)
@@ -376,9 +452,86 @@ function leftBehind({ facts, outcome }) {
 function farewell(report) {
     return [
         '',
-        ...(0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`${outcomeText(report)} (${(0,_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a)(report.milliseconds)}).`),
-        ...(report.next === undefined ? [] : (0,_inert_js__WEBPACK_IMPORTED_MODULE_1__/* .inertLines */ .w)(`next: ${report.next}`)),
+        ...(0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(`${outcomeText(report)} (${(0,_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a)(report.milliseconds)}).`),
+        ...(report.next === undefined ? [] : (0,_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(`next: ${report.next}`)),
     ];
+}
+
+
+/***/ }),
+
+/***/ 3879:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  mB: () => (/* binding */ runProgram),
+  Xd: () => (/* binding */ startProgram)
+});
+
+// UNUSED EXPORTS: programEnvironment
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+;// CONCATENATED MODULE: ./compiled/src/programs.js
+
+
+/** The one place that starts programs of this machine: git, tar, pg_dump. */
+/**
+ * What they are told of the environment. A job has its secrets there (DATABASE_URL, VPS_SSH_KEY, tokens of GitHub's own
+ * and of other steps), under names that nobody can list: so it is said what they need, and not what they must not see.
+ */
+const NEEDED = [
+    'PATH',
+    'HOME',
+    'USER',
+    'LOGNAME',
+    'TMPDIR',
+    'LD_LIBRARY_PATH',
+    'LANG',
+    'LC_CTYPE',
+    // Where git finds its settings, such as the folders that it may work in.
+    'XDG_CONFIG_HOME',
+    'GIT_CONFIG_GLOBAL',
+    'GIT_CONFIG_SYSTEM',
+    'GIT_CONFIG_NOSYSTEM',
+];
+/**
+ * The environment of a program: what it needs of `env`, and what is given to it alone. Characters are those of this
+ * machine; messages are in English, because they are read here. Pure.
+ */
+function programEnvironment(env, own = {}) {
+    const needed = NEEDED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+    return {
+        ...Object.fromEntries(needed),
+        // It would overrule the language of messages as well.
+        ...(env.LC_ALL ? { LC_CTYPE: env.LC_ALL } : {}),
+        LC_MESSAGES: 'C',
+        ...own,
+    };
+}
+/** Starts a program with nothing to read. */
+function startProgram(words, { env, ...options } = {}) {
+    const [file, ...args] = words;
+    return (0,external_node_child_process_namespaceObject.spawn)(file, args, {
+        ...options,
+        env: programEnvironment(process.env, env),
+        stdio: ['ignore', 'pipe', 'pipe'],
+    });
+}
+/** Runs a program to its end. Rejects where it could not be started, or was ended by `signal`. */
+async function runProgram(words, options = {}) {
+    const child = startProgram(words, options);
+    const said = [child.stdout, child.stderr].map((pipe) => {
+        const chunks = [];
+        pipe.on('data', (chunk) => chunks.push(chunk));
+        return () => Buffer.concat(chunks).toString();
+    });
+    const [code] = (await (0,external_node_events_.once)(child, 'close'));
+    return { code, stdout: said[0](), stderr: said[1]() };
 }
 
 
@@ -854,7 +1007,7 @@ function checkProjectRef(text) {
 
 /***/ }),
 
-/***/ 9240:
+/***/ 2663:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -1217,7 +1370,66 @@ function notAsked({ uses, vps, health }) {
 var base_loopback = __nccwpck_require__(808);
 // EXTERNAL MODULE: ./compiled/src/base/secret.js
 var secret = __nccwpck_require__(4141);
+;// CONCATENATED MODULE: ./compiled/src/settings/url-parameters.js
+const VERIFIED = 'Remove it: TLS is always verified off this machine.';
+const refused = (wrong, right) => ({ wrong, right });
+/** Honoured where the value is one of these, which ask for what is done anyway. */
+const only = (values, right) => (value) => values.includes(value.toLowerCase()) ? undefined : refused('with a value that is not supported', right);
+/** Says how a client keeps its connections or prepared statements; there is one connection here, and none of those. */
+const ofPools = () => undefined;
+/** Every parameter that is known: what is in no row is refused by its name. */
+const READERS = {
+    sslmode: (value) => {
+        if (value === 'disable')
+            return { plaintext: true };
+        return only(['allow', 'prefer', 'require', 'verify-ca', 'verify-full'], VERIFIED)(value);
+    },
+    ssl: only(['true', '1'], VERIFIED),
+    sslrootcert: only(['system'], 'Give the certificate authority as text (PEM) in database-ca-cert.'),
+    channel_binding: only(['disable', 'prefer'], 'Remove it: the certificate of the server is always verified.'),
+    gssencmode: only(['disable', 'prefer', 'allow'], 'Remove it.'),
+    client_encoding: only(['utf8', 'utf-8', 'auto'], 'Remove it: everything is UTF-8.'),
+    target_session_attrs: only(['any'], 'Remove it, and give the URL of the primary.'),
+    options: (value) => (value === '' ? undefined : { options: value }),
+    application_name: (value) => (value === '' ? undefined : { applicationName: value }),
+    connect_timeout: (value) => {
+        if (!/^\d{1,5}$/.test(value))
+            return refused('which is no number of seconds', 'Give it as connect_timeout=10.');
+        return Number(value) === 0 ? undefined : { connectTimeout: Number(value) * 1_000 };
+    },
+    schema: only(['public'], 'Remove it; for another schema say options=-c%20search_path%3DNAME.'),
+    pgbouncer: only(['true', 'false'], 'Say pgbouncer=true, or nothing.'),
+    connection_limit: ofPools,
+    pool_timeout: ofPools,
+    statement_cache_size: ofPools,
+    prepared_statements: ofPools,
+    prepareThreshold: ofPools,
+    // Added by Supabase's integration with Vercel.
+    supa: ofPools,
+    workaround: ofPools,
+};
+/** Reads every parameter, or says of the first that cannot be honoured which one it is. Values are never repeated. */
+function readUrlParameters(parameters) {
+    let read = { plaintext: false };
+    const seen = new Set();
+    for (const [name, value] of parameters) {
+        const shown = /^[A-Za-z_]{1,40}$/.test(name) ? `the parameter ${name}` : 'a parameter';
+        if (seen.has(name))
+            return refused(`has ${shown} twice`, 'Give it once.');
+        seen.add(name);
+        const reader = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
+        if (!reader)
+            return refused(`has ${shown}, which is not supported`, 'Remove it: what it asks for would not happen. Supported are sslmode, options, application_name and connect_timeout.');
+        const result = reader(value);
+        if (result && 'wrong' in result)
+            return refused(`has ${shown} ${result.wrong}`, result.right);
+        read = { ...read, ...result };
+    }
+    return read;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/settings/database-url.js
+
 
 
 /** `[YOUR-PASSWORD]` as Supabase has it, its relatives, and what encoding makes of the brackets. */
@@ -1285,6 +1497,9 @@ function parseDatabaseUrl(text) {
     const loopback = (0,base_loopback/* isLoopback */.U)(host);
     if (password === '' && !loopback)
         return { wrong: 'has no password', right: 'Give it as postgresql://user:password@host:port/database.' };
+    const parameters = readUrlParameters(url.searchParams);
+    if ('wrong' in parameters)
+        return parameters;
     return {
         address: {
             host,
@@ -1293,7 +1508,7 @@ function parseDatabaseUrl(text) {
             password: new secret/* Secret */.zh(password),
             database: database === '' ? 'postgres' : database,
             loopback,
-            plaintext: url.searchParams.get('sslmode') === 'disable',
+            ...parameters,
         },
     };
 }
@@ -1435,20 +1650,26 @@ function readHealth(reader, read, uses) {
     if (paths.length === 0)
         reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
     complainAboutEntries(reader, 'health-paths', paths, checkPath);
+    const successes = reader.integer('health-successes', 1, 100);
+    const unique = [...new Set(paths)];
+    if (uses.health && unique.length * successes > MOST_A_ROUND)
+        reader.warn('health-successes', `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths each time`, 'Ask for fewer. Where no requests are left, one good answer of each path is enough.');
     const maxLatency = reader.optionalDuration('health-max-latency');
     const expectVersion = reader.optional('expect-version');
     return {
         ...(0,given/* given */.g)({ url }),
-        paths: [...new Set(paths)],
+        paths: unique,
         from: reader.choice('health-from', ['both', 'runner', 'vps']),
         timeout: reader.duration('health-timeout'),
         deadline: reader.duration('health-deadline'),
         ...(0,given/* given */.g)({ maxLatency }),
-        successes: reader.integer('health-successes', 1, 100),
+        successes,
         checkAssets: reader.boolean('check-assets'),
         ...(0,given/* given */.g)({ expectVersion, rest }),
     };
 }
+/** Requests that one round of checks may need for the paths alone without a warning. */
+const MOST_A_ROUND = 12;
 function readUrl(reader) {
     const url = reader.optional('health-url');
     if (url === undefined)
@@ -1906,6 +2127,10 @@ function readRollback(reader, mode, around) {
         runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
     };
 }
+const FROM_A_FORK = {
+    'pull request': 'is refused on a pull request from a fork',
+    'workflow run': 'is refused on a workflow run from a fork',
+};
 /** Code from a fork must not reach the database or the server: only modes that write nothing may run there. */
 function complainAboutFork(reader, mode, run) {
     if (mode === 'plan' || mode === 'health' || mode === 'verify')
@@ -1913,8 +2138,8 @@ function complainAboutFork(reader, mode, run) {
     if (run.event === 'pull_request_target') {
         reader.complain('mode', `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`, 'Use pull_request with mode: plan, and deploy on push.');
     }
-    else if (run.fork && run.event === 'pull_request') {
-        reader.complain('mode', `"${mode}" is refused on a pull request from a fork`, 'Use mode: plan there, and deploy on push.');
+    else if (run.fork) {
+        reader.complain('mode', `"${mode}" ${FROM_A_FORK[run.headOf ?? 'pull request']}`, 'Use mode: plan there, and deploy on push.');
     }
 }
 function checkWorkingDirectory(path) {
@@ -2388,13 +2613,6 @@ module.exports = require("node:buffer");
 
 /***/ }),
 
-/***/ 1421:
-/***/ ((module) => {
-
-module.exports = require("node:child_process");
-
-/***/ }),
-
 /***/ 7540:
 /***/ ((module) => {
 
@@ -2806,15 +3024,15 @@ function capital(text) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/cleaned.js
-/** The same plain value with every text in it cleaned: the one way a report leaves the engine. */
-function cleaned(value, clean) {
+/** The same plain value with every text in it as it may be shown: the one way a report leaves the engine. */
+function cleaned(value, redact) {
     if (typeof value === 'string')
-        return clean(value);
+        return redact(value);
     if (Array.isArray(value))
-        return value.map((item) => cleaned(item, clean));
+        return value.map((item) => cleaned(item, redact));
     if (typeof value !== 'object' || value === null)
         return value;
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cleaned(item, clean)]));
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cleaned(item, redact)]));
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/version.js
@@ -2846,7 +3064,7 @@ const OUTPUT_SAYS = {
     healthy: 'true when every health check passed; empty where none was asked.',
     'rolled-back': 'true when something was put back, else false.',
     verdict: 'ok, slow, app, database or edge; empty where health was not reached.',
-    'downtime-ms': 'Milliseconds without an answer on loopback during the cutover.',
+    'downtime-ms': 'Milliseconds without an answer on loopback during the cutover: the port is looked at every 20 ms, an answer asked for six times at most.',
     'rollback-ms': 'Milliseconds that putting the code back took.',
     hosts: 'One entry per host, by position (JSON array).',
     reversible: 'true when every pending file has a down file.',
@@ -2979,6 +3197,182 @@ function factEntries(facts) {
     ]));
 }
 
+// EXTERNAL MODULE: ./compiled/src/base/secret.js
+var base_secret = __nccwpck_require__(4141);
+;// CONCATENATED MODULE: ./compiled/src/base/redact.js
+
+/** `secrets` as they were given; every form of each is hidden. */
+function redactor(secrets) {
+    const search = searchFor(secrets);
+    const hide = (text) => masked(text, search(text).hits);
+    /** What a person would see, with the secrets still in it, unless a carriage return stands inside one. */
+    const seen = (text) => withoutEscapes(text)
+        .split('\n')
+        .map((line) => (line.includes('\r') ? lastWritten(hide(line)) : line))
+        .join('\n');
+    return {
+        redact(text, before = '') {
+            const plain = seen(text);
+            return inert(masked(plain, behind(before, plain, search).hits));
+        },
+        settle(text, by, before = '') {
+            const end = by === 'characters' ? unfinishedEscape(text) : text.length;
+            const plain = seen(text.slice(0, end));
+            const { hits, open } = behind(before, plain, search);
+            const at = cutBefore(plain, hits, open, by);
+            const last = hits.findLast(({ from }) => from < at);
+            return {
+                shown: inert(masked(plain.slice(0, at), hits)),
+                rest: plain.slice(at) + text.slice(end),
+                before: lastShown(last === undefined ? before + plain.slice(0, at) : plain.slice(last.to, at)),
+            };
+        },
+    };
+}
+/**
+ * Escape sequences as ECMA-48 has them: CSI (colours and movements, with `:` in newer ones), strings (titles, links)
+ * up to their end, and all others. Node's own stripVTControlCharacters knows fewer of them.
+ */
+const ESCAPES = /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f\n]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]/g;
+/**
+ * What is not seen: control characters but the tab and line breaks, marks that turn the direction of writing, and
+ * characters without a width; the joiners that scripts and emoji need are left.
+ */
+const UNSEEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
+function withoutEscapes(text) {
+    return text.replace(ESCAPES, '').replace(UNSEEN, '');
+}
+/** Characters of the longest escape sequence that is waited for. */
+const LONGEST_ESCAPE = 1_024;
+/** Where an escape sequence begins that the text does not end; its length where there is none. */
+function unfinishedEscape(text) {
+    const from = Math.max(0, text.length - LONGEST_ESCAPE);
+    const at = text
+        .slice(from)
+        .search(/(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\x9c\n]*\x1b?|[ -/]*)|\x9b[0-?]*[ -/]*)$/);
+    return at < 0 ? text.length : from + at;
+}
+/**
+ * A line break inside a secret, with the blanks around it: what wraps lines (base64, a terminal, an indented listing)
+ * puts one anywhere. A carriage return is one too: what it overwrites was printed all the same.
+ */
+const BREAK = /(?<![ \t])[ \t]*[\r\n][ \t\r\n]*/g;
+/**
+ * Characters by which the forms of secrets are found; none is shorter. So many at the end of a text are waited for: with
+ * fewer, most lines would wait for the next one.
+ */
+const HEAD = 4;
+/** Characters of a line break with its blanks that are looked at behind a text. */
+const LONGEST_GAP = 1_000;
+/** A function that finds the forms of secrets in a text without escapes, also where line breaks cut them. */
+function searchFor(secrets) {
+    const byHead = new Map();
+    for (const form of formsOf(secrets)) {
+        const head = form.slice(0, HEAD);
+        byHead.set(head, [...(byHead.get(head) ?? []), form]);
+    }
+    return (plain) => {
+        const { text, at } = withoutBreaks(plain);
+        const hits = [];
+        let open = text.length;
+        for (let from = 0; from + HEAD <= text.length && byHead.size > 0; from++) {
+            for (const form of byHead.get(text.slice(from, from + HEAD)) ?? []) {
+                if (text.startsWith(form, from))
+                    addSpan(hits, { from, to: from + form.length });
+                else if (from + form.length > text.length && form.startsWith(text.slice(from)))
+                    open = Math.min(open, from);
+            }
+        }
+        return {
+            hits: hits.map(({ from, to }) => ({ from: at(from), to: at(to - 1) + 1 })),
+            open: open === text.length ? plain.length : at(open),
+        };
+    };
+}
+function formsOf(secrets) {
+    const forms = new Set();
+    for (const secret of secrets)
+        for (const form of (0,base_secret/* secretForms */.eo)(secret)) {
+            const { text } = withoutBreaks(withoutEscapes(form));
+            if (!(0,base_secret/* isUnmaskable */.YO)(text))
+                forms.add(text);
+        }
+    return forms;
+}
+/** What is found in a text that goes on behind another one, in places of the text. */
+function behind(before, plain, search) {
+    const { hits, open } = search(before + plain);
+    const place = (at) => Math.max(0, at - before.length);
+    return { hits: hits.map(({ from, to }) => ({ from: place(from), to: place(to) })), open: place(open) };
+}
+/** The last characters of a text, too few for a secret that is waited for, and whether a line break follows them. */
+function lastShown(text) {
+    const atBreak = /[\r\n][ \t\r\n]*$/.test(text.slice(-LONGEST_GAP));
+    return withoutBreaks(text).text.slice(1 - HEAD) + (atBreak ? '\n' : '');
+}
+/** Adds a span that begins no earlier than the last one; one that overlaps it becomes a part of it. */
+function addSpan(spans, span) {
+    const last = spans.at(-1);
+    if (last !== undefined && span.from < last.to)
+        last.to = Math.max(last.to, span.to);
+    else
+        spans.push(span);
+}
+/** A text without its line breaks, and where each of its characters stood. */
+function withoutBreaks(plain) {
+    const parts = [];
+    let from = 0;
+    let gone = 0;
+    for (const { 0: gap, index } of plain.matchAll(BREAK)) {
+        parts.push({ text: plain.slice(from, index), from: from - gone, moved: gone });
+        from = index + gap.length;
+        gone += gap.length;
+    }
+    if (gone === 0)
+        return { text: plain, at: (index) => index };
+    parts.push({ text: plain.slice(from), from: from - gone, moved: gone });
+    return {
+        text: parts.map(({ text }) => text).join(''),
+        at: (index) => index + parts.findLast((part) => part.from <= index).moved,
+    };
+}
+/** The spans that begin in the text as `***`. */
+function masked(text, spans) {
+    let shown = '';
+    let from = 0;
+    for (const span of spans) {
+        if (span.from >= text.length)
+            break;
+        shown += `${text.slice(from, span.from)}***`;
+        from = span.to;
+    }
+    return shown + text.slice(from);
+}
+/** How much of a text can be shown: what lies before `open`, and cuts no hit and, by lines, no line. */
+function cutBefore(text, hits, open, by) {
+    const lineStart = (index) => by === 'lines' ? text.lastIndexOf('\n', index - 1) + 1 : index;
+    let at = open === 0 ? 0 : lineStart(open);
+    for (const { from, to } of [...hits].reverse())
+        if (from < at && at < to)
+            at = from === 0 ? 0 : lineStart(from);
+    return at;
+}
+/** A progress bar rewrites its line with carriage returns; what stood there last is what a person would see. */
+function lastWritten(line) {
+    const shown = line.replace(/\r+$/, '');
+    return shown.slice(shown.lastIndexOf('\r') + 1);
+}
+/**
+ * Lines with nothing in them that the GitHub runner would obey: no `::command::` at their start, and none of the older
+ * `##[command]`, which it obeys anywhere in a line.
+ */
+function inert(text) {
+    return text
+        .split('\n')
+        .map((line) => line.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: '))
+        .join('\n');
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/report.js
 /**
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
@@ -3037,47 +3431,64 @@ function problemKey({ message, at }) {
     return JSON.stringify([message, at?.file, at?.line]);
 }
 
-// EXTERNAL MODULE: ./compiled/src/base/secret.js
-var secret = __nccwpck_require__(4141);
 // EXTERNAL MODULE: ./compiled/src/base/duration.js
 var duration = __nccwpck_require__(2609);
-// EXTERNAL MODULE: ./compiled/src/base/inert.js
-var base_inert = __nccwpck_require__(7705);
+// EXTERNAL MODULE: ./compiled/src/base/lines.js
+var lines = __nccwpck_require__(258);
 ;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
-/** No form of a secret is longer than this, in characters. */
-const LONGEST_FORM = 16_000;
 /** A line without an end is not waited for longer than this, in characters. */
-const LONGEST_LINE = 8 * LONGEST_FORM;
+const LONGEST_LINE = 128_000;
+/** Nothing is waited for longer than this. No form of a secret is that long, so it is a flood of blanks, say, behind what began like one. */
+const LONGEST_WAIT = 1_000_000;
+/** Passes text on as it is: for what is put together to be read by us, and shown to nobody. */
+const AS_IT_IS = {
+    redact: (text) => text,
+    settle: (text) => ({ shown: text, rest: '', before: '' }),
+};
 /**
- * Puts chunks of one stream together and passes on whole lines, each cleaned as a whole: a secret could lie across
- * two chunks. Two streams need one each, or half a line of the one is cut open by a line of the other.
+ * Puts chunks of one stream together and passes on whole lines as they may be shown: a secret could lie across two
+ * chunks, or across two lines. Two streams need one each, or half a line of the one is cut open by a line of the other.
  * A line that is too long to wait for is passed on in pieces that cut no secret.
  */
-function wholeLines(clean, tell) {
+function wholeLines({ redact, settle }, tell) {
     let rest = '';
+    let before = '';
     const pass = (text) => {
         if (text !== '')
             tell(text);
     };
+    const halfLine = () => {
+        const settled = settle(rest, 'characters', before);
+        ({ rest, before } = settled);
+        pass(settled.shown);
+    };
+    const finish = () => {
+        const text = redact(rest, before);
+        rest = '';
+        before = '';
+        pass(text);
+    };
     return {
         take(text) {
             rest += text;
-            const end = rest.lastIndexOf('\n') + 1;
-            const lines = rest.slice(0, end);
-            rest = rest.slice(end);
-            pass(clean(lines));
-            if (rest.length <= LONGEST_LINE)
-                return;
-            // All but a tail in which a secret may have begun.
-            const piece = clean(rest);
-            pass(piece.slice(0, -LONGEST_FORM));
-            rest = piece.slice(-LONGEST_FORM);
+            const end = text.includes('\n') ? rest.lastIndexOf('\n') + 1 : 0;
+            if (end > 0) {
+                const settled = settle(rest.slice(0, end), 'lines', before);
+                rest = settled.rest + rest.slice(end);
+                before = settled.before;
+                pass(settled.shown);
+            }
+            if (rest.length > LONGEST_LINE)
+                halfLine();
+            if (rest.length > LONGEST_WAIT)
+                finish();
         },
-        finish() {
-            const text = rest;
-            rest = '';
-            pass(clean(text));
+        flush() {
+            // Whole lines that are still here wait for the end of a secret.
+            if (!rest.includes('\n'))
+                halfLine();
         },
+        finish,
     };
 }
 
@@ -3090,68 +3501,101 @@ function wholeLines(clean, tell) {
 const HEARTBEAT = 25_000;
 /** Longer lines (minified code in a build's output) are cut with a count. */
 const teller_LONGEST_LINE = 2_000;
-/** Turns entries into lines: cleans them, groups the output of programs, and speaks up in silence. */
-function teller(sink, clean, heartbeat = HEARTBEAT) {
+/** Streams of output that may have half a line kept at the same time; there is one for each program of each host. */
+const MOST_STREAMS = 100;
+/** The one printer: words entries, makes of them what may be shown, groups the output of programs, and speaks up in silence. */
+function teller(sink, redactor, heartbeat = HEARTBEAT) {
+    /** Whose group is open, and who spoke last; its group is only opened for what can be shown. */
     let source;
+    let speaking;
     let spokeAt = performance.now();
     let doing;
+    const streams = new Map();
     const spoke = () => {
         spokeAt = performance.now();
     };
-    const outputLine = (line) => {
-        // Cleaned already; once more where control characters that are gone now had split a secret.
-        const inert = (0,base_inert/* inertLine */.F)(line);
-        const text = inert === line ? line : clean(inert);
+    /** Lines as they may be shown. Cleaned as one text: a secret may go over several, or over two fields of one. */
+    const shown = (lines) => lines.length === 0 ? [] : redactor.redact(lines.join('\n')).split('\n');
+    const outputLine = (text) => {
         if (text.trim() === '')
             return;
         const rest = text.length - teller_LONGEST_LINE;
         sink.outputLine(rest > 0 ? `${text.slice(0, teller_LONGEST_LINE)} ... ${rest} more characters` : text);
     };
-    const lines = wholeLines(clean, (text) => {
-        for (const line of text.replace(/\n$/, '').split('\n'))
-            outputLine(line);
-    });
-    const closeOutput = () => {
-        if (source === undefined)
+    const group = (from) => {
+        if (source === from)
             return;
-        lines.finish();
-        source = undefined;
-        sink.closeOutput();
+        closeGroup();
+        source = from;
+        sink.openOutput(shown((0,lines/* linesOf */.D)(from)).join(' '));
     };
-    const output = (from, text) => {
-        if (source !== from) {
-            closeOutput();
-            source = from;
-            sink.openOutput(clean((0,base_inert/* inertLine */.F)(from)));
-        }
-        lines.take(text);
+    const closeGroup = () => {
+        if (source !== undefined)
+            sink.closeOutput();
+        source = undefined;
+    };
+    const streamOf = (from) => {
+        const known = streams.get(from);
+        if (known)
+            return known;
+        const [oldest] = streams.keys();
+        if (streams.size >= MOST_STREAMS)
+            finish(oldest);
+        const fresh = wholeLines(redactor, (text) => {
+            group(from);
+            for (const line of text.replace(/\n$/, '').split('\n'))
+                outputLine(line);
+        });
+        streams.set(from, fresh);
+        return fresh;
+    };
+    const finish = (from) => {
+        streams.get(from)?.finish();
+        streams.delete(from);
+    };
+    /** Lets something else speak: half a line is said, but nothing in which a secret may have begun. */
+    const interrupt = () => {
+        if (speaking !== undefined)
+            streams.get(speaking)?.flush();
+        speaking = undefined;
+        closeGroup();
+    };
+    const finishAll = () => {
+        for (const from of [...streams.keys()])
+            finish(from);
+        closeGroup();
     };
     const timer = setInterval(() => {
         if (doing === undefined || performance.now() - spokeAt < heartbeat)
             return;
-        const line = clean(`  ...     still at ${doing.what}, ${(0,duration/* formatDuration */.a)(performance.now() - doing.since)} so far`);
-        if (source === undefined)
-            sink.line(line);
-        else
-            sink.outputLine(line);
+        const text = `  ...     still at ${doing.what}, ${(0,duration/* formatDuration */.a)(performance.now() - doing.since)} so far`;
+        for (const line of shown([text]))
+            source === undefined ? sink.line(line) : sink.outputLine(line);
         spoke();
     }, Math.max(10, Math.round(heartbeat / 5)));
     timer.unref();
     return {
         log(entry) {
             if (entry.kind === 'debug')
-                return (0,voice/* voice */.Lz)(entry).forEach((line) => void sink.debug(clean(line)));
+                return shown((0,voice/* voice */.Lz)(entry)).forEach((line) => void sink.debug(line));
             doing = activity(entry, doing);
             spoke();
-            if (entry.kind === 'output')
-                return output(entry.source, entry.text);
-            closeOutput();
-            for (const line of (0,voice/* voice */.Lz)(entry))
-                sink.line(clean(line));
+            if (entry.kind === 'output') {
+                if (speaking !== entry.source)
+                    interrupt();
+                speaking = entry.source;
+                return streamOf(entry.source).take(entry.text);
+            }
+            if (entry.kind === 'phase-ended')
+                finishAll();
+            else
+                interrupt();
+            for (const line of shown((0,voice/* voice */.Lz)(entry)))
+                sink.line(line);
         },
         end() {
             clearInterval(timer);
-            closeOutput();
+            finishAll();
         },
     };
 }
@@ -3161,7 +3605,7 @@ function activity(entry, before) {
         case 'phase-started':
             return { what: entry.phase, since };
         case 'progress':
-            return { what: (0,base_inert/* inertLine */.F)(entry.text.split('\n')[0] ?? '').replace(/[.…]+$/, ''), since };
+            return { what: ((0,lines/* linesOf */.D)(entry.text)[0] ?? '').replace(/[.…]+$/, ''), since };
         case 'step':
             return { what: entry.phase, since: before?.since ?? since };
         case 'phase-ended':
@@ -3171,6 +3615,8 @@ function activity(entry, before) {
     }
 }
 
+// EXTERNAL MODULE: ./compiled/src/base/verified-tls.js
+var verified_tls = __nccwpck_require__(1581);
 ;// CONCATENATED MODULE: ./compiled/src/base/facts.js
 /** The facts of all phases as one: later phases win, lists of migrations grow. */
 function mergeFacts(phases) {
@@ -3344,22 +3790,37 @@ function skippedPhase(phase, why) {
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./compiled/src/base/when-aborted.js
+/**
+ * Calls `act` when the signal fires, and at once where it has fired already: a listener that is added then is never
+ * called. Returns what takes the listener away. No other place adds one; a test of the house proves it.
+ * `act` may be called before this returns, so it must not rely on what is returned.
+ */
+function whenAborted(signal, act) {
+    if (!signal)
+        return () => { };
+    if (signal.aborted) {
+        act();
+        return () => { };
+    }
+    signal.addEventListener('abort', act, { once: true });
+    return () => signal.removeEventListener('abort', act);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/retry.js
+
 
 /** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
 function pause(milliseconds, signal) {
     return new Promise((resolve, reject) => {
-        if (signal?.aborted)
-            return reject(new Cancelled());
-        const onAbort = () => {
-            clearTimeout(timer);
-            reject(new Cancelled());
-        };
         const timer = setTimeout(() => {
-            signal?.removeEventListener('abort', onAbort);
+            listenNoMore();
             resolve();
         }, milliseconds);
-        signal?.addEventListener('abort', onAbort, { once: true });
+        const listenNoMore = whenAborted(signal, () => {
+            clearTimeout(timer);
+            reject(new Cancelled());
+        });
     });
 }
 /**
@@ -3443,112 +3904,6 @@ function positionOf(parts, query) {
     const before = query.split('\n').slice(0, line - 1);
     const start = before.reduce((sum, each) => sum + [...each].length + 1, 0);
     return start + Math.max(0, caret - `${name}: `.length) + 1;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/connection/https-request.js
-
-/** A longer answer is broken off, in bytes: the largest that is asked for, a schema's objects, has a few million. */
-const LONGEST_ANSWER = 64 * 1024 * 1024;
-/** No connection was made, so nothing was asked of the server. */
-class NotSent extends Error {
-    code;
-    constructor(code) {
-        super(`no connection was made: ${code}`);
-        this.name = 'NotSent';
-        this.code = code;
-    }
-}
-/** One HTTP exchange; node:https and not fetch, because fetch cannot be given a certificate authority. */
-async function exchangeHttp(request) {
-    const secure = request.url.startsWith('https:');
-    const [{ request: start }, tls] = await Promise.all([
-        secure ? Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 4708, 23)) : Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7067, 23)),
-        __nccwpck_require__.e(/* import() */ 247).then(__nccwpck_require__.bind(__nccwpck_require__, 8247)),
-    ]);
-    return new Promise((resolve, reject) => {
-        let connected = false;
-        const outgoing = start(request.url, {
-            method: request.method,
-            headers: {
-                ...request.headers,
-                ...(request.body === undefined ? {} : { 'content-length': Buffer.byteLength(request.body) }),
-            },
-            // An agent would keep the connection, and a kept connection may be dead by the next message.
-            agent: false,
-            ...(0,given/* given */.g)({ signal: request.signal }),
-            ...(secure && request.caCertificate !== undefined
-                ? { ca: [...tls.trusted(), request.caCertificate] }
-                : {}),
-        }, (response) => {
-            const chunks = [];
-            let length = 0;
-            response.on('data', (chunk) => {
-                chunks.push(chunk);
-                length += chunk.length;
-                if (length > LONGEST_ANSWER)
-                    breakOff('TOO_LONG', 'the answer is longer than 64 MB');
-            });
-            response.on('error', fail);
-            response.on('end', () => {
-                clearTimeout(timer);
-                resolve({
-                    status: response.statusCode ?? 0,
-                    contentType: response.headers['content-type'] ?? '',
-                    retryAfter: Number(response.headers['retry-after']) || undefined,
-                    body: Buffer.concat(chunks).toString('utf8'),
-                });
-            });
-        });
-        const timer = setTimeout(() => breakOff('DEADLINE', 'no answer in time'), request.deadline);
-        const fail = (error) => {
-            clearTimeout(timer);
-            reject(connected ? error : new NotSent(error.code ?? 'ENDED'));
-        };
-        const breakOff = (code, why) => {
-            fail(Object.assign(new Error(why), { code }));
-            outgoing.destroy();
-        };
-        outgoing.on('socket', (socket) => {
-            socket.once(secure ? 'secureConnect' : 'connect', () => {
-                connected = true;
-            });
-        });
-        outgoing.on('error', fail);
-        outgoing.end(request.body);
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-text.js
-
-/** A text literal, right whatever standard_conforming_strings says. */
-function literal(text) {
-    if (text === null || text === undefined)
-        return 'null';
-    if (text.includes('\0'))
-        throw new Error('a NUL character cannot be part of SQL');
-    const quoted = text.replaceAll("'", "''");
-    return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
-}
-/** An identifier, always quoted. */
-function identifier(...parts) {
-    return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
-}
-/** A dollar-quoted text whose tag does not occur in it. */
-function dollarQuote(text) {
-    const tag = freeTag(text);
-    return `${tag}${text}${tag}`;
-}
-/** A dollar-quote tag that does not occur in `text`; random, so that no file can be written to end its own quote. */
-function freeTag(text) {
-    for (;;) {
-        const tag = `$m${(0,external_node_crypto_.randomBytes)(8).toString('hex')}$`;
-        if (!text.includes(tag))
-            return tag;
-    }
-}
-/** An array of texts. */
-function textArray(items) {
-    return items.length === 0 ? "'{}'::text[]" : `array[${items.map(literal).join(',')}]::text[]`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/sql-error.js
@@ -3717,6 +4072,7 @@ const BY_CODE = {
         retry: false,
     },
 };
+/** Of certificates that no known authority has signed. */
 const CERTIFICATE_CODES = new Set([
     'DEPTH_ZERO_SELF_SIGNED_CERT',
     'SELF_SIGNED_CERT_IN_CHAIN',
@@ -3743,6 +4099,13 @@ function refusedByServer(error) {
             retry: false,
         };
     }
+    if (/startup parameter/.test(message))
+        return {
+            message: `the pooler does not take what database-url asks for: ${message}`,
+            code,
+            next: 'Give the direct URL; or take options out of database-url, and give the role what they say (alter role ... set search_path = ...).',
+            retry: false,
+        };
     if (code === '3D000')
         return { message, code, next: 'Check the database name at the end of the URL.', retry: false };
     if (code === '53300') {
@@ -3778,6 +4141,132 @@ function codeOf(error) {
     if (error instanceof Error && 'code' in error && typeof error.code === 'string')
         return error.code;
     return '';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/connection/https-request.js
+
+
+/** A longer answer is broken off, in bytes: the largest that is asked for, a schema's objects, has a few million. */
+const LONGEST_ANSWER = 64 * 1024 * 1024;
+/** No connection was made, so nothing was asked of the server. */
+class NotSent extends Error {
+    code;
+    constructor(code) {
+        super(`no connection was made: ${code}`);
+        this.name = 'NotSent';
+        this.code = code;
+    }
+}
+/** One HTTP exchange; node:https and not fetch, because fetch cannot be given a certificate authority. */
+async function exchangeHttp(request) {
+    const secure = request.url.startsWith('https:');
+    const [{ request: start }, tls] = await Promise.all([
+        secure ? Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 4708, 23)) : Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7067, 23)),
+        __nccwpck_require__.e(/* import() */ 247).then(__nccwpck_require__.bind(__nccwpck_require__, 8247)),
+    ]);
+    return new Promise((resolve, reject) => {
+        let connected = false;
+        const outgoing = start(request.url, {
+            method: request.method,
+            headers: {
+                ...request.headers,
+                ...(request.body === undefined ? {} : { 'content-length': Buffer.byteLength(request.body) }),
+            },
+            // An agent would keep the connection, and a kept connection may be dead by the next message.
+            agent: false,
+            ...verified_tls/* VERIFIED_TLS */.r,
+            ...(0,given/* given */.g)({ signal: request.signal }),
+            ...(secure && request.caCertificate !== undefined
+                ? { ca: [...tls.trusted(), request.caCertificate] }
+                : {}),
+        }, (response) => {
+            const chunks = [];
+            let length = 0;
+            response.on('data', (chunk) => {
+                chunks.push(chunk);
+                length += chunk.length;
+                if (length > LONGEST_ANSWER)
+                    breakOff('TOO_LONG', 'the answer is longer than 64 MB');
+            });
+            response.on('error', fail);
+            response.on('end', () => {
+                clearTimeout(timer);
+                resolve({
+                    status: response.statusCode ?? 0,
+                    contentType: response.headers['content-type'] ?? '',
+                    retryAfter: Number(response.headers['retry-after']) || undefined,
+                    body: Buffer.concat(chunks).toString('utf8'),
+                });
+            });
+        });
+        const timer = setTimeout(() => breakOff('DEADLINE', 'no answer in time'), request.deadline);
+        const fail = (error) => {
+            clearTimeout(timer);
+            reject(connected ? error : new NotSent(error.code ?? 'ENDED'));
+        };
+        const breakOff = (code, why) => {
+            fail(Object.assign(new Error(why), { code }));
+            outgoing.destroy();
+        };
+        outgoing.on('socket', (socket) => {
+            socket.once(secure ? 'secureConnect' : 'connect', () => {
+                connected = true;
+            });
+        });
+        outgoing.on('error', fail);
+        outgoing.end(request.body);
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-text.js
+
+/** A text literal, right whatever standard_conforming_strings says. */
+function literal(text) {
+    if (text === null || text === undefined)
+        return 'null';
+    if (text.includes('\0'))
+        throw new Error('a NUL character cannot be part of SQL');
+    const quoted = text.replaceAll("'", "''");
+    return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
+}
+/** An identifier, always quoted. */
+function identifier(...parts) {
+    return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
+}
+/** A dollar-quoted text whose tag does not occur in it. */
+function dollarQuote(text) {
+    const tag = freeTag(text);
+    return `${tag}${text}${tag}`;
+}
+/** A dollar-quote tag that does not occur in `text`; random, so that no file can be written to end its own quote. */
+function freeTag(text) {
+    for (;;) {
+        const tag = `$m${(0,external_node_crypto_.randomBytes)(8).toString('hex')}$`;
+        if (!text.includes(tag))
+            return tag;
+    }
+}
+/** An array of texts. */
+function textArray(items) {
+    return items.length === 0 ? "'{}'::text[]" : `array[${items.map(literal).join(',')}]::text[]`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/connection/answer.js
+/** The row that the last statement with rows gave, the only one that every transport hands out; empty where there is none. */
+function lastRow(results) {
+    for (let index = results.length - 1; index >= 0; index--) {
+        const row = results[index].rows[0];
+        if (row)
+            return row;
+    }
+    return {};
+}
+/** A field of that row that holds JSON, which a transport gives as text or parsed; undefined where it is empty or missing. */
+function jsonField(results, name) {
+    const value = lastRow(results)[name];
+    if (value === null || value === undefined || value === '')
+        return undefined;
+    return (typeof value === 'string' ? JSON.parse(value) : value);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/sql/source-text.js
@@ -3846,6 +4335,8 @@ function codePoints(text) {
 
 
 
+
+
 /** From the wish to cancel to giving up: the runner kills the process 7.5 s after it asked. */
 const CANCEL_WITHIN = 6_000;
 /** Bytes per millisecond of the slowest line that is waited for. */
@@ -3857,9 +4348,14 @@ const SLOWEST = 50;
 function onItsWay(message) {
     return Math.round(Buffer.byteLength(message) / SLOWEST);
 }
-/** Sends one message and waits for its answer, as long as there is one to wait for. */
+/**
+ * Sends one message and waits for its answer, as long as there is one to wait for.
+ * @throws Cancelled where the signal has fired already: nothing is sent then.
+ */
 function exchange(client, text, shift, sending, aside) {
     return new Promise((resolve, reject) => {
+        if (sending.signal?.aborted)
+            return reject(new Cancelled());
         const giveUp = (why, code) => {
             finish();
             reject(new LostConnection(why, code));
@@ -3886,10 +4382,6 @@ function exchange(client, text, shift, sending, aside) {
             listening?.heard();
             sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
         };
-        const onAbort = () => {
-            void aside.cancel().catch(() => undefined);
-            patience = setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN);
-        };
         const finish = () => {
             clearTimeout(deadline);
             clearTimeout(patience);
@@ -3898,10 +4390,13 @@ function exchange(client, text, shift, sending, aside) {
             stream.removeListener('timeout', onStalled);
             stream.removeListener('drain', onSent);
             client.removeListener('notice', onNotice);
-            sending.signal?.removeEventListener('abort', onAbort);
+            listenNoMore();
         };
         client.on('notice', onNotice);
-        sending.signal?.addEventListener('abort', onAbort, { once: true });
+        const listenNoMore = whenAborted(sending.signal, () => {
+            void aside.cancel().catch(() => undefined);
+            patience = setTimeout(() => giveUp('cancelled, and no answer came', 'CANCELLED'), CANCEL_WITHIN);
+        });
         client.query(text).then((result) => {
             finish();
             const results = Array.isArray(result) ? result : [result];
@@ -3984,7 +4479,88 @@ function sqlErrorOf(error, shift) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/connection/pooling.js
+
+/** After a visitor has left, the pooler has this many milliseconds to reset or close its connection. */
+const RESET_WITHIN = 2_000;
+const BETWEEN_LOOKS = 50;
+/** A connection that was reset may be given to somebody else before it is looked at; then another visitor is sent. */
+const VISITS = 3;
+/**
+ * Who is asked, one after the other. In a pool with nobody else in it, whoever shares connections is found out: with
+ * the newest connection first, the visitor gets ours; with the oldest first, of two asks in a row the second gets
+ * another one. In a busy pool chance would have to give back the same two connections each time.
+ */
+const TURNS = ['ours', 'ours', 'visitor', 'ours', 'visitor', 'visitor', 'ours'];
+/**
+ * Whether the pooler in between keeps one session of the server for each of its clients. True only with two proofs:
+ * both connections kept a server process of their own while the other was used, and the pooler gave the visitor's
+ * session up when the visitor left (PgBouncer resets it, Supavisor closes it), which one that shares them does not.
+ * A yes that is wrong would leave settings and locks behind in sessions of the application, so all else is a no.
+ * Nothing is set or left behind by the look itself.
+ */
+async function keepsSessions(look) {
+    for (let visits = 1;; visits++) {
+        const end = await visitOnce(look);
+        if (end !== 'taken by others' || visits === VISITS)
+            return end === 'given up';
+    }
+}
+async function visitOnce(look) {
+    const visitor = await look.visit();
+    let process;
+    try {
+        const seen = await takeTurns(look, visitor);
+        if (!seen)
+            return 'shared';
+        process = seen;
+        // A pooler that resets a connection after every transaction has done so by now.
+        if ((await stateOf(look, process)) !== 'as the visitor left it')
+            return 'shared';
+    }
+    finally {
+        await visitor.leave();
+    }
+    const until = performance.now() + RESET_WITHIN;
+    for (;;) {
+        const state = await stateOf(look, process);
+        if (state === 'gone' || state === 'reset')
+            return 'given up';
+        if (state === 'used')
+            return 'taken by others';
+        if (performance.now() > until)
+            return 'kept';
+        await pause(BETWEEN_LOOKS, look.signal);
+    }
+}
+/** The visitor's server process, where each of the two had one of its own all the time. */
+async function takeTurns(look, visitor) {
+    const has = {};
+    for (const turn of TURNS) {
+        const row = await (turn === 'ours' ? look.ask(WHO) : visitor.ask(`/*${look.nonce}*/ ${WHO}`));
+        const process = String(row.process);
+        has[turn] ??= process;
+        if (has[turn] !== process || has.ours === has.visitor)
+            return undefined;
+    }
+    return has.visitor;
+}
+/** Names a server process for good: its number alone may be used again. */
+const PROCESS = "pid || '.' || extract(epoch from backend_start)";
+const WHO = `select ${PROCESS} as process from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid()`;
+async function stateOf(look, process) {
+    const { query } = await look.ask(`select (select query from pg_catalog.pg_stat_activity where ${PROCESS} = '${process}') as query`);
+    if (typeof query !== 'string')
+        return 'gone';
+    if (query.includes(look.nonce))
+        return 'as the visitor left it';
+    return /^\s*discard\s+all\s*;?\s*$/i.test(query) ? 'reset' : 'used';
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/postgres-connection.js
+
+
+
 
 
 
@@ -3998,10 +4574,14 @@ const CONNECT_TIMEOUT = 15_000;
 const CONNECT_FOR = 60_000;
 /** After this much silence the server is asked, over a second connection, whether it still works for us. */
 const SILENCE = 15_000;
+/** Each question of the look at a pooler; where it has no second connection to give, its answer does not come. */
+const LOOK_DEADLINE = 5_000;
 /** A database over the Postgres protocol: direct, or through a pooler. */
 function openPostgres(address, caCertificate, options = {}) {
     let transport = transportOf(address);
     let client;
+    /** The process id that the newest connection was told at its start. */
+    let announced;
     let turn = Promise.resolve();
     const connected = async (signal) => {
         if (client)
@@ -4017,6 +4597,7 @@ function openPostgres(address, caCertificate, options = {}) {
         if (options.role !== undefined)
             await opened.query(`set role ${identifier(options.role)}`);
         client = opened;
+        announced = opened.processID;
         return opened;
     };
     const send = async (message, sending) => {
@@ -4039,22 +4620,37 @@ function openPostgres(address, caCertificate, options = {}) {
             throw error;
         }
     };
+    const inTurn = (message, sending) => {
+        const result = turn.then(() => send(message, sending));
+        turn = result.catch(() => undefined);
+        return result;
+    };
     return {
         get transport() {
             return transport;
         },
         role: options.role,
-        confirmBackend(pid) {
-            const announced = client?.processID;
+        async confirmBackend(pid, signal) {
             // A pooler announces a process id of its own: what looked like a direct connection goes through one.
-            if (transport === 'direct' && announced !== undefined && announced !== pid)
-                transport = 'transaction-pooler';
+            if (transport !== 'direct' || announced === undefined || announced === pid)
+                return;
+            const sending = { deadline: LOOK_DEADLINE, ...(0,given/* given */.g)({ signal }) };
+            const kept = await keepsSessions({
+                ask: async (message) => lastRow(await inTurn(message, sending)),
+                visit: () => visit(address, caCertificate, signal),
+                nonce: (0,external_node_crypto_.randomBytes)(6).toString('hex'),
+                signal,
+            }).catch((error) => {
+                if (signal?.aborted)
+                    throw new Cancelled();
+                const { message } = connectProblem(error, options.source);
+                const text = `no second connection through the pooler (${message}): it is taken for a transaction pooler`;
+                options.log?.({ kind: 'progress', text });
+                return false;
+            });
+            transport = kept ? 'session-pooler' : 'transaction-pooler';
         },
-        send(message, sending) {
-            const result = turn.then(() => send(message, sending));
-            turn = result.catch(() => undefined);
-            return result;
-        },
+        send: inTurn,
         async close() {
             const open = client;
             client = undefined;
@@ -4090,7 +4686,7 @@ async function connectPatiently(address, caCertificate, options, signal) {
                 if (attempt === 1)
                     options.log?.({ kind: 'progress', text: `${problemOf(error).message}; trying again` });
             },
-        }, () => connectOnce(address, caCertificate));
+        }, () => connectOnce(address, caCertificate, signal));
     }
     catch (error) {
         if (error instanceof Failure)
@@ -4116,7 +4712,8 @@ async function loadDriver() {
             Reflect.deleteProperty(globalThis, 'navigator');
     }
 }
-async function connectOnce(address, caCertificate) {
+/** @throws Cancelled as soon as the signal fires, wherever the connection stands then. */
+async function connectOnce(address, caCertificate, signal) {
     const [driver, { tlsOptions }, net] = await Promise.all([
         loadDriver(),
         __nccwpck_require__.e(/* import() */ 247).then(__nccwpck_require__.bind(__nccwpck_require__, 8247)),
@@ -4126,7 +4723,7 @@ async function connectOnce(address, caCertificate) {
     net.setDefaultAutoSelectFamilyAttemptTimeout(3_000);
     const tls = tlsOptions(address, caCertificate);
     // The parts, never the URL: an sslmode in a URL overrides the ssl object. No time-outs here: they would be
-    // start-up parameters, and poolers refuse them.
+    // start-up parameters, and poolers refuse them, as they may refuse the options of a URL.
     const client = new driver.Client({
         host: address.host,
         port: address.port,
@@ -4134,17 +4731,25 @@ async function connectOnce(address, caCertificate) {
         password: address.password.reveal(),
         database: address.database,
         ssl: tls ?? false,
-        connectionTimeoutMillis: CONNECT_TIMEOUT,
+        connectionTimeoutMillis: address.connectTimeout ?? CONNECT_TIMEOUT,
+        ...(0,given/* given */.g)({ options: address.options, application_name: address.applicationName }),
         keepAlive: true,
     });
     client.on('error', () => undefined);
+    const connecting = client.connect();
+    const listenNoMore = whenAborted(signal, () => void streamOf(client).destroy());
     try {
-        await client.connect();
+        await connecting;
         return client;
     }
     catch (error) {
         streamOf(client).destroy();
+        if (signal?.aborted)
+            throw new Cancelled();
         throw sqlErrorOf(error, 0) ?? error;
+    }
+    finally {
+        listenNoMore();
     }
 }
 async function isAtWork(address, caCertificate, nonce) {
@@ -4157,6 +4762,22 @@ async function isAtWork(address, caCertificate, nonce) {
     finally {
         await farewell(client);
     }
+}
+async function visit(address, caCertificate, signal) {
+    const client = await connectOnce(address, caCertificate, signal);
+    const listenNoMore = whenAborted(signal, () => void streamOf(client).destroy());
+    return {
+        async ask(message) {
+            // The driver's types do not know the time-out of a single query.
+            const asked = { text: message, query_timeout: LOOK_DEADLINE };
+            const { rows } = await client.query(asked);
+            return rows[0] ?? {};
+        },
+        async leave() {
+            listenNoMore();
+            await farewell(client);
+        },
+    };
 }
 /** The message runs in some backend, behind a pooler not always the announced one: it is found by its comment. */
 async function cancelMessage(address, caCertificate, nonce) {
@@ -4190,9 +4811,10 @@ async function farewell(client) {
 
 
 
+
 /** Too many requests are answered with a wait; more than this many in a row is another fault. */
 const WAITS = 5;
-const LONGEST_WAIT = 120_000;
+const management_api_LONGEST_WAIT = 120_000;
 const TRIES_TO_CONNECT = 5;
 /** The pooler is asked for this long before the query endpoint takes over: where its port is closed, it stays so. */
 const POOLER_WITHIN = 1_500;
@@ -4224,7 +4846,7 @@ function openManagementApi(connection, options) {
         get role() {
             return current.role;
         },
-        confirmBackend: (pid) => current.confirmBackend?.(pid),
+        confirmBackend: async (pid, signal) => current.confirmBackend?.(pid, signal),
         async send(message, sending) {
             if (sending.signal?.aborted)
                 throw new Cancelled();
@@ -4259,8 +4881,8 @@ async function sessionDatabase(connection, options, signal) {
     }
     catch (error) {
         await database.close();
-        if (error instanceof Cancelled)
-            throw error;
+        if (signal?.aborted)
+            throw new Cancelled();
         return { why: problemsOf(error)[0]?.message ?? 'the pooler gave no session' };
     }
 }
@@ -4279,7 +4901,7 @@ function sessionAddress({ projectRef }, login, poolers) {
         port: primary.db_port === 6543 ? 5432 : primary.db_port,
         // Supavisor finds the project by the user's name.
         user: `${role}.${projectRef}`,
-        password: new secret/* Secret */.zh(password),
+        password: new base_secret/* Secret */.zh(password),
         database: typeof primary.db_name === 'string' ? primary.db_name : 'postgres',
         loopback,
         plaintext: false,
@@ -4390,7 +5012,7 @@ async function ask({ apiUrl, projectRef, accessToken, caCertificate }, method, p
             });
             if (answer.status !== 429 || ++waits > WAITS)
                 return answer;
-            await pause(Math.min(LONGEST_WAIT, (answer.retryAfter ?? 2 ** waits) * 1000), sending.signal);
+            await pause(Math.min(management_api_LONGEST_WAIT, (answer.retryAfter ?? 2 ** waits) * 1000), sending.signal);
         }
         catch (error) {
             if (error instanceof Cancelled)
@@ -4408,7 +5030,9 @@ async function ask({ apiUrl, projectRef, accessToken, caCertificate }, method, p
                 throw new Failure({
                     message: `the Management API cannot be reached: ${error.code}`,
                     code: error.code,
-                    next: 'Check supabase-api-url and the network of this machine.',
+                    next: CERTIFICATE_CODES.has(error.code)
+                        ? 'No known authority signed its certificate. Where a proxy opens TLS here, make its authority known: NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job.'
+                        : 'Check supabase-api-url and the network of this machine.',
                 });
             await pause(300 * 2 ** attempt, sending.signal);
         }
@@ -4571,13 +5195,36 @@ function formatBytes(bytes) {
     return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-// EXTERNAL MODULE: external "node:child_process"
-var external_node_child_process_ = __nccwpck_require__(1421);
 // EXTERNAL MODULE: external "node:events"
 var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+;// CONCATENATED MODULE: ./compiled/src/base/cut-text.js
+/**
+ * Parts of long texts for messages, cut between words: half a secret would not be known as one when the message is
+ * made what may be shown.
+ */
+/** At most `most` characters from the start. */
+function beginningOf(text, most) {
+    if (text.length <= most)
+        return text;
+    const cut = text.slice(0, most);
+    return /\s/.test(text[most]) ? cut : cut.replace(/\S+$/, '').trimEnd();
+}
+/** At most `most` characters from the end. */
+function endOf(text, most) {
+    if (text.length <= most)
+        return text;
+    const cut = text.slice(text.length - most);
+    return /\s/.test(text[text.length - most - 1]) ? cut : cut.replace(/^\S+/, '').trimStart();
+}
+
+// EXTERNAL MODULE: ./compiled/src/programs.js + 1 modules
+var programs = __nccwpck_require__(3879);
 ;// CONCATENATED MODULE: ./compiled/src/database/backup/pg-dump.js
+
+
+
 
 
 
@@ -4623,13 +5270,8 @@ async function findPgDumps(path = process.env.PATH ?? '') {
     return asked.filter((found) => found.major !== undefined);
 }
 async function askVersion(file) {
-    const child = (0,external_node_child_process_.spawn)(file, ['--version'], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 });
-    let said = '';
-    child.stdout.setEncoding('utf8').on('data', (chunk) => {
-        said += chunk;
-    });
-    await (0,external_node_events_.once)(child, 'close').catch(() => undefined);
-    return majorOf(said);
+    const ended = await (0,programs/* runProgram */.mB)([file, '--version'], { timeout: 10_000 }).catch(() => undefined);
+    return ended && majorOf(ended.stdout);
 }
 /** The words of the command line; no secret is among them, because any user of the machine can read them. */
 function dumpArguments({ address, what, lockTimeout }) {
@@ -4658,14 +5300,15 @@ function libpqWord(database) {
 async function withDump(order, consume) {
     const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-dump-'));
     let child;
-    const onAbort = () => void child?.kill('SIGTERM');
+    let listenNoMore = () => { };
     try {
-        const started = (0,external_node_child_process_.spawn)(order.pgDump.path, dumpArguments(order), {
-            stdio: ['ignore', 'pipe', 'pipe'],
-            env: await dumpEnvironment(order, folder),
-        });
+        const words = [order.pgDump.path, ...dumpArguments(order)];
+        const env = await dumpEnvironment(order, folder);
+        if (order.signal.aborted)
+            throw new Cancelled();
+        const started = (0,programs/* startProgram */.Xd)(words, { env });
         child = started;
-        order.signal.addEventListener('abort', onAbort, { once: true });
+        listenNoMore = whenAborted(order.signal, () => void started.kill('SIGTERM'));
         let bytes = 0;
         const output = new external_node_stream_.PassThrough();
         started.stdout.on('data', (chunk) => {
@@ -4687,7 +5330,7 @@ async function withDump(order, consume) {
         return bytes;
     }
     finally {
-        order.signal.removeEventListener('abort', onAbort);
+        listenNoMore();
         child?.kill('SIGKILL');
         (0,external_node_fs_.rmSync)(folder, { recursive: true, force: true });
     }
@@ -4699,18 +5342,19 @@ async function dumpEnvironment({ address, caCertificate }, folder) {
     if (tls)
         (0,external_node_fs_.writeFileSync)(roots, [tls.ca].flat().join('\n'), { mode: 0o600 });
     return {
-        PATH: process.env.PATH ?? '',
+        // Not that of the job's user, where libpq would look for passwords and certificates.
         HOME: folder,
         PGPASSWORD: address.password.reveal(),
         PGCONNECT_TIMEOUT: '15',
         PGGSSENCMODE: 'disable',
+        ...(0,given/* given */.g)({ PGOPTIONS: address.options, PGAPPNAME: address.applicationName }),
         ...(tls ? { PGSSLMODE: 'verify-full', PGSSLROOTCERT: roots } : { PGSSLMODE: 'disable' }),
     };
 }
 async function ended(child, signal) {
     let said = '';
     child.stderr?.setEncoding('utf8').on('data', (chunk) => {
-        said = (said + chunk).slice(-4_000);
+        said = endOf(said + chunk, 4_000);
     });
     const [code, killedBy] = (await (0,external_node_events_.once)(child, 'close'));
     if (signal.aborted)
@@ -4818,40 +5462,17 @@ function statusOf(answer) {
     return typeof status === 'string' ? status : undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/connection/answer.js
-/** The row that the last statement with rows gave, the only one that every transport hands out; empty where there is none. */
-function lastRow(results) {
-    for (let index = results.length - 1; index >= 0; index--) {
-        const row = results[index].rows[0];
-        if (row)
-            return row;
-    }
-    return {};
-}
-/** A field of that row that holds JSON, which a transport gives as text or parsed; undefined where it is empty or missing. */
-function jsonField(results, name) {
-    const value = lastRow(results)[name];
-    if (value === null || value === undefined || value === '')
-        return undefined;
-    return (typeof value === 'string' ? JSON.parse(value) : value);
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/vps/local-git.js
+
 
 /**
  * Runs git in the checkout of this job. Throws a Failure where it cannot work there at all: it is not installed, the
  * folder is missing, or the checkout belongs to another user (jobs in a container); any other end is the caller's.
  */
 async function localGit(words, workingDirectory) {
-    const { getExecOutput } = await __nccwpck_require__.e(/* import() */ 318).then(__nccwpck_require__.bind(__nccwpck_require__, 6318));
     let ended;
     try {
-        const { exitCode, stdout, stderr } = await getExecOutput('git', words, {
-            cwd: workingDirectory,
-            silent: true,
-            ignoreReturnCode: true,
-        });
-        ended = { code: exitCode, stdout, stderr };
+        ended = await (0,programs/* runProgram */.mB)(['git', ...words], { cwd: workingDirectory });
     }
     catch (error) {
         throw new Failure({
@@ -4859,7 +5480,7 @@ async function localGit(words, workingDirectory) {
             next: 'Check working-directory, and that git is installed where this job runs.',
         });
     }
-    if (/dubious ownership/.test(ended.stderr))
+    if (/dubious ownership|unsafe repository/.test(ended.stderr))
         throw new Failure({
             message: `git refuses to work in ${workingDirectory}, because another user owns the checkout`,
             next: 'In a step before this one: git config --global --add safe.directory "$GITHUB_WORKSPACE"',
@@ -4870,27 +5491,241 @@ async function localGit(words, workingDirectory) {
 ;// CONCATENATED MODULE: ./compiled/src/vps/exact-commit.js
 
 
+/** As short as git makes a commit's SHA by itself. Fewer digits are a name. */
+const SHORTEST_SHA = 7;
 /**
  * The full SHA of a commit, branch or tag, resolved in the checkout of this job: what is deployed is one exact
- * commit, and never what a branch has become meanwhile. Throws a Failure where the checkout does not have it.
+ * commit, and never what a branch has become meanwhile. 40 hex digits are always the commit. Throws a Failure where the
+ * checkout does not have it, and where it can mean two things: whoever may push a branch chooses its name, and must not
+ * choose by it what a tag or a short SHA stands for.
  */
 async function exactCommit(ref, workingDirectory) {
-    if (/^[0-9a-f]{40}$/.test(ref))
-        return ref;
-    for (const name of [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref]) {
-        const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
-        const { code, stdout } = await localGit(words, workingDirectory);
-        const sha = stdout.trim();
-        if (code === 0 && /^[0-9a-f]{40}$/.test(sha))
-            return sha;
+    if (/^[0-9a-f]{40}$/i.test(ref))
+        return ref.toLowerCase();
+    if (ref === 'HEAD')
+        return (await commitOf('HEAD', workingDirectory)) ?? unknown(ref);
+    const named = await namedSo(ref, workingDirectory);
+    if (isShortSha(ref)) {
+        const commits = await commitsThatBegin(ref, workingDirectory);
+        if (named.length > 0)
+            throw likeAShortSha(ref, named, commits);
+        if (commits.length > 1)
+            throw severalMeanings(ref, commits);
+        return commits[0]?.sha ?? unknown(ref);
     }
+    if (new Set(named.map(({ sha }) => sha)).size > 1)
+        throw severalMeanings(ref, named);
+    return named[0]?.sha ?? unknown(ref);
+}
+/**
+ * The settings with the commit in place of its name, so that all that follows means the same one. As they are where it
+ * cannot be told: the phase that needs it says why, with everything else that is wrong.
+ */
+async function withExactCommit(settings) {
+    const { vps, workingDirectory } = settings;
+    if (vps?.ref === undefined)
+        return settings;
+    const ref = await exactCommit(vps.ref, workingDirectory).catch(() => vps.ref);
+    return { ...settings, vps: { ...vps, ref } };
+}
+function isShortSha(ref) {
+    return new RegExp(`^[0-9a-f]{${SHORTEST_SHA},39}$`, 'i').test(ref);
+}
+/** The branches and tags of the checkout that a name can mean, each by its full name. */
+async function namedSo(ref, folder) {
+    const names = fullNames(ref);
+    // A pattern is a name or the beginning of one, up to a slash.
+    const { stdout } = await localGit(['for-each-ref', '--format=%(refname) %(objectname)', ...new Set(names.map(({ full }) => full))], folder);
+    const objects = new Map(stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => line.split(' ')));
+    const found = [];
+    for (const { full, name, exact } of names) {
+        const object = objects.get(full);
+        // The remote's branch of a name is what this machine's own branch of it was made from.
+        if (object === undefined || found.some((other) => other.exact === exact))
+            continue;
+        const sha = await commitOf(object, folder);
+        if (sha !== undefined)
+            found.push({ name, exact, sha });
+    }
+    return found;
+}
+/**
+ * The full names that a ref can have, nearest first. Full ones are asked for, because git itself goes on to look for
+ * `refs/tags/refs/heads/main` and the like where there is no `refs/heads/main`. Pure.
+ */
+function fullNames(ref) {
+    const branch = (name) => {
+        const said = { name: `the branch ${name}`, exact: `refs/heads/${name}` };
+        return [
+            { full: `refs/remotes/origin/${name}`, ...said },
+            { full: `refs/heads/${name}`, ...said },
+        ];
+    };
+    const tag = (name) => [
+        { full: `refs/tags/${name}`, name: `the tag ${name}`, exact: `refs/tags/${name}` },
+    ];
+    const rest = (full) => [{ full, name: full, exact: full }];
+    const within = (prefix) => ref.startsWith(prefix) ? ref.slice(prefix.length) : undefined;
+    const [heads, tags] = [within('refs/heads/'), within('refs/tags/')];
+    if (heads !== undefined)
+        return branch(heads);
+    if (tags !== undefined)
+        return tag(tags);
+    if (ref.startsWith('refs/'))
+        return rest(ref);
+    // What git takes for a name as well: `origin/main`, `heads/main`, `tags/v1`.
+    const [ofRemote, ofHeads, ofTags] = [within('origin/'), within('heads/'), within('tags/')];
+    return [
+        ...branch(ref),
+        ...tag(ref),
+        ...(ofRemote === undefined ? rest(`refs/remotes/${ref}`) : branch(ofRemote)),
+        ...(ofHeads === undefined ? [] : branch(ofHeads)),
+        ...(ofTags === undefined ? [] : tag(ofTags)),
+    ];
+}
+/** The commit that an object (its full SHA) or HEAD leads to; undefined where it is none. */
+async function commitOf(object, folder) {
+    const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${object}^{commit}`];
+    const { code, stdout } = await localGit(words, folder);
+    const sha = stdout.trim();
+    return code === 0 && /^[0-9a-f]{40}$/.test(sha) ? sha : undefined;
+}
+/** The commits of the checkout whose SHA begins so. Other objects may begin so as well, and mean nothing here. */
+async function commitsThatBegin(short, folder) {
+    const { stdout } = await localGit(['rev-parse', `--disambiguate=${short.toLowerCase()}`], folder);
+    const commits = [];
+    for (const sha of stdout.split('\n').filter((line) => line !== '')) {
+        const { stdout: kind } = await localGit(['cat-file', '-t', sha], folder);
+        if (kind.trim() === 'commit')
+            commits.push({ name: `the commit ${sha}`, exact: sha, sha });
+    }
+    return commits;
+}
+function severalMeanings(ref, meanings) {
+    const all = meanings.map(({ name, sha }) => (name.endsWith(sha) ? name : `${name} (${sha.slice(0, 12)})`));
+    return new Failure({
+        message: `ref ${JSON.stringify(ref)} ${meanings.length === 2 ? 'means two things' : 'means several things'}: ${all.join(', ')}`,
+        next: `Say which: ${[...new Set(meanings.map(({ exact }) => exact))].join(', ')}, or a full commit SHA.`,
+    });
+}
+function likeAShortSha(ref, named, commits) {
+    const all = [...named, ...commits];
+    if (commits.length > 0)
+        return severalMeanings(ref, all);
+    const [{ name, sha, exact }] = all;
+    return new Failure({
+        message: `ref ${JSON.stringify(ref)} reads as a short commit SHA, and is the name of ${name} (${sha.slice(0, 12)})`,
+        next: `Say which: ${exact}, or the full commit SHA.`,
+    });
+}
+function unknown(ref) {
     throw new Failure({
         message: `ref ${JSON.stringify(ref)} is not a commit of the checkout in working-directory`,
         next: 'Give the full commit SHA, or check out with fetch-depth: 0 so that branches and tags are known.',
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/request-budget.js
+/**
+ * How many requests we may send to one application, and at what pace: people limit them (express-rate-limit allows 100
+ * in a quarter of an hour by default), and a good version must not be taken back because we asked too often. Pure but
+ * for the ledger that is handed in.
+ */
+const WINDOW = 15 * 60_000;
+/** What a deploy may ask of one application in all, and what may be asked of it in any quarter of an hour. */
+const MOST = { limit: 60, window: 90 };
+/** The part of it that the server has where the runner asks too; the rest is the runner's. */
+const SERVER_PART = 3 / 4;
+/** The budget of a place. `alone`: nobody else asks the same application in this deploy. */
+function budgetOf(place, alone, run) {
+    const part = alone ? 1 : place === 'server' ? SERVER_PART : 1 - SERVER_PART;
+    return { run, limit: Math.floor(MOST.limit * part), window: Math.floor(MOST.window * part) };
+}
+/** Requests that may go out still. A clock that was set back leaves stamps in the future: they count as well. */
+function requestsLeft(sent, budget, now) {
+    const ofRun = sent.filter(({ run }) => run === budget.run).length;
+    const recent = sent.filter(({ at }) => at > now - WINDOW).length;
+    return Math.max(0, Math.min(budget.limit - ofRun, budget.window - recent));
+}
+/**
+ * What one round of checks may use of the requests that are left: half of them, so that whatever comes of it the next
+ * round, and the way back, can be proven too; but what it needs at least.
+ */
+function allowanceOf(left, needed) {
+    return Math.min(left, Math.max(Math.ceil(left / 2), needed));
+}
+/** Milliseconds: between the first tries, and between later ones where there are requests enough. */
+const FIRST_WAIT = 100;
+const LATER_WAIT = 1_000;
+const SLOWEST_GROWTH = 1.5;
+/**
+ * The pace at which an application is asked that answers, but not well yet: milliseconds until the next try, after
+ * `elapsed` milliseconds of answers. At first tries follow each other closely, then ever more slowly, so that `trials`
+ * of them last for all of `span`.
+ */
+function waitWhileBad(elapsed, trials, span) {
+    const most = Math.max(1, trials);
+    const growth = Math.max(SLOWEST_GROWTH, (span / FIRST_WAIT) ** (2 / most));
+    const longest = Math.max(LATER_WAIT, (2 * span) / (most + 2));
+    return Math.round(Math.max(FIRST_WAIT, Math.min(elapsed * (growth - 1), longest)));
+}
+/** Milliseconds until a check that is good is asked again while others of `checks` are waited for. */
+function waitWhileGood(elapsed, checks) {
+    return Math.round(Math.max(LATER_WAIT, elapsed * checks));
+}
+/** Opens the counter for one round of checks that needs `needed` requests where all goes well. */
+function openRequests(ledger, budget, needed, now = Date.now) {
+    const unsent = () => requestsLeft(ledger.sent(), budget, now());
+    const allowance = allowanceOf(unsent(), needed);
+    let used = 0;
+    let underWay = 0;
+    const left = () => Math.min(allowance - used, unsent()) - underWay;
+    return {
+        allowance,
+        left,
+        begin(essential) {
+            if (!essential && left() < 1)
+                return false;
+            underWay += 1;
+            return true;
+        },
+        end(counted) {
+            underWay -= 1;
+            if (!counted)
+                return;
+            used += 1;
+            ledger.add({ at: now(), run: budget.run });
+        },
+    };
+}
+/** A ledger for as long as this process lives. */
+function memoryLedger() {
+    const sent = [];
+    const assets = new Map();
+    return {
+        sent: () => sent,
+        add: (one) => sent.push(one),
+        assets: (version) => assets.get(version) ?? new Set(),
+        addAsset(version, path) {
+            assets.set(version, (assets.get(version) ?? new Set()).add(path));
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/settings/request-budget.js
+
+/** What the run may ask of the application from there: the server and the runner share one budget where both ask. */
+function requestBudget(settings, place) {
+    const { health, run, skip, vps } = settings;
+    const outside = health.url !== undefined && health.from !== 'vps' && !skip.includes('health');
+    return budgetOf(place, place === 'server' ? !outside : vps === undefined, `${run.id}.${run.attempt}`);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/vps/requests.js
+
 
 /** Settings in the words of the worker. Pure: no value is looked up or made up here. */
 /** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
@@ -4913,34 +5748,50 @@ function databaseOf({ mode, database, skip }) {
         return undefined;
     return database ? 'given' : 'missing';
 }
-function runRequest({ id, attempt, url, actor }, invocation) {
+function runRequest({ id, attempt, session, url, actor }, invocation) {
     return {
         id,
         attempt,
-        ...(0,given/* given */.g)({ invocation, url, actor }),
+        ...(0,given/* given */.g)({ invocation, session, url, actor }),
     };
 }
-function healthRequest(health) {
-    const { url, paths, timeout, deadline, successes, checkAssets, expectVersion } = health;
-    const basePath = url === undefined ? '' : new URL(url).pathname.replace(/\/+$/, '');
+function healthRequest(settings) {
+    const { url, paths, timeout, deadline, successes, checkAssets, expectVersion } = settings.health;
+    const known = url === undefined ? undefined : new URL(url);
+    const basePath = known?.pathname.replace(/\/+$/, '') ?? '';
     return {
         paths: [...paths],
         ...(basePath === '' ? {} : { basePath }),
+        ...(0,given/* given */.g)({ publicOrigin: known?.origin }),
         timeout,
         deadline,
         successes,
         checkAssets,
         ...(0,given/* given */.g)({ expectVersion }),
+        budget: requestBudget(settings, 'server'),
     };
 }
-/** What a server needs to fetch the commit, also where it has no origin or no access of its own. */
-function fetchRequest({ vps, run, githubToken }) {
+/** Where a server fetches the commit from, also where it has no origin. */
+function fetchRequest({ vps, run }) {
     const { repository, serverUrl } = run;
     return {
         ...(0,given/* given */.g)({ repositoryUrl: vps.repositoryUrl }),
         ...(repository === undefined ? {} : { jobRepositoryUrl: `${serverUrl}/${repository}.git` }),
-        ...(githubToken && repository ? { fetchAccess: { server: serverUrl, token: githubToken.reveal() } } : {}),
     };
+}
+/**
+ * The job's token, for a server that said that it has no access of its own. It opens the whole repository for as long
+ * as the job runs, so no other server is sent it, and no request that fetches nothing.
+ */
+function withToken({ run, githubToken }) {
+    return githubToken && run.repository
+        ? { fetchAccess: { server: run.serverUrl, token: githubToken.reveal() } }
+        : {};
+}
+/** Says that there is a token, and who issued it, to a server that may have to ask for it. */
+function tokenOnRequest(settings) {
+    const { fetchAccess } = withToken(settings);
+    return fetchAccess === undefined ? {} : { fetchAccess: { server: fetchAccess.server } };
 }
 /** `undo`: asks what a rollback would do, instead of what a deploy would. */
 function inspectRequest(settings, sha, undo) {
@@ -4948,8 +5799,7 @@ function inspectRequest(settings, sha, undo) {
         command: 'inspect',
         app: appRequest(settings),
         run: runRequest(settings.run),
-        ...(0,given/* given */.g)({ sha }),
-        ...fetchRequest(settings),
+        ...(sha === undefined ? {} : { sha, ...fetchRequest(settings), ...tokenOnRequest(settings) }),
         explicit: settings.vps.refExplicit,
         rehearse: settings.vps.rehearse,
         dirtyCheckout: settings.vps.dirtyCheckout,
@@ -4960,8 +5810,18 @@ function inspectRequest(settings, sha, undo) {
         ...(0,given/* given */.g)({ undo }),
     };
 }
-function probeRequest(settings) {
-    return { command: 'probe', app: appRequest(settings), health: healthRequest(settings.health) };
+/** `once`: a check that was good is not asked again. */
+function probeRequest(settings, once = false) {
+    const health = healthRequest(settings);
+    return { command: 'probe', app: appRequest(settings), health: once ? { ...health, once } : health };
+}
+/** `session`: the start of the action whose workers are to stop. */
+function cancelSessionRequest(settings, session) {
+    return {
+        command: 'cancel-session',
+        app: appRequest(settings),
+        run: { ...runRequest(settings.run), session },
+    };
 }
 function deployRequest(settings, details) {
     const { vps } = settings;
@@ -4985,7 +5845,7 @@ function deployRequest(settings, details) {
         keepReleases: vps.keepReleases,
         rehearse: vps.rehearse,
         dirtyCheckout: vps.dirtyCheckout,
-        health: healthRequest(settings.health),
+        health: healthRequest(settings),
         lockWait: vps.lockWait,
         timeout: vps.deployTimeout,
         cutover,
@@ -4998,36 +5858,20 @@ function rollbackRequest(settings, invocation, undo) {
         app: appRequest(settings),
         run: runRequest(settings.run, invocation),
         ...undo,
-        health: healthRequest(settings.health),
+        health: healthRequest(settings),
         lockWait: settings.vps.lockWait,
         timeout: settings.vps.deployTimeout,
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
-/** Starts each line that a short command prints for the action. */
-const LINE_MARK = 'muva-worker ';
-/** The answer in one line of stdout; undefined for any other text. */
-function parseWorkerLine(line) {
-    if (!line.startsWith(LINE_MARK))
-        return undefined;
-    try {
-        const value = JSON.parse(line.slice(LINE_MARK.length));
-        return typeof value === 'object' && value !== null && 'kind' in value ? value : undefined;
-    }
-    catch {
-        return undefined;
-    }
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/vps/remote-start.js
 /**
  * Runs on the server, inside `node -`: its source text is sent, so it uses nothing but its arguments.
- * Writes the worker and its request into a new folder that only the user can read, starts the worker in a session
- * of its own, where no lost connection reaches it, and waits until it has taken the request (it removes the file
- * as soon as it has read it). Prints one line: `started`, or `refused` with what went wrong.
+ * Writes the worker into a new folder that only the user can read, starts it in a session of its own, where no lost
+ * connection reaches it, gives it the run's key and the request through a pipe, so that no file ever holds them, and
+ * waits until it has taken them (it removes the file `waiting` as soon as it has read them). Prints one line: `started`, or `refused` with what went wrong.
  */
-function startDetached(load, bundle, request) {
+function startDetached(load, bundle, request, key) {
     const fs = load('node:fs');
     const { spawn } = load('node:child_process');
     const { tmpdir } = load('node:os');
@@ -5041,9 +5885,13 @@ function startDetached(load, bundle, request) {
     let folder = '';
     let output = 0;
     try {
+        if ((fs.statSync(tmpdir()).mode & 0o1002) === 0o002) {
+            refuse(`${tmpdir()} can be written by every user of the server and has no sticky bit: another one could change what is run`, `Run once on the server: sudo chmod +t ${tmpdir()}`);
+            return;
+        }
         folder = fs.mkdtempSync(`${tmpdir()}/muva-deploy-`);
         fs.writeFileSync(`${folder}/worker.js`, bundle, { mode: 0o600 });
-        fs.writeFileSync(`${folder}/request.json`, request, { mode: 0o600 });
+        fs.writeFileSync(`${folder}/waiting`, '', { mode: 0o600 });
         output = fs.openSync(`${folder}/output`, 'a', 0o600);
     }
     catch (error) {
@@ -5052,11 +5900,13 @@ function startDetached(load, bundle, request) {
             fs.rmSync(folder, { recursive: true, force: true });
         return;
     }
-    const child = spawn(process.execPath, [`${folder}/worker.js`, '--request', `${folder}/request.json`], {
+    const child = spawn(process.execPath, [`${folder}/worker.js`, '--waiting', `${folder}/waiting`], {
         cwd: '/',
         detached: true,
-        stdio: ['ignore', output, output],
+        stdio: ['pipe', output, output],
     });
+    // A worker that ended before it read all is told by its end.
+    child.stdin?.on('error', () => { }).end(`${key}\n${request}`);
     let ended;
     child.once('error', (error) => {
         ended = String(error);
@@ -5068,7 +5918,7 @@ function startDetached(load, bundle, request) {
     let takenAt;
     const timer = setInterval(() => {
         const now = Date.now();
-        if (!fs.existsSync(`${folder}/request.json`))
+        if (!fs.existsSync(`${folder}/waiting`))
             takenAt ??= now;
         const said = fs.readFileSync(`${folder}/output`, 'utf8');
         const answer = said.split('\n').find((line) => line.startsWith(MARK));
@@ -5174,13 +6024,14 @@ const RUN_NODE = `sh -c '${FIND_NODE}'`;
 function streamedWorker(bundle, request) {
     return `(function () {\nglobalThis.MUVA_REQUEST = ${JSON.stringify(request)};\n${bundle}\n})();\n`;
 }
-/** A program for `node -` that leaves the worker on the server, running on its own. */
-function detachedWorker(bundle, request) {
-    const words = [bundle, JSON.stringify(request)].map((text) => JSON.stringify(text));
+/** A program for `node -` that leaves the worker on the server, running on its own; `key` seals what it tells. */
+function detachedWorker(bundle, request, key) {
+    const words = [bundle, JSON.stringify(request), key.toString('hex')].map((text) => JSON.stringify(text));
     return `(${startDetached.toString()})(require, ${words.join(', ')});\n`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/exit-status.js
+
 
 /** Why the program on a server did not do its work, from the way it ended; each way has another remedy. Names no host. */
 function exitProblem(server, { code, signal, stdout, stderr }) {
@@ -5225,7 +6076,7 @@ function isKnownEnd({ code, signal }) {
 function notRunProblem(server, { code, stdout, stderr }) {
     // Some shells repeat the whole command behind their complaint.
     const [complaint] = stderr.split('\n').filter((line) => line.trim() !== '');
-    const said = complaint?.trim().slice(0, 200) ?? lastLines(stdout);
+    const said = complaint === undefined ? lastLines(stdout) : beginningOf(complaint.trim(), 200);
     return {
         message: `the login on ${server} did not run our command, and ended with exit code ${code}${said ? `: ${said}` : ''}`,
         code: String(code),
@@ -5234,11 +6085,8 @@ function notRunProblem(server, { code, stdout, stderr }) {
 }
 function lastLines(text) {
     const lines = text.split('\n').map((line) => line.trim());
-    return lines
-        .filter((line) => line !== '')
-        .slice(-3)
-        .join(' / ')
-        .slice(-500);
+    const last = lines.filter((line) => line !== '').slice(-3);
+    return endOf(last.join(' / '), 500);
 }
 
 ;// CONCATENATED MODULE: external "node:fs/promises"
@@ -5381,6 +6229,7 @@ function classifyHandshakeError(server, error, first, login = {}) {
 ;// CONCATENATED MODULE: ./compiled/src/vps/exec.js
 
 
+
 /** Bytes kept of each stream's beginning, and of its end. */
 const KEPT = 128 * 1024;
 /** A text of any length in bounded memory: its head and its tail, with a line between that says what is missing. */
@@ -5430,13 +6279,14 @@ function exec(client, server, command, options = {}) {
         let session;
         let settled = false;
         let silence;
+        let listenNoMore = () => { };
         const settle = (outcome) => {
             if (settled)
                 return;
             settled = true;
             clearTimeout(deadline);
             clearTimeout(silence);
-            options.signal?.removeEventListener('abort', onAbort);
+            listenNoMore();
             client.removeListener('close', onClose);
             if (outcome instanceof Error) {
                 reject(outcome);
@@ -5446,7 +6296,6 @@ function exec(client, server, command, options = {}) {
                 resolve(outcome);
             }
         };
-        const onAbort = () => settle(new Cancelled());
         // How a command ended may be known already when the connection closes right behind it.
         const onClose = () => settle(session?.ended() ?? sshError('lost', server));
         const heard = () => {
@@ -5458,10 +6307,10 @@ function exec(client, server, command, options = {}) {
         const deadline = options.deadline === undefined
             ? undefined
             : setTimeout(() => settle(sshError('deadline', server)), options.deadline);
-        options.signal?.addEventListener('abort', onAbort, { once: true });
         client.once('close', onClose);
-        if (options.signal?.aborted)
-            return onAbort();
+        listenNoMore = whenAborted(options.signal, () => settle(new Cancelled()));
+        if (settled)
+            return;
         const opened = (error, channel) => {
             if (error) {
                 settle(openError(server, error));
@@ -5623,6 +6472,7 @@ function hostKeyProblem(server, trust, seen) {
 
 
 
+
 const READY_TIMEOUT = 20_000;
 const PATIENCE = 30_000;
 /** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
@@ -5693,8 +6543,7 @@ async function connection_connectOnce(target, options, algorithms, seen) {
         if (first.length < 256)
             first += chunk.subarray(0, 256).toString('latin1');
     });
-    const onAbort = () => void stream.destroy();
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    const listenNoMore = whenAborted(options.signal, () => void stream.destroy());
     try {
         await ready;
     }
@@ -5705,7 +6554,7 @@ async function connection_connectOnce(target, options, algorithms, seen) {
         throw classifyHandshakeError(target.server, error, first, login);
     }
     finally {
-        options.signal?.removeEventListener('abort', onAbort);
+        listenNoMore();
     }
     return connectionOf(client, target.server, stream);
 }
@@ -5784,7 +6633,10 @@ function connectionOf(client, server, stream) {
     };
 }
 
+// EXTERNAL MODULE: ./compiled/src/base/key-text.js
+var key_text = __nccwpck_require__(8840);
 ;// CONCATENATED MODULE: ./compiled/src/vps/private-key.js
+
 
 
 
@@ -5857,46 +6709,20 @@ function explainParseError(message) {
     }
     return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
 }
-/** The length is fixed, because on one line the base64 follows at once and may begin like hex. */
-const DEK_INFO = /DEK-Info:\s*(AES-\d+-[A-Z]+,[0-9A-Fa-f]{32}|DES[A-Z0-9-]*,[0-9A-Fa-f]{16})/;
-const FRAMES = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
 /** The PEM text and its label, with the damage of copying undone; pure. */
 function repairKeyText(text) {
-    const plain = unpack(text);
+    const plain = (0,key_text/* unpackKeyText */.Bm)(text);
     // openssl writes EC PARAMETERS in front of the key, and people paste certificates and .pub lines beside it.
-    const frames = [...plain.matchAll(FRAMES)];
-    const framed = frames.find(([, label]) => label.endsWith('PRIVATE KEY'));
-    if (framed === undefined)
-        return notAKey(plain, frames[0]?.[1]);
-    const label = framed[1];
-    // The old encrypted PEM has two header lines in front of its base64.
-    const body = framed[2];
-    const info = DEK_INFO.exec(body);
-    const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
+    const blocks = (0,key_text/* pemBlocks */.PQ)(plain);
+    const block = blocks.find(({ label }) => label.endsWith('PRIVATE KEY'));
+    if (block === undefined)
+        return notAKey(plain, blocks[0]?.label);
+    const { label, info, base64 } = block;
     if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
         return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
-    const headers = info ? ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info[1]}`, ''] : [];
+    const headers = info === undefined ? [] : ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info}`, ''];
     const lines = [...headers, ...(base64.match(/.{1,64}/g) ?? [])];
     return { pem: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`, label };
-}
-/** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
-function unpack(text) {
-    let plain = text.replace(/^\uFEFF/, '').trim();
-    const quoted = /^(["'`])([\s\S]*)\1$/.exec(plain);
-    if (quoted)
-        plain = quoted[2];
-    plain = plain
-        .replace(/\\r\\n|\\n|\\r/g, '\n')
-        .replace(/\r\n?/g, '\n')
-        .trim();
-    const compact = plain.replace(/\s+/g, '');
-    if (plain.includes('-----') || !/^[A-Za-z0-9+/]{40,}={0,2}$/.test(compact))
-        return plain;
-    const decoded = Buffer.from(compact, 'base64');
-    if (decoded.subarray(0, 14).toString('latin1') === 'openssh-key-v1')
-        return `-----BEGIN OPENSSH PRIVATE KEY-----\n${compact}\n-----END OPENSSH PRIVATE KEY-----`;
-    const inner = decoded.toString('utf8').replace(/\r\n?/g, '\n').trim();
-    return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
 }
 /** What a text without a whole private key is instead; `label`: of the first thing in it that is whole. */
 function notAKey(plain, label) {
@@ -5985,6 +6811,7 @@ function private_key_refusal({ wrong, right }) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/fleet.js
+
 
 
 
@@ -6124,11 +6951,8 @@ function abortable(work, signal) {
     if (!signal)
         return work;
     return new Promise((resolve, reject) => {
-        const onAbort = () => reject(new Cancelled());
-        if (signal.aborted)
-            onAbort();
-        signal.addEventListener('abort', onAbort, { once: true });
-        work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+        const listenNoMore = whenAborted(signal, () => reject(new Cancelled()));
+        work.then(resolve, reject).finally(listenNoMore);
     });
 }
 /** The same error as one that a phase reports. */
@@ -6162,7 +6986,349 @@ function lineReader(onLine, longest = lines_LONGEST_LINE) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/shape.js
+/** The value is not what it should be; the message says where and what. */
+class Mismatch extends Error {
+    expected;
+    path;
+    constructor(expected, path = []) {
+        super(path.length === 0 ? `is not ${expected}` : `${path.join('.')} is not ${expected}`);
+        this.expected = expected;
+        this.path = path;
+    }
+    /** The same, seen from what the value is a part of. */
+    within(name) {
+        return new Mismatch(this.expected, [name, ...this.path]);
+    }
+}
+/** Characters; longer texts are cut. */
+const LONGEST_TEXT = 64_000;
+const shape_text = (value) => {
+    if (typeof value !== 'string')
+        throw new Mismatch('a text');
+    return value.slice(0, LONGEST_TEXT);
+};
+const flag = (value) => {
+    if (typeof value !== 'boolean')
+        throw new Mismatch('true or false');
+    return value;
+};
+/** A number from `least` to `most`, both included. */
+function number(least, most) {
+    return (value) => {
+        if (typeof value !== 'number' || !(value >= least && value <= most))
+            throw new Mismatch(`a number from ${least} to ${most}`);
+        return value;
+    };
+}
+/** A whole number from `least` on. */
+function whole(least = 0) {
+    return (value) => {
+        if (!Number.isSafeInteger(value) || value < least)
+            throw new Mismatch('a whole number');
+        return value;
+    };
+}
+function oneOf(...values) {
+    return (value) => {
+        const known = values.find((each) => each === value);
+        if (known === undefined)
+            throw new Mismatch(values.map(String).join(', '));
+        return known;
+    };
+}
+function nullable(read) {
+    return (value) => (value === null ? null : read(value));
+}
+/** A list; entries above `most` are left out. */
+function list(read, most = 1_000) {
+    return (value) => {
+        if (!Array.isArray(value))
+            throw new Mismatch('a list');
+        return value.slice(0, most).map((item, index) => inside(String(index), read, item));
+    };
+}
+function maybe(read) {
+    return { maybe: read };
+}
+function record(fields) {
+    const known = Object.entries(fields);
+    return (value) => {
+        const given = asObject(value);
+        const copy = {};
+        for (const [name, field] of known) {
+            const item = Object.hasOwn(given, name) ? given[name] : undefined;
+            if (typeof field === 'function')
+                copy[name] = inside(name, field, item);
+            else if (item !== undefined)
+                copy[name] = inside(name, field.maybe, item);
+        }
+        return copy;
+    };
+}
+function byKind(variants) {
+    const readers = new Map(Object.entries(variants).map(([kind, fields]) => [kind, record(fields)]));
+    return (value) => {
+        const { kind } = asObject(value);
+        const read = typeof kind === 'string' ? readers.get(kind) : undefined;
+        if (read === undefined)
+            throw new Mismatch(`one of ${[...readers.keys()].join(', ')}`, ['kind']);
+        return { kind, ...read(value) };
+    };
+}
+function asObject(value) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw new Mismatch('an object');
+    return value;
+}
+function inside(name, read, value) {
+    try {
+        return read(value);
+    }
+    catch (error) {
+        throw error instanceof Mismatch ? error.within(name) : error;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
+/** Starts each line that a short command prints for the action. */
+const LINE_MARK = 'muva-worker ';
+
+;// CONCATENATED MODULE: ./compiled/src/vps/messages.js
+
+
+/** What a server says to the action, read by its type: whatever else it says is dropped here. */
+/** Milliseconds that something took; more than a year is no time. */
+const took = number(0, 31_536_000_000);
+/** Milliseconds since the epoch, as a date can hold them. */
+const time = number(0, 8_640_000_000_000_000);
+const pid = whole(1);
+/** Network disks tell more than a safe integer holds, and full ones less than nothing. */
+const amount = number(-1e30, 1e30);
+const position = record({ file: shape_text, line: whole(), column: whole(), text: maybe(shape_text) });
+const problem = record({ message: shape_text, code: maybe(shape_text), at: maybe(position), next: maybe(shape_text) });
+const problems = list(problem);
+const step = record({
+    name: shape_text,
+    outcome: oneOf('passed', 'failed', 'skipped', 'unknown'),
+    startedAt: time,
+    milliseconds: took,
+    detail: maybe(shape_text),
+});
+const timings = record({
+    dns: nullable(took),
+    connect: nullable(took),
+    tls: nullable(took),
+    'first-byte': nullable(took),
+    total: took,
+});
+const fault = oneOf('dns', 'route', 'connect', 'tls', 'timeout', 'cut', 'status', 'redirect', 'body', 'version', 'assets', 'query');
+const check = record({
+    name: shape_text,
+    from: oneOf('runner', 'vps'),
+    ok: flag,
+    status: nullable(whole()),
+    'latency-ms': nullable(took),
+    attempts: whole(),
+    detail: maybe(shape_text),
+    timings: maybe(timings),
+    fault: maybe(fault),
+    next: maybe(shape_text),
+    'days-left': maybe(number(-100_000, 100_000)),
+});
+const result = record({
+    outcome: oneOf('deployed', 'unchanged', 'rolled-back', 'put-back', 'failed', 'broken', 'cancelled', 'newer-is-live'),
+    previousSha: maybe(shape_text),
+    deployedSha: maybe(shape_text),
+    release: maybe(shape_text),
+    downtimeMs: maybe(took),
+    rollbackMs: maybe(took),
+    rehearsed: maybe(flag),
+    health: maybe(list(check)),
+    problems,
+    warnings: problems,
+});
+const messages_event = byKind({
+    started: { pid, at: time },
+    progress: { text: shape_text },
+    step: { step },
+    output: { source: shape_text, text: shape_text },
+    warning: { problem },
+    state: {
+        state: oneOf('waiting-for-lock', 'preparing', 'prepared', 'cutting-over', 'verifying', 'putting-back'),
+    },
+    ended: { result },
+});
+const wayBack = byKind({
+    go: { to: record({ sha: shape_text, release: shape_text }), forward: flag, runs: list(shape_text) },
+    nothing: { why: shape_text, runs: list(shape_text), overtakenBy: maybe(shape_text) },
+    refused: { problem },
+});
+const holder = record({
+    runId: shape_text,
+    session: maybe(shape_text),
+    url: maybe(shape_text),
+    since: time,
+    pid: whole(),
+});
+const host = record({
+    node: maybe(shape_text),
+    git: maybe(shape_text),
+    pm2: maybe(shape_text),
+    layout: oneOf('checkout', 'releases', 'absent', 'other'),
+    strategy: oneOf('in-place', 'releases', 'adopt'),
+    stateFolder: maybe(shape_text),
+    environment: maybe(shape_text),
+    liveSha: maybe(shape_text),
+    liveRelease: maybe(shape_text),
+    liveRun: maybe(shape_text),
+    liveVerified: flag,
+    newerIsLive: maybe(oneOf(true)),
+    wayBack: maybe(wayBack),
+    shaOnRemote: maybe(flag),
+    dirtyFiles: list(shape_text, 100_000),
+    freeBytes: amount,
+    freeInodes: maybe(amount),
+    memoryBytes: amount,
+    port: maybe(number(0, 65_535)),
+    entry: maybe(record({ mode: oneOf('cluster', 'fork'), instances: whole(), status: shape_text, script: shape_text })),
+    lock: maybe(record({ holder: maybe(holder) })),
+    notRehearsedWhy: maybe(shape_text),
+    refusals: problems,
+    deployRefusals: problems,
+    warnings: problems,
+});
+const messages_line = byKind({
+    host: { facts: host },
+    'token-needed': {},
+    started: { pid },
+    probed: { health: list(check), healthy: flag },
+    event: { offset: whole(), line: shape_text },
+    heartbeat: {},
+    gone: { problem },
+    'cut-off': {},
+    signalled: { accepted: flag, detail: shape_text },
+    refused: { problems },
+});
+/** One line of stdout; undefined for what is none of the worker's: a login message, a profile. */
+function parseWorkerLine(said) {
+    return said.startsWith(LINE_MARK) ? parse(messages_line, said.slice(LINE_MARK.length)) : undefined;
+}
+/** An event, as it stands in a sealed line. */
+function parseWorkerEvent(json) {
+    return parse(messages_event, json);
+}
+function parse(read, json) {
+    try {
+        return { value: read(JSON.parse(json)) };
+    }
+    catch (error) {
+        if (error instanceof Mismatch)
+            return { wrong: error.message };
+        return { wrong: 'is not JSON' };
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/seal.js
+
+/**
+ * The lines of a run's events. They lie in a file that every program of the deploy user can write, the build among
+ * them, so each carries a counter and a MAC under a key that only the worker and the action which started it have: in
+ * memory, never in a file, an argument or an environment.
+ */
+/** Bytes of a key. */
+const KEY_LENGTH = 32;
+/** Bytes of the longest line; a longer one is none of the worker's. */
+const LONGEST_EVENT = 1_048_576;
+const LINE = /^\{"n":([1-9]\d{0,14}),"mac":"([0-9a-f]{64})","event":(.*)\}$/s;
+/** `from`: the number of the last line that is there. */
+function sealer(key, from = 0) {
+    let count = from;
+    return {
+        line(event) {
+            const n = count + 1;
+            return `\n{"n":${n},"mac":"${mac(key, n, event).toString('hex')}","event":${event}}\n`;
+        },
+        written() {
+            count += 1;
+        },
+    };
+}
+/** What a line says, where it was sealed with this key. */
+function unseal(key, line) {
+    const [, number, seal, event] = LINE.exec(line) ?? [];
+    if (number === undefined || seal === undefined || event === undefined)
+        return undefined;
+    const n = Number(number);
+    return (0,external_node_crypto_.timingSafeEqual)(mac(key, n, event), Buffer.from(seal, 'hex')) ? { n, event } : undefined;
+}
+function mac(key, n, event) {
+    return (0,external_node_crypto_.createHmac)('sha256', key).update(`${n}\n${event}`).digest();
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/run-events.js
+
+
+
+
+/**
+ * The record of a run was changed by somebody else, so that it no longer tells what happened. The run itself goes on,
+ * and what it did is found out by looking at the server.
+ */
+class TamperedRecord extends Failure {
+    constructor(prefix, why) {
+        super({
+            message: `${prefix}${why}: what the run did there is not known from its record`,
+            next: 'A program of the deploy user changes events.jsonl of the run, most likely the build. Look at what it does; the next run looks at what is live, and repairs it.',
+        }, 'unknown');
+        this.name = 'TamperedRecord';
+    }
+}
+/** What strangers may add to the record of a run before it is given up. */
+const MOST_LINES = 1_000_000;
+const MOST_CHARACTERS = 128 * 1_048_576;
+/** What a worker may tell of itself: steps and warnings are kept until the end of the run. */
+const MOST_KEPT = 5_000;
+function runEvents({ key, prefix, onDropped }) {
+    let next = 1;
+    let kept = 0;
+    const strange = { lines: 0, characters: 0 };
+    const told = new Set();
+    const drop = (kind, why, next) => {
+        if (!told.has(kind))
+            onDropped({ message: prefix + why, ...(0,given/* given */.g)({ next }) });
+        told.add(kind);
+        return undefined;
+    };
+    return {
+        read(line) {
+            const opened = unseal(key, line);
+            if (opened === undefined || opened.n < next) {
+                strange.lines += 1;
+                strange.characters += line.length;
+                if (strange.lines > MOST_LINES || strange.characters > MOST_CHARACTERS)
+                    throw new TamperedRecord(prefix, 'the record of the run on the server is flooded');
+                return drop('stranger', 'another program than the worker writes into the record of this run on the server; what it writes is ignored', 'It runs as the deploy user, and is most likely the build: look at what it does. SECURITY.md says what such a program can do.');
+            }
+            if (opened.n > next)
+                throw new TamperedRecord(prefix, `the record of the run on the server lacks line ${next}`);
+            next += 1;
+            const parsed = parseWorkerEvent(opened.event);
+            if ('wrong' in parsed)
+                return drop('not understood', `the worker tells something that this version does not understand (${parsed.wrong}); it is ignored`, 'Run the job again; where it stays, it is a fault of this action.');
+            const { value } = parsed;
+            if (value.kind === 'step' || value.kind === 'warning')
+                kept += 1;
+            return kept > MOST_KEPT && (value.kind === 'step' || value.kind === 'warning')
+                ? drop('too many', `the run tells more than ${MOST_KEPT} steps and warnings; the rest is left out`)
+                : value;
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/vps/worker-client.js
+
+
 
 
 
@@ -6176,13 +7342,21 @@ function lineReader(onLine, longest = lines_LONGEST_LINE) {
 const worker_client_SILENCE = 20_000;
 /** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
 const SHORT = 60_000;
+/** Conversations in a row that ended well and told nothing before that is taken for the last word. */
+const MOST_SILENT = 5;
+/** Messages of a follower that are none of the worker's before it is given up. */
+const MOST_WRONG = 1_000;
 /** Lines kept of what a login says that does not come from the worker. */
 const KEPT_LINES = 3;
-/** Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. */
-async function converse(host, program, options, onLine = () => false) {
+/**
+ * Runs a program in the server's Node and returns the last of the worker's lines that `onLine` did not take. `onWrong`
+ * is told of those that are not what a worker says.
+ */
+async function converse(host, program, options, onLine = () => false, onWrong = () => { }) {
     let answer;
     // The shell text prints an empty line in front of Node: without one, and without a word of the worker, it never ran.
     let ran = false;
+    let wrong;
     const others = [];
     const result = await host.exec(RUN_NODE, {
         ...options,
@@ -6192,12 +7366,16 @@ async function converse(host, program, options, onLine = () => false) {
             ran ||= said !== undefined || text === '';
             if (said === undefined) {
                 if (text.trim() !== '')
-                    others.push(text.slice(0, 200));
+                    others.push(beginningOf(text, 200));
                 if (others.length > KEPT_LINES)
                     others.shift();
             }
-            else if (!onLine(said))
-                answer = said;
+            else if ('wrong' in said) {
+                wrong ??= said.wrong;
+                onWrong(said.wrong);
+            }
+            else if (!onLine(said.value))
+                answer = said.value;
         }),
     });
     if (answer?.kind === 'refused')
@@ -6209,7 +7387,19 @@ async function converse(host, program, options, onLine = () => false) {
         throw new Failure(notRunProblem(host.name, ended));
     if (ended.code !== 0)
         throw new Failure(exitProblem(host.name, ended));
+    if (wrong !== undefined)
+        throw new NotUnderstood(host, wrong);
     return undefined;
+}
+/** The only answer was none of those that there are. */
+class NotUnderstood extends Failure {
+    constructor(host, wrong) {
+        super({
+            message: `${host.prefix}the answer of the worker is not understood: its ${wrong}`,
+            next: 'Look at what the login of the deploy user runs (its profile, its Node), and run the job again.',
+        });
+        this.name = 'NotUnderstood';
+    }
 }
 /** A problem that happened on a server, with the server's position in front where there are several; once. */
 function onHost({ name, prefix }, problem) {
@@ -6244,11 +7434,11 @@ function repeated(signal, work) {
     }, work);
 }
 /**
- * Starts a run that goes on by itself. Starting it twice is safe: the second worker leaves the first alone.
+ * Starts a run that goes on by itself, and seals what it tells with `key`. Starting it twice is safe: the second worker leaves the first alone.
  * A Failure with the outcome `unknown` means that a worker may be running all the same.
  */
-async function start(fleet, host, request) {
-    const program = detachedWorker(await fleet.worker(), request);
+async function start(fleet, host, request, key) {
+    const program = detachedWorker(await fleet.worker(), request, key);
     let answer;
     let mayRun = false;
     try {
@@ -6285,8 +7475,8 @@ class WorkerDied extends Failure {
 }
 /**
  * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
- * Throws a Failure with the outcome `unknown` where the server stays away or the worker ended without a result:
- * whatever goes wrong with the telling, the run itself goes on.
+ * Throws a Failure with the outcome `unknown` where the server stays away, the worker ended without a result, or its
+ * record was tampered with: whatever goes wrong with the telling, the run itself goes on.
  */
 async function follow(fleet, host, request, options) {
     const bundle = await fleet.worker();
@@ -6294,17 +7484,46 @@ async function follow(fleet, host, request, options) {
     let heard = performance.now();
     let offset = 0;
     let result;
+    let broken;
+    let silent = 0;
+    let over = new AbortController();
+    const { key, onDropped } = options;
+    const events = runEvents({ key, prefix: host.prefix, onDropped });
     const onLine = (said) => {
         heard = performance.now();
         if (said.kind === 'heartbeat')
             return true;
         if (said.kind !== 'event')
             return false;
+        // What comes after the end is nobody's: the server streams until the worker's process is gone.
+        if (over.signal.aborted)
+            return true;
         offset = said.offset;
-        if (said.event.kind === 'ended')
-            result = said.event.result;
-        options.onEvent(said.event);
+        try {
+            const event = events.read(said.line);
+            if (event === undefined)
+                return true;
+            silent = 0;
+            if (event.kind === 'ended')
+                result = event.result;
+            options.onEvent(event);
+        }
+        catch (error) {
+            broken = error;
+        }
+        if (result !== undefined || broken !== undefined)
+            over.abort();
         return true;
+    };
+    let wrongs = 0;
+    const onWrong = (why) => {
+        wrongs += 1;
+        if (wrongs === 1)
+            onDropped(new NotUnderstood(host, why).problems[0]);
+        if (wrongs > MOST_WRONG) {
+            broken ??= new TamperedRecord(host.prefix, 'the server sends more than the worker says');
+            over.abort();
+        }
     };
     const { app, run, command: task } = request;
     for (;;) {
@@ -6314,19 +7533,28 @@ async function follow(fleet, host, request, options) {
         let lost = new Failure({ message: `${host.prefix}the worker stopped telling` });
         try {
             const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
-            const last = await converse(host, program, { silence: worker_client_SILENCE, deadline: left }, onLine);
-            if (last?.kind === 'died')
+            over = new AbortController();
+            const signal = over.signal;
+            const last = await converse(host, program, { silence: worker_client_SILENCE, deadline: left, signal }, onLine, onWrong);
+            if (last?.kind === 'gone')
                 throw new WorkerDied(onHost(host, last.problem));
+            if (last?.kind === 'cut-off')
+                broken = new TamperedRecord(host.prefix, 'the record of the run on the server was cut off or taken away');
+            silent += 1;
         }
         catch (error) {
+            if (error instanceof NotUnderstood)
+                silent += 1;
             lost = error;
         }
         // The result may have come just before the connection went: nothing is unknown then.
         if (result)
             return result;
+        if (broken !== undefined)
+            throw broken;
         if (lost instanceof WorkerDied)
             throw lost;
-        const final = !(lost instanceof Failure) && !isWorthRetrying(lost);
+        const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || silent >= MOST_SILENT;
         if (final || performance.now() - heard > fleet.reconnectFor)
             throw new Failure(problemsOfLoss(lost), 'unknown');
         options.onLost(problemsOfLoss(lost)[0]);
@@ -6349,10 +7577,10 @@ function overdue(host) {
 
 
 /** Milliseconds; the look asks the git remote too. */
-const LOOK_DEADLINE = 120_000;
+const inspect_fleet_LOOK_DEADLINE = 120_000;
 /**
- * Looks at all hosts at once, one round trip each; writes nothing, and never throws for one host. `undo`: asks what a
- * rollback would do, instead of what a deploy would.
+ * Looks at all hosts at once, one round trip each, and one more where only the job's token opens the remote; writes
+ * nothing, and never throws for one host. `undo`: asks what a rollback would do, instead of what a deploy would.
  */
 async function inspectFleet(tools, settings, undo) {
     const { fleet } = tools;
@@ -6367,9 +7595,14 @@ async function inspectFleet(tools, settings, undo) {
         const own = { host: position, name, prefix };
         try {
             const request = inspectRequest(vpsRun, sha, undo);
-            const answer = await worker_client_ask(fleet, host, request, { deadline: LOOK_DEADLINE, signal: tools.signal });
+            const options = { deadline: inspect_fleet_LOOK_DEADLINE, signal: tools.signal };
+            const answer = await worker_client_ask(fleet, host, request, options);
             if (answer.kind === 'host')
                 return { ...own, facts: answer.facts };
+            const opened = { ...request, ...withToken(vpsRun) };
+            const second = answer.kind === 'token-needed' ? await worker_client_ask(fleet, host, opened, options) : answer;
+            if (second.kind === 'host')
+                return { ...own, facts: second.facts, needsToken: true };
             throw new Failure({ message: `${prefix}the worker answered something else` });
         }
         catch (error) {
@@ -6415,8 +7648,20 @@ async function keepNewest(host, folder, suffix, keep, signal) {
 
 
 
-/** Fixed texts without quotes in them; folder and name come as words behind them. */
-const RECEIVE = 'umask 077; mkdir -p -- "$1" && cat >"$1/$2"';
+/**
+ * Fixed texts without quotes in them; folder and name come as words behind them. A dump must not land where another user
+ * let a symlink lead: the folder, and the one that it lies in, are our own, or nothing is written.
+ */
+const RECEIVE = `umask 077
+set -- "$1" "$2" "$(dirname -- "$1")"
+mkdir -p -- "$(dirname -- "$3")" || exit
+for f in "$3" "$1"; do
+  if [ -L "$f" ]; then exit 66; fi
+  if [ -e "$f" ]; then :; else mkdir -- "$f" || exit; fi
+  if [ -L "$f" ]; then exit 66; fi
+  [ -O "$f" ] || exit 66
+done
+cat >"$1/$2"`;
 const KEEP = '[ "$(wc -c <"$1/$2")" -eq "$4" ] && mv -- "$1/$2" "$1/$3" || { rm -f -- "$1/$2"; exit 65; }';
 const DROP = 'rm -f -- "$1/$2"';
 /**
@@ -6463,6 +7708,11 @@ async function mustRun(host, text, words, options) {
         return;
     if (result.code === 65)
         throw new Failure({ message: `${host.prefix}the file did not arrive whole`, next: 'Run the job again.' });
+    if (result.code === 66)
+        throw new Failure({
+            message: `${host.prefix}${words[0]}, or the folder that it lies in, is a symlink or belongs to another user: nothing was stored there`,
+            next: `Look who made it (ls -ld), and delete on the server what is not of the user who deploys.`,
+        });
     throw new Failure({
         ...exitProblem(host.name, result),
         next: 'Look at the room and the rights there: df -h; ls -ld of the folder.',
@@ -6520,11 +7770,10 @@ async function prepareDump(tools, wanted) {
     const { database, signal } = tools;
     if (!database || wanted.connection.kind !== 'url')
         throw new Error('a dump needs a database URL');
-    const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major`, {
-        deadline: 30_000,
-        signal,
-    });
-    const chosen = await pgDumpFor(database.transport, Number(lastRow(results).major));
+    const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major, pg_catalog.pg_backend_pid() as pid`, { deadline: 30_000, signal });
+    const { major, pid } = lastRow(results);
+    await database.confirmBackend?.(Number(pid), signal);
+    const chosen = await pgDumpFor(database.transport, Number(major));
     if ('message' in chosen)
         throw new Failure(chosen);
     const { address, caCertificate } = wanted.connection;
@@ -6582,13 +7831,14 @@ async function keepOnRunner(folder, name, content) {
 const AROUND = 30_000;
 /**
  * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
- * With several servers the checks carry the server's position. Writes nothing.
+ * With several servers the checks carry the server's position. Writes nothing. `once`: a check that was good is not
+ * asked again.
  */
-async function probeFleet(tools, settings) {
+async function probeFleet(tools, settings, once = false) {
     const { fleet, signal } = tools;
     if (!fleet || !settings.vps)
         return [];
-    const request = probeRequest(settings);
+    const request = probeRequest(settings, once);
     const deadline = settings.health.deadline + AROUND;
     const facts = await Promise.all(fleet.hosts.map(async (host) => {
         const answer = await worker_client_ask(fleet, host, request, { deadline, signal });
@@ -6623,11 +7873,8 @@ function* startTags(html) {
         else if (isLetter(next)) {
             const { tag, end } = readTag(html, at + 1);
             at = end;
-            if (RAW_TEXT.has(tag.name)) {
-                const close = endOfRawText(html, tag.name, end);
-                tag.text = html.slice(end, close);
-                at = close;
-            }
+            if (RAW_TEXT.has(tag.name))
+                at = endOfRawText(html, tag.name, end);
             yield tag;
         }
         else
@@ -6720,31 +7967,24 @@ function isLetter(character) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/judge-body.js
-
-/** Words of a status field (or of a short text) that mean trouble; compared in lower case, dashes as blanks. */
-const SICK = new Set(('error|errors|err|fail|failed|failing|failure|fatal|critical|crit|unhealthy|not healthy|sick|bad|broken|' +
-    'down|dead|offline|unavailable|not available|outage|major outage|out of service|not ok|nok|ko|' +
-    'not ready|unready|disconnected|timeout|shutting down|stopped|stopping|starting|maintenance|red').split('|'));
+/** Words of a status field that mean trouble; compared in lower case, dashes as blanks. docs/health.md lists them. */
+const UNHEALTHY = new Set(('error|errors|fail|failed|failing|failure|fatal|critical|unhealthy|not healthy|down|dead|offline|' +
+    'unavailable|not available|outage|out of service|not ok|not ready|unready|' +
+    'starting|stopping|stopped|shutting down').split('|'));
 /** Fields of a JSON answer that say how the application is. */
-const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive', 'result'];
-/** Fields of a JSON answer, and headers, in which applications name their commit. */
-const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|githash|revision|deploysha|buildsha'.split('|'));
-const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-revision', 'x-deploy-sha'];
-/** Titles and first lines of error pages that some proxies and frameworks send with status 200. */
-const ERROR_PAGES = [
-    'internal server error',
-    'bad gateway',
-    'service unavailable',
-    'gateway timeout',
-    'gateway time-out',
-    'application error',
-    'not found',
-    'forbidden',
-    'unauthorized',
-];
+const STATUS_FIELDS = ['status', 'state', 'health', 'healthy', 'ok', 'success', 'ready', 'alive'];
 /**
- * Judges an answer that is no redirect. Nothing of its text is repeated in the detail except words from the
- * lists above.
+ * Fields of a JSON answer, and headers, in which applications name their commit, in full or shortened. A revision is as
+ * often a date or a counter, so that only a whole commit counts there.
+ */
+const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|githash|deploysha|buildsha'.split('|'));
+const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-deploy-sha'];
+const REVISION_FIELD = 'revision';
+const REVISION_HEADER = 'x-revision';
+/**
+ * Judges an answer that is no redirect: by its status, by the status word of a JSON body, by HTML where a health answer
+ * belongs, and by its version. What a page or text says is no evidence. Nothing of the answer is repeated in the detail
+ * except words from the lists above.
  */
 function judgeAnswer(answer, expected) {
     const { status, headers } = answer;
@@ -6755,10 +7995,10 @@ function judgeAnswer(answer, expected) {
     // A page is what `/` is for; it says nothing about health in the place of an endpoint.
     if (html && isEndpoint(expected))
         return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
-    const opinion = html ? judgePage(text, status, expected.path) : judgeText(answer, text, status);
-    if (!opinion.ok)
-        return opinion;
-    return expected.last ? judgeVersion(answer, text, expected, opinion) : opinion;
+    const complaint = html ? undefined : jsonComplaint(answer, text);
+    if (complaint !== undefined)
+        return bad('body', `answers ${status}${complaint}`);
+    return expected.last ? judgeVersion(answer, text, expected) : { ok: true };
 }
 function bad(fault, detail) {
     return { ok: false, fault, detail };
@@ -6782,41 +8022,19 @@ function isHtml(contentType, text) {
         .toLowerCase();
     return start.startsWith('<!doctype html') || start.startsWith('<html');
 }
-function judgePage(text, status, path) {
-    for (const tag of startTags(text)) {
-        if (tag.name === 'title' && isErrorTitle(tag.text ?? ''))
-            return bad('body', `answers ${status} with an error page`);
-        // A login form may well be an application's front page, but not what stands behind any other path.
-        if (path !== '/' && tag.name === 'input' && tag.attributes.get('type')?.toLowerCase() === 'password')
-            return bad('body', `answers ${status} with a login page`);
-    }
-    return { ok: true };
-}
-function isErrorTitle(title) {
-    const line = title.trim().toLowerCase();
-    const words = line.replace(/^(error\s*)?[45]\d\d[\s:|,.-]*/, '');
-    return ERROR_PAGES.some((page) => words.startsWith(page)) || (words === '' && line !== '');
-}
-function judgeText(answer, text, status) {
+/** What is wrong with a body that is JSON, or that is declared as such; undefined for any other. */
+function jsonComplaint(answer, text) {
     const type = (answer.headers['content-type'] ?? '').split(';')[0].trim().toLowerCase();
-    const declared = type === 'application/json' || type.endsWith('+json');
-    const start = text.trimStart()[0];
-    if (declared || start === '{' || start === '[') {
-        const parsed = parseJson(text);
-        if (parsed !== undefined) {
-            const complaint = judgeJson(parsed.value);
-            return complaint === undefined ? { ok: true } : bad('body', `answers ${status}, but ${complaint}`);
-        }
-        if (declared)
-            return bad('body', answer.whole
-                ? `answers ${status} with JSON that cannot be read`
-                : `answers ${status} with JSON longer than ${answer.body.length} bytes`);
+    const parsed = parseJson(text);
+    if (parsed !== undefined) {
+        const complaint = judgeJson(parsed.value);
+        return complaint === undefined ? undefined : `, but ${complaint}`;
     }
-    const line = text.trim().slice(0, 80).split(/\r?\n/)[0];
-    const word = normal(line.split(/[:.,;!]/)[0]);
-    if (SICK.has(word) || isErrorTitle(line))
-        return bad('body', `answers ${status} with an error text`);
-    return { ok: true };
+    if (type !== 'application/json' && !type.endsWith('+json'))
+        return undefined;
+    return answer.whole
+        ? ' with JSON that cannot be read'
+        : ` with JSON longer than ${answer.body.length} bytes`;
 }
 function parseJson(text) {
     try {
@@ -6826,57 +8044,28 @@ function parseJson(text) {
         return undefined;
     }
 }
-/** What a JSON health answer complains of, or undefined. Its own overall word counts; without one, its parts do. */
+/**
+ * What a JSON health answer complains of, or undefined. Only its own status counts: whether a part of it is needed is
+ * for the application to say.
+ */
 function judgeJson(value) {
     if (!isRecord(value))
         return undefined;
-    const own = fieldsComplaint(value);
-    if (own.complaint !== undefined || own.decided)
-        return own.complaint;
-    for (const part of Object.values(value)) {
-        if (!isRecord(part))
+    for (const [key, said] of Object.entries(value)) {
+        const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
+        if (field === undefined)
             continue;
-        for (const inner of [part, ...Object.values(part).filter(isRecord)]) {
-            const { complaint } = fieldsComplaint(inner);
-            if (complaint !== undefined)
-                return `a part of it says so: ${complaint}`;
-        }
+        if (said === false)
+            return `its field "${field}" is false`;
+        // An HTTP status, as problem documents have it.
+        if (typeof said === 'number' && said >= 400 && said <= 599)
+            return `its field "${field}" is ${said}`;
+        if (typeof said === 'string' && UNHEALTHY.has(normal(said)))
+            return `its field "${field}" says "${normal(said)}"`;
     }
     return undefined;
 }
-function fieldsComplaint(record) {
-    let decided = false;
-    for (const [key, value] of Object.entries(record)) {
-        const field = STATUS_FIELDS.find((known) => known === key.toLowerCase());
-        if (field !== undefined) {
-            if (value === false)
-                return { complaint: `its field "${field}" is false`, decided: true };
-            if (typeof value === 'number' && value >= 400)
-                return { complaint: `its field "${field}" is ${value}`, decided: true };
-            if (typeof value === 'string') {
-                const word = normal(value);
-                if (SICK.has(word))
-                    return { complaint: `its field "${field}" says "${word}"`, decided: true };
-            }
-            if (typeof value !== 'object')
-                decided = true;
-        }
-        if (/^(error|errors)$/i.test(key) && isTold(value))
-            return { complaint: `it holds an "${key.toLowerCase()}"`, decided: true };
-        if (/^status_?code$/i.test(key) && typeof value === 'number' && value >= 400)
-            return { complaint: `its status code is ${value}`, decided: true };
-    }
-    return { decided };
-}
-/** True for an error field that tells of an error: not null, false, 0, '', [] or {}. */
-function isTold(value) {
-    if (Array.isArray(value))
-        return value.length > 0;
-    if (isRecord(value))
-        return Object.keys(value).length > 0;
-    return typeof value === 'string' ? !['', 'none', 'null', 'no'].includes(normal(value)) : Boolean(value);
-}
-function judgeVersion(answer, text, expected, opinion) {
+function judgeVersion(answer, text, expected) {
     const headers = Object.values(answer.headers).flat();
     const holds = (wanted) => text.includes(wanted) || headers.some((value) => value?.includes(wanted));
     if (expected.expectVersion !== undefined && !holds(expected.expectVersion))
@@ -6887,21 +8076,32 @@ function judgeVersion(answer, text, expected, opinion) {
         if (named.length > 0 && !named.some((sha) => wanted.startsWith(sha) || sha.startsWith(wanted)))
             return bad('version', `answers ${answer.status}, but as commit ${named[0].slice(0, 7)} instead of ${wanted.slice(0, 7)}`);
     }
-    return opinion;
+    return { ok: true };
 }
-/** Commits (7 to 40 hex digits, lower case) that an answer names as its own. */
+/** Commits (7 to 40 hex digits, lower case) that an answer names as its own, for certain. */
 function namedCommits(answer, text) {
-    const candidates = COMMIT_HEADERS.map((name) => answer.headers[name]);
+    const commits = COMMIT_HEADERS.map((name) => answer.headers[name]);
+    const revisions = [answer.headers[REVISION_HEADER]];
     const parsed = parseJson(text);
     if (parsed !== undefined && isRecord(parsed.value)) {
         for (const [key, value] of Object.entries(parsed.value)) {
-            if (COMMIT_FIELDS.has(key.toLowerCase().replace(/[_-]/g, '')))
-                candidates.push(value);
+            const field = key.toLowerCase().replace(/[_-]/g, '');
+            if (COMMIT_FIELDS.has(field))
+                commits.push(value);
+            if (field === REVISION_FIELD)
+                revisions.push(value);
         }
     }
-    return candidates
-        .filter((value) => typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value))
-        .map((sha) => sha.toLowerCase());
+    return [...commits.filter(isCommit), ...revisions.filter(isWholeCommit)].map((sha) => sha.toLowerCase());
+}
+function isWholeCommit(value) {
+    return typeof value === 'string' && /^[0-9a-f]{40}$/i.test(value);
+}
+/** A shortened commit of decimal digits alone could as well be a date or a number. */
+function isCommit(value) {
+    if (isWholeCommit(value))
+        return true;
+    return typeof value === 'string' && /^[0-9a-f]{7,40}$/i.test(value) && !/^\d+$/.test(value);
 }
 function normal(text) {
     return text
@@ -6985,40 +8185,19 @@ function judgeAsset(answer) {
 
 /** Redirects of the root page that are followed at most. */
 const MOST_REDIRECTS = 3;
-/** Path segments behind which an application asks who you are, instead of showing that it works. */
-const LOGIN_SEGMENTS = new Set([
-    'login',
-    'log-in',
-    'log_in',
-    'signin',
-    'sign-in',
-    'sign_in',
-    'auth',
-    'sso',
-    'oauth',
-    'oauth2',
-    'saml',
-    'wp-login',
-]);
-/** True where a path leads to a login page: `/login`, `/en/sign-in`, `/wp-login.php`, `/api/auth/signin`. */
-function isLoginPath(path) {
-    return path
-        .toLowerCase()
-        .split('/')
-        .some((segment) => LOGIN_SEGMENTS.has(segment.split('.')[0]));
-}
 /**
- * What to do with a redirect of the page at `from`. Only the root page follows any, only to the same origin, at
- * most three, never to a login page and never in a circle. On loopback the application may name itself by another
- * loopback name, by https, or by its public origin (`known as`): such a redirect is followed on the address asked.
+ * What to do with a redirect of the page at `from`. Only the root page follows any, only within our own origins, at
+ * most three and never in a circle. Our own is the origin asked; on loopback also the application by another loopback
+ * name, by https, or by its public origin, all of which are asked at the address of the application.
  */
-function decideRedirect(from, location, visited, root, knownAs) {
+function decideRedirect(from, location, visited, root, publicOrigin) {
     if (location === undefined)
         return { refuse: 'redirects without saying where to' };
     const to = redirects_resolve(location, from);
     if (to === undefined)
         return { refuse: 'redirects to something that is not a URL' };
-    if (to.origin === knownAs || isLoopbackItself(from, to)) {
+    const asPublic = isPublic(from, to, publicOrigin);
+    if (asPublic || isLoopbackItself(from, to)) {
         to.protocol = from.protocol;
         to.host = from.host;
     }
@@ -7033,13 +8212,11 @@ function decideRedirect(from, location, visited, root, knownAs) {
     }
     if (!root)
         return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
-    if (isLoginPath(to.pathname))
-        return { refuse: `redirects to a login page, ${to.pathname}` };
     if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
         return { refuse: 'redirects in a circle' };
     if (visited.length >= MOST_REDIRECTS)
         return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
-    return { follow: to };
+    return asPublic ? { follow: to, asPublic } : { follow: to };
 }
 /**
  * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
@@ -7062,11 +8239,126 @@ function redirects_resolve(location, from) {
         return undefined;
     }
 }
+/** Over http too: behind its proxy an application does not always know that the world comes over https. */
+function isPublic(from, to, publicOrigin) {
+    return publicOrigin !== undefined && (0,loopback/* isLoopback */.U)(from.hostname) && to.host === new URL(publicOrigin).host;
+}
 function isLoopbackItself(from, to) {
     return (0,loopback/* isLoopback */.U)(from.hostname) && (0,loopback/* isLoopback */.U)(to.hostname) && from.port === to.port;
 }
 function withoutFragment(url) {
     return url.origin + url.pathname + url.search;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/page.js
+
+
+/** Bytes of a page or health answer that are read. */
+const BODY_LIMIT = 1_048_576;
+/**
+ * Asks for the paths of an application on the ways that it may know them: below the base path, without it, and, where the
+ * plain name of loopback is refused, as its proxy asks. All ways are tried at first, then one after the other, until one
+ * is known: that one is used from then on, and redirects that ended well are not followed again.
+ */
+function pageFinder(target) {
+    const ways = waysOf(target);
+    const paths = new Map();
+    async function explore(known, path, endpoint, ask) {
+        const first = known.plain === undefined;
+        const chosen = known.way ? [known.way] : first ? ways : [ways[known.tries % ways.length]];
+        known.tries += 1;
+        let last;
+        for (const way of chosen) {
+            const page = await getPage(target, path, way, ask);
+            last = page;
+            if (!isElsewhere(page, endpoint)) {
+                if (page.answer.status !== 429)
+                    known.way = way;
+                if (isGood(page))
+                    known.end = page;
+                return page;
+            }
+            if (way === ways[0])
+                known.plain = page;
+        }
+        const wasKnown = known.way !== undefined;
+        delete known.way;
+        return wasKnown ? last : known.plain;
+    }
+    return {
+        async find(path, endpoint, ask) {
+            const known = paths.get(path) ?? { tries: 0 };
+            paths.set(path, known);
+            if (known.end === undefined)
+                return explore(known, path, endpoint, ask);
+            const { url, behindProxy } = known.end;
+            const page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
+            // The next try begins where a browser would.
+            if (!isGood(page) && page.answer.status !== 429)
+                delete known.end;
+            return page;
+        },
+    };
+}
+function waysOf({ from, basePath, publicOrigin }) {
+    const places = basePath === undefined ? [''] : [basePath, ''];
+    const plain = places.map((below) => ({ below }));
+    if (from !== 'vps' || publicOrigin === undefined)
+        return plain;
+    return [...plain, ...places.map((below) => ({ below, as: new URL(publicOrigin) }))];
+}
+function isGood({ answer: { status }, refused }) {
+    return refused === undefined && status >= 200 && status <= 299;
+}
+/**
+ * True for what an application answers to a path, or under a name, that is not its own: a request that it does not
+ * take, not found, elsewhere, its page for everything.
+ */
+function isElsewhere({ answer, refused }, endpoint) {
+    return (refused !== undefined ||
+        [400, 401, 403, 404, 405, 421].includes(answer.status) ||
+        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked there as its proxy would ask.
+ */
+async function getPage(target, path, way, ask) {
+    let url = new URL(target.baseUrl + way.below + path);
+    let behindProxy = way.as;
+    const visited = [];
+    for (;;) {
+        const answer = await request(url, behindProxy, ask);
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const known = behindProxy?.origin ?? (target.from === 'vps' ? target.publicOrigin : undefined);
+        const decision = decideRedirect(url, location, visited, path === '/', known);
+        if ('refuse' in decision)
+            return { url, answer, refused: decision };
+        if (decision.asPublic)
+            behindProxy ??= new URL(known);
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+function request(url, behindProxy, ask) {
+    return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
+}
+/** How the proxy in front of an application asks it. */
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
@@ -7140,6 +8432,7 @@ function connectionWords(code, part) {
 
 
 
+
 const DAY = 86_400_000;
 /** No usable answer: the message says why in words for a person, without any text from the server. */
 class NoAnswer extends Error {
@@ -7204,14 +8497,13 @@ async function get(url, options) {
     stopped.catch(() => { });
     socket.on('error', stop);
     const timer = setTimeout(() => stop(timeoutError(journey, options.timeout)), options.timeout);
-    const onAbort = () => stop(new Cancelled());
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    const listenNoMore = whenAborted(options.signal, () => stop(new Cancelled()));
     try {
         const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
         const response = await Promise.race([stopped, request_ask(protocols, socket, url, options.headers ?? {})]);
         journey.reached('first-byte');
         const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
-        const { body, whole } = request_unpack(protocols, read, response.headers['content-encoding'], options.bodyLimit);
+        const { body, whole } = unpack(protocols, read, response.headers['content-encoding'], options.bodyLimit);
         journey.timings.total = journey.elapsed();
         return {
             status: response.statusCode ?? 0,
@@ -7228,7 +8520,7 @@ async function get(url, options) {
     }
     finally {
         clearTimeout(timer);
-        options.signal?.removeEventListener('abort', onAbort);
+        listenNoMore();
         socket.destroy();
     }
 }
@@ -7333,7 +8625,7 @@ function readBody(response, limit) {
     });
 }
 /** Some servers compress although they were asked not to. What cannot be unpacked stays as it came. */
-function request_unpack({ zlib }, read, encoding, limit) {
+function unpack({ zlib }, read, encoding, limit) {
     const unpackers = {
         gzip: zlib.gunzipSync,
         'x-gzip': zlib.gunzipSync,
@@ -7379,65 +8671,302 @@ function tenths(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/page.js
+;// CONCATENATED MODULE: ./compiled/src/web/turns.js
 
 
-
-/** Bytes of a page or health answer that are read. */
-const BODY_LIMIT = 1_048_576;
-/** The answer of a path below the base path; without it where the application knows no such path there. */
-async function findPage(target, path, endpoint, ask) {
-    const { basePath } = target;
-    const below = await getPage(target, path, basePath ?? '', ask);
-    if (basePath === undefined || !isElsewhere(below, endpoint))
-        return below;
-    const bare = await getPage(target, path, '', ask);
-    return isElsewhere(bare, endpoint) ? below : bare;
+/** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
+function turns_takeTurns(wait, signal) {
+    let waiting = [];
+    let timer;
+    const start = () => {
+        if (timer !== undefined || waiting.length === 0 || signal.aborted)
+            return;
+        timer = setTimeout(() => {
+            timer = undefined;
+            waiting.shift()?.();
+            start();
+        }, wait());
+    };
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    return {
+        turn: () => Promise.race([
+            new Promise((resolve) => {
+                waiting.push(resolve);
+                start();
+            }),
+            forever(signal),
+        ]),
+        all() {
+            for (const go of waiting)
+                go();
+            waiting = [];
+        },
+    };
 }
-/** True for what an application answers to a path that is not its own: not found, a login, its page for everything. */
-function isElsewhere({ answer, refused }, endpoint) {
-    return (refused !== undefined ||
-        [401, 403, 404, 405].includes(answer.status) ||
-        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
+/** Pauses that can be ended before their time. */
+function sleeping(signal) {
+    const beds = new Map();
+    return {
+        async sleep(who, milliseconds) {
+            const woken = new Promise((resolve) => beds.set(who, resolve));
+            await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
+        },
+        wake: (who) => beds.get(who)?.(),
+    };
+}
+/** Never resolves; rejects with Cancelled once the signal fires. */
+function forever(signal) {
+    return new Promise((_, reject) => {
+        if (signal.aborted)
+            reject(new Cancelled());
+        signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/poll.js
+
+
+
+
+
+
+
+/** Milliseconds: the first wait for a port that is closed, the longest, and between good answers. */
+const poll_FIRST_WAIT = 100;
+const poll_LONGEST_WAIT = 200;
+const BETWEEN_GOOD = 50;
+/** Milliseconds after which a good answer is asked for again once the others are good too. */
+const STALE = 1_000;
+/** Milliseconds to wait where a server says that there are too many requests, and not how long: then ever longer. */
+const LIMITED = { first: 2_000, longest: 10_000 };
+/** Tries after which a lasting fault is believed. */
+const LASTING_TRIES = 3;
+/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
+const SHORTEST_TRY = 20;
+/** The pace of checks whose requests are not counted. */
+const UNCOUNTED_TRIALS = 30;
+/** The budget allows no more requests now. */
+class NoTurn extends Error {
 }
 /**
- * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked once more as its proxy would ask.
+ * Asks all checks until at one moment every check has given enough good answers in a row, or the deadline is reached.
+ * A port that is closed is asked again and again; an application that answers, but not well yet, at the pace of the
+ * request budget: its failing checks take turns, and all are asked at once when one of them turns good. A check that
+ * has given enough goes on being asked, slowly, while others still fail (not with `once`). A check whose fault cannot
+ * be cured by waiting is given up after three tries. An answer of 429 is no answer.
  */
-async function getPage(target, path, below, ask) {
-    let url = new URL(target.baseUrl + below + path);
-    let behindProxy;
-    const visited = [];
-    for (;;) {
-        const answer = await get(url, {
-            timeout: ask.timeout(),
-            bodyLimit: BODY_LIMIT,
-            signal: ask.signal,
-            headers: proxyHeaders(behindProxy),
-        });
-        if (![301, 302, 303, 307, 308].includes(answer.status))
-            return { url, answer, behindProxy };
-        const { location } = answer.headers;
-        if (target.from === 'vps' && behindProxy === undefined) {
-            behindProxy = publicOrigin(url, location);
-            if (behindProxy !== undefined)
-                continue;
+async function poll(checks, options) {
+    const started = performance.now();
+    const { requests, successes } = options;
+    const elapsed = () => performance.now() - started;
+    const remaining = () => options.deadline - elapsed();
+    const settled = followingController(options.signal);
+    const courses = checks.map(({ name }) => ({
+        name,
+        ok: false,
+        attempts: 0,
+        good: 0,
+        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
+        milliseconds: 0,
+        streak: 0,
+        lasting: 0,
+        judged: false,
+        limited: 0,
+        spent: false,
+        over: false,
+        essential: true,
+        hadLastTry: false,
+        askedAt: 0,
+    }));
+    const enough = (course) => course.streak >= successes;
+    const isSettled = (course) => enough(course) || course.over || course.lasting >= LASTING_TRIES;
+    const trials = requests ? requests.allowance - checks.length * successes : UNCOUNTED_TRIALS;
+    let answeringSince;
+    const answering = () => (answeringSince === undefined ? 0 : elapsed() - answeringSince);
+    const badPause = () => waitWhileBad(answering(), trials, options.deadline);
+    const queue = turns_takeTurns(badPause, settled.signal);
+    const sleepers = sleeping(settled.signal);
+    /** Undefined where the budget allows none. */
+    async function tryOnce(check, course) {
+        let refused = 0;
+        let seen = 0;
+        const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
+        const ask = {
+            timeout,
+            signal: settled.signal,
+            async get(url, rest) {
+                if (requests?.begin(course.essential) === false)
+                    throw new NoTurn();
+                let counted = true;
+                try {
+                    return await get(url, { ...rest, timeout: timeout(), signal: settled.signal });
+                }
+                catch (error) {
+                    counted = !(error instanceof NoAnswer && error.code === 'ECONNREFUSED');
+                    throw error;
+                }
+                finally {
+                    requests?.end(counted);
+                    if (counted)
+                        seen += 1;
+                    else
+                        refused += 1;
+                }
+            },
+        };
+        try {
+            const look = await check.ask(ask);
+            return { look, seen: seen > 0 || (refused === 0 && look.awaitsOther === undefined) };
         }
-        const decision = decideRedirect(url, location, visited, path === '/', behindProxy?.origin);
-        if ('refuse' in decision)
-            return { url, answer, refused: decision };
-        visited.push(withoutFragment(url));
-        url = decision.follow;
+        catch (error) {
+            if (error instanceof NoTurn)
+                return undefined;
+            throw error;
+        }
     }
+    /** Waits for what is given, but in time for one try before the deadline. */
+    async function untilLastTry(course, wait) {
+        const left = remaining() - Math.min(options.timeout, options.deadline / 10);
+        if (course.hadLastTry || left <= 0) {
+            await Promise.race([wait, pause(Math.max(0, remaining()), settled.signal)]);
+            return;
+        }
+        const reached = pause(left, settled.signal).then(() => {
+            course.hadLastTry = true;
+            course.essential = true;
+        });
+        await Promise.race([wait, reached]);
+    }
+    /** How long a check that was seen so waits for its next try. */
+    async function waitAfter(course, { look, seen }) {
+        const { signal } = settled;
+        if (look.limited !== undefined) {
+            const wait = look.limited.after ?? backoff(course.limited, LIMITED.first, LIMITED.longest);
+            // Before that time nothing is to be learned.
+            if (wait > remaining() - SHORTEST_TRY)
+                course.over = true;
+            else
+                await pause(wait, signal);
+        }
+        else if (look.ok && enough(course)) {
+            await sleepers.sleep(course, Math.min(waitWhileGood(answering(), checks.length), remaining()));
+        }
+        else if (look.ok)
+            await pause(Math.min(BETWEEN_GOOD, Math.max(0, remaining())), signal);
+        else if (look.awaitsOther)
+            await sleepers.sleep(course, remaining());
+        else if (!seen) {
+            const wait = backoff(course.attempts - course.good, poll_FIRST_WAIT, poll_LONGEST_WAIT);
+            await pause(Math.min(wait, Math.max(0, remaining())), signal);
+        }
+        else
+            await untilLastTry(course, requests ? queue.turn() : pause(badPause(), signal));
+    }
+    /** One check has turned good: the others may have too, and what was good long ago must still be so. */
+    function onRecovery(course) {
+        queue.all();
+        for (const other of courses) {
+            if (other === course || other.over)
+                continue;
+            const stale = enough(other) && elapsed() - other.askedAt > STALE && options.once !== true;
+            if (stale)
+                other.streak = successes - 1;
+            if (stale || other.look.awaitsOther)
+                sleepers.wake(other);
+        }
+    }
+    /** True once nothing is left to be asked of it. */
+    async function step(check, course) {
+        const shortened = remaining() < options.timeout;
+        course.askedAt = elapsed();
+        const tried = await tryOnce(check, course);
+        if (tried === undefined) {
+            if (course.streak > 0)
+                course.spent = true;
+            if (course.spent || course.hadLastTry)
+                return true;
+            await untilLastTry(course, forever(settled.signal));
+            return false;
+        }
+        course.essential = false;
+        course.milliseconds = elapsed();
+        if (tried.seen)
+            answeringSince ??= elapsed();
+        const recovered = note(course, tried.look, shortened);
+        options.onAttempt?.(course.name, course.attempts, toldOf(course, tried.look));
+        if (recovered)
+            onRecovery(course);
+        if (courses.every(isSettled))
+            settled.abort();
+        if (options.once === true && enough(course))
+            return true;
+        await waitAfter(course, tried);
+        return course.over || course.lasting >= LASTING_TRIES;
+    }
+    async function follow(check, course) {
+        while (remaining() >= SHORTEST_TRY && !(await step(check, course)))
+            ;
+        course.over = true;
+        if (courses.every(isSettled))
+            settled.abort();
+    }
+    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
+        if (!(error instanceof Cancelled && settled.signal.aborted))
+            throw error;
+    }))).finally(() => settled.abort());
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    return courses.map((course) => finding(course, successes));
 }
-/** How the proxy in front of an application asks it. */
-function proxyHeaders(origin) {
-    if (origin === undefined)
-        return {};
+/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
+function followingController(signal) {
+    const controller = new AbortController();
+    (0,external_node_events_.setMaxListeners)(0, controller.signal);
+    const followNoMore = whenAborted(signal, () => controller.abort());
+    whenAborted(controller.signal, followNoMore);
+    return controller;
+}
+/** Takes a look to the others of its check; true where the check has turned good with it. */
+function note(course, look, shortened) {
+    course.attempts += 1;
+    // A last try that the deadline cut short says nothing about an application that was asked before.
+    if (shortened && look.fault === 'timeout' && course.attempts > 1)
+        return false;
+    course.limited = look.limited === undefined ? 0 : course.limited + 1;
+    if (course.limited > 0)
+        return false;
+    course.judged = true;
+    course.good += look.ok ? 1 : 0;
+    course.streak = look.ok ? course.streak + 1 : 0;
+    course.lasting =
+        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
+    course.look = look;
+    return course.streak === 1;
+}
+/** A 429 does not hide why the application was bad before it. */
+function toldOf({ judged, look }, newest) {
+    if (newest.limited === undefined || !judged || look.ok)
+        return newest;
+    return { ...look, detail: `${look.detail ?? 'is not healthy'}; now answers 429 (too many requests)` };
+}
+/** Nobody is judged by an answer of 429: what was seen before it counts, and where nothing was, nothing is held against it. */
+const NOT_JUDGED = {
+    ok: true,
+    status: 429,
+    detail: 'not judged: answers 429 (too many requests)',
+};
+function finding(course, successes) {
+    const { name, attempts, good, milliseconds, streak, limited, judged, spent } = course;
+    const look = limited > 0 && !judged ? NOT_JUDGED : course.look;
+    const ok = streak >= successes || (spent && streak > 0) || (limited > 0 && look.ok);
+    const base = { name, ok, attempts, good, milliseconds };
+    if (ok || good === 0)
+        return { ...base, look: { ...look, ok } };
+    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
+    const fault = look.fault ?? 'timeout';
     return {
-        host: origin.host,
-        'x-forwarded-host': origin.host,
-        'x-forwarded-proto': origin.protocol.slice(0, -1),
+        ...base,
+        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
     };
 }
 
@@ -7448,19 +8977,24 @@ function proxyHeaders(origin) {
 
 
 
-/** Milliseconds between tries where a server says that there are too many, and where many assets are asked for. */
-const PACE = { tooMany: 2_000, assets: 1_000 };
-/** Assets asked for at a time. */
+
+
+/** Scripts and styles asked for at a time, and bad ones that are asked for again in one try. */
 const ASSETS_AT_A_TIME = 8;
+const BAD_ASKED_AGAIN = 4;
+/** Scripts and styles that are asked for in one round of checks where requests are counted. */
+const ASSETS_A_ROUND = 8;
 /** The checks of one vantage point: each path by its name, and the assets of a page. */
-function checksOf(target, health) {
+function checksOf(target, health, assets) {
+    const finder = pageFinder(target);
+    const page = health.checkAssets ? assetsPage(health) : undefined;
+    const shown = newestPage();
     const checks = health.paths.map((path) => ({
         name: path,
-        ask: (ask) => askPath(target, path, isLast(path, health), health, ask),
+        ask: (ask) => askPath(finder, path, health, ask, path === page ? shown.put : () => { }),
     }));
-    const page = health.checkAssets ? assetsPage(health) : undefined;
     if (page !== undefined)
-        checks.push({ name: 'assets', ask: (ask) => askAssets(target, page, ask) });
+        checks.push({ name: 'assets', ask: assetsCheck(target, page, finder, shown, assets) });
     return checks;
 }
 /** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
@@ -7472,16 +9006,23 @@ function assetsPage(health) {
 function isLast(path, { paths }) {
     return path === paths[paths.length - 1];
 }
-async function askPath(target, path, last, health, ask) {
+async function askPath(finder, path, health, ask, show) {
+    const last = isLast(path, health);
     return looking(async () => {
-        const page = await findPage(target, path, isEndpoint({ path, last }), ask);
+        const page = await finder.find(path, isEndpoint({ path, last }), ask).catch((error) => {
+            if (error instanceof NoAnswer)
+                show(error);
+            throw error;
+        });
+        show(page);
         const { answer } = page;
         const seen = {
             status: answer.status,
             timings: answer.timings,
             ...(0,given/* given */.g)({ certificateDays: answer.certificateDays }),
-            ...(answer.status === 429 ? { pace: PACE.tooMany } : {}),
         };
+        if (answer.status === 429)
+            return { ...limitedLook(answer), ...seen };
         if (page.refused !== undefined) {
             const { refuse, next } = page.refused;
             return {
@@ -7500,6 +9041,26 @@ async function askPath(target, path, last, health, ask) {
         return { ...judgeAnswer(answer, { ...health, path, last }), ...missing, ...seen };
     });
 }
+/** True for what waiting does not cure: a certificate that is refused, no way there, a name that does not exist. */
+function isLasting({ certificateDays, fault, code }) {
+    return certificateDays !== undefined || fault === 'route' || code === 'ENOTFOUND';
+}
+/** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
+function limitedLook({ headers }) {
+    const asked = headers['retry-after'];
+    const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
+    const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
+    const after = seconds ?? (Number.isNaN(until) ? undefined : until);
+    return {
+        ok: false,
+        status: 429,
+        fault: 'status',
+        detail: 'answers 429 (too many requests)',
+        limited: after === undefined ? {} : { after: Math.max(SHORTEST_RETRY, after) },
+    };
+}
+/** Milliseconds that are waited after a 429 at least, whatever the server says. */
+const SHORTEST_RETRY = 1_000;
 /** Runs one try; no answer becomes a look that says why. */
 async function looking(work) {
     try {
@@ -7514,75 +9075,125 @@ async function looking(work) {
             fault: error.fault,
             detail: error.message,
             timings: error.timings,
-            ...(error.certificateDays !== undefined || error.fault === 'route' || error.code === 'ENOTFOUND'
-                ? { lasting: 'likely' }
-                : {}),
+            ...(isLasting(error) ? { lasting: 'likely' } : {}),
             ...(0,given/* given */.g)({ certificateDays: error.certificateDays }),
         };
     }
 }
-async function askAssets(target, path, ask) {
-    return looking(async () => {
+/**
+ * The scripts and styles of a page as the check of its path got it; after a bad try the page is asked for again, for it
+ * may link to others by now. Each of them is asked for until it was good once.
+ */
+function assetsCheck(target, path, finder, shown, assets) {
+    const name = path === '/' ? 'the root page' : `the page ${path}`;
+    let wasBad = false;
+    return (ask) => looking(async () => {
         const started = performance.now();
-        const page = await findPage(target, path, false, ask);
+        const page = wasBad ? await finder.find(path, false, ask) : await shown.next(ask);
+        wasBad = false;
+        if (page?.answer.status === 429)
+            return limitedLook(page.answer);
+        if (page === undefined || page.refused !== undefined || !isWell(page.answer.status)) {
+            const detail = `${name} did not answer 200`;
+            return { ok: false, status: null, fault: 'assets', detail, awaitsOther: true };
+        }
         const text = page.answer.body.toString('utf8');
-        const name = path === '/' ? 'the root page' : `the page ${path}`;
-        if (page.refused !== undefined || page.answer.status !== 200)
-            return { ok: false, status: null, fault: 'assets', detail: `${name} did not answer 200` };
         if (!isHtml(page.answer.headers['content-type'], text))
             return { ok: true, status: null, detail: `${name} is no HTML page` };
-        const all = assetUrls(text, page.url, page.behindProxy?.origin);
-        const bad = await badAssets(all.slice(0, MOST_ASSETS), target, proxyHeaders(page.behindProxy), ask);
+        const all = assetUrls(text, page.url, page.behindProxy?.origin ?? target.publicOrigin);
+        const found = await askAssets(all, target, proxyHeaders(page.behindProxy), assets, ask);
         const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
+        if (found.limited !== undefined)
+            return { ...limitedLook(found.limited), timings };
         const unasked = [
-            ...(all.length > MOST_ASSETS ? [`; ${all.length - MOST_ASSETS} more were not asked`] : []),
+            ...(found.unasked > 0 ? [`; ${found.unasked} more were not asked`] : []),
             ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
         ].join('');
-        if (bad.length === 0)
+        const [first] = found.bad;
+        if (first === undefined)
             return {
                 ok: true,
                 status: 200,
-                detail: `${Math.min(all.length, MOST_ASSETS)} answer 200${unasked}`,
+                detail: `${all.length - found.unasked} answer 200${unasked}`,
                 timings,
             };
-        const first = bad[0];
+        wasBad = true;
         return {
             ok: false,
             status: first.status,
-            fault: 'assets',
-            pace: PACE.assets,
-            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
+            fault: first.fault === 'timeout' ? 'timeout' : 'assets',
+            detail: `${found.bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
             timings,
         };
     });
 }
-async function badAssets(urls, target, headers, ask) {
+function isWell(status) {
+    return status >= 200 && status <= 299;
+}
+async function askAssets(all, target, headers, assets, ask) {
+    const known = assets.known();
+    const fresh = all.filter((url) => !known.has(pathOf(url)));
+    const chosen = spread(fresh, Math.min(MOST_ASSETS, Math.max(0, assets.left())));
     const bad = [];
     let next = 0;
+    let outOfTurn = 0;
+    let limited;
     async function work() {
-        for (let url = urls[next++]; url !== undefined; url = urls[next++]) {
-            const fault = await askAsset(url, headers, ask);
-            if (fault === undefined)
+        for (let url = chosen[next++]; url !== undefined; url = chosen[next++]) {
+            if (limited !== undefined || bad.length >= BAD_ASKED_AGAIN) {
+                outOfTurn += 1;
                 continue;
-            const bare = withoutBase(url, target.basePath);
-            if (bare === undefined || (await askAsset(bare, headers, ask)) !== undefined)
-                bad.push({ url, ...fault });
+            }
+            const asked = await askAsset(url, target, headers, ask);
+            if (asked === 'good')
+                assets.add(pathOf(url));
+            else if (asked === 'no-turn')
+                outOfTurn += 1;
+            else if ('limited' in asked)
+                limited = asked.limited;
+            else
+                bad.push({ url, ...asked });
         }
     }
     await Promise.all(Array.from({ length: ASSETS_AT_A_TIME }, work));
-    return bad.sort((a, b) => urls.indexOf(a.url) - urls.indexOf(b.url));
+    return {
+        bad: bad.sort((a, b) => all.indexOf(a.url) - all.indexOf(b.url)),
+        unasked: fresh.length - chosen.length + outOfTurn,
+        ...(0,given/* given */.g)({ limited }),
+    };
 }
-/** What is wrong with an asset; undefined where it is good. */
-async function askAsset(url, headers, ask) {
+function pathOf(url) {
+    return url.pathname + url.search;
+}
+/** At most `most` of them, from the first to the last. */
+function spread(all, most) {
+    if (all.length <= most)
+        return [...all];
+    return Array.from({ length: most }, (_, index) => all[Math.floor((index * all.length) / most)]);
+}
+/** Also as the application has it behind a proxy that takes the base path away. */
+async function askAsset(url, target, headers, ask) {
+    const asked = await askAssetOnce(url, headers, ask);
+    const bare = withoutBase(url, target.basePath);
+    if (bare === undefined || typeof asked === 'string' || 'limited' in asked)
+        return asked;
+    const again = await askAssetOnce(bare, headers, ask);
+    return again === 'good' ? again : asked;
+}
+async function askAssetOnce(url, headers, ask) {
     try {
-        const answer = await get(url, { timeout: ask.timeout(), bodyLimit: 0, headers, signal: ask.signal });
+        const answer = await ask.get(url, { bodyLimit: 0, headers });
+        if (answer.status === 429)
+            return { limited: answer };
         const why = judgeAsset(answer);
-        return why === undefined ? undefined : { status: answer.status, why };
+        return why === undefined ? 'good' : { status: answer.status, fault: 'assets', why };
     }
     catch (error) {
+        if (error instanceof NoTurn)
+            return 'no-turn';
         if (!(error instanceof NoAnswer))
             throw error;
-        return { status: null, why: error.message };
+        return { status: null, fault: error.fault, why: error.message };
     }
 }
 /** The same asset as the application has it behind a proxy that takes the base path away. */
@@ -7592,6 +9203,33 @@ function withoutBase(url, basePath) {
     const bare = new URL(url);
     bare.pathname = url.pathname.slice(basePath.length);
     return bare;
+}
+function newestPage() {
+    let current;
+    let waiting = [];
+    const read = () => {
+        if (!(current instanceof NoAnswer))
+            return current;
+        if (isLasting(current))
+            throw current;
+        return undefined;
+    };
+    return {
+        put(seen) {
+            current = seen;
+            for (const go of waiting)
+                go();
+            waiting = [];
+        },
+        async next(ask) {
+            const known = read();
+            if (known !== undefined)
+                return known;
+            const seen = new Promise((resolve) => waiting.push(resolve));
+            await Promise.race([seen, pause(ask.timeout(), ask.signal)]);
+            return read();
+        },
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/verdict.js
@@ -7607,7 +9245,7 @@ const CERTIFICATE_WARNING_DAYS = 14;
  */
 function verdict_judge(facts, before, options) {
     const failing = facts.filter((fact) => !fact.ok);
-    const warnings = certificateWarnings(facts);
+    const warnings = [...limitWarnings(facts), ...certificateWarnings(facts)];
     if (failing.length === 0) {
         const slow = slowest(facts, options.maxLatency);
         if (slow === undefined)
@@ -7687,6 +9325,15 @@ function slowest(facts, maxLatency) {
         next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
     };
 }
+/** What only ever answered 429 passes, because nothing is known against it. */
+function limitWarnings(facts) {
+    return facts
+        .filter(({ ok, status }) => ok && status === 429)
+        .map((fact) => ({
+        message: `${placeOf(fact)} could not be judged: it answers 429, too many requests`,
+        next: "Leave the health paths out of the application's rate limit, or see what else asks it so often.",
+    }));
+}
 function certificateWarnings(facts) {
     return facts
         .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
@@ -7699,106 +9346,9 @@ function daysOf(fact) {
     return fact['days-left'] ?? Number.POSITIVE_INFINITY;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/poll.js
-
-
-
-/** Milliseconds: the first wait after a bad answer, the longest, between good ones, and once there are enough. */
-const FIRST_WAIT = 100;
-const poll_LONGEST_WAIT = 200;
-const BETWEEN_GOOD = 50;
-const WHILE_OTHERS_FAIL = 1_000;
-/** Tries after which a lasting fault is believed. */
-const LASTING_TRIES = 3;
-/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
-const SHORTEST_TRY = 20;
-/**
- * Asks all checks in parallel, each at its own pace, until at one moment every check has given enough good answers
- * in a row, or the deadline is reached. A check that has given enough goes on being asked, slowly, while others
- * still fail. A check whose fault cannot be cured by waiting is given up after three tries.
- */
-async function poll(checks, options) {
-    const started = performance.now();
-    const remaining = () => options.deadline - (performance.now() - started);
-    const settled = followingController(options.signal);
-    const courses = checks.map(({ name }) => ({
-        name,
-        ok: false,
-        attempts: 0,
-        good: 0,
-        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
-        milliseconds: 0,
-        streak: 0,
-        lasting: 0,
-    }));
-    const enough = (course) => course.streak >= options.successes;
-    const isSettled = (course) => enough(course) || course.lasting >= LASTING_TRIES;
-    async function follow(check, course) {
-        while (remaining() >= SHORTEST_TRY && course.lasting < LASTING_TRIES) {
-            const shortened = remaining() < options.timeout;
-            const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
-            const look = await check.ask({ timeout, signal: settled.signal });
-            note(course, look, shortened);
-            course.milliseconds = performance.now() - started;
-            options.onAttempt?.(course.name, course.attempts, look);
-            if (courses.every(isSettled))
-                return settled.abort();
-            const bad = course.attempts - course.good;
-            const wait = look.ok
-                ? enough(course)
-                    ? WHILE_OTHERS_FAIL
-                    : BETWEEN_GOOD
-                : backoff(bad, FIRST_WAIT, poll_LONGEST_WAIT);
-            await pause(Math.min(Math.max(wait, look.pace ?? 0), Math.max(0, remaining())), settled.signal);
-        }
-    }
-    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
-        if (!(error instanceof Cancelled && settled.signal.aborted))
-            throw error;
-    }))).finally(() => settled.abort());
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    return courses.map((course) => finding(course, options.successes));
-}
-/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
-function followingController(signal) {
-    const controller = new AbortController();
-    (0,external_node_events_.setMaxListeners)(0, controller.signal);
-    const follow = () => controller.abort();
-    if (signal?.aborted)
-        follow();
-    signal?.addEventListener('abort', follow, { once: true });
-    controller.signal.addEventListener('abort', () => signal?.removeEventListener('abort', follow), {
-        once: true,
-    });
-    return controller;
-}
-function note(course, look, shortened) {
-    course.attempts += 1;
-    course.good += look.ok ? 1 : 0;
-    course.streak = look.ok ? course.streak + 1 : 0;
-    course.lasting =
-        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
-    // A last try that the deadline cut short says less than the one before it.
-    const saysLess = shortened && look.fault === 'timeout' && course.attempts > 1;
-    if (!saysLess)
-        course.look = look;
-}
-function finding(course, successes) {
-    const { name, attempts, good, look, milliseconds, streak } = course;
-    const ok = streak >= successes;
-    const base = { name, ok, attempts, good, milliseconds };
-    if (ok || good === 0)
-        return { ...base, look: { ...look, ok } };
-    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
-    const fault = look.fault ?? 'timeout';
-    return {
-        ...base,
-        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
-    };
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/web/probe.js
+
+
 
 
 
@@ -7809,18 +9359,35 @@ function finding(course, successes) {
  * @throws Cancelled when the signal fires; an application that is not healthy is no error.
  */
 async function checkHealth(target, health, options = {}) {
-    const findings = await poll(checksOf(target, health), {
+    const { counted } = options;
+    const needed = health.paths.length * health.successes;
+    const requests = counted && openRequests(counted.ledger, counted.budget, needed);
+    const findings = await poll(checksOf(target, health, assetsOf(counted, requests, needed)), {
         timeout: health.timeout,
         deadline: health.deadline,
         successes: health.successes,
-        ...(0,given/* given */.g)({ signal: options.signal, onAttempt: options.onAttempt }),
+        ...(0,given/* given */.g)({ requests, once: health.once, signal: options.signal, onAttempt: options.onAttempt }),
     });
     return factsOf(target, findings);
+}
+/** `needed`: requests that are kept for the paths. */
+function assetsOf(counted, requests, needed) {
+    const { ledger, version } = counted ?? { ledger: memoryLedger(), version: '' };
+    let added = 0;
+    return {
+        known: () => ledger.assets(version),
+        add(path) {
+            added += 1;
+            ledger.addAsset(version, path);
+        },
+        left: () => requests ? Math.min(ASSETS_A_ROUND - added, requests.left() - needed) : Number.POSITIVE_INFINITY,
+    };
 }
 /** A connection of its own, over IPv6 or IPv4 as the name has them (older versions of Node must be told). */
 const LIGHT = {
     agent: false,
     autoSelectFamily: true,
+    ...verified_tls/* VERIFIED_TLS */.r,
     headers: { 'user-agent': 'muva-deploy-action' },
 };
 /**
@@ -7917,6 +9484,9 @@ function tellWaiting(tell, every = EVERY) {
 
 
 
+
+
+
 /** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
 function vantagePoints(tools, settings, probeFleet) {
     const { url, from, rest } = settings.health;
@@ -7930,7 +9500,7 @@ function vantagePoints(tools, settings, probeFleet) {
  * Polls everything there is to ask in parallel. Facts come in a fixed order: database, public URL, servers.
  * Where the servers cannot be reached over SSH, the others still count and a warning says so.
  */
-async function askEverything(tools, settings, points, expectSha) {
+async function askEverything(tools, settings, points, asking = {}) {
     const started = performance.now();
     const { health } = settings;
     const settledAfter = new Map();
@@ -7945,10 +9515,10 @@ async function askEverything(tools, settings, points, expectSha) {
     const { signal } = tools;
     try {
         const [data, outside, inside] = await Promise.all([
-            poll(dataChecks(points), { ...health, signal, onAttempt }),
+            poll(dataChecks(points), { ...health, ...asking, signal, onAttempt }),
             points.outside === undefined
                 ? []
-                : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...(0,given/* given */.g)({ expectSha }) }, { signal, onAttempt }),
+                : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...asking }, { signal, onAttempt, counted: countedAt(points.outside, settings, asking.expectSha) }),
             points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
         ]);
         const now = performance.now() - started;
@@ -7962,6 +9532,15 @@ async function askEverything(tools, settings, points, expectSha) {
     finally {
         waiting.stop();
     }
+}
+/** What this process has asked of each origin. */
+const ledgers = new Map();
+/** `sha`: the version that is asked; before a deploy it is another one. */
+function countedAt(url, settings, sha = 'before') {
+    const { origin } = new URL(url);
+    const ledger = ledgers.get(origin) ?? memoryLedger();
+    ledgers.set(origin, ledger);
+    return { ledger, budget: requestBudget(settings, 'runner'), version: sha };
 }
 async function askInside(tools, settings, probeFleet, points) {
     try {
@@ -8002,7 +9581,7 @@ async function askDatabase(database, ask) {
     const timer = setTimeout(() => own.abort(), timeout);
     try {
         const sending = database.send('select 1', { deadline: timeout, signal: own.signal });
-        await Promise.race([sending, aborted(own.signal)]);
+        await Promise.race([sending, forever(own.signal)]);
         return look({ ok: true });
     }
     catch (error) {
@@ -8024,13 +9603,6 @@ async function askDatabase(database, ask) {
     }
 }
 const NOT_MEASURED = { dns: null, connect: null, tls: null, 'first-byte': null };
-function aborted(signal) {
-    return new Promise((_, reject) => {
-        if (signal.aborted)
-            reject(new Cancelled());
-        signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
-    });
-}
 /** True where the server itself refused, and not for a reason that passes. */
 function isHopeless(error, code) {
     if (code === '401' || code === '403')
@@ -8044,12 +9616,13 @@ const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
 function askRest(rest, ask) {
     const key = rest.key.reveal();
     return looking(async () => {
-        const { status, timings } = await get(new URL(rest.url), {
-            timeout: ask.timeout(),
+        const answer = await ask.get(new URL(rest.url), {
             bodyLimit: 0,
             headers: { apikey: key, authorization: `Bearer ${key}` },
-            signal: ask.signal,
         });
+        const { status, timings } = answer;
+        if (status === 429)
+            return { ...limitedLook(answer), timings };
         if (status >= 200 && status <= 299)
             return { ok: true, status, timings };
         const refused = status === 401 || status === 403;
@@ -8072,6 +9645,7 @@ function askRest(rest, ask) {
 
 
 
+
 /**
  * Asks the database, the public URL and the servers in parallel until all are healthy or the deadline is reached,
  * and says whose fault it is if not. Writes nothing.
@@ -8082,7 +9656,7 @@ async function health(tools, settings, options = {}) {
         if (Object.keys(points).length === 0)
             throw nothingToAsk(settings.health);
         const startedAt = Date.now();
-        const { facts, settledAfter } = await askEverything(tools, settings, points, commit(options.expectSha));
+        const { facts, settledAfter } = await askEverything(tools, settings, points, (0,given/* given */.g)({ expectSha: commit(options.expectSha) }));
         const judgement = verdict_judge(facts, options.before ?? [], {
             ...settings.health,
             ...(settings.vps ? { appName: settings.vps.appName } : {}),
@@ -8116,27 +9690,32 @@ const BASELINE = { checks: 3_000, servers: 8_000 };
 /**
  * One quick look before anything is changed, so that what is broken already is not blamed on this run. One good
  * answer within three seconds is enough, so that a hiccup now does not excuse a fault later. The expected version
- * is not asked for, because the old one still serves. Servers that give no answer in time count as not asked.
- * Never fails.
+ * is not asked for, because the old one still serves. What gives no answer in time is left out, and so counts as
+ * good: had it been given all of `health-timeout`, it might have answered. The database is left to the plan, which
+ * uses the same connection at the same time and passes only where it answers. Never fails.
  */
 async function healthBaseline(tools, settings) {
     const { expectVersion: _notYet, ...health } = settings.health;
+    const timeout = Math.min(health.timeout, BASELINE.checks);
+    const { inside, database: _planned, ...near } = vantagePoints(tools, settings, probeFleet);
     const quick = {
         ...settings,
         health: {
             ...health,
             successes: 1,
-            timeout: Math.min(health.timeout, BASELINE.checks),
+            timeout,
             deadline: Math.min(health.deadline, BASELINE.checks),
+            // A server asks for those of the new version before it is live; requests are few.
+            checkAssets: health.checkAssets && inside === undefined,
         },
     };
     const quiet = { ...tools, log: () => { } };
-    const { inside, ...near } = vantagePoints(tools, quick, probeFleet);
     const [here, servers] = await Promise.all([
-        askEverything(quiet, quick, near).then(({ facts }) => facts),
-        inside === undefined ? [] : inTime(inside(quiet, quick)),
+        askEverything(quiet, quick, near, { once: true }).then(({ facts }) => facts),
+        inside === undefined ? [] : inTime(inside(quiet, quick, true)),
     ]).catch(() => [[], []]);
-    return [...here, ...servers];
+    const hurried = timeout < health.timeout;
+    return [...here, ...servers].filter(({ ok, fault }) => ok || !hurried || fault !== 'timeout');
 }
 /** The facts, or none where they do not come in time or the servers cannot be asked. */
 async function inTime(asking) {
@@ -8210,6 +9789,8 @@ const CODES = {
     locked: 'MV003',
     /** A file changed the migration history itself. */
     tampered: 'MV004',
+    /** Another version of the action made our tables, and this one cannot read them. */
+    format: 'MV005',
     /** The transaction that this message belongs to is gone. */
     lostTransaction: 'MV006',
     /** The schema is not as required; the message is a JSON list of problems. */
@@ -8847,7 +10428,44 @@ function lockOf({ kind, node }) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/format.js
+/** Of the files in the state folder on a server. */
+const SERVER_FORMATS = { oldest: 1, newest: 1 };
+/** Of our four tables in a database. */
+const DATABASE_FORMATS = { oldest: 1, newest: 1 };
+/** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */
+function judgeFormat(written, { oldest, newest }) {
+    if (typeof written !== 'number' || !Number.isSafeInteger(written) || written < 1)
+        return 'unmarked';
+    if (written > newest)
+        return 'newer';
+    return written < oldest ? 'older' : 'read';
+}
+/** What is told where it cannot be read; undefined where it can. `begin`: how to go on without what was written. */
+function formatProblem(what, written, known, begin) {
+    switch (judgeFormat(written, known)) {
+        case 'read':
+            return undefined;
+        case 'newer':
+            return {
+                message: `${what} was written by a newer version of this action: in format ${written}, and this one reads up to ${known.newest}. Nothing was changed.`,
+                next: 'Use that version here too: it stands behind "uses:" in the workflow of the last deploy.',
+            };
+        case 'older':
+            return {
+                message: `${what} was written by a version of this action that is too old: in format ${written}, and this one reads from ${known.oldest} on. Nothing was changed.`,
+                next: `Deploy once with a version between the two; the change log says which. ${begin}`,
+            };
+        case 'unmarked':
+            return {
+                message: `${what} does not say in which format it was written: no released version of this action wrote it like this. Nothing was changed.`,
+                next: begin,
+            };
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/history/bookmark.js
+
 
 
 /** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
@@ -8862,11 +10480,37 @@ const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
  * lock; where the session is known, its end frees the lease at once.
  */
 const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
-/** How far a file got whose statements cannot all run in one transaction. */
+/**
+ * What of a file stands whose statements cannot all run in one transaction, and which of them was about to be sent
+ * outside of one: as PartialMigration.
+ */
 const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
 /** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
 const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
     select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
+/** In the order in which they are told of. */
+const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
+/** The column by which each table says its format: its default for the table, empty or not, its value for the row. */
+const FORMAT_COLUMN = `format int not null default ${DATABASE_FORMATS.newest}`;
+/** A row for each of our tables that is there: its name and its format; null where it says none. */
+const FORMATS = `(select t.name, (
+    select pg_catalog.substring(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '^[0-9]{1,9}$')::int
+    from pg_catalog.pg_attribute a join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = pg_catalog.to_regclass(t.name) and a.attname = 'format' and not a.attisdropped) as format
+  from pg_catalog.unnest(array[${OUR_TABLES.map(literal).join(', ')}]) t(name)
+  where pg_catalog.to_regclass(t.name) is not null)`;
+/** SQL: the formats of our tables as a JSON object, by the name of each that is there. */
+const TABLE_FORMATS = `(select coalesce(pg_catalog.jsonb_object_agg(f.name, f.format), '{}') from ${FORMATS} f)`;
+const IS_READABLE = `coalesce(f.format between ${DATABASE_FORMATS.oldest} and ${DATABASE_FORMATS.newest}, false)`;
+/** SQL: true where this version can read all of our tables that are there. No column of them may be named before. */
+const READS_TABLES = `(not exists (select from ${FORMATS} f where not ${IS_READABLE}))`;
+/** PL/pgSQL: raises where another version has made our tables anew since they were looked at. */
+const REFUSE_OTHER_FORMATS = `if not ${READS_TABLES} then
+    raise exception using errcode = '${CODES.format}', message = (
+      select 'the table ' || f.name || ' is in the format ' || coalesce(f.format::text, 'of no version') || ', which this version of the action cannot read'
+      from ${FORMATS} f where not ${IS_READABLE} limit 1),
+      hint = 'Use the version of the action that deployed last.';
+  end if;`;
 /** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
 const LOCK_KEY = 1836414561;
 /**
@@ -8887,29 +10531,26 @@ const BOOTSTRAP = `
   end if;
   if to_regclass('${RUNS_TABLE}') is null then
     create table ${RUNS_TABLE} (
-      run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
+      ${FORMAT_COLUMN}, run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
       previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
       outcome text, server boolean,
       started_at timestamptz not null default now(), finished_at timestamptz);
     alter table ${RUNS_TABLE} enable row level security;
-  elsif not exists (select from pg_catalog.pg_attribute where attrelid = '${RUNS_TABLE}'::regclass
-      and attname = 'server' and not attisdropped) then
-    alter table ${RUNS_TABLE} add column if not exists server boolean;
   end if;
   if to_regclass('${MIGRATIONS_TABLE}') is null then
     create table ${MIGRATIONS_TABLE} (
-      version text primary key, run_id text not null, position int not null, name text, checksum text,
+      ${FORMAT_COLUMN}, version text primary key, run_id text not null, position int not null, name text, checksum text,
       down text, applied_at timestamptz not null default clock_timestamp());
     alter table ${MIGRATIONS_TABLE} enable row level security;
   end if;
   if to_regclass('${LEASE_TABLE}') is null then
-    create table ${LEASE_TABLE} (single boolean primary key default true check (single), holder text not null,
+    create table ${LEASE_TABLE} (${FORMAT_COLUMN}, single boolean primary key default true check (single), holder text not null,
       until timestamptz not null, pid int, backend_start timestamptz);
     alter table ${LEASE_TABLE} enable row level security;
   end if;
   if to_regclass('${PARTIAL_TABLE}') is null then
-    create table ${PARTIAL_TABLE} (version text primary key, run_id text not null, done int not null,
-      prefix text not null, building jsonb, updated_at timestamptz not null default now());
+    create table ${PARTIAL_TABLE} (${FORMAT_COLUMN}, version text primary key, run_id text not null, done int not null,
+      bytes int not null, prefix text not null, sent jsonb, updated_at timestamptz not null default now());
     alter table ${PARTIAL_TABLE} enable row level security;
   end if;`;
 /**
@@ -8921,6 +10562,7 @@ function takeDatabase(holder = '') {
     const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
     return `
   if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
+  ${REFUSE_OTHER_FORMATS}
   ${BOOTSTRAP}
   if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
   lock table ${HISTORY_TABLE} in share row exclusive mode;`;
@@ -9270,6 +10912,8 @@ function file_error_nextAction(error) {
         return own;
     if (error.code.startsWith('58'))
         return 'This is a fault of the server (a missing library or file), not of the migration.';
+    if (error.code === '42710' && error.message.includes('replication slot'))
+        return 'The publisher has a slot of that name, which a try that was cut leaves there: select pg_drop_replication_slot(<its name>); on the publisher, then run again.';
     if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
         return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
     return error.hint;
@@ -9872,6 +11516,7 @@ function someOf(names, most = 5) {
 var readers = __nccwpck_require__(4293);
 ;// CONCATENATED MODULE: ./compiled/src/database/files/deploy-marker.js
 
+
 const EXACT = /^--\s*deploy:\s*after-health\s*$/i;
 /** `-- deploy: something` at the top can only be meant for this action. */
 const ADDRESSED = /^-+\s*deploy\s{0,20}[:=]/i;
@@ -9885,7 +11530,7 @@ function readMarker(source) {
     const marker = { afterHealth: false, wrong: [] };
     const start = firstStatement(source);
     const complain = (index, comment, next) => {
-        marker.wrong.push({ index, comment: comment.split(/[\r\n]/, 1)[0].slice(0, 60), next });
+        marker.wrong.push({ index, comment: beginningOf(comment.split(/[\r\n]/, 1)[0], 60), next });
     };
     for (const { index, comment } of comments(source, 0, start)) {
         if (EXACT.test(comment))
@@ -9936,8 +11581,65 @@ function* comments(source, from, to) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/files/migration-files.js
+;// CONCATENATED MODULE: ./compiled/src/database/files/project-folder.js
 
+
+
+
+/**
+ * Lists the folder, a path from the working directory. Rejects with the error of the file system where it cannot be
+ * listed, and with a Failure where it is a link out of the project.
+ */
+async function openFolder(workingDirectory, folder) {
+    const given = (0,external_node_path_.join)(workingDirectory, folder);
+    const entries = new Map();
+    for (const entry of await (0,external_node_fs_promises_namespaceObject.readdir)(given, { withFileTypes: true }))
+        entries.set(entry.name, entry);
+    const tree = (await (0,external_node_fs_promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
+    const real = await (0,external_node_fs_promises_namespaceObject.realpath)(given);
+    if (!(real + external_node_path_.sep).startsWith(tree))
+        throw new Failure(outside(folder));
+    return {
+        names: [...entries.values()].filter((entry) => !entry.isDirectory()).map(({ name }) => name),
+        read(name) {
+            const entry = entries.get(name);
+            return entry && fetch((0,external_node_path_.join)(real, name), entry, tree);
+        },
+    };
+}
+/** What there is to say of a file or folder that is not in the project. */
+function outside(path) {
+    return {
+        message: `${path} is a link that leads out of the project`,
+        next: 'Put what it points to into the project itself.',
+    };
+}
+function fetch(path, entry, tree) {
+    try {
+        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
+        if (entry.isFile())
+            return readUnlinked(path);
+        const target = (0,external_node_fs_.realpathSync)(path);
+        if (!target.startsWith(tree))
+            return 'outside';
+        return (0,external_node_fs_.statSync)(target).isFile() ? readUnlinked(target) : 'no file';
+    }
+    catch (error) {
+        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
+    }
+}
+/** What was no link when it was looked at is not followed where it has become one. */
+function readUnlinked(path) {
+    const file = (0,external_node_fs_.openSync)(path, external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NOFOLLOW);
+    try {
+        return (0,external_node_fs_.readFileSync)(file);
+    }
+    finally {
+        (0,external_node_fs_.closeSync)(file);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/files/migration-files.js
 
 
 
@@ -9951,13 +11653,14 @@ const UP = /^(\d+)_(.*)\.sql$/su;
 const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
 /** Reads every migration of the folder; all problems of all files at once. */
 async function readMigrationFiles(workingDirectory, migrationsDir) {
-    const folder = (0,external_node_path_.join)(workingDirectory, migrationsDir);
-    const entries = await listFolder(folder, migrationsDir);
-    const tree = (await (0,external_node_fs_promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
-    const fetched = await fetchAll(await (0,external_node_fs_promises_namespaceObject.realpath)(folder), entries.filter(({ name }) => UP.test(name)), tree);
+    const folder = await openFolder(workingDirectory, migrationsDir).catch((error) => {
+        throw error instanceof Failure ? error : new Failure(unreadable(migrationsDir));
+    });
+    const names = folder.names.toSorted(byBytes);
+    const fetched = await fetchAll(folder, names.filter((name) => UP.test(name)));
     const found = { files: [], ignored: [], problems: [], warnings: [] };
     const downs = new Map();
-    for (const { name } of entries) {
+    for (const name of names) {
         const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
         if (!UP.test(name)) {
             if (name.endsWith('.sql') || name.toLowerCase().includes('.sql'))
@@ -9997,19 +11700,11 @@ function header(source, file) {
     }));
     return { afterHealth, wrongMarkers };
 }
-async function listFolder(folder, shown) {
-    try {
-        const entries = await (0,external_node_fs_promises_namespaceObject.readdir)(folder, { withFileTypes: true });
-        return entries
-            .filter((entry) => !entry.isDirectory())
-            .sort((one, other) => byBytes(one.name, other.name));
-    }
-    catch {
-        throw new Failure({
-            message: `migrations-dir: ${shown} is not a folder that can be read`,
-            next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
-        });
-    }
+function unreadable(migrationsDir) {
+    return {
+        message: `migrations-dir: ${migrationsDir} is not a folder that can be read`,
+        next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
+    };
 }
 /** Byte order of UTF-8, in which `10_` comes before `9_`; a difference as `sort` wants it. */
 function byBytes(a, b) {
@@ -10032,29 +11727,14 @@ function splitName(name) {
  * goes the connection to the database, which is made meanwhile, gets its turn.
  */
 const AT_ONCE = 100;
-async function fetchAll(folder, entries, tree) {
+async function fetchAll(folder, names) {
     const fetched = new Map();
-    for (let from = 0; from < entries.length; from += AT_ONCE) {
-        for (const entry of entries.slice(from, from + AT_ONCE))
-            fetched.set(entry.name, fetchOne(folder, entry, tree));
+    for (let from = 0; from < names.length; from += AT_ONCE) {
+        for (const name of names.slice(from, from + AT_ONCE))
+            fetched.set(name, folder.read(name));
         await (0,external_node_timers_promises_namespaceObject.setImmediate)();
     }
     return fetched;
-}
-function fetchOne(folder, entry, tree) {
-    const path = (0,external_node_path_.join)(folder, entry.name);
-    try {
-        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
-        const target = entry.isFile() ? path : (0,external_node_fs_.realpathSync)(path);
-        if (!target.startsWith(tree))
-            return 'outside';
-        if (!entry.isFile() && !(0,external_node_fs_.statSync)(target).isFile())
-            return 'no file';
-        return (0,external_node_fs_.readFileSync)(target);
-    }
-    catch (error) {
-        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
-    }
 }
 /** The text of one file, or what is wrong with it. */
 function accept(fetched, file, name, found) {
@@ -10065,10 +11745,7 @@ function accept(fetched, file, name, found) {
             next: 'Rename the file without it.',
         });
     else if (fetched === 'outside')
-        found.problems.push({
-            message: `${file} is a link that leads out of the project`,
-            next: 'Put the file itself into the folder.',
-        });
+        found.problems.push(outside(file));
     else if (fetched === 'no file')
         found.ignored.push(name);
     else if ('code' in fetched)
@@ -10148,11 +11825,30 @@ function complainAboutNames(found) {
 
 
 
+/** The text of a file up to what stands of it, as it is recorded: editing it later would be a lie. */
+function prefixOf(text) {
+    return { bytes: Buffer.byteLength(text), prefix: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') };
+}
+/**
+ * The UTF-16 index behind what stands of a file; undefined where the file no longer begins with the text that was
+ * applied.
+ */
+function standsUpTo(source, { bytes, prefix }) {
+    const text = Buffer.from(source).subarray(0, bytes).toString();
+    return prefixOf(text).prefix === prefix ? text.length : undefined;
+}
+/** SQL: a row of that table as PartialMigration. */
+const PARTIAL_JSON = "jsonb_build_object('version', version, 'done', done, 'bytes', bytes, 'prefix', prefix, 'sent', sent)";
 /** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
 const IGNORED = /[ \t\r\n\f\v;]+/g;
+const IGNORED_SQL = "E' \\t\\r\\n\\f\\013;'";
 /** The hash under which a file's text is compared with what any tool has recorded for it. */
 function textHash(source) {
     return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
+}
+/** The same hash in SQL, of an expression that gives text. */
+function textHashSql(text) {
+    return `pg_catalog.md5(pg_catalog.translate(${text}, ${IGNORED_SQL}, ''))`;
 }
 /** The hash of a set of versions: tells whether the history is still the one that was planned from. */
 function historyHash(versions) {
@@ -10182,23 +11878,21 @@ begin
     'serverVersion', pg_catalog.current_setting('server_version_num')::int,
     'backendPid', pg_catalog.pg_backend_pid(),
     'readOnly', pg_catalog.pg_is_in_recovery(),
-    'recorded', '[]'::jsonb, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
+    'recorded', '[]'::jsonb, 'formats', ${TABLE_FORMATS}, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
     'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'role', current_user,
     'owner', (select pg_get_userbyid(relowner) from pg_class
       where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
   ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
        case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
-         md5(translate((select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n)), E' \\t\\r\\n\\f\\013;', '')) end)), '[]')
+         ${textHashSql("(select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n))")} end)), '[]')
      from ${HISTORY_TABLE} h`)}
+  if ${READS_TABLES} then
   ${readTable(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`)}
   ${readTable(RUNS_TABLE, 'environment', `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`)}
-  if exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass('${RUNS_TABLE}')
-      and attname = 'server' and not attisdropped) then
   ${readTable(RUNS_TABLE, 'withServer', `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
        from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
+  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(${PARTIAL_JSON}), '[]') from ${PARTIAL_TABLE}`)}
   end if;
-  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(jsonb_build_object('version', version, 'done', done, 'prefix', prefix,
-       'building', building)), '[]') from ${PARTIAL_TABLE}`)}
   perform pg_catalog.set_config('muva.look', look::text, true);
 end
 $muva$;
@@ -10211,12 +11905,11 @@ function readTable(table, field, select) {
     look := look || pg_catalog.jsonb_build_object('${field}', part);
   end if;`;
 }
-const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
 const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
-const hasColumn = (table, column) => `exists (select from pg_attribute where attrelid = to_regclass('${table}') and attname = '${column}' and not attisdropped)`;
+const hasColumn = (column) => `exists (select from pg_attribute where attrelid = to_regclass('${HISTORY_TABLE}') and attname = '${column}' and not attisdropped)`;
 /**
  * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
- * a column is to be added to a table of an older version, it takes the owner too.
+ * a column is to be added to the history of an older CLI, it takes its owner too.
  */
 const MISSING_RIGHTS = `
   select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
@@ -10231,11 +11924,9 @@ const MISSING_RIGHTS = `
     where to_regclass(t) is not null and not has_table_privilege(t, r)
   union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
     where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
-  union all select 'ownership of ' || t || ', to which a column is to be added' from (values
-      ('${RUNS_TABLE}', ${hasColumn(RUNS_TABLE, 'server')}),
-      ('${HISTORY_TABLE}', ${hasColumn(HISTORY_TABLE, 'statements')} and ${hasColumn(HISTORY_TABLE, 'name')})) c(t, complete)
-    where to_regclass(t) is not null and not complete
-      and not pg_has_role((select relowner from pg_class where oid = to_regclass(t)), 'usage')`;
+  union all select 'ownership of ${HISTORY_TABLE}, to which a column is to be added'
+    where to_regclass('${HISTORY_TABLE}') is not null and not (${hasColumn('statements')} and ${hasColumn('name')})
+      and not pg_has_role((select relowner from pg_class where oid = to_regclass('${HISTORY_TABLE}')), 'usage')`;
 /** Looks at history and bookmark in one message. */
 async function lookAtHistory(database, options, locked = false) {
     const results = await database.send(lookMessage(locked), options);
@@ -10243,7 +11934,7 @@ async function lookAtHistory(database, options, locked = false) {
     if (!raw)
         throw new Error('the look at the history gave no row');
     const { ours = {}, recorded, ...rest } = raw;
-    database.confirmBackend?.(rest.backendPid);
+    await database.confirmBackend?.(rest.backendPid, options.signal);
     return {
         ...rest,
         recorded: recorded
@@ -10628,7 +12319,7 @@ begin
     from pg_locks l join pg_stat_activity a using (pid)
     where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
       and l.database = (select oid from pg_database where datname = current_database()) limit 1;
-  elsif to_regclass('${LEASE_TABLE}') is not null then
+  elsif to_regclass('${LEASE_TABLE}') is not null and ${READS_TABLES} then
     execute $q$select jsonb_build_object('pid', l.pid, 'lease', holder, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
         'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
       from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
@@ -10827,129 +12518,8 @@ async function resolveBatch(tools, batch, context, times) {
     return byUs && present.length === wanted.length ? { kind: 'done', times } : { kind: 'changed' };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/apply/alone.js
-
-
-/**
- * Sends a message that cannot bring its own settings along, because with them it would be a transaction. A session of
- * our own is given them before, and left as it was; behind a transaction pooler they would reach another client, so
- * the role's own hold there.
- */
-async function sendAlone({ database, signal }, text, { rules, again }) {
-    const sending = { deadline: rules.statementTimeout + GRACE, signal };
-    if (database.transport === 'transaction-pooler')
-        return database.send(text, sending);
-    try {
-        await database.send(`${sessionSettings(rules)}\n${again}`, sending);
-        return await database.send(text, sending);
-    }
-    finally {
-        await database.send(asBefore(database), { deadline: 5_000 }).catch(() => undefined);
-    }
-}
-/**
- * These statements wait for other transactions without blocking them: their wait is bounded by the whole time. A
- * database that is read-only by default is written to all the same, as in our transactions.
- */
-function sessionSettings({ statementTimeout }) {
-    return `set statement_timeout = '${statementTimeout}ms'; set lock_timeout = 0; set default_transaction_read_only = off;
-do $m$begin
-  if current_setting('server_version_num')::int >= 140000 then
-    perform set_config('client_connection_check_interval', '500ms', false);
-  end if;
-  if current_setting('server_version_num')::int >= 170000 then
-    perform set_config('transaction_timeout', '0', false);
-  end if;
-end$m$;`;
-}
-function asBefore({ role }) {
-    const own = role === undefined ? '' : ` set role ${identifier(role)};`;
-    return `reset session authorization; reset role; reset all;${own}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/index-build.js
-
-
-
-
-
-const DEADLINE = 30_000;
-/** How long a killed build of ours may take to be gone from the server. */
-const BUILDER_GONE_WITHIN = 60_000;
-/**
- * What a CREATE INDEX CONCURRENTLY builds, with its schema: found as the statement will find it, under what its file
- * has set. Undefined for other statements.
- */
-async function buildOf(tools, { kind, node }, alone) {
-    const { schemaname, relname } = (node.relation ?? {});
-    if (kind !== 'IndexStmt' || relname === undefined)
-        return undefined;
-    const schema = schemaname ?? (await schemaOf(tools, relname, alone));
-    const parts = schema === undefined ? [] : [schema];
-    return {
-        relation: identifier(...parts, relname),
-        ...(typeof node.idxname === 'string' ? { index: identifier(...parts, node.idxname) } : {}),
-    };
-}
-/** The schema that a name without one means; undefined where there is no such relation. */
-async function schemaOf(tools, relname, alone) {
-    const question = `select (select n.nspname::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where c.oid = pg_catalog.to_regclass(${literal(identifier(relname))})) as schema`;
-    const results = alone.again === ''
-        ? await tools.database.send(question, { deadline: DEADLINE, signal: tools.signal })
-        : await sendAlone(tools, question, alone);
-    const { schema } = lastRow(results);
-    return typeof schema === 'string' ? schema : undefined;
-}
-/** The names of a table's invalid indexes: what a failed or killed concurrent build leaves behind. */
-async function index_build_invalidIndexes({ database, signal }, relation) {
-    const results = await database.send(`select coalesce(json_agg(i.indexrelid::regclass::text), '[]')::text as names from pg_index i
-     where i.indrelid = to_regclass(${literal(relation)}) and not i.indisvalid`, { deadline: DEADLINE, signal });
-    return jsonField(results, 'names') ?? [];
-}
-/**
- * Drops the invalid indexes that our own try left on a table; those that were there before are not ours. Waits until
- * nobody builds on that table any more. Does its work even when the run was cancelled.
- */
-async function dropLeftovers(tools, build, { rules }) {
-    const { database, log } = tools;
-    const patient = { ...tools, signal: new AbortController().signal };
-    const until = performance.now() + BUILDER_GONE_WITHIN;
-    for (;;) {
-        const results = await database.send(`select count(*)::int as builders from pg_stat_progress_create_index where relid = to_regclass(${literal(build.relation)})`, { deadline: DEADLINE });
-        if (Number(lastRow(results).builders) === 0 || performance.now() > until)
-            break;
-        await pause(500);
-    }
-    for (const index of await index_build_invalidIndexes(patient, build.relation)) {
-        if (build.before.includes(index))
-            continue;
-        log({ kind: 'progress', text: `dropping ${index}, which an unfinished build of ours left invalid` });
-        await sendAlone(patient, `drop index concurrently if exists ${index}`, { rules, again: '' });
-    }
-}
-/**
- * CREATE INDEX CONCURRENTLY IF NOT EXISTS reports success over an invalid index of the same name. A Failure for that
- * trap; undefined where the index is as it should be.
- */
-async function trappedIndex(tools, wanted) {
-    if (wanted.index === undefined)
-        return undefined;
-    const invalid = await index_build_invalidIndexes(tools, wanted.relation);
-    const results = await tools.database.send(`select to_regclass(${literal(wanted.index)})::text as name`, {
-        deadline: DEADLINE,
-        signal: tools.signal,
-    });
-    const name = String(lastRow(results).name);
-    if (!invalid.includes(name))
-        return undefined;
-    return new Failure({
-        message: `the index ${name} is invalid: a build that failed earlier left it, and IF NOT EXISTS takes it for good`,
-        next: `It is not ours to drop. Run: drop index concurrently ${name};  and then deploy again.`,
-    });
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/lease.js
+
 
 
 
@@ -10962,10 +12532,13 @@ async function trappedIndex(tools, wanted) {
 
 /** The lease outlives the longest statement by this much. */
 const LEASE_GRACE = 60_000;
-/** Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. */
-async function begin(run) {
+/**
+ * Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. `partial`: what is
+ * recorded of the file, as it was planned from.
+ */
+async function begin(run, partial) {
     const { tools, context, holder } = run;
-    const text = `${opening({ ...context, holder, marker: '' })}\n${takeLease(run)}`;
+    const text = `${opening({ ...context, holder, marker: '' })}\n${standsAsPlanned(run, partial)}\n${takeLease(run)}`;
     for (let attempt = 1;; attempt++) {
         try {
             await tools.database.send(text, {
@@ -11005,6 +12578,15 @@ function session({ tools }) {
             pid: 'pg_catalog.pg_backend_pid()',
             start: '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
         };
+}
+/** Another run may have gone on with the file since it was looked at, which no history row tells. */
+function standsAsPlanned({ file }, partial) {
+    return `do ${dollarQuote(`begin
+  if (select ${PARTIAL_JSON} from ${PARTIAL_TABLE} where version = ${literal(file.version)})
+      is distinct from ${partial ? `${literal(JSON.stringify(partial))}::jsonb` : 'null'} then
+    raise exception using errcode = '${CODES.changed}', message = 'another run has gone on with the file';
+  end if;
+end`)};`;
 }
 function takeLease(run) {
     const { pid, start } = session(run);
@@ -11061,11 +12643,17 @@ function isEnd({ file }, index) {
 function recordPart(run, index) {
     if (isEnd(run, index))
         return recordAll(run);
-    const { file, context } = run;
+    const { context } = run;
     return `${leaveNothing(context.role)}${CHECK_DEFERRED}
-  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix) values (${literal(file.version)}, ${literal(context.run.id)}, ${index + 1}, ${literal(prefixOf(file, index + 1))})
-    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
-      building = null, updated_at = now();`;
+  ${recordStanding(run, index + 1, 'null')}`;
+}
+/** SQL that records what stands: the first `parts` parts. `sent`: an SQL expression, as PartialMigration.sent. */
+function recordStanding({ file, context }, parts, sent) {
+    const { done, bytes, prefix } = part_standing(file, parts);
+    return `insert into ${PARTIAL_TABLE} (version, run_id, done, bytes, prefix, sent)
+    values (${literal(file.version)}, ${literal(context.run.id)}, ${done}, ${bytes}, ${literal(prefix)}, ${sent})
+    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, bytes = excluded.bytes,
+      prefix = excluded.prefix, sent = excluded.sent, updated_at = now();`;
 }
 function recordAll({ file, context }) {
     const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
@@ -11082,11 +12670,10 @@ ${localSettings(context.rules)}
 do ${dollarQuote(body)};
 ${end && context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}`;
 }
-/** SHA-256 of the text that the first `parts` parts were made from: editing it later would be a lie. */
-function prefixOf(file, parts) {
-    const statements = file.shape.segments.slice(0, parts).flatMap((segment) => segment.statements);
-    const end = statements[statements.length - 1]?.to ?? 0;
-    return (0,external_node_crypto_.createHash)('sha256').update(file.source.slice(0, end)).digest('hex');
+/** The first `parts` parts of a file, as they are recorded. */
+function part_standing({ shape, source }, parts) {
+    const text = source.slice(0, shape.segments[parts - 1]?.end ?? 0);
+    return { done: parts, ...prefixOf(text) };
 }
 /** Sends a part that is one transaction; retried, and looked after where no answer came. */
 async function sendPart(run, index, message, explain) {
@@ -11102,11 +12689,11 @@ async function sendPart(run, index, message, explain) {
         }
         catch (error) {
             if (error instanceof Cancelled)
-                return 'cancelled';
+                return { cancelled: undefined };
             if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
                 return 'changed';
             if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted)
-                return 'cancelled';
+                return { cancelled: undefined };
             if (error instanceof SqlError && error.code === CODES.notVerified)
                 return { notVerified: verificationProblems(error.message) };
             const meaning = errorMeaning(error);
@@ -11117,7 +12704,7 @@ async function sendPart(run, index, message, explain) {
                 if (state === 'unknown')
                     return { problem: COMMIT_UNKNOWN, outcome: 'unknown' };
                 if (tools.signal.aborted)
-                    return 'cancelled';
+                    return { cancelled: undefined };
             }
             const problem = error instanceof SqlError ? explain(error) : asProblem(error);
             const over = meaning === 'stop' ? problem : await tryAgain(tools, attempt, problem, waitedIn(file, problem.at));
@@ -11137,13 +12724,943 @@ async function partState({ tools, file }, index) {
     return (partial?.done ?? 0) > index ? 'done' : 'not done';
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/sql/parse-tree.js
+/** Every node of a tree, the outer one first. */
+function* nodesOf(tree) {
+    if (Array.isArray(tree))
+        for (const item of tree)
+            yield* nodesOf(item);
+    else if (typeof tree === 'object' && tree !== null) {
+        yield tree;
+        for (const value of Object.values(tree))
+            yield* nodesOf(value);
+    }
+}
+/** The parts of a name, or any other list of String nodes. */
+function strings(list) {
+    return (list ?? []).flatMap((item) => {
+        const value = item.String?.sval;
+        return value === undefined ? [] : [value];
+    });
+}
+/** What a DROP names, each as its parts. */
+function droppedNames({ objects }) {
+    return (objects ?? []).map((object) => strings(object.List?.items));
+}
+/** An option of a statement, such as WITH (name = ...); undefined where it is not given. */
+function optionOf(options, name) {
+    for (const { DefElem: option } of options ?? [])
+        if (option?.defname === name)
+            return option;
+    return undefined;
+}
+/** True of an option that is given as false, off or 0. */
+function isOff(option) {
+    const { Integer: number } = (option?.arg ?? {});
+    return number ? (number.ival ?? 0) === 0 : /^(?:false|off)$/i.test(optionText(option) ?? '');
+}
+/** The text of an option's value, which may be a word; undefined where it has none, or a number. */
+function optionText(option) {
+    const { String: text, TypeName: word } = (option?.arg ?? {});
+    return text?.sval ?? (word && strings(word.names).join('.'));
+}
+/** The text of a constant; undefined for other constants and anything else. */
+function constantText(expression) {
+    const constant = expression?.A_Const;
+    return constant?.sval === undefined ? undefined : (constant.sval.sval ?? '');
+}
+/** The relation that a statement makes, where it makes one that holds rows, a view or a sequence. */
+function madeRelation(kind, node) {
+    const into = (node.intoClause ?? node.into);
+    switch (kind) {
+        case 'CreateStmt':
+            return node.relation;
+        case 'ViewStmt':
+            return node.view;
+        case 'CreateSeqStmt':
+            return node.sequence;
+        case 'SelectStmt':
+        case 'CreateTableAsStmt':
+            return into?.rel;
+        default:
+            return undefined;
+    }
+}
+/** True of a relation that its session alone has. */
+function isTemporary({ relpersistence, schemaname }) {
+    return relpersistence === 't' || schemaname === 'pg_temp';
+}
+/** The calls of set_config that a SELECT's list holds; undefined for each other expression in it. */
+function setConfigs({ targetList }) {
+    return (targetList ?? []).map((target) => setConfig(target.ResTarget?.val));
+}
+function setConfig(expression) {
+    const call = expression?.FuncCall;
+    const names = strings(call?.funcname);
+    if (names[names.length - 1] !== 'set_config' || !(names.length === 1 || names[0] === 'pg_catalog'))
+        return undefined;
+    const [name, value, local] = call?.args ?? [];
+    return { name: constantText(name), value: constantText(value), local: isTrue(local) };
+}
+function isTrue(expression) {
+    const { boolval } = (expression?.A_Const ?? {});
+    return boolval?.boolval === true || /^(?:t|true|on|y|yes|1)$/i.test(constantText(expression) ?? '');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/files/non-transactional.js
+
+/** A change of a subscription's publications that also asks the publisher for its tables: it does unless told not to. */
+function isRefreshed(node, kind) {
+    return node.kind === kind && !isOff(optionOf(node.options, 'refresh'));
+}
+const KINDS = {
+    'create-index': {
+        name: 'CREATE INDEX CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'IndexStmt' && node.concurrent === true,
+    },
+    'drop-index': {
+        name: 'DROP INDEX CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'DropStmt' && node.concurrent === true,
+    },
+    'detach-partition': {
+        name: 'DETACH PARTITION CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'AlterTableStmt' && detachedConcurrently(node) !== undefined,
+    },
+    'create-database': {
+        name: 'CREATE DATABASE',
+        is: ({ kind }) => kind === 'CreatedbStmt',
+    },
+    'drop-database': { name: 'DROP DATABASE', is: ({ kind }) => kind === 'DropdbStmt' },
+    'create-tablespace': {
+        name: 'CREATE TABLESPACE',
+        is: ({ kind }) => kind === 'CreateTableSpaceStmt',
+    },
+    'drop-tablespace': {
+        name: 'DROP TABLESPACE',
+        is: ({ kind }) => kind === 'DropTableSpaceStmt',
+    },
+    'create-subscription': {
+        name: 'CREATE SUBSCRIPTION',
+        is: ({ kind }) => kind === 'CreateSubscriptionStmt',
+    },
+    'drop-subscription': {
+        name: 'DROP SUBSCRIPTION',
+        is: ({ kind }) => kind === 'DropSubscriptionStmt',
+    },
+    'add-publication': {
+        name: 'ALTER SUBSCRIPTION ... ADD PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_ADD_PUBLICATION'),
+    },
+    'drop-publication': {
+        name: 'ALTER SUBSCRIPTION ... DROP PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_DROP_PUBLICATION'),
+    },
+    'set-publication': {
+        name: 'ALTER SUBSCRIPTION ... PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' &&
+            (node.kind === 'ALTER_SUBSCRIPTION_REFRESH' || isRefreshed(node, 'ALTER_SUBSCRIPTION_SET_PUBLICATION')),
+    },
+    reindex: {
+        name: 'REINDEX',
+        is: ({ kind, node }) => kind === 'ReindexStmt' &&
+            (optionOf(node.params, 'concurrently') !== undefined ||
+                /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))),
+    },
+    vacuum: {
+        name: 'VACUUM',
+        is: ({ kind, node }) => kind === 'VacuumStmt' && node.is_vacuumcmd === true,
+    },
+    cluster: {
+        name: 'CLUSTER',
+        is: ({ kind, node }) => kind === 'ClusterStmt' && node.relation === undefined,
+    },
+    'move-database': {
+        name: 'ALTER DATABASE ... SET TABLESPACE',
+        is: ({ kind, node }) => kind === 'AlterDatabaseStmt' && optionOf(node.options, 'tablespace') !== undefined,
+    },
+    'alter-system': {
+        name: 'ALTER SYSTEM',
+        is: ({ kind }) => kind === 'AlterSystemStmt',
+    },
+};
+/** The kind of a statement that cannot run in a transaction; undefined for one that can. */
+function nonTransactional(statement) {
+    const kinds = Object.keys(KINDS);
+    return kinds.find((kind) => KINDS[kind].is(statement));
+}
+/** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
+function whyAlone(statement) {
+    const kind = nonTransactional(statement);
+    return kind && KINDS[kind].name;
+}
+/** The partition that a DETACH PARTITION CONCURRENTLY takes off; undefined for any other ALTER TABLE. */
+function detachedConcurrently({ cmds }) {
+    for (const { AlterTableCmd: command } of cmds ?? []) {
+        const { PartitionCmd: partition } = (command?.def ?? {});
+        if (command?.subtype === 'AT_DetachPartition' && partition?.concurrent === true)
+            return partition.name;
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/alone.js
+
+
+/**
+ * Sends a message that cannot bring its own settings along, because with them it would be a transaction. A session of
+ * our own is given them before, and left as it was; behind a transaction pooler they would reach another client, so
+ * the role's own hold there.
+ */
+async function sendAlone({ database, signal }, text, { rules, again }) {
+    const sending = { deadline: rules.statementTimeout + GRACE, signal };
+    if (database.transport === 'transaction-pooler')
+        return database.send(text, sending);
+    try {
+        await database.send(`${sessionSettings(rules)}\n${again}`, sending);
+        return await database.send(text, sending);
+    }
+    finally {
+        await database.send(asBefore(database), { deadline: 5_000 }).catch(() => undefined);
+    }
+}
+/**
+ * These statements wait for other transactions without blocking them: their wait is bounded by the whole time. A
+ * database that is read-only by default is written to all the same, as in our transactions.
+ */
+function sessionSettings({ statementTimeout }) {
+    return `set statement_timeout = '${statementTimeout}ms'; set lock_timeout = 0; set default_transaction_read_only = off;
+do $m$begin
+  if current_setting('server_version_num')::int >= 140000 then
+    perform set_config('client_connection_check_interval', '500ms', false);
+  end if;
+  if current_setting('server_version_num')::int >= 170000 then
+    perform set_config('transaction_timeout', '0', false);
+  end if;
+end$m$;`;
+}
+function asBefore({ role }) {
+    const own = role === undefined ? '' : ` set role ${identifier(role)};`;
+    return `reset session authorization; reset role; reset all;${own}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/index-shape.js
+
+
+
+/**
+ * SQL: one hash of all that makes an index what it is, but for its name, its table and its place on the disk. Of the
+ * rows `i` of pg_index, `c` of pg_class and `am` of pg_am, with an empty search_path, so that names in it are whole.
+ */
+const INDEX_SHAPE = `md5(jsonb_build_array(am.amname, i.indisunique, to_jsonb(i) -> 'indnullsnotdistinct', i.indnkeyatts,
+    i.indclass::text, i.indcollation::text, i.indoption::text,
+    (select jsonb_agg(pg_get_indexdef(i.indexrelid, n, false) order by n) from generate_series(1, i.indnatts) n),
+    (select jsonb_agg(to_jsonb(a.attoptions) order by a.attnum) from pg_attribute a where a.attrelid = i.indexrelid),
+    pg_get_expr(i.indpred, i.indrelid), to_jsonb(c.reloptions))::text)`;
+/**
+ * PL/pgSQL that finds out, in the variable `muva_shape`, what a CREATE INDEX on the relation in `muva_relation` makes:
+ * it is made on an empty copy of that relation, of the same name because a condition may name it, and undone. Null
+ * where the role may not do that, or the statement is wrong.
+ */
+function indexAsWritten(text, unique) {
+    const rest = restOfIndex(text);
+    if (rest === undefined)
+        return '';
+    return `begin
+    execute (select format('create temporary table %I (like %s)', relname, oid::regclass) from pg_class where oid = muva_relation);
+    execute (select format('create ${unique ? 'unique ' : ''}index muva_as_written on pg_temp.%I ', relname) from pg_class where oid = muva_relation)
+      || ${dollarQuote(rest)};
+    perform set_config('search_path', '', true);
+    select ${INDEX_SHAPE} into muva_shape
+      from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam
+      where c.relname = 'muva_as_written' and c.relnamespace = pg_my_temp_schema();
+    raise exception using errcode = '${CODES.undone}';
+  exception when others then null;
+  end;`;
+}
+/** What stands behind the table's name in a CREATE INDEX. */
+function restOfIndex(text) {
+    let index = skipBlanks(text, 0);
+    const next = () => {
+        const from = index;
+        const end = afterToken(text, from);
+        index = skipBlanks(text, end);
+        return text.slice(from, end);
+    };
+    const peek = () => text.slice(index, afterToken(text, index)).toLowerCase();
+    // ON is a reserved word: without quotes it is no name.
+    while (index < text.length && next().toLowerCase() !== 'on')
+        ;
+    if (index < text.length && peek() === 'only')
+        next();
+    if (index < text.length)
+        next();
+    while (text[index] === '.') {
+        next();
+        if (index < text.length)
+            next();
+    }
+    if (text[index] === '*')
+        next();
+    return index < text.length ? text.slice(index) : undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/look-ups.js
+
+
+
+
+/**
+ * What to do where a statement was sent outside a transaction and its answer, or the record that it was done, was lost.
+ * `repeat`: send it again; done twice it does no harm, and what a cut try of it leaves is taken up by the next.
+ * A statement that is not in this table is never sent outside a transaction.
+ */
+const RECOVERY = {
+    'create-index': {
+        before: ({ node }, text) => `
+  muva_relation := to_regclass(${literal(relationName(node.relation))});
+  if muva_relation is not null then
+    ${indexAsWritten(text, node.unique === true)}
+  end if;
+  muva_before := jsonb_build_object('relation', muva_relation::oid::bigint, 'name', ${literal(node.idxname)}::text,
+    'orTaken', ${node.if_not_exists === true}, 'shape', muva_shape,
+    'indexes', coalesce((select jsonb_agg(indexrelid::bigint) from pg_index where indrelid = muva_relation), '[]'));`,
+        now: ({ relation }) => indexesWhere(`i.indrelid = ${oid(relation)}`),
+        judge: (before, now) => judgeIndex(before, now),
+    },
+    'drop-index': {
+        before: ({ node }) => oidBefore(`to_regclass(${literal(identifier(...(droppedNames(node)[0] ?? [''])))})`, node),
+        now: ({ oid: index }) => `to_jsonb(exists (select from pg_class where oid = ${oid(index)}))`,
+        judge: judgeDropped,
+    },
+    'detach-partition': {
+        before: ({ node }) => `
+  select jsonb_build_object('parent', inhparent::bigint, 'partition', inhrelid::bigint,
+      'pending', to_jsonb(i) -> 'inhdetachpending') into muva_before
+    from pg_inherits i where inhparent = to_regclass(${literal(relationName(node.relation))})
+      and inhrelid = to_regclass(${literal(relationName(detachedConcurrently(node) ?? {}))});`,
+        now: ({ parent, partition }) => `(select jsonb_build_object('pending', to_jsonb(i) -> 'inhdetachpending',
+      'parent', inhparent::regclass::text, 'partition', inhrelid::regclass::text)
+    from pg_inherits i where inhparent = ${oid(parent)} and inhrelid = ${oid(partition)})`,
+        judge: (before, now) => judgeDetached(before, now),
+    },
+    'create-database': {
+        before: ({ node }) => namedBefore('pg_database', 'datname', String(node.dbname), {
+            owner: `coalesce(${literal(optionText(optionOf(node.options, 'owner')))}, current_user)`,
+        }),
+        now: ({ name, owner, }) => `(select jsonb_build_object('asWritten', pg_get_userbyid(datdba) = ${literal(String(owner))})
+      from pg_database where datname = ${literal(String(name))})`,
+        judge: judgeMade('database'),
+    },
+    'drop-database': {
+        before: ({ node }) => oidBefore(`(select oid from pg_database where datname = ${literal(String(node.dbname))})`, node),
+        now: ({ oid: database }) => `to_jsonb(exists (select from pg_database where oid = ${oid(database)}))`,
+        judge: judgeDropped,
+    },
+    'create-tablespace': {
+        before: ({ node }) => namedBefore('pg_tablespace', 'spcname', String(node.tablespacename), {
+            location: literal(String(node.location ?? '')),
+        }),
+        // Without a location the server makes one, inside its own folder.
+        now: ({ name, location, }) => `(select jsonb_build_object('asWritten', ${literal(String(location).replace(/\/+$/, ''))} in ('', pg_tablespace_location(oid)))
+      from pg_tablespace where spcname = ${literal(String(name))})`,
+        judge: judgeMade('tablespace'),
+    },
+    'drop-tablespace': {
+        before: ({ node }) => oidBefore(`(select oid from pg_tablespace where spcname = ${literal(String(node.tablespacename))})`, node),
+        now: ({ oid: space }) => `to_jsonb(exists (select from pg_tablespace where oid = ${oid(space)}))`,
+        judge: judgeDropped,
+    },
+    'create-subscription': {
+        before: ({ node }) => namedBefore('pg_subscription', 'subname', String(node.subname), {
+            publications: `to_jsonb(${textArray(strings(node.publication))})`,
+        }),
+        now: ({ name, publications }) => `(select jsonb_build_object('asWritten',
+        to_jsonb(subpublications) @> ${json(publications)} and ${json(publications)} @> to_jsonb(subpublications))
+      from pg_subscription where subname = ${literal(String(name))} and ${OWN_DATABASE('subdbid')})`,
+        judge: judgeMade('subscription'),
+    },
+    'drop-subscription': {
+        before: ({ node }) => oidBefore(subscription(node), node),
+        now: ({ oid: found }) => `to_jsonb(exists (select from pg_subscription where oid = ${oid(found)}))`,
+        judge: judgeDropped,
+    },
+    'add-publication': {
+        before: publicationsBefore,
+        now: publicationsNow,
+        judge: ({ names }, now) => Array.isArray(now) && names.every((name) => now.includes(name)) ? DONE : NOT_DONE,
+    },
+    'drop-publication': {
+        before: publicationsBefore,
+        now: publicationsNow,
+        judge: ({ names }, now) => Array.isArray(now) && !names.some((name) => now.includes(name)) ? DONE : NOT_DONE,
+    },
+    reindex: {
+        before: ({ node }) => `
+  muva_before := jsonb_build_object('scope', ${reindexScope(node)},
+    'indexes', (select coalesce(jsonb_agg(indexrelid::bigint), '[]') from pg_index where not indisvalid));`,
+        // What REINDEX CONCURRENTLY makes beside an index, or leaves of the old one.
+        now: () => indexesWhere("not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'"),
+        judge: (before, now) => judgeReindex(before, now),
+    },
+    'set-publication': 'repeat',
+    vacuum: 'repeat',
+    cluster: 'repeat',
+    'move-database': 'repeat',
+    'alter-system': 'repeat',
+};
+const DONE = { state: 'done' };
+const NOT_DONE = { state: 'not done' };
+const oid = (value) => (typeof value === 'number' ? `${value}::oid` : 'null::oid');
+const json = (value) => `${literal(JSON.stringify(value ?? null))}::jsonb`;
+const OWN_DATABASE = (column) => `${column} = (select oid from pg_database where datname = current_database())`;
+function relationName({ schemaname, relname }) {
+    return identifier(...(typeof schemaname === 'string' ? [schemaname] : []), String(relname));
+}
+/** What is to be dropped is known by its oid: another one of its name, made since, is never taken for it. */
+function oidBefore(found, { missing_ok }) {
+    return `
+  muva_before := jsonb_build_object('oid', (${found})::oid::bigint, 'ifExists', ${missing_ok === true});`;
+}
+function judgeDropped(before, there) {
+    if (typeof before.oid !== 'number')
+        return before.ifExists === true ? DONE : NOT_DONE;
+    return there === true ? NOT_DONE : DONE;
+}
+/** What is made under a name that is one in the whole server. `fields`: more that its look needs, SQL by name. */
+function namedBefore(catalog, column, name, fields) {
+    const more = Object.entries(fields).map(([field, sql]) => `, '${field}', ${sql}`);
+    return `
+  muva_before := jsonb_build_object('name', ${literal(name)}::text,
+    'there', exists (select from ${catalog} where ${column} = ${literal(name)})${more.join('')});`;
+}
+function judgeMade(what) {
+    return ({ name, there }, now) => {
+        if (there === true || now === null)
+            return NOT_DONE;
+        return now.asWritten
+            ? DONE
+            : {
+                state: 'unclear',
+                why: `there is a ${what} ${String(name)} now, which is not as the file writes it`,
+            };
+    };
+}
+function subscription({ subname }) {
+    return `(select oid from pg_subscription where subname = ${literal(String(subname))} and ${OWN_DATABASE('subdbid')})`;
+}
+function publicationsBefore({ node }) {
+    return `
+  muva_before := jsonb_build_object('oid', ${subscription(node)}::bigint, 'names', to_jsonb(${textArray(strings(node.publication))}));`;
+}
+function publicationsNow(before) {
+    return `(select to_jsonb(subpublications) from pg_subscription where oid = ${oid(before.oid)})`;
+}
+function judgeDetached(before, now) {
+    if (typeof before.partition !== 'number')
+        return NOT_DONE;
+    if (now === null)
+        return DONE;
+    // Pending before we began, it is somebody else's: the server says so when it is tried again.
+    if (now.pending !== true || before.pending === true)
+        return NOT_DONE;
+    return {
+        state: 'half done',
+        what: `the partition ${now.partition} is half detached`,
+        finish: `alter table ${now.parent} detach partition ${now.partition} finalize`,
+    };
+}
+function indexesWhere(condition) {
+    return `(select coalesce(jsonb_agg(jsonb_build_object('oid', i.indexrelid::bigint, 'relation', i.indrelid::bigint,
+      'name', c.relname, 'index', i.indexrelid::regclass::text, 'valid', i.indisvalid, 'shape', ${INDEX_SHAPE},
+      'builder', (select ${WORKER} from pg_stat_progress_create_index p join pg_stat_activity a using (pid)
+        where p.index_relid = i.indexrelid and ${OWN_DATABASE('p.datid')} and p.pid <> pg_backend_pid() limit 1)) order by i.indexrelid), '[]')
+    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam where ${condition})`;
+}
+/** Of a row `a` of pg_stat_activity. */
+const WORKER = `jsonb_build_object('pid', a.pid, 'name', coalesce(nullif(a.application_name, ''), a.usename::text, a.backend_type),
+    'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.query_start, a.backend_start))))`;
+/**
+ * Ours is what was not there before we began, and bears the name that the statement gives, or where it gives none, is
+ * what the statement makes.
+ */
+function judgeIndex(before, now) {
+    const fresh = now.filter(({ oid: index }) => !before.indexes.includes(index));
+    const named = before.name !== null;
+    if (!named && before.shape === null && fresh.length > 0)
+        return {
+            state: 'unclear',
+            why: 'the table has a new index, and which one the statement makes is not known',
+        };
+    const ours = fresh.filter(({ name, shape }) => (named ? name === before.name : shape === before.shape));
+    const [index, twin] = ours;
+    if (!index)
+        return NOT_DONE;
+    if (twin)
+        return {
+            state: 'unclear',
+            why: `${index.index} and ${twin.index} are both new, and both what the file writes`,
+        };
+    if (index.builder)
+        return { state: 'busy', who: index.builder };
+    const asWritten = before.shape !== null && index.shape === before.shape;
+    if (!index.valid && (asWritten || before.shape === null))
+        return { state: 'left over', drop: [dropping(index)] };
+    // IF NOT EXISTS takes any index of that name.
+    if (asWritten || (before.orTaken && index.valid))
+        return DONE;
+    return {
+        state: 'unclear',
+        why: before.shape === null
+            ? `there is an index ${index.index} now, which could not be compared with the file`
+            : `there is an index ${index.index} now, which is not as the file writes it`,
+    };
+}
+/** The index of the name that a CREATE INDEX gives, where it is invalid. */
+function invalidNamed(before, now) {
+    return now.find(({ name, valid }) => name === before.name && !valid)?.index;
+}
+/** What is named by a REINDEX: tables, with the tables that their large values are kept in; null for the database. */
+function reindexScope({ relation, kind, name }) {
+    const regclass = relation ? `to_regclass(${literal(relationName(relation))})` : undefined;
+    const named = regclass
+        ? `select ${regclass}::oid as oid union select relid from pg_partition_tree(${regclass})`
+        : `select oid from pg_class where relnamespace = (select oid from pg_namespace where nspname = ${literal(String(name))})`;
+    if (!regclass && kind !== 'REINDEX_OBJECT_SCHEMA')
+        return 'null::jsonb';
+    return `(with named as (${named}),
+      tables as (select oid from named union select indrelid from pg_index where indexrelid in (select oid from named))
+    select jsonb_agg(t.oid::bigint) from (select oid from tables union all
+      select reltoastrelid from pg_class where oid in (select oid from tables)) t)`;
+}
+function judgeReindex(before, now) {
+    const left = now.filter(({ oid: index, relation }) => !before.indexes.includes(index) && (before.scope === null || before.scope.includes(relation)));
+    const builder = left.find((index) => index.builder)?.builder;
+    if (builder)
+        return { state: 'busy', who: builder };
+    return left.length === 0 ? NOT_DONE : { state: 'left over', drop: left.map(dropping) };
+}
+function dropping({ index }) {
+    return { what: index, sql: `drop index concurrently if exists ${index}` };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/settle.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Milliseconds for a look, which waits for nothing but the network. */
+const DEADLINE = 30_000;
+/** Between two looks at somebody who is at work. */
+const settle_POLL = 500;
+/**
+ * Milliseconds for removing what a statement left that has failed: it may wait for the same as the statement, and the
+ * next run can do it too. After a cancel the runner kills the process 7.5 s after it asked.
+ */
+const AFTER_FAILURE = 10_000;
+const AT_CANCEL = 3_500;
+/**
+ * Finds out what became of a statement that was sent outside a transaction: waits until its session is gone, looks at
+ * what is there, removes what it left, or ends what it began. `done` and `not done` are certain; anything else is a
+ * failure that tells a person what to do.
+ */
+async function settle(part) {
+    const { run } = part;
+    run.tools.log({ kind: 'progress', text: `looking whether ${shown(part)} was done, whose answer was lost` });
+    try {
+        const sent = await recordedSent(run);
+        for (let round = 1;; round++) {
+            const verdict = await lookPatiently(part, sent);
+            switch (verdict.state) {
+                case 'done':
+                case 'not done':
+                    return verdict.state;
+                case 'busy':
+                    return stillAtWork(part, verdict.who);
+                case 'unclear':
+                    return cannotTell(part, sent, verdict.why);
+                case 'left over':
+                    await settle_oneOf(run, round, () => remove(run, verdict.drop));
+                    break;
+                case 'half done':
+                    run.tools.log({ kind: 'progress', text: `${verdict.what}: ending what was begun` });
+                    await settle_oneOf(run, round, () => sendAlone(run.tools, verdict.finish, { ...run.context, again: '' }));
+            }
+        }
+    }
+    catch (error) {
+        return couldNotSettle(part, error);
+    }
+}
+/** How often it is tried to end or remove something, each time behind a look. */
+const ROUNDS = 3;
+async function settle_oneOf(run, round, work) {
+    try {
+        await work();
+    }
+    catch (error) {
+        if (errorMeaning(error) === 'stop' || round === ROUNDS || run.tools.signal.aborted)
+            throw error;
+    }
+}
+/**
+ * The same after the server has refused a statement, whose error is told in any case: removes what it left. `kept`:
+ * something stands that the next run has to settle, and `left` says what.
+ */
+async function cleanUp(part) {
+    const run = patient(part.run);
+    try {
+        const sent = await recordedSent(run);
+        const verdict = await look(run, sent);
+        switch (verdict.state) {
+            case 'done':
+                return { state: 'done' };
+            case 'not done':
+                await forget(run, sent);
+                return { state: 'not done' };
+            case 'left over':
+                try {
+                    await remove(run, verdict.drop);
+                    await forget(run, sent);
+                    return { state: 'not done' };
+                }
+                catch {
+                    const what = verdict.drop.map((each) => each.what).join(', ');
+                    return { state: 'kept', left: `It left ${what} invalid; the next run drops that and goes on.` };
+                }
+            case 'half done':
+                return { state: 'kept', left: `${settle_capital(verdict.what)}; the next run ends that.` };
+            case 'busy':
+            case 'unclear':
+                return { state: 'kept', left: unknownYet(part) };
+        }
+    }
+    catch {
+        return { state: 'kept', left: unknownYet(part) };
+    }
+}
+/** For work that is done even when the run was cancelled, but in little time. */
+function patient(run) {
+    const { tools, context } = run;
+    const most = tools.signal.aborted ? AT_CANCEL : AFTER_FAILURE;
+    const rules = { ...context.rules, statementTimeout: Math.min(most, context.rules.statementTimeout) };
+    return {
+        ...run,
+        tools: { ...tools, signal: new AbortController().signal },
+        context: { ...context, rules },
+    };
+}
+function settle_capital(text) {
+    return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+/** For a person: what is done about a statement whose outcome could not be found out. */
+function unknownYet(part) {
+    return `Whether ${shown(part)} was done is not known; the next run looks.`;
+}
+async function remove(run, drop) {
+    for (const { what, sql } of drop) {
+        run.tools.log({
+            kind: 'progress',
+            text: `dropping ${what}, which an unfinished build of ours left invalid`,
+        });
+        await sendAlone(run.tools, sql, { ...run.context, again: '' });
+    }
+}
+/** Looks until nobody is at work any more, for as long as another run's lock is waited for. */
+async function lookPatiently(part, sent) {
+    const { tools, context } = part.run;
+    const until = performance.now() + context.rules.lockWait;
+    let told;
+    for (;;) {
+        const verdict = await look(part.run, sent);
+        if (verdict.state !== 'busy' || performance.now() > until)
+            return verdict;
+        const { pid, name, seconds } = verdict.who;
+        if (told !== pid)
+            tools.log({
+                kind: 'progress',
+                text: `waiting for ${name} (pid ${pid}), which has been at work on ${shown(part)} for ${seconds} s`,
+            });
+        told = pid;
+        await pause(settle_POLL, tools.signal);
+    }
+}
+/** What is recorded of the statement; the lease is ours, so nobody else writes it. */
+async function recordedSent({ tools, file }) {
+    const message = `select sent::text as sent from ${PARTIAL_TABLE} where version = ${literal(file.version)}`;
+    const results = await reading(tools.signal, () => tools.database.send(message, { deadline: DEADLINE, signal: tools.signal }));
+    const sent = jsonField(results, 'sent');
+    if (!sent)
+        throw new Error('the statement that was sent is not recorded');
+    return sent;
+}
+/** The server has refused it, and nothing is left of it: the next run may send it, or what a person makes of it. */
+async function forget({ tools, file }, { token }) {
+    const message = `set transaction read write; update ${PARTIAL_TABLE} set sent = null where ${isRecorded(file, token)}`;
+    await tools.database.send(message, { deadline: DEADLINE });
+}
+function isRecorded({ version }, token) {
+    return `version = ${literal(version)} and sent ->> 'token' = ${literal(token)}`;
+}
+async function look({ tools }, sent) {
+    const recovery = RECOVERY[sent.kind];
+    const before = sent.before ?? {};
+    const { session, now } = await askNow(tools, sent, recovery === 'repeat' ? 'null::jsonb' : recovery.now(before));
+    if (session)
+        return { state: 'busy', who: session };
+    return recovery === 'repeat' ? { state: 'not done' } : recovery.judge(before, now);
+}
+/**
+ * Asks for the session whose message begins with the statement's token, and only then for an SQL expression: what a
+ * session does before it is gone is seen by the second look.
+ */
+async function askNow({ database, signal }, { token }, expression) {
+    const session = `(select ${WORKER} from pg_stat_activity a where a.pid <> pg_backend_pid() and a.state <> 'idle'
+    and position(${literal(tokenComment(token))} in a.query) > 0 limit 1)`;
+    const message = `set transaction isolation level read committed; set local search_path = '';
+    select set_config('muva.session', coalesce(${session}::text, 'null'), true);
+    select jsonb_build_object('session', current_setting('muva.session')::jsonb, 'now', ${expression})::text as look`;
+    const results = await reading(signal, () => database.send(message, { deadline: DEADLINE, signal }));
+    const found = jsonField(results, 'look');
+    if (!found)
+        throw new Error('the look at a statement gave no row');
+    return found;
+}
+/**
+ * CREATE INDEX CONCURRENTLY IF NOT EXISTS reports success over an invalid index of the same name. A Failure for that
+ * trap; undefined where the index is as it should be, and for other statements.
+ */
+async function trappedIndex({ run }) {
+    const sent = await recordedSent(run);
+    const recovery = RECOVERY['create-index'];
+    if (sent.kind !== 'create-index' || recovery === 'repeat' || !sent.before)
+        return undefined;
+    const { now } = await askNow(run.tools, sent, recovery.now(sent.before));
+    const index = invalidNamed(sent.before, now);
+    if (index === undefined)
+        return undefined;
+    return new Failure({
+        message: `the index ${index} is invalid: a build that failed earlier left it, and IF NOT EXISTS takes it for good`,
+        next: `It is not ours to drop. Run: drop index concurrently ${index};  and then deploy again.`,
+    });
+}
+/** Stands before a statement that is sent outside a transaction, so that its session is known by its query. */
+function tokenComment(token) {
+    return `/*sent ${token}*/`;
+}
+/** By kind and line: its text may hold a password, as that of a subscription does. */
+function shown(part) {
+    const statement = part.edited ? undefined : part.run.file.shape.segments[part.index]?.statements[0];
+    const name = statement && whyAlone(statement);
+    return `${name ?? 'the statement that was sent'} in line ${settle_placeOf(part).at.line}`;
+}
+function settle_placeOf({ run: { file }, index }) {
+    const next = file.shape.segments[index]?.statements[0];
+    const end = file.shape.segments[index - 1]?.end ?? 0;
+    return { at: positionIn(file.file, file.source, next?.from ?? end) };
+}
+function stillAtWork(part, { pid, name, seconds }) {
+    return {
+        problem: {
+            message: `${name} (pid ${pid}) has been at work on ${shown(part)} for ${seconds} s, and is not done`,
+            ...settle_placeOf(part),
+            next: 'Wait for it, then run again: the next run looks whether it was done.',
+        },
+        outcome: 'failed',
+        left: unknownYet(part),
+    };
+}
+/** Never sent again by us: a person looks, and says with one of two lines how the next run goes on. */
+function cannotTell(part, sent, why) {
+    const { run, index, edited } = part;
+    const set = (fields) => `update ${PARTIAL_TABLE} set ${fields} where ${isRecorded(run.file, sent.token)};`;
+    const { done, bytes, prefix } = part_standing(run.file, index + 1);
+    const ran = edited
+        ? 'Where it was done: put it back as it was.'
+        : `Where it was done: ${set(`done = ${done}, bytes = ${bytes}, prefix = '${prefix}', sent = null`)}`;
+    return {
+        problem: {
+            message: `${shown(part)} was sent, and it cannot be told whether it was done: ${why}`,
+            ...settle_placeOf(part),
+            next: `It is not sent again by itself: look at it. ${ran} Where it was not: ${set('sent = null')} Then run again; it goes on there.`,
+        },
+        outcome: 'failed',
+        left: `Whether ${shown(part)} was done is not known.`,
+    };
+}
+/** A file must tell what was done: what stands is not what it says now. */
+function doneAndEdited(part) {
+    return {
+        problem: {
+            message: 'the statement that was sent here was done, and has been edited since',
+            ...settle_placeOf(part),
+            next: 'Put it back as it was, and change what it made in a statement behind it.',
+        },
+        outcome: 'failed',
+        left: 'The statement as it was before the edit is done.',
+    };
+}
+function couldNotSettle(part, error) {
+    if (error instanceof Cancelled || part.run.tools.signal.aborted)
+        return { cancelled: unknownYet(part) };
+    if (error instanceof SqlError && errorMeaning(error) !== 'resolve')
+        return {
+            problem: {
+                ...serverProblem(error),
+                message: `finding out what became of ${shown(part)}: ${error.message}`,
+                ...settle_placeOf(part),
+            },
+            outcome: 'failed',
+            left: unknownYet(part),
+        };
+    const lost = error instanceof Failure || errorMeaning(error) === 'resolve';
+    if (!lost)
+        throw error;
+    return {
+        problem: {
+            message: `the answer to ${shown(part)} was lost, and the database could not be asked since`,
+            ...settle_placeOf(part),
+            next: 'Run again when the database can be reached: it looks by itself whether the statement was done.',
+        },
+        outcome: 'unknown',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/run-alone.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** How often a statement whose answer was lost is sent again, where it was found not done. */
+const CUTS = 2;
+/**
+ * A statement that PostgreSQL runs outside a transaction only: alone in its message. Before it is sent it is recorded
+ * that it will be, so that wherever we are cut, it is looked up before it would be sent again. `sent`: a run that was
+ * cut had sent it.
+ */
+async function runAlone(run, index, sent) {
+    const { tools, file } = run;
+    const statement = file.shape.segments[index].statements[0];
+    const part = { run, index, edited: false };
+    const text = file.shape.source.slice(statement.from, statement.to);
+    let unsettled = sent;
+    for (let attempt = 1, cuts = 0;; attempt++) {
+        if (unsettled) {
+            const settled = await settle(part);
+            if (settled === 'done')
+                break;
+            if (settled !== 'not done')
+                return settled;
+        }
+        if (cuts > CUTS)
+            return { problem: asProblem(new LostConnection('no answer came', 'ENDED')), outcome: 'failed' };
+        const token = (0,external_node_crypto_.randomBytes)(8).toString('hex');
+        const failed = await noteSent(run, index, token);
+        if (failed)
+            return failed;
+        const error = await sendOnce(part, token);
+        if (error === undefined)
+            break;
+        if (errorMeaning(error) === 'resolve') {
+            if (tools.signal.aborted)
+                return { cancelled: unknownYet(part) };
+            unsettled = true;
+            cuts++;
+            continue;
+        }
+        const cleaned = await cleanUp(part);
+        if (cleaned.state === 'done')
+            break;
+        unsettled = cleaned.state === 'kept';
+        const left = cleaned.state === 'kept' ? cleaned.left : undefined;
+        if (error instanceof Cancelled || tools.signal.aborted)
+            return { cancelled: left };
+        const problem = error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
+        const again = errorMeaning(error) === 'retry';
+        const over = again ? await tryAgain(tools, attempt, problem, { text, mode: lockOf(statement) }) : problem;
+        if (over !== 'again')
+            return { problem: over, outcome: 'failed', ...(0,given/* given */.g)({ left }) };
+    }
+    const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
+    return sendPart(run, index, partMessage(run, recorded, false), serverProblem);
+}
+/** Sends the statement; undefined where it was done, otherwise the error. */
+async function sendOnce(part, token) {
+    const { tools, file, context } = part.run;
+    const { statements, again } = file.shape.segments[part.index];
+    const { from, to, node } = statements[0];
+    const textOf = (each) => file.shape.source.slice(each.from, each.to);
+    const message = `${tokenComment(token)} ${textOf({ from, to })}`;
+    const settings = again.map((each) => `${textOf(each)};`).join('\n');
+    try {
+        await sendAlone(tools, message, { rules: context.rules, again: settings });
+        return node.if_not_exists === true ? await trappedIndex(part) : undefined;
+    }
+    catch (error) {
+        return error;
+    }
+}
+/** Records what is about to be sent, and what is there before it, under what the file has set so far. */
+async function noteSent(run, index, token) {
+    const { file, context } = run;
+    const { source } = file.shape;
+    const { statements, again } = file.shape.segments[index];
+    const statement = statements[0];
+    const kind = nonTransactional(statement);
+    if (kind === undefined)
+        throw new Error('a statement that can run in a transaction was to be sent outside of one');
+    const text = source.slice(statement.from, statement.to);
+    const recovery = RECOVERY[kind];
+    const head = `declare muva_before jsonb; muva_relation regclass; muva_shape text; begin\n${renewLease(run)}\n`;
+    const settings = statementLines(source, again, head.split('\n').length);
+    const sent = `jsonb_build_object('kind', ${literal(kind)}, 'token', ${literal(token)}, 'text', ${literal(hashOf(text))}, 'before', muva_before)`;
+    const body = `${head}${settings.text}${recovery === 'repeat' ? '' : recovery.before(statement, text)}
+  ${leaveNothing(context.role)}
+  ${recordStanding(run, index, sent)}
+end`;
+    const message = partMessage(run, body, false);
+    // Written twice it says the same, so where no answer came it is simply written again.
+    return sendPart(run, Number.POSITIVE_INFINITY, message, (error) => fileProblem(file, settings.lines, error, message));
+}
+/** Whether what was sent is still what stands in the file behind what is committed. */
+function run_alone_isSame({ file }, index, sent) {
+    const { alone, statements } = file.shape.segments[index] ?? { alone: false, statements: [] };
+    const [statement] = statements;
+    return (alone &&
+        statement !== undefined &&
+        hashOf(file.shape.source.slice(statement.from, statement.to)) === sent.text);
+}
+function hashOf(text) {
+    return (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex');
+}
+/** A statement that was sent and has been edited since: where it was done, the file would tell another story. */
+async function settleEdited(run, index) {
+    const part = { run, index, edited: true };
+    const settled = await settle(part);
+    return settled === 'done' ? doneAndEdited(part) : settled === 'not done' ? undefined : settled;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/outside.js
-
-
-
-
-
-
 
 
 
@@ -11168,21 +13685,26 @@ async function applyOutside(tools, batch, context, partial) {
         holder: `${context.run.id}#${(0,external_node_crypto_.randomBytes)(6).toString('hex')}`,
         startedAt: Date.now(),
     };
-    const begun = await begin(run);
+    const begun = await begin(run, partial);
     if (begun)
         return begun;
-    let done = partial?.done ?? 0;
+    const { segments, standing } = file.shape;
+    const sent = partial?.sent ?? undefined;
+    const same = sent !== undefined && run_alone_isSame(run, standing, sent);
+    let done = standing;
     try {
-        const { segments } = file.shape;
+        const edited = sent && !same ? await caught(settleEdited(run, done)) : undefined;
+        if (edited)
+            return tellWhatStands(run, done, edited);
         for (; done < segments.length; done++) {
-            const segment = segments[done];
-            const building = done === partial?.done ? partial.building : null;
-            const failed = await caught(segment.alone ? runAlone(run, done, building) : runTogether(run, done));
+            const { alone } = segments[done];
+            const failed = await caught(alone ? runAlone(run, done, same && done === standing) : runTogether(run, done));
             if (failed)
                 return tellWhatStands(run, done, failed);
         }
-        // A statement alone in its message cannot bring the rows along, as a transaction at the end of the file does.
-        const failed = segments[done - 1]?.alone ? await caught(finish(run, done)) : undefined;
+        // Only a transaction at the end of the file can bring the rows along.
+        const recorded = done > standing && !segments[done - 1].alone;
+        const failed = recorded ? undefined : await caught(finish(run, done));
         if (failed)
             return tellWhatStands(run, done, failed);
         return { kind: 'done', times: [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }] };
@@ -11198,7 +13720,7 @@ async function caught(part) {
     }
     catch (error) {
         if (error instanceof Cancelled)
-            return 'cancelled';
+            return { cancelled: undefined };
         if (error instanceof Failure)
             return { problem: error.problems[0], outcome: error.outcome };
         // Of what is asked between the parts: nothing was under way.
@@ -11218,102 +13740,33 @@ function partBody(run, segment, index) {
     const { text, lines } = statementLines(run.file.shape.source, [...segment.again, ...segment.statements], guard.split('\n').length + 2);
     return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
 }
-/** A statement that PostgreSQL runs outside a transaction only: alone in its message, its traces looked after. */
-async function runAlone(run, index, unfinished) {
-    const { tools, file, context } = run;
-    const segment = file.shape.segments[index];
-    const statement = segment.statements[0];
-    const textOf = ({ from, to }) => file.shape.source.slice(from, to);
-    const text = textOf(statement);
-    const alone = {
-        rules: context.rules,
-        again: segment.again.map((each) => `${textOf(each)};`).join('\n'),
-    };
-    const build = await buildOf(tools, statement, alone);
-    // A killed try of ours may have left an invalid index, or may still be building.
-    if (unfinished)
-        await dropLeftovers(tools, unfinished, alone);
-    const before = build ? await index_build_invalidIndexes(tools, build.relation) : [];
-    const building = build ? { relation: build.relation, before } : null;
-    const noted = await notePart(run, index, building);
-    if (noted)
-        return noted;
-    for (let attempt = 1;; attempt++) {
-        let error = await sendAlone(tools, text, alone).then(() => undefined, (thrown) => thrown);
-        if (error === undefined && build) {
-            const trapped = await trappedIndex(tools, build);
-            if (trapped !== undefined)
-                error = trapped;
-        }
-        if (error === undefined)
-            break;
-        if (building)
-            await dropLeftovers(tools, building, alone);
-        if (error instanceof Cancelled || tools.signal.aborted)
-            return 'cancelled';
-        if (error instanceof Failure)
-            return { problem: error.problems[0], outcome: 'failed' };
-        // Index builds are safe to try again, since what they left was dropped; of the others a lost answer tells nothing.
-        const again = errorMeaning(error) === 'retry' || (errorMeaning(error) === 'resolve' && building !== null);
-        if (!again && error instanceof LostConnection)
-            return { problem: unknownAlone(text), outcome: 'unknown' };
-        const problem = error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
-        const over = again ? await tryAgain(tools, attempt, problem, { text, mode: lockOf(statement) }) : problem;
-        if (over !== 'again')
-            return { problem: over, outcome: 'failed' };
-    }
-    const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
-    return sendPart(run, index, partMessage(run, recorded, false), serverProblem);
-}
-/** Records what is about to be tried, so that a later run knows whose invalid index it finds. */
-async function notePart(run, index, building) {
-    const { file, context } = run;
-    const body = `begin ${renewLease(run)}
-  insert into ${PARTIAL_TABLE} (version, run_id, done, prefix, building) values (${literal(file.version)}, ${literal(context.run.id)},
-    ${index}, ${literal(prefixOf(file, index))}, ${building ? `${literal(JSON.stringify(building))}::jsonb` : 'null'})
-    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, prefix = excluded.prefix,
-      building = excluded.building, updated_at = now();
-end`;
-    // Written twice it says the same, so where no answer came it is simply written again.
-    return sendPart(run, Number.POSITIVE_INFINITY, partMessage(run, body, false), serverProblem);
-}
 /** Says exactly which statements stand, and how to go on. */
 function tellWhatStands(run, done, failure) {
-    const { file } = run;
     if (failure === 'changed')
         return { kind: 'changed' };
-    const standing = file.shape.segments.slice(0, done).flatMap((segment) => segment.statements);
-    const next = file.shape.segments[done]?.statements[0];
-    const line = positionIn(file.file, file.source, next?.from ?? file.source.length).line;
-    const stands = standing.length === 0
-        ? undefined
-        : `Applied and kept: ${standing.length} ${standing.length === 1 ? 'statement' : 'statements'} before line ${line} (${standing
-            .map(({ from, to }) => oneLine(file.source.slice(from, to), 50))
-            .join('; ')}). The file is not recorded; correct it from line ${line} on, and the next run goes on there.`;
-    if (typeof failure === 'object' && 'notVerified' in failure)
-        return {
-            kind: 'not-verified',
-            problems: failure.notVerified,
-            ...(0,given/* given */.g)({ stands }),
-        };
-    if (failure === 'cancelled')
+    const committed = committedWords(run, done);
+    if ('notVerified' in failure)
+        return { kind: 'not-verified', problems: failure.notVerified, ...(0,given/* given */.g)({ stands: committed }) };
+    const left = 'cancelled' in failure ? failure.cancelled : failure.left;
+    const words = [committed, left].filter((each) => each !== undefined).join(' ');
+    const stands = words === '' ? undefined : words;
+    if ('cancelled' in failure)
         return { kind: 'cancelled', ...(0,given/* given */.g)({ stands }) };
-    const problem = {
-        ...failure.problem,
-        ...(stands === undefined
-            ? {}
-            : { next: failure.problem.next === undefined ? stands : `${failure.problem.next} ${stands}` }),
-    };
+    const next = [failure.problem.next, stands].filter((each) => each !== undefined).join(' ');
+    const problem = { ...failure.problem, ...(next === '' ? {} : { next }) };
     if (failure.outcome === 'unknown')
         return { kind: 'unknown', problem };
     const times = [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }];
     return { kind: 'failed', problem, at: 0, times, ...(0,given/* given */.g)({ stands }) };
 }
-function unknownAlone(text) {
-    return {
-        message: `the answer to ${oneLine(text, 60)} was lost: it may have been done`,
-        next: 'Look whether it was done; the next run does it again.',
-    };
+function committedWords({ file }, done) {
+    const standing = file.shape.segments.slice(0, done).flatMap((segment) => segment.statements);
+    if (standing.length === 0)
+        return undefined;
+    const next = file.shape.segments[done]?.statements[0];
+    const line = positionIn(file.file, file.source, next?.from ?? file.source.length).line;
+    const texts = standing.map(({ from, to }) => oneLine(file.source.slice(from, to), 50));
+    return `Applied and kept: ${standing.length} ${standing.length === 1 ? 'statement' : 'statements'} before line ${line} (${texts.join('; ')}). The file is not recorded; correct it from line ${line} on, and the next run goes on there.`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/preflight.js
@@ -11401,72 +13854,6 @@ function psqlCommands(source) {
             index = afterToken(source, index);
     }
     return commands;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql/parse-tree.js
-/** Every node of a tree, the outer one first. */
-function* nodesOf(tree) {
-    if (Array.isArray(tree))
-        for (const item of tree)
-            yield* nodesOf(item);
-    else if (typeof tree === 'object' && tree !== null) {
-        yield tree;
-        for (const value of Object.values(tree))
-            yield* nodesOf(value);
-    }
-}
-/** The parts of a name, or any other list of String nodes. */
-function strings(list) {
-    return (list ?? []).flatMap((item) => {
-        const value = item.String?.sval;
-        return value === undefined ? [] : [value];
-    });
-}
-/** What a DROP names, each as its parts. */
-function droppedNames({ objects }) {
-    return (objects ?? []).map((object) => strings(object.List?.items));
-}
-/** The text of a constant; undefined for other constants and anything else. */
-function constantText(expression) {
-    const constant = expression?.A_Const;
-    return constant?.sval === undefined ? undefined : (constant.sval.sval ?? '');
-}
-/** The relation that a statement makes, where it makes one that holds rows, a view or a sequence. */
-function madeRelation(kind, node) {
-    const into = (node.intoClause ?? node.into);
-    switch (kind) {
-        case 'CreateStmt':
-            return node.relation;
-        case 'ViewStmt':
-            return node.view;
-        case 'CreateSeqStmt':
-            return node.sequence;
-        case 'SelectStmt':
-        case 'CreateTableAsStmt':
-            return into?.rel;
-        default:
-            return undefined;
-    }
-}
-/** True of a relation that its session alone has. */
-function isTemporary({ relpersistence, schemaname }) {
-    return relpersistence === 't' || schemaname === 'pg_temp';
-}
-/** The calls of set_config that a SELECT's list holds; undefined for each other expression in it. */
-function setConfigs({ targetList }) {
-    return (targetList ?? []).map((target) => setConfig(target.ResTarget?.val));
-}
-function setConfig(expression) {
-    const call = expression?.FuncCall;
-    const names = strings(call?.funcname);
-    if (names[names.length - 1] !== 'set_config' || !(names.length === 1 || names[0] === 'pg_catalog'))
-        return undefined;
-    const [name, value, local] = call?.args ?? [];
-    return { name: constantText(name), value: constantText(value), local: isTrue(local) };
-}
-function isTrue(expression) {
-    const { boolval } = (expression?.A_Const ?? {});
-    return boolval?.boolval === true || /^(?:t|true|on|y|yes|1)$/i.test(constantText(expression) ?? '');
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/files/session-state.js
@@ -11593,11 +13980,22 @@ function mentions(body, name) {
 
 
 
+
 /** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
 const LARGEST_TOGETHER = 8 * 1024 * 1024;
-/** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
-function classify(file, text, parse) {
-    const shape = { mode: 'together', source: text, segments: [], notices: [], problems: [] };
+/**
+ * Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. `stands`: the
+ * UTF-16 index behind what of it is committed already, where it was begun in parts.
+ */
+function classify(file, text, parse, stands) {
+    const shape = {
+        mode: 'together',
+        source: text,
+        segments: [],
+        standing: 0,
+        notices: [],
+        problems: [],
+    };
     const at = (index) => positionIn(file, text, index);
     for (const command of psqlCommands(text)) {
         if (command.harmless)
@@ -11635,7 +14033,7 @@ function classify(file, text, parse) {
         if (statement.kind === 'CopyStmt')
             checkCopy(shape, statement, at(statement.from));
     takeOutTransactions(shape, at);
-    chooseMode(shape, at);
+    chooseMode(shape, at, stands);
     if (shape.statements.length === 0)
         shape.notices.push({
             message: `${file} holds no statement: it is recorded, and nothing is run`,
@@ -11729,24 +14127,18 @@ function takeOutTransactions(shape, at) {
         });
     shape.statements = kept;
 }
-function chooseMode(shape, at) {
+function chooseMode(shape, at, stands) {
     const statements = shape.statements ?? [];
     const lone = statements.filter((statement) => whyAlone(statement) !== undefined);
-    if (lone.length > 0) {
+    if (lone.length > 0 || stands !== undefined) {
         shape.mode = 'outside';
-        shape.why = `${whyAlone(lone[0])} cannot run in a transaction`;
-        for (const statement of statements) {
-            const last = shape.segments[shape.segments.length - 1];
-            if (whyAlone(statement) !== undefined)
-                shape.segments.push({ alone: true, statements: [statement], again: [] });
-            else if (last && !last.alone)
-                last.statements.push(statement);
-            else
-                shape.segments.push({ alone: false, statements: [statement], again: [] });
-        }
+        shape.segments = cutIntoSegments(statements, stands);
+        shape.standing = shape.segments.filter(({ end }) => end <= (stands ?? 0)).length;
+        shape.why =
+            lone.length > 0 ? `${whyAlone(lone[0])} cannot run in a transaction` : 'it was begun in parts';
         for (const { index, message, next } of carryOver(shape.segments))
             shape.problems.push({ message, at: at(index), next });
-        if (shape.segments.length > 1)
+        if (lone.length > 0 && shape.segments.length > 1)
             shape.notices.push({
                 message: `${shape.why}: what stands before and after it in the file is committed on its own`,
                 at: at(lone[0].from),
@@ -11767,46 +14159,21 @@ function chooseMode(shape, at) {
         statement.node.oldVal === undefined))
         shape.endsBatch = 'a value added to an enum can be used only after the commit';
 }
-/** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
-function whyAlone({ kind, node }) {
-    switch (kind) {
-        case 'IndexStmt':
-            return node.concurrent === true ? 'CREATE INDEX CONCURRENTLY' : undefined;
-        case 'DropStmt':
-            return node.concurrent === true ? 'DROP INDEX CONCURRENTLY' : undefined;
-        case 'ReindexStmt':
-            return hasOption(node.params, 'concurrently') || /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))
-                ? 'REINDEX'
-                : undefined;
-        case 'VacuumStmt':
-            return node.is_vacuumcmd === true ? 'VACUUM' : undefined;
-        case 'ClusterStmt':
-            return node.relation === undefined ? 'CLUSTER' : undefined;
-        case 'AlterSystemStmt':
-            return 'ALTER SYSTEM';
-        case 'CreatedbStmt':
-            return 'CREATE DATABASE';
-        case 'DropdbStmt':
-            return 'DROP DATABASE';
-        case 'CreateTableSpaceStmt':
-        case 'DropTableSpaceStmt':
-            return 'a tablespace';
-        case 'CreateSubscriptionStmt':
-        case 'DropSubscriptionStmt':
-            return 'a subscription';
-        case 'AlterTableStmt':
-            return detachesConcurrently(node.cmds) ? 'DETACH PARTITION CONCURRENTLY' : undefined;
-        default:
-            return undefined;
+/** What cannot run in a transaction alone, the rest between together; never across what stands already. */
+function cutIntoSegments(statements, stands = 0) {
+    const segments = [];
+    for (const statement of statements) {
+        const last = segments[segments.length - 1];
+        const alone = whyAlone(statement) !== undefined;
+        const apart = alone || !last || last.alone || (last.end <= stands && statement.from >= stands);
+        if (apart)
+            segments.push({ alone, statements: [statement], again: [], end: statement.to });
+        else {
+            last.statements.push(statement);
+            last.end = statement.to;
+        }
     }
-}
-function hasOption(params, name) {
-    return (Array.isArray(params) &&
-        params.some((item) => item.DefElem?.defname === name));
-}
-function detachesConcurrently(commands) {
-    return (Array.isArray(commands) &&
-        commands.some(({ AlterTableCmd: command, }) => command?.subtype === 'AT_DetachPartition' && command.def?.PartitionCmd?.concurrent === true));
+    return segments;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/files/finding-rules.js
@@ -12142,6 +14509,42 @@ function findRisks(files) {
     return findings;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/sql/statement-kind.js
+
+/** Words that say what a statement does, and can be no name or value where they stand. */
+const VERBS = new Set(`ALTER ANALYZE CALL CLUSTER COMMENT COMMIT COPY CREATE DELETE DO DROP EXECUTE GRANT INSERT LOCK MERGE NOTIFY PREPARE
+  REFRESH REINDEX RESET REVOKE ROLLBACK SECURITY SELECT SET TRUNCATE UPDATE VACUUM VALUES WITH BEGIN`.split(/\s+/));
+/** Behind CREATE, ALTER and DROP: what kind of object it is, with the words that may stand before. */
+const OBJECTS = new Set(`ACCESS AGGREGATE CAST COLLATION CONVERSION DATABASE DEFAULT DOMAIN EVENT EXTENSION FOREIGN FUNCTION GLOBAL INDEX
+  LANGUAGE LOCAL MATERIALIZED OPERATOR POLICY PRIVILEGES PROCEDURE PUBLICATION RECURSIVE ROLE ROUTINE RULE SCHEMA
+  SEQUENCE SERVER STATISTICS SUBSCRIPTION SYSTEM TABLE TABLESPACE TEMP TEMPORARY TRIGGER TYPE UNIQUE UNLOGGED USER VIEW
+  WRAPPER`.split(/\s+/));
+/**
+ * The kind of a statement in its own first words, such as CREATE UNIQUE INDEX; undefined where they are none that is
+ * known. Holds nothing else of its text, so that it may be told where the text may not.
+ */
+function statementKind(text) {
+    const words = [];
+    for (let index = skipBlanks(text, 0); index < text.length;) {
+        const next = afterToken(text, index);
+        const word = text.slice(index, next).toUpperCase();
+        if (words.length === 0) {
+            if (!VERBS.has(word))
+                return undefined;
+            words.push(word);
+            if (!/^(CREATE|ALTER|DROP)$/.test(word))
+                break;
+        }
+        else if (OBJECTS.has(word))
+            words.push(word);
+        // CREATE OR REPLACE is the same kind.
+        else if (!(words.length === 1 && (word === 'OR' || word === 'REPLACE')))
+            break;
+        index = skipBlanks(text, next);
+    }
+    return words.join(' ') || undefined;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/history/edited.js
 
 
@@ -12151,18 +14554,28 @@ function findRisks(files) {
 
 
 
-/** Statements are fetched for this many edited files; for the others it is said only that they were edited. */
+
+
+/** Statements are compared for this many edited files; for the others it is said only that they were edited. */
 const COMPARED = 20;
-/** Names, for each applied file that has changed since, the first statement that differs from what was recorded. */
+/**
+ * Names, for each applied file that has changed since, the first statement that differs from what was recorded. What
+ * was recorded may hold the secret that was taken out of the file: its text never leaves the database, only hashes do.
+ */
 async function editedProblems(database, edited, rule, sending) {
     if (edited.length === 0 || rule === 'allow')
         return [];
     const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
-    const message = `select coalesce(json_object_agg(version, statements), '{}')::text as recorded from ${HISTORY_TABLE} where version = any (${versions})`;
+    const message = `select coalesce(json_object_agg(version, array(
+    select ${textHashSql('s')} from unnest(statements) with ordinality u(s, n) order by n)), '{}')::text as recorded
+    from ${HISTORY_TABLE} where version = any (${versions})`;
     const results = await reading(sending.signal, () => database.send(message, sending));
     const recorded = jsonField(results, 'recorded') ?? {};
     return edited.map((file) => {
-        const { at, words } = firstDifference(file, recorded[file.version] ?? []);
+        const hashes = recorded[file.version];
+        const { at, words } = hashes
+            ? firstDifference(file, hashes)
+            : { at: positionIn(file.file, file.source, 0), words: '' };
         return {
             message: `${(0,external_node_path_.basename)(file.file)} was edited after it was applied${words}`,
             at,
@@ -12173,27 +14586,48 @@ async function editedProblems(database, edited, rule, sending) {
 /** Where the file first says something else than what was recorded; white space and semicolons do not count. */
 function firstDifference(file, recorded) {
     let index = 0;
-    for (const [number, statement] of splitAsCli(file.source).entries()) {
+    const statements = splitAsCli(file.source);
+    for (const [number, statement] of statements.entries()) {
         const from = file.source.indexOf(statement, index);
-        const before = recorded[number];
-        if (before === undefined || textHash(before) !== textHash(statement)) {
-            const was = before === undefined ? 'nothing' : oneLine(before, 60);
+        if (recorded[number] !== textHash(statement)) {
+            const kind = statementKind(statement);
+            const which = `its statement ${number + 1}${kind === undefined ? '' : ` (${kind})`}`;
+            const how = recorded[number] === undefined ? 'was not recorded' : 'is not the one that was recorded';
             return {
-                at: positionIn(file.file, file.source, from),
-                words: `: recorded was ${was}, the file says ${oneLine(statement, 60)}`,
+                // Comments before a statement belong to it, as the CLI has it.
+                at: positionIn(file.file, file.source, skipBlanks(file.source, from)),
+                words: `: ${which} ${how}`,
             };
         }
         index = from + statement.length;
     }
     return {
         at: positionIn(file.file, file.source, index),
-        words: ': recorded were more statements than the file has now',
+        words: `: ${recorded.length} ${recorded.length === 1 ? 'statement was' : 'statements were'} recorded, and it has ${statements.length}`,
     };
 }
 
 // EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
 var empty_connection = __nccwpck_require__(2933);
+;// CONCATENATED MODULE: ./compiled/src/database/history/formats.js
+
+
+
+/** Another version of the action is at home in this database: nothing may be undone by this one, the code neither. */
+class OtherFormat extends Failure {
+}
+/** One problem for each of our tables that another version made, and that this one cannot read. Pure. */
+function formatProblems(formats, known = DATABASE_FORMATS) {
+    return OUR_TABLES.flatMap((table) => {
+        if (!(table in formats))
+            return [];
+        const begin = `To go on without what it remembers (rollbacks of earlier runs, mostly): drop table ${table}; the next run makes it anew. The migration history is not touched by that.`;
+        return formatProblem(`The table ${table}`, formats[table], known, begin) ?? [];
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/history/pending.js
+
 
 
 
@@ -12220,6 +14654,7 @@ function choosePending(files, look, rules, identity, contract) {
             result.pending.push(file);
     }
     result.refusals.push(...wrongMarkers([...result.pending, ...result.deferred]));
+    result.refusals.push(...formatProblems(look.formats));
     checkEnvironment(look, identity, result);
     checkServer(look, identity, result);
     checkOrder(look, rules, result);
@@ -12419,6 +14854,8 @@ function placed(source, raw) {
 
 
 
+
+
 /** How long a look may take; it waits for nothing but the network. */
 const plan_LOOK_DEADLINE = 60_000;
 /** Looks at files and database and says what a migrate would do. All refusals at once. */
@@ -12436,7 +14873,7 @@ async function planDatabase(tools, settings, options = {}) {
         readMigrationFiles(settings.workingDirectory, rules.migrationsDir),
     ]);
     const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);
-    const plan = await planFor(chosen, rules);
+    const plan = await planFor(chosen, rules, look.partial);
     plan.look = look;
     plan.warnings.unshift(...files.warnings);
     plan.refusals.unshift(...files.problems);
@@ -12501,13 +14938,16 @@ function needDatabase(settings) {
         throw new Error('no database was configured');
     return settings.database;
 }
-async function planFor(chosen, rules) {
+async function planFor(chosen, rules, partials = []) {
     const due = [...chosen.pending, ...chosen.deferred];
     const planned = [];
     if (due.length > 0) {
         const parse = await loadParser();
-        for (const file of due)
-            planned.push({ ...file, shape: classify(file.file, file.source, parse) });
+        for (const file of due) {
+            const partial = partials.find(({ version }) => version === file.version);
+            const stands = partial && standsUpTo(file.source, partial);
+            planned.push({ ...file, shape: classify(file.file, file.source, parse, stands) });
+        }
     }
     const pending = planned.slice(0, chosen.pending.length);
     const findings = findRisks(planned);
@@ -12550,12 +14990,21 @@ function riskProblem(finding, refused) {
 function refuseEditedParts(plan, look) {
     for (const partial of look.partial) {
         const file = [...plan.pending, ...plan.deferred].find((each) => each.version === partial.version);
-        if (!file || prefixOf(file, partial.done) === partial.prefix)
+        if (!file)
+            continue;
+        const edited = standsUpTo(file.source, partial) === undefined;
+        if (!edited && file.shape.statements === undefined)
+            plan.refusals.push({
+                message: `${file.file} was applied in part, and where that part ends cannot be told, because the file cannot be parsed`,
+                at: { file: file.file, line: 1, column: 1 },
+                next: 'Put what follows the part that stands into a file of its own.',
+            });
+        if (!edited)
             continue;
         plan.refusals.push({
             message: `${file.file} was applied in part (${partial.done} of its parts stand), and that part has been edited since`,
             at: { file: file.file, line: 1, column: 1 },
-            next: 'Put the applied statements back as they were, and change only what comes after them.',
+            next: `Put the applied statements back as they were, and change only what comes after them. Or undo by hand what they did, so that the file begins anew: delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`,
         });
     }
 }
@@ -12603,7 +15052,7 @@ function driftQuery() {
     return `set local statement_timeout = '30s'; set local lock_timeout = '1s'; do ${dollarQuote(`
 declare recorded text;
 begin
-  if to_regclass('${RUNS_TABLE}') is not null then
+  if to_regclass('${RUNS_TABLE}') is not null and ${READS_TABLES} then
     execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
       from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
   end if;
@@ -13042,27 +15491,49 @@ function judgeRequired(problems, pending) {
 
 
 
-/**
- * The down file beside the migration, for a migration that this action did not apply; undefined where there is none.
- * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
- */
-async function readDownFile(workingDirectory, file) {
-    let bytes;
+/** The name of the down file beside a migration. Version and name may come from a database: it is no path. */
+function downName(version, name) {
+    return `${version}_${name}.down.sql`;
+}
+/** The folder in which down files lie beside their migrations; undefined where the checkout has none. */
+async function openDowns(workingDirectory, migrationsDir) {
     try {
-        bytes = await (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(workingDirectory, file));
+        return await openFolder(workingDirectory, migrationsDir);
     }
     catch (error) {
-        if (error.code === 'ENOENT')
+        if (error instanceof Failure)
+            throw error;
+        const { code } = error;
+        if (code === 'ENOENT' || code === 'ENOTDIR')
             return undefined;
-        throw new Failure({
-            message: `${file} cannot be read: ${error.code ?? 'error'}`,
-            next: 'Check the file and its permissions.',
-        });
+        throw new Failure(down_files_unreadable(migrationsDir, code));
     }
+}
+/**
+ * The down file of that name, for a migration that this action did not apply; undefined where there is none.
+ * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
+ * `shown`: its path, for messages.
+ */
+function readDownFile(folder, name, shown) {
+    const bytes = folder.read(name);
+    if (bytes === undefined)
+        return undefined;
+    if (bytes === 'outside')
+        throw new Failure(outside(shown));
+    if (bytes === 'no file')
+        throw new Failure(down_files_unreadable(shown, 'it is no file'));
+    if ('code' in bytes)
+        throw new Failure(down_files_unreadable(shown, bytes.code));
     const text = bytes.toString('utf8');
     if (bytes.includes(0) || !Buffer.from(text, 'utf8').equals(bytes))
-        throw new Failure({ message: `${file} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
+        throw new Failure({ message: `${shown} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
     return text.replace(/^\ufeff/, '');
+}
+function down_files_unreadable(shown, why) {
+    return {
+        message: `${shown} cannot be read: ${why ?? 'error'}`,
+        next: 'Check the file and its permissions.',
+    };
 }
 /**
  * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
@@ -13223,22 +15694,22 @@ async function prove(stage, settings, base, proven) {
         await stage.database.send(`begin;\n${opening(contextOf(settings))}`, sending);
         for (const file of base)
             await run(stage, file, file.source);
-        const states = [await look(stage)];
+        const states = [await shadow_look(stage)];
         for (const file of proven) {
             await run(stage, file, file.source);
-            states.push(await look(stage));
+            states.push(await shadow_look(stage));
         }
         const problems = [];
         for (let index = proven.length - 1; index >= 0 && problems.length === 0; index--) {
             const file = proven[index];
             await run(stage, { ...file, file: file.down.file }, file.down.source);
-            problems.push(...leftBehind(file, states[index], await look(stage)));
+            problems.push(...leftBehind(file, states[index], await shadow_look(stage)));
         }
         if (problems.length > 0)
             return problems;
         for (const file of proven)
             await run(stage, file, file.source);
-        return leftBehind(proven.at(-1), states.at(-1), await look(stage), 'a second up');
+        return leftBehind(proven.at(-1), states.at(-1), await shadow_look(stage), 'a second up');
     }
     catch (error) {
         if (error instanceof Failure)
@@ -13295,7 +15766,7 @@ async function run(stage, file, text) {
         throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
     }
 }
-async function look(stage) {
+async function shadow_look(stage) {
     const results = await stage.database.send(`${STILL_INSIDE}${fingerprintQuery()} reset all;`, {
         deadline: FILE_DEADLINE,
         signal: stage.signal,
@@ -13557,10 +16028,7 @@ function plan_closing(look) {
     return 'Nothing has been changed yet.';
 }
 
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./compiled/src/vps/pack-build.js
-
 
 
 
@@ -13665,19 +16133,24 @@ async function git(words, workingDirectory) {
 }
 /** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
 async function pack(words, cwd, signal) {
+    let ended;
     try {
-        await (0,external_node_util_.promisify)(external_node_child_process_.execFile)('tar', words, { cwd, signal });
+        ended = await (0,programs/* runProgram */.mB)(['tar', ...words], { cwd, signal });
     }
     catch (error) {
         if (signal.aborted)
             throw new Cancelled();
-        const { code, stderr } = error;
-        throw new Failure({
-            message: `tar failed: ${lastLine(stderr ?? '') || problemsOf(error)[0].message}`,
-            ...(code === undefined ? {} : { code: String(code) }),
-            next: 'Look at the room of this machine, and at what is named in build-output.',
-        });
+        throw tarFailed(problemsOf(error)[0].message);
     }
+    if (ended.code !== 0)
+        throw tarFailed(lastLine(ended.stderr), ended.code);
+}
+function tarFailed(why, code = null) {
+    return new Failure({
+        message: `tar failed: ${why || 'it was ended by a signal'}`,
+        ...(code === null ? {} : { code: String(code) }),
+        next: 'Look at the room of this machine, and at what is named in build-output.',
+    });
 }
 function lastLine(text) {
     return text.trim().split('\n').pop() ?? '';
@@ -13687,19 +16160,35 @@ function lastLine(text) {
 
 
 
+
+
+
 /** Milliseconds around a run's own limits, for the start and the last answer. */
 const run_worker_AROUND = 120_000;
 /** Starts a run on one host and tells its events until it has ended. `patience`: more milliseconds of waiting. */
 async function runWorker(fleet, host, request, audience, patience = 0) {
-    await start(fleet, host, request);
-    return follow(fleet, host, request, {
+    const key = (0,external_node_crypto_.randomBytes)(KEY_LENGTH);
+    await start(fleet, host, request, key);
+    const { log } = audience;
+    const following = follow(fleet, host, request, {
+        key,
         deadline: request.lockWait + request.timeout + patience + run_worker_AROUND,
         onEvent: (event) => tell(host, event, audience),
-        onLost: (problem) => audience.log({
+        onDropped: (problem) => log({ kind: 'warning', problem }),
+        onLost: (problem) => log({
             kind: 'progress',
             text: `${problem.message}; the run goes on there, connecting again`,
         }),
     });
+    return following.catch((error) => abandoned(fleet, host, request, error));
+}
+/** What strangers have changed is not brought to its end: the run is stopped where it has not cut over. */
+async function abandoned(fleet, host, request, error) {
+    if (error instanceof TamperedRecord)
+        await worker_client_send(fleet, host, 'cancel', request).catch(() => {
+            // It goes on then, and is found by the look at the server.
+        });
+    throw error;
 }
 function tell(host, event, { log, record, onState }) {
     switch (event.kind) {
@@ -13761,14 +16250,60 @@ function factOfError(position, error, failed = 'failed') {
     return { host: position, outcome, detail: problemsOf(error)[0].message };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/vps/what-serves.js
+
+
+/** Milliseconds; one look at a host, and one at its application. */
+const what_serves_LOOK = 30_000;
+const PROBE = 10_000;
+/** Looks at a host whose worker is gone without a result; writes nothing. undefined where it cannot be looked at. */
+async function lookWhatServes(fleet, host, { app, run, health }) {
+    const { expectVersion: _, ...asked } = health;
+    const probe = {
+        command: 'probe',
+        app,
+        health: { ...asked, deadline: Math.min(asked.deadline, PROBE) },
+    };
+    try {
+        const found = await worker_client_ask(fleet, host, { command: 'inspect', app, run, explicit: false, rehearse: false, dirtyCheckout: 'refuse' }, { deadline: what_serves_LOOK });
+        if (found.kind !== 'host')
+            return undefined;
+        const answer = await worker_client_ask(fleet, host, probe, { deadline: what_serves_LOOK }).catch(() => undefined);
+        return { facts: found.facts, answers: answer?.kind === 'probed' && answer.healthy };
+    }
+    catch {
+        // It is told already why the run has no end; that nothing more is known is said by the outcome.
+        return undefined;
+    }
+}
+/** True where the server's journal says that this run brought its commit, and that it was verified. Pure. */
+function broughtByRun({ facts }, sha, runId) {
+    return facts.liveSha === sha && facts.liveVerified && facts.liveRun === runId;
+}
+/** The same in words. Pure. */
+function servedWords({ prefix }, { facts, answers }) {
+    const { liveSha, liveRelease, liveVerified } = facts;
+    const what = liveSha === undefined ? 'no version' : liveSha + (liveRelease ? ` (${liveRelease})` : '');
+    const proof = liveVerified ? ', which was verified before' : '';
+    return {
+        message: `${prefix}in place on the server is ${what}${proof}; on loopback it ${answers ? 'answers and is healthy' : 'does not answer as it should'}.`,
+    };
+}
+/** What the outputs tell of it. Pure. */
+function servedFact({ facts }) {
+    return (0,given/* given */.g)({ 'deployed-sha': facts.liveSha, release: facts.liveRelease });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/vps/rollout.js
 
 
 
 
 
+
+
 /** Good ends let the other hosts go on; after any other, no further host is changed. */
-function isGood(end) {
+function rollout_isGood(end) {
     return (end.fact.outcome === 'deployed' ||
         (end.fact.outcome === 'unchanged' && end.result?.outcome !== 'cancelled'));
 }
@@ -13783,21 +16318,17 @@ async function rollOut(fleet, plan, audience) {
         throw new Cancelled();
     const several = fleet.hosts.length > 1;
     const request = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
-    const running = fleet.hosts.map((host, index) => {
-        const packedBuild = plan.packed[index];
-        return rollout_begin(fleet, host, packedBuild === undefined ? request : { ...request, packedBuild }, audience);
-    });
+    const running = fleet.hosts.map((host, index) => rollout_begin(fleet, host, { ...request, ...plan.own[index] }, audience));
     const stop = (why) => stopAll(fleet, running, request, audience, why);
-    const onAbort = () => void stop('cancelled');
-    plan.signal.addEventListener('abort', onAbort, { once: true });
+    const listenNoMore = whenAborted(plan.signal, () => void stop('cancelled'));
     try {
         if (several)
             await cutOver(fleet, running, request, plan, audience, stop);
         const ends = superseded(await Promise.all(running.map((run) => run.end)));
-        return ends.every((end) => isGood(end)) ? [...ends] : await putBack(fleet, ends, plan, audience);
+        return ends.every((end) => rollout_isGood(end)) ? [...ends] : await putBack(fleet, ends, plan, audience);
     }
     finally {
-        plan.signal.removeEventListener('abort', onAbort);
+        listenNoMore();
     }
 }
 /** Where a newer run is live on one host, the others were stopped for that reason and are called so. Pure. */
@@ -13833,7 +16364,7 @@ function rollout_begin(fleet, host, request, audience) {
         end: work(),
     };
     async function work() {
-        const found = await endOf(fleet, host, request, own);
+        const found = await rollout_endOf(fleet, host, request, own);
         // Being stopped on our own word is nothing to complain about.
         const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
         run.ended = end;
@@ -13845,7 +16376,7 @@ function rollout_begin(fleet, host, request, audience) {
 function stopped(step) {
     return { ...step, outcome: 'skipped', detail: 'stopped' };
 }
-async function endOf(fleet, host, request, audience) {
+async function rollout_endOf(fleet, host, request, audience) {
     try {
         const waiting = request.timeout * fleet.hosts.length;
         const result = await runWorker(fleet, host, request, audience, waiting);
@@ -13854,16 +16385,33 @@ async function endOf(fleet, host, request, audience) {
     }
     catch (error) {
         const died = error instanceof WorkerDied;
-        return { host, died, problems: problemsOf(error), fact: factOfError(host.position, error) };
+        const served = died ? await lookWhatServes(fleet, host, request) : undefined;
+        const end = {
+            host,
+            died,
+            problems: problemsOf(error),
+            fact: factOfError(host.position, error),
+        };
+        if (!served || !broughtByRun(served, request.sha, request.run.id))
+            return end;
+        // It had done its work, and could not say so.
+        audience.log({ kind: 'warning', problem: end.problems[0] });
+        const { detail: _, ...fact } = end.fact;
+        return {
+            ...end,
+            died: false,
+            problems: [],
+            fact: { ...fact, outcome: 'deployed', ...servedFact(served) },
+        };
     }
 }
 /** Waits for all hosts to be prepared, then lets one go, then the rest. Stops all that still can at the first bad end. */
 async function cutOver(fleet, running, request, plan, audience, stop) {
-    const halted = () => plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGood(run.ended));
+    const halted = () => plan.signal.aborted || running.some((run) => run.ended !== undefined && !rollout_isGood(run.ended));
     let told = false;
     for (const run of running) {
         void run.end.then(async (end) => {
-            if (isGood(end) || told)
+            if (rollout_isGood(end) || told)
                 return;
             told = true;
             await stop(`${end.host.name} did not succeed`);
@@ -13951,11 +16499,18 @@ async function putBack(fleet, ends, plan, audience) {
             return afterUndo(end, result, Date.now() - started);
         }
         catch (error) {
-            const problems = problemsOf(error);
+            const served = end.died ? await lookWhatServes(fleet, end.host, plan.undo) : undefined;
             return {
                 ...end,
-                fact: factOfError(end.host.position, error, 'rollback-failed'),
-                problems: [...end.problems, ...problems],
+                fact: {
+                    ...factOfError(end.host.position, error, 'rollback-failed'),
+                    ...(served ? servedFact(served) : {}),
+                },
+                problems: [
+                    ...end.problems,
+                    ...(served ? [servedWords(end.host, served)] : []),
+                    ...problemsOf(error),
+                ],
             };
         }
     }));
@@ -14024,6 +16579,7 @@ async function sendToAll(fleet, looks, file, sha, signal) {
 
 
 
+
 /**
  * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
  * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
@@ -14063,7 +16619,11 @@ async function bring({ log, signal }, fleet, run, sha, looks, record) {
     const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
     const request = deployRequest(run, { sha, invocation: (0,external_node_crypto_.randomUUID)(), cutover: 'at-once' });
     const undo = rollbackRequest(run, (0,external_node_crypto_.randomUUID)(), { undoRun: run.run.id });
-    const plan = { request, undo, packed, maxParallel: run.vps.maxParallel, signal };
+    const own = looks.map(({ needsToken }, index) => ({
+        ...(0,given/* given */.g)({ packedBuild: packed[index] }),
+        ...(needsToken ? withToken(run) : {}),
+    }));
+    const plan = { request, undo, own, maxParallel: run.vps.maxParallel, signal };
     return rollOut(fleet, plan, { log, record });
 }
 /** Packs the build of this job and streams it to every host; resolves with its path on each. */
@@ -14099,7 +16659,7 @@ function redeploy_factsOf(ends) {
 }
 /** Ends the phase by what became of the hosts. */
 function redeploy_judge(ends, sha, cancelled, record) {
-    const bad = ends.filter((end) => !isGood(end) && end.fact.outcome !== 'skipped');
+    const bad = ends.filter((end) => !rollout_isGood(end) && end.fact.outcome !== 'skipped');
     record.summarise(redeploy_closing(ends, sha));
     if (bad.length === 0)
         return;
@@ -14120,11 +16680,11 @@ function redeploy_closing(ends, sha) {
         [(hosts) => `${short} is live on ${hosts}${downtime(ends)}.`, (end) => end.fact.outcome === 'deployed'],
         [
             (hosts) => `${short} was live on ${hosts} already.`,
-            (end) => end.fact.outcome === 'unchanged' && isGood(end),
+            (end) => end.fact.outcome === 'unchanged' && rollout_isGood(end),
         ],
         [
             (hosts) => `On ${hosts} the live version was not touched.`,
-            (end) => !isGood(end) && (end.fact.outcome === 'unchanged' || end.fact.outcome === 'failed'),
+            (end) => !rollout_isGood(end) && (end.fact.outcome === 'unchanged' || end.fact.outcome === 'failed'),
         ],
         [
             (hosts) => `On ${hosts} a newer run is live already: nothing was changed.`,
@@ -14139,8 +16699,12 @@ function redeploy_closing(ends, sha) {
             (end) => end.fact.outcome === 'rollback-failed',
         ],
         [
+            (hosts) => `How it ended on ${hosts} is not known; what is in place there now is told.`,
+            (end) => end.fact.outcome === 'unknown' && end.fact['deployed-sha'] !== undefined,
+        ],
+        [
             (hosts) => `It is not known which version is live on ${hosts}.`,
-            (end) => end.fact.outcome === 'unknown',
+            (end) => end.fact.outcome === 'unknown' && end.fact['deployed-sha'] === undefined,
         ],
     ];
     return sentences
@@ -14158,7 +16722,98 @@ function downtime(ends) {
         : `, ${(0,duration/* formatDuration */.a)(Math.max(...times))} without an answer during the cutover`;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/revert-order.js
+/** Rows of a table are counted up to here; more is told as "more than". */
+const COUNT_UP_TO = 1_000_000;
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-failure.js
+
+
+
+
+
+
+
+/** `table public.rooms (12 rows, created by what was undone)`. */
+function describeLoss({ kind, name, rows, own }) {
+    const unit = kind === 'column' ? 'value' : 'row';
+    const count = rows === null
+        ? `its ${unit}s cannot be counted`
+        : `${rows > COUNT_UP_TO ? `more than ${COUNT_UP_TO}` : rows} ${unit}${rows === 1 ? '' : 's'}`;
+    const what = kind === 'emptied' ? `all rows of ${name}` : `${kind} ${name}`;
+    return `${what} (${count}${own ? ', created by what is undone' : ''})`;
+}
+/**
+ * Why a rollback did not happen: nothing of it was committed. `index`: which of the down files failed, where one did.
+ */
+function revertFailure(error, downs) {
+    if (error instanceof Failure)
+        return { failure: error };
+    if (!(error instanceof SqlError))
+        throw error;
+    switch (error.code) {
+        case CODES.dataLoss:
+            return { failure: new Failure(dataLoss(error.message)) };
+        case CODES.notAsBefore:
+            return { failure: new Failure(notAsBefore(error.message)) };
+        case CODES.gone:
+            // Not a failure yet: whoever asked looks again.
+            throw error;
+    }
+    for (const [index, { file, source, statements, unseen }] of downs.entries()) {
+        for (const { from, to } of statements) {
+            const offset = rollback_failure_offsetIn(source.slice(from, to), error);
+            if (offset === undefined)
+                continue;
+            const at = positionIn(file, source, from + offset);
+            const problem = { ...told(error, unseen ? '' : source), at, next: rollback_failure_NEXT };
+            return { failure: new Failure(unseen ? withoutText(problem) : problem), index };
+        }
+    }
+    return { failure: new Failure({ ...told(error, ''), next: rollback_failure_NEXT }) };
+}
+const rollback_failure_NEXT = 'Nothing of the database was undone.';
+/** The same with the place alone: neither the line that stands there nor the word that an error of syntax quotes. */
+function withoutText(problem) {
+    const message = problem.message.replace(/ at or near ".*"/s, '');
+    if (!problem.at)
+        return { ...problem, message };
+    const { text: _, ...at } = problem.at;
+    return { ...problem, message, at };
+}
+function told(error, source) {
+    const hint = error.hint === undefined ? '' : ` (${error.hint})`;
+    return { message: `${withoutRowData(error, source)}${hint}`, code: error.code };
+}
+/** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */
+function rollback_failure_offsetIn(statement, error) {
+    if (error.internalQuery === statement && error.internalPosition !== undefined)
+        return indexOfCodePoint(statement, error.internalPosition);
+    return error.where?.includes(`SQL statement "${statement}"`) ? 0 : undefined;
+}
+function dataLoss(message) {
+    const losses = JSON.parse(message);
+    return losses
+        .filter(({ own }) => !own)
+        .map((loss) => ({
+        message: `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
+        code: CODES.dataLoss,
+        next: 'Save the data first, or say allow-data-loss: true.',
+    }));
+}
+function notAsBefore(message) {
+    const difference = { added: [], removed: [], altered: [] };
+    for (const [word, kind, schema, name] of JSON.parse(message))
+        difference[word].push({ kind, schema, name, hash: '' });
+    return {
+        message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
+        code: CODES.notAsBefore,
+        next: 'Complete the down files.',
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-send.js
+
 
 
 
@@ -14173,7 +16828,7 @@ const rollback_send_LOOK_DEADLINE = 40_000;
 /** Milliseconds that a table in use is waited for. */
 const rollback_send_WAIT = 120_000;
 /** How often an answer may be lost before the network is blamed. */
-const CUTS = 3;
+const rollback_send_CUTS = 3;
 /**
  * Sends a message that deletes history rows of `versions`, again while the database is busy. Where the answer was
  * lost it takes the same lock, looks at the history, and sends again only what was certainly not done.
@@ -14202,9 +16857,9 @@ async function sendChange(sender, versions, message, onNotice) {
                 return undefined;
             if (tools.signal.aborted)
                 throw new Cancelled(NOTHING_UNDONE);
-            if (++cuts === CUTS)
+            if (++cuts === rollback_send_CUTS)
                 throw new Failure({
-                    message: `the connection to the database was lost ${CUTS} times; nothing was undone`,
+                    message: `the connection to the database was lost ${rollback_send_CUTS} times; nothing was undone`,
                     next: 'Run the rollback again when the network is steady.',
                 });
             tools.log({ kind: 'progress', text: 'nothing was undone: trying again' });
@@ -14238,16 +16893,17 @@ async function standingVersions(database, versions) {
     const history = new Set(look.recorded.map(({ version }) => version));
     return versions.filter((version) => history.has(version));
 }
+/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
 function readLook(results) {
     const look = jsonField(results, 'look');
     if (!look)
         throw new Error('the look at the history gave no row');
-    return look;
+    const { formats, ...rest } = look;
+    const problems = formatProblems(formats);
+    if (problems.length > 0)
+        throw new OtherFormat(problems);
+    return rest;
 }
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/revert-order.js
-/** Rows of a table are counted up to here; more is told as "more than". */
-const COUNT_UP_TO = 1_000_000;
 
 ;// CONCATENATED MODULE: ./compiled/src/database/rollback/rehearsal-sql.js
 
@@ -14456,7 +17112,7 @@ begin
     execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
       from ${HISTORY_TABLE} h' into history, names;
   end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is not null then
+  if to_regclass('${MIGRATIONS_TABLE}') is not null and ${READS_TABLES} then
     execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
       ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
     if to_regclass('${PARTIAL_TABLE}') is not null then
@@ -14469,7 +17125,7 @@ begin
       into environment;
   end if;
   perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
-    'partial', partial::jsonb, 'environment', environment)::text, true);
+    'partial', partial::jsonb, 'environment', environment, 'formats', ${TABLE_FORMATS})::text, true);
 end`)}; select current_setting('muva.look')::jsonb as look;`;
 /** The recorded down texts of some versions. */
 function downsQuery(versions) {
@@ -14601,6 +17257,7 @@ end`);
 
 
 
+
 /** The down text of each version as it was recorded at the deploy, else the file beside the migration. */
 async function findDowns({ tools, database, look, wanted }, workingDirectory, versions) {
     const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
@@ -14611,17 +17268,14 @@ async function findDowns({ tools, database, look, wanted }, workingDirectory, ve
         const answer = await reading(tools.signal, () => database.send(downsQuery(withText), sending));
         texts = jsonField(answer, 'downs') ?? {};
     }
-    const folder = wanted.migrationsDir.replace(/\/+$/, '');
-    return Promise.all(versions.map(async (version) => {
+    const recordedAll = versions.every((version) => texts[version] !== undefined);
+    const folder = await openDowns(workingDirectory, wanted.migrationsDir).catch(ignoring(recordedAll));
+    return versions.map((version) => {
         const name = known.get(version)?.name ?? look.names[version] ?? '';
-        const file = `${folder}/${version}_${name}.down.sql`;
+        const fileName = downName(version, name);
+        const file = `${wanted.migrationsDir.replace(/\/+$/, '')}/${find_downs_shown(fileName)}`;
         const recorded = texts[version];
-        // Beside a recorded text the file is only a second try, which need not be had.
-        const beside = await readDownFile(workingDirectory, file).catch((error) => {
-            if (recorded === undefined)
-                throw error;
-            return undefined;
-        });
+        const beside = readBeside(folder, fileName, file, recorded !== undefined);
         const source = recorded ?? beside;
         return {
             version,
@@ -14629,9 +17283,29 @@ async function findDowns({ tools, database, look, wanted }, workingDirectory, ve
             file,
             source: source ?? '',
             ...(source === undefined ? {} : { down: true }),
+            ...(beside === source ? {} : { unseen: true }),
             ...(beside === undefined || beside === source ? {} : { other: beside }),
         };
-    }));
+    });
+}
+/** The file in the checkout; beside a recorded text it is only a second try, which need not be had. */
+function readBeside(folder, name, file, recorded) {
+    try {
+        return folder && readDownFile(folder, name, file);
+    }
+    catch (error) {
+        return ignoring(recorded)(error);
+    }
+}
+function ignoring(needless) {
+    return (error) => {
+        if (!needless)
+            throw error;
+    };
+}
+/** A name that came from a database, as part of a place that people are told. */
+function find_downs_shown(name) {
+    return name.replaceAll(/[^\p{L}\p{N} ._-]/gu, '_');
 }
 /** Makes every down file fit for one transaction; all problems of all files at once. */
 function prepareDowns(tools, record, found) {
@@ -14640,92 +17314,16 @@ function prepareDowns(tools, record, found) {
         const problems = [];
         const prepared = found.map((down) => {
             const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
+            const told = (problem) => (down.unseen ? withoutText(problem) : problem);
             for (const problem of notices)
-                tools.log({ kind: 'notice', problem });
-            problems.push(...wrong);
+                tools.log({ kind: 'notice', problem: told(problem) });
+            problems.push(...wrong.map(told));
             return { ...down, source, statements };
         });
         if (problems.length > 0)
             throw new Failure(problems);
         return prepared;
     }, (downs) => `${downs.length} to run, newest first`);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-failure.js
-
-
-
-
-
-
-
-/** `table public.rooms (12 rows, created by what was undone)`. */
-function describeLoss({ kind, name, rows, own }) {
-    const unit = kind === 'column' ? 'value' : 'row';
-    const count = rows === null
-        ? `its ${unit}s cannot be counted`
-        : `${rows > COUNT_UP_TO ? `more than ${COUNT_UP_TO}` : rows} ${unit}${rows === 1 ? '' : 's'}`;
-    const what = kind === 'emptied' ? `all rows of ${name}` : `${kind} ${name}`;
-    return `${what} (${count}${own ? ', created by what is undone' : ''})`;
-}
-/**
- * Why a rollback did not happen: nothing of it was committed. `index`: which of the down files failed, where one did.
- */
-function revertFailure(error, downs) {
-    if (error instanceof Failure)
-        return { failure: error };
-    if (!(error instanceof SqlError))
-        throw error;
-    switch (error.code) {
-        case CODES.dataLoss:
-            return { failure: new Failure(dataLoss(error.message)) };
-        case CODES.notAsBefore:
-            return { failure: new Failure(notAsBefore(error.message)) };
-        case CODES.gone:
-            // Not a failure yet: whoever asked looks again.
-            throw error;
-    }
-    for (const [index, { file, source, statements }] of downs.entries()) {
-        for (const { from, to } of statements) {
-            const offset = rollback_failure_offsetIn(source.slice(from, to), error);
-            if (offset === undefined)
-                continue;
-            const at = positionIn(file, source, from + offset);
-            return { failure: new Failure({ ...told(error, source), at, next: rollback_failure_NEXT }), index };
-        }
-    }
-    return { failure: new Failure({ ...told(error, ''), next: rollback_failure_NEXT }) };
-}
-const rollback_failure_NEXT = 'Nothing of the database was undone.';
-function told(error, source) {
-    const hint = error.hint === undefined ? '' : ` (${error.hint})`;
-    return { message: `${withoutRowData(error, source)}${hint}`, code: error.code };
-}
-/** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */
-function rollback_failure_offsetIn(statement, error) {
-    if (error.internalQuery === statement && error.internalPosition !== undefined)
-        return indexOfCodePoint(statement, error.internalPosition);
-    return error.where?.includes(`SQL statement "${statement}"`) ? 0 : undefined;
-}
-function dataLoss(message) {
-    const losses = JSON.parse(message);
-    return losses
-        .filter(({ own }) => !own)
-        .map((loss) => ({
-        message: `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
-        code: CODES.dataLoss,
-        next: 'Save the data first, or say allow-data-loss: true.',
-    }));
-}
-function notAsBefore(message) {
-    const difference = { added: [], removed: [], altered: [] };
-    for (const [word, kind, schema, name] of JSON.parse(message))
-        difference[word].push({ kind, schema, name, hash: '' });
-    return {
-        message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
-        code: CODES.notAsBefore,
-        next: 'Complete the down files.',
-    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/rollback/run-downs.js
@@ -14956,7 +17554,10 @@ async function revertOnce(work, wished, { again }) {
                 message: `the recorded down files do not work: ${problem.message}; trying those of this checkout, which differ`,
             },
         });
-        result = await run(wished.map(({ other, ...down }) => (other === undefined ? down : { ...down, source: other })));
+        result = await run(wished.map((down) => {
+            const { other, unseen: _, ...rest } = down;
+            return other === undefined ? down : { ...rest, source: other };
+        }));
     }
     if (!('failure' in result))
         return result;
@@ -14988,6 +17589,7 @@ function byHand(again, versions) {
 
 
 
+
 /**
  * Brings the code on every host back, all at once; `undoOn` says what is to be undone on each. The worker's steps
  * become steps of `record`. Resolves with one fact per host and why it did not go back, where it did not.
@@ -15006,7 +17608,14 @@ async function rollbackFleet(tools, settings, record, undoOn) {
         }
         catch (error) {
             const problems = problemsOf(error).map((problem) => onHost(host, problem));
-            return { fact: factOfError(host.position, error, 'rollback-failed'), problems };
+            const fact = factOfError(host.position, error, 'rollback-failed');
+            const served = error instanceof WorkerDied ? await lookWhatServes(fleet, host, request) : undefined;
+            if (!served)
+                return { fact, problems };
+            return {
+                fact: { ...fact, ...servedFact(served) },
+                problems: [...problems, servedWords(host, served)],
+            };
         }
     };
     return Promise.all(fleet.hosts.map(back));
@@ -15088,6 +17697,7 @@ function disagreement(answers, of, verb) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/phases/rollback.js
+
 
 
 
@@ -15178,6 +17788,8 @@ async function rollback_lookAtDatabase(tools, settings, record) {
         return await lookWhatToUndo(tools, record);
     }
     catch (error) {
+        if (error instanceof OtherFormat)
+            throw error;
         return problemsOf(error);
     }
 }
@@ -15386,6 +17998,105 @@ function verify_stepOf({ name, passed, detail }) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/vps/provenance.js
+
+
+/**
+ * Judges the commit that the servers are brought to, and the one whose migration files are in the checkout. An event
+ * that carries a pull request or a workflow run says by itself whose code it brings, and outside of GitHub Actions a
+ * person does: there nothing is judged. Never throws.
+ */
+async function judgeProvenance(settings) {
+    const { run } = settings;
+    const { repository } = run;
+    const found = { refusals: [], warnings: [] };
+    if (run.event === undefined || run.headOf !== undefined || repository === undefined)
+        return found;
+    for (const sha of await commitsOf(settings)) {
+        const standing = await standingOf(sha, settings, repository);
+        const short = sha.slice(0, 12);
+        if (standing.kind === 'foreign')
+            found.refusals.push({
+                message: `commit ${short} is in no branch or tag of ${repository}: it may come from a fork`,
+                next: 'Deploy what is merged. If a branch or tag has it by now, check out again with fetch-depth: 0.',
+            });
+        if (standing.kind === 'not-shown')
+            found.warnings.push({
+                message: `it is not known whether commit ${short} is in a branch or tag of ${repository}, or comes from a fork: ${standing.why}`,
+                next: standing.next,
+            });
+    }
+    return found;
+}
+/**
+ * The commits whose code a run brings, and none where it writes nothing. One that cannot be told is refused by the phase
+ * that needs it.
+ */
+async function commitsOf(settings) {
+    const { mode, vps, database, workingDirectory } = settings;
+    const commits = new Set();
+    if (vps?.ref !== undefined && (mode === 'deploy' || mode === 'redeploy')) {
+        const sha = await exactCommit(vps.ref, workingDirectory).catch(() => undefined);
+        if (sha !== undefined)
+            commits.add(sha);
+    }
+    // Where migrations do not lie in a checkout, there is no commit that they are of.
+    const runsFiles = database !== undefined && (mode === 'deploy' || mode === 'migrate' || mode === 'rollback');
+    const head = runsFiles && (await answer(['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], settings));
+    if (head)
+        commits.add(head);
+    return commits;
+}
+async function standingOf(sha, settings, repository) {
+    const { run } = settings;
+    // GitHub started the run at this commit, as the newest of that branch or tag.
+    if (sha === run.sha && run.branchOrTag !== undefined)
+        return { kind: 'own' };
+    const fetched = 'Check out with fetch-depth: 0: then all branches and tags are known.';
+    const origin = await answer(['config', '--get', 'remote.origin.url'], settings);
+    if (origin === undefined)
+        return { kind: 'not-shown', why: 'working-directory is no checkout of it', next: fetched };
+    const own = [`${run.serverUrl}/${repository}`, settings.vps?.repositoryUrl ?? []].flat();
+    if (!own.some((url) => isSameRepository(url, origin)))
+        return {
+            kind: 'not-shown',
+            why: 'working-directory is a checkout of another repository',
+            next: 'Where it is the one that the servers fetch from, name it in repository-url.',
+        };
+    const refs = ['refs/remotes/origin/', 'refs/tags/'];
+    const containing = await answer(['for-each-ref', '--count=1', '--contains', sha, '--format=x', ...refs], settings);
+    if (containing)
+        return { kind: 'own' };
+    if (await hasAllBranches(settings))
+        return { kind: 'foreign' };
+    return { kind: 'not-shown', why: 'the checkout does not have all of them', next: fetched };
+}
+/** True for a checkout with its whole history that was told to fetch all branches, and has fetched some. */
+async function hasAllBranches(settings) {
+    const shallow = await answer(['rev-parse', '--is-shallow-repository'], settings);
+    const told = await answer(['config', '--get-all', 'remote.origin.fetch'], settings);
+    const fetched = await answer(['for-each-ref', '--count=1', '--format=x', 'refs/remotes/origin/'], settings);
+    const all = told?.split('\n').includes('+refs/heads/*:refs/remotes/origin/*') ?? false;
+    return shallow === 'false' && all && fetched === 'x';
+}
+/** What git says in the checkout, without the last newline; undefined where it does not end with 0. */
+async function answer(words, { workingDirectory }) {
+    const ended = await localGit(words, workingDirectory).catch(() => undefined);
+    return ended?.code === 0 ? ended.stdout.trim() : undefined;
+}
+/** The addresses of one repository differ by protocol, user, port and ending. Pure. */
+function isSameRepository(one, other) {
+    const plain = (url) => url
+        .trim()
+        .replace(/^[a-z+]+:\/\//i, '')
+        .replace(/^[^@/]*@/, '')
+        .replace(/^([^/:]+):(\d+\/)?/, (_, host) => `${host}/`)
+        .replace(/\/+$/, '')
+        .replace(/\.git$/, '')
+        .toLowerCase();
+    return plain(one) === plain(other);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/vps/settle-fleet.js
 
 
@@ -15397,10 +18108,10 @@ const settle_fleet_LOOK = 30_000;
 /** Milliseconds between looks at a host whose worker is still at work. */
 const AGAIN = 2_000;
 /**
- * Brings the workers that this run left behind to an end: cancels what has not cut over, waits for what has, and
- * tells what every host serves then. Never throws for one host.
+ * Brings the workers that another start of the action left behind to an end: cancels what has not cut over, waits for
+ * what has, and tells what every host serves then. Never throws for one host.
  */
-async function settleFleet(tools, settings) {
+async function settleFleet(tools, settings, session) {
     const { fleet } = tools;
     if (!fleet || settings.vps?.ref === undefined)
         return [];
@@ -15408,7 +18119,7 @@ async function settleFleet(tools, settings) {
     const sha = await exactCommit(settings.vps.ref, run.workingDirectory);
     const settle = async (host) => {
         try {
-            return settle_fleet_factOf(host, await afterOurWorker(tools, fleet, host, run), sha);
+            return settle_fleet_factOf(host, await afterItsWorkers(tools, fleet, host, run, session), sha);
         }
         catch (error) {
             return { host: host.position, outcome: 'unknown', detail: problemsOf(error)[0].message };
@@ -15416,24 +18127,26 @@ async function settleFleet(tools, settings) {
     };
     return Promise.all(fleet.hosts.map(settle));
 }
-async function afterOurWorker(tools, fleet, host, run) {
+/**
+ * What is found on a host when nothing of a session can change it any more. The mark comes before the look: a worker
+ * that does not hold the lock then has seen it, or sees it before its cutover.
+ */
+async function afterItsWorkers(tools, fleet, host, run, session) {
+    const look = { deadline: settle_fleet_LOOK, signal: tools.signal };
+    await worker_client_ask(fleet, host, cancelSessionRequest(run, session), look);
     const request = inspectRequest(run, undefined);
     const deadline = performance.now() + run.vps.deployTimeout;
-    let cancelled = false;
-    for (;;) {
-        const answer = await worker_client_ask(fleet, host, request, { deadline: settle_fleet_LOOK, signal: tools.signal });
+    for (let tries = 1;; tries++) {
+        const answer = await worker_client_ask(fleet, host, request, look);
         if (answer.kind !== 'host')
             throw new Failure({ message: `${host.name}: the worker answered something else` });
-        if (answer.facts.lock?.holder?.runId !== run.run.id)
+        if (answer.facts.lock?.holder?.session !== session)
             return answer.facts;
-        if (!cancelled) {
-            cancelled = true;
+        if (tries === 1)
             tools.log({
                 kind: 'progress',
                 text: `${host.prefix}stopping the deploy of this run, or waiting for its cutover`,
             });
-            await worker_client_ask(fleet, host, { command: 'cancel', app: request.app, run: request.run }, { deadline: settle_fleet_LOOK });
-        }
         if (performance.now() > deadline)
             throw new Failure({ message: `${host.name}: the deploy of this run is still at work` });
         await pause(AGAIN, tools.signal);
@@ -15464,19 +18177,21 @@ function settle_fleet_factOf(host, facts, sha) {
 
 
 
+
+
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
 async function deploy_run(settings, door) {
     return reported(settings, door, () => door.signal.aborted, corridor);
 }
 /**
- * Called by the post step when the main step ended without a final report (cancelled, killed): ends what is still at
- * work, then keeps the new version where it is complete and healthy, and undoes what this run changed where not.
- * Returns undefined for modes that write nothing.
+ * Called by the post step when the main step ended without a final report (cancelled, killed): ends what `session`, the
+ * main step, has still at work, then keeps the new version where it is complete and healthy, and undoes what this run
+ * changed where not. Returns undefined for modes that write nothing.
  */
-async function settle(settings, door) {
+async function deploy_settle(settings, door, session) {
     if (!WRITING_MODES.includes(settings.mode))
         return undefined;
-    return reported(settings, door, () => true, settleWith);
+    return reported(settings, door, () => true, (tools, _, phases) => settleWith(tools, settings, session, phases));
 }
 /** Opens the tools, lets `work` fill in the phases, and makes one report of them and of every warning told. */
 async function reported(settings, door, cancelled, work) {
@@ -15492,9 +18207,9 @@ async function reported(settings, door, cancelled, work) {
     return deploy_finish(settings, phases, warnings, startedAt, cancelled());
 }
 const WRITING_MODES = ['migrate', 'redeploy', 'rollback', 'deploy'];
-async function settleWith(tools, settings, phases) {
+async function settleWith(tools, settings, session, phases) {
     const walk = walker(tools, phases);
-    const hosts = await settleFleet(tools, settings);
+    const hosts = await settleFleet(tools, settings, session);
     if (hosts.length > 0) {
         const settled = await walk('redeploy', () => runPhase('redeploy', tools.log, 'what this run left behind', async (record) => {
             record.facts.hosts = hosts;
@@ -15552,10 +18267,20 @@ async function withTools(settings, door, work) {
     }
 }
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
-async function corridor(tools, settings, phases) {
-    for (const problem of settings.warnings)
-        tools.log({ kind: 'warning', problem });
+async function corridor(tools, given, phases) {
+    const settings = await withExactCommit(given);
     const walk = walker(tools, phases);
+    const { refusals, warnings } = await judgeProvenance(settings);
+    for (const problem of [...settings.warnings, ...warnings])
+        tools.log({ kind: 'warning', problem });
+    if (refusals.length > 0) {
+        const first = settings.mode === 'deploy' ? 'plan' : settings.mode;
+        await walk(first, () => runPhase(first, tools.log, undefined, async (record) => {
+            record.summarise('Nothing was changed.');
+            throw new Failure(refusals);
+        }));
+        return;
+    }
     switch (settings.mode) {
         case 'plan':
             await walk('plan', async () => (await plan(tools, settings)).report);
@@ -15705,7 +18430,7 @@ var inputs = __nccwpck_require__(8364);
 // EXTERNAL MODULE: ./compiled/src/settings/settings.js
 var settings = __nccwpck_require__(8308);
 // EXTERNAL MODULE: ./compiled/src/settings/shown.js
-var shown = __nccwpck_require__(3864);
+var settings_shown = __nccwpck_require__(3864);
 ;// CONCATENATED MODULE: ./compiled/src/door.js
 
 
@@ -15725,7 +18450,7 @@ function snapshot(read) {
 }
 /** A value as given: it can hold whatever was pasted into the wrong input, and then it is not repeated. */
 function door_shown(value, otherwise) {
-    return (0,shown/* isHarmless */.EW)(value) ? value : otherwise;
+    return (0,settings_shown/* isHarmless */.EW)(value) ? value : otherwise;
 }
 function startedRun(read, startedAt) {
     const environment = read('environment');
@@ -15810,6 +18535,14 @@ function hearing(log) {
         },
     };
 }
+/**
+ * A reader that went away, such as `| head`, a terminal that was closed or a runner that was killed, must not stop a
+ * deploy half-way: what can no longer be told is not told. Called before the first word.
+ */
+function outliveReaders() {
+    for (const stream of [process.stdout, process.stderr])
+        stream.on('error', () => { });
+}
 function watchCrashes() {
     const early = [];
     let tell = (problems) => void early.push(problems);
@@ -15891,8 +18624,8 @@ function writeReport(report, run, folder) {
     return path;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 11 modules
-var parse = __nccwpck_require__(9240);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 12 modules
+var settings_parse = __nccwpck_require__(2663);
 ;// CONCATENATED MODULE: ./compiled/src/settings/run-identity.js
 
 
@@ -15906,14 +18639,18 @@ function runIdentity(env) {
     const attempt = Number(env.GITHUB_RUN_ATTEMPT || '1');
     const pullRequest = payload.pull_request?.number;
     const head = payload.pull_request?.head?.sha;
+    const headOf = headOfEvent(payload, env.GITHUB_EVENT_NAME ?? '');
     return {
         id: id ?? madeUpId(),
         attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+        session: (0,external_node_crypto_.randomUUID)(),
         serverUrl,
-        fork: isFork(payload),
+        ...(0,given/* given */.g)({ headOf }),
+        fork: headOf !== undefined && isForeign(payload, repository),
         ...(id && repository ? { url: `${serverUrl}/${repository}/actions/runs/${id}` } : {}),
         ...(repository ? { repository } : {}),
         ...(0,given/* given */.g)({
+            branchOrTag: env.GITHUB_REF?.match(/^refs\/(heads|tags)\/.+/)?.[0],
             sha: env.GITHUB_SHA || undefined,
             actor: env.GITHUB_ACTOR || undefined,
             event: env.GITHUB_EVENT_NAME || undefined,
@@ -15922,13 +18659,27 @@ function runIdentity(env) {
         ...(typeof head === 'string' ? { pullRequestHead: head } : {}),
     };
 }
-/** A pull request whose head is in another repository, or in one that has been deleted. */
-function isFork(payload) {
-    const pull = payload.pull_request;
-    if (pull === undefined)
-        return false;
-    const head = pull.head?.repo?.full_name;
-    return head === undefined || head !== pull.base?.repo?.full_name;
+/**
+ * What of the event says whose code it brings, whatever the event is called: a review has a pull request as well. The
+ * name is asked only where the payload is missing, so that one which cannot be read never counts as a harmless one.
+ */
+function headOfEvent({ pull_request, workflow_run }, event) {
+    if (pull_request)
+        return 'pull request';
+    if (workflow_run)
+        return 'workflow run';
+    if (event.startsWith('pull_request'))
+        return 'pull request';
+    return event === 'workflow_run' ? 'workflow run' : undefined;
+}
+/** True where the head is in another repository than this one, or in one that has been deleted. */
+function isForeign({ pull_request, workflow_run, repository }, own) {
+    const here = own ?? repository?.full_name ?? pull_request?.base?.repo?.full_name;
+    const heads = [
+        ...(pull_request ? [pull_request.head?.repo?.full_name] : []),
+        ...(workflow_run ? [workflow_run.head_repository?.full_name] : []),
+    ];
+    return heads.length === 0 || heads.some((head) => head === undefined || head !== here);
 }
 function readPayload(path) {
     if (!path)
@@ -15989,7 +18740,7 @@ function envSecrets(text) {
             continue;
         values.push(value, ...password);
     }
-    return values.filter((value) => !(0,secret/* isUnmaskable */.YO)(value));
+    return values.filter((value) => !(0,base_secret/* isUnmaskable */.YO)(value));
 }
 /** Without its quotes, or without the comment behind it. A quote that goes on in the next line is cut off. */
 function unquoted(text) {
@@ -16042,11 +18793,11 @@ function secretInputs(read) {
 }
 /** The inputs that hold a secret too short or too common to be masked. */
 function unmaskableInputs(read) {
-    return inputs/* INPUT_NAMES */.Qh.filter((name) => secretsOf(name, read(name), new Set()).some((value) => (0,secret/* isUnmaskable */.YO)(value.trim())));
+    return inputs/* INPUT_NAMES */.Qh.filter((name) => secretsOf(name, read(name), new Set()).some((value) => (0,base_secret/* isUnmaskable */.YO)(value.trim())));
 }
 /** The value of a secret input, and the secrets inside it. */
 function secretsOf(name, value, names) {
-    if (value.trim() === '' || !((0,inputs/* inputRule */.zH)(name).secret || (0,shown/* holdsPrivateKey */.jc)(value)))
+    if (value.trim() === '' || !((0,inputs/* inputRule */.zH)(name).secret || (0,settings_shown/* holdsPrivateKey */.jc)(value)))
         return [];
     if (name === 'env-file')
         return [value, ...envSecrets(value).filter((secret) => !names.has(secret))];
@@ -16142,7 +18893,7 @@ const INPUT_SAYS = {
     rehearse: 'Start the new build once beside the live one, on a spare port with its real settings and REHEARSAL=1, and check it before the cutover.',
     'dirty-checkout': "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log, and back with a rollback to that version).",
     'lock-wait': "How long to wait for another run's deploy of the same app or database.",
-    ref: "The exact commit to deploy; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
+    ref: "The exact commit to deploy: a full SHA, or a branch, tag or short SHA that means one thing; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
     'build-output': 'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
     'repository-url': 'Where the server fetches from; the origin that it already has by default.',
     'install-command': 'Replaces the install command found from the lock file.',
@@ -16155,15 +18906,15 @@ const INPUT_SAYS = {
     'keep-releases': 'Releases, and backups, kept on the server: at least 2.',
     'max-parallel': 'Hosts deployed at a time.',
     'deploy-timeout': 'How long the deploy may take on each host.',
-    'health-url': 'Public base URL of the application.',
-    'health-paths': 'Paths that must answer with a status from 200 to 299; the last one is the health answer. Without /api/health: health-paths: /.',
+    'health-url': "Public base URL of the application; its origin counts as the application's own, also on the server.",
+    'health-paths': 'Paths that must answer with a status from 200 to 299, and not with JSON whose status says otherwise; the last one is the health answer. Without /api/health: health-paths: /.',
     'health-from': 'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
     'health-port': "Port on the server for health-from vps; PM2's by default.",
     'health-timeout': 'Per request.',
     'health-deadline': 'Keep trying until then.',
     'health-max-latency': 'Slower than this is the verdict slow: a warning, no rollback.',
     'health-successes': 'Consecutive good answers required of every check.',
-    'check-assets': 'Scripts and styles that the page links to must answer 200.',
+    'check-assets': 'Scripts and styles that the page links to must answer 200; of many, a few are asked for.',
     'expect-version': 'Text that must be in the answer of the last health path, such as a commit or a build id.',
     'irreversible-migrations': 'allow, or refuse: every pending file must have a down file.',
     'shadow-database-url': 'An empty scratch database: plan proves there that up and down files fit.',
@@ -16292,15 +19043,15 @@ function phaseTable(report) {
 
 
 
+
+
 /** From a terminal nobody kills us after ten seconds; a second Ctrl-C does. Milliseconds. */
 const cli_GRACE = 60_000;
 /** The terminal door: flags and environment in, lines and an exit code out. Never throws. */
 async function cli(door) {
     const startedAt = Date.now();
     const { argv, env, stdout, stderr } = process;
-    // A reader that went away, such as `| head` or the terminal itself, must not stop a deploy half-way.
-    for (const stream of [stdout, stderr])
-        stream.on('error', () => { });
+    outliveReaders();
     // After `--` Node leaves all words to us, also those that it would take for its own, such as --env-file.
     const words = argv.slice(argv[2] === '--' ? 3 : 2);
     if (words[0] === 'init')
@@ -16314,9 +19065,10 @@ async function cli(door) {
         process.exitCode = 1;
         return void stderr.write(usageText(missingMode(words, flags.problems)));
     }
+    const unverified = (0,verified_tls/* verifyAlways */.t)(env);
     const crashes = watchCrashes();
     const read = snapshot((0,inputs/* withEnvironment */.Ec)((name) => flags.values.get(name) ?? '', env));
-    const clean = (0,secret/* sanitiser */.DW)(secretInputs(read).filter((value) => !(0,secret/* isUnmaskable */.YO)(value.trim())));
+    const clean = redactor(secretInputs(read).filter((value) => !(0,base_secret/* isUnmaskable */.YO)(value.trim())));
     const screen = {
         write: (text) => void stdout.write(text),
         colour: stdout.isTTY === true && !env.NO_COLOR,
@@ -16325,11 +19077,13 @@ async function cli(door) {
     const told = teller(terminalSink(screen), clean);
     const identity = runIdentity(env);
     const started = startedRun(read, startedAt);
-    const finish = (report) => end(report, identity, told, clean);
+    const finish = (report) => end(report, identity, told, clean.redact);
     try {
         told.log({ kind: 'line', text: firstLine(started, identity) });
-        const parsed = (0,parse/* parseSettings */.P)(read, surroundings(identity, process.cwd(), true));
+        const parsed = (0,settings_parse/* parseSettings */.P)(read, surroundings(identity, process.cwd(), true));
         const problems = [...flags.problems, ...parsed.problems];
+        if (unverified)
+            told.log({ kind: 'warning', problem: unverified });
         for (const problem of (0,terminal_flags/* visibleSecrets */.CN)(flags.values))
             told.log({ kind: 'warning', problem });
         if (parsed.settings && problems.length === 0)
@@ -16398,8 +19152,8 @@ function hangUp() {
     process.kill(process.pid, 'SIGHUP');
 }
 /** The last lines, the report file and the exit code. */
-function end(report, identity, told, clean) {
-    const said = cleaned(report, clean);
+function end(report, identity, told, redact) {
+    const said = cleaned(report, redact);
     process.exitCode = exitCodeOf(said);
     for (const text of [...phaseTable(said), ...(0,voice/* farewell */.Bg)(said)])
         told.log({ kind: 'line', text });
@@ -16440,6 +19194,7 @@ function saveState(env, name, value) {
 
 ;// CONCATENATED MODULE: ./compiled/src/github/api.js
 
+
 const api_DEADLINE = 15_000;
 /**
  * Works on GitHub's API. Nothing here may fail a good deploy: every fault (no permission, rate limit, an outage, a
@@ -16464,7 +19219,8 @@ async function withApi(options, errand, work) {
         });
         // As an option of ours it would take the place of the toolkit's, which know the proxy and the server.
         octokit.hook.before('request', ({ request }) => void Object.assign(request, { signal }));
-        const api = { rest: octokit.rest, paginate: octokit.paginate, owner, repo };
+        const { rest, paginate, graphql } = octokit;
+        const api = { rest, paginate, graphql, owner, repo };
         return await retry({ tries: 3, deadline: deadline / 2, first: 500, longest: 2_000, worthwhile: isOutage, signal }, () => work(api));
     }
     catch (error) {
@@ -16498,11 +19254,11 @@ function isRateLimit(error) {
 }
 /** The message of a failed request, without the link to the documentation at its end. */
 function reason(error) {
-    return (error instanceof Error ? error.message : String(error)).split(' - https://')[0].slice(0, 500);
+    const message = error instanceof Error ? error.message : String(error);
+    return beginningOf(message.split(' - https://')[0], 500);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/github/markdown.js
-
 const STRUCTURE = /[\\`*_{}[\]()<>#+!|~&$]/g;
 const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^]+/g;
 /**
@@ -16510,10 +19266,7 @@ const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^]+/g;
  * becomes a character reference, and mentions and issue references are kept from linking. Addresses become links.
  */
 function escapeText(text) {
-    return text
-        .split(/\r?\n/)
-        .map((line) => escapeLine((0,base_inert/* inertLine */.F)(line)))
-        .join('<br>');
+    return text.split(/\r?\n/).map(escapeLine).join('<br>');
 }
 function escapeLine(line) {
     let shown = '';
@@ -16545,15 +19298,19 @@ function characters(text) {
         .replace(/@/g, '<span>@</span>')
         .replace(/&#35;(?=\d)/g, '<span>&#35;</span>');
 }
+/** A word or a number in a table: what a server told may be anything. */
+function cell(value) {
+    return escapeText(String(value ?? ''));
+}
 /** Untrusted text in a fixed-width font, on one line; safe inside a table cell. */
 function code(text) {
     if (text === '')
         return '';
-    return `<code>${characters(text.split(/\r?\n/).map(base_inert/* inertLine */.F).join(' '))}</code>`;
+    return `<code>${characters(text.split(/\r?\n/).join(' '))}</code>`;
 }
 /** Untrusted text as a preformatted block. */
 function markdown_block(lines) {
-    const text = lines.map((line) => (0,base_inert/* inertLine */.F)(line).replace(/[&<>]/g, reference)).join('\n');
+    const text = lines.map((line) => line.replace(/[&<>]/g, reference)).join('\n');
     return `<pre>${text}</pre>`;
 }
 /** A link to an address of http or https; the text is escaped. */
@@ -16616,7 +19373,7 @@ const STEP_MARKS = {
 };
 function summary_tables_phaseTable(phases) {
     return table(['phase', 'outcome', 'time', ''], phases.map((phase) => [
-        phase.phase,
+        cell(phase.phase),
         STEP_MARKS[(0,voice/* phaseOutcome */.g9)(phase)],
         phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
         escapeText(phase.summary ?? ''),
@@ -16672,8 +19429,8 @@ function hostTable(hosts, run) {
     return [
         '### Hosts',
         ...table(['host', 'outcome', 'previous', 'now', 'rehearsed', 'without an answer', ''], hosts.map((host) => [
-            String(host.host),
-            host.outcome,
+            cell(host.host),
+            cell(host.outcome),
             sha(host['previous-sha']),
             sha(host['deployed-sha']),
             host.rehearsed === undefined ? '' : host.rehearsed ? 'yes' : 'no',
@@ -16689,11 +19446,11 @@ function healthTable(checks) {
         '### Health',
         ...table(['check', 'from', '', 'status', 'latency', 'tries', ''], checks.map((check) => [
             code(check.name),
-            check.from,
+            cell(check.from),
             check.ok ? '✅' : '❌',
-            check.status === null ? '' : String(check.status),
+            cell(check.status),
             check['latency-ms'] === null ? '' : (0,duration/* formatDuration */.a)(check['latency-ms']),
-            String(check.attempts),
+            cell(check.attempts),
             escapeText(check.detail ?? ''),
         ])),
     ];
@@ -16702,13 +19459,13 @@ function tableTable(report) {
     const tables = report.facts.tables ?? [];
     if (tables.length === 0)
         return [];
-    const rows = (count, exact) => count === null ? 'not known' : `${exact ? '' : '~'}${count.toLocaleString('en')}`;
+    const rows = (count, exact) => count === null ? 'not known' : `${exact ? '' : '~'}${cell(count.toLocaleString('en'))}`;
     return folded(`Tables${report.facts.verified ? ' verified' : ''} (${tables.length})`, table(['table', 'rows', 'bytes', 'RLS', 'policies'], tables.map((each) => [
         code(each.schema === 'public' ? each.name : `${each.schema}.${each.name}`),
         rows(each.rows, each.exact),
-        each.bytes.toLocaleString('en'),
+        cell(each.bytes.toLocaleString('en')),
         each.rls ? (each.forced ? 'forced' : 'on') : 'off',
-        String(each.policies),
+        cell(each.policies),
     ])));
 }
 function summary_tables_commit(sha, run) {
@@ -16942,7 +19699,7 @@ function stuck({ outcome }, { outcome: whole, facts: { applied = [], reverted = 
 async function writeSummary(markdown, env) {
     if (!env.GITHUB_STEP_SUMMARY)
         return false;
-    const { summary } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
+    const { summary } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(327)]).then(__nccwpck_require__.bind(__nccwpck_require__, 2327));
     await summary.addRaw(markdown).write();
     return true;
 }
@@ -16996,15 +19753,33 @@ async function updateComment(options, settings, places, markdown) {
     const mark = marker(settings, fromWorkspace('.', places));
     const body = `${mark}\n${markdown}`;
     const errand = { what: 'Plan comment not written', permission: 'pull-requests: write' };
-    await withApi(options, errand, async ({ rest, paginate, owner, repo }) => {
-        const comments = await paginate(rest.issues.listComments, { owner, repo, issue_number, per_page: 100 });
-        // At its very start, so that a person's quote of the comment is never taken for it.
-        const ours = comments.find((comment) => comment.body?.startsWith(mark));
-        if (ours)
-            await rest.issues.updateComment({ owner, repo, comment_id: ours.id, body });
-        else
+    await withApi(options, errand, async (api) => {
+        const { rest, owner, repo } = api;
+        const comment_id = await ourComment(api, issue_number, mark);
+        if (comment_id === undefined)
             await rest.issues.createComment({ owner, repo, issue_number, body });
+        else
+            await rest.issues.updateComment({ owner, repo, comment_id, body });
     });
+}
+/**
+ * The comment that an earlier run wrote. Anybody who may comment can begin one with our first line, so it counts only
+ * where its author is the token's own user.
+ */
+async function ourComment(api, issue_number, mark) {
+    const { rest, paginate, owner, repo } = api;
+    const all = await paginate(rest.issues.listComments, { owner, repo, issue_number, per_page: 100 });
+    // At its very start, so that a person's quote of the comment is never taken for it.
+    const marked = all.filter(({ body }) => body?.startsWith(mark));
+    if (marked.length === 0)
+        return undefined;
+    const us = await ownId(api);
+    return marked.find(({ user }) => user?.id === us)?.id;
+}
+/** Who the token writes as. The REST API answers that to persons only, and not to the token of a job or an app. */
+async function ownId({ graphql }) {
+    const { viewer } = await graphql('query { viewer { databaseId } }');
+    return viewer.databaseId;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/github/deployment.js
@@ -17098,20 +19873,13 @@ async function setStatus(options, settings, id, state, description) {
 ;// CONCATENATED MODULE: ./compiled/src/github/inputs.js
 
 
-
 /** The step's `with:`, as the runner hands it over: dashes kept, untrimmed (keys and files are kept byte for byte). */
 function actionInputs(env) {
     return (name) => env[`INPUT_${name.toUpperCase()}`] ?? '';
 }
-/** Takes the secrets out of the environment once they are read: programs that we start do not need them. */
-function forgetSecrets(env) {
-    for (const name of inputs/* INPUT_NAMES */.Qh)
-        if ((0,inputs/* inputRule */.zH)(name).secret)
-            delete env[`INPUT_${name.toUpperCase()}`];
-}
 /** Masks every form of every secret, but not `test` and the like: that word would be blanked out of the whole log. */
 function maskSecrets(values) {
-    const forms = new Set(values.flatMap(secret/* secretForms */.eo));
+    const forms = new Set(values.flatMap(base_secret/* secretForms */.eo));
     // The runner shows a line for each; folded, they do not hide the beginning of the run.
     if (forms.size > 0)
         command('group', 'Secrets masked');
@@ -17154,7 +19922,7 @@ function githubSink() {
 
 
 /** GitHub keeps ten per level and step, and drops the rest without a word. */
-const MOST = 10;
+const annotations_MOST = 10;
 const LONGEST = 4_000;
 /**
  * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
@@ -17185,11 +19953,11 @@ function annotationsOf(report, places) {
     // A place in a file is worth more than a remark without one.
     const placed = report.warnings.filter((problem) => problem.at !== undefined);
     add('warning', [...placed, ...report.warnings.filter((problem) => problem.at === undefined)]);
-    if (all.length <= MOST)
+    if (all.length <= annotations_MOST)
         return all;
-    const rest = all.length - (MOST - 1);
+    const rest = all.length - (annotations_MOST - 1);
     return [
-        ...all.slice(0, MOST - 1),
+        ...all.slice(0, annotations_MOST - 1),
         { level: 'notice', message: `${rest} more are in the log and in the report file.`, properties: {} },
     ];
 }
@@ -17212,7 +19980,7 @@ function annotation(level, problem, places) {
 }
 /** Says them; the first one of a failed run also makes the step fail. */
 async function annotate(annotations) {
-    const core = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
+    const core = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(327)]).then(__nccwpck_require__.bind(__nccwpck_require__, 2327));
     for (const { level, message, properties } of annotations) {
         if (level === 'failed')
             core.setFailed(message);
@@ -17229,37 +19997,36 @@ async function annotate(annotations) {
 
 
 
-
 /**
  * Everything that leaves the run: outputs first (a cancelled job may end us at any moment), then the API, the
- * summary, the annotations and the exit code. The report is cleaned of secrets once, here.
+ * summary, the annotations and the exit code. The report is made what may be shown once, here.
  */
 async function publish(report, publication) {
-    const { run, env, clean, places } = publication;
-    const said = cleaned(report, clean);
+    const { run, env, redact, tell, places } = publication;
+    const said = cleaned(report, redact);
     process.exitCode = exitCodeOf(said);
     const warnings = [];
     const { values, cuts } = outputsOf(said, fileReport(said, publication, warnings));
-    const { setOutput } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(318), __nccwpck_require__.e(302)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1302));
+    const { setOutput } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(327)]).then(__nccwpck_require__.bind(__nccwpck_require__, 2327));
     // Without the file the toolkit would print the outputs as commands of the old kind.
     if (env.GITHUB_OUTPUT)
         for (const [name, value] of Object.entries(values))
             setOutput(name, value);
-    warnings.push(...((await publication.between?.(said)) ?? []).map((problem) => cleaned(problem, clean)));
+    warnings.push(...((await publication.between?.(said)) ?? []));
     for (const line of (0,voice/* farewell */.Bg)(said))
-        say(line);
+        tell(line);
     for (const text of cuts)
-        say(`${text}; the report file has all of them.`);
+        tell(`${text}; the report file has all of them.`);
     if (values.report !== '')
-        say(`report: ${values.report}`);
-    const whole = { ...said, warnings: [...said.warnings, ...warnings] };
+        tell(`report: ${values.report}`);
+    const whole = () => ({ ...said, warnings: [...said.warnings, ...cleaned(warnings, redact)] });
     try {
-        await writeSummary(summaryOf(whole, { run, places }), env);
+        await writeSummary(summaryOf(whole(), { run, places }), env);
     }
     catch (error) {
-        warnings.push({ message: `The job summary was not written: ${clean(problemsOf(error)[0].message)}` });
+        warnings.push({ message: `The job summary was not written: ${problemsOf(error)[0].message}` });
     }
-    await annotate(annotationsOf({ ...said, warnings: [...said.warnings, ...warnings] }, places));
+    await annotate(annotationsOf(whole(), places));
 }
 /** The path of the report file, or empty where it could not be written: that must not cost the other outputs. */
 function fileReport(report, { run, folder }, warnings) {
@@ -17293,11 +20060,18 @@ function fileReport(report, { run, folder }, warnings) {
 
 
 
+
 /** After a cancel the runner sends SIGTERM at 7.5 s; by then the truth has to be written. Milliseconds. */
 const main_GRACE = 4_500;
 const API_AFTER_STOP = 1_500;
 /** Names of the values that the post step reads. */
-const STATE = { begun: 'begun', cancelled: 'cancelled', final: 'final', deployment: 'deployment' };
+const STATE = {
+    begun: 'begun',
+    session: 'session',
+    cancelled: 'cancelled',
+    final: 'final',
+    deployment: 'deployment',
+};
 /** The main step: inputs, work, outputs. Sets the exit code and never throws. */
 async function action(door) {
     const session = openSession(process.env);
@@ -17323,12 +20097,12 @@ async function action(door) {
  * A script of its own, so that it can never do the main work by mistake.
  */
 async function post(door) {
-    if (stateOf(STATE.begun) === '' || stateOf(STATE.final) !== '')
+    if (main_stateOf(STATE.begun) === '' || main_stateOf(STATE.final) !== '')
         return;
     const session = openSession(process.env);
     const { teller, publication } = session;
     try {
-        const cancelled = stateOf(STATE.cancelled) !== '';
+        const cancelled = main_stateOf(STATE.cancelled) !== '';
         const why = cancelled ? 'the main step was cancelled' : 'the main step ended without a report';
         teller.log({ kind: 'line', text: `${capital(why)}: looking at what it left behind.` });
         const parsed = main_parse(session);
@@ -17336,13 +20110,13 @@ async function post(door) {
             return void main_refuse(session, parsed.problems);
         const { settings } = parsed;
         const { heard } = session;
-        const ended = await main_guarded(session, (signal) => settle(settings, { log: heard.log, signal, dist: door.dist }));
+        const ended = await main_guarded(session, (signal) => deploy_settle(settings, { log: heard.log, signal, dist: door.dist }, main_stateOf(STATE.session)));
         const nothing = ended.value === undefined && ended.stopped === undefined;
         const found = nothing ? undefined : conclude(ended, heard, session.started);
         // Where nothing has failed it is the only reason for what was done here.
         const reason = cancelled && found?.outcome === 'cancelled' ? [] : [{ message: why }];
         const report = found && { ...found, problems: [...reason, ...found.problems] };
-        const id = stateOf(STATE.deployment);
+        const id = main_stateOf(STATE.deployment);
         const between = async (final) => id === ''
             ? []
             : collect(session, (log) => closeDeployment({ ...api(session, settings), log }, settings, id, final.outcome));
@@ -17365,6 +20139,7 @@ async function post(door) {
 /** Runs the corridor and publishes what came of it, also when it was stopped or did not come back. */
 async function main_work(session, settings, dist) {
     const { teller, heard, publication } = session;
+    saveState(process.env, STATE.session, session.run.session);
     saveState(process.env, STATE.begun, settings.mode);
     const options = { ...api(session, settings), log: heard.log };
     let deployment;
@@ -17407,14 +20182,17 @@ function leftToPost(report) {
 }
 function openSession(env) {
     const startedAt = Date.now();
+    outliveReaders();
     const crashes = watchCrashes();
+    const unverified = (0,verified_tls/* verifyAlways */.t)(env);
     const read = snapshot((0,inputs/* withEnvironment */.Ec)(actionInputs(env), env));
-    forgetSecrets(env);
     const secrets = secretInputs(read);
     maskSecrets(secrets);
-    const clean = (0,secret/* sanitiser */.DW)(secrets);
+    const clean = redactor(secrets);
     const told = teller(githubSink(), clean);
     const heard = hearing(told.log);
+    if (unverified)
+        heard.log({ kind: 'warning', problem: unverified });
     const unmasked = unmaskableInputs(read);
     if (unmasked.length > 0) {
         const message = `The secret in ${unmasked.join(', ')} is too short or too common to be masked: a mask would blank ordinary words out of the log.`;
@@ -17430,7 +20208,8 @@ function openSession(env) {
         publication: {
             run: identity,
             env,
-            clean,
+            redact: clean.redact,
+            tell: (text) => told.log({ kind: 'line', text }),
             places: { workspace: workspaceOf(env), project: read('working-directory') },
             folder: env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(),
         },
@@ -17438,7 +20217,7 @@ function openSession(env) {
     };
 }
 function main_parse(session) {
-    return (0,parse/* parseSettings */.P)(session.read, surroundings(session.run, workspaceOf(process.env), false));
+    return (0,settings_parse/* parseSettings */.P)(session.read, surroundings(session.run, workspaceOf(process.env), false));
 }
 function workspaceOf(env) {
     return env.GITHUB_WORKSPACE || process.cwd();
@@ -17479,7 +20258,7 @@ async function collect(session, work) {
     return problems;
 }
 /** What the main step saved for the post step. */
-function stateOf(name) {
+function main_stateOf(name) {
     return process.env[`STATE_${name}`] ?? '';
 }
 /** Ends the process where something (an idle socket of a library) would keep it alive for no reason. */
