@@ -94,13 +94,55 @@ describe('a plan', () => {
     }
   });
 
+  test('looks into the pending files for what is required', async () => {
+    const required: Inputs = {
+      'required-tables': 'rooms, app.guests',
+      'required-functions': 'price(integer, text[]), touch()',
+    };
+    const rooms = 'create table public.rooms (id int);';
+    const secure =
+      'alter table public.rooms enable row level security; create policy p on public.rooms using (true);';
+    const rest = `create schema app; set search_path = app; create table guests (id int);
+      alter table guests enable row level security; create policy p on guests using (true);
+      create function public.price(a int, out b int, c text[] default '{}') language sql as 'select 1';
+      create function public.touch() returns int language sql as 'select 1';`;
+    const cases: [files: string[], refused: RegExp | undefined, warned: boolean][] = [
+      [[rooms + secure, rest], undefined, false],
+      [[rooms, secure, rest], undefined, false],
+      [[rooms, rest], /^1_a\.sql makes public\.rooms without row level security, and no pending file/, false],
+      [
+        [rooms + secure, rest.replace('text[]', 'text')],
+        /^function public\.price\(integer, text\[\]\) does not exist, and no/,
+        false,
+      ],
+      [
+        [rooms + secure, rest.replace('guests', 'others')],
+        /^table app\.guests does not exist, and no/,
+        false,
+      ],
+      [[`do $$ begin execute '${rooms}'; end $$;`, rest], undefined, true],
+    ];
+    for (const [sources, told, warned] of cases) {
+      const files = Object.fromEntries(sources.map((source, index) => [`${index + 1}_a.sql`, source]));
+      await withProject(files, async (url, project) => {
+        const ran = await runPlanPhase(project, url, { inputs: required });
+        if (told) assert.match(messages(ran)[0] ?? '', told);
+        else assert.deepEqual(messages(ran), []);
+        assert.equal(
+          warnings(ran).some((warning) => warning.startsWith('not as required yet')),
+          warned,
+        );
+      });
+    }
+  });
+
   test('refuses what the check before the commit would refuse, where nothing is pending that could mend it', async () => {
     await withProject(A, async (url, project) => {
       const inputs: Inputs = { 'required-tables': 'a, nope', 'required-functions': 'f', rls: 'off' };
       const first = await runPlanPhase(project, url, { inputs });
-      assert.equal(first.report.outcome, 'passed', JSON.stringify(first.report.problems));
-      assert.deepEqual(warnings(first), [
-        'not as required yet: table public.a does not exist; table public.nope does not exist; function public.f does not exist',
+      assert.deepEqual(messages(first), [
+        'function public.f does not exist, and no pending file mends that',
+        'table public.nope does not exist, and no pending file mends that',
       ]);
       await runMigrate(project, url);
       const ran = await runPlanPhase(project, url, { inputs });

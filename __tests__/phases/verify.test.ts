@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import pg from 'pg';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport } from '../../src/base/report.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import { judgeHistory } from '../../src/database/schema/compare-history.js';
 import { verify } from '../../src/phases/verify.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
+import { type FunctionName, parseFunctionName } from '../../src/settings/function-names.js';
 import { parseQualifiedName, type QualifiedName } from '../../src/settings/names.js';
 import type { DatabaseSettings, Settings } from '../../src/settings/settings.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
@@ -27,6 +29,26 @@ function names(list: string[]): QualifiedName[] {
     assert.ok('name' in parsed);
     return parsed;
   });
+}
+
+function functions(list: string[]): FunctionName[] {
+  return list.map((text) => {
+    const parsed = parseFunctionName(text);
+    assert.ok('name' in parsed, text);
+    return parsed;
+  });
+}
+
+/** Does the work while somebody holds a table exclusively. */
+async function holding<T>(url: string, table: string, work: () => Promise<T>): Promise<T> {
+  const holder = new pg.Client({ connectionString: url });
+  await holder.connect();
+  await holder.query(`begin; lock table ${table} in access exclusive mode`);
+  try {
+    return await work();
+  } finally {
+    await holder.end();
+  }
 }
 
 async function look(
@@ -104,6 +126,56 @@ describe('verify', () => {
     assert.equal(detail(verified, 'function public.near'), '2 with this name');
     assert.equal(detail(verified, 'row level security of public.hotels'), 'on, forced, 1 policy');
     assert.equal(detail(verified, 'row level security binds role anon'), '1 of 1 tables give it nothing');
+  });
+
+  test('a function with types is that overload, and another one is told', async () => {
+    const url = await withTables(`create schema app; create type app.mood as enum ('ok');
+      create function public.price(int) returns int language sql as 'select 1';
+      create function public.price(app.mood[], timestamptz) returns int language sql as 'select 1';
+      create function public.touch() returns int language sql as 'select 1';`);
+    const good = ['price(integer)', 'price(app.mood[], timestamp with time zone)', 'touch()', 'price'];
+    const verified = await look(url, [], { requiredFunctions: functions(good) });
+    assert.deepEqual(problems(verified), []);
+    assert.equal(detail(verified, 'function public.price'), '2 with this name');
+    assert.ok(verified.report.steps.some(({ name }) => name === 'function public.price(integer)'));
+    const bad = ['price(text)', 'price()', 'price(integer, integer)', 'price(select)', 'gone(int)'];
+    const missing = problems(await look(url, [], { requiredFunctions: functions(bad) }));
+    assert.deepEqual(missing, [
+      'function public.price(text) does not exist; there is price(integer), price(app.mood[],timestamp with time zone)',
+      'function public.price() does not exist; there is price(integer), price(app.mood[],timestamp with time zone)',
+      'function public.price(integer, integer) does not exist; there is price(integer), price(app.mood[],timestamp with time zone)',
+      'function public.price("select") does not exist; there is price(integer), price(app.mood[],timestamp with time zone)',
+      'function public.gone(integer) does not exist',
+    ]);
+  });
+
+  test('a table of the platform may be required, and is not judged by the rules for rows', async () => {
+    const url = await withTables(`create schema auth; create table auth.users (id int);
+      create table auth.sessions (id int); alter table auth.sessions enable row level security;
+      create policy p on auth.sessions using (id in (select id from auth.sessions));`);
+    for (const rls of ['required', 'all'] as const) {
+      const verified = await look(url, ['auth.users', 'auth.sessions'], { rls });
+      assert.deepEqual(problems(verified), []);
+      assert.ok(verified.report.steps.some(({ name }) => name === 'table auth.users'));
+    }
+  });
+
+  test('a table that anon can never ask fails, and one that is only locked is told', async () => {
+    const url = await withTables(`${SAFE} grant select on public.hotels to anon;
+      create table public.teams(id int); alter table public.teams enable row level security;
+      create policy round on public.teams using (id in (select id from public.teams));
+      grant select on public.teams to anon;`);
+    const verified = await look(url, ['hotels', 'teams']);
+    assert.deepEqual(problems(verified), [
+      'role anon cannot ask public.teams: every query of it fails with 42P17, because its policies ask the table itself (infinite recursion)',
+    ]);
+    assert.equal(verified.report.facts.verified, false);
+    const held = await holding(url, 'public.hotels', () => look(url, ['hotels']));
+    assert.deepEqual(problems(held), []);
+    assert.ok(
+      held.warnings.includes('role anon could not be asked for public.hotels (55P03)'),
+      String(held.warnings),
+    );
   });
 
   test('row 12: quoted names are found as they are written', async () => {

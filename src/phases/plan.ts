@@ -126,7 +126,7 @@ async function lookAtDatabase(
     await judge('drift', async () => judgeDrift(await lookDrift(tools), rules.drift));
   if (isRequired(rules))
     await judge('required schema', async () =>
-      judgeRequired(await lookAtRequired(tools, rules), planned.pending),
+      judgeRequired(await lookAtRequired(tools, rules), rules, planned.pending),
     );
   if (rules.backup !== 'off' && rules.connection.kind === 'url')
     await judge('backup', () => judgeBackup(tools, planned));

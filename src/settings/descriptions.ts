@@ -39,7 +39,8 @@ export const INPUT_SAYS: Readonly<Record<InputName, string>> = {
   'after-health':
     'In mode migrate: also apply the files marked "-- deploy: after-health". A deploy applies them by itself.',
   'required-tables': 'Tables that must exist; public unless qualified.',
-  'required-functions': 'Functions that must exist; public unless qualified.',
+  'required-functions':
+    'Functions that must exist; public unless qualified. With types, price(integer, text), exactly that one.',
   rls: 'required: each required table has row level security and a policy; all: every table in public; off.',
   'row-counts': 'Rows told per table: estimate, exact or off.',
   drift: 'The schema changed since the last deploy by other hands: warn, fail or off.',

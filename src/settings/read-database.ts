@@ -1,8 +1,9 @@
 import { given } from '../base/given.js';
 import { complainAbout } from './complain.js';
 import { type DatabaseAddress, parseDatabaseUrl } from './database-url.js';
-import type { ReadInput } from './inputs.js';
-import { checkProjectRef, checkWebUrl, parseQualifiedName, type QualifiedName } from './names.js';
+import { parseFunctionName } from './function-names.js';
+import type { InputName, ReadInput } from './inputs.js';
+import { checkProjectRef, checkWebUrl, parseQualifiedName } from './names.js';
 import { checkRelativePath } from './paths.js';
 import { readKey } from './read-key.js';
 import type { InputReader } from './readers.js';
@@ -49,8 +50,13 @@ export function readDatabase(
     backup: reader.choice('backup', ['off', 'schema', 'full']),
     backupTo: backupTo ?? (server ? 'vps' : 'runner'),
     afterHealth: reader.boolean('after-health'),
-    requiredTables: readNames(reader, 'required-tables'),
-    requiredFunctions: readNames(reader, 'required-functions'),
+    requiredTables: readEach(reader, 'required-tables', reader.list('required-tables'), parseQualifiedName),
+    requiredFunctions: readEach(
+      reader,
+      'required-functions',
+      reader.calls('required-functions'),
+      parseFunctionName,
+    ),
     rls: reader.choice('rls', ['required', 'all', 'off']),
     rowCounts: reader.choice('row-counts', ['estimate', 'exact', 'off']),
     drift: reader.choice('drift', ['warn', 'fail', 'off']),
@@ -104,12 +110,17 @@ function readShadow(reader: InputReader, read: ReadInput): DatabaseAddress | und
   return undefined;
 }
 
-function readNames(reader: InputReader, input: 'required-tables' | 'required-functions'): QualifiedName[] {
-  const names: QualifiedName[] = [];
-  for (const item of reader.list(input)) {
-    const parsed = parseQualifiedName(item);
+function readEach<T extends object>(
+  reader: InputReader,
+  input: InputName,
+  items: readonly string[],
+  parse: (item: string) => T | { wrong: string; right: string },
+): T[] {
+  const read: T[] = [];
+  for (const item of items) {
+    const parsed = parse(item);
     if ('wrong' in parsed) reader.complain(input, parsed.wrong, parsed.right);
-    else names.push(parsed);
+    else read.push(parsed);
   }
-  return names;
+  return read;
 }

@@ -39,13 +39,16 @@ function editDistance(a: string, b: string): number {
 }
 
 /** Items of a list input: one per line or comma-separated; commas inside double quotes do not count. */
-export function splitList(text: string): string[] {
+export function splitList(text: string, { parentheses = false } = {}): string[] {
   const items: string[] = [];
   let item = '';
   let quoted = false;
+  let depth = 0;
   for (const character of text) {
     if (character === '"') quoted = !quoted;
-    if (!quoted && (character === ',' || character === '\n' || character === '\r')) {
+    if (parentheses && !quoted)
+      depth = Math.max(0, depth + (character === '(' ? 1 : character === ')' ? -1 : 0));
+    if (!quoted && depth === 0 && (character === ',' || character === '\n' || character === '\r')) {
       items.push(item);
       item = '';
     } else item += character;
@@ -80,6 +83,8 @@ export interface InputReader {
   integer(name: InputName, least: number, most: number): number;
   optionalInteger(name: InputName, least: number, most: number): number | undefined;
   list(name: InputName): string[];
+  /** A list whose items hold commas in parentheses, as the arguments of functions. */
+  calls(name: InputName): string[];
   /** Without quotes around it. */
   path(name: InputName): string;
   paths(name: InputName): string[];
@@ -156,6 +161,7 @@ export function inputReader(read: ReadInput): InputReader {
     optionalDuration: (name) => (read(name) === '' ? undefined : duration(name)),
     optionalInteger: (name, least, most) => (read(name) === '' ? undefined : integer(name, least, most)),
     list: (name) => splitList(text(name)),
+    calls: (name) => splitList(text(name), { parentheses: true }),
     path: (name) => unquoted(text(name)),
     paths: (name) => splitList(text(name)).map(unquoted),
     choice(name, choices) {

@@ -1,6 +1,7 @@
 import type { Problem } from '../base/report.js';
 import type { Secret } from '../base/secret.js';
 import type { DatabaseAddress } from './database-url.js';
+import type { FunctionName } from './function-names.js';
 import type { InputName } from './inputs.js';
 import type { HostAddress, QualifiedName } from './names.js';
 
@@ -88,7 +89,7 @@ export interface DatabaseSettings extends FileSettings {
   readonly backupTo: 'vps' | 'runner';
   readonly afterHealth: boolean;
   readonly requiredTables: readonly QualifiedName[];
-  readonly requiredFunctions: readonly QualifiedName[];
+  readonly requiredFunctions: readonly FunctionName[];
   readonly rls: 'required' | 'all' | 'off';
   readonly rowCounts: 'estimate' | 'exact' | 'off';
   readonly drift: 'warn' | 'fail' | 'off';

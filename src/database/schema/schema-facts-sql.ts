@@ -1,6 +1,7 @@
+import type { ArgumentType } from '../../settings/function-names.js';
 import type { DatabaseSettings } from '../../settings/settings.js';
 import { CODES } from '../history/codes.js';
-import { literal, textArray } from '../sql/sql-text.js';
+import { identifier, literal, textArray } from '../sql/sql-text.js';
 import { PLATFORM_SCHEMAS } from './fingerprint-sql.js';
 
 /** What is checked, and how strictly; the same SQL serves the migration's own transaction and the verify phase. */
@@ -58,15 +59,42 @@ const tableFacts = `
     'Add the migration that creates it, or correct required-tables.' as next
   from wanted_tables w left join tables t on t.schema = w.schema and t.name = w.name`;
 
+/** The types of the arguments of each function as JSON, as to_regtype reads them; empty where any will do. */
+const argumentTypes = (settings: DatabaseSettings): string =>
+  textArray(
+    settings.requiredFunctions.map((wanted) =>
+      wanted.arguments ? JSON.stringify(wanted.arguments.map(typeText)) : '',
+    ),
+  );
+
+/** Quoted, so that none of it is a word of SQL, over which to_regtype would stumble. */
+const typeText = ({ schema, name, array }: ArgumentType): string =>
+  `${schema === undefined ? identifier(name) : identifier(schema, name)}${array ? '[]' : ''}`;
+
 const functionFacts = (settings: DatabaseSettings): string => `
-  select w.position, 'function ' || format('%I.%I', w.schema, w.name) as fact,
+  select w.position, 'function ' || w.shown as fact,
     case when count(p.oid) > 0 then 'passed' else 'failed' end as outcome,
     case when count(p.oid) > 1 then count(p.oid) || ' with this name' end as detail,
-    case when count(p.oid) = 0 then 'function ' || format('%I.%I', w.schema, w.name) || ' does not exist' end as problem,
+    case when count(p.oid) = 0 then 'function ' || w.shown || ' does not exist' || coalesce('; there is ' || (
+      select string_agg(o.oid::regprocedure::text, ', ' order by o.oid) from pg_proc o join pg_namespace m on m.oid = o.pronamespace
+      where m.nspname = w.schema and o.proname = w.name), '') end as problem,
     'Add the migration that creates it, or correct required-functions.' as next
-  from ${unnested(settings.requiredFunctions)}
-    left join pg_namespace n on n.nspname = w.schema left join pg_proc p on p.pronamespace = n.oid and p.proname = w.name
-  group by w.position, w.schema, w.name`;
+  from (
+    select f.position, f.schema, f.name, case when f.arguments <> '' then a.types end as types,
+      format('%I.%I', f.schema, f.name) || case when f.arguments <> '' then '(' || a.shown || ')' else '' end as shown
+    from unnest(${textArray(settings.requiredFunctions.map(({ schema }) => schema))},
+        ${textArray(settings.requiredFunctions.map(({ name }) => name))}, ${argumentTypes(settings)})
+        with ordinality as f(schema, name, arguments, position),
+      lateral (select coalesce(string_agg(coalesce(to_regtype(t)::oid::text, '?'), ' ' order by i), '') as types,
+          coalesce(string_agg(coalesce(to_regtype(t)::text, t), ', ' order by i), '') as shown
+        from jsonb_array_elements_text(nullif(f.arguments, '')::jsonb) with ordinality as x(t, i)) a) w
+    left join pg_namespace n on n.nspname = w.schema
+    left join pg_proc p on p.pronamespace = n.oid and p.proname = w.name
+      and (w.types is null or p.proargtypes::text = w.types)
+  group by w.position, w.schema, w.name, w.shown`;
+
+/** Tables of the platform, such as auth.users, may be required; who reads their rows is not the project's to say. */
+const ofTheProject = `t.schema not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
 
 const rlsProblem = `case when not t.rls then 'row level security is off on ' || t.qualified
       when t.policies = 0 then t.qualified || ' has row level security on but no policy: nobody it applies to can read it' end`;
@@ -79,14 +107,14 @@ const rlsOfRequired = `
     concat_ws(', ', case when t.rls then 'on' else 'off' end, case when t.forced then 'forced' end,
       t.policies || case t.policies when 1 then ' policy' else ' policies' end) as detail,
     ${rlsProblem} as problem, ${rlsNext} as next
-  from tables t where t.position is not null and t.relkind in ('r', 'p')`;
+  from tables t where t.position is not null and t.relkind in ('r', 'p') and ${ofTheProject}`;
 
 const rlsOfAll = `
   select 1 as position, 'row level security of every table in public' as fact,
     case when count(*) filter (where ${rlsProblem} is not null) = 0 then 'passed' else 'failed' end as outcome,
     count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
     string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
-  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p')`;
+  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p') and ${ofTheProject}`;
 
 /**
  * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
@@ -161,8 +189,8 @@ begin
   begin
     set local role anon;
     set local transaction_read_only = on;
-    for item in with ${tablesSql(settings)} select * from tables
-      where rls and relkind in ('r', 'p') and ${scope} order by relpages, qualified
+    for item in with ${tablesSql(settings)} select * from tables t
+      where rls and relkind in ('r', 'p') and ${scope} and ${ofTheProject} order by relpages, qualified
     loop
       begin
         execute format('select exists (select from %s)', item.qualified) into filled;

@@ -1,6 +1,7 @@
 import { formatBytes } from '../../base/bytes.js';
 import { given } from '../../base/given.js';
 import type { Problem, TableFact } from '../../base/report.js';
+import { someOf } from '../../base/some-of.js';
 import type { DatabaseSettings } from '../../settings/settings.js';
 import { jsonField } from '../connection/answer.js';
 import type { StatementResult } from '../connection/connection.js';
@@ -211,18 +212,45 @@ function judgeProbe(probe: Record<string, string>): JudgedFact {
     }));
   const count = (...kinds: string[]): number => answers.filter(([, answer]) => kinds.includes(answer)).length;
   const failed = answers.filter(([, answer]) => /^[0-9A-Z]{5}$/.test(answer));
+  const broken = failed.filter(([, code]) => !PASSING.test(code));
+  problems.push(
+    ...broken.map(([table, code]) => ({
+      message: `role anon cannot ask ${table}: every query of it fails with ${code}${WORDS[code] ?? ''}`,
+      code,
+      next: 'Ask it as that role: begin; set local role anon; select from ... limit 1; rollback; and correct its policies, or the functions that they call.',
+    })),
+  );
   const told = [
     answers.length > 0 ? `${count('none', 'denied')} of ${answers.length} tables give it nothing` : '',
     count('rows by policy') > 0 ? `${count('rows by policy')} give rows by a policy` : '',
-    failed.length > 0 ? `${failed.length} could not be asked (${failed[0]![1]})` : '',
+    failed.length > 0
+      ? `${failed.length} could not be asked (${[...new Set(failed.map(([, code]) => code))].join(', ')})`
+      : '',
     ended === undefined ? '' : (ENDED[ended] ?? `not asked: ${ended}`),
   ].filter((text) => text !== '');
-  const warnings =
-    ended === 'time'
+  const busy = failed.filter(([, code]) => PASSING.test(code));
+  const warnings = [
+    ...(ended === 'time'
       ? [{ message: `role anon was not asked for every table within ${PROBE_TIMEOUT / 1_000} s` }]
-      : [];
+      : []),
+    ...(busy.length > 0
+      ? [
+          {
+            message: `role anon could not be asked for ${someOf(busy.map(([table, code]) => `${table} (${code})`))}`,
+          },
+        ]
+      : []),
+  ];
   return { name, passed: problems.length === 0, detail: told.join(', '), problems, warnings };
 }
+
+/** Errors that say nothing of the table: a lock, a shortage, a server that goes down, a policy that writes (not here). */
+const PASSING = /^(55P03|25006|40...|53...|57...)$/;
+/** What the commonest codes mean. */
+const WORDS: Readonly<Record<string, string>> = {
+  '42P17': ', because its policies ask the table itself (infinite recursion)',
+  '42883': ', because a policy calls a function that does not exist',
+};
 
 const ENDED: Readonly<Record<string, string>> = {
   time: 'ended early for time',
