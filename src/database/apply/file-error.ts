@@ -180,7 +180,7 @@ function nextAction(error: SqlError): string | undefined {
   if (own !== undefined) return own;
   if (error.code.startsWith('58'))
     return 'This is a fault of the server (a missing library or file), not of the migration.';
-  if (error.code === '42710' && error.message.includes('replication slot'))
+  if (/replication slot .* already exists/.test(error.message))
     return 'The publisher has a slot of that name, which a try that was cut leaves there: select pg_drop_replication_slot(<its name>); on the publisher, then run again.';
   if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
     return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { given } from '../../base/given.js';
-import { Cancelled } from '../../base/report.js';
-import { errorMeaning, LostConnection, SqlError } from '../connection/sql-error.js';
+import { Cancelled, type Problem } from '../../base/report.js';
+import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { lockOf } from '../files/lock-modes.js';
 import { nonTransactional } from '../files/non-transactional.js';
 import type { SentStatement } from '../history/migration-history.js';
@@ -41,15 +41,17 @@ export async function runAlone(
   const statement = file.shape.segments[index]!.statements[0]!;
   const part: SentPart = { run, index, edited: false };
   const text = file.shape.source.slice(statement.from, statement.to);
+  const problemOf = (error: unknown): Problem =>
+    error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
   let unsettled = sent;
+  let lost: unknown;
   for (let attempt = 1, cuts = 0; ; attempt++) {
     if (unsettled) {
       const settled = await settle(part);
       if (settled === 'done') break;
       if (settled !== 'not done') return settled;
     }
-    if (cuts > CUTS)
-      return { problem: asProblem(new LostConnection('no answer came', 'ENDED')), outcome: 'failed' };
+    if (cuts > CUTS) return { problem: problemOf(lost), outcome: 'failed' };
     const token = randomBytes(8).toString('hex');
     const failed = await noteSent(run, index, token);
     if (failed) return failed;
@@ -58,6 +60,7 @@ export async function runAlone(
     if (errorMeaning(error) === 'resolve') {
       if (tools.signal.aborted) return { cancelled: unknownYet(part) };
       unsettled = true;
+      lost = error;
       cuts++;
       continue;
     }
@@ -66,7 +69,7 @@ export async function runAlone(
     unsettled = cleaned.state === 'kept';
     const left = cleaned.state === 'kept' ? cleaned.left : undefined;
     if (error instanceof Cancelled || tools.signal.aborted) return { cancelled: left };
-    const problem = error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
+    const problem = problemOf(error);
     const again = errorMeaning(error) === 'retry';
     const over = again ? await tryAgain(tools, attempt, problem, { text, mode: lockOf(statement) }) : problem;
     if (over !== 'again') return { problem: over, outcome: 'failed', ...given({ left }) };
