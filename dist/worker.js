@@ -2347,18 +2347,17 @@ const lookupLoopback = (_name, { all }, done) => {
  * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody answer.
  */
 const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' };
-const SWITCH = 'NODE_TLS_REJECT_UNAUTHORIZED';
 /**
  * Takes that switch out of the environment, for the connections that a library makes; call it before the first.
  * Returns what there is to tell a person who had set it.
  */
 function verifyAlways(env) {
-    const was = env[SWITCH];
-    delete env[SWITCH];
+    const was = env.NODE_TLS_REJECT_UNAUTHORIZED;
+    delete env.NODE_TLS_REJECT_UNAUTHORIZED;
     if (was !== '0')
         return undefined;
     return {
-        message: `${SWITCH}=0 is set in this job, and counts for nothing here: every certificate is verified`,
+        message: `NODE_TLS_REJECT_UNAUTHORIZED=0 is set in this job, and counts for nothing here: every certificate is verified`,
         next: 'Take it out. An authority of your own is made known with NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job, the one of the database with database-ca-cert.',
     };
 }

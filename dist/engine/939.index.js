@@ -24,8 +24,8 @@ var voice = __webpack_require__(7963);
 var inputs = __webpack_require__(8364);
 // EXTERNAL MODULE: ./compiled/src/settings/names.js
 var names = __webpack_require__(3089);
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 12 modules
-var parse = __webpack_require__(2663);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 13 modules
+var parse = __webpack_require__(9343);
 // EXTERNAL MODULE: external "node:readline/promises"
 var promises_ = __webpack_require__(6848);
 ;// CONCATENATED MODULE: ./compiled/src/terminal/ask.js

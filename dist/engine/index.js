@@ -282,18 +282,17 @@ function secretForms(value) {
  * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody answer.
  */
 const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' };
-const SWITCH = 'NODE_TLS_REJECT_UNAUTHORIZED';
 /**
  * Takes that switch out of the environment, for the connections that a library makes; call it before the first.
  * Returns what there is to tell a person who had set it.
  */
 function verifyAlways(env) {
-    const was = env[SWITCH];
-    delete env[SWITCH];
+    const was = env.NODE_TLS_REJECT_UNAUTHORIZED;
+    delete env.NODE_TLS_REJECT_UNAUTHORIZED;
     if (was !== '0')
         return undefined;
     return {
-        message: `${SWITCH}=0 is set in this job, and counts for nothing here: every certificate is verified`,
+        message: `NODE_TLS_REJECT_UNAUTHORIZED=0 is set in this job, and counts for nothing here: every certificate is verified`,
         next: 'Take it out. An authority of your own is made known with NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job, the one of the database with database-ca-cert.',
     };
 }
@@ -1007,7 +1006,7 @@ function checkProjectRef(text) {
 
 /***/ }),
 
-/***/ 2663:
+/***/ 9343:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -1055,12 +1054,12 @@ function complainAboutMisplacedKeys(reader, read) {
 // EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
 var empty_connection = __nccwpck_require__(2933);
 // EXTERNAL MODULE: ./compiled/src/settings/names.js
-var settings_names = __nccwpck_require__(3089);
+var names = __nccwpck_require__(3089);
 ;// CONCATENATED MODULE: ./compiled/src/settings/paths.js
 
 /** A path inside the project: relative, not upwards, not an option. */
 function checkRelativePath(path) {
-    const invisible = (0,settings_names/* visible */.RK)(path);
+    const invisible = (0,names/* visible */.RK)(path);
     if (invisible)
         return invisible;
     const right = 'Use a path inside the project, such as supabase/migrations.';
@@ -1081,7 +1080,7 @@ function checkAppPath(path) {
         return { wrong: 'has a quote that is not closed', right };
     const general = checkRelativePath(path);
     if (general)
-        return { right, ...(0,settings_names/* visible */.RK)(path), wrong: general.wrong };
+        return { right, ...(0,names/* visible */.RK)(path), wrong: general.wrong };
     if (path !== path.trim())
         return { wrong: 'begins or ends with a blank', right };
     if (path.startsWith('~'))
@@ -1110,7 +1109,7 @@ function tidyPath(path) {
 }
 /** A folder on the VPS: absolute, normal, and deep enough not to be the system's own. */
 function checkRemotePath(path) {
-    const invisible = (0,settings_names/* visible */.RK)(path);
+    const invisible = (0,names/* visible */.RK)(path);
     if (invisible)
         return invisible;
     const right = 'Use the absolute path of the application on the server, such as /var/www/app.';
@@ -1519,6 +1518,79 @@ function projectRefOf({ host, user }) {
     return /^db\.([a-z0-9]{20})\.supabase\.co$/i.exec(host)?.[1];
 }
 
+;// CONCATENATED MODULE: ./compiled/src/settings/function-names.js
+
+
+
+/** The words of SQL for types that the catalogue calls otherwise. */
+const WORDS = {
+    int: 'int4',
+    integer: 'int4',
+    bigint: 'int8',
+    smallint: 'int2',
+    real: 'float4',
+    float: 'float8',
+    'double precision': 'float8',
+    dec: 'numeric',
+    decimal: 'numeric',
+    boolean: 'bool',
+    char: 'bpchar',
+    character: 'bpchar',
+    'character varying': 'varchar',
+    'bit varying': 'varbit',
+    timestamp: 'timestamp',
+    'timestamp without time zone': 'timestamp',
+    'timestamp with time zone': 'timestamptz',
+    'time without time zone': 'time',
+    'time with time zone': 'timetz',
+};
+/**
+ * Reads `touch`, `touch()`, `app.price(integer, text[])`. Types are given without names, defaults and OUT arguments, as
+ * PostgreSQL tells functions apart by them.
+ */
+function parseFunctionName(text) {
+    const right = 'Write function, schema.function or function(integer, text): the types alone, () for none.';
+    const complaint = { wrong: `${(0,shown/* shown */.SP)(text)} is not a function name`, right };
+    const open = openingParenthesis(text);
+    const parsed = (0,names/* parseQualifiedName */.z$)((open === -1 ? text : text.slice(0, open)).trim());
+    if ('wrong' in parsed)
+        return parsed.wrong.endsWith('is not a table name') ? complaint : { ...parsed, right };
+    if (open === -1)
+        return parsed;
+    if (!text.endsWith(')'))
+        return complaint;
+    const list = text.slice(open + 1, -1).trim();
+    // An empty item is left out by the list, and would be a mistake here.
+    if (/(^|,)\s*(,|$)/.test(list) && list !== '')
+        return complaint;
+    const types = (0,readers/* splitList */.ry)(list, { parentheses: true }).map(parseType);
+    const wrong = types.find((type) => 'wrong' in type);
+    return wrong ? { ...wrong, right } : { ...parsed, arguments: types };
+}
+function parseType(text) {
+    const [, base = '', , array] = /^(.*?)\s*(\(\s*\d+\s*(?:,\s*\d+\s*)?\))?\s*((?:\[\d*\])*)$/s.exec(text) ?? [];
+    const words = base.toLowerCase().replaceAll(/\s+/g, ' ');
+    if (Object.hasOwn(WORDS, words))
+        return { name: WORDS[words], array: array !== '' };
+    const parsed = (0,names/* parseQualifiedName */.z$)(base);
+    if ('wrong' in parsed)
+        return { wrong: `${(0,shown/* shown */.SP)(text)} is not a type` };
+    const { schema, name } = parsed;
+    const qualified = /^("([^"]|"")+"|[^".]+)\./.test(base);
+    return { ...(qualified ? { schema } : {}), name, array: array !== '' };
+}
+/** Outside of double quotes. */
+function openingParenthesis(text) {
+    let quoted = false;
+    for (const [index, character] of [...text].entries()) {
+        if (character === '"')
+            quoted = !quoted;
+        if (character === '(' && !quoted)
+            return [...text].slice(0, index).join('').length;
+    }
+    return -1;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/settings/read-key.js
 
 /** A key or token that travels in an HTTP header; undefined where none is given. Names no part of it. */
@@ -1540,6 +1612,7 @@ function characterName(character) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/settings/read-database.js
+
 
 
 
@@ -1577,8 +1650,8 @@ function readDatabase(reader, read, files, server) {
         backup: reader.choice('backup', ['off', 'schema', 'full']),
         backupTo: backupTo ?? (server ? 'vps' : 'runner'),
         afterHealth: reader.boolean('after-health'),
-        requiredTables: readNames(reader, 'required-tables'),
-        requiredFunctions: readNames(reader, 'required-functions'),
+        requiredTables: readEach(reader, 'required-tables', reader.list('required-tables'), names/* parseQualifiedName */.z$),
+        requiredFunctions: readEach(reader, 'required-functions', reader.calls('required-functions'), parseFunctionName),
         rls: reader.choice('rls', ['required', 'all', 'off']),
         rowCounts: reader.choice('row-counts', ['estimate', 'exact', 'off']),
         drift: reader.choice('drift', ['warn', 'fail', 'off']),
@@ -1609,9 +1682,9 @@ function readConnection(reader, read) {
     const accessToken = readKey(reader, read, 'supabase-access-token');
     if (projectRef === '' || accessToken === undefined)
         return undefined;
-    complainAbout(reader, 'supabase-project-ref', (0,settings_names/* checkProjectRef */.bN)(projectRef));
+    complainAbout(reader, 'supabase-project-ref', (0,names/* checkProjectRef */.bN)(projectRef));
     const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
-    complainAbout(reader, 'supabase-api-url', (0,settings_names/* checkWebUrl */.s1)(apiUrl, true));
+    complainAbout(reader, 'supabase-api-url', (0,names/* checkWebUrl */.s1)(apiUrl, true));
     return { kind: 'management-api', projectRef, accessToken, apiUrl, ...certificate };
 }
 function readShadow(reader, read) {
@@ -1624,16 +1697,16 @@ function readShadow(reader, read) {
     reader.complain('shadow-database-url', parsed.wrong, parsed.right);
     return undefined;
 }
-function readNames(reader, input) {
-    const names = [];
-    for (const item of reader.list(input)) {
-        const parsed = (0,settings_names/* parseQualifiedName */.z$)(item);
+function readEach(reader, input, items, parse) {
+    const read = [];
+    for (const item of items) {
+        const parsed = parse(item);
         if ('wrong' in parsed)
             reader.complain(input, parsed.wrong, parsed.right);
         else
-            names.push(parsed);
+            read.push(parsed);
     }
-    return names;
+    return read;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/settings/read-health.js
@@ -1674,7 +1747,7 @@ function readUrl(reader) {
     const url = reader.optional('health-url');
     if (url === undefined)
         return undefined;
-    complainAbout(reader, 'health-url', (0,settings_names/* checkWebUrl */.s1)(url, false) ?? checkBaseUrl(url));
+    complainAbout(reader, 'health-url', (0,names/* checkWebUrl */.s1)(url, false) ?? checkBaseUrl(url));
     return url.replace(/\/+$/, '');
 }
 /** The health paths are added to this URL, so nothing may follow its path; an empty query is one too. */
@@ -1698,10 +1771,10 @@ function readRest(reader, read) {
         return undefined;
     const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
     if (!reader.complained('supabase-api-url'))
-        complainAbout(reader, 'supabase-api-url', (0,settings_names/* checkWebUrl */.s1)(apiUrl, true));
+        complainAbout(reader, 'supabase-api-url', (0,names/* checkWebUrl */.s1)(apiUrl, true));
     const projectRef = reader.optional('supabase-project-ref');
     if (projectRef !== undefined && !reader.complained('supabase-project-ref'))
-        complainAbout(reader, 'supabase-project-ref', (0,settings_names/* checkProjectRef */.bN)(projectRef));
+        complainAbout(reader, 'supabase-project-ref', (0,names/* checkProjectRef */.bN)(projectRef));
     // Self-hosted, or a test double: the endpoint is served under that URL, whatever the project.
     if (apiUrl !== inputs/* INPUTS */.mc['supabase-api-url'].fallback)
         return { url: `${apiUrl}/rest/v1/`, key };
@@ -1862,14 +1935,14 @@ function readVps(reader, read, mode, around) {
     if (appPath !== '')
         complainAbout(reader, 'app-path', checkRemotePath(appPath));
     if (appName !== '')
-        complainAbout(reader, 'app-name', (0,settings_names/* checkProcessName */.JV)(appName));
+        complainAbout(reader, 'app-name', (0,names/* checkProcessName */.JV)(appName));
     if (ssh && appPath === '')
         reader.complain('app-path', 'is empty', 'Give the absolute path of the application on the server, such as /var/www/app.');
     const restartCommand = reader.optional('restart-command');
     if (ssh && appName === '' && restartCommand === undefined) {
         reader.complain('app-name', 'is empty', 'Give the name that `pm2 list` shows for the application, or a restart-command.');
     }
-    const askedRef = checked(reader, 'ref', settings_names/* checkGitRef */.wS);
+    const askedRef = checked(reader, 'ref', names/* checkGitRef */.wS);
     const ref = askedRef ?? around.run.sha;
     const sharedPaths = readAppPaths(reader, 'shared-paths');
     const buildOutput = readAppPaths(reader, 'build-output');
@@ -1945,11 +2018,11 @@ function readSsh(reader, read) {
     const port = reader.integer('ssh-port', 1, 65_535);
     const user = reader.text('ssh-user');
     if (user !== '')
-        complainAbout(reader, 'ssh-user', (0,settings_names/* checkUserName */.th)(user));
+        complainAbout(reader, 'ssh-user', (0,names/* checkUserName */.th)(user));
     const items = reader.list('ssh-host');
     const hosts = [];
     items.forEach((item, index) => {
-        const parsed = (0,settings_names/* parseHostAddress */.un)(item);
+        const parsed = (0,names/* parseHostAddress */.un)(item);
         // Host names are often secrets, so a complaint names the position and not the text.
         if ('wrong' in parsed)
             reader.complain('ssh-host', `entry ${index + 1} ${parsed.wrong}`, parsed.right);
@@ -1990,7 +2063,7 @@ function readJump(reader, user, port) {
     const text = reader.optional('ssh-jump');
     if (text === undefined)
         return undefined;
-    const parsed = (0,settings_names/* parseHostAddress */.un)(text);
+    const parsed = (0,names/* parseHostAddress */.un)(text);
     if ('wrong' in parsed) {
         reader.complain('ssh-jump', parsed.wrong, parsed.right);
         return undefined;
@@ -2038,7 +2111,7 @@ function parseSettings(read, around) {
     const mode = readMode(reader);
     const skip = readSkip(reader);
     const uses = usesOf(mode, skip, read);
-    const environment = checked(reader, 'environment', settings_names/* checkEnvironmentName */.r0);
+    const environment = checked(reader, 'environment', names/* checkEnvironmentName */.r0);
     const workingDirectory = reader.path('working-directory');
     complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
     const files = readFiles(reader);
@@ -2098,7 +2171,7 @@ function readSkip(reader) {
 function readRollback(reader, mode, around) {
     const to = reader.optional('rollback-to');
     if (to !== undefined)
-        complainAbout(reader, 'rollback-to', (0,settings_names/* checkGitRef */.wS)(to));
+        complainAbout(reader, 'rollback-to', (0,names/* checkGitRef */.wS)(to));
     const runId = reader.optional('run-id');
     if (runId !== undefined && !/^[\p{L}\p{N}._-]{1,100}$/u.test(runId)) {
         reader.complain('run-id', 'is not a run id', 'Use the number in the URL of the workflow run.');
@@ -2195,14 +2268,17 @@ function editDistance(a, b) {
     return row[b.length];
 }
 /** Items of a list input: one per line or comma-separated; commas inside double quotes do not count. */
-function splitList(text) {
+function splitList(text, { parentheses = false } = {}) {
     const items = [];
     let item = '';
     let quoted = false;
+    let depth = 0;
     for (const character of text) {
         if (character === '"')
             quoted = !quoted;
-        if (!quoted && (character === ',' || character === '\n' || character === '\r')) {
+        if (parentheses && !quoted)
+            depth = Math.max(0, depth + (character === '(' ? 1 : character === ')' ? -1 : 0));
+        if (!quoted && depth === 0 && (character === ',' || character === '\n' || character === '\r')) {
             items.push(item);
             item = '';
         }
@@ -2275,6 +2351,7 @@ function inputReader(read) {
         optionalDuration: (name) => (read(name) === '' ? undefined : duration(name)),
         optionalInteger: (name, least, most) => (read(name) === '' ? undefined : integer(name, least, most)),
         list: (name) => splitList(text(name)),
+        calls: (name) => splitList(text(name), { parentheses: true }),
         path: (name) => unquoted(text(name)),
         paths: (name) => splitList(text(name)).map(unquoted),
         choice(name, choices) {
@@ -7395,7 +7472,7 @@ async function converse(host, program, options, onLine = () => false, onWrong = 
 class NotUnderstood extends Failure {
     constructor(host, wrong) {
         super({
-            message: `${host.prefix}the answer of the worker is not understood: its ${wrong}`,
+            message: `${host.prefix}the answer of the worker is not understood (${wrong})`,
             next: 'Look at what the login of the deploy user runs (its profile, its Node), and run the job again.',
         });
         this.name = 'NotUnderstood';
@@ -7481,16 +7558,48 @@ class WorkerDied extends Failure {
 async function follow(fleet, host, request, options) {
     const bundle = await fleet.worker();
     const until = performance.now() + options.deadline;
-    let heard = performance.now();
-    let offset = 0;
-    let result;
-    let broken;
-    let silent = 0;
-    let over = new AbortController();
+    const { app, run, command: task } = request;
+    const heard = { at: performance.now(), offset: 0, silent: 0, wrong: 0 };
     const { key, onDropped } = options;
     const events = runEvents({ key, prefix: host.prefix, onDropped });
+    for (;;) {
+        const left = until - performance.now();
+        if (left <= 0)
+            throw overdue(host);
+        let lost = new Failure({ message: `${host.prefix}the worker stopped telling` });
+        try {
+            const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset: heard.offset });
+            await worker_client_listen(host, program, left, events, heard, options);
+            heard.silent += 1;
+        }
+        catch (error) {
+            if (error instanceof NotUnderstood)
+                heard.silent += 1;
+            lost = error;
+        }
+        // The result may have come just before the connection went: nothing is unknown then.
+        if (heard.result)
+            return heard.result;
+        if (heard.broken !== undefined)
+            throw heard.broken;
+        if (lost instanceof WorkerDied)
+            throw lost;
+        const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || heard.silent >= MOST_SILENT;
+        if (final || performance.now() - heard.at > fleet.reconnectFor)
+            throw new Failure(problemsOfLoss(lost), 'unknown');
+        options.onLost(problemsOfLoss(lost)[0]);
+        await pause(250);
+    }
+}
+/** Hears over one connection, until it ends or there is nothing more to be heard. */
+async function worker_client_listen(host, program, deadline, events, heard, { onEvent, onDropped }) {
+    const over = new AbortController();
+    const breakOff = (why) => {
+        heard.broken ??= why;
+        over.abort();
+    };
     const onLine = (said) => {
-        heard = performance.now();
+        heard.at = performance.now();
         if (said.kind === 'heartbeat')
             return true;
         if (said.kind !== 'event')
@@ -7498,68 +7607,36 @@ async function follow(fleet, host, request, options) {
         // What comes after the end is nobody's: the server streams until the worker's process is gone.
         if (over.signal.aborted)
             return true;
-        offset = said.offset;
+        heard.offset = said.offset;
         try {
             const event = events.read(said.line);
             if (event === undefined)
                 return true;
-            silent = 0;
-            if (event.kind === 'ended')
-                result = event.result;
-            options.onEvent(event);
+            heard.silent = 0;
+            onEvent(event);
+            if (event.kind !== 'ended')
+                return true;
+            heard.result = event.result;
+            over.abort();
         }
         catch (error) {
-            broken = error;
+            breakOff(error);
         }
-        if (result !== undefined || broken !== undefined)
-            over.abort();
         return true;
     };
-    let wrongs = 0;
     const onWrong = (why) => {
-        wrongs += 1;
-        if (wrongs === 1)
+        heard.wrong += 1;
+        if (heard.wrong === 1)
             onDropped(new NotUnderstood(host, why).problems[0]);
-        if (wrongs > MOST_WRONG) {
-            broken ??= new TamperedRecord(host.prefix, 'the server sends more than the worker says');
-            over.abort();
-        }
+        if (heard.wrong > MOST_WRONG)
+            breakOff(new TamperedRecord(host.prefix, 'the server sends more than the worker says'));
     };
-    const { app, run, command: task } = request;
-    for (;;) {
-        const left = until - performance.now();
-        if (left <= 0)
-            throw overdue(host);
-        let lost = new Failure({ message: `${host.prefix}the worker stopped telling` });
-        try {
-            const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
-            over = new AbortController();
-            const signal = over.signal;
-            const last = await converse(host, program, { silence: worker_client_SILENCE, deadline: left, signal }, onLine, onWrong);
-            if (last?.kind === 'gone')
-                throw new WorkerDied(onHost(host, last.problem));
-            if (last?.kind === 'cut-off')
-                broken = new TamperedRecord(host.prefix, 'the record of the run on the server was cut off or taken away');
-            silent += 1;
-        }
-        catch (error) {
-            if (error instanceof NotUnderstood)
-                silent += 1;
-            lost = error;
-        }
-        // The result may have come just before the connection went: nothing is unknown then.
-        if (result)
-            return result;
-        if (broken !== undefined)
-            throw broken;
-        if (lost instanceof WorkerDied)
-            throw lost;
-        const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || silent >= MOST_SILENT;
-        if (final || performance.now() - heard > fleet.reconnectFor)
-            throw new Failure(problemsOfLoss(lost), 'unknown');
-        options.onLost(problemsOfLoss(lost)[0]);
-        await pause(250);
-    }
+    const options = { silence: worker_client_SILENCE, deadline, signal: over.signal };
+    const last = await converse(host, program, options, onLine, onWrong);
+    if (last?.kind === 'gone')
+        throw new WorkerDied(onHost(host, last.problem));
+    if (last?.kind === 'cut-off')
+        breakOff(new TamperedRecord(host.prefix, 'the record of the run on the server was cut off or taken away'));
 }
 function problemsOfLoss(error) {
     return error instanceof SshError ? [error.problem] : problemsOf(error);
@@ -9805,6 +9882,13 @@ const CODES = {
     parsed: 'MV900',
 };
 
+;// CONCATENATED MODULE: ./compiled/src/base/some-of.js
+/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
+function someOf(names, most = 5) {
+    const more = names.length > most ? ` and ${names.length - most} more` : '';
+    return `${names.slice(0, most).join(', ')}${more}`;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint-sql.js
 /**
  * One catalogue query that describes every object of a schema that people make: what the comparison of two
@@ -10043,15 +10127,33 @@ const tableFacts = `
       when t.relkind in ('v', 'm') then format('%I.%I', w.schema, w.name) || ' is a view, not a table' end as problem,
     'Add the migration that creates it, or correct required-tables.' as next
   from wanted_tables w left join tables t on t.schema = w.schema and t.name = w.name`;
+/** The types of the arguments of each function as JSON, as to_regtype reads them; empty where any will do. */
+const argumentTypes = (settings) => textArray(settings.requiredFunctions.map((wanted) => wanted.arguments ? JSON.stringify(wanted.arguments.map(typeText)) : ''));
+/** Quoted, so that none of it is a word of SQL, over which to_regtype would stumble. */
+const typeText = ({ schema, name, array }) => `${schema === undefined ? identifier(name) : identifier(schema, name)}${array ? '[]' : ''}`;
 const functionFacts = (settings) => `
-  select w.position, 'function ' || format('%I.%I', w.schema, w.name) as fact,
+  select w.position, 'function ' || w.shown as fact,
     case when count(p.oid) > 0 then 'passed' else 'failed' end as outcome,
     case when count(p.oid) > 1 then count(p.oid) || ' with this name' end as detail,
-    case when count(p.oid) = 0 then 'function ' || format('%I.%I', w.schema, w.name) || ' does not exist' end as problem,
+    case when count(p.oid) = 0 then 'function ' || w.shown || ' does not exist' || coalesce('; there is ' || (
+      select string_agg(o.oid::regprocedure::text, ', ' order by o.oid) from pg_proc o join pg_namespace m on m.oid = o.pronamespace
+      where m.nspname = w.schema and o.proname = w.name), '') end as problem,
     'Add the migration that creates it, or correct required-functions.' as next
-  from ${unnested(settings.requiredFunctions)}
-    left join pg_namespace n on n.nspname = w.schema left join pg_proc p on p.pronamespace = n.oid and p.proname = w.name
-  group by w.position, w.schema, w.name`;
+  from (
+    select f.position, f.schema, f.name, case when f.arguments <> '' then a.types end as types,
+      format('%I.%I', f.schema, f.name) || case when f.arguments <> '' then '(' || a.shown || ')' else '' end as shown
+    from unnest(${textArray(settings.requiredFunctions.map(({ schema }) => schema))},
+        ${textArray(settings.requiredFunctions.map(({ name }) => name))}, ${argumentTypes(settings)})
+        with ordinality as f(schema, name, arguments, position),
+      lateral (select coalesce(string_agg(coalesce(to_regtype(t)::oid::text, '?'), ' ' order by i), '') as types,
+          coalesce(string_agg(coalesce(to_regtype(t)::text, t), ', ' order by i), '') as shown
+        from jsonb_array_elements_text(nullif(f.arguments, '')::jsonb) with ordinality as x(t, i)) a) w
+    left join pg_namespace n on n.nspname = w.schema
+    left join pg_proc p on p.pronamespace = n.oid and p.proname = w.name
+      and (w.types is null or p.proargtypes::text = w.types)
+  group by w.position, w.schema, w.name, w.shown`;
+/** Tables of the platform, such as auth.users, may be required; who reads their rows is not the project's to say. */
+const ofTheProject = `t.schema not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
 const rlsProblem = `case when not t.rls then 'row level security is off on ' || t.qualified
       when t.policies = 0 then t.qualified || ' has row level security on but no policy: nobody it applies to can read it' end`;
 const rlsNext = `'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.'`;
@@ -10061,13 +10163,13 @@ const rlsOfRequired = `
     concat_ws(', ', case when t.rls then 'on' else 'off' end, case when t.forced then 'forced' end,
       t.policies || case t.policies when 1 then ' policy' else ' policies' end) as detail,
     ${rlsProblem} as problem, ${rlsNext} as next
-  from tables t where t.position is not null and t.relkind in ('r', 'p')`;
+  from tables t where t.position is not null and t.relkind in ('r', 'p') and ${ofTheProject}`;
 const rlsOfAll = `
   select 1 as position, 'row level security of every table in public' as fact,
     case when count(*) filter (where ${rlsProblem} is not null) = 0 then 'passed' else 'failed' end as outcome,
     count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
     string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
-  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p')`;
+  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p') and ${ofTheProject}`;
 /**
  * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
  * question this is a failure of their own; of others, which may have been so for years, it is told.
@@ -10135,8 +10237,8 @@ begin
   begin
     set local role anon;
     set local transaction_read_only = on;
-    for item in with ${tablesSql(settings)} select * from tables
-      where rls and relkind in ('r', 'p') and ${scope} order by relpages, qualified
+    for item in with ${tablesSql(settings)} select * from tables t
+      where rls and relkind in ('r', 'p') and ${scope} and ${ofTheProject} order by relpages, qualified
     loop
       begin
         execute format('select exists (select from %s)', item.qualified) into filled;
@@ -10217,6 +10319,7 @@ order by t.schema collate "C", t.name collate "C"`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-facts.js
+
 
 
 
@@ -10356,17 +10459,42 @@ function judgeProbe(probe) {
     }));
     const count = (...kinds) => answers.filter(([, answer]) => kinds.includes(answer)).length;
     const failed = answers.filter(([, answer]) => /^[0-9A-Z]{5}$/.test(answer));
+    const broken = failed.filter(([, code]) => !schema_facts_PASSING.test(code));
+    problems.push(...broken.map(([table, code]) => ({
+        message: `role anon cannot ask ${table}: every query of it fails with ${code}${WORDS[code] ?? ''}`,
+        code,
+        next: 'Ask it as that role: begin; set local role anon; select from ... limit 1; rollback; and correct its policies, or the functions that they call.',
+    })));
     const told = [
         answers.length > 0 ? `${count('none', 'denied')} of ${answers.length} tables give it nothing` : '',
         count('rows by policy') > 0 ? `${count('rows by policy')} give rows by a policy` : '',
-        failed.length > 0 ? `${failed.length} could not be asked (${failed[0][1]})` : '',
+        failed.length > 0
+            ? `${failed.length} could not be asked (${[...new Set(failed.map(([, code]) => code))].join(', ')})`
+            : '',
         ended === undefined ? '' : (ENDED[ended] ?? `not asked: ${ended}`),
     ].filter((text) => text !== '');
-    const warnings = ended === 'time'
-        ? [{ message: `role anon was not asked for every table within ${PROBE_TIMEOUT / 1_000} s` }]
-        : [];
+    const busy = failed.filter(([, code]) => schema_facts_PASSING.test(code));
+    const warnings = [
+        ...(ended === 'time'
+            ? [{ message: `role anon was not asked for every table within ${PROBE_TIMEOUT / 1_000} s` }]
+            : []),
+        ...(busy.length > 0
+            ? [
+                {
+                    message: `role anon could not be asked for ${someOf(busy.map(([table, code]) => `${table} (${code})`))}`,
+                },
+            ]
+            : []),
+    ];
     return { name, passed: problems.length === 0, detail: told.join(', '), problems, warnings };
 }
+/** Errors that say nothing of the table: a lock, a shortage, a server that goes down, a policy that writes (not here). */
+const schema_facts_PASSING = /^(55P03|25006|40...|53...|57...)$/;
+/** What the commonest codes mean. */
+const WORDS = {
+    '42P17': ', because its policies ask the table itself (infinite recursion)',
+    '42883': ', because a policy calls a function that does not exist',
+};
 const ENDED = {
     time: 'ended early for time',
     'no role anon': 'not asked: there is no role anon',
@@ -10912,7 +11040,7 @@ function file_error_nextAction(error) {
         return own;
     if (error.code.startsWith('58'))
         return 'This is a fault of the server (a missing library or file), not of the migration.';
-    if (error.code === '42710' && error.message.includes('replication slot'))
+    if (/replication slot .* already exists/.test(error.message))
         return 'The publisher has a slot of that name, which a try that was cut leaves there: select pg_drop_replication_slot(<its name>); on the publisher, then run again.';
     if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
         return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
@@ -11503,13 +11631,6 @@ function endOfBlock(text, from) {
             break;
     }
     return index;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/some-of.js
-/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
-function someOf(names, most = 5) {
-    const more = names.length > most ? ` and ${names.length - most} more` : '';
-    return `${names.slice(0, most).join(', ')}${more}`;
 }
 
 // EXTERNAL MODULE: ./compiled/src/settings/readers.js
@@ -13563,7 +13684,9 @@ async function runAlone(run, index, sent) {
     const statement = file.shape.segments[index].statements[0];
     const part = { run, index, edited: false };
     const text = file.shape.source.slice(statement.from, statement.to);
+    const problemOf = (error) => error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
     let unsettled = sent;
+    let lost;
     for (let attempt = 1, cuts = 0;; attempt++) {
         if (unsettled) {
             const settled = await settle(part);
@@ -13573,7 +13696,7 @@ async function runAlone(run, index, sent) {
                 return settled;
         }
         if (cuts > CUTS)
-            return { problem: asProblem(new LostConnection('no answer came', 'ENDED')), outcome: 'failed' };
+            return { problem: problemOf(lost), outcome: 'failed' };
         const token = (0,external_node_crypto_.randomBytes)(8).toString('hex');
         const failed = await noteSent(run, index, token);
         if (failed)
@@ -13585,6 +13708,7 @@ async function runAlone(run, index, sent) {
             if (tools.signal.aborted)
                 return { cancelled: unknownYet(part) };
             unsettled = true;
+            lost = error;
             cuts++;
             continue;
         }
@@ -13595,7 +13719,7 @@ async function runAlone(run, index, sent) {
         const left = cleaned.state === 'kept' ? cleaned.left : undefined;
         if (error instanceof Cancelled || tools.signal.aborted)
             return { cancelled: left };
-        const problem = error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
+        const problem = problemOf(error);
         const again = errorMeaning(error) === 'retry';
         const over = again ? await tryAgain(tools, attempt, problem, { text, mode: lockOf(statement) }) : problem;
         if (over !== 'again')
@@ -15440,7 +15564,105 @@ function tellFailed(outcome, files, record) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/files/made-by-files.js
+
+
+function madeByFiles(files) {
+    const tables = [];
+    const functions = [];
+    const secured = [];
+    const policies = [];
+    let more = false;
+    for (const { file, shape } of files) {
+        const name = (0,external_node_path_.basename)(file);
+        if (!shape.statements)
+            more = true;
+        for (const statement of shape.statements ?? []) {
+            const { kind, node } = statement;
+            const relation = (of) => {
+                const { schemaname, relname } = (of ?? {});
+                return { schema: made_by_files_text(schemaname), name: String(relname), file: name };
+            };
+            const made = madeTable(statement);
+            if (made)
+                tables.push(relation(made));
+            if (kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE')
+                tables.push({ ...relation(node.relation), name: String(node.newname) });
+            if (kind === 'AlterObjectSchemaStmt' && node.objectType === 'OBJECT_TABLE')
+                tables.push({ ...relation(node.relation), schema: String(node.newschema) });
+            if (kind === 'CreateFunctionStmt')
+                functions.push({ ...nameOf(node.funcname), file: name, ...argumentsOf(node) });
+            if (kind === 'AlterTableStmt' && subtypes(node).includes('AT_EnableRowSecurity'))
+                secured.push(relation(node.relation));
+            if (kind === 'CreatePolicyStmt')
+                policies.push(relation(node.table));
+            more ||= isOpaque(statement);
+        }
+    }
+    return {
+        table: (wanted) => find(tables, wanted),
+        function: (wanted) => find(functions.filter((each) => sameArguments(wanted.arguments, each.arguments)), wanted),
+        rowSecurity: (table) => find(secured, table),
+        policy: (table) => find(policies, table),
+        more,
+    };
+}
+function find(made, { schema, name }) {
+    return made.find((each) => each.name === name && (each.schema ?? schema) === schema)?.file;
+}
+function madeTable({ kind, node }) {
+    if (kind === 'CreateForeignTableStmt')
+        return node.base?.relation;
+    return /^(CreateStmt|CreateTableAsStmt|SelectStmt)$/.test(kind) ? madeRelation(kind, node) : undefined;
+}
+function subtypes({ cmds }) {
+    return (cmds ?? []).map((each) => each.AlterTableCmd?.subtype);
+}
+/** Runs what cannot be read here; setting a value for the session makes nothing. */
+function isOpaque({ kind, node }) {
+    if (/^(DoStmt|CallStmt|ExecuteStmt|CreateExtensionStmt)$/.test(kind))
+        return true;
+    if (kind !== 'SelectStmt')
+        return false;
+    const calls = [...nodesOf(node)].filter((each) => each.FuncCall !== undefined).length;
+    return calls > setConfigs(node).filter((call) => call !== undefined).length;
+}
+function nameOf(list) {
+    const parts = strings(list);
+    return {
+        schema: parts.length > 1 ? parts[parts.length - 2] : undefined,
+        name: parts[parts.length - 1] ?? '',
+    };
+}
+/** The arguments by which a function is told from others of its name: neither OUT nor TABLE. */
+function argumentsOf({ parameters }) {
+    const all = (parameters ?? []).map((each) => each.FunctionParameter);
+    const given = all.filter(({ mode }) => mode !== 'FUNC_PARAM_OUT' && mode !== 'FUNC_PARAM_TABLE');
+    return {
+        arguments: given.map(({ argType }) => {
+            const { names, arrayBounds } = argType;
+            const { schema, name } = nameOf(names);
+            return { ...(schema === undefined ? {} : { schema }), name, array: arrayBounds !== undefined };
+        }),
+    };
+}
+function sameArguments(wanted, made = []) {
+    if (wanted === undefined)
+        return true;
+    if (wanted.length !== made.length)
+        return false;
+    return wanted.every(({ schema, name, array }, index) => {
+        const other = made[index];
+        const anySchema = schema === undefined || other.schema === undefined || schema === other.schema;
+        return name === other.name && array === other.array && anySchema;
+    });
+}
+function made_by_files_text(value) {
+    return value === undefined ? undefined : String(value);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/schema/required-schema.js
+
 
 
 
@@ -15448,7 +15670,7 @@ function tellFailed(outcome, files, record) {
 function isRequired({ requiredTables, requiredFunctions, rls }) {
     return requiredTables.length > 0 || requiredFunctions.length > 0 || rls === 'all';
 }
-/** What of the schema is not as a deploy would require it, as it is now. Asks what verify asks, and counts nothing. */
+/** What a deploy would require of the schema, judged as it is now. Asks what verify asks, and counts nothing. */
 async function lookAtRequired(tools, rules) {
     const { database, signal } = tools;
     if (!database)
@@ -15457,31 +15679,79 @@ async function lookAtRequired(tools, rules) {
     const { message, deadline } = schemaFactsQuery(wanted, false);
     try {
         const results = await reading(signal, () => database.send(message, { deadline, signal }));
-        return judgeSchema(readSchemaRows(results), wanted).facts.flatMap(({ problems }) => problems);
+        return judgeSchema(readSchemaRows(results), wanted).facts;
     }
     catch (error) {
         throw failureOf(error, 'looking at the required schema');
     }
 }
-/** A schema that is not as required stays so where nothing is pending; otherwise the pending files may mend it. */
-function judgeRequired(problems, pending) {
-    if (problems.length === 0)
-        return { detail: 'as required', refusals: [], warnings: [] };
-    const detail = `${problems.length} ${problems.length === 1 ? 'fact is' : 'facts are'} not as required`;
-    if (pending.length === 0)
-        return {
-            detail,
-            refusals: problems.map((problem) => ({
-                ...problem,
-                message: `${problem.message}, and nothing is pending`,
-            })),
-            warnings: [],
-        };
+/**
+ * A schema that is not as required stays so where nothing is pending. Where something is, its text shows what it makes:
+ * what nothing makes is refused, as the deploy would be at its end; what cannot be told is warned of.
+ */
+function judgeRequired(facts, rules, pending) {
+    const problems = facts.flatMap((fact) => fact.problems);
+    if (pending.length === 0) {
+        const refusals = problems.map((problem) => also(problem, 'and nothing is pending'));
+        return { detail: detailOf(problems), refusals, warnings: [] };
+    }
+    const made = madeByFiles(pending);
+    const { open, unclear } = sortOut(facts, rules, made);
+    const warned = made.more ? [...open, ...unclear] : unclear;
+    const refusals = made.more ? [] : open.map((problem) => also(problem, 'and no pending file mends that'));
     const warning = {
-        message: `not as required yet: ${problems.map(({ message }) => message).join('; ')}`,
+        message: `not as required yet: ${warned.map(({ message }) => message).join('; ')}`,
         next: 'A deploy is refused at its end, and nothing of it is committed, unless what is pending mends that.',
     };
-    return { detail: `${detail} yet`, refusals: [], warnings: [warning] };
+    const yet = [...open, ...unclear];
+    const detail = yet.length === 0 && problems.length > 0 ? 'as required once the pending files ran' : detailOf(yet);
+    return { detail, refusals, warnings: warned.length === 0 ? [] : [warning] };
+}
+const also = (problem, why) => ({
+    ...problem,
+    message: `${problem.message}, ${why}`,
+});
+function detailOf(problems) {
+    if (problems.length === 0)
+        return 'as required';
+    return `${problems.length} ${problems.length === 1 ? 'fact is' : 'facts are'} not as required`;
+}
+/** What the text of the pending files does not mend, and what it cannot tell. What it mends is left out. */
+function sortOut(facts, { requiredTables, requiredFunctions, rls }, made) {
+    const open = [];
+    const unclear = [];
+    const take = (fact, mended) => void open.push(...(mended ? [] : fact.problems));
+    // Facts come in the order of what is required, one for each.
+    const tables = facts.filter(({ name }) => name.startsWith('table '));
+    const functions = facts.filter(({ name }) => name.startsWith('function '));
+    const judged = new Set([...tables, ...functions]);
+    for (const [index, fact] of functions.entries())
+        take(fact, made.function(requiredFunctions[index]) !== undefined);
+    for (const [index, fact] of tables.entries()) {
+        const table = requiredTables[index];
+        const by = made.table(table);
+        take(fact, by !== undefined);
+        const secured = made.rowSecurity(table) !== undefined;
+        const ruled = made.policy(table) !== undefined;
+        const qualified = fact.name.slice('table '.length);
+        const isNew = fact.problems.length > 0 && by !== undefined;
+        if (isNew && rls !== 'off' && !(secured && ruled))
+            open.push({
+                message: `${by} makes ${qualified} without ${secured ? 'a policy' : 'row level security'}`,
+                next: 'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.',
+            });
+        const rows = facts.find(({ name }) => name === `row level security of ${qualified}`);
+        if (!rows)
+            continue;
+        judged.add(rows);
+        const isOn = rows.detail?.startsWith('on') === true;
+        const hasPolicy = !/\b0 policies\b/.test(rows.detail ?? '');
+        take(rows, (isOn || secured) && (hasPolicy || ruled));
+    }
+    for (const fact of facts)
+        if (!judged.has(fact))
+            unclear.push(...fact.problems);
+    return { open, unclear };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/files/down-files.js
@@ -15657,7 +15927,7 @@ async function proveReversible(tools, settings, plan) {
         const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
         if (unprovable.length > 0)
             return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
-        return { detail: detailOf(proven.length, due.size, problems), refusals: problems, warnings: [] };
+        return { detail: shadow_detailOf(proven.length, due.size, problems), refusals: problems, warnings: [] };
     }
     finally {
         await database.close();
@@ -15672,7 +15942,7 @@ function notProven({ message, ...problem }) {
         next: 'Use PostgreSQL 17 or newer for the scratch database: there a value of an enum can be used in the transaction that made the type.',
     };
 }
-function detailOf(proven, due, problems) {
+function shadow_detailOf(proven, due, problems) {
     if (problems.length > 0)
         return 'it does not fit';
     const rest = due - proven;
@@ -15958,7 +16228,7 @@ async function lookAtDatabase(tools, settings, record, look) {
     if (rules.drift !== 'off')
         await judge('drift', async () => judgeDrift(await lookDrift(tools), rules.drift));
     if (isRequired(rules))
-        await judge('required schema', async () => judgeRequired(await lookAtRequired(tools, rules), planned.pending));
+        await judge('required schema', async () => judgeRequired(await lookAtRequired(tools, rules), rules, planned.pending));
     if (rules.backup !== 'off' && rules.connection.kind === 'url')
         await judge('backup', () => judgeBackup(tools, planned));
     // Where a scratch database is given it is not enough that down files exist: they must fit.
@@ -18624,8 +18894,8 @@ function writeReport(report, run, folder) {
     return path;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 12 modules
-var settings_parse = __nccwpck_require__(2663);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 13 modules
+var settings_parse = __nccwpck_require__(9343);
 ;// CONCATENATED MODULE: ./compiled/src/settings/run-identity.js
 
 
@@ -18874,7 +19144,7 @@ const INPUT_SAYS = {
     'backup-to': "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
     'after-health': 'In mode migrate: also apply the files marked "-- deploy: after-health". A deploy applies them by itself.',
     'required-tables': 'Tables that must exist; public unless qualified.',
-    'required-functions': 'Functions that must exist; public unless qualified.',
+    'required-functions': 'Functions that must exist; public unless qualified. With types, price(integer, text), exactly that one.',
     rls: 'required: each required table has row level security and a policy; all: every table in public; off.',
     'row-counts': 'Rows told per table: estimate, exact or off.',
     drift: 'The schema changed since the last deploy by other hands: warn, fail or off.',
@@ -19211,7 +19481,7 @@ async function withApi(options, errand, work) {
     const deadline = options.deadline ?? api_DEADLINE;
     const signal = AbortSignal.timeout(deadline);
     try {
-        const { getOctokit } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(75)]).then(__nccwpck_require__.bind(__nccwpck_require__, 1075));
+        const { getOctokit } = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(767)]).then(__nccwpck_require__.bind(__nccwpck_require__, 2767));
         const quiet = () => { };
         // Its own messages would go to the console past our log.
         const octokit = getOctokit(token.reveal(), {

@@ -19,7 +19,7 @@ import { asFailure, type Fleet, type Host } from './fleet.js';
 import { lineReader } from './lines.js';
 import { parseWorkerLine } from './messages.js';
 import { detachedWorker, RUN_NODE, streamedWorker } from './remote-command.js';
-import { runEvents, TamperedRecord } from './run-events.js';
+import { type RunEvents, runEvents, TamperedRecord } from './run-events.js';
 import { isWorthRetrying, SshError } from './ssh-error.js';
 
 /** A request that runs detached: it goes on when the connection does not. */
@@ -83,7 +83,7 @@ async function converse(
 class NotUnderstood extends Failure {
   constructor(host: Host, wrong: string) {
     super({
-      message: `${host.prefix}the answer of the worker is not understood: its ${wrong}`,
+      message: `${host.prefix}the answer of the worker is not understood (${wrong})`,
       next: 'Look at what the login of the deploy user runs (its profile, its Node), and run the job again.',
     });
     this.name = 'NotUnderstood';
@@ -191,6 +191,21 @@ export interface FollowOptions {
   deadline: number;
 }
 
+/** What was heard of a run so far, over all connections. */
+interface Heard {
+  /** When, last. */
+  at: number;
+  /** Bytes of its record that have been read. */
+  offset: number;
+  /** Connections in a row that ended well and told no event. */
+  silent: number;
+  /** Messages that are none. */
+  wrong: number;
+  result?: RunResult;
+  /** Why nothing more is believed. */
+  broken?: unknown;
+}
+
 /**
  * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
  * Throws a Failure with the outcome `unknown` where the server stays away, the worker ended without a result, or its
@@ -204,79 +219,81 @@ export async function follow(
 ): Promise<RunResult> {
   const bundle = await fleet.worker();
   const until = performance.now() + options.deadline;
-  let heard = performance.now();
-  let offset = 0;
-  let result: RunResult | undefined;
-  let broken: unknown;
-  let silent = 0;
-  let over = new AbortController();
+  const { app, run, command: task } = request;
+  const heard: Heard = { at: performance.now(), offset: 0, silent: 0, wrong: 0 };
   const { key, onDropped } = options;
   const events = runEvents({ key, prefix: host.prefix, onDropped });
-  const onLine = (said: WorkerLine): boolean => {
-    heard = performance.now();
-    if (said.kind === 'heartbeat') return true;
-    if (said.kind !== 'event') return false;
-    // What comes after the end is nobody's: the server streams until the worker's process is gone.
-    if (over.signal.aborted) return true;
-    offset = said.offset;
-    try {
-      const event = events.read(said.line);
-      if (event === undefined) return true;
-      silent = 0;
-      if (event.kind === 'ended') result = event.result;
-      options.onEvent(event);
-    } catch (error) {
-      broken = error;
-    }
-    if (result !== undefined || broken !== undefined) over.abort();
-    return true;
-  };
-  let wrongs = 0;
-  const onWrong = (why: string): void => {
-    wrongs += 1;
-    if (wrongs === 1) onDropped(new NotUnderstood(host, why).problems[0]!);
-    if (wrongs > MOST_WRONG) {
-      broken ??= new TamperedRecord(host.prefix, 'the server sends more than the worker says');
-      over.abort();
-    }
-  };
-  const { app, run, command: task } = request;
   for (;;) {
     const left = until - performance.now();
     if (left <= 0) throw overdue(host);
     let lost: unknown = new Failure({ message: `${host.prefix}the worker stopped telling` });
     try {
-      const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset });
-      over = new AbortController();
-      const signal = over.signal;
-      const last = await converse(
-        host,
-        program,
-        { silence: SILENCE, deadline: left, signal },
-        onLine,
-        onWrong,
-      );
-      if (last?.kind === 'gone') throw new WorkerDied(onHost(host, last.problem));
-      if (last?.kind === 'cut-off')
-        broken = new TamperedRecord(
-          host.prefix,
-          'the record of the run on the server was cut off or taken away',
-        );
-      silent += 1;
+      const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset: heard.offset });
+      await listen(host, program, left, events, heard, options);
+      heard.silent += 1;
     } catch (error) {
-      if (error instanceof NotUnderstood) silent += 1;
+      if (error instanceof NotUnderstood) heard.silent += 1;
       lost = error;
     }
     // The result may have come just before the connection went: nothing is unknown then.
-    if (result) return result;
-    if (broken !== undefined) throw broken;
+    if (heard.result) return heard.result;
+    if (heard.broken !== undefined) throw heard.broken;
     if (lost instanceof WorkerDied) throw lost;
-    const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || silent >= MOST_SILENT;
-    if (final || performance.now() - heard > fleet.reconnectFor)
+    const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || heard.silent >= MOST_SILENT;
+    if (final || performance.now() - heard.at > fleet.reconnectFor)
       throw new Failure(problemsOfLoss(lost), 'unknown');
     options.onLost(problemsOfLoss(lost)[0]!);
     await pause(250);
   }
+}
+
+/** Hears over one connection, until it ends or there is nothing more to be heard. */
+async function listen(
+  host: Host,
+  program: string,
+  deadline: number,
+  events: RunEvents,
+  heard: Heard,
+  { onEvent, onDropped }: FollowOptions,
+): Promise<void> {
+  const over = new AbortController();
+  const breakOff = (why: unknown): void => {
+    heard.broken ??= why;
+    over.abort();
+  };
+  const onLine = (said: WorkerLine): boolean => {
+    heard.at = performance.now();
+    if (said.kind === 'heartbeat') return true;
+    if (said.kind !== 'event') return false;
+    // What comes after the end is nobody's: the server streams until the worker's process is gone.
+    if (over.signal.aborted) return true;
+    heard.offset = said.offset;
+    try {
+      const event = events.read(said.line);
+      if (event === undefined) return true;
+      heard.silent = 0;
+      onEvent(event);
+      if (event.kind !== 'ended') return true;
+      heard.result = event.result;
+      over.abort();
+    } catch (error) {
+      breakOff(error);
+    }
+    return true;
+  };
+  const onWrong = (why: string): void => {
+    heard.wrong += 1;
+    if (heard.wrong === 1) onDropped(new NotUnderstood(host, why).problems[0]!);
+    if (heard.wrong > MOST_WRONG)
+      breakOff(new TamperedRecord(host.prefix, 'the server sends more than the worker says'));
+  };
+  const options = { silence: SILENCE, deadline, signal: over.signal };
+  const last = await converse(host, program, options, onLine, onWrong);
+  if (last?.kind === 'gone') throw new WorkerDied(onHost(host, last.problem));
+  if (last?.kind === 'cut-off')
+    breakOff(
+      new TamperedRecord(host.prefix, 'the record of the run on the server was cut off or taken away'),
+    );
 }
 
 function problemsOfLoss(error: unknown): Problem[] {
