@@ -1,5 +1,6 @@
 import { Cancelled } from '../base/report.js';
 import { pause } from '../base/retry.js';
+import { whenAborted } from '../base/when-aborted.js';
 
 /** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
 export function takeTurns(wait: () => number, signal: AbortSignal): { turn(): Promise<void>; all(): void } {
@@ -13,7 +14,7 @@ export function takeTurns(wait: () => number, signal: AbortSignal): { turn(): Pr
       start();
     }, wait());
   };
-  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  whenAborted(signal, () => clearTimeout(timer));
   return {
     turn: () =>
       Promise.race([
@@ -48,7 +49,6 @@ export function sleeping(signal: AbortSignal): {
 /** Never resolves; rejects with Cancelled once the signal fires. */
 export function forever(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    if (signal.aborted) reject(new Cancelled());
-    signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+    whenAborted(signal, () => reject(new Cancelled()));
   });
 }
