@@ -112,7 +112,13 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
 /** `once`: a check that was good is not asked again. */
 export function probeRequest(settings: VpsRun, once = false): ProbeRequest {
   const health = healthRequest(settings);
-  return { command: 'probe', app: appRequest(settings), health: once ? { ...health, once } : health };
+  return {
+    command: 'probe',
+    app: appRequest(settings),
+    health: once ? { ...health, once } : health,
+    // The mode `health` writes nothing on a host.
+    counted: settings.mode !== 'health',
+  };
 }
 
 /** `session`: the start of the action whose workers are to stop. */

@@ -25,6 +25,7 @@ export async function lookWhatServes(
     command: 'probe',
     app,
     health: { ...asked, deadline: Math.min(asked.deadline, PROBE) },
+    counted: false,
   };
   try {
     const found = await ask(

@@ -85,7 +85,8 @@ async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<voi
   const asked = await askLoopback({
     port: facts.port,
     // Nothing is written where this action has no folder yet.
-    health: isFolder(state.path) ? countedIn(state.requests, request.health) : request.health,
+    health:
+      request.counted && isFolder(state.path) ? countedIn(state.requests, request.health) : request.health,
     expectVersion: true,
     ...given({ version: facts.liveSha }),
     signal: new AbortController().signal,

@@ -162,11 +162,15 @@ export interface InspectRequest extends FetchRequest {
   undo?: Undo;
 }
 
-/** Asks the application on loopback; writes nothing. */
+/**
+ * Asks the application on loopback. Writes nothing, unless it is part of a run that writes on the host anyway: then its
+ * requests are `counted` with those of the deploy.
+ */
 export interface ProbeRequest {
   command: 'probe';
   app: AppRequest;
   health: HealthRequest;
+  counted: boolean;
 }
 
 /**
