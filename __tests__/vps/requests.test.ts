@@ -49,6 +49,11 @@ test('the path of the public URL is passed on to where the application is asked 
   assert.equal(basePath(''), undefined);
 });
 
+test('requests are counted on the host, but for the mode that writes nothing there', () => {
+  const counted = (mode: string) => probeRequest(settingsOf({ mode })).counted;
+  assert.deepEqual([counted('health'), counted('redeploy')], [false, true]);
+});
+
 test('row 106: a look knows which environment file the run writes itself', () => {
   const writes = (inputs: Partial<Record<InputName, string>>) =>
     inspectRequest(settingsOf(inputs), undefined).writesEnvFile;
