@@ -63,6 +63,20 @@ test('row 129: steps, warnings and results that quote a secret of the server', a
   assert.doesNotMatch(JSON.stringify(events), /5uX8|6f662d74/);
 });
 
+test('row 137: work whose result cannot be put into words has passed all the same', async () => {
+  const { events } = await told(async (teller) => {
+    const value = await teller.step(
+      'build',
+      async () => 1,
+      () => {
+        throw new Error('no words');
+      },
+    );
+    assert.equal(value, 1);
+  });
+  assert.ok(events[0]?.kind === 'step' && events[0].step.outcome === 'passed', JSON.stringify(events));
+});
+
 test('a secret that equals a word of ours changes no outcome, commit or name', async () => {
   const { events } = await told((teller) => {
     teller.hide(['deployed', 'a'.repeat(40)]);

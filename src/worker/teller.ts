@@ -137,8 +137,20 @@ async function tellStep<T>(
     done(error instanceof Failure ? error.outcome : 'failed');
     throw error;
   }
-  done('passed', detail?.(value));
+  done(
+    'passed',
+    worded(() => detail?.(value)),
+  );
   return value;
+}
+
+/** What cannot be put into words is no fault of the work. */
+function worded(words: () => string | undefined): string | undefined {
+  try {
+    return words();
+  } catch {
+    return undefined;
+  }
 }
 
 function boundedOutput(

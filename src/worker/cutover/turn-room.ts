@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { changedBytes, git, type Repository } from '../host/git.js';
 import { holdReserve } from '../host/reserve.js';
 import type { Toolbox } from '../host/toolbox.js';
@@ -22,7 +22,7 @@ export async function holdTurnRoom(
   const { fromSha, toSha, from, to } = checkout;
   const repository: Repository = { tools, folder: checkout.folder };
   const changed = await changedBytes(repository, fromSha, toSha);
-  const index = sizeOf(join(checkout.folder, await git(repository, 'rev-parse', '--git-path', 'index')));
+  const index = sizeOf(resolve(checkout.folder, await git(repository, 'rev-parse', '--git-path', 'index')));
   const beside = Math.max(bytesBeside(checkout.folder, from), bytesBeside(checkout.folder, to));
   // The index is written anew beside the old one, also when files are taken out of it before.
   holdReserve(join(folder.reserve, 'turn'), changed + 2 * index + 2 * beside + SMALL_THINGS);
