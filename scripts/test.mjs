@@ -1,7 +1,7 @@
 // Runs the compiled tests with node:test: `node scripts/test.mjs [options]`.
-//   --kind quick|slow|nightly   which files, by their names (several times: several kinds); default quick.
+//   --kind quick|slow|nightly   which files, by their names (several times: several kinds); default quick, with --only any.
 //                               *.slow.test.ts: minutes, part of .ci/run. *.nightly.test.ts: part of .ci/nightly alone.
-//   --only <part of a path>     the files whose path holds it, of whatever kind (several times: any of them)
+//   --only <part of a path>     the files whose path holds it (several times: any of them)
 //   --timing no|only            *.timing.* measure time: they run last and one at a time, with the machine to themselves.
 //                               `no` leaves them out, `only` runs nothing else.
 //   --shard <n>/<of>            every <of>th file, from the <n>th on, for jobs beside each other
@@ -84,7 +84,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child?.kill
 if (import.meta.url === pathToFileURL(resolve(process.argv[1] ?? '')).href) {
   const { values } = parseArgs({
     options: {
-      kind: { type: 'string', multiple: true, default: ['quick'] },
+      kind: { type: 'string', multiple: true },
       only: { type: 'string', multiple: true },
       timing: { type: 'string' },
       shard: { type: 'string', default: '1/1' },
@@ -105,9 +105,10 @@ if (import.meta.url === pathToFileURL(resolve(process.argv[1] ?? '')).href) {
   );
 }
 
-function chosen({ kind, only, timing, shard }) {
+function chosen({ only, kind = only ? ['quick', 'slow', 'nightly'] : ['quick'], timing, shard }) {
   const wanted = testFiles()
-    .filter((file) => (only ? only.some((part) => holds(`${file}.js`, part)) : kind.includes(kindOf(file))))
+    .filter((file) => kind.includes(kindOf(file)))
+    .filter((file) => !only || only.some((part) => holds(`${file}.js`, part)))
     .filter((file) => timing === undefined || (timing === 'only') === measuresTime(file));
   const [number, of] = shard.split('/').map(Number);
   return wanted.filter((_, index) => index % of === number - 1);
