@@ -3190,6 +3190,7 @@ function tenths(milliseconds) {
 ;// CONCATENATED MODULE: ./compiled/src/web/turns.js
 
 
+
 /** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
 function takeTurns(wait, signal) {
     let waiting = [];
@@ -3203,7 +3204,7 @@ function takeTurns(wait, signal) {
             start();
         }, wait());
     };
-    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    whenAborted(signal, () => clearTimeout(timer));
     return {
         turn: () => Promise.race([
             new Promise((resolve) => {
@@ -3233,9 +3234,7 @@ function sleeping(signal) {
 /** Never resolves; rejects with Cancelled once the signal fires. */
 function forever(signal) {
     return new Promise((_, reject) => {
-        if (signal.aborted)
-            reject(new Cancelled());
-        signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+        whenAborted(signal, () => reject(new Cancelled()));
     });
 }
 
@@ -9437,7 +9436,7 @@ async function holdTurnRoom(tools, { checkout }, folder) {
     const { fromSha, toSha, from, to } = checkout;
     const repository = { tools, folder: checkout.folder };
     const changed = await changedBytes(repository, fromSha, toSha);
-    const index = sizeOf((0,external_node_path_namespaceObject.join)(checkout.folder, await git(repository, 'rev-parse', '--git-path', 'index')));
+    const index = sizeOf((0,external_node_path_namespaceObject.resolve)(checkout.folder, await git(repository, 'rev-parse', '--git-path', 'index')));
     const beside = Math.max(bytesBeside(checkout.folder, from), bytesBeside(checkout.folder, to));
     // The index is written anew beside the old one, also when files are taken out of it before.
     holdReserve((0,external_node_path_namespaceObject.join)(folder.reserve, 'turn'), changed + 2 * index + 2 * beside + SMALL_THINGS);
@@ -10016,8 +10015,17 @@ async function tellStep(event, name, work, detail) {
         done(error instanceof Failure ? error.outcome : 'failed');
         throw error;
     }
-    done('passed', detail?.(value));
+    done('passed', worded(() => detail?.(value)));
     return value;
+}
+/** What cannot be put into words is no fault of the work. */
+function worded(words) {
+    try {
+        return words();
+    }
+    catch {
+        return undefined;
+    }
 }
 function boundedOutput(event, source, log) {
     let told = 0;
@@ -10876,7 +10884,7 @@ async function probe(request, env) {
     const asked = await askLoopback({
         port: facts.port,
         // Nothing is written where this action has no folder yet.
-        health: isFolder(state.path) ? countedIn(state.requests, request.health) : request.health,
+        health: request.counted && isFolder(state.path) ? countedIn(state.requests, request.health) : request.health,
         expectVersion: true,
         ...given({ version: facts.liveSha }),
         signal: new AbortController().signal,

@@ -5890,7 +5890,13 @@ function inspectRequest(settings, sha, undo) {
 /** `once`: a check that was good is not asked again. */
 function probeRequest(settings, once = false) {
     const health = healthRequest(settings);
-    return { command: 'probe', app: appRequest(settings), health: once ? { ...health, once } : health };
+    return {
+        command: 'probe',
+        app: appRequest(settings),
+        health: once ? { ...health, once } : health,
+        // The mode `health` writes nothing on a host.
+        counted: settings.mode !== 'health',
+    };
 }
 /** `session`: the start of the action whose workers are to stop. */
 function cancelSessionRequest(settings, session) {
@@ -8751,6 +8757,7 @@ function tenths(milliseconds) {
 ;// CONCATENATED MODULE: ./compiled/src/web/turns.js
 
 
+
 /** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
 function turns_takeTurns(wait, signal) {
     let waiting = [];
@@ -8764,7 +8771,7 @@ function turns_takeTurns(wait, signal) {
             start();
         }, wait());
     };
-    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    whenAborted(signal, () => clearTimeout(timer));
     return {
         turn: () => Promise.race([
             new Promise((resolve) => {
@@ -8794,9 +8801,7 @@ function sleeping(signal) {
 /** Never resolves; rejects with Cancelled once the signal fires. */
 function forever(signal) {
     return new Promise((_, reject) => {
-        if (signal.aborted)
-            reject(new Cancelled());
-        signal.addEventListener('abort', () => reject(new Cancelled()), { once: true });
+        whenAborted(signal, () => reject(new Cancelled()));
     });
 }
 
@@ -16533,6 +16538,7 @@ async function lookWhatServes(fleet, host, { app, run, health }) {
         command: 'probe',
         app,
         health: { ...asked, deadline: Math.min(asked.deadline, PROBE) },
+        counted: false,
     };
     try {
         const found = await worker_client_ask(fleet, host, { command: 'inspect', app, run, explicit: false, rehearse: false, dirtyCheckout: 'refuse' }, { deadline: what_serves_LOOK });
