@@ -8180,6 +8180,11 @@ function keyLines(text) {
         .flatMap((base64) => [base64, ...WIDTHS.flatMap((width) => cut(base64, width))])
         .filter((line) => line.length >= SHORTEST_LINE);
 }
+/** The file of the private keys in a text, however they were pasted; undefined where it holds none. */
+function keyFile(text) {
+    const file = unpackKeyText(text);
+    return file.search(PRIVATE_KEYS) < 0 ? undefined : file;
+}
 function cut(text, width) {
     const lines = [];
     for (let at = 0; at < text.length; at += width)
@@ -8254,19 +8259,10 @@ function secretForms(value) {
         add(line);
     if (isUnmaskable(trimmed))
         return [...forms];
-    const bytes = Buffer.from(trimmed, 'utf8');
-    add(bytes.toString('hex'));
-    for (const shift of [0, 1, 2]) {
-        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
-        const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
-            .toString('base64')
-            .replace(/=+$/, '');
-        const start = shift === 0 ? 0 : shift + 1;
-        const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
-        const stable = encoded.slice(start, end);
-        if (stable.length >= 8)
-            add(stable);
-    }
+    // Of a key also its file, which a program makes of it again.
+    for (const text of new Set([trimmed, keyFile(value) ?? trimmed]))
+        for (const form of encoded(text))
+            add(form);
     add(encodeURIComponent(trimmed));
     try {
         add(decodeURIComponent(trimmed));
@@ -8276,6 +8272,23 @@ function secretForms(value) {
     }
     add(JSON.stringify(trimmed).slice(1, -1));
     return [...forms];
+}
+/** Hex, and base64 in the three alignments. */
+function encoded(text) {
+    const bytes = Buffer.from(text, 'utf8');
+    const forms = [bytes.toString('hex')];
+    for (const shift of [0, 1, 2]) {
+        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+        const whole = Buffer.concat([Buffer.alloc(shift), bytes])
+            .toString('base64')
+            .replace(/=+$/, '');
+        const start = shift === 0 ? 0 : shift + 1;
+        const end = (bytes.length + shift) % 3 === 0 ? whole.length : whole.length - 1;
+        const stable = whole.slice(start, end);
+        if (stable.length >= 8)
+            forms.push(stable);
+    }
+    return forms;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js

@@ -92,6 +92,23 @@ describe('secrets', () => {
       assert.equal(redactor([secret]).redact(`a ${secret} b`), 'a *** b', JSON.stringify(secret));
   });
 
+  test('row 150: of a key that was escaped onto one line, also the base64 and hex of its file are hidden', () => {
+    const body = Buffer.concat([Buffer.from('openssh-key-v1\0'), randomBytes(300)]).toString('base64');
+    const lines = body.match(/.{1,70}/g)!.join('\n');
+    const file = `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines}\n-----END OPENSSH PRIVATE KEY-----`;
+    const { redact } = redactor([
+      `SIGNING_KEY="${file.replaceAll('\n', '\\n')}"`,
+      file.replaceAll('\n', '\\n'),
+    ]);
+    const bytes = Buffer.from(`${file}\n`);
+    for (const encoding of ['base64', 'hex'] as const) {
+      const printed = bytes.toString(encoding);
+      const shown = redact(printed.match(/.{1,76}/g)!.join('\n')).replaceAll('\n', '');
+      for (let at = 60; at + 24 < printed.length - 60; at += 24)
+        assert.ok(!shown.includes(printed.slice(at, at + 24)), shown);
+    }
+  });
+
   test('row 150: a key given on one line, quoted, escaped, cut off or as base64 is hidden by the lines of its file', () => {
     const body = Buffer.concat([Buffer.from('openssh-key-v1\0'), randomBytes(300)]).toString('base64');
     const pem = (end: string, width = 70): string =>

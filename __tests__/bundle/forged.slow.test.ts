@@ -39,7 +39,7 @@ test(
       assert.equal(result.outputs.outcome, 'success', result.log);
       assert.equal(result.outputs['deployed-sha'], sha);
       assert.doesNotMatch(JSON.stringify(result.outputs), /forged/);
-      assert.deepEqual(Object.keys(result.state).sort(), ['begun', 'final']);
+      assert.deepEqual(Object.keys(result.state).sort(), ['begun', 'final', 'session']);
       assert.equal(result.state.final, 'success');
       assert.deepEqual(
         result.annotations.filter(({ level }) => level === 'error'),

@@ -58,6 +58,12 @@ export function keyLines(text: string): string[] {
     .filter((line) => line.length >= SHORTEST_LINE);
 }
 
+/** The file of the private keys in a text, however they were pasted; undefined where it holds none. */
+export function keyFile(text: string): string | undefined {
+  const file = unpackKeyText(text);
+  return file.search(PRIVATE_KEYS) < 0 ? undefined : file;
+}
+
 function cut(text: string, width: number): string[] {
   const lines: string[] = [];
   for (let at = 0; at < text.length; at += width) lines.push(text.slice(at, at + width));

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { keyLines } from './key-text.js';
+import { keyFile, keyLines } from './key-text.js';
 
 /**
  * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
@@ -72,18 +72,9 @@ export function secretForms(value: string): string[] {
   }
   for (const line of keyLines(value)) add(line);
   if (isUnmaskable(trimmed)) return [...forms];
-  const bytes = Buffer.from(trimmed, 'utf8');
-  add(bytes.toString('hex'));
-  for (const shift of [0, 1, 2]) {
-    // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
-    const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
-      .toString('base64')
-      .replace(/=+$/, '');
-    const start = shift === 0 ? 0 : shift + 1;
-    const end = (bytes.length + shift) % 3 === 0 ? encoded.length : encoded.length - 1;
-    const stable = encoded.slice(start, end);
-    if (stable.length >= 8) add(stable);
-  }
+  // Of a key also its file, which a program makes of it again.
+  for (const text of new Set([trimmed, keyFile(value) ?? trimmed]))
+    for (const form of encoded(text)) add(form);
   add(encodeURIComponent(trimmed));
   try {
     add(decodeURIComponent(trimmed));
@@ -92,4 +83,21 @@ export function secretForms(value: string): string[] {
   }
   add(JSON.stringify(trimmed).slice(1, -1));
   return [...forms];
+}
+
+/** Hex, and base64 in the three alignments. */
+function encoded(text: string): string[] {
+  const bytes = Buffer.from(text, 'utf8');
+  const forms = [bytes.toString('hex')];
+  for (const shift of [0, 1, 2]) {
+    // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+    const whole = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
+    const start = shift === 0 ? 0 : shift + 1;
+    const end = (bytes.length + shift) % 3 === 0 ? whole.length : whole.length - 1;
+    const stable = whole.slice(start, end);
+    if (stable.length >= 8) forms.push(stable);
+  }
+  return forms;
 }
