@@ -3602,6 +3602,7 @@ async function looking(work) {
 function assetsCheck(target, path, finder, shown, assets) {
     const name = path === '/' ? 'the root page' : `the page ${path}`;
     let wasBad = false;
+    let bad = [];
     return (ask) => looking(async () => {
         const started = performance.now();
         const page = wasBad ? await finder.find(path, false, ask) : await shown.next(ask);
@@ -3624,7 +3625,8 @@ function assetsCheck(target, path, finder, shown, assets) {
             ...(found.unasked > 0 ? [`; ${found.unasked} more were not asked`] : []),
             ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
         ].join('');
-        const [first] = found.bad;
+        bad = stillBad([...found.bad, ...bad], all, assets.known());
+        const [first] = bad;
         if (first === undefined)
             return {
                 ok: true,
@@ -3637,10 +3639,19 @@ function assetsCheck(target, path, finder, shown, assets) {
             ok: false,
             status: first.status,
             fault: first.fault === 'timeout' ? 'timeout' : 'assets',
-            detail: `${found.bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
+            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
             timings,
         };
     });
+}
+/**
+ * What was bad when it was asked for last, and is linked to still: not to be asked again, for want of requests, makes
+ * nothing good.
+ */
+function stillBad(seen, all, good) {
+    return all
+        .filter((url) => !good.has(checks_pathOf(url)))
+        .flatMap((url) => seen.find((each) => checks_pathOf(each.url) === checks_pathOf(url)) ?? []);
 }
 function isWell(status) {
     return status >= 200 && status <= 299;

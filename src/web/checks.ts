@@ -158,6 +158,7 @@ function assetsCheck(
 ): Check['ask'] {
   const name = path === '/' ? 'the root page' : `the page ${path}`;
   let wasBad = false;
+  let bad: BadAsset[] = [];
   return (ask) =>
     looking(async () => {
       const started = performance.now();
@@ -179,7 +180,8 @@ function assetsCheck(
         ...(found.unasked > 0 ? [`; ${found.unasked} more were not asked`] : []),
         ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
       ].join('');
-      const [first] = found.bad;
+      bad = stillBad([...found.bad, ...bad], all, assets.known());
+      const [first] = bad;
       if (first === undefined)
         return {
           ok: true,
@@ -192,10 +194,20 @@ function assetsCheck(
         ok: false,
         status: first.status,
         fault: first.fault === 'timeout' ? 'timeout' : 'assets',
-        detail: `${found.bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
+        detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
         timings,
       };
     });
+}
+
+/**
+ * What was bad when it was asked for last, and is linked to still: not to be asked again, for want of requests, makes
+ * nothing good.
+ */
+function stillBad(seen: readonly BadAsset[], all: readonly URL[], good: ReadonlySet<string>): BadAsset[] {
+  return all
+    .filter((url) => !good.has(pathOf(url)))
+    .flatMap((url) => seen.find((each) => pathOf(each.url) === pathOf(url)) ?? []);
 }
 
 function isWell(status: number): boolean {
