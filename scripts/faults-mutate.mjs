@@ -294,6 +294,13 @@ const MUTATIONS = [
     '',
     'worker/in-place.test',
   ),
+  mutation(
+    167,
+    'web/checks',
+    'stillBad([...found.bad, ...bad], all, assets.known())',
+    'found.bad',
+    'web/limits.test',
+  ),
 ];
 
 const { values: options } = parseArgs({

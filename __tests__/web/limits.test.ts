@@ -188,6 +188,20 @@ describe('row 167: what we ask of an application', TOGETHER, () => {
     assert.equal(ledger.sent().length, 0);
   });
 
+  test('row 167: a script that was bad stays bad where no request is left to ask for it again', async () => {
+    const pages: Pages = { ...HEALTHY, '/': { type: HTML, body: '<script src="/app.js"></script>' } };
+    await withHttpServer(serve(pages), async ({ url, requests }) => {
+      // So much is used up that the script can be asked for once or twice, and not for as long as the round lasts.
+      const ledger = memoryLedger();
+      for (let n = 0; n < 31; n++) ledger.add({ at: Date.now(), run: 'run.1' });
+      const facts = await ask(url, { deadline: 3_000 }, ledger);
+      const assets = facts.find(({ name }) => name === 'assets')!;
+      assert.equal(assets.ok, false);
+      assert.match(assets.detail!, /^1 of 1: \/app\.js answers 404/);
+      assert.ok(requests.includes('/app.js'));
+    });
+  });
+
   test('row 167: a script is asked for once per version, whichever round asks', async () => {
     const scripts = Array.from({ length: 30 }, (_, index) => `/s${index}.js`);
     const pages: Pages = {
