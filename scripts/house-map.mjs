@@ -749,6 +749,31 @@ export const LOCALS = {
   'worker/': { teller: 'reporter' },
 };
 
+/** Fields of types and objects that are called the same in a whole folder; none of them is on the wire or on the disk. */
+export const MEMBERS = {
+  'settings/': { around: 'context', uses: 'scope' },
+  'worker/': { teller: 'reporter' },
+};
+
+/** Words of comments in src. */
+export const COMMENTS = [
+  [/whoever opened the door/g, 'the entry point'],
+  [/(?<!lock the )\bdoors\b/g, 'entry points'],
+  [/(?<!lock the )\bdoor\b/g, 'entry point'],
+  [/\bcorridor\b/g, 'pipeline'],
+  [/\bthe teller\b/g, 'the printer'],
+  [/\bother hands\b/g, 'others'],
+  [/\bis inert\b/g, 'is escaped'],
+  [/\bmade inert\b/g, 'escaped'],
+  [/\bhistory and bookmark\b/g, 'the history and our own tables'],
+  [/\ba test of the house\b/g, 'a test of __tests__/house'],
+  [/\bChooses the way back\b/g, 'Chooses the rollback target'],
+  [/\bis no way back\b/g, 'is no rollback target'],
+  [/\bor a way back\b/g, 'or a rollback target'],
+  [/\bthe same way back for all\b/g, 'the same rollback target for all'],
+  [/\bof which all is foreign\b/g, 'of which nothing is tracked'],
+];
+
 /** Values of constants, written anew; `sort` puts the entries of a list in order. */
 export const CONSTANTS = [
   {

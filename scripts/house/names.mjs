@@ -4,7 +4,7 @@ import { topLevelNames } from './measure.mjs';
 import { below, boundNames, declaredNames, nodesIn } from './typescript.mjs';
 
 /** A rename of the map with the symbols that it means. */
-export function findTargets(ts, { checker, files, root }, { renames, locals }) {
+export function findTargets(ts, { checker, files, root }, { RENAMES: renames, LOCALS: locals, MEMBERS: members }) {
   const targets = new Map();
   const missing = [];
   const sources = new Map(
@@ -14,7 +14,8 @@ export function findTargets(ts, { checker, files, root }, { renames, locals }) {
       .map(([path, tree]) => [path.slice('src/'.length), tree]),
   );
   const add = (name, to) => {
-    const symbol = checker.getSymbolAtLocation(name);
+    const isShort = ts.isShorthandPropertyAssignment(name.parent);
+    const symbol = isShort ? name.parent.symbol : checker.getSymbolAtLocation(name);
     if (symbol) targets.set(symbol, { from: name.text, to, at: name });
     return symbol !== undefined;
   };
@@ -28,6 +29,11 @@ export function findTargets(ts, { checker, files, root }, { renames, locals }) {
     for (const [file, tree] of sources)
       if (file.startsWith(folder))
         for (const name of localNames(ts, tree))
+          if (Object.hasOwn(entries, name.text)) add(name, entries[name.text]);
+  for (const [folder, entries] of Object.entries(members))
+    for (const [file, tree] of sources)
+      if (file.startsWith(folder))
+        for (const name of memberNames(ts, tree))
           if (Object.hasOwn(entries, name.text)) add(name, entries[name.text]);
   return { targets, missing };
 }
@@ -52,13 +58,20 @@ function namesOf(ts, sources, file, spec) {
 
 /** What is declared inside a statement: its members, parameters, variables and functions. */
 function innerNames(ts, statement) {
-  const names = localNames(ts, statement);
-  for (const node of nodesIn(ts, statement)) {
+  return [...localNames(ts, statement), ...memberNames(ts, statement)];
+}
+
+/** Fields and methods of types, classes and objects. */
+function memberNames(ts, tree) {
+  const names = [];
+  for (const node of nodesIn(ts, tree)) {
     const member =
       ts.isPropertySignature(node) ||
       ts.isMethodSignature(node) ||
       ts.isPropertyDeclaration(node) ||
-      ts.isMethodDeclaration(node);
+      ts.isMethodDeclaration(node) ||
+      ts.isPropertyAssignment(node) ||
+      ts.isShorthandPropertyAssignment(node);
     if (member && ts.isIdentifier(node.name)) names.push(node.name);
   }
   return names;
@@ -168,7 +181,8 @@ export function renameEdits(ts, { checker, files, root }, targets) {
       const { parent } = id;
       if (ts.isShorthandPropertyAssignment(parent) && parent.name === id) {
         const value = targetOf(checker.getShorthandAssignmentValueSymbol(parent));
-        const property = propertyOf(checker.getContextualType(parent.parent), id.text);
+        const property =
+          propertyOf(checker.getContextualType(parent.parent), id.text) ?? targets.get(parent.symbol);
         const names = [property?.to ?? id.text, value?.to ?? id.text];
         if (value) check(id, value);
         if (value || property) replace(id, names[0] === names[1] ? names[0] : names.join(': '));
@@ -279,7 +293,7 @@ export function renameEdits(ts, { checker, files, root }, targets) {
     for (const match of tree.text.matchAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/[^\n]*/g))
       for (const name of match[0].matchAll(/`([A-Za-z_$][\w$]*)(?=[`(.])/g)) {
         const known = counts.get(name[1]);
-        if (!known || known.to.size !== 1 || known.kept) continue;
+        if (known?.to.size !== 1 || known.kept) continue;
         const start = match.index + name.index + 1;
         if (isInToken(tree, start)) continue;
         found.push({ start, end: start + name[1].length, text: [...known.to][0] });
