@@ -62,7 +62,7 @@ export const FILES = {
   'phases/backup.ts': 'pipeline/backup.ts',
   'phases/health-checks.ts': 'pipeline/health-checks.ts',
   'phases/health.ts': 'pipeline/health.ts',
-  'phases/judged-step.ts': 'pipeline/checked-step.ts',
+  'phases/judged-step.ts': 'pipeline/deploy-check-step.ts',
   'phases/migrate.ts': 'pipeline/migrate.ts',
   'phases/plan-hosts.ts': 'pipeline/plan-hosts.ts',
   'phases/plan.ts': 'pipeline/plan.ts',
@@ -124,6 +124,12 @@ export const FILES = {
   'programs.ts': 'lib/local-programs.ts', // The database, the server's side and the terminal start programs by it.
 
   // Raw strings to settings.
+  'base/database-address.ts': 'lib/database-address.ts',
+  'base/invisible.ts': 'lib/invisible.ts',
+  'base/output-names.ts': 'lib/build-output-names.ts',
+  'base/paths.ts': 'lib/paths.ts',
+  'base/sql-names.ts': 'lib/sql-names.ts',
+
   'settings/complain.ts': 'inputs/input-problems.ts',
   'settings/database-url.ts': 'inputs/checks/database-url.ts',
   'settings/descriptions.ts': 'inputs/descriptions.ts',
@@ -221,7 +227,7 @@ export const FILES = {
   'database/schema/drift.ts': 'database/schema/drift.ts',
   'database/schema/fingerprint-sql.ts': 'database/schema/fingerprint-sql.ts',
   'database/schema/fingerprint.ts': 'database/schema/fingerprint.ts',
-  'database/schema/judgement.ts': 'database/schema/check-result.ts', // Of drift, required objects and backups too, so no "lint result".
+  'database/schema/judgement.ts': 'database/schema/deploy-check.ts', // Of drift, required objects and backups too, so no "lint result"; CheckResult is of health checks.
   'database/schema/required-schema.ts': 'database/schema/required-schema.ts',
   'database/schema/schema-facts-sql.ts': 'database/schema/schema-facts-sql.ts',
   'database/schema/schema-facts.ts': 'database/schema/schema-facts.ts',
@@ -405,7 +411,7 @@ export const RENAMES = {
   'decide.ts': { nextAction: 'nextActionOf' },
   'phases/health-checks.ts': { Asked: 'CheckedHealth' },
   'phases/judged-step.ts': {
-    judgedStep: 'checkedStep',
+    judgedStep: 'deployCheckStep',
     'judgedStep.judgement': 'result',
     'judgedStep.judge': 'check',
     'judgedStep.look': 'work',
@@ -500,7 +506,6 @@ export const RENAMES = {
   },
   'settings/fingerprints.ts': { Fingerprint: 'HostFingerprint' },
   'settings/names.ts': { Complaint: 'NameProblem' }, // InputProblem is what is told of an input, with its name.
-  'settings/parse.ts': { complainAboutFork: 'addForkProblems' },
   'settings/paths.ts': { tidyPath: 'normalPath' },
   'settings/read-pins.ts': { complainAboutUnpinned: 'addUnpinnedProblems' },
   'settings/read-vps.ts': { complainAboutTooLong: 'addTooLongProblems', readEnvFile: 'readEnvFileInput' },
@@ -556,7 +561,7 @@ export const RENAMES = {
   'database/apply/wait-for-lock.ts': { Waiting: 'DatabaseLockWait', Holder: 'DatabaseLockHolder' },
   'database/backup/pg-dump.ts': { askVersion: 'askPgDumpVersion' },
   'database/connection/connect-problem.ts': { codeOf: 'errorCodeOf' },
-  'database/connection/https-request.ts': { Answer: 'HttpAnswer', Request: 'HttpRequest' },
+  'database/connection/https-request.ts': { Answer: 'ApiAnswer', Request: 'ApiRequest' },
   'database/connection/management-api.ts': {
     Connection: 'ApiConnection',
     ask: 'askApi',
@@ -585,6 +590,7 @@ export const RENAMES = {
   'database/history/migration-history.ts': { HistoryLook: 'HistoryReport', lookAtHistory: 'readHistory' },
   'database/rollback/find-downs.ts': { shown: 'safeName' },
   'database/rollback/rollback-database.ts': {
+    Work: 'RollbackWork',
     lookWhatToUndo: 'readWhatToUndo',
     'DatabaseScope.again': 'retryWords',
   },
@@ -601,7 +607,7 @@ export const RENAMES = {
   'database/schema/drift.ts': { lookDrift: 'readDriftNow' },
   'database/schema/fingerprint.ts': { Fingerprint: 'SchemaFingerprint', isSame: 'isSameSchema' },
   'database/schema/fingerprint-sql.ts': { PARTS: 'OBJECT_QUERIES' },
-  'database/schema/judgement.ts': { Judgement: 'CheckResult' },
+  'database/schema/judgement.ts': { Judgement: 'DeployCheck' },
   'database/schema/required-schema.ts': { lookAtRequired: 'checkRequired' },
   'database/shadow.ts': {
     run: 'runOnShadow',
@@ -643,13 +649,13 @@ export const RENAMES = {
 
   // HTTP.
   'web/page.ts': { Target: 'HealthTarget', Known: 'KnownPath', isGood: 'isGoodPage' },
-  'web/poll.ts': { Finding: 'CheckOutcome', Look: 'CheckTry' },
+  'web/poll.ts': { Finding: 'CheckResult', Look: 'TryResult' },
   'web/probe.ts': { factOf: 'checkFact', factsOf: 'checkFacts' },
   'web/request-words.ts': { Part: 'RequestPart' },
   'web/request.ts': { ask: 'sendRequest' },
   'web/turns.ts': { takeTurns: 'spacedTurns' },
   'web/verdict.ts': {
-    Judgement: 'HealthVerdict',
+    Judgement: 'HealthJudgement',
     judge: 'judgeHealth',
     placeOf: 'checkPlace',
     nextAction: 'nextActionOfVerdict',
@@ -736,6 +742,13 @@ export const RENAMES = {
   'worker/record/state.ts': { State: 'RememberedState' },
   'worker/survey/entry-traps.ts': { EntrySurroundings: 'EntryContext' },
   'worker/survey/survey.ts': { Survey: 'HostState', survey: 'readHostState' },
+  // What came with other branches.
+  'settings/kinds.ts': { Kind: 'InputKind' },
+  'settings/parse.ts': { complainAboutFork: 'addForkProblems', present: 'mustBeGiven' },
+  'web/ask-assets.ts': { pathOf: 'urlPath' },
+  'worker/build/prepare.ts': { firstStart: 'decideFirstStart' },
+  'worker/own-files/classify.ts': { classify: 'classifyPath' },
+  'phases/health.ts': { partsOf: 'timingParts' },
   'worker/supervisor/supervisor.ts': {
     Look: 'SupervisorReport',
     LookQuestion: 'SupervisorQuestion',

@@ -60,8 +60,8 @@ function planMoves(root, map, notes) {
     const rule = folders.find(([from]) => file.startsWith(from));
     return rule ? rule[1] + file.slice(rule[0].length) : file;
   };
-  for (const file of Object.keys(map.FILES))
-    if (!src.includes(file)) notes.push(`file src/${file} is not there`);
+  for (const [file, to] of Object.entries(map.FILES))
+    if (!src.includes(file) && !src.includes(to)) notes.push(`file src/${file} is not there`);
   for (const file of src) moved.set(`src/${file}`, `src/${map.FILES[file] ?? inFolder(file)}`);
   const tests = filesIn(join(root, '__tests__'));
   for (const file of tests)

@@ -4,7 +4,8 @@ import { topLevelNames } from './measure.mjs';
 import { below, boundNames, declaredNames, nodesIn } from './typescript.mjs';
 
 /** A rename of the map with the symbols that it means. */
-export function findTargets(ts, { checker, files, root }, { RENAMES: renames, LOCALS: locals, MEMBERS: members }) {
+export function findTargets(ts, { checker, files, root }, map) {
+  const { RENAMES: renames, LOCALS: locals, MEMBERS: members } = map;
   const targets = new Map();
   const missing = [];
   const sources = new Map(
@@ -19,11 +20,13 @@ export function findTargets(ts, { checker, files, root }, { RENAMES: renames, LO
     if (symbol) targets.set(symbol, { from: name.text, to, at: name });
     return symbol !== undefined;
   };
+  const declared = new Set([...sources.values()].flatMap((tree) => topNames(ts, tree)));
   for (const [file, entries] of Object.entries(renames))
     for (const [spec, to] of Object.entries(entries)) {
-      const found = namesOf(ts, sources, file, spec);
-      if (found.length === 0 || !found.map((name) => add(name, to)).includes(true))
-        missing.push(`${file}: ${spec} (to ${to}) is not declared there`);
+      const found = namesOf(ts, sources, map, file, spec);
+      if (found.map((name) => add(name, to)).includes(true)) continue;
+      // Whoever was faster has given it that name.
+      if (!declared.has(to)) missing.push(`${file}: ${spec} (to ${to}) is not declared there`);
     }
   for (const [folder, entries] of Object.entries(locals))
     for (const [file, tree] of sources)
@@ -38,17 +41,28 @@ export function findTargets(ts, { checker, files, root }, { RENAMES: renames, LO
   return { targets, missing };
 }
 
-/** `Name`, `Outer.inner`, or `*.inner`; where the file is gone or has it no longer, the one other file that has it. */
-function namesOf(ts, sources, file, spec) {
+function topNames(ts, tree) {
+  return tree.statements.flatMap((each) => declaredNames(ts, each)).map(({ text }) => text);
+}
+
+/**
+ * `Name`, `Outer.inner`, or `*.inner`. A file that is gone may lie where it is to go already; and what a file has no
+ * longer is looked for in its room, in the one file that declares it and has no entry of that name itself.
+ */
+function namesOf(ts, sources, map, file, spec) {
   const [outer, inner] = spec.includes('.') ? spec.split('.') : [spec, undefined];
-  const tree = sources.get(file);
+  const tree = sources.get(file) ?? sources.get(map.FILES[file]);
   const top = (where) =>
     where.statements.filter((each) => declaredNames(ts, each).some(({ text }) => text === outer));
   if (outer === '*') return tree ? localNames(ts, tree).filter(({ text }) => text === inner) : [];
   let statements = tree ? top(tree) : [];
   if (statements.length === 0) {
-    const others = [...sources.values()].map(top).filter((each) => each.length > 0);
-    if (others.length !== 1 || /^[A-Z_]{1,7}$|^.{1,4}$/.test(outer)) return [];
+    const room = file.split('/')[0];
+    const others = [...sources]
+      .filter(([other]) => other.startsWith(`${room}/`) && !Object.hasOwn(map.RENAMES[other] ?? {}, outer))
+      .map(([, other]) => top(other))
+      .filter((each) => each.length > 0);
+    if (others.length !== 1) return [];
     statements = others[0];
   }
   if (inner === undefined)
