@@ -838,3 +838,13 @@ export const TEXTS = [
     to: "['lib', 'http', 'worker']",
   },
 ];
+
+/** Sections of documents, from one heading up to another, written anew. */
+export const SECTIONS = [
+  {
+    file: 'CONTRIBUTING.md',
+    from: '## The house',
+    to: '## Working on it',
+    text: 'scripts/house/contributing-house.md',
+  },
+];

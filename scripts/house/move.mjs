@@ -219,6 +219,12 @@ function adaptTexts(ts, root, map, texts, notes) {
       );
     else notes.push(`${file}: the text ${JSON.stringify(from.slice(0, 60))} is not there`);
   }
+  for (const { file, from, to, text: by } of map.SECTIONS) {
+    const text = textOf(file) ?? '';
+    const [start, end] = [text.indexOf(`${from}\n`), text.indexOf(`${to}\n`)];
+    if (start < 0 || end < start) notes.push(`${file}: no section from "${from}" to "${to}"`);
+    else texts.set(file, text.slice(0, start) + readFileSync(join(root, by), 'utf8') + text.slice(end));
+  }
   for (const { file, name, value, sort } of map.CONSTANTS) {
     const text = textOf(file) ?? '';
     const tree = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true);

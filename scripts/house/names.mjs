@@ -186,6 +186,10 @@ export function renameEdits(ts, { checker, files, root }, targets) {
     };
 
     for (const id of nodesIn(ts, tree)) {
+      if (ts.isStringLiteral(id) && wanted.has(id.text)) {
+        const property = namedByText(id);
+        if (property) own.push({ start: id.getStart(tree) + 1, end: id.end - 1, text: property.to });
+      }
       if (!ts.isIdentifier(id)) continue;
       if (news.has(id.text) && !wanted.has(id.text)) {
         const by = takenOver(id);
@@ -249,6 +253,19 @@ export function renameEdits(ts, { checker, files, root }, targets) {
     renamed.set(file, counts);
   }
   return { edits, renamed, captured: [...new Set(captured)] };
+
+  /** The field that a text names: `Type['field']`, `value['field']`, and the second word of Pick and Omit. */
+  function namedByText(literal) {
+    const { parent } = literal;
+    if (ts.isElementAccessExpression(parent)) return targetOf(checker.getSymbolAtLocation(literal));
+    if (!ts.isLiteralTypeNode(parent)) return undefined;
+    if (ts.isIndexedAccessTypeNode(parent.parent))
+      return propertyOf(checker.getTypeAtLocation(parent.parent.objectType), literal.text);
+    const reference = ts.isUnionTypeNode(parent.parent) ? parent.parent.parent : parent.parent;
+    if (!ts.isTypeReferenceNode(reference) || !/^(Pick|Omit)$/.test(reference.typeName.getText()))
+      return undefined;
+    return propertyOf(checker.getTypeAtLocation(reference.typeArguments[0]), literal.text);
+  }
 
   function specifierTarget(id, parent) {
     const symbol = checker.getSymbolAtLocation(id);
