@@ -22,6 +22,7 @@ export function move(ts, root, map, { dry = false, force = false }) {
   if (stopping.length > 0 && !force) return 1;
   if (dry) return 0;
 
+  notes.push(...namesInTexts(ts, opened, targets));
   pathEdits(ts, opened, moves, edits);
   const texts = applyEdits(opened, edits, moves, map.COMMENTS);
   for (const [file, text] of otherTexts(root, moves)) texts.set(file, text);
@@ -105,6 +106,20 @@ function planMoves(root, map, notes) {
     const rule = Object.entries(map.TEST_FOLDERS).find(([from]) => file.startsWith(from));
     return rule ? rule[1] + file.slice(rule[0].length) : file;
   }
+}
+
+/** Programs that stand in texts, and import what is renamed: to be changed by hand. */
+function namesInTexts(ts, { files, root }, targets) {
+  const names = new Set([...targets.values()].map(({ from }) => from));
+  const found = [];
+  for (const tree of files)
+    for (const node of nodesIn(ts, tree)) {
+      const isText = ts.isStringLiteralLike(node) || ts.isTemplateHead(node);
+      const imported = isText ? /\bimport \{([^}]*)\}/.exec(node.text)?.[1] : undefined;
+      for (const name of imported?.match(/[\w$]+/g) ?? [])
+        if (names.has(name)) found.push(`${below(root, tree.fileName)}: a text imports ${name}`);
+    }
+  return found;
 }
 
 /** Every text in code that is a path from its file to another one: imports, `import()`, `new URL()`. */
