@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { DeployRequest } from '../../src/worker/protocol.js';
@@ -128,10 +128,11 @@ describe('what is live, what was, and the way back', () => {
     await serves('v8');
   });
 
-  test('an env file is written 0600, built in, and put back by a rollback', async () => {
-    const request = await deployed(push('v9'), { envFile: 'GREETING=two\n' });
+  test('an env file is written with the mode of the one before, built in, and put back by a rollback', async () => {
     const file = join(vps.appPath, '.env.local');
-    assert.equal(statSync(file).mode & 0o777, 0o600);
+    chmodSync(file, 0o640);
+    const request = await deployed(push('v9'), { envFile: 'GREETING=two\n' });
+    assert.equal(statSync(file).mode & 0o777, 0o640);
     assert.equal((await vps.served())?.greeting, 'two');
     await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
     assert.equal((await vps.served())?.greeting, 'one');
@@ -144,11 +145,12 @@ describe('what is live, what was, and the way back', () => {
     assert.equal(readFileSync(file, 'utf8'), 'GREETING=three\n');
   });
 
-  test('what only the leaving version brought goes with it, and comes back with it', async () => {
+  test('what only the leaving version brought goes with it, and comes back with it; an env file is 0600', async () => {
     const brought = join(vps.appPath, '.env.production');
     const more = { envFile: 'MODE=nine\n', envFilePath: '.env.production' };
     const request = await deployed(push('v9c', { outputs: 1 }), more);
     assert.deepEqual([existsSync(brought), existsSync(join(vps.appPath, 'made-0.txt'))], [true, true]);
+    assert.equal(statSync(brought).mode & 0o777, 0o600);
     await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
     assert.deepEqual([existsSync(brought), existsSync(join(vps.appPath, 'made-0.txt'))], [false, false]);
     const { result } = await runWorker(vps, rollbackRequest(vps, { to: shas.v9c! }));
