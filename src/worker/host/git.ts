@@ -140,6 +140,17 @@ export async function ignoredPaths(repository: Repository, paths: readonly strin
   return ended.stdout.split('\0').filter(Boolean);
 }
 
+/**
+ * Lets git see which files of a checkout are as it left them. What changed in owner or time alone would be written anew
+ * by `reset --hard`, and fail where this user may not; commands that only read do not say it (GIT_OPTIONAL_LOCKS).
+ */
+export async function refreshIndex(repository: Repository): Promise<void> {
+  // 1: some files did change. Whatever else goes wrong here, `reset` says in its own words.
+  await call(repository.tools, words(repository, ['update-index', '-q', '--refresh']), {
+    env: { ...repository.tools.env, ...GIT_ENV },
+  });
+}
+
 /** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
 export async function untrack(repository: Repository, paths: readonly string[]): Promise<void> {
   if (paths.length === 0) return;
