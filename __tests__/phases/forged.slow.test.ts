@@ -77,7 +77,8 @@ describe('a build that changes the record of its run', () => {
       assert.equal(report.outcome, 'unknown', JSON.stringify(report.problems));
       assert.equal(report.facts.hosts?.[0]?.outcome, 'unknown');
       assert.match(report.problems[0]!.message, /record of the run/);
-      assert.ok(took < 20_000, String(took));
+      // The build goes on for 15 s, and what it writes over is missed at the latest by the first line behind it.
+      assert.ok(took < 60_000, String(took));
       const [fact] = await settle();
       assert.equal(fact?.outcome, 'unchanged', JSON.stringify(fact));
       assert.equal((await server.vps.served())?.pid, before?.pid, 'the live version was not touched');
