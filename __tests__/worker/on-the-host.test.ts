@@ -14,6 +14,7 @@ import { judgeInstances, untilStable } from '../../src/worker/cutover/verify.js'
 import {
   fetchAttempts,
   httpsForm,
+  isGitSince,
   isMissingCommit,
   porcelainPaths,
   tokenEnvironment,
@@ -395,9 +396,21 @@ describe('git', () => {
       assert.deepEqual(fetchAttempts(origin, { fetchAccess }), [{ url: origin }], origin);
   });
   test('row 131: the token is in the environment of one call, for that host alone', () => {
-    const env = tokenEnvironment({ url: 'https://github.com/o/r.git', token: 'ghs_x' });
-    assert.equal(env.GIT_CONFIG_KEY_0, 'http.https://github.com/.extraheader');
-    assert.deepEqual(tokenEnvironment({ url: 'https://github.com/o/r.git' }), {});
+    const source = { url: 'https://github.com/o/r.git', token: 'ghs_x' };
+    assert.equal(tokenEnvironment(source, true).GIT_CONFIG_KEY_0, 'http.https://github.com/.extraheader');
+    const older = tokenEnvironment(source, false);
+    assert.match(
+      older.GIT_CONFIG_PARAMETERS ?? '',
+      /^'http\.https:\/\/github\.com\/\.extraheader=Authorization: Basic /,
+    );
+    for (const counted of [true, false])
+      assert.deepEqual(tokenEnvironment({ url: 'https://github.com/o/r.git' }, counted), {});
+  });
+  test('row 171: versions are compared by their numbers', () => {
+    for (const version of ['2.25', '2.25.1', '2.39.5', '2.100.0', '3.0', '2.25.windows.1'])
+      assert.ok(isGitSince(version, '2.25'), version);
+    for (const version of ['2.24.9', '2.7.4', '1.99.0', '1.8.3.1'])
+      assert.ok(!isGitSince(version, '2.25'), version);
   });
   test('row 98: a missing commit is told from a missing access', () => {
     assert.ok(isMissingCommit('fatal: remote error: upload-pack: not our ref 0123'));

@@ -109,8 +109,7 @@ function fullNames(ref: string): { full: string; name: string; exact: string }[]
 
 /** The commit that an object (its full SHA) or HEAD leads to; undefined where it is none. */
 async function commitOf(object: string, folder: string): Promise<string | undefined> {
-  const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${object}^{commit}`];
-  const { code, stdout } = await localGit(words, folder);
+  const { code, stdout } = await localGit(['rev-parse', '--verify', '--quiet', `${object}^{commit}`], folder);
   const sha = stdout.trim();
   return code === 0 && /^[0-9a-f]{40}$/.test(sha) ? sha : undefined;
 }

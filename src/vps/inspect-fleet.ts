@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
@@ -5,6 +6,7 @@ import type { HostFacts, Undo } from '../worker/protocol.js';
 import { exactCommit } from './exact-commit.js';
 import type { Host } from './fleet.js';
 import { inspectRequest, type VpsRun, withToken } from './requests.js';
+import { usesLfs } from './uses-lfs.js';
 import { ask } from './worker-client.js';
 
 /** What a look at one host found, or why it could not be looked at. */
@@ -34,11 +36,12 @@ export async function inspectFleet(tools: Tools, settings: Settings, undo?: Undo
   const { ref } = settings.vps;
   const sha =
     ref === undefined || undo !== undefined ? undefined : await exactCommit(ref, settings.workingDirectory);
+  const lfs = sha === undefined ? undefined : await usesLfs(sha, settings.workingDirectory);
   const look = async (host: Host): Promise<HostLook> => {
     const { position, name, prefix } = host;
     const own = { host: position, name, prefix };
     try {
-      const request = inspectRequest(vpsRun, sha, undo);
+      const request = { ...inspectRequest(vpsRun, sha, undo), ...given({ lfs }) };
       const options = { deadline: LOOK_DEADLINE, signal: tools.signal };
       const answer = await ask(fleet, host, request, options);
       if (answer.kind === 'host') return { ...own, facts: answer.facts };

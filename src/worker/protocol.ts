@@ -149,6 +149,8 @@ export interface InspectRequest extends FetchRequest {
   run: RunRequest;
   /** Checked to exist on the remote, when given. */
   sha?: string;
+  /** Whether that commit keeps files in Git LFS, as far as the checkout of the job shows. */
+  lfs?: boolean;
   explicit: boolean;
   rehearse: boolean;
   dirtyCheckout: DeployRequest['dirtyCheckout'];

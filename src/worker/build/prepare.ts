@@ -14,6 +14,7 @@ import type { DeployRequest, RunResult } from '../protocol.js';
 import { currentLink } from '../record/layout.js';
 import { newReleaseName } from '../record/release-name.js';
 import { readNote, releaseFolder } from '../record/releases.js';
+import { pointersIn } from '../survey/lfs.js';
 import type { Survey } from '../survey/survey.js';
 import { firstStart } from './first-start.js';
 import { carryChunks, checkOutput, findOutput, type Made, withEnvFile } from './output.js';
@@ -50,6 +51,8 @@ async function build(
 ): Promise<Stage> {
   const { request, teller } = context;
   const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+  const pointers = await pointersIn(stage);
+  if (pointers !== undefined) throw new Failure(pointers);
   await lookAtCollisions(found, request, stage, []);
   writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
   let envFiles: string[] = [];

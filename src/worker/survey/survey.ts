@@ -5,7 +5,7 @@ import { given } from '../../base/given.js';
 import { Failure, type Problem, problemsOf } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { readJson, readText } from '../host/files.js';
-import { hiddenChanges, type Repository } from '../host/git.js';
+import { gitVersion, hiddenChanges, isGitSince, OLDEST_GIT, type Repository, tryGit } from '../host/git.js';
 import { currentHolder } from '../host/lock.js';
 import { daemonFolders, type Entry } from '../host/pm2.js';
 import { judgeRoom, room } from '../host/room.js';
@@ -155,11 +155,10 @@ async function versions(tools: Toolbox): Promise<Pick<HostFacts, 'node' | 'git' 
     const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
     return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
   };
-  const gitVersion = await version('git');
   const pm2Version = pm2Package(tools.find('pm2')) ?? (await version('pm2'));
   return {
     node: process.versions.node,
-    ...given({ git: gitVersion, pm2: pm2Version }),
+    ...given({ git: await gitVersion(tools), pm2: pm2Version }),
   };
 }
 
@@ -176,23 +175,21 @@ async function lookAtGit(
   checkout: Repository | undefined,
   history: History,
 ): Promise<void> {
-  if (checkout === undefined || facts.layout === 'other' || facts.layout === 'absent') return;
+  const there = checkout !== undefined && facts.layout !== 'other' && facts.layout !== 'absent';
   if (facts.git === undefined) {
-    facts.refusals.push({
-      message: 'git is not found on the server.',
-      next: 'Install it: apt-get install git.',
-    });
+    const missing = { message: 'git is not found on the server.', next: 'Install it: apt-get install git.' };
+    (there ? facts.refusals : facts.deployRefusals).push(missing);
     return;
   }
-  const head = await call(checkout.tools, [
-    'git',
-    '-C',
-    checkout.folder,
-    'rev-parse',
-    '--verify',
-    'HEAD^{commit}',
-  ]);
-  if (/dubious ownership/.test(head.tail)) {
+  if (!isGitSince(facts.git, OLDEST_GIT))
+    facts.deployRefusals.push({
+      message: `git ${facts.git} on the server is older than ${OLDEST_GIT}, the oldest that a deploy works with.`,
+      next: 'Install a newer one: apt-get install git, on old systems from a backports repository.',
+    });
+  if (!there) return;
+  const head = await tryGit(checkout, 'rev-parse', '--verify', 'HEAD^{commit}');
+  // The second one is how git said it in 2022.
+  if (/dubious ownership|unsafe repository/.test(head.tail)) {
     facts.refusals.push({
       message: `git refuses to work in ${checkout.folder}, because another user owns it.`,
       next: `Connect as its owner, or run once on the server: git config --global --add safe.directory ${quote(checkout.folder)}`,
