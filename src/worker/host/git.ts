@@ -181,10 +181,9 @@ export async function ignoredPaths(repository: Repository, paths: readonly strin
  * by `reset --hard`, and fail where this user may not; commands that only read do not say it (GIT_OPTIONAL_LOCKS).
  */
 export async function refreshIndex(repository: Repository): Promise<void> {
-  // 1: some files did change. Whatever else goes wrong here, `reset` says in its own words.
-  await call(repository.tools, words(repository, ['update-index', '-q', '--refresh']), {
-    env: { ...repository.tools.env, ...GIT_ENV },
-  });
+  const ended = await tryGit(repository, 'update-index', '-q', '--refresh');
+  // 1: some files did change.
+  if (ended.code !== 1) mustHaveEnded('update-index --refresh', ended);
 }
 
 /** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
