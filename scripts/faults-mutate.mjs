@@ -96,7 +96,7 @@ const MUTATIONS = [
     'rejectUnauthorized: false',
     'database/tls.test',
   ),
-  mutation(71, 'database/backup/pg-dump', "'verify-full'", "'require'", 'database/pg-dump-tls.slow.test'),
+  mutation(71, 'database/backup/pg-dump', "'verify-full'", "'require'", 'database/pg-dump-tls.nightly.test'),
   mutation(
     79,
     'vps/host-key',
