@@ -27,7 +27,10 @@ import { MODES, PARTS } from './modes.js';
 export interface Input<Value> extends Kind<Value> {
   /** The value as text where nothing is given; empty where there is none. */
   readonly fallback: string;
-  /** Environment variables that can stand in for it, the first that is set. */
+  /**
+   * Environment variables that can stand in for it, the first that is set. Such an input has no default in action.yml:
+   * the runner would hand that default over as if a person had set it. Its default is applied by `withEnvironment`.
+   */
   readonly env: readonly string[];
   /** What GitHub evaluates for it where a workflow gives nothing, such as `github.token`. */
   readonly expression?: string;
