@@ -1,3 +1,4 @@
+import type { Secret } from '../base/secret.js';
 import {
   anySecret,
   anyText,
@@ -24,35 +25,37 @@ import { MODES, PARTS } from './modes.js';
  * `npm run docs`), `muva-deploy --help` and its flags, the types of the settings, how each input is read, and what is
  * masked. Inputs stand in the order in which documents list them, by the part that they belong to.
  */
-export interface Input<Value> extends Kind<Value> {
-  /** The value as text where nothing is given; empty where there is none. */
-  readonly fallback: string;
+
+/** What is said of an input beside its kind. */
+interface About {
+  /** One line for documents and `--help`. */
+  readonly description: string;
   /**
    * Environment variables that can stand in for it, the first that is set. Such an input has no default in action.yml:
    * the runner would hand that default over as if a person had set it. Its default is applied by `withEnvironment`.
    */
-  readonly env: readonly string[];
+  readonly env?: readonly string[];
   /** What GitHub evaluates for it where a workflow gives nothing, such as `github.token`. */
   readonly expression?: string;
-  /** The value is masked before anything else happens and kept in a Secret. */
-  readonly secret?: true;
   /** Text that is kept byte for byte; all other inputs are trimmed. */
   readonly verbatim?: true;
-  /** One line for documents and `--help`. */
-  readonly description: string;
 }
 
-type About<Value> = Omit<Input<Value>, keyof Kind<Value> | 'fallback' | 'env' | 'secret'> & {
-  readonly env?: readonly string[];
-};
+export interface Input<Value> extends Kind<Value>, About {
+  readonly env: readonly string[];
+  /** The value as text where nothing is given; empty where there is none. */
+  readonly fallback: string;
+  /** The value is masked before anything else happens and kept in a Secret. */
+  readonly secret?: true;
+}
 
 /** An input that always has a value. */
-function input<Value>(kind: Kind<Value>, about: About<Value> & { readonly fallback: string }): Input<Value> {
+function input<Value>(kind: Kind<Value>, about: About & { readonly fallback: string }): Input<Value> {
   return { ...kind, env: [], ...about };
 }
 
 /** An input without a default: undefined where nothing is given. */
-function optional<Value>({ kind, read }: Kind<Value>, about: About<Value>): Input<Value | undefined> {
+function optional<Value>({ kind, read }: Kind<Value>, about: About): Input<Value | undefined> {
   return {
     kind,
     read: (field) => (field.value === '' ? undefined : read(field)),
@@ -63,15 +66,15 @@ function optional<Value>({ kind, read }: Kind<Value>, about: About<Value>): Inpu
 }
 
 /** A list without a default: empty where nothing is given. */
-function optionalList<Item>(kind: Kind<Item[]>, about: About<Item[]>): Input<Item[]> {
+function optionalList<Item>(kind: Kind<Item[]>, about: About): Input<Item[]> {
   return { ...kind, fallback: '', env: [], ...about };
 }
 
 /** A secret can always come from the environment: a flag would be seen in the process list. */
 function secret(
   kind: SecretKind,
-  about: About<unknown> & { readonly env: readonly [string, ...string[]] },
-): Input<ReturnType<SecretKind['read']>> {
+  about: About & { readonly env: readonly [string, ...string[]] },
+): Input<Secret | undefined> {
   return { ...kind, fallback: '', secret: true, ...about };
 }
 
