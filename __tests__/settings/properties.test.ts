@@ -5,15 +5,17 @@ import fc from 'fast-check';
 import { parseDuration } from '../../src/base/duration.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import { INPUT_NAMES, type InputName, inputRule, withEnvironment } from '../../src/settings/inputs.js';
+import { invisibleCharacter } from '../../src/settings/invisible.js';
+import { splitList } from '../../src/settings/lists.js';
 import {
   checkGitRef,
   checkProcessName,
   parseHostAddress,
   parseQualifiedName,
 } from '../../src/settings/names.js';
+import { nearest } from '../../src/settings/nearest.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import { checkRelativePath, checkRemotePath } from '../../src/settings/paths.js';
-import { invisibleCharacter, nearest, splitList } from '../../src/settings/readers.js';
 import { secretInputs } from '../../src/settings/secret-inputs.js';
 import { MODES } from '../../src/settings/settings.js';
 

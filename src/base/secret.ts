@@ -3,7 +3,8 @@ import { keyFile, keyLines } from './key-text.js';
 
 /**
  * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
- * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file, beside the
+ * readers of the inputs, which check it.
  */
 export class Secret {
   readonly #text: string;

@@ -1,5 +1,5 @@
+import { splitList } from './lists.js';
 import { parseQualifiedName, type QualifiedName } from './names.js';
-import { splitList } from './readers.js';
 import { shown } from './shown.js';
 
 /** A function that must exist: by its name, or by its name and the types of its arguments. */

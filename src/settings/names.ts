@@ -1,6 +1,6 @@
 import { given } from '../base/given.js';
 import { isLoopback } from '../base/loopback.js';
-import { invisibleCharacter } from './readers.js';
+import { invisibleCharacter } from './invisible.js';
 import { shown } from './shown.js';
 
 /** A complaint about a name, and what would be right; undefined when the name is fine. */
