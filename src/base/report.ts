@@ -218,13 +218,31 @@ export class NotNeeded extends Failure {
   }
 }
 
-/** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
+/**
+ * Any thrown value as problems for a person: those that a Failure carries; of an error that nobody expected its message
+ * and code, never its stack. Errors of a kind that is known (SQL, SSH, HTTP, GitHub) are put into words where they are
+ * caught, and come here as a Failure.
+ */
 export function problemsOf(error: unknown): Problem[] {
   if (error instanceof Failure) return error.problems;
   const message = error instanceof Error ? error.message || error.name : String(error);
-  const code =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = errorCode(error);
   return [code === undefined ? { message } : { message, code }];
+}
+
+/** The first problem of a thrown value: the cause. */
+export function problemOf(error: unknown): Problem {
+  return problemsOf(error)[0] ?? { message: String(error) };
+}
+
+/** The message of a thrown value, without code and advice, to be put into a sentence. */
+export function messageOf(error: unknown): string {
+  return problemOf(error).message;
+}
+
+/** The code that Node or a library gave an error (`ENOENT`, `ECONNREFUSED`); undefined where it has none. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The same for two problems that a person would take for one: the same words about the same place. */

@@ -1,4 +1,4 @@
-import { type Problem, problemsOf } from './report.js';
+import { type Problem, problemOf } from './report.js';
 
 /** Does what nothing else hangs on. Never throws: returns why it failed, where it did. */
 export function tried(work: () => void): Problem | undefined {
@@ -6,6 +6,6 @@ export function tried(work: () => void): Problem | undefined {
     work();
     return undefined;
   } catch (error) {
-    return problemsOf(error)[0];
+    return problemOf(error);
   }
 }

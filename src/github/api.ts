@@ -1,5 +1,6 @@
 import { beginningOf } from '../base/cut-text.js';
 import type { Log } from '../base/log.js';
+import { messageOf, type Problem } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import type { Secret } from '../base/secret.js';
 import type { Run } from '../settings/settings.js';
@@ -65,19 +66,30 @@ export async function withApi<T>(
       () => work(api),
     );
   } catch (error) {
-    const status = statusOf(error);
     log({
       kind: 'warning',
       problem: {
-        message: `${errand.what}: ${signal.aborted ? `GitHub did not answer within ${deadline / 1_000} s` : reason(error)}`,
-        ...(status === undefined ? {} : { code: String(status) }),
-        ...(status === 403 && !isRateLimit(error)
-          ? { next: `Give the job the permission "${errand.permission}".` }
+        ...apiProblem(error, errand),
+        ...(signal.aborted
+          ? { message: `${errand.what}: GitHub did not answer within ${deadline / 1_000} s` }
           : {}),
       },
     });
     return undefined;
   }
+}
+
+/** An error of the API in words. */
+function apiProblem(error: unknown, { what, permission }: Errand): Problem {
+  const status = statusOf(error);
+  return {
+    // Without the link to the documentation at its end.
+    message: `${what}: ${beginningOf(messageOf(error).split(' - https://')[0]!, 500)}`,
+    ...(status === undefined ? {} : { code: String(status) }),
+    ...(status === 403 && !isRateLimit(error)
+      ? { next: `Give the job the permission "${permission}".` }
+      : {}),
+  };
 }
 
 /** The status of an answer; the toolkit gives its errors one also where none came. */
@@ -96,10 +108,4 @@ function isRequestError(error: unknown): error is Error & { status: number; resp
 
 function isRateLimit(error: unknown): boolean {
   return error instanceof Error && /rate limit/i.test(error.message);
-}
-
-/** The message of a failed request, without the link to the documentation at its end. */
-function reason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return beginningOf(message.split(' - https://')[0]!, 500);
 }

@@ -1,6 +1,6 @@
 import { cleaned } from '../base/cleaned.js';
 import { exitCodeOf, outputsOf } from '../base/outputs.js';
-import { type Problem, problemsOf, type Report } from '../base/report.js';
+import { messageOf, type Problem, type Report } from '../base/report.js';
 import { farewell } from '../base/voice.js';
 import { writeReport } from '../door.js';
 import type { Run } from '../settings/settings.js';
@@ -44,7 +44,7 @@ export async function publish(report: Report, publication: Publication): Promise
   try {
     await writeSummary(summaryOf(whole(), { run, places }), env);
   } catch (error) {
-    warnings.push({ message: `The job summary was not written: ${problemsOf(error)[0]!.message}` });
+    warnings.push({ message: `The job summary was not written: ${messageOf(error)}` });
   }
   await annotate(annotationsOf(whole(), places));
 }
@@ -54,7 +54,7 @@ function fileReport(report: Report, { run, folder }: Publication, warnings: Prob
   try {
     return writeReport(report, run, folder);
   } catch (error) {
-    warnings.push({ message: `The report file was not written: ${problemsOf(error)[0]!.message}` });
+    warnings.push({ message: `The report file was not written: ${messageOf(error)}` });
     return '';
   }
 }

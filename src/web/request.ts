@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { given } from '../base/given.js';
-import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
+import { Cancelled, errorCode, type HealthFault, type Timings } from '../base/report.js';
 import { whenAborted } from '../base/when-aborted.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
 import { certificateWords, connectionWords, type Part, timeoutWords } from './request-words.js';
@@ -273,8 +273,7 @@ class Closed extends Error {}
 /** An error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
 function explain(error: unknown, journey: Journey): unknown {
   if (error instanceof NoAnswer || error instanceof Cancelled) return error;
-  const code =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = errorCode(error);
   // Anything else is a mistake in here, and must not pass for a fault of the server.
   if (code === undefined && !(error instanceof Closed)) return error;
   const { fault, words } = connectionWords(code, journey.part);

@@ -45,7 +45,7 @@ export function judge(
   const verdict = blame(facts, blamed);
   const rest = failing.filter((fact) => !blamed.includes(fact));
   const told = [...causeFirst(blamed, verdict), ...rest];
-  const problems = told.map((fact) => problemOf(fact, !fresh.includes(fact)));
+  const problems = told.map((fact) => problemOfFact(fact, !fresh.includes(fact)));
   problems[0] = { ...problems[0]!, next: nextAction(verdict, told[0]!, options) };
   return { verdict, healthy: false, problems, warnings };
 }
@@ -85,7 +85,7 @@ function causeFirst(facts: readonly HealthFact[], verdict: Verdict): HealthFact[
   return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
 }
 
-function problemOf(fact: HealthFact, failedBefore: boolean): Problem {
+function problemOfFact(fact: HealthFact, failedBefore: boolean): Problem {
   const since = failedBefore ? ' (it failed before this run too)' : '';
   return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
 }
