@@ -126,7 +126,13 @@ const MUTATIONS = [
     'web/redirects.test',
   ),
   mutation(109, 'web/redirects', 'if (to.origin !== from.origin)', 'if (false)', 'web/probe.test'),
-  mutation(111, 'web/poll', 'const ok = streak >= successes ||', 'const ok = good > 0 ||', 'web/probe.test'),
+  mutation(
+    111,
+    'web/check-state',
+    'const ok = streak >= successes ||',
+    'const ok = good > 0 ||',
+    'web/probe.test',
+  ),
   mutation(117, 'worker/decide', 'attempt === 1 && !wasLive', 'true', 'worker/decide.test'),
   mutation(
     127,
@@ -281,7 +287,7 @@ const MUTATIONS = [
     'database/down-files.test',
   ),
   mutation(152, 'github/comment', 'user?.id === us', 'true', 'github/api.test'),
-  mutation(167, 'web/poll', 'if (course.limited > 0)', 'if (false)', 'web/limits.test'),
+  mutation(167, 'web/check-state', 'if (state.limited > 0)', 'if (false)', 'web/limits.test'),
   mutation(167, 'base/request-budget', '> now - WINDOW', '> now', 'base/request-budget.test'),
   mutation(167, 'web/checks', '!known.has(pathOf(url))', 'true', 'web/limits.test'),
   mutation(167, 'worker/host/downtime', 'used >= (last ? most : most - 1)', 'false', 'worker/downtime.test'),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Check, Finding, Look } from '../../src/web/poll.js';
+import type { Check, Finding, Look } from '../../src/web/check.js';
 import { poll } from '../../src/web/poll.js';
 
 const GOOD: Look = { ok: true, status: 200 };

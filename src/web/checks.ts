@@ -3,9 +3,9 @@ import { given } from '../base/given.js';
 import type { HealthFault } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { assetUrls, judgeAsset, MOST_ASSETS } from './assets.js';
+import { type Ask, type Check, type Look, NoTurn } from './check.js';
 import { isEndpoint, isHtml, judgeAnswer } from './judge-body.js';
 import { BODY_LIMIT, type Page, type PageFinder, pageFinder, proxyHeaders, type Target } from './page.js';
-import { type Ask, type Check, type Look, NoTurn } from './poll.js';
 import { type Answer, NoAnswer, tenths } from './request.js';
 
 /** What is asked, and for how long. Has the shape of the worker's health request. */

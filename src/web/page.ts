@@ -1,5 +1,5 @@
+import type { Ask } from './check.js';
 import { isHtml } from './judge-body.js';
-import type { Ask } from './poll.js';
 import { decideRedirect, publicOrigin, type RedirectDecision, withoutFragment } from './redirects.js';
 import type { Answer } from './request.js';
 

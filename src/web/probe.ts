@@ -9,10 +9,11 @@ import {
   type Requests,
 } from '../base/request-budget.js';
 import { VERIFIED_TLS } from '../base/verified-tls.js';
+import type { Finding, Look } from './check.js';
 import { ASSETS_A_ROUND, type Assets, checksOf, type HealthOptions } from './checks.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
 import type { Target } from './page.js';
-import { type Finding, type Look, poll } from './poll.js';
+import { poll } from './poll.js';
 
 export type { HealthOptions, Target };
 

@@ -1,8 +1,8 @@
 import type { Requests } from '../base/request-budget.js';
 import { assetUrls } from './assets.js';
+import type { Ask } from './check.js';
 import { assetsPage, type HealthOptions } from './checks.js';
 import { type Page, pageFinder, type Target } from './page.js';
-import type { Ask } from './poll.js';
 import { get, NoAnswer } from './request.js';
 
 /** By what one version of an application can be told from others in its answers. */

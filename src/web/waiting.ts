@@ -1,5 +1,5 @@
 import { formatDuration } from '../base/duration.js';
-import type { Look } from './poll.js';
+import type { Look } from './check.js';
 
 /** Milliseconds between two words about what is still being waited for. */
 const EVERY = 10_000;
