@@ -289,7 +289,7 @@ const MUTATIONS = [
   mutation(152, 'github/comment', 'user?.id === us', 'true', 'github/api.test'),
   mutation(167, 'web/check-state', 'if (state.limited > 0)', 'if (false)', 'web/limits.test'),
   mutation(167, 'base/request-budget', '> now - WINDOW', '> now', 'base/request-budget.test'),
-  mutation(167, 'web/checks', '!known.has(pathOf(url))', 'true', 'web/limits.test'),
+  mutation(167, 'web/ask-assets', '!known.has(pathOf(url))', 'true', 'web/limits.test'),
   mutation(167, 'worker/host/downtime', 'used >= (last ? most : most - 1)', 'false', 'worker/downtime.test'),
   mutation(170, 'web/page', '[400, 401, 403, 404, 405, 421]', '[401, 404, 405]', 'web/own-host.test'),
   mutation(170, 'web/page', "'x-forwarded-proto': ", "'x-forwarded-port': ", 'web/own-host.test'),
@@ -302,9 +302,9 @@ const MUTATIONS = [
   ),
   mutation(
     167,
-    'web/checks',
-    'stillBad([...found.bad, ...bad], all, assets.known())',
-    'found.bad',
+    'web/asset-check',
+    'stillBad([...asked.bad, ...bad], linked, assets.known())',
+    'asked.bad',
     'web/limits.test',
   ),
 ];

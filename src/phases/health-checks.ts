@@ -8,7 +8,7 @@ import { requestBudget } from '../settings/request-budget.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import type { Ask, Check, Look } from '../web/check.js';
-import { limitedLook, looking } from '../web/checks.js';
+import { limitedLook, looking } from '../web/looking.js';
 import { followingController, poll } from '../web/poll.js';
 import { type Counted, checkHealth, factOf } from '../web/probe.js';
 import { tenths } from '../web/request.js';

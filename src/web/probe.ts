@@ -9,8 +9,9 @@ import {
   type Requests,
 } from '../base/request-budget.js';
 import { VERIFIED_TLS } from '../base/verified-tls.js';
+import { ASSETS_A_ROUND, type Assets } from './ask-assets.js';
 import type { Finding, Look } from './check.js';
-import { ASSETS_A_ROUND, type Assets, checksOf, type HealthOptions } from './checks.js';
+import { checksOf, type HealthOptions } from './checks.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
 import type { Target } from './page.js';
 import { poll } from './poll.js';
