@@ -15,7 +15,7 @@ export interface Sink {
   closeOutput(): void;
 }
 
-export interface Teller {
+export interface LogPrinter {
   readonly log: Log;
   /** Says what is still held back and stops the heartbeat. */
   end(): void;
@@ -31,7 +31,7 @@ const LONGEST_LINE = 2_000;
 const MOST_STREAMS = 100;
 
 /** The one printer: words entries, makes of them what may be shown, groups the output of programs, and speaks up in silence. */
-export function teller(sink: Sink, redactor: Redactor, heartbeat = HEARTBEAT): Teller {
+export function teller(sink: Sink, redactor: Redactor, heartbeat = HEARTBEAT): LogPrinter {
   /** Whose group is open, and who spoke last; its group is only opened for what can be shown. */
   let source: string | undefined;
   let speaking: string | undefined;

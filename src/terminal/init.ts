@@ -6,7 +6,7 @@ import { INPUT_NAMES, type InputName, inputRule } from '../settings/inputs.js';
 import { checkGitRef } from '../settings/names.js';
 import { parseSettings } from '../settings/parse.js';
 import type { InputProblem } from '../settings/settings.js';
-import { type Ask, withQuestions } from './ask.js';
+import { type AskPerson, withQuestions } from './ask.js';
 import { parseFlags } from './flags.js';
 import { mainBranch, repositoryRoot } from './repository.js';
 import { CONNECTIONS, workflowName, workflowText } from './workflow.js';
@@ -29,7 +29,7 @@ export interface InitDoor {
   readonly folder: string;
   readonly write: (text: string) => void;
   /** Undefined where nobody can be asked. */
-  readonly ask?: Ask;
+  readonly ask?: AskPerson;
 }
 
 type Values = Map<InputName, string>;
@@ -93,7 +93,12 @@ export async function initFromTerminal(words: readonly string[]): Promise<number
 }
 
 /** Asks for what is not given, each until it is right; false where the person left. */
-async function answered(values: Values, ask: Ask, write: InitDoor['write'], base: string): Promise<boolean> {
+async function answered(
+  values: Values,
+  ask: AskPerson,
+  write: InitDoor['write'],
+  base: string,
+): Promise<boolean> {
   for (const [name, question] of QUESTIONS) {
     if (values.has(name)) continue;
     let wrong: Problem[];

@@ -35,7 +35,7 @@ export function terminalSink(screen: Screen): Sink {
 const stepCount = (steps: number): string => (steps === 1 ? '1 step' : `${steps} steps`);
 
 /** The phases of a run as a table, for its end. */
-export function phaseTable(report: Report): string[] {
+export function phaseLines(report: Report): string[] {
   if (report.phases.length === 0) return [];
   const rows = report.phases.map((phase) => [
     phase.phase,

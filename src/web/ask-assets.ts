@@ -2,8 +2,8 @@ import { given } from '../base/given.js';
 import type { HealthFault } from '../base/report.js';
 import { judgeAsset, MOST_ASSETS } from './assets.js';
 import { type Ask, NoTurn } from './check.js';
-import type { Target } from './page.js';
-import { type Answer, NoAnswer } from './request.js';
+import type { HealthTarget } from './page.js';
+import { type HttpAnswer, NoAnswer } from './request.js';
 
 /** Scripts and styles asked for at a time, and bad ones that are asked for again in one try. */
 const ASSETS_AT_A_TIME = 8;
@@ -34,7 +34,7 @@ export interface AskedAssets {
   /** Those for which the budget has no request. */
   unasked: number;
   /** The answer that said that there are too many requests. */
-  limited?: Pick<Answer, 'headers'>;
+  limited?: Pick<HttpAnswer, 'headers'>;
 }
 
 /**
@@ -43,7 +43,7 @@ export interface AskedAssets {
  */
 export async function askAssets(
   all: readonly URL[],
-  target: Target,
+  target: HealthTarget,
   headers: Record<string, string>,
   assets: Assets,
   ask: Ask,
@@ -54,7 +54,7 @@ export async function askAssets(
   const bad: BadAsset[] = [];
   let next = 0;
   let outOfTurn = 0;
-  let limited: Answer | undefined;
+  let limited: HttpAnswer | undefined;
   async function work(): Promise<void> {
     for (let url = chosen[next++]; url !== undefined; url = chosen[next++]) {
       if (limited !== undefined || bad.length >= BAD_ASKED_AGAIN) {
@@ -87,12 +87,12 @@ function spread<T>(all: readonly T[], most: number): T[] {
   return Array.from({ length: most }, (_, index) => all[Math.floor((index * all.length) / most)]!);
 }
 
-type AssetAsked = 'good' | 'no-turn' | { limited: Answer } | Omit<BadAsset, 'url'>;
+type AssetAsked = 'good' | 'no-turn' | { limited: HttpAnswer } | Omit<BadAsset, 'url'>;
 
 /** Also as the application has it behind a proxy that takes the base path away. */
 async function askAsset(
   url: URL,
-  target: Target,
+  target: HealthTarget,
   headers: Record<string, string>,
   ask: Ask,
 ): Promise<AssetAsked> {

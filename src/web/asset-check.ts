@@ -1,15 +1,15 @@
 import { formatBytes } from '../base/bytes.js';
 import { type Assets, askAssets, type BadAsset, pathOf } from './ask-assets.js';
 import { assetUrls } from './assets.js';
-import type { Ask, Check, Look } from './check.js';
+import type { Ask, Check, TryResult } from './check.js';
 import { isHtml } from './judge-body.js';
 import { limitedLook, looking } from './looking.js';
 import type { NewestPage } from './newest-page.js';
-import { BODY_LIMIT, type Page, type PageFinder, proxyHeaders, type Target } from './page.js';
+import { BODY_LIMIT, type HealthTarget, type Page, type PageFinder, proxyHeaders } from './page.js';
 import { tenths } from './request.js';
 
 export interface AssetsCheckOptions {
-  target: Target;
+  target: HealthTarget;
   /** The path of the page that links to the assets. */
   path: string;
   finder: PageFinder;
@@ -26,7 +26,7 @@ export function assetsCheck({ target, path, finder, shown, assets }: AssetsCheck
   const name = path === '/' ? 'the root page' : `the page ${path}`;
   let askPageAgain = false;
   let bad: BadAsset[] = [];
-  async function askOnce(ask: Ask): Promise<Look> {
+  async function askOnce(ask: Ask): Promise<TryResult> {
     const started = performance.now();
     const page = askPageAgain ? await finder.find(path, false, ask) : await shown.next(ask);
     askPageAgain = false;
@@ -51,7 +51,7 @@ export function assetsCheck({ target, path, finder, shown, assets }: AssetsCheck
 }
 
 /** What was found of `all` scripts and styles, of which `unasked` were not asked. */
-function lookAt(bad: readonly BadAsset[], all: number, unasked: number, cut: string): Look {
+function lookAt(bad: readonly BadAsset[], all: number, unasked: number, cut: string): TryResult {
   const rest = `${unasked > 0 ? `; ${unasked} more were not asked` : ''}${cut}`;
   const [first] = bad;
   if (first === undefined) return { ok: true, status: 200, detail: `${all - unasked} answer 200${rest}` };

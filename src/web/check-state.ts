@@ -1,4 +1,4 @@
-import type { Finding, Look } from './check.js';
+import type { CheckResult, TryResult } from './check.js';
 
 /** What the tries of one check have shown so far. */
 export interface CheckState {
@@ -8,7 +8,7 @@ export interface CheckState {
   good: number;
   streak: number;
   /** Of the newest try that counts: neither a 429, nor one that the deadline cut short. */
-  look: Look;
+  look: TryResult;
   /** Milliseconds from the start: when its newest try began and ended. */
   askedAt: number;
   milliseconds: number;
@@ -64,7 +64,7 @@ export function isDecided(state: CheckState, successes: number): boolean {
  * Counts a try; true where the check has turned good with it. `cutShort`: the deadline left it less than the time of a
  * request.
  */
-export function noteTry(state: CheckState, look: Look, cutShort: boolean): boolean {
+export function noteTry(state: CheckState, look: TryResult, cutShort: boolean): boolean {
   state.attempts += 1;
   // It says nothing about an application that was asked before.
   if (cutShort && look.fault === 'timeout' && state.attempts > 1) return false;
@@ -78,26 +78,26 @@ export function noteTry(state: CheckState, look: Look, cutShort: boolean): boole
   return state.streak === 1;
 }
 
-function lastingTries(before: number, { lasting }: Look): number {
+function lastingTries(before: number, { lasting }: TryResult): number {
   if (lasting === 'certain') return LASTING_TRIES;
   return lasting === 'likely' ? before + 1 : 0;
 }
 
 /** The newest try as it is told while the check is asked on: a 429 does not hide why the application was bad before it. */
-export function toldLook({ judged, look }: CheckState, newest: Look): Look {
+export function toldLook({ judged, look }: CheckState, newest: TryResult): TryResult {
   if (newest.limited === undefined || !judged || look.ok) return newest;
   return { ...look, detail: `${look.detail ?? 'is not healthy'}; now answers 429 (too many requests)` };
 }
 
 /** Nobody is judged by an answer of 429: what was seen before it counts, and where nothing was, nothing is held against it. */
-const NOT_JUDGED: Look = {
+const NOT_JUDGED: TryResult = {
   ok: true,
   status: 429,
   detail: 'not judged: answers 429 (too many requests)',
 };
 
 /** What came of a check that is asked no more, where `successes` good answers in a row were needed. */
-export function findingOf(state: CheckState, successes: number): Finding {
+export function findingOf(state: CheckState, successes: number): CheckResult {
   const { name, attempts, good, milliseconds, streak, limited, judged, spent } = state;
   const look = limited > 0 && !judged ? NOT_JUDGED : state.look;
   const ok = streak >= successes || (spent && streak > 0) || (limited > 0 && look.ok);

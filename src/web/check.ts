@@ -1,10 +1,10 @@
 import type { HealthFault, Timings } from '../base/report.js';
-import type { Answer, GetOptions } from './request.js';
+import type { GetOptions, HttpAnswer } from './request.js';
 
 /** Something that is asked again and again until it is good. */
 export interface Check {
   name: string;
-  ask(ask: Ask): Promise<Look>;
+  ask(ask: Ask): Promise<TryResult>;
 }
 
 /** What a check asks with, made for each of its tries. */
@@ -16,14 +16,14 @@ export interface Ask {
    * One request, counted where requests are limited.
    * @throws NoAnswer and Cancelled as `get` in request.ts; NoTurn where the budget is used up.
    */
-  get(url: URL, options: Pick<GetOptions, 'bodyLimit' | 'headers'>): Promise<Answer>;
+  get(url: URL, options: Pick<GetOptions, 'bodyLimit' | 'headers'>): Promise<HttpAnswer>;
 }
 
 /** The budget allows no more requests now. */
 export class NoTurn extends Error {}
 
 /** What one try of one check found. */
-export interface Look {
+export interface TryResult {
   ok: boolean;
   status: number | null;
   detail?: string;
@@ -47,13 +47,13 @@ export interface Look {
 }
 
 /** What came of one check. */
-export interface Finding {
+export interface CheckResult {
   name: string;
   /** Its newest answers were good, as many as asked for. */
   ok: boolean;
   attempts: number;
   good: number;
-  look: Look;
+  look: TryResult;
   /** Milliseconds from the start until its last try ended. */
   milliseconds: number;
 }

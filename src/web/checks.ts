@@ -1,11 +1,11 @@
 import { given } from '../base/given.js';
 import type { Assets } from './ask-assets.js';
 import { assetsCheck } from './asset-check.js';
-import type { Ask, Check, Look } from './check.js';
+import type { Ask, Check, TryResult } from './check.js';
 import { isEndpoint, judgeAnswer } from './judge-body.js';
 import { limitedLook, looking } from './looking.js';
 import { newestPage } from './newest-page.js';
-import { type Page, type PageFinder, pageFinder, type Target } from './page.js';
+import { type HealthTarget, type Page, type PageFinder, pageFinder } from './page.js';
 import { NoAnswer } from './request.js';
 
 /** What is asked, and for how long. Has the shape of the worker's health request. */
@@ -25,7 +25,7 @@ export interface HealthOptions {
 }
 
 /** The checks of one vantage point: each path by its name, and the assets of a page. */
-export function checksOf(target: Target, health: HealthOptions, assets: Assets): Check[] {
+export function checksOf(target: HealthTarget, health: HealthOptions, assets: Assets): Check[] {
   const finder = pageFinder(target);
   const page = health.checkAssets ? assetsPage(health) : undefined;
   const shown = newestPage();
@@ -55,7 +55,7 @@ async function askPath(
   health: HealthOptions,
   ask: Ask,
   show: (page: Page | NoAnswer) => void,
-): Promise<Look> {
+): Promise<TryResult> {
   return looking(async () => {
     const endpoint = isEndpoint({ path, last: isLast(path, health) });
     const page = await finder.find(path, endpoint, ask).catch((error: unknown) => {
@@ -69,7 +69,11 @@ async function askPath(
 }
 
 /** Whether what a path answered is healthy, and what to do where it is not. Pure. */
-function judgePage({ answer, refused }: Page, path: string, health: HealthOptions): Omit<Look, 'status'> {
+function judgePage(
+  { answer, refused }: Page,
+  path: string,
+  health: HealthOptions,
+): Omit<TryResult, 'status'> {
   if (answer.status === 429) return limitedLook(answer);
   if (refused !== undefined) {
     const { refuse, next } = refused;

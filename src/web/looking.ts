@@ -1,12 +1,12 @@
 import { given } from '../base/given.js';
-import type { Look } from './check.js';
-import { type Answer, NoAnswer } from './request.js';
+import type { TryResult } from './check.js';
+import { type HttpAnswer, NoAnswer } from './request.js';
 
 /** Milliseconds that are waited after a 429 at least, whatever the server says. */
 const SHORTEST_RETRY = 1_000;
 
 /** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
-export function limitedLook({ headers }: Pick<Answer, 'headers'>): Look & { status: 429 } {
+export function limitedLook({ headers }: Pick<HttpAnswer, 'headers'>): TryResult & { status: 429 } {
   const asked = headers['retry-after'];
   const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
   const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
@@ -21,7 +21,7 @@ export function limitedLook({ headers }: Pick<Answer, 'headers'>): Look & { stat
 }
 
 /** Runs one try; where no answer came, what was found says why. @throws every error but NoAnswer. */
-export async function looking(work: () => Promise<Look>): Promise<Look> {
+export async function looking(work: () => Promise<TryResult>): Promise<TryResult> {
   try {
     return await work();
   } catch (error) {

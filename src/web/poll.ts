@@ -3,7 +3,7 @@ import { Cancelled } from '../base/report.js';
 import type { Requests } from '../base/request-budget.js';
 import { pause } from '../base/retry.js';
 import { whenAborted } from '../base/when-aborted.js';
-import type { Check, Finding, Look } from './check.js';
+import type { Check, CheckResult, TryResult } from './check.js';
 import {
   type CheckState,
   findingOf,
@@ -29,7 +29,7 @@ export interface PollOptions {
   /** Counts the requests of all checks, which are of one application then; without it there is no limit. */
   requests?: Requests;
   signal?: AbortSignal;
-  onAttempt?: (name: string, attempt: number, look: Look) => void;
+  onAttempt?: (name: string, attempt: number, look: TryResult) => void;
 }
 
 /** Milliseconds after which a good answer is asked for again once the others are good too. */
@@ -43,7 +43,7 @@ const STALE = 1_000;
  * be cured by waiting is given up after three tries. An answer of 429 is no answer.
  * @throws Cancelled when the signal fires, and what a check throws; a check that stays bad is no error.
  */
-export async function poll(checks: readonly Check[], options: PollOptions): Promise<Finding[]> {
+export async function poll(checks: readonly Check[], options: PollOptions): Promise<CheckResult[]> {
   const { requests, successes, deadline } = options;
   const started = performance.now();
   const elapsed = (): number => performance.now() - started;

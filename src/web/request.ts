@@ -5,7 +5,7 @@ import { given } from '../base/given.js';
 import { Cancelled, errorCode, type HealthFault, type Timings } from '../base/report.js';
 import { whenAborted } from '../base/when-aborted.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
-import { certificateWords, connectionWords, type Part, timeoutWords } from './request-words.js';
+import { certificateWords, connectionWords, type RequestPart, timeoutWords } from './request-words.js';
 
 const DAY = 86_400_000;
 
@@ -19,7 +19,7 @@ export interface GetOptions {
 }
 
 /** What a server said, with how long each part took. */
-export interface Answer {
+export interface HttpAnswer {
   status: number;
   headers: IncomingHttpHeaders;
   body: Buffer;
@@ -65,16 +65,16 @@ async function loadProtocols() {
 
 /** Where a request stands, and how long each part took until there. */
 interface Journey {
-  part: Part;
+  part: RequestPart;
   readonly timings: Timings;
   /** Ends a part; its duration counts from the end of the one before. */
-  reached(part: Exclude<Part, 'body'>): void;
+  reached(part: Exclude<RequestPart, 'body'>): void;
   elapsed(): number;
 }
 
 function startJourney(): Journey {
   const started = performance.now();
-  const order: Part[] = ['dns', 'connect', 'tls', 'first-byte', 'body'];
+  const order: RequestPart[] = ['dns', 'connect', 'tls', 'first-byte', 'body'];
   let last = started;
   const journey: Journey = {
     part: 'dns',
@@ -95,7 +95,7 @@ function startJourney(): Journey {
  * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
  * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
  */
-export async function get(url: URL, options: GetOptions): Promise<Answer> {
+export async function get(url: URL, options: GetOptions): Promise<HttpAnswer> {
   const protocols = await loadProtocols();
   const journey = startJourney();
   // An address needs no name server, nor does this machine itself.

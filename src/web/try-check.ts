@@ -1,10 +1,10 @@
 import type { Requests } from '../base/request-budget.js';
-import { type Ask, type Check, type Look, NoTurn } from './check.js';
+import { type Ask, type Check, NoTurn, type TryResult } from './check.js';
 import { get, NoAnswer } from './request.js';
 
 /** What came of one try. */
 export interface Tried {
-  look: Look;
+  look: TryResult;
   /** False where nobody was there to answer: the port is closed, or the check waits for another one. */
   reached: boolean;
 }

@@ -5,7 +5,7 @@ import type { HealthFact, HealthFault, Problem, Verdict } from '../base/report.j
 /** Checks that say how the database is, not the application. */
 export const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' } as const;
 
-export interface Judgement {
+export interface HealthJudgement {
   verdict: Verdict;
   /** Every check passed; `slow` is healthy too. */
   healthy: boolean;
@@ -28,11 +28,11 @@ const CERTIFICATE_WARNING_DAYS = 14;
  * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
  * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
  */
-export function judge(
+export function judgeHealth(
   facts: readonly HealthFact[],
   before: readonly HealthFact[],
   options: JudgeOptions,
-): Judgement {
+): HealthJudgement {
   const failing = facts.filter((fact) => !fact.ok);
   const warnings = [...limitWarnings(facts), ...certificateWarnings(facts)];
   if (failing.length === 0) {

@@ -2,7 +2,7 @@ import type { Requests } from '../base/request-budget.js';
 import { assetUrls } from './assets.js';
 import type { Ask } from './check.js';
 import { assetsPage, type HealthOptions } from './checks.js';
-import { type Page, pageFinder, type Target } from './page.js';
+import { type HealthTarget, type Page, pageFinder } from './page.js';
 import { get, NoAnswer } from './request.js';
 
 /** By what one version of an application can be told from others in its answers. */
@@ -29,7 +29,7 @@ const NOTHING: Shown = { texts: [], assets: [] };
  * counts them; a proof is never left out for its budget.
  */
 export async function askVersion(
-  target: Target,
+  target: HealthTarget,
   health: Pick<HealthOptions, 'paths' | 'timeout'>,
   signal: AbortSignal,
   requests?: Requests,

@@ -16,7 +16,7 @@ const BETWEEN_HEARTBEATS = 5_000;
 const UNTIL_IT_APPEARS = 20_000;
 
 /** Streams the events of a run from a byte offset until its worker is gone. */
-export async function follow(request: FollowRequest, home: string, say: Say): Promise<void> {
+export async function streamRun(request: FollowRequest, home: string, say: Say): Promise<void> {
   const folder = await appearing(request, home);
   const ended = (message: string): void => say(gone(message, isFull(request.app.appPath)));
   if (!folder) return ended('The run has not begun on the server: no worker has opened its folder.');
