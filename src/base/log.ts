@@ -37,6 +37,7 @@ export type LogEntry =
   | { kind: 'problem'; problem: Problem }
   | { kind: 'debug'; text: string };
 
+/** Takes an entry to where it is shown. Never throws. */
 export type Log = (entry: LogEntry) => void;
 
 /** Passes everything on, but no warning twice: what the plan warned of, the worker on the server sees again. */

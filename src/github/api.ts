@@ -16,6 +16,7 @@ export interface Api {
   readonly repo: string;
 }
 
+/** Who works on the API, and with what. */
 export interface ApiOptions {
   readonly run: Run;
   readonly token: Secret | undefined;
@@ -30,11 +31,12 @@ export interface Errand {
   readonly permission: string;
 }
 
+/** Milliseconds. */
 const DEADLINE = 15_000;
 
 /**
- * Works on GitHub's API. Nothing here may fail a good deploy: every fault (no permission, rate limit, an outage, a
- * slow answer) becomes a warning and the result undefined.
+ * Works on GitHub's API. Never throws, because nothing here may fail a good deploy: every fault (no permission, rate
+ * limit, an outage, a slow answer) becomes a warning, and the result is undefined.
  */
 export async function withApi<T>(
   options: ApiOptions,

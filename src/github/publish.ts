@@ -8,12 +8,13 @@ import { annotate, annotationsOf } from './annotations.js';
 import type { Places } from './places.js';
 import { summaryOf, writeSummary } from './summary.js';
 
+/** What is needed to publish a report. */
 export interface Publication {
   readonly run: Run;
   readonly env: NodeJS.ProcessEnv;
-  /** A text of any origin as it may be shown. */
+  /** Makes of a text of any origin what may be shown. */
   readonly redact: (text: string) => string;
-  /** Says a line of the log. */
+  /** Prints a line of the log. */
   readonly tell: (line: string) => void;
   readonly places: Places;
   /** Where the report file goes. */
@@ -24,7 +25,7 @@ export interface Publication {
 
 /**
  * Everything that leaves the run: outputs first (a cancelled job may end us at any moment), then the API, the
- * summary, the annotations and the exit code. The report is made what may be shown once, here.
+ * summary, the annotations and the exit code. The report is redacted once, here.
  */
 export async function publish(report: Report, publication: Publication): Promise<void> {
   const { run, env, redact, tell, places } = publication;

@@ -24,6 +24,7 @@ const INTERRUPTED = 130;
 
 const FLAGS = [...INPUT_NAMES.filter((name) => name !== 'mode'), 'branch'] as const;
 
+/** Where `init` is called from. */
 export interface InitDoor {
   /** The application's folder: the repository's root, or below it. */
   readonly folder: string;

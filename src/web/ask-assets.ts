@@ -28,6 +28,7 @@ export interface BadAsset {
   why: string;
 }
 
+/** What came of asking for the scripts and styles of a page. */
 export interface AskedAssets {
   /** In the order of the page. */
   bad: BadAsset[];

@@ -8,6 +8,7 @@ import type { NewestPage } from './newest-page.js';
 import { BODY_LIMIT, type HealthTarget, type Page, type PageFinder, proxyHeaders } from './page.js';
 import { tenths } from './request.js';
 
+/** What the check of a page's scripts and styles works with. */
 export interface AssetsCheckOptions {
   target: HealthTarget;
   /** The path of the page that links to the assets. */

@@ -12,6 +12,7 @@ export interface Expectation {
   expectSha?: string;
 }
 
+/** Whether an answer is healthy, and why not. */
 export type Opinion = { ok: true } | { ok: false; fault: HealthFault; detail: string };
 
 /** Words of a status field that mean trouble; compared in lower case, dashes as blanks. docs/health.md lists them. */

@@ -47,8 +47,12 @@ interface Known {
   tries: number;
 }
 
+/** Asks for the paths of one application, and remembers how each was found. */
 export interface PageFinder {
-  /** The answer of a path; `endpoint`: a health answer is expected and no page. */
+  /**
+   * The answer of a path; `endpoint`: a health answer is expected and no page.
+   * @throws what `ask.get` throws.
+   */
   find(path: string, endpoint: boolean, ask: Ask): Promise<Page>;
 }
 
@@ -88,7 +92,7 @@ export function pageFinder(target: HealthTarget): PageFinder {
       if (known.end === undefined) return explore(known, path, endpoint, ask);
       const { url, behindProxy } = known.end;
       const page: Page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
-      // The next try begins where a browser would.
+      // The next try begins at the path itself again.
       if (!isGood(page) && page.answer.status !== 429) delete known.end;
       return page;
     },
@@ -147,7 +151,7 @@ function request(url: URL, behindProxy: URL | undefined, ask: Ask): Promise<Http
   return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
 }
 
-/** How the proxy in front of an application asks it. */
+/** The headers with which the proxy of this public origin asks an application; none without one. */
 export function proxyHeaders(origin: URL | undefined): Record<string, string> {
   if (origin === undefined) return {};
   return {

@@ -17,6 +17,7 @@ import { failingPause, type PollStanding, SHORTEST_TRY, type Wait, waitAfter } f
 import { tryCheck } from './try-check.js';
 import { forever, sleeping, takeTurns } from './turns.js';
 
+/** How checks are polled. */
 export interface PollOptions {
   /** Milliseconds, per request. */
   timeout: number;

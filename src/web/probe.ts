@@ -18,6 +18,7 @@ import { poll } from './poll.js';
 
 export type { HealthOptions, HealthTarget };
 
+/** What a round of health checks may be given beside its target. */
 export interface ProbeOptions {
   signal?: AbortSignal;
   /** Where requests are counted, and what this application may be asked still; without it there is no limit. */
@@ -26,7 +27,7 @@ export interface ProbeOptions {
   onAttempt?: (name: string, attempt: number, look: TryResult) => void;
 }
 
-/** The counter of one application, as one host asks it. */
+/** The counter of the requests to one application from one host. */
 export interface Counted {
   readonly ledger: RequestLedger;
   readonly budget: RequestBudget;

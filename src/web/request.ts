@@ -9,6 +9,7 @@ import { certificateWords, connectionWords, type RequestPart, timeoutWords } fro
 
 const DAY = 86_400_000;
 
+/** How one request is made. */
 export interface GetOptions {
   /** Milliseconds from the first packet to the last byte; nothing keeps a request alive beyond it. */
   timeout: number;
@@ -18,7 +19,7 @@ export interface GetOptions {
   signal?: AbortSignal;
 }
 
-/** What a server said, with how long each part took. */
+/** What a server answered, and how long each part of the request took. */
 export interface HttpAnswer {
   status: number;
   headers: IncomingHttpHeaders;

@@ -9,6 +9,7 @@ export interface Tried {
   reached: boolean;
 }
 
+/** What one try of a check works with. */
 export interface TryOptions extends Omit<Ask, 'get'> {
   /** Counts the requests; without it there is no limit. */
   requests: Requests | undefined;

@@ -5,6 +5,7 @@ import type { HealthFact, HealthFault, Problem, Verdict } from '../base/report.j
 /** Checks that say how the database is, not the application. */
 export const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' } as const;
 
+/** What all checks together say. */
 export interface HealthJudgement {
   verdict: Verdict;
   /** Every check passed; `slow` is healthy too. */
@@ -14,6 +15,7 @@ export interface HealthJudgement {
   warnings: Problem[];
 }
 
+/** What the judgement needs beside the checks. */
 export interface JudgeOptions {
   /** Milliseconds; a healthy answer that took longer makes the verdict `slow`. */
   readonly maxLatency?: number;
@@ -121,7 +123,7 @@ function slowest(facts: readonly HealthFact[], maxLatency: number | undefined): 
   };
 }
 
-/** What only ever answered 429 passes, because nothing is known against it. */
+/** Warnings of checks that only ever answered 429: they pass, because nothing is known against them. */
 function limitWarnings(facts: readonly HealthFact[]): Problem[] {
   return facts
     .filter(({ ok, status }) => ok && status === 429)

@@ -26,7 +26,7 @@ const NOTHING: Shown = { texts: [], assets: [] };
 
 /**
  * Asks the last health path and the page with the scripts, once each; what does not answer shows nothing. `requests`
- * counts them; a proof is never left out for its budget.
+ * counts them, but does not limit them. @throws Cancelled when the signal fires.
  */
 export async function askVersion(
   target: HealthTarget,

@@ -1,9 +1,10 @@
 import { formatDuration } from '../base/duration.js';
 import type { TryResult } from './check.js';
 
-/** Milliseconds between two words about what is still being waited for. */
+/** Milliseconds between two messages about what is still being waited for. */
 const EVERY = 10_000;
 
+/** The checks that are not good yet. */
 export interface WaitingChecks {
   /** Told of each try. */
   note(place: string, attempt: number, look: TryResult): void;

@@ -11,8 +11,8 @@ import type { RunResult, WorkerEvent } from './protocol.js';
 import type { RunFolder } from './record/run-folder.js';
 
 /**
- * Tells the action what happens: events of the run, and the full output of programs into the run's log. Telling decides
- * nothing: what cannot be written is left out, and never an error of the work.
+ * Tells the action what happens, by the events of the run, and writes the full output of programs into the run's log.
+ * Never throws: what cannot be written is left out, and is no error of the work.
  */
 export interface Teller {
   /** False where it could not be written. What the action acts on (`state`, `ended`) may use the room of the reserve. */
@@ -38,12 +38,12 @@ export interface Teller {
   close(): void;
 }
 
-/** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
+/** Characters of one program's output that go to the action, and of one event; the rest stays in the log on the host. */
 const MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
 
 /**
- * The fields in which people are spoken to. Names, commits, paths and outcomes are left alone: they are our own, and a
+ * The fields that hold sentences for people. Names, commits, paths and outcomes are left alone: they are our own, and a
  * weak secret that equals one of them must not change what the action reads.
  */
 const SPOKEN = new Set(['text', 'message', 'next', 'detail', 'notRehearsedWhy']);
@@ -56,6 +56,7 @@ const endOfWorkerStep = (error: unknown): { outcome: 'failed' | 'unknown' } => (
   outcome: outcomeOfError(error),
 });
 
+/** Opens the events and the log of a run. @throws the file system's error where they cannot be opened. */
 export function openTeller(folder: RunFolder, seal: Sealer): Teller {
   const events = openSync(folder.events, 'a', 0o600);
   const log = openSync(folder.log, 'a', 0o600);
@@ -145,7 +146,7 @@ function leftOut(count: number): Problem {
   };
 }
 
-/** A result that fits into one block of a disk. */
+/** A result that fits into one block of a disk: the beginnings of three problems, no checks, no warnings. */
 function inShort({ problems, health: _, ...result }: RunResult): RunResult {
   const cut = ({ message, next }: Problem): Problem => ({
     message: message.slice(0, 500),
