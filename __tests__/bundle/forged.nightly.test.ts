@@ -6,12 +6,14 @@ import { test } from 'node:test';
 import { runBundle } from '../servers/doors.js';
 import { forgingBuild } from '../servers/hostile-build.js';
 import { withCheckout, withStage } from '../servers/stage.js';
+import { stageInputs } from '../servers/stage-inputs.js';
 
 test(
   'row 145: a build that forges events and prints commands sets no output and no state of the job, and masks nothing',
   { timeout: 300_000 },
   () =>
-    withStage({ postgres: 15 }, async ({ databaseUrl, origin, vps, sshd }) => {
+    withStage({ postgres: 15 }, async (stage) => {
+      const { origin, vps } = stage;
       const sha = origin.head();
       const script = join(vps.root, 'hostile.js');
       writeFileSync(script, forgingBuild(join(vps.appPath, '../.app.deploy/runs')));
@@ -20,19 +22,7 @@ test(
           workspace,
           token: 'ghs_notUsed0123456789',
           env: { GITHUB_RUN_ID: '7', GITHUB_SHA: sha, ACTIONS_STEP_DEBUG: 'true' },
-          inputs: {
-            'database-url': databaseUrl,
-            'ssh-host': sshd.host,
-            'ssh-port': String(sshd.port),
-            'ssh-user': sshd.user,
-            'ssh-private-key': sshd.privateKey,
-            'ssh-fingerprint': sshd.fingerprint,
-            'repository-url': origin.url,
-            'app-path': vps.appPath,
-            'app-name': 'guesthouse',
-            'build-command': `node ${script} && pnpm build`,
-            'health-url': `http://127.0.0.1:${vps.port}`,
-          },
+          inputs: stageInputs(stage, { 'build-command': `node ${script} && pnpm build` }),
         }),
       );
       assert.match(result.log, /the record was forged/, 'the build did its work');

@@ -5,6 +5,7 @@ import { type GitHubApi, startGitHubApi, stateOf } from '../servers/github-api.j
 import { query } from '../servers/postgres.js';
 import type { RunResult } from '../servers/runner.js';
 import { pushVersion, type Stage, withCheckout, withStage } from '../servers/stage.js';
+import { stageInputs } from '../servers/stage-inputs.js';
 
 const TOKEN = 'ghs_0123456789abcdefghijklmnopqrstuvwxyz';
 
@@ -36,24 +37,8 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
     await Promise.all([left, api.close()]);
   });
 
-  function inputs(): Record<string, string> {
-    const { databaseUrl, origin, vps, sshd } = stage;
-    return {
-      environment: 'staging',
-      'database-url': databaseUrl,
-      'required-tables': 'rooms',
-      'ssh-host': sshd.host,
-      'ssh-port': String(sshd.port),
-      'ssh-user': sshd.user,
-      'ssh-private-key': sshd.privateKey,
-      'ssh-fingerprint': sshd.fingerprint,
-      'repository-url': origin.url,
-      'app-path': vps.appPath,
-      'app-name': 'guesthouse',
-      'health-url': `http://127.0.0.1:${vps.port}`,
-      'health-deadline': '15s',
-    };
-  }
+  const inputs = (): Record<string, string> =>
+    stageInputs(stage, { environment: 'staging', 'required-tables': 'rooms', 'health-deadline': '15s' });
 
   function start(
     mode: string,

@@ -10,7 +10,7 @@ import { parseSettings } from '../../src/settings/parse.js';
 import type { Settings } from '../../src/settings/settings.js';
 import type { Tools } from '../../src/tools.js';
 import { checkHealth } from '../../src/web/probe.js';
-import { judge } from '../../src/web/verdict.js';
+import { judgeHealth } from '../../src/web/verdict.js';
 import { DAY, makeCertificate } from '../servers/certificate.js';
 import { freePort } from '../servers/free-port.js';
 import { HEALTHY, HTML, JSON_TYPE, type Pages, serve, withHttpServer } from '../servers/http.js';
@@ -253,7 +253,7 @@ describe('whose fault it is', () => {
             }),
           );
           assert.equal(facts.length, 6);
-          const judgement = judge(facts, [], {});
+          const judgement = judgeHealth(facts, [], {});
           assert.equal(judgement.verdict, 'edge');
           assert.match(judgement.problems[0]!.next!, /new version is left serving/);
         },

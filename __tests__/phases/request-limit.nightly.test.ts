@@ -2,16 +2,15 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type RequestListener, request } from 'node:http';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport } from '../../src/base/report.js';
 import { health, healthBaseline } from '../../src/phases/health.js';
 import { redeploy } from '../../src/phases/redeploy.js';
-import { makeReachable, type Reachable, settingsFor, withTools } from '../servers/deployment.js';
+import { settingsFor, withTools } from '../servers/deployment.js';
 import { type AppFaults, appFiles, appVersion } from '../servers/fixture-app.js';
 import { withHttpServer } from '../servers/http.js';
-import { type Origin, startOrigin } from '../servers/origin.js';
-import { startVps } from '../servers/vps.js';
+import { oneServer } from '../servers/one-server.js';
 
 interface Deployed {
   phases: PhaseReport[];
@@ -21,21 +20,14 @@ interface Deployed {
 }
 
 describe('row 167: a deploy of an application that limits requests, asked through its proxy and over SSH', () => {
-  let origin: Origin;
-  let server: Reachable;
+  const place = oneServer(appFiles('v0'));
   let countIn: string;
-  before(async () => {
-    origin = startOrigin(appFiles('v0'));
-    server = await makeReachable(await startVps(origin));
-    countIn = join(server.vps.root, 'requests.txt');
-  });
-  after(async () => {
-    await server?.stop();
-    origin?.stop();
+  before(() => {
+    countIn = join(place.server.vps.root, 'requests.txt');
   });
 
   const pass: RequestListener = (incoming, outgoing) => {
-    const onward = request({ port: server.vps.port, path: incoming.url }, (answer) => {
+    const onward = request({ port: place.server.vps.port, path: incoming.url }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(outgoing);
     });
@@ -45,10 +37,10 @@ describe('row 167: a deploy of an application that limits requests, asked throug
 
   /** Does what the corridor does: the look before, the redeploy, and health where that passed. */
   function deploy(version: string, faults: AppFaults = {}): Promise<Deployed> {
-    const ref = origin.commit(appVersion(version, { countIn, ...faults }));
+    const ref = place.origin.commit(appVersion(version, { countIn, ...faults }));
     writeFileSync(countIn, '');
     return withHttpServer(pass, async ({ url }) => {
-      const settings = settingsFor([server], {
+      const settings = settingsFor([place.server], {
         mode: 'deploy',
         skip: 'database',
         ref,
@@ -108,7 +100,7 @@ describe('row 167: a deploy of an application that limits requests, asked throug
     assert.equal(done.phases[0]!.outcome, 'failed');
     assert.match(done.phases[0]!.problems[0]!.message, /\/api\/health: answers 500/);
     assert.equal(done.phases[0]!.facts.hosts?.[0]?.outcome, 'rolled-back', told(done));
-    assert.equal((await server.vps.served())?.version, 'v2');
+    assert.equal((await place.server.vps.served())?.version, 'v2');
     assert.ok(done.asked.length <= 60, told(done));
   });
 

@@ -13,7 +13,7 @@ import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import type { Settings } from '../../src/settings/settings.js';
 import type { Tools } from '../../src/tools.js';
-import { query } from './postgres.js';
+import { type PostgresServer, query } from './postgres.js';
 
 export type Files = Readonly<Record<string, string | Buffer>>;
 
@@ -52,6 +52,20 @@ export function createProject(files: Files = {}): Project {
   };
   project.write(files);
   return project;
+}
+
+/** Gives a checkout with these migrations and a database of its own, and removes the checkout afterwards. */
+export async function withProject(
+  server: PostgresServer,
+  files: Files,
+  work: (url: string, project: Project) => Promise<void>,
+): Promise<void> {
+  const project = createProject(files);
+  try {
+    await work(await server.createDatabase(), project);
+  } finally {
+    project.delete();
+  }
 }
 
 export type Inputs = Partial<Record<InputName, string>>;

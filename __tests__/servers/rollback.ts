@@ -1,4 +1,8 @@
-import type { PhaseRecord } from '../../src/base/phase.js';
+import type { LogEntry } from '../../src/base/log.js';
+import { type PhaseRecord, runPhase } from '../../src/base/phase.js';
+import type { PhaseReport } from '../../src/base/report.js';
+import type { Database } from '../../src/database/connection/connection.js';
+import { openDatabase } from '../../src/database/connection/open.js';
 import {
   type DatabaseRollback,
   lookWhatToUndo,
@@ -15,4 +19,35 @@ export async function rollbackAlone(
 ): Promise<DatabaseRollback> {
   const look = await lookWhatToUndo(tools, record);
   return rollbackDatabase(tools, settings, record, { look, again: ['--run-id', settings.rollback.runId] });
+}
+
+export interface RollbackOptions {
+  /** Stands between the rollback and its connection. */
+  around?: ((database: Database) => Database) | undefined;
+  onLog?: ((entry: LogEntry) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface RolledBack {
+  report: PhaseReport;
+  /** Absent where the phase ended before. */
+  result?: DatabaseRollback;
+}
+
+/** The rollback phase of the database alone, on a connection of its own. */
+export async function runRollback(settings: Settings, options: RollbackOptions = {}): Promise<RolledBack> {
+  const log = (entry: LogEntry): void => options.onLog?.(entry);
+  const opened = openDatabase(settings.database!.connection);
+  const database = options.around?.(opened) ?? opened;
+  const signal = options.signal ?? new AbortController().signal;
+  let result: DatabaseRollback | undefined;
+  try {
+    const report = await runPhase('rollback', log, undefined, async (record) => {
+      result = await rollbackAlone({ log, signal, database }, settings, record);
+      record.facts.reverted = result.reverted;
+    });
+    return { report, ...(result ? { result } : {}) };
+  } finally {
+    await opened.close();
+  }
 }

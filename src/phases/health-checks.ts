@@ -7,8 +7,9 @@ import { errorMeaning } from '../database/connection/sql-error.js';
 import { requestBudget } from '../settings/request-budget.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
-import { limitedLook, looking } from '../web/checks.js';
-import { type Ask, type Check, followingController, type Look, poll } from '../web/poll.js';
+import type { Ask, Check, TryResult } from '../web/check.js';
+import { limitedLook, looking } from '../web/looking.js';
+import { followingController, poll } from '../web/poll.js';
 import { type Counted, checkHealth, factOf } from '../web/probe.js';
 import { tenths } from '../web/request.js';
 import { forever } from '../web/turns.js';
@@ -66,7 +67,7 @@ export async function askEverything(
   const { health } = settings;
   const settledAfter = new Map<string, number>();
   const waiting = tellWaiting((text) => tools.log({ kind: 'progress', text }));
-  const told = (from: 'runner' | 'vps') => (name: string, attempt: number, look: Look) => {
+  const told = (from: 'runner' | 'vps') => (name: string, attempt: number, look: TryResult) => {
     const place = placeOf({ name, from });
     if (!look.ok || waiting.has(place) || attempt === 1) settledAfter.set(place, performance.now() - started);
     waiting.note(place, attempt, look);
@@ -137,9 +138,9 @@ function dataChecks(points: VantagePoints): Check[] {
   ];
 }
 
-async function askDatabase(database: Database, ask: Ask): Promise<Look> {
+async function askDatabase(database: Database, ask: Ask): Promise<TryResult> {
   const started = performance.now();
-  const look = (rest: Partial<Look>): Look => ({
+  const look = (rest: Partial<TryResult>): TryResult => ({
     ok: false,
     status: null,
     timings: { ...NOT_MEASURED, total: tenths(performance.now() - started) },
@@ -183,7 +184,7 @@ function isHopeless(error: unknown, code: string | undefined): boolean {
 const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
 
 /** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
-function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<Look> {
+function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<TryResult> {
   const key = rest.key.reveal();
   return looking(async () => {
     const answer = await ask.get(new URL(rest.url), {

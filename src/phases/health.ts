@@ -6,7 +6,7 @@ import type { HealthSettings, Settings } from '../settings/settings.js';
 import type { Tools } from '../tools.js';
 import { probeFleet } from '../vps/probe-fleet.js';
 import { assetsPage } from '../web/checks.js';
-import { judge, placeOf } from '../web/verdict.js';
+import { judgeHealth, placeOf } from '../web/verdict.js';
 import { askEverything, type VantagePoints, vantagePoints } from './health-checks.js';
 
 export interface HealthPhaseOptions {
@@ -35,7 +35,7 @@ export async function health(
       points,
       given({ expectSha: commit(options.expectSha) }),
     );
-    const judgement = judge(facts, options.before ?? [], {
+    const judgement = judgeHealth(facts, options.before ?? [], {
       ...settings.health,
       ...(settings.vps ? { appName: settings.vps.appName } : {}),
     });
