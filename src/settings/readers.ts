@@ -1,16 +1,8 @@
 import { parseDuration } from '../base/duration.js';
+import { invisibleCharacter } from '../base/invisible.js';
 import type { InputName, ReadInput } from './inputs.js';
 import type { InputProblem } from './settings.js';
 import { shown } from './shown.js';
-
-/** Control, bidirectional and zero-width characters: invisible, and able to make one name look like another. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
-
-/** The first invisible character of a text as `U+202E`, or undefined. */
-export function invisibleCharacter(text: string): string | undefined {
-  const match = INVISIBLE.exec(text);
-  return match ? `U+${match[0].codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}` : undefined;
-}
 
 /** The nearest of `words` to a misspelt one, or undefined where none is near (more than 2 edits away). */
 export function nearest(word: string, words: readonly string[]): string | undefined {

@@ -1,5 +1,4 @@
 import type { Problem } from '../../base/report.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
 import type { Tools } from '../../tools.js';
 import { jsonField } from '../connection/answer.js';
 import type { StatementResult } from '../connection/connection.js';
@@ -19,6 +18,9 @@ import {
 } from './fingerprint.js';
 import type { Judgement } from './judgement.js';
 import { UNRECORDED } from './schema-record.js';
+
+/** What becomes of a deploy where other hands have changed the schema. */
+type DriftPolicy = 'warn' | 'fail' | 'off';
 
 /** What other hands changed since the last deploy. */
 export interface Drift {
@@ -89,7 +91,7 @@ export async function lookDrift(tools: Tools): Promise<Drift | undefined> {
 }
 
 /** What the drift means under the input `drift`. */
-export function judgeDrift(drift: Drift | undefined, policy: DatabaseSettings['drift']): Judgement {
+export function judgeDrift(drift: Drift | undefined, policy: DriftPolicy): Judgement {
   const calm = (detail: string): Judgement => ({ detail, refusals: [], warnings: [] });
   if (policy === 'off') return calm('not looked at');
   if (!drift) {
