@@ -4,7 +4,8 @@ import { Cancelled, Failure, type PhaseReport, type Problem } from '../base/repo
 import { backoff, pause } from '../base/retry.js';
 import { applyBatch, type BatchOutcome } from '../database/apply/apply.js';
 import { applyOutside } from '../database/apply/outside.js';
-import type { ApplyTools, BatchContext } from '../database/apply/sent.js';
+import type { BatchContext } from '../database/apply/sent.js';
+import type { DatabaseAccess } from '../database/connection/connection.js';
 import { type Batch, type PlannedFile, titleOf } from '../database/files/batches.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
 import { judgeDrift, lookDrift } from '../database/schema/drift.js';
@@ -267,7 +268,7 @@ async function runBatch(
 }
 
 function runMode(
-  apply: ApplyTools,
+  apply: DatabaseAccess,
   batch: Batch,
   context: BatchContext,
   plan: DatabasePlan,

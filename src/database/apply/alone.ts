@@ -1,6 +1,6 @@
-import type { Database, StatementResult } from '../connection/connection.js';
+import type { Database, DatabaseAccess, StatementResult } from '../connection/connection.js';
 import { identifier } from '../sql/sql-text.js';
-import { type ApplyTools, GRACE } from './sent.js';
+import { GRACE } from './sent.js';
 import type { Timeouts } from './unit.js';
 
 /** What a statement that runs outside a transaction is run with. */
@@ -16,7 +16,7 @@ export interface Alone {
  * the role's own hold there.
  */
 export async function sendAlone(
-  { database, signal }: Pick<ApplyTools, 'database' | 'signal'>,
+  { database, signal }: Pick<DatabaseAccess, 'database' | 'signal'>,
   text: string,
   { rules, again }: Alone,
 ): Promise<StatementResult[]> {

@@ -1,4 +1,5 @@
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import type { DatabaseAccess } from '../connection/connection.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
 import { HISTORY_TABLE, LEASE_TABLE, PARTIAL_TABLE } from '../history/bookmark.js';
@@ -7,7 +8,7 @@ import { PARTIAL_JSON, type PartialMigration } from '../history/migration-histor
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import type { BatchOutcome } from './apply.js';
 import { WAITED_FOR_HISTORY } from './blockers.js';
-import { type ApplyTools, type BatchContext, GRACE, noteReader, serverProblem } from './sent.js';
+import { type BatchContext, GRACE, noteReader, serverProblem } from './sent.js';
 import { connectionLost, tryAgain } from './try-again.js';
 import { opening } from './unit.js';
 import { waitForLock } from './wait-for-lock.js';
@@ -17,7 +18,7 @@ const LEASE_GRACE = 60_000;
 
 /** Everything that one file with statements outside a transaction is run with. */
 export interface PartsRun {
-  tools: ApplyTools;
+  tools: DatabaseAccess;
   file: PlannedFile;
   context: BatchContext;
   /** Our name in the lease; one for each try, because one workflow run may have several jobs. */
