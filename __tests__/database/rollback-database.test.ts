@@ -10,7 +10,6 @@ import { openDatabase } from '../../src/database/connection/open.js';
 import type { DatabaseRollback } from '../../src/database/rollback/rollback-database.js';
 import { judgeDrift, lookDrift } from '../../src/database/schema/drift.js';
 import { literal } from '../../src/database/sql/sql-text.js';
-import type { Tools } from '../../src/tools.js';
 import { startMigrateRun } from '../servers/migrate-run.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
@@ -63,7 +62,7 @@ async function roll(it: Work, inputs: Inputs, project = it.project): Promise<Rol
   const log = (entry: LogEntry): void => {
     if (entry.kind === 'warning' || entry.kind === 'notice') it.warnings.push(entry.problem.message);
   };
-  const tools: Tools = { log, signal: new AbortController().signal, database };
+  const tools = { log, signal: new AbortController().signal, database };
   let result: DatabaseRollback | undefined;
   const report = await runPhase('rollback', log, undefined, async (record) => {
     result = await rollbackAlone(tools, settings, record);

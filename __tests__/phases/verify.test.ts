@@ -12,6 +12,7 @@ import { parseFunctionName } from '../../src/settings/function-names.js';
 import { parseQualifiedName } from '../../src/settings/names.js';
 import type { DatabaseSettings, Settings } from '../../src/settings/settings.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { databaseWork } from '../servers/work.js';
 
 let server: PostgresServer;
 before(async () => {
@@ -81,7 +82,7 @@ async function look(
     },
   } as unknown as Settings;
   try {
-    const report = await verify({ log, signal: new AbortController().signal, database }, settings);
+    const report = await verify(databaseWork(settings, { log, database }));
     return { report, warnings };
   } finally {
     await database.close();

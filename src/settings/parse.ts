@@ -11,6 +11,7 @@ import { readVps } from './read-vps.js';
 import { type InputReader, inputReader, nearest } from './readers.js';
 import {
   type Common,
+  type DatabaseSettings,
   MODES,
   type Mode,
   PARTS,
@@ -20,6 +21,7 @@ import {
   type Run,
   type Settings,
   type Surroundings,
+  type VpsSettings,
 } from './settings.js';
 import { shown, shownEntry } from './shown.js';
 import { hasServer, usesOf } from './uses.js';
@@ -62,8 +64,31 @@ export function parseSettings(read: ReadInput, around: Surroundings): ParsedSett
   complainAboutEmptyConnections(reader, { read, mode, skip, uses, files, database, vps, health, around });
   complainAboutFork(reader, mode, around.run);
   if (reader.problems.length > 0) return { problems: [...reader.problems] };
-  const parts = given({ database, vps });
-  return { settings: { ...common, mode, ...parts } as Settings, problems: [] };
+  return { settings: withParts(common, mode, database, vps), problems: [] };
+}
+
+/** Puts the settings together: what a mode cannot work without is there, or it was complained of. */
+function withParts(
+  common: Common,
+  mode: Mode,
+  database: DatabaseSettings | undefined,
+  vps: VpsSettings | undefined,
+): Settings {
+  switch (mode) {
+    case 'verify':
+      return { ...common, mode, database: present(database) };
+    case 'migrate':
+      return { ...common, mode, database: present(database), ...given({ vps }) };
+    case 'redeploy':
+      return { ...common, mode, vps: present(vps) };
+    default:
+      return { ...common, mode, ...given({ database, vps }) };
+  }
+}
+
+function present<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('a part that the mode needs is missing, and nobody complained');
+  return part;
 }
 
 function readMode(reader: InputReader): Mode {

@@ -1,5 +1,4 @@
 import { someOf } from '../../base/some-of.js';
-import type { RollbackSettings } from '../../settings/settings.js';
 import { byBytes } from '../files/migration-files.js';
 
 /** One migration that this action recorded. */
@@ -33,6 +32,16 @@ export interface RollbackLook {
   environment: string | null;
 }
 
+/** What a person, or a deploy that failed, wants undone. */
+export interface RollbackWish {
+  /** The newest migrations, by their number. */
+  readonly steps?: number;
+  /** `previous`, a commit, or a release: what came after it. */
+  readonly to?: string;
+  /** What this run changed, where neither is said. */
+  readonly runId: string;
+}
+
 /** What is to be undone, before it is known whether it can be. */
 export type RollbackTarget =
   /** `above`: versions that are newer than the oldest of these and are not to be undone; a gap must not come about. */
@@ -50,7 +59,7 @@ export const ROLLED_BACK = 'rolled-back';
  */
 export function chooseTarget(
   look: RollbackLook,
-  wanted: Pick<RollbackSettings, 'steps' | 'to' | 'runId'>,
+  wanted: RollbackWish,
   runs?: readonly string[],
 ): RollbackTarget {
   if (wanted.steps !== undefined) return newest(look, wanted.steps);

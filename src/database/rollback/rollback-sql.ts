@@ -1,4 +1,4 @@
-import { localSettings } from '../apply/unit.js';
+import { localSettings, type Timeouts } from '../apply/unit.js';
 import {
   HISTORY_TABLE,
   MIGRATIONS_TABLE,
@@ -55,14 +55,14 @@ export function revertMessage(order: RevertOrder): string {
   const versions = order.downs.map(({ version }) => version);
   const runs = [...order.whole, ...order.partly];
   return [
-    opening(order.settings),
+    opening(order.rules),
     block(guard(versions)),
-    localSettings(order.settings),
+    localSettings(order.rules),
     block(recordKilledRun()),
     block(rememberObjects(order.whole)),
     block(rehearsal(order, runs)),
-    ...order.downs.flatMap((down) => [localSettings(order.settings), block(unit(down, order))]),
-    localSettings(order.settings),
+    ...order.downs.flatMap((down) => [localSettings(order.rules), block(unit(down, order))]),
+    localSettings(order.rules),
     block(compareWithStart(order)),
     closing(order.whole),
     `select current_setting('muva.losses', true) as losses, current_setting('muva.fingerprint', true) as fingerprint;`,
@@ -73,10 +73,10 @@ export function revertMessage(order: RevertOrder): string {
 export function deleteRecordsMessage(
   versions: readonly string[],
   runs: readonly string[],
-  settings: RevertOrder['settings'],
+  rules: Timeouts,
 ): string {
   return [
-    opening(settings),
+    opening(rules),
     block(guard(versions)),
     block(`
 begin
@@ -91,8 +91,8 @@ end`),
 
 const block = (body: string): string => `do ${dollarQuote(body)};`;
 
-function opening(settings: RevertOrder['settings']): string {
-  return `set transaction isolation level read committed, read write;\n${localSettings(settings)}`;
+function opening(rules: Timeouts): string {
+  return `set transaction isolation level read committed, read write;\n${localSettings(rules)}`;
 }
 
 const guard = (versions: readonly string[]): string => `

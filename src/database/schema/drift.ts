@@ -1,7 +1,6 @@
 import type { Problem } from '../../base/report.js';
-import type { Tools } from '../../tools.js';
 import { jsonField } from '../connection/answer.js';
-import type { StatementResult } from '../connection/connection.js';
+import type { DatabaseAccess, StatementResult } from '../connection/connection.js';
 import { failureOf } from '../connection/problem.js';
 import { reading } from '../connection/reading.js';
 import { SqlError } from '../connection/sql-error.js';
@@ -77,9 +76,7 @@ export function readDrift(results: readonly StatementResult[]): Drift {
  * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
  * out in time, because somebody holds a table that must be looked at.
  */
-export async function lookDrift(tools: Tools): Promise<Drift | undefined> {
-  const { database, signal } = tools;
-  if (!database) throw new Error('there is no database to look at');
+export async function lookDrift({ database, signal }: DatabaseAccess): Promise<Drift | undefined> {
   try {
     const sending = { deadline: 45_000, signal };
     return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
