@@ -1,5 +1,5 @@
-import { Failure } from '../base/report.js';
 import { given } from '../base/given.js';
+import { Failure } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import { localGit } from './local-git.js';
 

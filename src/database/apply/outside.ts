@@ -4,7 +4,7 @@ import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import type { DatabaseAccess } from '../connection/connection.js';
 import { LostConnection, SqlError } from '../connection/sql-error.js';
 import type { Batch } from '../files/batches.js';
-import type { Segment } from '../files/classify.js';
+import type { Segment } from '../files/file-shape.js';
 import type { PartialMigration } from '../history/migration-history.js';
 import { oneLine, positionIn } from '../sql/source-text.js';
 import type { BatchOutcome } from './apply.js';
