@@ -13,12 +13,8 @@ import { readMigrationFiles } from './files/migration-files.js';
 import { whyAlone } from './files/non-transactional.js';
 import { PARTIAL_TABLE } from './history/bookmark.js';
 import { editedProblems } from './history/edited.js';
-import {
-  type HistoryLook,
-  lookAtHistory,
-  type PartialMigration,
-  standsUpTo,
-} from './history/migration-history.js';
+import { type HistoryLook, lookAtHistory } from './history/migration-history.js';
+import { type PartialMigration, standsUpTo } from './history/partial-migration.js';
 import {
   choosePending,
   type FileRules,

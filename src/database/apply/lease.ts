@@ -4,7 +4,7 @@ import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
 import { HISTORY_TABLE, LEASE_TABLE, PARTIAL_TABLE } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
-import { PARTIAL_JSON, type PartialMigration } from '../history/migration-history.js';
+import { PARTIAL_JSON, type PartialMigration } from '../history/partial-migration.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import type { BatchOutcome } from './apply.js';
 import { WAITED_FOR_HISTORY } from './blockers.js';

@@ -5,7 +5,7 @@ import type { DatabaseAccess } from '../connection/connection.js';
 import { LostConnection, SqlError } from '../connection/sql-error.js';
 import type { Batch } from '../files/batches.js';
 import type { Segment } from '../files/file-shape.js';
-import type { PartialMigration } from '../history/migration-history.js';
+import type { PartialMigration } from '../history/partial-migration.js';
 import { oneLine, positionIn } from '../sql/source-text.js';
 import type { BatchOutcome } from './apply.js';
 import { fileProblem } from './file-error.js';

@@ -3,7 +3,7 @@ import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
 import { PARTIAL_TABLE } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
-import { type PartialMigration, prefixOf } from '../history/migration-history.js';
+import { type PartialMigration, prefixOf } from '../history/partial-migration.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import { waitedIn } from './blockers.js';

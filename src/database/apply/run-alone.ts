@@ -4,7 +4,7 @@ import { Cancelled, type Problem } from '../../base/report.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { lockOf } from '../files/lock-modes.js';
 import { nonTransactional } from '../files/non-transactional.js';
-import type { SentStatement } from '../history/migration-history.js';
+import type { SentStatement } from '../history/partial-migration.js';
 import { literal } from '../sql/sql-text.js';
 import { sendAlone } from './alone.js';
 import { fileProblem, placedProblem } from './file-error.js';

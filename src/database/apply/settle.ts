@@ -7,7 +7,7 @@ import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
 import { whyAlone } from '../files/non-transactional.js';
 import { PARTIAL_TABLE } from '../history/bookmark.js';
-import type { SentStatement } from '../history/migration-history.js';
+import type { SentStatement } from '../history/partial-migration.js';
 import { positionIn } from '../sql/source-text.js';
 import { literal } from '../sql/sql-text.js';
 import { sendAlone } from './alone.js';

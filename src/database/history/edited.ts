@@ -10,8 +10,8 @@ import { skipBlanks } from '../sql/sql-lexer.js';
 import { textArray } from '../sql/sql-text.js';
 import { statementKind } from '../sql/statement-kind.js';
 import { HISTORY_TABLE } from './bookmark.js';
-import { textHash, textHashSql } from './migration-history.js';
 import type { FileRules } from './pending.js';
+import { textHash, textHashSql } from './text-hash.js';
 
 /** Statements are compared for this many edited files; for the others it is said only that they were edited. */
 const COMPARED = 20;

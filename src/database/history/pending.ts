@@ -6,7 +6,8 @@ import { titleOf } from '../files/batches.js';
 import { byBytes, type MigrationFile } from '../files/migration-files.js';
 import { identifier } from '../sql/sql-text.js';
 import { formatProblems } from './formats.js';
-import { type HistoryLook, textHash } from './migration-history.js';
+import type { HistoryLook } from './migration-history.js';
+import { textHash } from './text-hash.js';
 
 /** What is allowed of the files, compared with the history. */
 export interface FileRules {

@@ -8,6 +8,8 @@ import { reading } from '../connection/reading.js';
 import { SqlError } from '../connection/sql-error.js';
 import { HISTORY_TABLE, MIGRATIONS_TABLE } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
+import { formatProblems, OtherFormat } from '../history/formats.js';
+import { lookAtRuns, type RunsLook } from '../history/migration-history.js';
 import { type DownPlace, type FoundDown, findDowns, prepareDowns } from './find-downs.js';
 import type { RevertRules } from './revert-order.js';
 import {
@@ -19,8 +21,8 @@ import {
   wholeRuns,
 } from './rollback-decision.js';
 import { describeLoss, revertFailure } from './rollback-failure.js';
-import { LOOK_DEADLINE, readLook, sendChange } from './rollback-send.js';
-import { deleteRecordsMessage, LOOK_MESSAGE } from './rollback-sql.js';
+import { LOOK_DEADLINE, sendChange } from './rollback-send.js';
+import { deleteRecordsMessage } from './rollback-sql.js';
 import { type RevertFailure, type RevertResult, runDowns, tellFailedDowns } from './run-downs.js';
 import type { RollbackSteps } from './steps.js';
 
@@ -39,13 +41,29 @@ export function lookWhatToUndo(
 ): Promise<RollbackLook> {
   return steps.step('database: look what to undo', async () => {
     const sending = { deadline: LOOK_DEADLINE, signal };
-    const asked = reading(signal, () => database.send(LOOK_MESSAGE, sending));
-    return readLook(
+    const asked = reading(signal, () => lookAtRuns(database, sending));
+    return rollbackLook(
       await asked.catch((error: unknown) => {
         throw failureOf(error, 'looking what to undo');
       }),
     );
   });
+}
+
+/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
+function rollbackLook({ recorded, runs, partial, environment, formats }: RunsLook): RollbackLook {
+  const problems = formatProblems(formats);
+  if (problems.length > 0) throw new OtherFormat(problems);
+  return {
+    history: recorded.map(({ version }) => version),
+    names: Object.fromEntries(recorded.map(({ version, name }) => [version, name])),
+    migrations: recorded.flatMap(({ version, name, runId, hasDown }) =>
+      runId === null ? [] : [{ version, name: name ?? '', runId, hasDown }],
+    ),
+    runs,
+    partial,
+    environment,
+  };
 }
 
 export interface DatabaseRollbackOrder extends DownPlace {

@@ -1,5 +1,6 @@
 import { someOf } from '../../base/some-of.js';
 import { byBytes } from '../files/migration-files.js';
+import type { RecordedRun } from '../history/history-message.js';
 
 /** One migration that this action recorded. */
 interface RecordedMigration {
@@ -7,13 +8,6 @@ interface RecordedMigration {
   name: string;
   runId: string;
   hasDown: boolean;
-}
-
-interface RecordedRun {
-  runId: string;
-  /** Null for a run that was started without a commit. */
-  sha: string | null;
-  outcome: string | null;
 }
 
 /** What the database knows; nothing of it was judged. */

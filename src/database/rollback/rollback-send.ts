@@ -5,13 +5,9 @@ import { lookUnderLock } from '../apply/resolve.js';
 import { RESOLVE_WITHIN } from '../apply/try-again.js';
 import type { ApplyRules } from '../apply/unit.js';
 import { waitForLock } from '../apply/wait-for-lock.js';
-import { jsonField } from '../connection/answer.js';
 import type { Database, DatabaseAccess, StatementResult } from '../connection/connection.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { CODES } from '../history/codes.js';
-import { formatProblems, OtherFormat } from '../history/formats.js';
-import type { TableFormats } from '../history/migration-history.js';
-import type { RollbackLook } from './rollback-decision.js';
 
 /** Milliseconds for a message that only looks. */
 export const LOOK_DEADLINE = 40_000;
@@ -101,14 +97,4 @@ async function standingVersions(database: Database, versions: readonly string[])
     );
   const history = new Set(look.recorded.map(({ version }) => version));
   return versions.filter((version) => history.has(version));
-}
-
-/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
-export function readLook(results: readonly StatementResult[]): RollbackLook {
-  const look = jsonField<RollbackLook & { formats: TableFormats }>(results, 'look');
-  if (!look) throw new Error('the look at the history gave no row');
-  const { formats, ...rest } = look;
-  const problems = formatProblems(formats);
-  if (problems.length > 0) throw new OtherFormat(problems);
-  return rest;
 }

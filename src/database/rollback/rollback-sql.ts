@@ -1,13 +1,5 @@
 import { localSettings, type Timeouts } from '../apply/unit.js';
-import {
-  HISTORY_TABLE,
-  MIGRATIONS_TABLE,
-  PARTIAL_TABLE,
-  READS_TABLES,
-  RUNS_TABLE,
-  TABLE_FORMATS,
-  takeDatabase,
-} from '../history/bookmark.js';
+import { HISTORY_TABLE, MIGRATIONS_TABLE, RUNS_TABLE, takeDatabase } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
 import { FINGERPRINT_ROW } from '../schema/fingerprint.js';
 import { changeRows, deterministic, objectRows, recordKilledRun } from '../schema/schema-record.js';
@@ -15,31 +7,6 @@ import { dollarQuote, literal, textArray } from '../sql/sql-text.js';
 import { execution, rehearsal } from './rehearsal-sql.js';
 import type { Down, RevertOrder } from './revert-order.js';
 import { ROLLED_BACK } from './rollback-decision.js';
-
-/** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
-export const LOOK_MESSAGE = `
-set local statement_timeout = '30s'; do ${dollarQuote(`
-declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]'; environment text;
-begin
-  if to_regclass('${HISTORY_TABLE}') is not null then
-    execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
-      from ${HISTORY_TABLE} h' into history, names;
-  end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is not null and ${READS_TABLES} then
-    execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
-      ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
-    if to_regclass('${PARTIAL_TABLE}') is not null then
-      execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', version, ''runId'', run_id, ''done'', done)), ''[]'')
-        from ${PARTIAL_TABLE}' into partial;
-    end if;
-    execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
-      order by coalesce(finished_at, started_at) desc), ''[]'') from ${RUNS_TABLE}' into runs;
-    execute 'select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1'
-      into environment;
-  end if;
-  perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
-    'partial', partial::jsonb, 'environment', environment, 'formats', ${TABLE_FORMATS})::text, true);
-end`)}; select current_setting('muva.look')::jsonb as look;`;
 
 /** The recorded down texts of some versions. */
 export function downsQuery(versions: readonly string[]): string {

@@ -248,17 +248,6 @@ begin
 end`;
 }
 
-/** A DO block that leaves the recorded versions as a JSON array in `muva.history`; empty where there is no history. */
-export const HISTORY_SQL = `
-declare versions text;
-begin
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select jsonb_agg(version order by version collate "C")::text from supabase_migrations.schema_migrations' into versions;
-  end if;
-  perform set_config('muva.history', coalesce(versions, '[]'), true);
-exception when insufficient_privilege then perform set_config('muva.history', '', true);
-end`;
-
 /**
  * The tables with rows and size. A table that somebody holds exclusively is not measured but estimated, because
  * asking for its size would wait for that lock.

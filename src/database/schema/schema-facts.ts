@@ -5,12 +5,12 @@ import { someOf } from '../../base/some-of.js';
 import { jsonField } from '../connection/answer.js';
 import type { StatementResult } from '../connection/connection.js';
 import { CODES } from '../history/codes.js';
+import { VERSIONS_STATEMENT } from '../history/history-message.js';
 import { dollarQuote } from '../sql/sql-text.js';
 import {
   countsSql,
   type FactsScope,
   factsSql,
-  HISTORY_SQL,
   probeSql,
   type SchemaRules,
   tableListSql,
@@ -65,7 +65,8 @@ export function schemaFactsQuery(rules: SchemaRules, strict = true): VerifyQuest
     `set local lock_timeout = '1s';`,
     ...(probed ? [timed(PROBE_TIMEOUT, probeSql(rules))] : []),
     ...(exact ? [timed(COUNT_TIMEOUT, countsSql(rules))] : []),
-    timed(FACTS_TIMEOUT, HISTORY_SQL),
+    `set local statement_timeout = ${FACTS_TIMEOUT};`,
+    VERSIONS_STATEMENT,
     `select (select coalesce(jsonb_agg(f), '[]') from (${factsSql(scope)}) f) as facts,
       (select coalesce(jsonb_agg(t), '[]') from (${tableListSql(rules)}) t) as tables,
       current_setting('muva.probe', true) as probe, current_setting('muva.counts', true) as counts,
