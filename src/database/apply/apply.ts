@@ -1,5 +1,6 @@
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import type { DatabaseAccess } from '../connection/connection.js';
+import { lostProblem, sqlProblem } from '../connection/problem.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { Batch } from '../files/batches.js';
 import { CODES } from '../history/codes.js';
@@ -15,11 +16,10 @@ import {
   markerReader,
   newMarker,
   type Sent,
-  serverProblem,
   timesMessage,
   timesOf,
 } from './sent.js';
-import { COMMIT_UNKNOWN, connectionLost, RESOLVE_WITHIN, tryAgain } from './try-again.js';
+import { COMMIT_UNKNOWN, RESOLVE_WITHIN, tryAgain } from './try-again.js';
 import { batchMessage } from './unit.js';
 import { waitForLock } from './wait-for-lock.js';
 
@@ -67,7 +67,7 @@ export async function applyBatch(
         ? { kind: 'cancelled' }
         : {
             kind: 'failed',
-            problem: connectionLost(error, nextAfterCuts(tools)),
+            problem: lostProblem(error, nextAfterCuts(tools)),
             at: undefined,
             times: sent.times,
           };
@@ -92,7 +92,7 @@ async function sendTogether(tools: DatabaseAccess, batch: Batch, context: BatchC
     explain: (error) => {
       const index = sent.current ?? -1;
       const [file, unit] = [batch.files[index], units[index]];
-      return file && unit ? fileProblem(file, unit.lines, error, message) : serverProblem(error);
+      return file && unit ? fileProblem(file, unit.lines, error, message) : sqlProblem(error);
     },
   };
   const reader = markerReader(tools, marker, { batch, context, sent });

@@ -1,11 +1,12 @@
 import type { DatabaseAccess } from '../connection/connection.js';
 import { onItsWay } from '../connection/exchange.js';
+import { sqlProblem } from '../connection/problem.js';
 import type { Batch, PlannedFile } from '../files/batches.js';
 import { LOCK_KEY } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
 import { dollarQuote } from '../sql/sql-text.js';
 import { type Place, placedProblem } from './file-error.js';
-import { type BatchContext, GRACE, markerReader, newMarker, type Sent, serverProblem } from './sent.js';
+import { type BatchContext, GRACE, markerReader, newMarker, type Sent } from './sent.js';
 import { finishFile, historyIs, IDLE_TIMEOUT, localSettings, opening } from './unit.js';
 
 /**
@@ -36,9 +37,7 @@ export async function sendExplicit(
     times: [],
     current: undefined,
     explain: (error) =>
-      stage === 'file'
-        ? placedProblem(file, error, body.place(error.position, current))
-        : serverProblem(error),
+      stage === 'file' ? placedProblem(file, error, body.place(error.position, current)) : sqlProblem(error),
   };
   let current: number | undefined;
   const reader = markerReader(tools, marker, { batch, context, sent });

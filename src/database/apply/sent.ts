@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { given } from '../../base/given.js';
 import type { Problem } from '../../base/report.js';
 import { jsonField } from '../connection/answer.js';
 import type { DatabaseAccess, SendOptions, StatementResult } from '../connection/connection.js';
@@ -86,14 +85,6 @@ export function markerReader(
 export function noteReader({ onNotLookedAt }: BatchContext): NonNullable<SendOptions['onNotice']> {
   return ({ message }) => {
     if (message === NOT_LOOKED_AT) onNotLookedAt?.();
-  };
-}
-
-export function serverProblem(error: SqlError): Problem {
-  return {
-    message: error.message,
-    code: error.code,
-    ...given({ next: error.hint }),
   };
 }
 

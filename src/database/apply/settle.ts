@@ -2,6 +2,7 @@ import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { jsonField } from '../connection/answer.js';
 import type { DatabaseAccess } from '../connection/connection.js';
+import { sqlProblem } from '../connection/problem.js';
 import { reading } from '../connection/reading.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
@@ -14,7 +15,6 @@ import { sendAlone } from './alone.js';
 import type { PartsRun } from './lease.js';
 import { invalidNamed, RECOVERY, type Verdict, WORKER, type Worker } from './look-ups.js';
 import { type PartFailure, standing } from './part.js';
-import { serverProblem } from './sent.js';
 
 /** Milliseconds for a look, which waits for nothing but the network. */
 const DEADLINE = 30_000;
@@ -304,7 +304,7 @@ function couldNotSettle(part: SentPart, error: unknown): PartFailure {
   if (error instanceof SqlError && errorMeaning(error) !== 'resolve')
     return {
       problem: {
-        ...serverProblem(error),
+        ...sqlProblem(error),
         message: `finding out what became of ${shown(part)}: ${error.message}`,
         ...placeOf(part),
       },

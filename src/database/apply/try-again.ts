@@ -50,11 +50,3 @@ export const COMMIT_UNKNOWN: Problem = {
   message: 'the answer to the commit was lost, and the database could not be asked since',
   next: 'Run again when the database can be reached: it finds out by itself what was applied.',
 };
-
-/** The connection broke, and nothing of the work under way was done. */
-export function connectionLost(error: unknown, next: string): Problem {
-  return {
-    message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
-    next,
-  };
-}
