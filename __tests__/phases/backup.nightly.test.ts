@@ -16,6 +16,7 @@ import { appFiles } from '../servers/fixture-app.js';
 import { startOrigin } from '../servers/origin.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { startVps } from '../servers/vps.js';
+import { databaseWork } from '../servers/work.js';
 
 /** Debian's pg_dump 15 against servers of its own and of a newer version. */
 let server: PostgresServer;
@@ -36,17 +37,14 @@ async function back(url: string, what: 'schema' | 'full'): Promise<{ report: Pha
   const connection = { kind: 'url', address: parsed.address } as const;
   const database = openDatabase(connection);
   const log: LogEntry[] = [];
-  const tools = {
-    log: (entry: LogEntry) => void log.push(entry),
-    signal: new AbortController().signal,
-    database,
-  };
+  const settings = {
+    mode: 'deploy',
+    run: { id: '77', attempt: 1, serverUrl: '', fork: false },
+    database: { connection, backup: what, backupTo: 'runner', lockTimeout: 1_000 },
+  } as unknown as Settings;
   try {
-    const report = await backup(tools, {
-      mode: 'deploy',
-      run: { id: '77', attempt: 1, serverUrl: '', fork: false },
-      database: { connection, backup: what, backupTo: 'runner', lockTimeout: 1_000 },
-    } as unknown as Settings);
+    const work = databaseWork(settings, { log: (entry) => log.push(entry), database });
+    const report = await backup(work, undefined);
     return { report, log };
   } finally {
     await database.close();
@@ -127,7 +125,7 @@ test('a backup to the server streams into the state folder there, and a failed o
   const database = openDatabase(settings.database!.connection);
   try {
     const run = (): Promise<PhaseReport> =>
-      withTools(settings, ({ tools }) => backup({ ...tools, database }, settings));
+      withTools(settings, ({ work, servers }) => backup(work.database!, servers), { database });
     const report = await run();
     assert.deepEqual(report.problems, []);
     const path = report.facts.backupPath!;

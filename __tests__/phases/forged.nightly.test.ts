@@ -32,7 +32,7 @@ describe('a build that changes the record of its run', () => {
     const settings = settingsFor([place.server], { ref: place.origin.commit(files) });
     const log: LogEntry[] = [];
     let built = 0;
-    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings), {
+    const report = await withTools(settings, ({ servers }) => redeploy(servers), {
       onEntry: (entry) => {
         log.push(entry);
         if (entry.kind === 'step' && entry.step.name === 'install') built = performance.now();
@@ -43,7 +43,7 @@ describe('a build that changes the record of its run', () => {
       report,
       log,
       took,
-      settle: () => withTools(settings, ({ tools }) => settleFleet(tools, settings, settings.run.session!)),
+      settle: () => withTools(settings, ({ servers }) => settleFleet(servers, settings.run.session!)),
     };
   }
 

@@ -59,10 +59,10 @@ describe('an application behind a proxy, asked through the proxy and over SSH', 
         });
         return withTools(
           settings,
-          async ({ tools, log }) => {
-            const baseline = await healthBaseline(tools, settings);
+          async ({ work, log }) => {
+            const baseline = await healthBaseline(work);
             await options.change?.();
-            return { report: await health(tools, settings, { before: baseline }), log, baseline };
+            return { report: await health(work, { before: baseline }), log, baseline };
           },
           { patience: 500 },
         );

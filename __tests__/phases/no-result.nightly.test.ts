@@ -47,7 +47,7 @@ describe('a worker that cannot tell how its run ended', () => {
     // Saving takes PM2 a moment, in which the worker has written its journal and not yet its end.
     rmSync(join(server.vps.home, '.pm2/dump.pm2'));
     let killed: Promise<unknown> | undefined;
-    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings), {
+    const report = await withTools(settings, ({ servers }) => redeploy(servers), {
       onEntry: (entry) => {
         if (entry.kind !== 'step' || entry.step.name !== 'cutover') return;
         const pid = worker();
@@ -70,7 +70,7 @@ describe('a worker that cannot tell how its run ended', () => {
   test('row 137: killed at its cutover on a disk that is full: what is in place and whether it answers is told', async () => {
     const sha = origin.commit(appVersion('v3'));
     const settings = settingsFor([server], { ref: sha });
-    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings), {
+    const report = await withTools(settings, ({ servers }) => redeploy(servers), {
       onEntry: (entry) => {
         if (entry.kind === 'step' && entry.step.name === 'cutover') killAndFill();
       },
@@ -88,12 +88,11 @@ describe('a worker that cannot tell how its run ended', () => {
     disk.free();
     const sha = origin.commit(appVersion('v4'));
     const settings = settingsFor([server], { ref: sha });
-    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings));
+    const report = await withTools(settings, ({ servers }) => redeploy(servers));
     assert.equal(report.outcome, 'passed', JSON.stringify(report));
-    const [end] = await withTools(settings, ({ tools }) =>
+    const [end] = await withTools(settings, ({ servers }) =>
       rollbackFleet(
-        tools,
-        settings,
+        servers,
         {
           ...plainRecord(),
           add: (step) => {

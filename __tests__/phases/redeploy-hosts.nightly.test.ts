@@ -41,7 +41,7 @@ describe('redeploy to two servers', () => {
     onEntry?: OnEntry,
   ): Promise<{ report: PhaseReport; log: LogEntry[] }> => {
     const settings = settingsFor(servers, { ref });
-    return withTools(settings, async ({ tools, log }) => ({ report: await redeploy(tools, settings), log }), {
+    return withTools(settings, async ({ servers, log }) => ({ report: await redeploy(servers), log }), {
       onEntry,
     });
   };
@@ -138,7 +138,7 @@ describe('redeploy to two servers', () => {
     const settings = settingsFor(servers, { ref: sha });
     const { report, told } = await withTools(
       settings,
-      async ({ tools, progress }) => ({ report: await redeploy(tools, settings), told: progress() }),
+      async ({ servers, progress }) => ({ report: await redeploy(servers), told: progress() }),
       {
         // Nothing is tried twice by itself within that time, so the first words to the second server are lost.
         patience: 200,
@@ -164,14 +164,14 @@ describe('redeploy to two servers', () => {
   test('probe and rollback speak of both', async () => {
     const sha = origin.commit(appVersion('v5'));
     const settings = settingsFor(servers, { ref: sha });
-    await withTools(settings, async ({ tools }) => {
-      assert.equal((await redeploy(tools, settings)).outcome, 'passed');
-      const names = (await probeFleet(tools, settings)).map((fact) => fact.name);
+    await withTools(settings, async ({ servers }) => {
+      assert.equal((await redeploy(servers)).outcome, 'passed');
+      const names = (await probeFleet(servers)).map((fact) => fact.name);
       assert.ok(names.includes('host 1: /') && names.includes('host 2: /api/health'), names.join());
       const record = plainRecord();
-      const facts = (
-        await rollbackFleet(tools, settings, record, () => ({ undoRun: settings.rollback.runId }))
-      ).map(({ fact }) => fact);
+      const facts = (await rollbackFleet(servers, record, () => ({ undoRun: settings.rollback.runId }))).map(
+        ({ fact }) => fact,
+      );
       assert.deepEqual(
         facts.map((fact) => fact.outcome),
         ['rolled-back', 'rolled-back'],

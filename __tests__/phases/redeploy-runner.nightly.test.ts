@@ -32,7 +32,7 @@ describe('build-on: runner', () => {
     origin.git('clone', '-q', origin.url, checkout);
     execFileSync(process.execPath, ['build.js'], { cwd: checkout, env: { ...process.env, DEPLOY_SHA: sha } });
     const settings = settingsFor([server], { ref: sha, 'build-on': 'runner', 'working-directory': checkout });
-    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings));
+    const report = await withTools(settings, ({ servers }) => redeploy(servers));
     assert.deepEqual(report.problems, []);
     const steps = report.steps.map((step) => step.name);
     assert.ok(steps.includes('pack the build') && steps.includes('send the build'), steps.join());
@@ -46,7 +46,7 @@ describe('build-on: runner', () => {
   test('a checkout at another commit is refused before anything is sent', async () => {
     const sha = origin.commit(appVersion('v3'));
     const settings = settingsFor([server], { ref: sha, 'build-on': 'runner', 'working-directory': checkout });
-    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings));
+    const report = await withTools(settings, ({ servers }) => redeploy(servers));
     assert.equal(report.outcome, 'failed');
     assert.equal(report.steps.find((step) => step.outcome === 'failed')?.name, 'pack the build');
     assert.equal((await server.vps.served())?.version, 'v2');

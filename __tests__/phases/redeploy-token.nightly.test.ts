@@ -43,7 +43,7 @@ describe('the token of the job', () => {
     const own = settingsFor([server], { ref: origin.commit(appVersion(version)), 'github-token': TOKEN });
     const run = { ...own.run, repository: 'octocat/hotel', serverUrl: remote.server };
     const settings: Settings = { ...own, run };
-    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings));
+    const report = await withTools(settings, ({ servers }) => redeploy(servers));
     return { report, sent: existsSync(record) ? readFileSync(record, 'utf8') : '' };
   }
 

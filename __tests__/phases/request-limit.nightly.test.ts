@@ -49,11 +49,11 @@ describe('row 167: a deploy of an application that limits requests, asked throug
         'health-timeout': '5s',
         'deploy-timeout': '120s',
       });
-      return withTools(settings, async ({ tools, log }) => {
-        const baseline = await healthBaseline(tools, settings);
-        const phases = [await redeploy(tools, settings)];
+      return withTools(settings, async ({ work, servers, log }) => {
+        const baseline = await healthBaseline(work);
+        const phases = [await redeploy(servers)];
         if (phases[0]!.outcome === 'passed')
-          phases.push(await health(tools, settings, { before: baseline, expectSha: ref }));
+          phases.push(await health(work, { before: baseline, expectSha: ref }));
         return { phases, log, asked: readFileSync(countIn, 'utf8').trim().split('\n') };
       });
     });

@@ -1,7 +1,7 @@
 import type { LogEntry } from '../../src/base/log.js';
 import { type PhaseRecord, runPhase } from '../../src/base/phase.js';
 import type { PhaseReport } from '../../src/base/report.js';
-import type { Database } from '../../src/database/connection/connection.js';
+import type { Database, DatabaseAccess } from '../../src/database/connection/connection.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import {
   type DatabaseRollback,
@@ -9,16 +9,29 @@ import {
   rollbackDatabase,
 } from '../../src/database/rollback/rollback-database.js';
 import type { Settings } from '../../src/settings/settings.js';
-import type { Tools } from '../../src/tools.js';
 
 /** Rolls a database back where there is no server, as the phase does. */
 export async function rollbackAlone(
-  tools: Tools,
-  settings: Settings,
+  access: DatabaseAccess,
+  { rollback: wish, database: rules, workingDirectory }: Settings,
   record: PhaseRecord,
 ): Promise<DatabaseRollback> {
-  const look = await lookWhatToUndo(tools, record);
-  return rollbackDatabase(tools, settings, record, { look, again: ['--run-id', settings.rollback.runId] });
+  if (!rules) throw new Error('the settings give no database');
+  const order = {
+    wish,
+    how: wish.database,
+    rules,
+    workingDirectory,
+    migrationsDir: rules.migrationsDir,
+    look: await lookWhatToUndo(access, record),
+    again: ['--run-id', wish.runId],
+    onKept: (versions: readonly string[]) => {
+      record.facts.schemaAhead = [...versions];
+    },
+  };
+  const done = await rollbackDatabase(access, order, record);
+  record.facts.reverted = done.reverted;
+  return done;
 }
 
 export interface RollbackOptions {

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseDuration } from '../../src/base/duration.js';
+import { invisibleCharacter } from '../../src/base/invisible.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import { INPUT_NAMES, type InputName, inputRule, withEnvironment } from '../../src/settings/inputs.js';
-import { invisibleCharacter } from '../../src/settings/invisible.js';
 import { splitList } from '../../src/settings/lists.js';
 import {
   checkGitRef,

@@ -1,6 +1,6 @@
 import { parseDuration } from '../base/duration.js';
+import { codePoint, invisibleCharacter } from '../base/invisible.js';
 import { Secret } from '../base/secret.js';
-import { codePoint, invisibleCharacter } from './invisible.js';
 import { splitList, unquoted } from './lists.js';
 import { nearest } from './nearest.js';
 import { shown, shownEntry } from './shown.js';

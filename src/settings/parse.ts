@@ -10,12 +10,14 @@ import { readVps } from './read-vps.js';
 import { type InputReader, inputReader } from './readers.js';
 import type {
   Common,
+  DatabaseSettings,
   Mode,
   ParsedSettings,
   RollbackSettings,
   Run,
   Settings,
   Surroundings,
+  VpsSettings,
 } from './settings.js';
 import { hasServer, usesOf } from './uses.js';
 
@@ -57,8 +59,31 @@ export function parseSettings(read: ReadInput, around: Surroundings): ParsedSett
   complainAboutEmptyConnections(reader, { read, mode, skip, uses, files, database, vps, health, around });
   complainAboutFork(reader, mode, around.run);
   if (reader.problems.length > 0) return { problems: [...reader.problems] };
-  const parts = given({ database, vps });
-  return { settings: { ...common, mode, ...parts } as Settings, problems: [] };
+  return { settings: withParts(common, mode, database, vps), problems: [] };
+}
+
+/** Puts the settings together: what a mode cannot work without is there, or it was complained of. */
+function withParts(
+  common: Common,
+  mode: Mode,
+  database: DatabaseSettings | undefined,
+  vps: VpsSettings | undefined,
+): Settings {
+  switch (mode) {
+    case 'verify':
+      return { ...common, mode, database: present(database) };
+    case 'migrate':
+      return { ...common, mode, database: present(database), ...given({ vps }) };
+    case 'redeploy':
+      return { ...common, mode, vps: present(vps) };
+    default:
+      return { ...common, mode, ...given({ database, vps }) };
+  }
+}
+
+function present<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('a part that the mode needs is missing, and nobody complained');
+  return part;
 }
 
 /**

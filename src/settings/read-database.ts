@@ -1,12 +1,13 @@
+import type { DatabaseAddress, DatabaseConnection } from '../base/database-address.js';
 import { given } from '../base/given.js';
 import { complainAbout } from './complain.js';
-import { type DatabaseAddress, parseDatabaseUrl } from './database-url.js';
+import { parseDatabaseUrl } from './database-url.js';
 import { parseFunctionName } from './function-names.js';
 import type { InputName } from './inputs.js';
 import { checkProjectRef, checkWebUrl, parseQualifiedName } from './names.js';
 import { checkRelativePath } from './paths.js';
 import type { InputReader } from './readers.js';
-import type { DatabaseConnection, DatabaseSettings, FileSettings } from './settings.js';
+import type { DatabaseSettings, FileSettings } from './settings.js';
 
 export function readFiles(reader: InputReader): FileSettings {
   const migrationsDir = reader.value('migrations-dir');

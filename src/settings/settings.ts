@@ -1,10 +1,10 @@
+import type { DatabaseAddress, DatabaseConnection } from '../base/database-address.js';
 import type { Problem } from '../base/report.js';
 import type { Secret } from '../base/secret.js';
-import type { DatabaseAddress } from './database-url.js';
-import type { FunctionName } from './function-names.js';
+import type { FunctionName, QualifiedName } from '../base/sql-names.js';
 import type { InputName, InputValue } from './inputs.js';
 import type { Part } from './modes.js';
-import type { HostAddress, QualifiedName } from './names.js';
+import type { HostAddress } from './names.js';
 
 export { MODES, type Mode, PARTS, type Part } from './modes.js';
 
@@ -51,16 +51,6 @@ export interface Surroundings {
   /** True where the folder, relative to the workspace, holds a file that looks like a migration. */
   readonly holdsMigrations: (folder: string) => boolean;
 }
-
-export type DatabaseConnection =
-  | { readonly kind: 'url'; readonly address: DatabaseAddress; readonly caCertificate?: string }
-  | {
-      readonly kind: 'management-api';
-      readonly projectRef: string;
-      readonly accessToken: Secret;
-      readonly apiUrl: string;
-      readonly caCertificate?: string;
-    };
 
 /** What holds for the migration files themselves, also where no database may be asked (a pull request of a fork). */
 export interface FileSettings {

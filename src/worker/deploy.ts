@@ -13,6 +13,7 @@ import { discardStage } from './build/stage-marks.js';
 import { type CutoverResult, cutOver, writeCutover } from './cutover/cutover.js';
 import { inTurn } from './cutover/restart.js';
 import { decideDeploy } from './decide.js';
+import type { DeployContext } from './deploy-context.js';
 import { isOlder } from './host/ancestry.js';
 import type { Repository } from './host/git.js';
 import { askLoopback } from './host/health.js';
@@ -28,24 +29,11 @@ import { prune } from './prune.js';
 import { historyOf, readJournal, writeJournal } from './record/journal.js';
 import { newReleaseName } from './record/release-name.js';
 import { dropNote, dropRelease } from './record/releases.js';
-import { type RunFolder, silence } from './record/run-folder.js';
+import { silence } from './record/run-folder.js';
 import { readState, type StateFolder, writeState } from './record/state.js';
 import { refuseShutFolders } from './survey/folders.js';
 import { envRefusals, type Survey } from './survey/survey.js';
 import { emptyResult, type Teller } from './teller.js';
-
-export interface DeployContext {
-  request: DeployRequest;
-  env: NodeJS.ProcessEnv;
-  folder: RunFolder;
-  teller: Teller;
-  /** Fires on cancel and when the time is over, both only before the cutover. */
-  signal: AbortSignal;
-  /** Called once everything is prepared: waiting for the others is not counted as time of this deploy. */
-  prepared(): void;
-  /** Called once the cutover begins: from here on nothing stops the run but its own end. */
-  commit(): void;
-}
 
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 export async function deploy(asked: DeployContext): Promise<RunResult> {

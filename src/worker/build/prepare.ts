@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { given } from '../../base/given.js';
 import { Failure } from '../../base/report.js';
-import type { DeployContext } from '../deploy.js';
+import type { DeployContext } from '../deploy-context.js';
 import { writeAtomically } from '../host/files.js';
 import type { Repository } from '../host/git.js';
 import { portOf } from '../host/pm2.js';

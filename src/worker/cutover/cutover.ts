@@ -4,7 +4,7 @@ import { type HealthFact, type Problem, problemsOf } from '../../base/report.js'
 import { tried } from '../../base/tried.js';
 import { keepOpenPages } from '../build/output.js';
 import type { Stage } from '../build/stage.js';
-import type { DeployContext } from '../deploy.js';
+import type { DeployContext } from '../deploy-context.js';
 import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
 import { findEntry } from '../host/pm2.js';

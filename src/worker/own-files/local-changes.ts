@@ -7,10 +7,11 @@ import { isSymlink, present, remove, syncFile, syncFolder } from '../host/files.
 import { dirtyFiles, git, gitSays, type Repository } from '../host/git.js';
 import { copyAsItIs, makeFoldersLike } from '../host/rights.js';
 import type { DeployRequest } from '../protocol.js';
+import type { History } from '../record/journal.js';
 import type { LocalChanges } from '../record/plan.js';
 import { readNote, releaseFolder } from '../record/releases.js';
 import type { RunFolder } from '../record/run-folder.js';
-import type { Survey } from '../survey/survey.js';
+import type { StateFolder } from '../record/state.js';
 import { isAsRebuilt } from './rebuilt.js';
 import { lyingIn } from './tracking.js';
 
@@ -42,8 +43,12 @@ export async function changedByPeople({
   releases,
   history,
   facts,
-}: Pick<Survey, 'checkout' | 'state' | 'releases' | 'history'> & {
-  facts: Pick<Survey['facts'], 'liveSha'>;
+}: {
+  checkout?: Repository;
+  state: StateFolder;
+  releases: string;
+  history: Pick<History, 'live'>;
+  facts: { liveSha?: string };
 }): Promise<string[]> {
   if (checkout === undefined) return [];
   const dirty = await dirtyFiles(checkout);
