@@ -199,7 +199,7 @@ async function whenLetGo(
   context.prepared();
   try {
     await waitForGo(context);
-    return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+    return await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
       const now = await lookAgain(found, stage, context);
       context.commit();
       const ready = await writeCutover(now.found, now.stage, context);

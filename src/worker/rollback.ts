@@ -7,8 +7,7 @@ import { begin } from './begin.js';
 import { keepOpenPages } from './build/output.js';
 import { handWork, warnUnwritten } from './cutover/cutover.js';
 import { asideFor, besideOf, liveRef, noteLeaving } from './cutover/cutover-plan.js';
-import { inTurn, restart, restartWords, saveOrWarn } from './cutover/restart.js';
-import { runningNow } from './cutover/restart-proof.js';
+import { inTurn, saveOrWarn } from './cutover/restart.js';
 import { bringInPlace } from './cutover/switch.js';
 import { holdTurnRoom } from './cutover/turn-room.js';
 import { verify } from './cutover/verify.js';
@@ -73,7 +72,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   }
   const { to } = decision;
   await warnOfForeign(found, teller);
-  const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+  const done = await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
     await waitForPeople(found, context.signal);
     context.commit();
     return goBack(found, to, context);
@@ -95,7 +94,7 @@ async function warnOfForeign(found: Survey, teller: Teller): Promise<void> {
 
 async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): Promise<Partial<RunResult>> {
   const { request, teller, folder } = context;
-  const { state, tools, app } = found;
+  const { state, supervisor, tools, app } = found;
   const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
   refuseOneAndTheSame(plan);
   await holdTurnRoom(tools, plan, folder);
@@ -105,7 +104,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   const port = found.facts.port!;
   const versions = rollbackVersions(found, plan);
-  const before = runningNow(app, found.entry?.instances ?? [], port);
+  const before = await supervisor.running(port, found.entry);
   keepOpenPages(found, plan.from, to, teller);
   writePlan(state, plan);
   teller.event({ kind: 'state', state: 'putting-back' });
@@ -116,14 +115,13 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       'put back',
       async () => {
         await bringInPlace(tools, plan);
-        await restart({ tools, app, state, entry: found.entry });
+        await supervisor.restart({ state, entry: found.entry });
       },
       () => to.sha.slice(0, 12),
     );
     health = await teller.step('verification', () =>
       verify({
-        tools,
-        ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
+        supervisor,
         port,
         sha: to.sha,
         health: request.health,
@@ -142,7 +140,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
     );
     return {
       outcome: 'broken',
-      problems: [...problemsOf(error), handWork(plan, restartWords(app))],
+      problems: [...problemsOf(error), handWork(plan, supervisor.restartWords)],
       downtimeMs: await probe.stop(),
     };
   }
@@ -159,7 +157,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       dropPlan(state);
     }),
   );
-  await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
+  await saveOrWarn(found, teller);
   return {
     outcome: 'rolled-back',
     deployedSha: to.sha,

@@ -20,10 +20,10 @@ import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../own
 import type { Tracking } from '../own-files/tracking.js';
 import type { DeployRequest } from '../protocol.js';
 import type { LocalChanges } from '../record/plan.js';
+import type { FirstStart } from '../supervisor/supervisor.js';
 import { readProject } from '../survey/project.js';
 import type { Survey } from '../survey/survey.js';
 import type { Teller } from '../teller.js';
-import type { FirstStart } from './first-start.js';
 import { type Recipe, recipeOf } from './install-and-build.js';
 import { markStage } from './stage-marks.js';
 
@@ -48,7 +48,7 @@ export interface Stage {
   port: number;
   /** Milliseconds that the new version took until it listened, where it was rehearsed. */
   bootMs?: number;
-  /** How PM2 starts the application where it has no entry yet. */
+  /** How the application is started where it has no entry yet. */
   start?: FirstStart;
 }
 

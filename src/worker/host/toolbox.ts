@@ -91,6 +91,13 @@ export function call(tools: Toolbox, words: readonly string[], rest: Rest = {}):
   return run(found(tools, words), { cwd: tools.home, env: tools.env, ...rest });
 }
 
+/** The version that a program of the toolbox says it has; undefined where it is not found. */
+export async function versionOf(tools: Toolbox, name: string): Promise<string | undefined> {
+  if (tools.find(name) === undefined) return undefined;
+  const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
+  return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
+}
+
 /** Runs a program of the toolbox that is expected to succeed; resolves to its stdout. */
 export function must(tools: Toolbox, words: readonly string[], rest: Rest = {}): Promise<string> {
   return mustRun(found(tools, words), { cwd: tools.home, env: tools.env, ...rest });
