@@ -1,9 +1,9 @@
 import { existsSync, linkSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isUsualOutput, USUAL_OUTPUT } from '../../base/output-names.js';
 import { Failure, type Problem, problemsOf } from '../../base/report.js';
 import { deviceOf, isFolder, isSymlink, present } from '../host/files.js';
 import { isTracked, type Repository, untrackedPaths } from '../host/git.js';
-import { isUsualOutput, USUAL_OUTPUT } from '../host/output-names.js';
 import { sameContent, stampOf } from '../host/sameness.js';
 import { findEnvFiles } from '../own-files/env-files.js';
 import { holdsAny, isWithinAny } from '../own-files/paths.js';

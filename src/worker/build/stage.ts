@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { isWithin } from '../../base/paths.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { isFile, isFolder, readText, remove, writeAtomically } from '../host/files.js';
@@ -15,7 +16,6 @@ import {
 import { explainEnd, lastLines, run } from '../host/program.js';
 import { closeFoldersLike, giveRights, openLike } from '../host/rights.js';
 import { carryEnvFiles, findEnvFiles, lessOpenWords } from '../own-files/env-files.js';
-import { isWithin } from '../own-files/paths.js';
 import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../own-files/shared-paths.js';
 import type { Tracking } from '../own-files/tracking.js';
 import type { DeployRequest } from '../protocol.js';

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { given } from '../../base/given.js';
+import { isInstalled } from '../../base/output-names.js';
 import { pathEnds, shows, type VersionMarks } from '../../web/version.js';
 import { filesBelow } from '../build/output.js';
 import type { Stage } from '../build/stage.js';
 import { isFolder, readText } from '../host/files.js';
 import { askLoopbackVersion } from '../host/health.js';
-import { isInstalled } from '../host/output-names.js';
 import type { HealthRequest } from '../protocol.js';
 import type { ReleaseRef } from '../record/journal.js';
 import type { Plan } from '../record/plan.js';

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isLitter, isUsualOutput } from '../../base/output-names.js';
 import type { Problem } from '../../base/report.js';
 import { someOf } from '../../base/some-of.js';
 import { isSymlink, present } from '../host/files.js';
 import { isWorkTree, type Repository, untrackedPaths } from '../host/git.js';
-import { isLitter, isUsualOutput } from '../host/output-names.js';
 import { sameContent, stampOf } from '../host/sameness.js';
 import type { DeployRequest } from '../protocol.js';
 import { liveFolder } from '../record/layout.js';

@@ -1,13 +1,8 @@
-import { posix } from 'node:path';
+import { isWithin, tidyPath } from '../../base/paths.js';
 import { Failure } from '../../base/report.js';
 import type { DeployRequest } from '../protocol.js';
 
 /** Paths inside the application: relative, in one spelling, without a slash at the end. */
-
-/** True where `path` is `folder` or lies in it. */
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(`${folder}/`);
-}
 
 /** True where `path` lies in one of the folders, or is one of them. */
 export function isWithinAny(path: string, folders: readonly string[]): boolean {
@@ -26,10 +21,9 @@ export function foldersAbove(path: string): string[] {
 }
 
 /** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
-export function tidyPath(input: string, path: string): string {
-  const tidy = posix.normalize(path.trim()).replace(/\/+$/, '');
-  const outside =
-    tidy === '' || tidy === '.' || tidy === '..' || tidy.startsWith('../') || tidy.startsWith('/');
+export function pathInside(input: string, path: string): string {
+  const tidy = tidyPath(path.trim());
+  const outside = tidy === '' || isWithin(tidy, '..') || tidy.startsWith('/');
   if (!outside && !isWithin(tidy, '.git')) return tidy;
   throw new Failure({
     message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
@@ -50,8 +44,8 @@ export function withTidyPaths<T extends Paths>(request: T): T & Required<Paths> 
   const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
   return {
     ...request,
-    sharedPaths: outermost(sharedPaths.map((path) => tidyPath('shared-paths', path))),
-    buildOutput: outermost(buildOutput.map((path) => tidyPath('build-output', path))),
-    envFilePath: tidyPath('env-file-path', envFilePath),
+    sharedPaths: outermost(sharedPaths.map((path) => pathInside('shared-paths', path))),
+    buildOutput: outermost(buildOutput.map((path) => pathInside('build-output', path))),
+    envFilePath: pathInside('env-file-path', envFilePath),
   };
 }

@@ -1,15 +1,16 @@
 import { mkdirSync, readdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join } from 'node:path';
+import { isUsualOutput, USUAL_OUTPUT } from '../../base/output-names.js';
+import { isWithin } from '../../base/paths.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { deviceOf, isSymlink, present, remove } from '../host/files.js';
-import { isUsualOutput, USUAL_OUTPUT } from '../host/output-names.js';
 import { makeFoldersLike, openLike } from '../host/rights.js';
 import type { DeployRequest } from '../protocol.js';
 import type { Plan } from '../record/plan.js';
 import { readNote } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
-import { foldersAbove, isWithin, isWithinAny } from './paths.js';
+import { foldersAbove, isWithinAny } from './paths.js';
 
 /** What SQLite keeps beside a database while a program has it open: it has to go with it. */
 export const COMPANIONS = ['-wal', '-shm', '-journal'];

@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
+import { isInstalled, isUsualOutput, USUAL_OUTPUT } from '../../base/output-names.js';
+import { isWithin } from '../../base/paths.js';
 import type { Problem } from '../../base/report.js';
 import { someOf } from '../../base/some-of.js';
-import { isInstalled, isUsualOutput, USUAL_OUTPUT } from '../host/output-names.js';
-import { holdsAny, isWithin, isWithinAny } from './paths.js';
+import { holdsAny, isWithinAny } from './paths.js';
 
 /** How a path that the build made lies in the live checkout. `untouched`: as the last deploy left it there. */
 export type InLive = 'absent' | 'same' | 'untouched' | 'folders' | 'differs';

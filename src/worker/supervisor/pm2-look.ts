@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { relative } from 'node:path';
 import { given } from '../../base/given.js';
+import { isWithin } from '../../base/paths.js';
 import { type Problem, problemsOf } from '../../base/report.js';
 import { isFolder, isSymlink } from '../host/files.js';
 import type { Toolbox } from '../host/toolbox.js';
@@ -83,7 +84,7 @@ function withoutDetour(entry: Pm2Entry, appPath: string): Pm2Entry {
   const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
   if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath) return entry;
   const place = (text: string): string =>
-    text === detour || text.startsWith(`${detour}/`) ? appPath + text.slice(detour.length) : text;
+    isWithin(text, detour) ? appPath + text.slice(detour.length) : text;
   return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
 }
 

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { isWithin } from '../../base/paths.js';
 import type { Problem } from '../../base/report.js';
 import type { Pm2Entry } from './pm2-client.js';
 
@@ -28,11 +29,9 @@ function runsThroughWrapper(entry: Pm2Entry): boolean {
   return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
 }
 
-const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
-
 /** What makes a deploy through this entry impossible. */
 export function entryRefusals(entry: Pm2Entry, { appName, appPath, layout }: EntrySurroundings): Problem[] {
-  if (isBelow(entry.cwd, appPath)) return [];
+  if (isWithin(entry.cwd, appPath)) return [];
   const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
   return [
     {
