@@ -16,7 +16,7 @@ import { decideRollback } from './decide.js';
 import { probeDowntime } from './host/downtime.js';
 import { isSymlink, present } from './host/files.js';
 import { git, isWorkTree, type Repository } from './host/git.js';
-import { stampOf } from './host/sameness.js';
+import { asLeftIn } from './own-files/as-left.js';
 import { foreignInLive } from './own-files/foreign.js';
 import { changedByPeople, changesAreThere, keepLocalChanges, keptWords } from './own-files/local-changes.js';
 import { holdsAny, isWithinAny } from './own-files/paths.js';
@@ -188,16 +188,15 @@ function movesBack(found: Known, to: ReleaseRef): Pick<RollbackLook, 'paths' | '
   // What is in place already is only restarted.
   if (from.release === to.release) return { paths: [], onlyHere: [] };
   const target = releaseFolder(releases, to.release);
-  const stamps = readNote(state, from.release)?.stamps ?? {};
-  const stays = (path: string): boolean => {
-    const [here, stamp] = [join(live!, path), stamps[path]];
-    return stamp !== undefined && present(here) && stamp !== stampOf(here);
-  };
+  const { written } = asLeftIn(live!, readNote(state, from.release), undefined);
   const ofTarget = pathsOf(state, to.release).filter((path) => present(join(target, path)));
-  const paths = ofTarget.filter((path) => !stays(path));
+  const paths = ofTarget.filter((path) => !written(path));
   const onlyHere = pathsOf(state, from.release).filter(
     (path) =>
-      !isWithinAny(path, ofTarget) && !holdsAny(path, ofTarget) && present(join(live!, path)) && !stays(path),
+      !isWithinAny(path, ofTarget) &&
+      !holdsAny(path, ofTarget) &&
+      present(join(live!, path)) &&
+      !written(path),
   );
   return { paths, onlyHere };
 }

@@ -5,7 +5,6 @@ import type { DeployContext } from '../deploy.js';
 import { writeAtomically } from '../host/files.js';
 import type { Repository } from '../host/git.js';
 import { must } from '../host/toolbox.js';
-import { isWithinAny } from '../own-files/paths.js';
 import { rebuiltFiles } from '../own-files/rebuilt.js';
 import { linkShared } from '../own-files/shared-paths.js';
 import { lookAtTracking, type Tracking } from '../own-files/tracking.js';
@@ -73,7 +72,7 @@ async function build(
       },
       listed,
     );
-  const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
+  const rebuilt = await rebuiltFiles(stage, request.sharedPaths);
   const paths = withEnvFile(made.paths, request);
   const tracking = await lookAtCollisions(found, request, stage, paths);
   const notOwn = found.history.live

@@ -15,6 +15,7 @@ import {
 } from '../host/git.js';
 import { explainEnd, lastLines, run } from '../host/program.js';
 import { closeFoldersLike, giveRights, openLike } from '../host/rights.js';
+import { classify } from '../own-files/classify.js';
 import { carryEnvFiles, findEnvFiles, lessOpenWords } from '../own-files/env-files.js';
 import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../own-files/shared-paths.js';
 import type { Tracking } from '../own-files/tracking.js';
@@ -117,7 +118,8 @@ export async function bringHostFiles(
   const { folder } = stage;
   const { live, tools } = found;
   const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
-  const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
+  const envFiles =
+    live === undefined ? [] : findEnvFiles(live).filter((path) => classify(path, { tracked }) !== 'tracked');
   if (live !== undefined) {
     const lessOpen = await carryEnvFiles(tools, live, folder, envFiles);
     for (const file of lessOpen.filter(

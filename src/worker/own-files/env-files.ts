@@ -8,20 +8,10 @@ import { readText } from '../host/files.js';
 import { howToOwn } from '../host/owner.js';
 import { closeFoldersLike, copyWithRights } from '../host/rights.js';
 import type { Toolbox } from '../host/toolbox.js';
+import { isEnvFile } from './classify.js';
 
 const NEVER_LOOKED_INTO: ReadonlySet<string> = new Set(['.git', ...WITHOUT_ENV_FILES]);
 const DEEPEST = 3;
-
-/**
- * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
- * copies that somebody set aside.
- */
-export function isEnvFile(name: string): boolean {
-  return (
-    /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
-    !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name)
-  );
-}
 
 /**
  * Environment files in a checkout, also in the packages of a monorepo; paths relative to it. Folders that may not be

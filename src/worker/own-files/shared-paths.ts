@@ -1,6 +1,5 @@
 import { mkdirSync, readdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from 'node:fs';
-import { basename, dirname, extname, isAbsolute, join } from 'node:path';
-import { isUsualOutput, USUAL_OUTPUT } from '../../base/output-names.js';
+import { dirname, extname, isAbsolute, join } from 'node:path';
 import { isWithin } from '../../base/paths.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
@@ -10,10 +9,8 @@ import type { DeployRequest } from '../protocol.js';
 import type { Plan } from '../record/plan.js';
 import { readNote } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
-import { foldersAbove, isWithinAny } from './paths.js';
-
-/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
-export const COMPANIONS = ['-wal', '-shm', '-journal'];
+import { COMPANIONS, classify, isOutput, isSharedOutput } from './classify.js';
+import { foldersAbove } from './paths.js';
 
 type Found = Pick<Survey, 'strategy' | 'live' | 'state'>;
 type Asked = Pick<DeployRequest, 'sharedPaths' | 'buildOutput'>;
@@ -28,7 +25,7 @@ export function linkedPaths(
 ): string[] {
   if (strategy !== 'in-place') return [...sharedPaths];
   return sharedPaths.filter((path) =>
-    foldersAbove(path).some((above) => isUsualOutput(above) || isWithinAny(above, buildOutput)),
+    foldersAbove(path).some((above) => isOutput(classify(above, { buildOutput }))),
   );
 }
 
@@ -41,12 +38,8 @@ export function sharedProblems(
   const { state, history } = found;
   const problems: Problem[] = [];
   const note = history.live ? readNote(state, history.live.release) : undefined;
-  const output = sharedPaths.filter(
-    (path) =>
-      /(^|\/)(node_modules|\.next)$/.test(path) ||
-      (USUAL_OUTPUT.includes(basename(path)) && note?.paths.includes(path)) ||
-      buildOutput.some((named) => isWithin(named, path)),
-  );
+  const made = note?.paths ?? [];
+  const output = sharedPaths.filter((path) => isSharedOutput(path, { buildOutput, made }));
   if (output.length > 0)
     problems.push({
       message: `shared-paths holds ${output.join(', ')}, which is built anew with every version: a build would write into the live one.`,
