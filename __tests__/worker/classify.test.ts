@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  classify,
+  classifyPath,
   type FoundPaths,
   isOfHost,
   isOutput,
@@ -58,12 +58,12 @@ describe('whose a path is on the server', () => {
     ['a database', 'app.sqlite', {}, 'people'],
   ];
   for (const [name, path, found, owner] of rows)
-    test(`${name}: ${owner}`, () => assert.equal(classify(path, found), owner));
+    test(`${name}: ${owner}`, () => assert.equal(classifyPath(path, found), owner));
 
   test('nothing is read of which a name tells whose it is', () => {
     const isAsMade = (): never => assert.fail('was read');
     for (const path of ['REVISION', 'dist', '.env', 'npm-debug.log', 'data/a'])
-      classify(path, { sharedPaths: ['data'], isAsMade });
+      classifyPath(path, { sharedPaths: ['data'], isAsMade });
   });
 
   test("what stays the host's, and what every build makes again", () => {

@@ -26,7 +26,7 @@ import { supervisorOf } from '../../src/worker/supervisor/choice.js';
 import { portOf, withPort } from '../../src/worker/supervisor/entry.js';
 import { entryIn, noticesIn, type Pm2Entry, reloadLimit } from '../../src/worker/supervisor/pm2-client.js';
 import { wordsOf } from '../../src/worker/supervisor/pm2-config.js';
-import { environmentOf } from '../../src/worker/supervisor/pm2-ecosystem.js';
+import { startEnvironment } from '../../src/worker/supervisor/pm2-ecosystem.js';
 import { longerListenTimeout } from '../../src/worker/supervisor/pm2-restart.js';
 import { entryRefusals, entryTraps } from '../../src/worker/supervisor/pm2-traps.js';
 import { judgeInstances, untilStable } from '../../src/worker/supervisor/pm2-watch.js';
@@ -349,16 +349,16 @@ describe('the first start', () => {
       env_production: { MODE: 'live' },
       env_staging: { MODE: 'try' },
     };
-    assert.deepEqual(environmentOf(app, 'production'), {
+    assert.deepEqual(startEnvironment(app, 'production'), {
       env: { PORT: 1, MODE: 'live' },
       used: 'env_production',
       unused: ['env_staging'],
     });
     const none = { env: { PORT: 1, MODE: 'any' }, unused: ['env_production', 'env_staging'] };
-    assert.deepEqual(environmentOf(app, undefined), none);
-    assert.deepEqual(environmentOf(app, 'demo'), none);
-    assert.deepEqual(environmentOf({}, 'production'), { env: {}, unused: [] });
-    assert.deepEqual(environmentOf({ env_production: { A: '1' } }, 'production').env, { A: '1' });
+    assert.deepEqual(startEnvironment(app, undefined), none);
+    assert.deepEqual(startEnvironment(app, 'demo'), none);
+    assert.deepEqual(startEnvironment({}, 'production'), { env: {}, unused: [] });
+    assert.deepEqual(startEnvironment({ env_production: { A: '1' } }, 'production').env, { A: '1' });
   });
 });
 

@@ -7,6 +7,6 @@ export function tidyPath(path: string): string {
 }
 
 /** True where `path` is `folder` or lies in it, both in one spelling. */
-export function isWithin(path: string, folder: string): boolean {
+export function isInside(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
 }

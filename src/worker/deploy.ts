@@ -5,7 +5,7 @@ import { given } from '../base/given.js';
 import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { tried } from '../base/tried.js';
-import { begin } from './begin.js';
+import { beginRun } from './begin.js';
 import { swapsOf, withEnvFile } from './build/output.js';
 import { lookAtCollisions, prepare } from './build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from './build/stage.js';
@@ -52,7 +52,7 @@ export async function deploy(asked: DeployContext): Promise<RunResult> {
   const context = { ...asked, request: withTidyPaths(asked.request) };
   const { request, teller, signal } = context;
   const result = emptyResult('failed', teller.warnings);
-  const begun = await begin(context);
+  const begun = await beginRun(context);
   const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
   stayReadable(found.live);

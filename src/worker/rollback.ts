@@ -3,16 +3,16 @@ import { given } from '../base/given.js';
 import { Failure, type HealthFact, problemsOf } from '../base/report.js';
 import { someOf } from '../base/some-of.js';
 import { tried } from '../base/tried.js';
-import { begin } from './begin.js';
+import { beginRun } from './begin.js';
 import { keepOpenPages } from './build/output.js';
 import { handWork, warnUnwritten } from './cutover/cutover.js';
 import { asideFor, besideOf, liveRef, noteLeaving } from './cutover/cutover-plan.js';
 import { inTurn, saveOrWarn } from './cutover/restart.js';
 import { bringInPlace } from './cutover/switch.js';
 import { holdTurnRoom } from './cutover/turn-room.js';
-import { verify } from './cutover/verify.js';
+import { verifyRestart } from './cutover/verify.js';
 import { rollbackVersions } from './cutover/version-marks.js';
-import { decideRollback } from './decide.js';
+import { chooseRollback } from './decide.js';
 import { probeDowntime } from './host/downtime.js';
 import { isSymlink, present } from './host/files.js';
 import { git, isWorkTree, type Repository } from './host/git.js';
@@ -42,11 +42,11 @@ export interface RollbackContext {
 }
 
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
-export async function rollback(context: RollbackContext): Promise<RunResult> {
+export async function rollBack(context: RollbackContext): Promise<RunResult> {
   const { request, teller } = context;
   const started = performance.now();
   const result = emptyResult('failed', teller.warnings);
-  const found = await begin(context);
+  const found = await beginRun(context);
   const { refusals } = found.facts;
   if (refusals.length > 0) throw new Failure(refusals);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
@@ -55,7 +55,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
     teller.warn({
       message: `What is live (${found.facts.liveSha}) was not deployed by this action: somebody put it there by hand.`,
     });
-  const decision = decideRollback({
+  const decision = chooseRollback({
     ...given({ undoRun: request.undoRun, to: request.to }),
     appName: request.app.appName,
     history,
@@ -120,7 +120,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       () => to.sha.slice(0, 12),
     );
     health = await teller.step('verification', () =>
-      verify({
+      verifyRestart({
         supervisor,
         port,
         sha: to.sha,

@@ -6,7 +6,7 @@ import { deviceOf, isFolder, isSymlink, present } from '../host/files.js';
 import { isTracked, type Repository, untrackedPaths } from '../host/git.js';
 import { sameContent, stampOf } from '../host/sameness.js';
 import { asLeftIn } from '../own-files/as-left.js';
-import { classify, isOfHost } from '../own-files/classify.js';
+import { classifyPath, isOfHost } from '../own-files/classify.js';
 import { findEnvFiles } from '../own-files/env-files.js';
 import { holdsAny, isWithinAny } from '../own-files/paths.js';
 import { linkedPaths } from '../own-files/shared-paths.js';
@@ -41,7 +41,7 @@ async function findMade(found: Survey, { sharedPaths }: Asked, folder: string): 
   const stage: Repository = { tools: found.tools, folder };
   const known = { sharedPaths, envFiles: findEnvFiles(folder) };
   const isBrought = (path: string): boolean => {
-    const owner = classify(path, known);
+    const owner = classifyPath(path, known);
     return owner === 'deploy' || isOfHost(owner);
   };
   const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
@@ -53,7 +53,7 @@ function holdsMore(folder: string, path: string, shared: readonly string[]): boo
   if (!holdsAny(path, shared)) return true;
   return readdirSync(join(folder, path)).some((name) => {
     const item = `${path}/${name}`;
-    return classify(item, { sharedPaths: shared }) !== 'shared' && holdsMore(folder, item, shared);
+    return classifyPath(item, { sharedPaths: shared }) !== 'shared' && holdsMore(folder, item, shared);
   });
 }
 
@@ -124,7 +124,7 @@ function deviceProblems(live: string, folder: string, paths: readonly string[]):
 
 /** Stamps of what may be something else than output, for the next deploy to see whether somebody wrote to it. */
 export function stampsOf(folder: string, paths: readonly string[]): Record<string, string> {
-  const others = paths.filter((path) => classify(path, {}) !== 'usual');
+  const others = paths.filter((path) => classifyPath(path, {}) !== 'usual');
   return Object.fromEntries(others.map((path) => [path, stampOf(join(folder, path))]));
 }
 

@@ -5,7 +5,7 @@ import { pause } from '../../base/retry.js';
 import { whenAborted } from '../../base/when-aborted.js';
 import { askLoopback, unhealthy } from '../host/health.js';
 import { connects } from '../host/port.js';
-import { endGroup, hear, lastLines, type OpenOutput, whenEnded } from '../host/program.js';
+import { collectOutput, endGroup, lastLines, type OpenOutput, whenEnded } from '../host/program.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { HealthRequest } from '../protocol.js';
 import { type Entry, withPort } from '../supervisor/entry.js';
@@ -91,7 +91,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
-  const heard = hear(child, options.log);
+  const heard = collectOutput(child, options.log);
   const said = (): string => lastLines(heard.tail(), 12);
   const stopAsking = new AbortController();
   const listening = listensAfter(port, stopAsking.signal);

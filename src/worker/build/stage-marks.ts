@@ -4,7 +4,7 @@ import { problemsOf } from '../../base/report.js';
 import { tried } from '../../base/tried.js';
 import { isFolder, present, remove } from '../host/files.js';
 import type { Repository } from '../host/git.js';
-import { commandOf, environmentOf, programsIn } from '../host/proc.js';
+import { commandOf, processEnvironment, programsIn } from '../host/proc.js';
 import { readMark, writeRecord } from '../host/records.js';
 import { type JournalEntry, readJournal } from '../record/journal.js';
 import { liveFolder } from '../record/layout.js';
@@ -120,6 +120,6 @@ function endPrograms(
 
 /** Builds are told the commit, rehearsals that they are one. */
 function isOurs(pid: number): boolean {
-  const env = environmentOf(pid);
+  const env = processEnvironment(pid);
   return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
 }

@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { isWithin } from '../../base/paths.js';
+import { isInside } from '../../base/paths.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { isFile, isFolder, readText, remove, writeAtomically } from '../host/files.js';
@@ -13,9 +13,9 @@ import {
   type Repository,
   reachRemoteLike,
 } from '../host/git.js';
-import { explainEnd, lastLines, run } from '../host/program.js';
+import { explainEnd, lastLines, runToEnd } from '../host/program.js';
 import { closeFoldersLike, giveRights, openLike } from '../host/rights.js';
-import { classify } from '../own-files/classify.js';
+import { classifyPath } from '../own-files/classify.js';
 import { carryEnvFiles, findEnvFiles, lessOpenWords } from '../own-files/env-files.js';
 import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../own-files/shared-paths.js';
 import type { Tracking } from '../own-files/tracking.js';
@@ -119,7 +119,9 @@ export async function bringHostFiles(
   const { live, tools } = found;
   const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
   const envFiles =
-    live === undefined ? [] : findEnvFiles(live).filter((path) => classify(path, { tracked }) !== 'tracked');
+    live === undefined
+      ? []
+      : findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
   if (live !== undefined) {
     const lessOpen = await carryEnvFiles(tools, live, folder, envFiles);
     for (const file of lessOpen.filter(
@@ -144,7 +146,7 @@ export async function bringHostFiles(
     if (!envFiles.includes(request.envFilePath)) envFiles.push(request.envFilePath);
   }
   const inside = linkedInPlace(found, request).find((path) =>
-    [...tracked].some((file) => isWithin(file, path)),
+    [...tracked].some((file) => isInside(file, path)),
   );
   if (inside !== undefined)
     throw new Failure({
@@ -219,7 +221,7 @@ export async function runInStage(
     // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
     ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
   };
-  const ended = await run(['/bin/sh', '-c', command], {
+  const ended = await runToEnd(['/bin/sh', '-c', command], {
     cwd: folder,
     env,
     signal,

@@ -17,7 +17,7 @@ import { noteReleases, planCutover } from './cutover-plan.js';
 import { saveOrWarn } from './restart.js';
 import { applyPlan, manualCommands, takeBack } from './switch.js';
 import { holdTurnRoom } from './turn-room.js';
-import { type VerifyOptions, verify } from './verify.js';
+import { type VerifyOptions, verifyRestart } from './verify.js';
 import { deployVersions, turned } from './version-marks.js';
 
 export type CutoverResult = Pick<
@@ -106,7 +106,7 @@ async function verifyVersion(
   port: number,
   version: Pick<VerifyOptions, 'sha' | 'before' | 'versions' | 'expectVersion'>,
 ): Promise<HealthFact[]> {
-  return verify({
+  return verifyRestart({
     supervisor: found.supervisor,
     port,
     ...version,

@@ -9,7 +9,7 @@ import type { Running, Supervisor } from '../supervisor/supervisor.js';
 import type { Teller } from '../teller.js';
 import { inTurn, saveOrWarn } from './restart.js';
 import { bringInPlace, takeBack } from './switch.js';
-import { verify } from './verify.js';
+import { verifyRestart } from './verify.js';
 import { cutVersions } from './version-marks.js';
 
 /** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
@@ -104,7 +104,7 @@ async function revive(
   try {
     await supervisor.restart({ state });
     if (port !== undefined)
-      await verify({
+      await verifyRestart({
         supervisor,
         port,
         sha: live.sha,

@@ -12,7 +12,7 @@ export interface VerifyOptions extends Restarted {
  * Proves that the version which should be live is: every check good on loopback, the right commit answering, and the
  * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
  */
-export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
+export async function verifyRestart(options: VerifyOptions): Promise<HealthFact[]> {
   const { supervisor, port, sha, health, expectVersion, tell } = options;
   const watch = await supervisor.watch(options);
   let asked: Awaited<ReturnType<typeof askLoopback>>;

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { isLitter, isUsualOutput, USUAL_OUTPUT } from '../../base/output-names.js';
-import { isWithin } from '../../base/paths.js';
+import { isInside } from '../../base/paths.js';
 import { isWithinAny } from './paths.js';
 
 /** What SQLite keeps beside a database while a program has it open: it has to go with it. */
@@ -42,7 +42,7 @@ export interface FoundPaths {
 }
 
 /** Whose a path is. The first that fits: what is the commit's, then what the request names, then what names tell. Pure. */
-export function classify(path: string, found: FoundPaths): Owner {
+export function classifyPath(path: string, found: FoundPaths): Owner {
   const { tracked, changed, sharedPaths = [], envFiles = [], buildOutput = [], isAsMade } = found;
   if (path === 'REVISION') return 'deploy';
   if (tracked?.has(path) && !changed?.has(path)) return 'tracked';
@@ -84,7 +84,7 @@ export function isSharedOutput(
   return (
     /(^|\/)(node_modules|\.next)$/.test(path) ||
     (USUAL_OUTPUT.includes(basename(path)) && made.includes(path)) ||
-    buildOutput.some((named) => isWithin(named, path))
+    buildOutput.some((named) => isInside(named, path))
   );
 }
 

@@ -2,7 +2,7 @@ import { git } from '../host/git.js';
 import type { DeployRequest } from '../protocol.js';
 import { readNote } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
-import { classify } from './classify.js';
+import { classifyPath } from './classify.js';
 import { envDigest, findEnvFiles, readEnvFile, readEnvFiles } from './env-files.js';
 
 /** True where a build of the live commit would get other environment files now than the live build got. */
@@ -14,7 +14,7 @@ export async function envChanges(
   const built = history.live && readNote(state, history.live.release)?.envDigest;
   if (built === undefined) return envFile !== undefined && readEnvFile(live, envFilePath) !== envFile;
   const tracked = new Set(checkout && (await git(checkout, 'ls-files', '-z')).split('\0'));
-  const own = findEnvFiles(live).filter((path) => classify(path, { tracked }) !== 'tracked');
+  const own = findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
   const texts = readEnvFiles(live, own);
   return envDigest(envFile === undefined ? texts : { ...texts, [envFilePath]: envFile }) !== built;
 }

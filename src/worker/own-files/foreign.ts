@@ -10,7 +10,7 @@ import { liveFolder } from '../record/layout.js';
 import { type ReleaseNote, readNote, releaseFolder } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
 import { asLeftIn } from './as-left.js';
-import { classify, type FoundPaths } from './classify.js';
+import { classifyPath, type FoundPaths } from './classify.js';
 
 type List = (folder: string) => { name: string; isFolder: boolean }[];
 
@@ -20,7 +20,7 @@ type List = (folder: string) => { name: string; isFolder: boolean }[];
  */
 export function foreignAmong(untracked: readonly string[], known: FoundPaths, list: List): string[] {
   const foreign = (path: string, isFolder: boolean): string[] => {
-    if (classify(path, known) !== 'people') return [];
+    if (classifyPath(path, known) !== 'people') return [];
     if (!isFolder) return [path];
     const items = list(path).map(({ name, isFolder }) => ({ path: `${path}/${name}`, isFolder }));
     const inside = items.flatMap((item) => foreign(item.path, item.isFolder));

@@ -11,7 +11,7 @@ import type { LocalChanges } from '../record/plan.js';
 import { readNote, releaseFolder } from '../record/releases.js';
 import type { RunFolder } from '../record/run-folder.js';
 import type { Survey } from '../survey/survey.js';
-import { classify } from './classify.js';
+import { classifyPath } from './classify.js';
 import { isAsRebuilt } from './rebuilt.js';
 import { lyingIn } from './tracking.js';
 
@@ -54,7 +54,7 @@ export async function changedByPeople({
   const folder = releaseFolder(releases, live.release);
   const isAsMade = (path: string): boolean => rebuilt.has(path) && isAsRebuilt(folder, checkout.folder, path);
   const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
-  return dirty.filter((path) => classify(path, found) === 'people');
+  return dirty.filter((path) => classifyPath(path, found) === 'people');
 }
 
 /** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */

@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path';
 import { isFolder, isSymlink, present, remove } from '../host/files.js';
 import { changedFiles, type Repository } from '../host/git.js';
 import { sameContent } from '../host/sameness.js';
-import { classify } from './classify.js';
+import { classifyPath } from './classify.js';
 
 /**
  * Tracked files that a build changes: a service worker, an output that was committed by mistake. The new version was
@@ -27,7 +27,7 @@ export async function rebuiltFiles(stage: Repository, sharedPaths: readonly stri
   const isFile = (path: string): boolean =>
     isSymlink(join(stage.folder, path)) || !isFolder(join(stage.folder, path));
   return changed.filter((path) => {
-    const owner = classify(path, { sharedPaths });
+    const owner = classifyPath(path, { sharedPaths });
     return owner !== 'deploy' && owner !== 'shared' && isFile(path);
   });
 }

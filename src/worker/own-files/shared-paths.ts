@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, extname, isAbsolute, join } from 'node:path';
-import { isWithin } from '../../base/paths.js';
+import { isInside } from '../../base/paths.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { deviceOf, isSymlink, present, remove } from '../host/files.js';
@@ -9,7 +9,7 @@ import type { DeployRequest } from '../protocol.js';
 import type { Plan } from '../record/plan.js';
 import { readNote } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
-import { COMPANIONS, classify, isOutput, isSharedOutput } from './classify.js';
+import { COMPANIONS, classifyPath, isOutput, isSharedOutput } from './classify.js';
 import { foldersAbove } from './paths.js';
 
 type Found = Pick<Survey, 'strategy' | 'live' | 'state'>;
@@ -25,7 +25,7 @@ export function linkedPaths(
 ): string[] {
   if (strategy !== 'in-place') return [...sharedPaths];
   return sharedPaths.filter((path) =>
-    foldersAbove(path).some((above) => isOutput(classify(above, { buildOutput }))),
+    foldersAbove(path).some((above) => isOutput(classifyPath(above, { buildOutput }))),
   );
 }
 
@@ -45,7 +45,7 @@ export function sharedProblems(
       message: `shared-paths holds ${output.join(', ')}, which is built anew with every version: a build would write into the live one.`,
       next: 'Leave it out of shared-paths, or share only what lies inside of it, such as .next/cache.',
     });
-  const around = envFile === undefined ? undefined : sharedPaths.find((path) => isWithin(envFilePath, path));
+  const around = envFile === undefined ? undefined : sharedPaths.find((path) => isInside(envFilePath, path));
   if (around !== undefined)
     problems.push({
       message: `env-file-path ${envFilePath} lies in the shared path ${around}: no version could have its own.`,

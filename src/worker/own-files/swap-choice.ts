@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import { isInstalled, USUAL_OUTPUT } from '../../base/output-names.js';
-import { isWithin } from '../../base/paths.js';
+import { isInside } from '../../base/paths.js';
 import type { Problem } from '../../base/report.js';
 import { someOf } from '../../base/some-of.js';
-import { classify, isOfHost, isOutput } from './classify.js';
+import { classifyPath, isOfHost, isOutput } from './classify.js';
 import { holdsAny, isWithinAny } from './paths.js';
 
 /** How a path that the build made lies in the live checkout. `untouched`: as the last deploy left it there. */
@@ -43,7 +43,7 @@ export function chooseSwaps(question: SwapQuestion): SwapChoice {
   const choice: SwapChoice = { paths: [], inTheWay: [], leftOut: [] };
   const staying = [...shared, ...envFiles].filter((path) => !linked.includes(path));
   const consider = (path: string, mayReplace: boolean): void => {
-    const owner = classify(path, { sharedPaths: shared, envFiles });
+    const owner = classifyPath(path, { sharedPaths: shared, envFiles });
     if (isOfHost(owner)) return;
     const look = (): InLive => (mayReplace || isOutput(owner) ? 'untouched' : inLive(path));
     const found = holdsAny(path, staying) ? 'folders' : look();
@@ -54,7 +54,7 @@ export function chooseSwaps(question: SwapQuestion): SwapChoice {
   for (const path of made) {
     if (named.length === 0 || isInstalled(path) || isWithinAny(path, named)) consider(path, named.length > 0);
     else if (holdsAny(path, named)) {
-      for (const item of named) if (isWithin(item, path)) consider(item, true);
+      for (const item of named) if (isInside(item, path)) consider(item, true);
     } else if (USUAL_OUTPUT.includes(basename(path)) && inLive(path) !== 'absent') choice.leftOut.push(path);
   }
   return choice;

@@ -1,7 +1,7 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { changedPaths, ignoredPaths, type Repository } from '../host/git.js';
-import { classify } from './classify.js';
+import { classifyPath } from './classify.js';
 import { foldersAbove, isWithinAny } from './paths.js';
 
 /**
@@ -43,7 +43,7 @@ export function judgeTracking(question: TrackingQuestion): Tracking {
   const ofHost = (path: string): boolean => {
     const lying = lies(path);
     if (lying?.path !== path || !lying.isFile) return false;
-    const owner = classify(path, { sharedPaths: shared });
+    const owner = classifyPath(path, { sharedPaths: shared });
     return owner !== 'deploy' && (ignored(path) || owner === 'shared' || owner === 'env-like');
   };
   // Where a commit makes a folder of what was a file, the file is its own.

@@ -6,7 +6,7 @@ import { call, type Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
 import { daemonFolders, isUnderPm2, pm2Version } from './pm2-client.js';
 import { awaitProof, restartedNothing, unprovenRestart } from './restart-proof.js';
-import type { Look, Restarted, Supervisor, Watch } from './supervisor.js';
+import type { FoundApplication, Restarted, Supervisor, Watch } from './supervisor.js';
 
 /**
  * A command that restarts whatever runs the application: nothing can be asked of that. The command may well be one of
@@ -36,7 +36,7 @@ export function commandSupervisor(tools: Toolbox, app: AppRequest, command: stri
   };
 }
 
-async function lookForPort(tools: Toolbox, { healthPort }: AppRequest): Promise<Look> {
+async function lookForPort(tools: Toolbox, { healthPort }: AppRequest): Promise<FoundApplication> {
   const pm2 = await pm2Version(tools);
   const facts = given({ pm2, port: healthPort });
   if (healthPort !== undefined) return { facts, refusals: [], warnings: [] };

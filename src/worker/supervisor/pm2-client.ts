@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { readJson, readText } from '../host/files.js';
-import { allProcesses, commandOf, descendsFrom, environmentOf, isAlive } from '../host/proc.js';
+import { allProcesses, commandOf, descendsFrom, isAlive, processEnvironment } from '../host/proc.js';
 import { explainEnd, lastLines } from '../host/program.js';
 import { call, type Toolbox, versionOf } from '../host/toolbox.js';
 import type { Entry } from './entry.js';
@@ -184,7 +184,7 @@ export function isUnderPm2(tools: Toolbox, pid: number): boolean {
 /** PATH of the daemon: the Node, pnpm and npm that the application is run with. */
 export function daemonFolders(tools: Toolbox): string[] {
   const pid = daemonPid(tools);
-  const path = pid === undefined ? undefined : environmentOf(pid)?.PATH;
+  const path = pid === undefined ? undefined : processEnvironment(pid)?.PATH;
   return (path ?? '').split(':').filter((folder) => folder.startsWith('/') && existsSync(folder));
 }
 

@@ -1,5 +1,5 @@
 import { isAbsolute, join, normalize, relative } from 'node:path';
-import { isWithin } from '../../base/paths.js';
+import { isInside } from '../../base/paths.js';
 import { Failure } from '../../base/report.js';
 import { isFile } from '../host/files.js';
 import type { Toolbox } from '../host/toolbox.js';
@@ -127,7 +127,7 @@ function fromEcosystem(application: Config, place: Place, teller: Pick<Teller, '
     );
   const here = moved(cwd, link, stage);
   const given = moved(script, link, stage);
-  const own = isAbsolute(given) && isWithin(given, stage) ? relative(here, given) : given;
+  const own = isAbsolute(given) && isInside(given, stage) ? relative(here, given) : given;
   const known = isAbsolute(own) || isFile(join(here, own)) ? own : tools.find(own);
   const found = known === undefined || !isAbsolute(known) ? scriptIn(here, own) : known;
   return begun({ ...app, cwd, script: found, args: wordsOf(app.args) }, place);
@@ -138,7 +138,7 @@ function folderOf(app: Config, link: string, teller: Pick<Teller, 'warn'>): stri
   if (app.cwd === undefined) return link;
   const given = String(app.cwd);
   const cwd = normalize(isAbsolute(given) ? given : join(link, given)).replace(/\/$/, '');
-  if (isWithin(cwd, link)) return cwd;
+  if (isInside(cwd, link)) return cwd;
   teller.warn({
     message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
     next: 'Leave cwd out, or give it from the root of the repository.',
@@ -147,7 +147,7 @@ function folderOf(app: Config, link: string, teller: Pick<Teller, 'warn'>): stri
 }
 
 function moved(text: string, from: string, to: string): string {
-  return isWithin(text, from) ? to + text.slice(from.length) : text;
+  return isInside(text, from) ? to + text.slice(from.length) : text;
 }
 
 function mapTexts(value: unknown, change: (text: string) => string): unknown {

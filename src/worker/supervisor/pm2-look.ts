@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { relative } from 'node:path';
 import { given } from '../../base/given.js';
-import { isWithin } from '../../base/paths.js';
+import { isInside } from '../../base/paths.js';
 import { type Problem, problemsOf } from '../../base/report.js';
 import { isFolder, isSymlink } from '../host/files.js';
 import type { Toolbox } from '../host/toolbox.js';
@@ -10,12 +10,16 @@ import { liveFolder } from '../record/layout.js';
 import { portOf } from './entry.js';
 import { findEntry, namesIn, otherDaemons, type Pm2Entry, pm2Version, savedEntry } from './pm2-client.js';
 import { entryRefusals, entryTraps } from './pm2-traps.js';
-import type { Look, LookQuestion } from './supervisor.js';
+import type { FoundApplication, LookQuestion } from './supervisor.js';
 
 /** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
-export async function lookAtPm2(tools: Toolbox, app: AppRequest, question: LookQuestion): Promise<Look> {
+export async function lookAtPm2(
+  tools: Toolbox,
+  app: AppRequest,
+  question: LookQuestion,
+): Promise<FoundApplication> {
   const pm2 = await pm2Version(tools);
-  const seen: Look = { facts: given({ pm2 }), refusals: [], warnings: [] };
+  const seen: FoundApplication = { facts: given({ pm2 }), refusals: [], warnings: [] };
   if (tools.find('pm2') === undefined) {
     seen.refusals.push({
       message: 'pm2 is not found on the server.',
@@ -84,12 +88,12 @@ function withoutDetour(entry: Pm2Entry, appPath: string): Pm2Entry {
   const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
   if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath) return entry;
   const place = (text: string): string =>
-    isWithin(text, detour) ? appPath + text.slice(detour.length) : text;
+    isInside(text, detour) ? appPath + text.slice(detour.length) : text;
   return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
 }
 
 function noteMissingEntry(
-  { facts, refusals, warnings }: Look,
+  { facts, refusals, warnings }: FoundApplication,
   app: AppRequest,
   tools: Toolbox,
   layout: LookQuestion['layout'],

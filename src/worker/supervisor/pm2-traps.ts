@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { isWithin } from '../../base/paths.js';
+import { isInside } from '../../base/paths.js';
 import type { Problem } from '../../base/report.js';
 import type { Pm2Entry } from './pm2-client.js';
 
@@ -31,7 +31,7 @@ function runsThroughWrapper(entry: Pm2Entry): boolean {
 
 /** What makes a deploy through this entry impossible. */
 export function entryRefusals(entry: Pm2Entry, { appName, appPath, layout }: EntrySurroundings): Problem[] {
-  if (isWithin(entry.cwd, appPath)) return [];
+  if (isInside(entry.cwd, appPath)) return [];
   const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
   return [
     {

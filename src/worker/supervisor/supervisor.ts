@@ -14,7 +14,7 @@ export interface Supervisor {
   /** Folders of the programs with which it runs applications: the Node, pnpm and npm that a build needs too. */
   programFolders(): string[];
   /** How the application is run, and what stands against a deploy or will hurt. Changes nothing. */
-  look(question: LookQuestion): Promise<Look>;
+  look(question: LookQuestion): Promise<FoundApplication>;
   /** True for a program that a supervisor of this host has started: it is not for us to end. */
   keeps(pid: number): boolean;
   /** Why a version cannot be started beside the live one; `entry` is undefined before the first start is decided. */
@@ -56,7 +56,7 @@ export interface LookQuestion {
   next: boolean;
 }
 
-export interface Look {
+export interface FoundApplication {
   /** Undefined where the application is not run yet, or nothing says how. */
   entry?: Entry;
   facts: Pick<HostFacts, 'pm2' | 'port' | 'entry'>;
