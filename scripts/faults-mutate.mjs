@@ -219,12 +219,18 @@ const MUTATIONS = [
   ),
   mutation(
     139,
-    'worker/cutover/restart-proof',
+    'worker/supervisor/restart-proof',
     "answered === 'old' && behind === 'old'",
     'false',
     'worker/restart-proof.test',
   ),
-  mutation(139, 'worker/cutover/restart-proof', 'earlier?.has(program)', 'true', 'worker/restart-proof.test'),
+  mutation(
+    139,
+    'worker/supervisor/restart-proof',
+    'earlier?.has(program)',
+    'true',
+    'worker/restart-proof.test',
+  ),
   mutation(
     139,
     'worker/host/proc',
@@ -234,7 +240,7 @@ const MUTATIONS = [
   ),
   mutation(
     139,
-    'worker/cutover/verify',
+    'worker/supervisor/command',
     "proof.verdict === 'not-restarted'",
     'false',
     'worker/restart-command.test',

@@ -31,7 +31,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** The folders of the large rooms, each built on those before it. */
 const FOLDERS: Record<string, readonly string[]> = {
   database: ['sql', 'connection', 'files', 'history', 'schema', 'apply', 'rollback', 'backup'],
-  worker: ['host', 'record', 'own-files', 'survey', 'build', 'cutover'],
+  worker: ['host', 'record', 'supervisor', 'own-files', 'survey', 'build', 'cutover'],
 };
 
 /** Packages that only one room may import; everything else outside Node itself is refused. */
@@ -167,6 +167,24 @@ describe('the house', () => {
       });
       assert.deepEqual(wrong, []);
     });
+
+  test('what PM2 is asked and told stays behind the interface of supervisors', () => {
+    const folder = 'worker/supervisor/';
+    const named = imports.map(({ from, to }) => ({
+      from,
+      to: to.startsWith('.') ? normalize(join(dirname(from), to)).replace(/\.js$/, '.ts') : to,
+    }));
+    // The rest of the worker knows the interface, what an entry is, and who chooses; only the choice knows which there are.
+    const open = ['supervisor.ts', 'entry.ts', 'choice.ts'].map((file) => folder + file);
+    const theirs = ['pm2.ts', 'command.ts'].map((file) => folder + file);
+    const wrong = named.filter(({ from, to }) =>
+      theirs.includes(to)
+        ? from !== `${folder}choice.ts`
+        : to.startsWith(folder) && !from.startsWith(folder) && !open.includes(to),
+    );
+    assert.deepEqual(wrong, []);
+    for (const supervisor of theirs) assert.ok(named.some(({ to }) => to === supervisor));
+  });
 
   test('listeners of an abort signal are added by one function, which hears a signal that has fired already', () => {
     const wrong = files.filter(

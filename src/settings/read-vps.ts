@@ -1,6 +1,7 @@
 import { EMPTY_CONNECTION } from '../base/empty-connection.js';
 import { judgeEnvText } from '../base/env-text.js';
 import { given } from '../base/given.js';
+import { tidyPath } from '../base/paths.js';
 import { Secret } from '../base/secret.js';
 import { checked, complainAbout, complainAboutEntries } from './complain.js';
 import {
@@ -11,7 +12,7 @@ import {
   type HostAddress,
   parseHostAddress,
 } from './names.js';
-import { checkAppPath, checkRemotePath, tidyPath } from './paths.js';
+import { checkAppPath, checkRemotePath } from './paths.js';
 import { type PinTarget, readPins } from './read-pins.js';
 import type { InputReader } from './readers.js';
 import type { Mode, SshSettings, Surroundings, VpsSettings } from './settings.js';

@@ -5,7 +5,7 @@ import { given } from '../base/given.js';
 import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { tried } from '../base/tried.js';
-import { begin } from './begin.js';
+import { beginRun } from './begin.js';
 import { swapsOf, withEnvFile } from './build/output.js';
 import { lookAtCollisions, prepare } from './build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from './build/stage.js';
@@ -40,7 +40,7 @@ export async function deploy(asked: DeployContext): Promise<RunResult> {
   const context = { ...asked, request: withTidyPaths(asked.request) };
   const { request, teller, signal } = context;
   const result = emptyResult('failed', teller.warnings);
-  const begun = await begin(context);
+  const begun = await beginRun(context);
   const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
   stayReadable(found.live);
@@ -187,7 +187,7 @@ async function whenLetGo(
   context.prepared();
   try {
     await waitForGo(context);
-    return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+    return await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
       const now = await lookAgain(found, stage, context);
       context.commit();
       const ready = await writeCutover(now.found, now.stage, context);

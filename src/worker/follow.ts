@@ -5,7 +5,7 @@ import { isDiskFull } from './host/reserve.js';
 import { isFull } from './host/room.js';
 import type { CancelSessionRequest, FollowRequest, SignalRequest, WorkerLine } from './protocol.js';
 import { eventLines } from './record/event-lines.js';
-import { hear, markCancelled, type RunFolder, runFolderOf, workerLives } from './record/run-folder.js';
+import { markCancelled, noteHeard, type RunFolder, runFolderOf, workerLives } from './record/run-folder.js';
 import { locateStateFolder, openStateFolder } from './record/state.js';
 
 type Say = (line: WorkerLine) => void;
@@ -16,14 +16,14 @@ const BETWEEN_HEARTBEATS = 5_000;
 const UNTIL_IT_APPEARS = 20_000;
 
 /** Streams the events of a run from a byte offset until its worker is gone; `say` is given each line of the answer. */
-export async function streamRun(request: FollowRequest, home: string, say: Say): Promise<void> {
+export async function followRun(request: FollowRequest, home: string, say: Say): Promise<void> {
   const folder = await appearing(request, home);
   const ended = (message: string): void => say(gone(message, isFull(request.app.appPath)));
   if (!folder) return ended('The run has not begun on the server: no worker has opened its folder.');
   const events = eventLines(folder.events, request.offset);
   let beat = performance.now();
   for (;;) {
-    hear(folder);
+    noteHeard(folder);
     // Asked before reading, so that a last event written in between is not missed.
     const alive = workerLives(folder);
     const found = events.read();
@@ -81,7 +81,7 @@ export function signal(request: SignalRequest, home: string): WorkerLine {
   const answer = (accepted: boolean, detail: string): WorkerLine => ({ kind: 'signalled', accepted, detail });
   if (!folder) return answer(false, 'the run is not known on the server');
   if (!workerLives(folder)) return answer(false, 'the run has ended, or its worker is gone');
-  hear(folder);
+  noteHeard(folder);
   // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
   leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
   if (request.command === 'cancel' && saysPastCutover(folder))

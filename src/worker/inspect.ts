@@ -52,7 +52,7 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   );
   facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
   facts.deployRefusals.push(...(await hostProblems(found, request)));
-  const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
+  const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
   if (obstacle !== undefined) facts.notRehearsedWhy = obstacle;
   // A checkout that git cannot read has been complained about; asking further would only say it again.
   const unreadable = facts.layout === 'checkout' && found.checkout === undefined;

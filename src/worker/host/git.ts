@@ -3,7 +3,7 @@ import { Failure } from '../../base/report.js';
 import type { FetchRequest } from '../protocol.js';
 import { present } from './files.js';
 import { type Ended, explainEnd, lastLines } from './program.js';
-import { call, must, type Toolbox } from './toolbox.js';
+import { call, must, type Toolbox, versionOf } from './toolbox.js';
 
 /** Git on one repository of the host. Never pulls, never looks at a branch: commits are named by their full SHA. */
 export interface Repository {
@@ -31,15 +31,9 @@ const versions = new WeakMap<Toolbox, Promise<string | undefined>>();
 
 /** The version of the host's git, such as `2.25.1`; undefined where there is none. It is asked once. */
 export function gitVersion(tools: Toolbox): Promise<string | undefined> {
-  const known = versions.get(tools) ?? askVersion(tools);
+  const known = versions.get(tools) ?? versionOf(tools, 'git');
   versions.set(tools, known);
   return known;
-}
-
-async function askVersion(tools: Toolbox): Promise<string | undefined> {
-  if (tools.find('git') === undefined) return undefined;
-  const ended = await call(tools, ['git', '--version'], { timeout: 20_000 });
-  return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
 }
 
 /** True where a version such as `2.25.1` is `least` (such as `2.25`) or newer. Pure. */

@@ -12,6 +12,7 @@ import type { LocalChanges } from '../record/plan.js';
 import { readNote, releaseFolder } from '../record/releases.js';
 import type { RunFolder } from '../record/run-folder.js';
 import type { StateFolder } from '../record/state.js';
+import { classifyPath } from './classify.js';
 import { isAsRebuilt } from './rebuilt.js';
 import { lyingIn } from './tracking.js';
 
@@ -56,7 +57,9 @@ export async function changedByPeople({
   if (live === undefined || live.sha !== facts.liveSha) return dirty;
   const rebuilt = new Set(readNote(state, live.release)?.rebuilt);
   const folder = releaseFolder(releases, live.release);
-  return dirty.filter((path) => !rebuilt.has(path) || !isAsRebuilt(folder, checkout.folder, path));
+  const isAsMade = (path: string): boolean => rebuilt.has(path) && isAsRebuilt(folder, checkout.folder, path);
+  const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
+  return dirty.filter((path) => classifyPath(path, found) === 'people');
 }
 
 /** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */

@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { USUAL_OUTPUT } from '../../base/output-names.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { someOf } from '../../base/some-of.js';
 import { deviceOf, isFolder } from '../host/files.js';
 import { git, gitSays, isTracked, type Repository } from '../host/git.js';
-import { USUAL_OUTPUT } from '../host/output-names.js';
 import { howToOwn, isWritable, ownerOf, ownWord } from '../host/owner.js';
 import type { Toolbox } from '../host/toolbox.js';
 import {

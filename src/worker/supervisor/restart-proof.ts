@@ -2,28 +2,9 @@ import { Failure, type Problem } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { type Shown, shows } from '../../web/version.js';
 import { askLoopbackVersion } from '../host/health.js';
-import type { Instance } from '../host/pm2.js';
 import { commandOf, programsBehind } from '../host/proc.js';
-import type { AppRequest, HealthRequest } from '../protocol.js';
-import type { Versions } from './version-marks.js';
-
-/** What runs before a restart; nothing of it proves that there was one. */
-export interface Running {
-  /** As PM2 has them. */
-  instances: readonly Instance[];
-  /** Behind the port, where another supervisor runs the application: see `programsBehind`. */
-  programs: ReadonlySet<string>;
-}
-
-/** `instances`: those that PM2 has, where it runs the application. */
-export function runningNow(
-  { restartCommand }: Pick<AppRequest, 'restartCommand'>,
-  instances: readonly Instance[],
-  port: number | undefined,
-): Running {
-  if (restartCommand === undefined || port === undefined) return { instances, programs: new Set() };
-  return { instances: [], programs: programsBehind(port) ?? new Set() };
-}
+import type { HealthRequest } from '../protocol.js';
+import type { Versions } from './supervisor.js';
 
 /** Which version the answers name. */
 export type Answered = 'new' | 'old' | 'neither';
@@ -61,7 +42,8 @@ export function judgeBehind(
 export interface ProofOptions {
   port: number;
   health: HealthRequest;
-  before: Running;
+  /** The programs behind the port before the restart. */
+  before: { programs: ReadonlySet<string> };
   versions: Versions;
   /** Told once where it has to be waited for. */
   tell?: ((text: string) => void) | undefined;

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
+import { isInside } from '../../base/paths.js';
 import type { Problem } from '../../base/report.js';
-import type { Entry } from '../host/pm2.js';
+import type { Pm2Entry } from './pm2-client.js';
 
 export interface EntrySurroundings {
   appName: string;
@@ -23,16 +24,14 @@ const PACKAGE_MANAGERS = new Set([
 ]);
 
 /** True where PM2 runs a package manager or a shell, which in turn runs the application. */
-function runsThroughWrapper(entry: Entry): boolean {
+function runsThroughWrapper(entry: Pm2Entry): boolean {
   const name = basename(entry.script);
   return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
 }
 
-const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
-
 /** What makes a deploy through this entry impossible. */
-export function entryRefusals(entry: Entry, { appName, appPath, layout }: EntrySurroundings): Problem[] {
-  if (isBelow(entry.cwd, appPath)) return [];
+export function entryRefusals(entry: Pm2Entry, { appName, appPath, layout }: EntrySurroundings): Problem[] {
+  if (isInside(entry.cwd, appPath)) return [];
   const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
   return [
     {
@@ -47,7 +46,7 @@ export function entryRefusals(entry: Entry, { appName, appPath, layout }: EntryS
 }
 
 /** What does not stop a deploy but will hurt, each with its fix. Facts measured with PM2 7. */
-export function entryTraps(entry: Entry, { appName, next }: EntrySurroundings): Problem[] {
+export function entryTraps(entry: Pm2Entry, { appName, next }: EntrySurroundings): Problem[] {
   const traps: Problem[] = [];
   const wrapper = runsThroughWrapper(entry);
   const script = next ? 'script: "node_modules/next/dist/bin/next", args: "start"' : 'the script itself';

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { extname, isAbsolute, join } from 'node:path';
 import { isFile } from '../host/files.js';
-import type { Entry } from '../host/pm2.js';
 import type { Toolbox } from '../host/toolbox.js';
+import type { Pm2Entry } from './pm2-client.js';
 
 /** An application as PM2's config files have it. */
 export type Config = Readonly<Record<string, unknown>>;
@@ -11,7 +11,7 @@ export type Config = Readonly<Record<string, unknown>>;
  * The entry that PM2 would make of a config, as far as a rehearsal needs it. `fileOf`: where the script lies now that
  * will lie at a path once it is live.
  */
-export function entryOf(config: Config, tools: Toolbox, fileOf: (path: string) => string): Entry {
+export function entryOf(config: Config, tools: Toolbox, fileOf: (path: string) => string): Pm2Entry {
   const cwd = String(config.cwd);
   const script = join(isAbsolute(String(config.script)) ? '/' : cwd, String(config.script));
   const named = config.interpreter ?? config.exec_interpreter;
@@ -66,7 +66,7 @@ function isBinary(file: string): boolean {
 }
 
 /** Without a word in the file PM2 takes cluster mode where instances are asked for and Node runs them. */
-function modeOf(config: Config, interpreter: string): Entry['mode'] {
+function modeOf(config: Config, interpreter: string): Pm2Entry['mode'] {
   if (config.exec_mode !== undefined) return /cluster/.test(String(config.exec_mode)) ? 'cluster' : 'fork';
   return config.instances !== undefined && interpreter === 'node' ? 'cluster' : 'fork';
 }

@@ -1,41 +1,19 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
-import { readJson, readText } from './files.js';
+import { readJson, readText } from '../host/files.js';
+import { allProcesses, commandOf, descendsFrom, isAlive, processEnvironment } from '../host/proc.js';
+import { explainEnd, lastLines } from '../host/program.js';
+import { call, type Toolbox, versionOf } from '../host/toolbox.js';
+import type { Entry } from './entry.js';
 import { askDaemon } from './pm2-socket.js';
-import { allProcesses, commandOf, environmentOf, isAlive } from './proc.js';
-import { explainEnd, lastLines } from './program.js';
-import { call, type Toolbox } from './toolbox.js';
 
-/** One program as PM2 lists it; an application has one for each instance. */
-export interface Instance {
-  id: number;
-  pid: number;
-  status: string;
-  restarts: number;
-}
-
-/** How PM2 runs the application; the same for all its instances. */
-export interface Entry {
-  mode: 'cluster' | 'fork';
-  cwd: string;
-  script: string;
-  args: string[];
-  nodeArgs: string[];
-  interpreter: string;
+/** How PM2 runs the application. */
+export interface Pm2Entry extends Entry {
   waitReady: boolean;
   watch: boolean;
-  /** Milliseconds; undefined: PM2's 1.6 s. */
-  killTimeout?: number;
-  /** Milliseconds that PM2 waits for a new instance at a reload; undefined: PM2's 3 s. */
-  listenTimeout?: number;
-  /** Milliseconds before which PM2 calls a program that ends unstable; undefined: PM2's 1 s. */
-  minUptime?: number;
-  /** What PM2 hands to the application. Holds secrets: never told, never written. */
-  env: Record<string, string>;
-  instances: Instance[];
 }
 
 /** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
@@ -52,11 +30,11 @@ const KILL_TIMEOUT = 1_600;
 const DAEMON_PATIENCE = 3_000;
 
 /** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
-export function entryIn(list: string, name: string): Entry | undefined {
+export function entryIn(list: string, name: string): Pm2Entry | undefined {
   return entryAmong(parseList(list), name);
 }
 
-function entryAmong(listed: readonly Listed[], name: string): Entry | undefined {
+function entryAmong(listed: readonly Listed[], name: string): Pm2Entry | undefined {
   const mine = listed.filter((item) => item.name === name);
   const first = mine[0];
   if (!first) return undefined;
@@ -139,7 +117,7 @@ function applicationEnvironment(value: unknown): Record<string, string> {
  * How PM2 runs the application; undefined where it does not. Starts no daemon: a look must change nothing, and two
  * looks at once would start two daemons, of which one client then waits for ever.
  */
-export async function findEntry(tools: Toolbox, name: string): Promise<Entry | undefined> {
+export async function findEntry(tools: Toolbox, name: string): Promise<Pm2Entry | undefined> {
   return entryAmong(await listed(tools), name);
 }
 
@@ -174,7 +152,7 @@ export function pm2Home(tools: Toolbox): string {
 }
 
 /** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
-export function savedEntry(tools: Toolbox, name: string): Entry | undefined {
+export function savedEntry(tools: Toolbox, name: string): Pm2Entry | undefined {
   const saved = readJson<unknown>(join(pm2Home(tools), 'dump.pm2'));
   if (!Array.isArray(saved)) return undefined;
   return entryAmong(
@@ -183,16 +161,30 @@ export function savedEntry(tools: Toolbox, name: string): Entry | undefined {
   );
 }
 
+/** The version of the PM2 that is found here: from its own package, which is faster than to start it. */
+export async function pm2Version(tools: Toolbox): Promise<string | undefined> {
+  const program = tools.find('pm2');
+  if (program === undefined) return undefined;
+  const itsPackage = join(dirname(realpathSync(program)), '../package.json');
+  return readJson<{ version?: string }>(itsPackage)?.version ?? versionOf(tools, 'pm2');
+}
+
 /** The id of this user's PM2 daemon, as PM2 wrote it. */
 export function daemonPid(tools: Toolbox): number | undefined {
   const pid = Number(readText(join(pm2Home(tools), 'pm2.pid')));
   return Number.isInteger(pid) && pid > 1 && isAlive(pid, undefined) ? pid : undefined;
 }
 
+/** True for the programs of PM2's applications. */
+export function isUnderPm2(tools: Toolbox, pid: number): boolean {
+  const daemon = daemonPid(tools);
+  return daemon !== undefined && descendsFrom(pid, new Set([daemon]));
+}
+
 /** PATH of the daemon: the Node, pnpm and npm that the application is run with. */
 export function daemonFolders(tools: Toolbox): string[] {
   const pid = daemonPid(tools);
-  const path = pid === undefined ? undefined : environmentOf(pid)?.PATH;
+  const path = pid === undefined ? undefined : processEnvironment(pid)?.PATH;
   return (path ?? '').split(':').filter((folder) => folder.startsWith('/') && existsSync(folder));
 }
 
@@ -256,31 +248,4 @@ export async function save(tools: Toolbox, name: string): Promise<void> {
 /** What of an entry is the same before and after a reboot. */
 function lasting(entry: Entry): unknown {
   return { ...entry, instances: entry.instances.length };
-}
-
-/** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
-export function portOf(entry: Pick<Entry, 'env' | 'args'>): number | undefined {
-  const fromArguments = portInArguments(entry.args);
-  const text = fromArguments ?? entry.env.PORT;
-  const port = Number(text);
-  return text !== undefined && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
-}
-
-function portInArguments(args: readonly string[]): string | undefined {
-  for (const [index, word] of args.entries()) {
-    const joined = /^(?:--port=|-p=?)(\d+)$/.exec(word);
-    if (joined) return joined[1];
-    if (word === '-p' || word === '--port') return args[index + 1];
-  }
-  return undefined;
-}
-
-/** The arguments with the port replaced wherever it is given. */
-export function withPort(args: readonly string[], port: number): string[] {
-  return args.map((word, index) => {
-    const joined = /^(--port=|-p=?)\d+$/.exec(word);
-    if (joined) return `${joined[1]}${port}`;
-    const before = args[index - 1];
-    return (before === '-p' || before === '--port') && /^\d+$/.test(word) ? String(port) : word;
-  });
 }

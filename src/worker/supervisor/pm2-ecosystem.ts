@@ -31,7 +31,7 @@ export async function readEcosystem(question: EcosystemQuestion): Promise<Config
       message: `${file} has no application named "${appName}".`,
       next: 'Correct app-name or the ecosystem file, or give start-command.',
     });
-  const { env, used, unused } = environmentOf(app, environment);
+  const { env, used, unused } = startEnvironment(app, environment);
   if (used !== undefined) teller.progress(`${file}: ${used} is laid over env, as environment says`);
   else if (unused.length > 0)
     teller.warn({
@@ -49,7 +49,7 @@ const ENV_BLOCK = 'env_';
  * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
  * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
  */
-export function environmentOf(
+export function startEnvironment(
   app: Config,
   environment: string | undefined,
 ): { env: Record<string, unknown>; used?: string; unused: string[] } {

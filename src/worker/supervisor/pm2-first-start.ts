@@ -1,24 +1,15 @@
 import { isAbsolute, join, normalize, relative } from 'node:path';
+import { isInside } from '../../base/paths.js';
 import { Failure } from '../../base/report.js';
 import { isFile } from '../host/files.js';
-import type { Entry } from '../host/pm2.js';
 import type { Toolbox } from '../host/toolbox.js';
-import type { DeployRequest } from '../protocol.js';
+import type { AppRequest } from '../protocol.js';
 import { currentLink } from '../record/layout.js';
-import { readProject } from '../survey/project.js';
-import type { Survey } from '../survey/survey.js';
 import type { Teller } from '../teller.js';
-import { readEcosystem } from './ecosystem.js';
-import { recipeOf } from './install-and-build.js';
 import { type Config, entryOf, wordsOf } from './pm2-config.js';
+import { readEcosystem } from './pm2-ecosystem.js';
 import { type Start, startOf, unwrapped } from './start-command.js';
-
-/** How PM2 starts an application that it does not know yet, and the same as an entry for the rehearsal. */
-export interface FirstStart {
-  /** What goes into PM2's config file. */
-  config: Config;
-  entry: Entry;
-}
+import type { FirstStart, NewBuild } from './supervisor.js';
 
 /** A build that is to be started for the first time. */
 interface Place {
@@ -31,29 +22,24 @@ interface Place {
 
 /** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
 export async function firstStart(
-  { tools }: Survey,
-  request: DeployRequest,
-  stage: string,
-  teller: Pick<Teller, 'progress' | 'warn'>,
+  tools: Toolbox,
+  { appName, appPath, environment, healthPort }: AppRequest,
+  { folder: stage, startCommand, scripts, packageManager, teller }: NewBuild,
 ): Promise<FirstStart> {
-  const { appName, appPath, environment, healthPort } = request.app;
   const place: Place = { tools, stage, link: currentLink(appPath) };
   const application =
-    request.startCommand === undefined
+    startCommand === undefined
       ? await readEcosystem({ tools, stage, appName, environment, teller })
       : undefined;
   if (application) return fromEcosystem(application, place, teller);
-  const command = request.startCommand ?? startScript(stage);
+  const command = startCommand ?? (scripts?.start === undefined ? undefined : `${packageManager} run start`);
   if (command === undefined)
     throw new Failure({
       message: `PM2 does not know "${appName}", and the commit has no ecosystem file and no start script.`,
       next: 'Give start-command.',
     });
   const port: Record<string, string> = healthPort === undefined ? {} : { PORT: String(healthPort) };
-  const { env, ...how } = programOf(
-    startOf(unwrapped(command, readProject(stage).packageJson?.scripts)),
-    place,
-  );
+  const { env, ...how } = programOf(startOf(unwrapped(command, scripts)), place);
   return begun(
     {
       name: appName,
@@ -65,14 +51,6 @@ export async function firstStart(
     },
     place,
   );
-}
-
-/** The command that starts the application as its package.json says. */
-function startScript(stage: string): string | undefined {
-  const project = readProject(stage);
-  if (project.packageJson?.scripts?.start === undefined) return undefined;
-  const { packageManager } = recipeOf(project, { install: undefined, build: undefined });
-  return `${packageManager ?? 'npm'} run start`;
 }
 
 /** Where Next.js keeps what `next` runs: in cluster mode PM2 must be given that, for there it runs only Node. */
@@ -149,7 +127,7 @@ function fromEcosystem(application: Config, place: Place, teller: Pick<Teller, '
     );
   const here = moved(cwd, link, stage);
   const given = moved(script, link, stage);
-  const own = isAbsolute(given) && isBelow(given, stage) ? relative(here, given) : given;
+  const own = isAbsolute(given) && isInside(given, stage) ? relative(here, given) : given;
   const known = isAbsolute(own) || isFile(join(here, own)) ? own : tools.find(own);
   const found = known === undefined || !isAbsolute(known) ? scriptIn(here, own) : known;
   return begun({ ...app, cwd, script: found, args: wordsOf(app.args) }, place);
@@ -160,7 +138,7 @@ function folderOf(app: Config, link: string, teller: Pick<Teller, 'warn'>): stri
   if (app.cwd === undefined) return link;
   const given = String(app.cwd);
   const cwd = normalize(isAbsolute(given) ? given : join(link, given)).replace(/\/$/, '');
-  if (isBelow(cwd, link)) return cwd;
+  if (isInside(cwd, link)) return cwd;
   teller.warn({
     message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
     next: 'Leave cwd out, or give it from the root of the repository.',
@@ -168,10 +146,8 @@ function folderOf(app: Config, link: string, teller: Pick<Teller, 'warn'>): stri
   return link;
 }
 
-const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
-
 function moved(text: string, from: string, to: string): string {
-  return isBelow(text, from) ? to + text.slice(from.length) : text;
+  return isInside(text, from) ? to + text.slice(from.length) : text;
 }
 
 function mapTexts(value: unknown, change: (text: string) => string): unknown {
