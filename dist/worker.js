@@ -148,6 +148,7 @@ function given(fields) {
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
 const PHASES = (/* unused pure expression or super */ null && (['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
+/** How a run can end; the output `outcome`. */
 const OUTCOMES = (/* unused pure expression or super */ null && ([
     'success',
     'failure',
@@ -187,13 +188,29 @@ class NotNeeded extends Failure {
         this.name = 'NotNeeded';
     }
 }
-/** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
+/**
+ * Any thrown value as problems for a person: those that a Failure carries; of an error that nobody expected its message
+ * and code, never its stack. Errors of a kind that is known (SQL, SSH, HTTP, GitHub) are put into words where they are
+ * caught, and come here as a Failure.
+ */
 function problemsOf(error) {
     if (error instanceof Failure)
         return error.problems;
     const message = error instanceof Error ? error.message || error.name : String(error);
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    const code = errorCode(error);
     return [code === undefined ? { message } : { message, code }];
+}
+/** The first problem of a thrown value: the cause. */
+function problemOf(error) {
+    return problemsOf(error)[0] ?? { message: String(error) };
+}
+/** The message of a thrown value, without code and advice, to be put into a sentence. */
+function messageOf(error) {
+    return problemOf(error).message;
+}
+/** The code that Node or a library gave an error (`ENOENT`, `ECONNREFUSED`); undefined where it has none. */
+function errorCode(error) {
+    return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 /** The same for two problems that a person would take for one: the same words about the same place. */
 function problemKey({ message, at }) {
@@ -214,7 +231,7 @@ const KEY_LENGTH = 32;
 /** Bytes of the longest line; a longer one is none of the worker's. */
 const LONGEST_EVENT = 1_048_576;
 const LINE = /^\{"n":([1-9]\d{0,14}),"mac":"([0-9a-f]{64})","event":(.*)\}$/s;
-/** `from`: the number of the last line that is there. */
+/** Seals under `key`, of KEY_LENGTH bytes. `from`: the number of the last line that is in the file already. */
 function sealer(key, from = 0) {
     let count = from;
     return {
@@ -227,7 +244,7 @@ function sealer(key, from = 0) {
         },
     };
 }
-/** What a line says, where it was sealed with this key. */
+/** The number and the event of a line; undefined where it was not sealed with this key. */
 function unseal(key, line) {
     const [, number, seal, event] = LINE.exec(line) ?? [];
     if (number === undefined || seal === undefined || event === undefined)
@@ -242,7 +259,7 @@ function mac(key, n, event) {
 ;// CONCATENATED MODULE: ./compiled/src/base/when-aborted.js
 /**
  * Calls `act` when the signal fires, and at once where it has fired already: a listener that is added then is never
- * called. Returns what takes the listener away. No other place adds one; a test of the house proves it.
+ * called. Returns a function that removes the listener. No other place adds one; a test holds that.
  * `act` may be called before this returns, so it must not rely on what is returned.
  */
 function whenAborted(signal, act) {
@@ -259,7 +276,7 @@ function whenAborted(signal, act) {
 ;// CONCATENATED MODULE: ./compiled/src/base/retry.js
 
 
-/** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
+/** Waits `milliseconds`. @throws Cancelled as soon as the signal fires. */
 function pause(milliseconds, signal) {
     return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
@@ -280,7 +297,10 @@ function backoff(attempt, first, longest, random = Math.random) {
     const base = Math.min(longest, first * 2 ** (attempt - 1));
     return Math.round(base * (0.75 + random() / 4));
 }
-/** Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out; throws the last error. */
+/**
+ * Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out.
+ * @throws the last error of `work`; Cancelled when the signal fires during a wait.
+ */
 async function retry(options, work) {
     const started = performance.now();
     for (let attempt = 1;; attempt++) {
@@ -574,6 +594,7 @@ function judgeRoom(facts, appPath) {
 
 /** Bytes given of a line that is too long. */
 const BEGINNING = 100;
+/** Reads `file` from byte `offset` on. */
 function eventLines(file, offset) {
     let at = offset;
     let skipping = false;
@@ -687,7 +708,7 @@ function isAlive(pid, startTime) {
     const fields = statFields(pid);
     return fields !== undefined && fields[0] !== 'Z' && (startTime === undefined || fields[19] === startTime);
 }
-function environmentOf(pid) {
+function processEnvironment(pid) {
     try {
         const entries = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
         return Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
@@ -858,7 +879,10 @@ function formatProblem(what, written, known, begin) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/shell.js
-/** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
+/**
+ * Quotes one word for a POSIX shell, whatever it holds.
+ * @throws Error on a NUL byte, which cannot be passed in an argument.
+ */
 function quote(word) {
     if (word.includes('\0'))
         throw new Error('a NUL byte cannot be part of a shell word');
@@ -866,7 +890,7 @@ function quote(word) {
         return word;
     return `'${word.replaceAll("'", `'\\''`)}'`;
 }
-/** A command line from its words, each quoted. */
+/** A command line from its words, each quoted. @throws Error on a NUL byte. */
 function commandLine(...words) {
     return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
 }
@@ -1003,7 +1027,7 @@ function claimRun(state, run, task, key) {
     if (ended)
         return undefined;
     writeAtomically(folder.worker, recordText(mark));
-    hear(folder);
+    noteHeard(folder);
     return { folder, told };
 }
 function workerLives(folder) {
@@ -1011,7 +1035,7 @@ function workerLives(folder) {
     return mark !== undefined && isAlive(mark.pid, mark.startTime);
 }
 /** Notes that the action is still there. */
-function hear(folder) {
+function noteHeard(folder) {
     const now = new Date();
     try {
         (0,external_node_fs_namespaceObject.utimesSync)(folder.heard, now, now);
@@ -1161,7 +1185,7 @@ function distrustInside({ kind, uid, mode }, us) {
     return (mode & 0o002) === 0 ? undefined : 'open';
 }
 /** What lies in a folder, and in those below it that `depths` names, as deep as it says. */
-function lyingIn(folder, depths) {
+function everythingIn(folder, depths) {
     return namesIn(folder).flatMap((name) => lyingBelow((0,external_node_path_namespaceObject.join)(folder, name), depths[name] ?? 0));
 }
 function lyingBelow(path, depth) {
@@ -1387,7 +1411,7 @@ function refuseUnsafe(path, appPath) {
         throw new Failure(onTheWay);
     refuseUnowned(lyingAt(path), appPath);
     const us = process.getuid();
-    const problems = lyingIn(path, OWN_DEPTH).flatMap((lying) => {
+    const problems = everythingIn(path, OWN_DEPTH).flatMap((lying) => {
         const why = distrustInside(lying, us);
         return why === undefined ? [] : [distrustProblem(lying, why)];
     });
@@ -1472,8 +1496,8 @@ function writeState(folder, state) {
 const BETWEEN_LOOKS = 50;
 const BETWEEN_HEARTBEATS = 5_000;
 const UNTIL_IT_APPEARS = 20_000;
-/** Streams the events of a run from a byte offset until its worker is gone. */
-async function follow(request, home, say) {
+/** Streams the events of a run from a byte offset until its worker is gone; `say` is given each line of the answer. */
+async function followRun(request, home, say) {
     const folder = await appearing(request, home);
     const ended = (message) => say(gone(message, isFull(request.app.appPath)));
     if (!folder)
@@ -1481,7 +1505,7 @@ async function follow(request, home, say) {
     const events = eventLines(folder.events, request.offset);
     let beat = performance.now();
     for (;;) {
-        hear(folder);
+        noteHeard(folder);
         // Asked before reading, so that a last event written in between is not missed.
         const alive = workerLives(folder);
         const found = events.read();
@@ -1527,7 +1551,7 @@ function findRun(request, task, home) {
 }
 /**
  * Leaves the mark for which the worker looks; says whether it can still have an effect, as far as the events tell
- * somebody who cannot open their seals. What it did in truth is told by its sealed events alone.
+ * without the key of their seals. What it did is told by the sealed events alone.
  */
 function signal(request, home) {
     const folder = findRun(request, request.task ?? 'deploy', home);
@@ -1536,7 +1560,7 @@ function signal(request, home) {
         return answer(false, 'the run is not known on the server');
     if (!workerLives(folder))
         return answer(false, 'the run has ended, or its worker is gone');
-    hear(folder);
+    noteHeard(folder);
     // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
     leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
     if (request.command === 'cancel' && saysPastCutover(folder))
@@ -1556,7 +1580,10 @@ function leaveMark(file, { reserve }) {
         mark();
     }
 }
-/** Leaves the mark that every worker of a session looks for before it changes anything; the first may not be there yet. */
+/**
+ * Leaves the mark that every worker of a session looks for before it changes anything; also for workers that are still
+ * to be started. @throws the file system's error where it cannot be written.
+ */
 function cancelSession({ app, run }, home) {
     markCancelled(openStateFolder(app.appPath, home), run);
     return { kind: 'signalled', accepted: true, detail: 'what has not cut over stops' };
@@ -1573,18 +1600,15 @@ function saysPastCutover(folder) {
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: ./compiled/src/base/cut-text.js
-/**
- * Parts of long texts for messages, cut between words: half a secret would not be known as one when the message is
- * made what may be shown.
- */
-/** At most `most` characters from the start. */
+/** Parts of long texts for messages, cut between words: half a secret would not be found when the message is redacted. */
+/** The start of a text: at most `most` characters, whole words. */
 function beginningOf(text, most) {
     if (text.length <= most)
         return text;
     const cut = text.slice(0, most);
     return /\s/.test(text[most]) ? cut : cut.replace(/\S+$/, '').trimEnd();
 }
-/** At most `most` characters from the end. */
+/** The end of a text: at most `most` characters, whole words. */
 function endOf(text, most) {
     if (text.length <= most)
         return text;
@@ -1618,11 +1642,11 @@ function formatDuration(milliseconds) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
-/** A line without an end is not waited for longer than this, in characters. */
+/** Characters: the end of a longer line is not waited for. */
 const LONGEST_LINE = 128_000;
-/** Nothing is waited for longer than this. No form of a secret is that long, so it is a flood of blanks, say, behind what began like one. */
+/** Characters: nothing longer is held back. No form of a secret is that long; blanks without end behind the beginning of one could be. */
 const LONGEST_WAIT = 1_000_000;
-/** Passes text on as it is: for what is put together to be read by us, and shown to nobody. */
+/** Redacts nothing: for lines that the program reads itself and that are shown to nobody. */
 const AS_IT_IS = {
     redact: (text) => text,
     settle: (text) => ({ shown: text, rest: '', before: '' }),
@@ -1692,7 +1716,7 @@ const LAST_WORDS = 300;
  * was stopped, for the end of the whole group, which may else go on writing into a folder that is deleted next.
  * @throws Cancelled where the signal fired; a Failure on timeout or where the program does not exist.
  */
-function run(words, options) {
+function runToEnd(words, options) {
     const [file, ...args] = words;
     return new Promise((resolve, reject) => {
         if (options.signal?.aborted)
@@ -1708,7 +1732,7 @@ function run(words, options) {
         let stdout = '';
         let why;
         let ending;
-        const heard = program_hear(child, options.output);
+        const heard = collectOutput(child, options.output);
         child.stdout.on('data', (text) => {
             if (stdout.length < MOST_KEPT)
                 stdout += text;
@@ -1743,7 +1767,7 @@ function run(words, options) {
     });
 }
 /** Listens to both pipes of a program. */
-function program_hear(child, open = () => wholeLines(AS_IT_IS, () => { })) {
+function collectOutput(child, open = () => wholeLines(AS_IT_IS, () => { })) {
     let tail = '';
     const keep = (text) => {
         tail = endOf(tail + text, TAIL);
@@ -1787,7 +1811,7 @@ function whenEnded(child, ended) {
 }
 /** Runs a program whose failure is unexpected; resolves to its stdout. */
 async function mustRun(words, options) {
-    const ended = await run(words, options);
+    const ended = await runToEnd(words, options);
     if (ended.code === 0)
         return ended.stdout;
     throw new Failure({
@@ -1916,7 +1940,14 @@ function isExecutable(file) {
 }
 /** Runs a program of the toolbox and returns how it ended. */
 function call(tools, words, rest = {}) {
-    return run(found(tools, words), { cwd: tools.home, env: tools.env, ...rest });
+    return runToEnd(found(tools, words), { cwd: tools.home, env: tools.env, ...rest });
+}
+/** The version that a program of the toolbox says it has; undefined where it is not found. */
+async function versionOf(tools, name) {
+    if (tools.find(name) === undefined)
+        return undefined;
+    const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
+    return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
 }
 /** Runs a program of the toolbox that is expected to succeed; resolves to its stdout. */
 function must(tools, words, rest = {}) {
@@ -1947,6 +1978,26 @@ const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
 function words(repository, args) {
     return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
 }
+/** The oldest git that is worked with: that of Ubuntu 20.04. What is younger is used where it is there, and done without. */
+const OLDEST_GIT = '2.25';
+const versions = new WeakMap();
+/** The version of the host's git, such as `2.25.1`; undefined where there is none. It is asked once. */
+function gitVersion(tools) {
+    const known = versions.get(tools) ?? versionOf(tools, 'git');
+    versions.set(tools, known);
+    return known;
+}
+/** True where a version such as `2.25.1` is `least` (such as `2.25`) or newer. Pure. */
+function isGitSince(version, least) {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    const [wantedMajor = 0, wantedMinor = 0] = least.split('.').map(Number);
+    return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+/** True where the host's git has what came with the version `least`. */
+async function knows({ tools }, least) {
+    const version = await gitVersion(tools);
+    return version !== undefined && isGitSince(version, least);
+}
 /** True where another ref than `own` leads to a commit. */
 async function isReachedWithout(repository, sha, own) {
     const refs = await git(repository, 'for-each-ref', '--format=%(refname)', '--contains', sha);
@@ -1957,10 +2008,14 @@ async function git(repository, ...args) {
     const env = { ...repository.tools.env, ...GIT_ENV };
     return (await must(repository.tools, words(repository, args), { env })).replace(/\n$/, '');
 }
+/** How a git command ended that may well fail; what it says is in English, whatever the host speaks. */
+function tryGit(repository, ...args) {
+    const env = { ...repository.tools.env, ...GIT_ENV };
+    return call(repository.tools, words(repository, args), { env });
+}
 /** True where the git command ends with 0. */
 async function gitSays(repository, ...args) {
-    const env = { ...repository.tools.env, ...GIT_ENV };
-    return (await call(repository.tools, words(repository, args), { env })).code === 0;
+    return (await tryGit(repository, ...args)).code === 0;
 }
 async function headOf(repository) {
     return git(repository, 'rev-parse', '--verify', 'HEAD^{commit}');
@@ -2031,6 +2086,16 @@ async function ignoredPaths(repository, paths) {
     if (ended.code !== 1)
         mustHaveEnded('check-ignore', ended);
     return ended.stdout.split('\0').filter(Boolean);
+}
+/**
+ * Lets git see which files of a checkout are as it left them. What changed in owner or time alone would be written anew
+ * by `reset --hard`, and fail where this user may not; commands that only read do not say it (GIT_OPTIONAL_LOCKS).
+ */
+async function refreshIndex(repository) {
+    const ended = await tryGit(repository, 'update-index', '-q', '--refresh');
+    // 1: some files did change.
+    if (ended.code !== 1)
+        mustHaveEnded('update-index --refresh', ended);
 }
 /** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
 async function untrack(repository, paths) {
@@ -2113,15 +2178,18 @@ function httpsForm(url) {
     const ssh = /^ssh:\/\/(?:[\w.-]+@)?([\w.-]+)(?::\d+)?\/([^\s]+)$/.exec(url);
     return ssh ? `https://${ssh[1]}/${ssh[2]}` : undefined;
 }
-/** Git settings in the environment: they live as long as the one call, and are not seen in `ps`. */
-function tokenEnvironment({ url, token }) {
+/**
+ * Git settings in the environment: they live as long as the one call, and are not seen in `ps`. `counted`: git knows the
+ * variables that are meant for that (2.31). Older ones have the one through which git hands `-c` on to what it starts.
+ */
+function tokenEnvironment({ url, token }, counted) {
     if (token === undefined)
         return {};
-    return {
-        GIT_CONFIG_COUNT: '1',
-        GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraheader`,
-        GIT_CONFIG_VALUE_0: `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
-    };
+    const key = `http.${new URL(url).origin}/.extraheader`;
+    const value = `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`;
+    return counted
+        ? { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: key, GIT_CONFIG_VALUE_0: value }
+        : { GIT_CONFIG_PARAMETERS: `'${key}=${value}'` };
 }
 /**
  * The environment for a git command that talks to a remote. A host that reaches it over SSH in its own way (a deploy
@@ -2134,13 +2202,12 @@ async function remoteEnvironment(repository, source) {
         ...env,
         ...GIT_ENV,
         ...(own === undefined ? { GIT_SSH_COMMAND: SSH_COMMAND } : {}),
-        ...tokenEnvironment(source),
+        ...tokenEnvironment(source, await knows(repository, '2.31')),
     };
 }
 /** A git setting as it holds in the repository; undefined where it is not set. */
 async function setting(repository, name) {
-    const env = { ...repository.tools.env, ...GIT_ENV };
-    const ended = await call(repository.tools, words(repository, ['config', '--get', name]), { env });
+    const ended = await tryGit(repository, 'config', '--get', name);
     return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
 }
 /** Lets a repository of our own reach its remote over SSH as another repository of the host does. */
@@ -2161,8 +2228,7 @@ async function fetchSources(repository, request) {
 }
 /** The address of the repository's origin; undefined where it has none. */
 async function originOf(repository) {
-    const env = { ...repository.tools.env, ...GIT_ENV };
-    const ended = await call(repository.tools, words(repository, ['remote', 'get-url', 'origin']), { env });
+    const ended = await tryGit(repository, 'remote', 'get-url', 'origin');
     return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
 }
 /**
@@ -2214,11 +2280,19 @@ function noAccess(said) {
         next: 'Give the server a deploy key, or repository-url with https and github-token, which is then used for this one fetch.',
     });
 }
+/** True for a clone that has a part of the history only. */
+async function isShallow(repository) {
+    return (await git(repository, 'rev-parse', '--is-shallow-repository')) === 'true';
+}
 /** What git said; empty where the fetch succeeded. */
 async function fetchFrom(repository, sha, source, signal, wanted) {
     const env = await remoteEnvironment(repository, source);
     const commitsOnly = wanted === 'everything' ? [] : ['--filter=tree:0'];
-    const fetch = (options, what) => call(repository.tools, words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, what]), { env, signal });
+    // Tags that people have are not moved. A clone with a part of the history would get much of the rest with them.
+    const tags = wanted === 'everything' && !(await isShallow(repository)) ? ['refs/tags/*:refs/tags/*'] : [];
+    // Where git is older, it leaves the file FETCH_HEAD.
+    const quietly = (await knows(repository, '2.29')) ? ['--no-write-fetch-head'] : [];
+    const fetch = (options, what) => call(repository.tools, words(repository, ['fetch', '--no-tags', ...quietly, ...options, source.url, what, ...tags]), { env, signal });
     const exact = await fetch(wanted === 'its existence' ? ['--depth=1', ...commitsOnly] : commitsOnly, sha);
     if (exact.code === 0)
         return '';
@@ -2324,7 +2398,7 @@ function memoryLedger() {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
-/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
+/** The name under which a program of this machine is asked, whether it listens on IPv4 or IPv6. */
 const LOOPBACK = 'localhost';
 const ADDRESSES = [
     { address: '127.0.0.1', family: 4 },
@@ -2332,7 +2406,7 @@ const ADDRESSES = [
 ];
 /**
  * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
- * alone, and what the host's own tables say about the name is nobody's concern.
+ * alone. The hosts file of the machine is not asked.
  */
 const lookupLoopback = (_name, { all }, done) => {
     if (all)
@@ -2343,13 +2417,13 @@ const lookupLoopback = (_name, { all }, done) => {
 
 ;// CONCATENATED MODULE: ./compiled/src/base/verified-tls.js
 /**
- * With what every TLS connection of this program is made. Said each time, because Node takes what is left out from the
- * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody answer.
+ * Options of every TLS connection of this program. They are given each time, because Node takes what is left out from the
+ * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would accept any certificate.
  */
 const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' };
 /**
- * Takes that switch out of the environment, for the connections that a library makes; call it before the first.
- * Returns what there is to tell a person who had set it.
+ * Removes that variable from `env`, for the connections that a library makes; to be called before the first. Returns a
+ * warning for a person who had set it.
  */
 function verifyAlways(env) {
     const was = env.NODE_TLS_REJECT_UNAUTHORIZED;
@@ -2360,17 +2434,6 @@ function verifyAlways(env) {
         message: `NODE_TLS_REJECT_UNAUTHORIZED=0 is set in this job, and counts for nothing here: every certificate is verified`,
         next: 'Take it out. An authority of your own is made known with NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job, the one of the database with database-ca-cert.',
     };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
-/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
-function formatBytes(bytes) {
-    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-    let unit = 0;
-    let size = bytes;
-    for (; size >= 1_024 && unit < units.length - 1; unit++)
-        size /= 1_024;
-    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/loopback.js
@@ -2713,188 +2776,11 @@ function judgeAsset(answer) {
     return undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
-
-/** Redirects of the root page that are followed at most. */
-const MOST_REDIRECTS = 3;
-/**
- * What to do with a redirect of the page at `from`. Only the root page follows any, only within our own origins, at
- * most three and never in a circle. Our own is the origin asked; on loopback also the application by another loopback
- * name, by https, or by its public origin, all of which are asked at the address of the application.
- */
-function decideRedirect(from, location, visited, root, publicOrigin) {
-    if (location === undefined)
-        return { refuse: 'redirects without saying where to' };
-    const to = redirects_resolve(location, from);
-    if (to === undefined)
-        return { refuse: 'redirects to something that is not a URL' };
-    const asPublic = isPublic(from, to, publicOrigin);
-    if (asPublic || isLoopbackItself(from, to)) {
-        to.protocol = from.protocol;
-        to.host = from.host;
-    }
-    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
-    if (to.origin !== from.origin) {
-        return to.hostname === from.hostname && to.protocol !== from.protocol
-            ? {
-                refuse: `redirects to ${to.protocol}//; give health-url so`,
-                next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
-            }
-            : { refuse: 'redirects to another origin' };
-    }
-    if (!root)
-        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
-    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
-        return { refuse: 'redirects in a circle' };
-    if (visited.length >= MOST_REDIRECTS)
-        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
-    return asPublic ? { follow: to, asPublic } : { follow: to };
-}
-/**
- * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
- * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
- */
-function publicOrigin(from, location) {
-    if (location === undefined || !isLoopback(from.hostname))
-        return undefined;
-    const to = redirects_resolve(location, from);
-    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
-        return undefined;
-    const samePath = to.pathname === from.pathname && to.search === from.search;
-    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
-}
-function redirects_resolve(location, from) {
-    try {
-        return new URL(location, from);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** Over http too: behind its proxy an application does not always know that the world comes over https. */
-function isPublic(from, to, publicOrigin) {
-    return publicOrigin !== undefined && isLoopback(from.hostname) && to.host === new URL(publicOrigin).host;
-}
-function isLoopbackItself(from, to) {
-    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
-}
-function withoutFragment(url) {
-    return url.origin + url.pathname + url.search;
+;// CONCATENATED MODULE: ./compiled/src/web/check.js
+/** The budget allows no more requests now. */
+class NoTurn extends Error {
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/page.js
-
-
-/** Bytes of a page or health answer that are read. */
-const BODY_LIMIT = 1_048_576;
-/**
- * Asks for the paths of an application on the ways that it may know them: below the base path, without it, and, where the
- * plain name of loopback is refused, as its proxy asks. All ways are tried at first, then one after the other, until one
- * is known: that one is used from then on, and redirects that ended well are not followed again.
- */
-function pageFinder(target) {
-    const ways = waysOf(target);
-    const paths = new Map();
-    async function explore(known, path, endpoint, ask) {
-        const first = known.plain === undefined;
-        const chosen = known.way ? [known.way] : first ? ways : [ways[known.tries % ways.length]];
-        known.tries += 1;
-        let last;
-        for (const way of chosen) {
-            const page = await getPage(target, path, way, ask);
-            last = page;
-            if (!isElsewhere(page, endpoint)) {
-                if (page.answer.status !== 429)
-                    known.way = way;
-                if (isGood(page))
-                    known.end = page;
-                return page;
-            }
-            if (way === ways[0])
-                known.plain = page;
-        }
-        const wasKnown = known.way !== undefined;
-        delete known.way;
-        return wasKnown ? last : known.plain;
-    }
-    return {
-        async find(path, endpoint, ask) {
-            const known = paths.get(path) ?? { tries: 0 };
-            paths.set(path, known);
-            if (known.end === undefined)
-                return explore(known, path, endpoint, ask);
-            const { url, behindProxy } = known.end;
-            const page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
-            // The next try begins where a browser would.
-            if (!isGood(page) && page.answer.status !== 429)
-                delete known.end;
-            return page;
-        },
-    };
-}
-function waysOf({ from, basePath, publicOrigin }) {
-    const places = basePath === undefined ? [''] : [basePath, ''];
-    const plain = places.map((below) => ({ below }));
-    if (from !== 'vps' || publicOrigin === undefined)
-        return plain;
-    return [...plain, ...places.map((below) => ({ below, as: new URL(publicOrigin) }))];
-}
-function isGood({ answer: { status }, refused }) {
-    return refused === undefined && status >= 200 && status <= 299;
-}
-/**
- * True for what an application answers to a path, or under a name, that is not its own: a request that it does not
- * take, not found, elsewhere, its page for everything.
- */
-function isElsewhere({ answer, refused }, endpoint) {
-    return (refused !== undefined ||
-        [400, 401, 403, 404, 405, 421].includes(answer.status) ||
-        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
-}
-/**
- * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked there as its proxy would ask.
- */
-async function getPage(target, path, way, ask) {
-    let url = new URL(target.baseUrl + way.below + path);
-    let behindProxy = way.as;
-    const visited = [];
-    for (;;) {
-        const answer = await request(url, behindProxy, ask);
-        if (![301, 302, 303, 307, 308].includes(answer.status))
-            return { url, answer, behindProxy };
-        const { location } = answer.headers;
-        if (target.from === 'vps' && behindProxy === undefined) {
-            behindProxy = publicOrigin(url, location);
-            if (behindProxy !== undefined)
-                continue;
-        }
-        const known = behindProxy?.origin ?? (target.from === 'vps' ? target.publicOrigin : undefined);
-        const decision = decideRedirect(url, location, visited, path === '/', known);
-        if ('refuse' in decision)
-            return { url, answer, refused: decision };
-        if (decision.asPublic)
-            behindProxy ??= new URL(known);
-        visited.push(withoutFragment(url));
-        url = decision.follow;
-    }
-}
-function request(url, behindProxy, ask) {
-    return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
-}
-/** How the proxy in front of an application asks it. */
-function proxyHeaders(origin) {
-    if (origin === undefined)
-        return {};
-    return {
-        host: origin.host,
-        'x-forwarded-host': origin.host,
-        'x-forwarded-proto': origin.protocol.slice(0, -1),
-    };
-}
-
-;// CONCATENATED MODULE: external "node:events"
-const external_node_events_namespaceObject = require("node:events");
 ;// CONCATENATED MODULE: ./compiled/src/web/request-words.js
 
 /** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
@@ -3168,7 +3054,7 @@ class Closed extends Error {
 function explain(error, journey) {
     if (error instanceof NoAnswer || error instanceof Cancelled)
         return error;
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    const code = errorCode(error);
     // Anything else is a mistake in here, and must not pass for a fault of the server.
     if (code === undefined && !(error instanceof Closed))
         return error;
@@ -3187,309 +3073,7 @@ function tenths(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/turns.js
-
-
-
-/** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
-function takeTurns(wait, signal) {
-    let waiting = [];
-    let timer;
-    const start = () => {
-        if (timer !== undefined || waiting.length === 0 || signal.aborted)
-            return;
-        timer = setTimeout(() => {
-            timer = undefined;
-            waiting.shift()?.();
-            start();
-        }, wait());
-    };
-    whenAborted(signal, () => clearTimeout(timer));
-    return {
-        turn: () => Promise.race([
-            new Promise((resolve) => {
-                waiting.push(resolve);
-                start();
-            }),
-            forever(signal),
-        ]),
-        all() {
-            for (const go of waiting)
-                go();
-            waiting = [];
-        },
-    };
-}
-/** Pauses that can be ended before their time. */
-function sleeping(signal) {
-    const beds = new Map();
-    return {
-        async sleep(who, milliseconds) {
-            const woken = new Promise((resolve) => beds.set(who, resolve));
-            await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
-        },
-        wake: (who) => beds.get(who)?.(),
-    };
-}
-/** Never resolves; rejects with Cancelled once the signal fires. */
-function forever(signal) {
-    return new Promise((_, reject) => {
-        whenAborted(signal, () => reject(new Cancelled()));
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/poll.js
-
-
-
-
-
-
-
-/** Milliseconds: the first wait for a port that is closed, the longest, and between good answers. */
-const poll_FIRST_WAIT = 100;
-const poll_LONGEST_WAIT = 200;
-const BETWEEN_GOOD = 50;
-/** Milliseconds after which a good answer is asked for again once the others are good too. */
-const STALE = 1_000;
-/** Milliseconds to wait where a server says that there are too many requests, and not how long: then ever longer. */
-const LIMITED = { first: 2_000, longest: 10_000 };
-/** Tries after which a lasting fault is believed. */
-const LASTING_TRIES = 3;
-/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
-const SHORTEST_TRY = 20;
-/** The pace of checks whose requests are not counted. */
-const UNCOUNTED_TRIALS = 30;
-/** The budget allows no more requests now. */
-class NoTurn extends Error {
-}
-/**
- * Asks all checks until at one moment every check has given enough good answers in a row, or the deadline is reached.
- * A port that is closed is asked again and again; an application that answers, but not well yet, at the pace of the
- * request budget: its failing checks take turns, and all are asked at once when one of them turns good. A check that
- * has given enough goes on being asked, slowly, while others still fail (not with `once`). A check whose fault cannot
- * be cured by waiting is given up after three tries. An answer of 429 is no answer.
- */
-async function poll(checks, options) {
-    const started = performance.now();
-    const { requests, successes } = options;
-    const elapsed = () => performance.now() - started;
-    const remaining = () => options.deadline - elapsed();
-    const settled = followingController(options.signal);
-    const courses = checks.map(({ name }) => ({
-        name,
-        ok: false,
-        attempts: 0,
-        good: 0,
-        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
-        milliseconds: 0,
-        streak: 0,
-        lasting: 0,
-        judged: false,
-        limited: 0,
-        spent: false,
-        over: false,
-        essential: true,
-        hadLastTry: false,
-        askedAt: 0,
-    }));
-    const enough = (course) => course.streak >= successes;
-    const isSettled = (course) => enough(course) || course.over || course.lasting >= LASTING_TRIES;
-    const trials = requests ? requests.allowance - checks.length * successes : UNCOUNTED_TRIALS;
-    let answeringSince;
-    const answering = () => (answeringSince === undefined ? 0 : elapsed() - answeringSince);
-    const badPause = () => waitWhileBad(answering(), trials, options.deadline);
-    const queue = takeTurns(badPause, settled.signal);
-    const sleepers = sleeping(settled.signal);
-    /** Undefined where the budget allows none. */
-    async function tryOnce(check, course) {
-        let refused = 0;
-        let seen = 0;
-        const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
-        const ask = {
-            timeout,
-            signal: settled.signal,
-            async get(url, rest) {
-                if (requests?.begin(course.essential) === false)
-                    throw new NoTurn();
-                let counted = true;
-                try {
-                    return await get(url, { ...rest, timeout: timeout(), signal: settled.signal });
-                }
-                catch (error) {
-                    counted = !(error instanceof NoAnswer && error.code === 'ECONNREFUSED');
-                    throw error;
-                }
-                finally {
-                    requests?.end(counted);
-                    if (counted)
-                        seen += 1;
-                    else
-                        refused += 1;
-                }
-            },
-        };
-        try {
-            const look = await check.ask(ask);
-            return { look, seen: seen > 0 || (refused === 0 && look.awaitsOther === undefined) };
-        }
-        catch (error) {
-            if (error instanceof NoTurn)
-                return undefined;
-            throw error;
-        }
-    }
-    /** Waits for what is given, but in time for one try before the deadline. */
-    async function untilLastTry(course, wait) {
-        const left = remaining() - Math.min(options.timeout, options.deadline / 10);
-        if (course.hadLastTry || left <= 0) {
-            await Promise.race([wait, pause(Math.max(0, remaining()), settled.signal)]);
-            return;
-        }
-        const reached = pause(left, settled.signal).then(() => {
-            course.hadLastTry = true;
-            course.essential = true;
-        });
-        await Promise.race([wait, reached]);
-    }
-    /** How long a check that was seen so waits for its next try. */
-    async function waitAfter(course, { look, seen }) {
-        const { signal } = settled;
-        if (look.limited !== undefined) {
-            const wait = look.limited.after ?? backoff(course.limited, LIMITED.first, LIMITED.longest);
-            // Before that time nothing is to be learned.
-            if (wait > remaining() - SHORTEST_TRY)
-                course.over = true;
-            else
-                await pause(wait, signal);
-        }
-        else if (look.ok && enough(course)) {
-            await sleepers.sleep(course, Math.min(waitWhileGood(answering(), checks.length), remaining()));
-        }
-        else if (look.ok)
-            await pause(Math.min(BETWEEN_GOOD, Math.max(0, remaining())), signal);
-        else if (look.awaitsOther)
-            await sleepers.sleep(course, remaining());
-        else if (!seen) {
-            const wait = backoff(course.attempts - course.good, poll_FIRST_WAIT, poll_LONGEST_WAIT);
-            await pause(Math.min(wait, Math.max(0, remaining())), signal);
-        }
-        else
-            await untilLastTry(course, requests ? queue.turn() : pause(badPause(), signal));
-    }
-    /** One check has turned good: the others may have too, and what was good long ago must still be so. */
-    function onRecovery(course) {
-        queue.all();
-        for (const other of courses) {
-            if (other === course || other.over)
-                continue;
-            const stale = enough(other) && elapsed() - other.askedAt > STALE && options.once !== true;
-            if (stale)
-                other.streak = successes - 1;
-            if (stale || other.look.awaitsOther)
-                sleepers.wake(other);
-        }
-    }
-    /** True once nothing is left to be asked of it. */
-    async function step(check, course) {
-        const shortened = remaining() < options.timeout;
-        course.askedAt = elapsed();
-        const tried = await tryOnce(check, course);
-        if (tried === undefined) {
-            if (course.streak > 0)
-                course.spent = true;
-            if (course.spent || course.hadLastTry)
-                return true;
-            await untilLastTry(course, forever(settled.signal));
-            return false;
-        }
-        course.essential = false;
-        course.milliseconds = elapsed();
-        if (tried.seen)
-            answeringSince ??= elapsed();
-        const recovered = note(course, tried.look, shortened);
-        options.onAttempt?.(course.name, course.attempts, toldOf(course, tried.look));
-        if (recovered)
-            onRecovery(course);
-        if (courses.every(isSettled))
-            settled.abort();
-        if (options.once === true && enough(course))
-            return true;
-        await waitAfter(course, tried);
-        return course.over || course.lasting >= LASTING_TRIES;
-    }
-    async function follow(check, course) {
-        while (remaining() >= SHORTEST_TRY && !(await step(check, course)))
-            ;
-        course.over = true;
-        if (courses.every(isSettled))
-            settled.abort();
-    }
-    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
-        if (!(error instanceof Cancelled && settled.signal.aborted))
-            throw error;
-    }))).finally(() => settled.abort());
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    return courses.map((course) => finding(course, successes));
-}
-/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
-function followingController(signal) {
-    const controller = new AbortController();
-    (0,external_node_events_namespaceObject.setMaxListeners)(0, controller.signal);
-    const followNoMore = whenAborted(signal, () => controller.abort());
-    whenAborted(controller.signal, followNoMore);
-    return controller;
-}
-/** Takes a look to the others of its check; true where the check has turned good with it. */
-function note(course, look, shortened) {
-    course.attempts += 1;
-    // A last try that the deadline cut short says nothing about an application that was asked before.
-    if (shortened && look.fault === 'timeout' && course.attempts > 1)
-        return false;
-    course.limited = look.limited === undefined ? 0 : course.limited + 1;
-    if (course.limited > 0)
-        return false;
-    course.judged = true;
-    course.good += look.ok ? 1 : 0;
-    course.streak = look.ok ? course.streak + 1 : 0;
-    course.lasting =
-        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
-    course.look = look;
-    return course.streak === 1;
-}
-/** A 429 does not hide why the application was bad before it. */
-function toldOf({ judged, look }, newest) {
-    if (newest.limited === undefined || !judged || look.ok)
-        return newest;
-    return { ...look, detail: `${look.detail ?? 'is not healthy'}; now answers 429 (too many requests)` };
-}
-/** Nobody is judged by an answer of 429: what was seen before it counts, and where nothing was, nothing is held against it. */
-const NOT_JUDGED = {
-    ok: true,
-    status: 429,
-    detail: 'not judged: answers 429 (too many requests)',
-};
-function finding(course, successes) {
-    const { name, attempts, good, milliseconds, streak, limited, judged, spent } = course;
-    const look = limited > 0 && !judged ? NOT_JUDGED : course.look;
-    const ok = streak >= successes || (spent && streak > 0) || (limited > 0 && look.ok);
-    const base = { name, ok, attempts, good, milliseconds };
-    if (ok || good === 0)
-        return { ...base, look: { ...look, ok } };
-    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
-    const fault = look.fault ?? 'timeout';
-    return {
-        ...base,
-        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/checks.js
-
-
-
-
+;// CONCATENATED MODULE: ./compiled/src/web/ask-assets.js
 
 
 
@@ -3499,166 +3083,13 @@ const ASSETS_AT_A_TIME = 8;
 const BAD_ASKED_AGAIN = 4;
 /** Scripts and styles that are asked for in one round of checks where requests are counted. */
 const ASSETS_A_ROUND = 8;
-/** The checks of one vantage point: each path by its name, and the assets of a page. */
-function checksOf(target, health, assets) {
-    const finder = pageFinder(target);
-    const page = health.checkAssets ? assetsPage(health) : undefined;
-    const shown = newestPage();
-    const checks = health.paths.map((path) => ({
-        name: path,
-        ask: (ask) => askPath(finder, path, health, ask, path === page ? shown.put : () => { }),
-    }));
-    if (page !== undefined)
-        checks.push({ name: 'assets', ask: assetsCheck(target, page, finder, shown, assets) });
-    return checks;
-}
-/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
-function assetsPage(health) {
-    if (health.paths.includes('/'))
-        return '/';
-    return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
-}
-function isLast(path, { paths }) {
-    return path === paths[paths.length - 1];
-}
-async function askPath(finder, path, health, ask, show) {
-    const last = isLast(path, health);
-    return looking(async () => {
-        const page = await finder.find(path, isEndpoint({ path, last }), ask).catch((error) => {
-            if (error instanceof NoAnswer)
-                show(error);
-            throw error;
-        });
-        show(page);
-        const { answer } = page;
-        const seen = {
-            status: answer.status,
-            timings: answer.timings,
-            ...given({ certificateDays: answer.certificateDays }),
-        };
-        if (answer.status === 429)
-            return { ...limitedLook(answer), ...seen };
-        if (page.refused !== undefined) {
-            const { refuse, next } = page.refused;
-            return {
-                ok: false,
-                fault: 'redirect',
-                detail: `answers ${answer.status} and ${refuse}`,
-                ...given({ next }),
-                ...seen,
-            };
-        }
-        const missing = answer.status === 404 && path !== '/'
-            ? {
-                next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
-            }
-            : {};
-        return { ...judgeAnswer(answer, { ...health, path, last }), ...missing, ...seen };
-    });
-}
-/** True for what waiting does not cure: a certificate that is refused, no way there, a name that does not exist. */
-function isLasting({ certificateDays, fault, code }) {
-    return certificateDays !== undefined || fault === 'route' || code === 'ENOTFOUND';
-}
-/** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
-function limitedLook({ headers }) {
-    const asked = headers['retry-after'];
-    const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
-    const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
-    const after = seconds ?? (Number.isNaN(until) ? undefined : until);
-    return {
-        ok: false,
-        status: 429,
-        fault: 'status',
-        detail: 'answers 429 (too many requests)',
-        limited: after === undefined ? {} : { after: Math.max(SHORTEST_RETRY, after) },
-    };
-}
-/** Milliseconds that are waited after a 429 at least, whatever the server says. */
-const SHORTEST_RETRY = 1_000;
-/** Runs one try; no answer becomes a look that says why. */
-async function looking(work) {
-    try {
-        return await work();
-    }
-    catch (error) {
-        if (!(error instanceof NoAnswer))
-            throw error;
-        return {
-            ok: false,
-            status: null,
-            fault: error.fault,
-            detail: error.message,
-            timings: error.timings,
-            ...(isLasting(error) ? { lasting: 'likely' } : {}),
-            ...given({ certificateDays: error.certificateDays }),
-        };
-    }
-}
 /**
- * The scripts and styles of a page as the check of its path got it; after a bad try the page is asked for again, for it
- * may link to others by now. Each of them is asked for until it was good once.
+ * Asks for those of `all` that were not good yet, as far as the budget allows, several at a time. `headers` go with each
+ * request. After a 429, and after the fourth bad one, no more are asked.
  */
-function assetsCheck(target, path, finder, shown, assets) {
-    const name = path === '/' ? 'the root page' : `the page ${path}`;
-    let wasBad = false;
-    let bad = [];
-    return (ask) => looking(async () => {
-        const started = performance.now();
-        const page = wasBad ? await finder.find(path, false, ask) : await shown.next(ask);
-        wasBad = false;
-        if (page?.answer.status === 429)
-            return limitedLook(page.answer);
-        if (page === undefined || page.refused !== undefined || !isWell(page.answer.status)) {
-            const detail = `${name} did not answer 200`;
-            return { ok: false, status: null, fault: 'assets', detail, awaitsOther: true };
-        }
-        const text = page.answer.body.toString('utf8');
-        if (!isHtml(page.answer.headers['content-type'], text))
-            return { ok: true, status: null, detail: `${name} is no HTML page` };
-        const all = assetUrls(text, page.url, page.behindProxy?.origin ?? target.publicOrigin);
-        const found = await askAssets(all, target, proxyHeaders(page.behindProxy), assets, ask);
-        const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
-        if (found.limited !== undefined)
-            return { ...limitedLook(found.limited), timings };
-        const unasked = [
-            ...(found.unasked > 0 ? [`; ${found.unasked} more were not asked`] : []),
-            ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
-        ].join('');
-        bad = stillBad([...found.bad, ...bad], all, assets.known());
-        const [first] = bad;
-        if (first === undefined)
-            return {
-                ok: true,
-                status: 200,
-                detail: `${all.length - found.unasked} answer 200${unasked}`,
-                timings,
-            };
-        wasBad = true;
-        return {
-            ok: false,
-            status: first.status,
-            fault: first.fault === 'timeout' ? 'timeout' : 'assets',
-            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
-            timings,
-        };
-    });
-}
-/**
- * What was bad when it was asked for last, and is linked to still: not to be asked again, for want of requests, makes
- * nothing good.
- */
-function stillBad(seen, all, good) {
-    return all
-        .filter((url) => !good.has(checks_pathOf(url)))
-        .flatMap((url) => seen.find((each) => checks_pathOf(each.url) === checks_pathOf(url)) ?? []);
-}
-function isWell(status) {
-    return status >= 200 && status <= 299;
-}
 async function askAssets(all, target, headers, assets, ask) {
     const known = assets.known();
-    const fresh = all.filter((url) => !known.has(checks_pathOf(url)));
+    const fresh = all.filter((url) => !known.has(ask_assets_pathOf(url)));
     const chosen = spread(fresh, Math.min(MOST_ASSETS, Math.max(0, assets.left())));
     const bad = [];
     let next = 0;
@@ -3672,7 +3103,7 @@ async function askAssets(all, target, headers, assets, ask) {
             }
             const asked = await askAsset(url, target, headers, ask);
             if (asked === 'good')
-                assets.add(checks_pathOf(url));
+                assets.add(ask_assets_pathOf(url));
             else if (asked === 'no-turn')
                 outOfTurn += 1;
             else if ('limited' in asked)
@@ -3688,7 +3119,8 @@ async function askAssets(all, target, headers, assets, ask) {
         ...given({ limited }),
     };
 }
-function checks_pathOf(url) {
+/** What a script or style is remembered by. */
+function ask_assets_pathOf(url) {
     return url.pathname + url.search;
 }
 /** At most `most` of them, from the first to the last. */
@@ -3730,6 +3162,314 @@ function withoutBase(url, basePath) {
     bare.pathname = url.pathname.slice(basePath.length);
     return bare;
 }
+
+;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
+/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
+function formatBytes(bytes) {
+    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+    let unit = 0;
+    let size = bytes;
+    for (; size >= 1_024 && unit < units.length - 1; unit++)
+        size /= 1_024;
+    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/looking.js
+
+
+/** Milliseconds that are waited after a 429 at least, whatever the server says. */
+const SHORTEST_RETRY = 1_000;
+/** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
+function limitedLook({ headers }) {
+    const asked = headers['retry-after'];
+    const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
+    const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
+    const after = seconds ?? (Number.isNaN(until) ? undefined : until);
+    return {
+        ok: false,
+        status: 429,
+        fault: 'status',
+        detail: 'answers 429 (too many requests)',
+        limited: after === undefined ? {} : { after: Math.max(SHORTEST_RETRY, after) },
+    };
+}
+/** Runs one try; where no answer came, what was found says why. @throws every error but NoAnswer. */
+async function looking(work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(isLasting(error) ? { lasting: 'likely' } : {}),
+            ...given({ certificateDays: error.certificateDays }),
+        };
+    }
+}
+/** True for what waiting does not cure: a certificate that is refused, no way there, a name that does not exist. */
+function isLasting({ certificateDays, fault, code }) {
+    return certificateDays !== undefined || fault === 'route' || code === 'ENOTFOUND';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
+
+/** Redirects of the root page that are followed at most. */
+const MOST_REDIRECTS = 3;
+/**
+ * What to do with a redirect of the page at `from`. Only the root page follows any, only within our own origins, at
+ * most three and never in a circle. Our own is the origin asked; on loopback also the application by another loopback
+ * name, by https, or by its public origin, all of which are asked at the address of the application.
+ */
+function decideRedirect(from, location, visited, root, publicOrigin) {
+    if (location === undefined)
+        return { refuse: 'redirects without saying where to' };
+    const to = redirects_resolve(location, from);
+    if (to === undefined)
+        return { refuse: 'redirects to something that is not a URL' };
+    const asPublic = isPublic(from, to, publicOrigin);
+    if (asPublic || isLoopbackItself(from, to)) {
+        to.protocol = from.protocol;
+        to.host = from.host;
+    }
+    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
+    if (to.origin !== from.origin) {
+        return to.hostname === from.hostname && to.protocol !== from.protocol
+            ? {
+                refuse: `redirects to ${to.protocol}//; give health-url so`,
+                next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
+            }
+            : { refuse: 'redirects to another origin' };
+    }
+    if (!root)
+        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
+    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
+        return { refuse: 'redirects in a circle' };
+    if (visited.length >= MOST_REDIRECTS)
+        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
+    return asPublic ? { follow: to, asPublic } : { follow: to };
+}
+/**
+ * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
+ * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
+ */
+function publicOrigin(from, location) {
+    if (location === undefined || !isLoopback(from.hostname))
+        return undefined;
+    const to = redirects_resolve(location, from);
+    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
+        return undefined;
+    const samePath = to.pathname === from.pathname && to.search === from.search;
+    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
+}
+function redirects_resolve(location, from) {
+    try {
+        return new URL(location, from);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Over http too: behind its proxy an application does not always know that it is asked over https. */
+function isPublic(from, to, publicOrigin) {
+    return publicOrigin !== undefined && isLoopback(from.hostname) && to.host === new URL(publicOrigin).host;
+}
+function isLoopbackItself(from, to) {
+    return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
+}
+/** The address of a URL without its fragment, which is not sent. */
+function withoutFragment(url) {
+    return url.origin + url.pathname + url.search;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/page.js
+
+
+/** Bytes of a page or health answer that are read. */
+const BODY_LIMIT = 1_048_576;
+/**
+ * Asks for the paths of an application on the ways that it may know them: below the base path, without it, and, where the
+ * plain name of loopback is refused, as its proxy asks. All ways are tried at first, then one after the other, until one
+ * is known: that one is used from then on, and redirects that ended well are not followed again.
+ */
+function pageFinder(target) {
+    const ways = waysOf(target);
+    const paths = new Map();
+    async function explore(known, path, endpoint, ask) {
+        const first = known.plain === undefined;
+        const chosen = known.way ? [known.way] : first ? ways : [ways[known.tries % ways.length]];
+        known.tries += 1;
+        let last;
+        for (const way of chosen) {
+            const page = await getPage(target, path, way, ask);
+            last = page;
+            if (!isElsewhere(page, endpoint)) {
+                if (page.answer.status !== 429)
+                    known.way = way;
+                if (isGood(page))
+                    known.end = page;
+                return page;
+            }
+            if (way === ways[0])
+                known.plain = page;
+        }
+        const wasKnown = known.way !== undefined;
+        delete known.way;
+        return wasKnown ? last : known.plain;
+    }
+    return {
+        async find(path, endpoint, ask) {
+            const known = paths.get(path) ?? { tries: 0 };
+            paths.set(path, known);
+            if (known.end === undefined)
+                return explore(known, path, endpoint, ask);
+            const { url, behindProxy } = known.end;
+            const page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
+            // The next try begins at the path itself again.
+            if (!isGood(page) && page.answer.status !== 429)
+                delete known.end;
+            return page;
+        },
+    };
+}
+function waysOf({ from, basePath, publicOrigin }) {
+    const places = basePath === undefined ? [''] : [basePath, ''];
+    const plain = places.map((below) => ({ below }));
+    if (from !== 'vps' || publicOrigin === undefined)
+        return plain;
+    return [...plain, ...places.map((below) => ({ below, as: new URL(publicOrigin) }))];
+}
+function isGood({ answer: { status }, refused }) {
+    return refused === undefined && status >= 200 && status <= 299;
+}
+/**
+ * True for what an application answers to a path, or under a name, that is not its own: a request that it does not
+ * take, not found, elsewhere, its page for everything.
+ */
+function isElsewhere({ answer, refused }, endpoint) {
+    return (refused !== undefined ||
+        [400, 401, 403, 404, 405, 421].includes(answer.status) ||
+        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked there as its proxy would ask.
+ */
+async function getPage(target, path, way, ask) {
+    let url = new URL(target.baseUrl + way.below + path);
+    let behindProxy = way.as;
+    const visited = [];
+    for (;;) {
+        const answer = await request(url, behindProxy, ask);
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const known = behindProxy?.origin ?? (target.from === 'vps' ? target.publicOrigin : undefined);
+        const decision = decideRedirect(url, location, visited, path === '/', known);
+        if ('refuse' in decision)
+            return { url, answer, refused: decision };
+        if (decision.asPublic)
+            behindProxy ??= new URL(known);
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+function request(url, behindProxy, ask) {
+    return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
+}
+/** The headers with which the proxy of this public origin asks an application; none without one. */
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/asset-check.js
+
+
+
+
+
+
+
+/**
+ * Asks for the scripts and styles of a page as the check of its path got it; after a bad try the page is asked for again,
+ * for it may link to others by now. Each of them is asked for until it was good once.
+ */
+function assetsCheck({ target, path, finder, shown, assets }) {
+    const name = path === '/' ? 'the root page' : `the page ${path}`;
+    let askPageAgain = false;
+    let bad = [];
+    async function askOnce(ask) {
+        const started = performance.now();
+        const page = askPageAgain ? await finder.find(path, false, ask) : await shown.next(ask);
+        askPageAgain = false;
+        if (page?.answer.status === 429)
+            return limitedLook(page.answer);
+        if (page === undefined || !isGoodPage(page)) {
+            const detail = `${name} did not answer 200`;
+            return { ok: false, status: null, fault: 'assets', detail, awaitsOther: true };
+        }
+        const text = page.answer.body.toString('utf8');
+        if (!isHtml(page.answer.headers['content-type'], text))
+            return { ok: true, status: null, detail: `${name} is no HTML page` };
+        const linked = assetUrls(text, page.url, page.behindProxy?.origin ?? target.publicOrigin);
+        const asked = await askAssets(linked, target, proxyHeaders(page.behindProxy), assets, ask);
+        const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
+        if (asked.limited !== undefined)
+            return { ...limitedLook(asked.limited), timings };
+        bad = stillBad([...asked.bad, ...bad], linked, assets.known());
+        askPageAgain = bad.length > 0;
+        const cut = page.answer.whole ? '' : `; ${name} was cut at ${formatBytes(BODY_LIMIT)}`;
+        return { ...lookAt(bad, linked.length, asked.unasked, cut), timings };
+    }
+    return (ask) => looking(() => askOnce(ask));
+}
+/** What was found of `all` scripts and styles, of which `unasked` were not asked. */
+function lookAt(bad, all, unasked, cut) {
+    const rest = `${unasked > 0 ? `; ${unasked} more were not asked` : ''}${cut}`;
+    const [first] = bad;
+    if (first === undefined)
+        return { ok: true, status: 200, detail: `${all - unasked} answer 200${rest}` };
+    return {
+        ok: false,
+        status: first.status,
+        fault: first.fault === 'timeout' ? 'timeout' : 'assets',
+        detail: `${bad.length} of ${all}: ${first.url.pathname} ${first.why}${rest}`,
+    };
+}
+/**
+ * What was bad when it was asked for last, and is linked to still: not to be asked again, for want of requests, makes
+ * nothing good.
+ */
+function stillBad(seen, all, good) {
+    return all
+        .filter((url) => !good.has(ask_assets_pathOf(url)))
+        .flatMap((url) => seen.find((each) => ask_assets_pathOf(each.url) === ask_assets_pathOf(url)) ?? []);
+}
+function isGoodPage({ refused, answer }) {
+    return refused === undefined && answer.status >= 200 && answer.status <= 299;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/newest-page.js
+
+
+
+/** Holds no page yet. */
 function newestPage() {
     let current;
     let waiting = [];
@@ -3758,7 +3498,432 @@ function newestPage() {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/web/checks.js
+
+
+
+
+
+
+
+/** The checks of one vantage point: each path by its name, and the assets of a page. */
+function checksOf(target, health, assets) {
+    const finder = pageFinder(target);
+    const page = health.checkAssets ? assetsPage(health) : undefined;
+    const shown = newestPage();
+    const checks = health.paths.map((path) => ({
+        name: path,
+        ask: (ask) => askPath(finder, path, health, ask, path === page ? shown.put : () => { }),
+    }));
+    if (page !== undefined)
+        checks.push({ name: 'assets', ask: assetsCheck({ target, path: page, finder, shown, assets }) });
+    return checks;
+}
+/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
+function assetsPage(health) {
+    if (health.paths.includes('/'))
+        return '/';
+    return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
+}
+function isLast(path, { paths }) {
+    return path === paths[paths.length - 1];
+}
+/** Asks for a path; `show` is given the page that was found, or why there was no answer. */
+async function askPath(finder, path, health, ask, show) {
+    return looking(async () => {
+        const endpoint = isEndpoint({ path, last: isLast(path, health) });
+        const page = await finder.find(path, endpoint, ask).catch((error) => {
+            if (error instanceof NoAnswer)
+                show(error);
+            throw error;
+        });
+        show(page);
+        const { status, timings, certificateDays } = page.answer;
+        return { ...judgePage(page, path, health), status, timings, ...given({ certificateDays }) };
+    });
+}
+/** Whether what a path answered is healthy, and what to do where it is not. Pure. */
+function judgePage({ answer, refused }, path, health) {
+    if (answer.status === 429)
+        return limitedLook(answer);
+    if (refused !== undefined) {
+        const { refuse, next } = refused;
+        return {
+            ok: false,
+            fault: 'redirect',
+            detail: `answers ${answer.status} and ${refuse}`,
+            ...given({ next }),
+        };
+    }
+    const judged = judgeAnswer(answer, { ...health, path, last: isLast(path, health) });
+    if (answer.status !== 404 || path === '/')
+        return judged;
+    return {
+        ...judged,
+        next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
+    };
+}
+
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = require("node:events");
+;// CONCATENATED MODULE: ./compiled/src/web/check-state.js
+/** A check that was not asked yet. */
+function newCheckState(name) {
+    return {
+        name,
+        attempts: 0,
+        good: 0,
+        streak: 0,
+        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
+        askedAt: 0,
+        milliseconds: 0,
+        lasting: 0,
+        judged: false,
+        limited: 0,
+        spent: false,
+        over: false,
+        essential: true,
+        hadLastTry: false,
+    };
+}
+/** Tries after which a lasting fault is believed. */
+const LASTING_TRIES = 3;
+/** True where waiting is known not to cure it. */
+function isGivenUp({ lasting }) {
+    return lasting >= LASTING_TRIES;
+}
+/** True where nothing more has to be learned of it; it may be asked on while others are not so far. */
+function isDecided(state, successes) {
+    return state.streak >= successes || state.over || isGivenUp(state);
+}
+/**
+ * Counts a try; true where the check has turned good with it. `cutShort`: the deadline left it less than the time of a
+ * request.
+ */
+function noteTry(state, look, cutShort) {
+    state.attempts += 1;
+    // It says nothing about an application that was asked before.
+    if (cutShort && look.fault === 'timeout' && state.attempts > 1)
+        return false;
+    state.limited = look.limited === undefined ? 0 : state.limited + 1;
+    if (state.limited > 0)
+        return false;
+    state.judged = true;
+    state.look = look;
+    state.good += look.ok ? 1 : 0;
+    state.streak = look.ok ? state.streak + 1 : 0;
+    state.lasting = lastingTries(state.lasting, look);
+    return state.streak === 1;
+}
+function lastingTries(before, { lasting }) {
+    if (lasting === 'certain')
+        return LASTING_TRIES;
+    return lasting === 'likely' ? before + 1 : 0;
+}
+/** The newest try as it is told while the check is asked on: a 429 does not hide why the application was bad before it. */
+function toldLook({ judged, look }, newest) {
+    if (newest.limited === undefined || !judged || look.ok)
+        return newest;
+    return { ...look, detail: `${look.detail ?? 'is not healthy'}; now answers 429 (too many requests)` };
+}
+/** Nobody is judged by an answer of 429: what was seen before it counts, and where nothing was, nothing is held against it. */
+const NOT_JUDGED = {
+    ok: true,
+    status: 429,
+    detail: 'not judged: answers 429 (too many requests)',
+};
+/** What came of a check that is asked no more, where `successes` good answers in a row were needed. */
+function findingOf(state, successes) {
+    const { name, attempts, good, milliseconds, streak, limited, judged, spent } = state;
+    const look = limited > 0 && !judged ? NOT_JUDGED : state.look;
+    const ok = streak >= successes || (spent && streak > 0) || (limited > 0 && look.ok);
+    const finding = { name, ok, attempts, good, milliseconds, look: { ...look, ok } };
+    if (ok || good === 0)
+        return finding;
+    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
+    const detail = look.detail ? `${look.detail}; ${flapping}` : flapping;
+    return { ...finding, look: { ...finding.look, fault: look.fault ?? 'timeout', detail } };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/poll-pace.js
+
+
+/** Milliseconds: the first wait for a port that is closed, the longest, and between good answers. */
+const poll_pace_FIRST_WAIT = 100;
+const poll_pace_LONGEST_WAIT = 200;
+const BETWEEN_GOOD = 50;
+/** Milliseconds to wait where a server says that there are too many requests, and not how long: then ever longer. */
+const LIMITED = { first: 2_000, longest: 10_000 };
+/** The pace of checks whose requests are not counted. */
+const UNCOUNTED_TRIALS = 30;
+/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
+const SHORTEST_TRY = 20;
+/** How long a check waits that has just been tried. Pure. */
+function waitAfter(state, { look, reached }, standing) {
+    const { checks, successes, answering } = standing;
+    const remaining = Math.max(0, standing.remaining);
+    const pause = (milliseconds) => ({
+        kind: 'pause',
+        milliseconds: Math.min(milliseconds, remaining),
+    });
+    if (look.limited !== undefined) {
+        const milliseconds = look.limited.after ?? backoff(state.limited, LIMITED.first, LIMITED.longest);
+        if (milliseconds > standing.remaining - SHORTEST_TRY)
+            return { kind: 'none' };
+        return { kind: 'pause', milliseconds };
+    }
+    if (look.ok && state.streak < successes)
+        return pause(BETWEEN_GOOD);
+    if (look.ok)
+        return { kind: 'sleep', milliseconds: Math.min(waitWhileGood(answering, checks), remaining) };
+    if (look.awaitsOther)
+        return { kind: 'sleep', milliseconds: remaining };
+    if (!reached)
+        return pause(backoff(state.attempts - state.good, poll_pace_FIRST_WAIT, poll_pace_LONGEST_WAIT));
+    return { kind: 'turn' };
+}
+/**
+ * Milliseconds between two tries of failing checks. `deadline`: of all of them, in milliseconds; `allowance`: requests
+ * that they may make, where these are counted.
+ */
+function failingPause({ checks, successes, answering }, deadline, allowance) {
+    const trials = allowance === undefined ? UNCOUNTED_TRIALS : allowance - checks * successes;
+    return waitWhileBad(answering, trials, deadline);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/try-check.js
+
+
+/** Tries a check once; undefined where the budget allows no request. @throws Cancelled when the signal fires. */
+async function tryCheck(check, options) {
+    const { timeout, signal, requests, essential } = options;
+    const made = { seen: 0, refused: 0 };
+    const ask = {
+        timeout,
+        signal,
+        async get(url, rest) {
+            if (requests?.begin(essential()) === false)
+                throw new NoTurn();
+            let refused = false;
+            try {
+                return await get(url, { ...rest, timeout: timeout(), signal });
+            }
+            catch (error) {
+                refused = error instanceof NoAnswer && error.code === 'ECONNREFUSED';
+                throw error;
+            }
+            finally {
+                requests?.end(!refused);
+                made[refused ? 'refused' : 'seen'] += 1;
+            }
+        },
+    };
+    try {
+        const look = await check.ask(ask);
+        // A check that asks a database makes no request of its own here.
+        return { look, reached: made.seen > 0 || (made.refused === 0 && look.awaitsOther === undefined) };
+    }
+    catch (error) {
+        if (error instanceof NoTurn)
+            return undefined;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/turns.js
+
+
+
+/**
+ * A queue: `turn` resolves for one caller after the other, each `wait()` milliseconds after the one before; `all` lets
+ * everybody go at once. @throws Cancelled (from `turn`) when the signal fires.
+ */
+function takeTurns(wait, signal) {
+    let waiting = [];
+    let timer;
+    const start = () => {
+        if (timer !== undefined || waiting.length === 0 || signal.aborted)
+            return;
+        timer = setTimeout(() => {
+            timer = undefined;
+            waiting.shift()?.();
+            start();
+        }, wait());
+    };
+    whenAborted(signal, () => clearTimeout(timer));
+    return {
+        turn: () => Promise.race([
+            new Promise((resolve) => {
+                waiting.push(resolve);
+                start();
+            }),
+            forever(signal),
+        ]),
+        all() {
+            for (const go of waiting)
+                go();
+            waiting = [];
+        },
+    };
+}
+/** Pauses that can be ended early, each by the object that sleeps. @throws Cancelled (from `sleep`) when the signal fires. */
+function sleeping(signal) {
+    const sleepers = new Map();
+    return {
+        async sleep(who, milliseconds) {
+            const woken = new Promise((resolve) => sleepers.set(who, resolve));
+            await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
+        },
+        wake: (who) => sleepers.get(who)?.(),
+    };
+}
+/** Never resolves. @throws Cancelled once the signal fires. */
+function forever(signal) {
+    return new Promise((_, reject) => {
+        whenAborted(signal, () => reject(new Cancelled()));
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/poll.js
+
+
+
+
+
+
+
+
+/** Milliseconds after which a good answer is asked for again once the others are good too. */
+const STALE = 1_000;
+/**
+ * Asks all checks until at one moment every check has given enough good answers in a row, or the deadline is reached.
+ * A port that is closed is asked again and again; an application that answers, but not well yet, at the pace of the
+ * request budget: its failing checks take turns, and all are asked at once when one of them turns good. A check that
+ * has given enough goes on being asked, slowly, while others still fail (not with `once`). A check whose fault cannot
+ * be cured by waiting is given up after three tries. An answer of 429 is no answer.
+ * @throws Cancelled when the signal fires, and what a check throws; a check that stays bad is no error.
+ */
+async function poll(checks, options) {
+    const { requests, successes, deadline } = options;
+    const started = performance.now();
+    const elapsed = () => performance.now() - started;
+    const remaining = () => deadline - elapsed();
+    const states = checks.map(({ name }) => newCheckState(name));
+    /** Fires once all checks are decided, and with the caller's signal. */
+    const ended = followingController(options.signal);
+    const { signal } = ended;
+    let answeringSince;
+    const standing = () => ({
+        checks: checks.length,
+        successes,
+        remaining: remaining(),
+        answering: answeringSince === undefined ? 0 : elapsed() - answeringSince,
+    });
+    const pauseOfFailing = () => failingPause(standing(), deadline, requests?.allowance);
+    const turns = takeTurns(pauseOfFailing, signal);
+    const sleepers = sleeping(signal);
+    const endWhenDecided = () => {
+        if (states.every((state) => isDecided(state, successes)))
+            ended.abort();
+    };
+    /** Asks one check until nothing is left to be asked of it. */
+    async function askOn(check, state) {
+        while (remaining() >= SHORTEST_TRY && (await askOnce(check, state)) === 'again')
+            ;
+        state.over = true;
+        endWhenDecided();
+    }
+    /** One try, and the wait after it. */
+    async function askOnce(check, state) {
+        const cutShort = remaining() < options.timeout;
+        state.askedAt = elapsed();
+        const tried = await tryCheck(check, {
+            timeout: () => Math.max(1, Math.min(options.timeout, remaining())),
+            signal,
+            requests,
+            essential: () => state.essential,
+        });
+        if (tried === undefined)
+            return withoutRequests(state);
+        state.essential = false;
+        state.milliseconds = elapsed();
+        if (tried.reached)
+            answeringSince ??= elapsed();
+        const recovered = noteTry(state, tried.look, cutShort);
+        options.onAttempt?.(state.name, state.attempts, toldLook(state, tried.look));
+        if (recovered)
+            askOthersAgain(state);
+        endWhenDecided();
+        if (options.once === true && state.streak >= successes)
+            return 'over';
+        const wait = waitAfter(state, tried, standing());
+        await waitFor(state, wait);
+        return wait.kind === 'none' || isGivenUp(state) ? 'over' : 'again';
+    }
+    /** The budget is used up: one good answer is enough then, and a bad check has one more try, just before the deadline. */
+    async function withoutRequests(state) {
+        if (state.streak > 0)
+            state.spent = true;
+        if (state.spent || state.hadLastTry)
+            return 'over';
+        await untilLastTry(state, forever(signal));
+        return 'again';
+    }
+    /** One check has turned good: the others may have too, and what was good long ago must still be so. */
+    function askOthersAgain(recovered) {
+        turns.all();
+        for (const other of states) {
+            if (other === recovered || other.over)
+                continue;
+            const stale = other.streak >= successes && elapsed() - other.askedAt > STALE && options.once !== true;
+            if (stale)
+                other.streak = successes - 1;
+            if (stale || other.look.awaitsOther)
+                sleepers.wake(other);
+        }
+    }
+    async function waitFor(state, wait) {
+        if (wait.kind === 'pause')
+            await pause(wait.milliseconds, signal);
+        if (wait.kind === 'sleep')
+            await sleepers.sleep(state, wait.milliseconds);
+        if (wait.kind === 'turn')
+            await untilLastTry(state, requests ? turns.turn() : pause(pauseOfFailing(), signal));
+    }
+    /** Waits for what is given, but in time for one try before the deadline. */
+    async function untilLastTry(state, wait) {
+        const left = remaining() - Math.min(options.timeout, deadline / 10);
+        if (state.hadLastTry || left <= 0) {
+            await Promise.race([wait, pause(Math.max(0, remaining()), signal)]);
+            return;
+        }
+        // Also where `wait` is over first: a try that is made about then is the last one.
+        const lastTry = pause(left, signal).then(() => {
+            state.hadLastTry = true;
+            state.essential = true;
+        });
+        await Promise.race([wait, lastTry]);
+    }
+    const asking = checks.map((check, index) => askOn(check, states[index]).catch((error) => {
+        if (!(error instanceof Cancelled && signal.aborted))
+            throw error;
+    }));
+    await Promise.all(asking).finally(() => ended.abort());
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    return states.map((state) => findingOf(state, successes));
+}
+/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
+function followingController(signal) {
+    const controller = new AbortController();
+    (0,external_node_events_namespaceObject.setMaxListeners)(0, controller.signal);
+    const followNoMore = whenAborted(signal, () => controller.abort());
+    whenAborted(controller.signal, followNoMore);
+    return controller;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/web/probe.js
+
 
 
 
@@ -3867,7 +4032,7 @@ function factOf(from, { name, ok, attempts, look }) {
 const NOTHING = { texts: [], assets: [] };
 /**
  * Asks the last health path and the page with the scripts, once each; what does not answer shows nothing. `requests`
- * counts them; a proof is never left out for its budget.
+ * counts them, but does not limit them. @throws Cancelled when the signal fires.
  */
 async function askVersion(target, health, signal, requests) {
     const pages = pageFinder(target);
@@ -3935,7 +4100,7 @@ function pathEnds(path) {
 
 ;// CONCATENATED MODULE: ./compiled/src/web/waiting.js
 
-/** Milliseconds between two words about what is still being waited for. */
+/** Milliseconds between two messages about what is still being waited for. */
 const EVERY = 10_000;
 /** Says now and then which checks are not good yet, and what to do about them, while they are asked on. */
 function tellWaiting(tell, every = EVERY) {
@@ -4070,285 +4235,24 @@ function unhealthy(what, facts, next) {
 
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(30);
-;// CONCATENATED MODULE: external "node:util"
-const external_node_util_namespaceObject = require("node:util");
-;// CONCATENATED MODULE: ./compiled/src/worker/host/pm2-socket.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/port.js
 
-/**
- * One question to PM2's daemon over its own socket, as PM2's command line asks it. Starting that command line takes
- * ten times as long as the answer, and a cutover waits for several of them.
- *
- * PM2 speaks AMP there: a byte with the version and the number of parts, then each part as four bytes of length and
- * the bytes themselves, of which `j:` begins JSON and `s:` a text.
- */
-const AMP_VERSION = 1;
-/** Calls a method of the daemon without arguments; resolves to the first value of its answer. Rejects on anything unexpected. */
-function askDaemon(socketPath, method, patience) {
-    return new Promise((resolve, reject) => {
-        const socket = (0,external_node_net_.connect)(socketPath);
-        let received = Buffer.alloc(0);
-        const end = (settle) => {
+
+/** True where a port of this host takes a connection within `timeout` milliseconds; it is closed again at once. */
+function connects(port, timeout) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
+        const done = (open) => {
             clearTimeout(timer);
             socket.destroy();
-            settle();
+            resolve(open);
         };
-        const fail = (why) => end(() => reject(why instanceof Error ? why : new Error(`PM2's daemon ${why}`)));
-        const timer = setTimeout(() => fail(`did not answer within ${patience} ms`), patience);
-        socket.once('connect', () => socket.write(question(method)));
-        socket.on('data', (chunk) => {
-            received = Buffer.concat([received, chunk]);
-            try {
-                const parts = partsOf(received);
-                if (parts)
-                    end(() => resolve(answerOf(parts)));
-            }
-            catch (error) {
-                fail(error instanceof Error ? error : 'answered something else');
-            }
-        });
-        socket.once('error', fail);
-        socket.once('close', () => fail('closed the connection'));
+        const timer = setTimeout(() => done(false), timeout);
+        socket.once('connect', () => done(true)).once('error', () => done(false));
     });
 }
-/** The second part is the number that the answer carries again. */
-function question(method) {
-    const parts = [`j:${JSON.stringify({ type: 'call', method, args: [{}] })}`, 's:1'].map((text) => {
-        const body = Buffer.from(text);
-        const length = Buffer.alloc(4);
-        length.writeUInt32BE(body.length);
-        return Buffer.concat([length, body]);
-    });
-    return Buffer.concat([Buffer.from([(AMP_VERSION << 4) | parts.length]), ...parts]);
-}
-/** The parts of a message; undefined while some of it is still to come. */
-function partsOf(bytes) {
-    if (bytes.length === 0)
-        return undefined;
-    if (bytes[0] >> 4 !== AMP_VERSION)
-        throw new Error("PM2's daemon speaks another protocol");
-    const parts = [];
-    let at = 1;
-    for (let count = bytes[0] & 0x0f; count > 0; count--) {
-        if (bytes.length < at + 4)
-            return undefined;
-        const length = bytes.readUInt32BE(at);
-        if (bytes.length < at + 4 + length)
-            return undefined;
-        parts.push(bytes.subarray(at + 4, at + 4 + length));
-        at += 4 + length;
-    }
-    return parts;
-}
-function answerOf(parts) {
-    const text = parts[0]?.toString('utf8') ?? '';
-    if (!text.startsWith('j:'))
-        throw new Error("PM2's daemon answered no JSON");
-    const answer = JSON.parse(text.slice(2));
-    if (!Array.isArray(answer.args))
-        throw new Error(`PM2's daemon refused: ${String(answer.error)}`);
-    // A method hands over an error or null first, then what was asked for.
-    return answer.args[answer.args.length - 1];
-}
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host/pm2.js
-
-
-
-
-
-
-
-
-
-
-/** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
-const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
-/** Milliseconds that PM2 keeps its lock for reloads. */
-const RELOAD_LOCK = 35_000;
-/** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
-const SHORTEST_LIMIT = 120_000;
-const LISTEN_TIMEOUT = 3_000;
-const KILL_TIMEOUT = 1_600;
-/** Milliseconds in which the daemon answers over its socket, on a busy server too. */
-const DAEMON_PATIENCE = 3_000;
-/** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
-function entryIn(list, name) {
-    return entryAmong(parseList(list), name);
-}
-function entryAmong(listed, name) {
-    const mine = listed.filter((item) => item.name === name);
-    const first = mine[0];
-    if (!first)
-        return undefined;
-    const env = first.pm2_env;
-    const text = (value) => (typeof value === 'string' ? value : '');
-    const words = (value) => Array.isArray(value)
-        ? value.map(String)
-        : typeof value === 'string'
-            ? value.split(' ').filter(Boolean)
-            : [];
-    return {
-        mode: env.exec_mode === 'cluster_mode' ? 'cluster' : 'fork',
-        cwd: text(env.pm_cwd),
-        script: text(env.pm_exec_path),
-        args: words(env.args),
-        nodeArgs: words(env.node_args),
-        interpreter: text(env.exec_interpreter) || 'node',
-        waitReady: env.wait_ready === true,
-        watch: env.watch === true || Array.isArray(env.watch),
-        ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
-        ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
-        ...(typeof env.min_uptime === 'number' ? { minUptime: env.min_uptime } : {}),
-        env: applicationEnvironment(env.env),
-        instances: mine.map((item) => ({
-            id: Number(item.pm_id),
-            pid: Number(item.pid),
-            status: text(item.pm2_env.status),
-            restarts: Number(item.pm2_env.restart_time ?? 0),
-        })),
-    };
-}
-function isListed(item) {
-    return typeof item === 'object' && item !== null && 'pm2_env' in item;
-}
-/** PM2 prints notices before the list (a new daemon, a version mismatch): the list is the line that is JSON. */
-function parseList(output) {
-    for (const line of output.split('\n').reverse()) {
-        if (!line.startsWith('['))
-            continue;
-        try {
-            const value = JSON.parse(line);
-            if (Array.isArray(value))
-                return value.filter(isListed);
-        }
-        catch {
-            // A notice such as "[PM2] Spawning PM2 daemon".
-        }
-    }
-    throw new Failure({
-        message: `pm2 jlist did not answer with a list: ${noticesIn(output)}`,
-        next: 'Run "pm2 jlist" on the server as the user of the SSH connection; "pm2 update" cures a daemon of another version.',
-    });
-}
-/** The end of what PM2 said, without any part of its list: that holds every value of the environments. */
-function noticesIn(output) {
-    const notices = output
-        .split('\n')
-        .filter((line) => line.length < 300 && !/"\s*:|^\s*[[{]\s*[{"]/.test(line));
-    return lastLines(notices.join('\n'), 2);
-}
-function applicationEnvironment(value) {
-    if (typeof value !== 'object' || value === null)
-        return {};
-    return Object.fromEntries(Object.entries(value)
-        .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
-        .map(([name, item]) => [name, String(item)]));
-}
-/**
- * How PM2 runs the application; undefined where it does not. Starts no daemon: a look must change nothing, and two
- * looks at once would start two daemons, of which one client then waits for ever.
- */
-async function findEntry(tools, name) {
-    return entryAmong(await pm2_listed(tools), name);
-}
-/** The other applications that PM2 runs in one of the folders or below it, by name. */
-async function pm2_namesIn(tools, folders, except) {
-    const names = (await pm2_listed(tools))
-        .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
-        .map(({ name }) => String(name));
-    return [...new Set(names)].filter((name) => name !== except);
-}
-async function pm2_listed(tools) {
-    const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
-    if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)(socket))
-        return [];
-    // A version of PM2 that answers differently is asked through its own command line.
-    const answer = await askDaemon(socket, 'getMonitorData', DAEMON_PATIENCE).catch(() => undefined);
-    if (Array.isArray(answer) && answer.every(isListed))
-        return answer;
-    const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
-    if (code !== 0)
-        throw new Failure({
-            message: `pm2 jlist failed: ${noticesIn(tail)}`,
-            next: 'Run it by hand on the server.',
-        });
-    return parseList(stdout);
-}
-/** Where PM2 keeps what it knows for this user. */
-function pm2Home(tools) {
-    return tools.env.PM2_HOME ?? (0,external_node_path_namespaceObject.join)(tools.home, '.pm2');
-}
-/** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
-function savedEntry(tools, name) {
-    const saved = readJson((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'dump.pm2'));
-    if (!Array.isArray(saved))
-        return undefined;
-    return entryAmong(saved.map((item) => ({ name: item?.name, pm2_env: item ?? {} })), name);
-}
-/** The id of this user's PM2 daemon, as PM2 wrote it. */
-function daemonPid(tools) {
-    const pid = Number(readText((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'pm2.pid')));
-    return Number.isInteger(pid) && pid > 1 && isAlive(pid, undefined) ? pid : undefined;
-}
-/** PATH of the daemon: the Node, pnpm and npm that the application is run with. */
-function daemonFolders(tools) {
-    const pid = daemonPid(tools);
-    const path = pid === undefined ? undefined : environmentOf(pid)?.PATH;
-    return (path ?? '').split(':').filter((folder) => folder.startsWith('/') && (0,external_node_fs_namespaceObject.existsSync)(folder));
-}
-/** Homes of PM2 daemons that run on this host but are not this user's own. */
-function otherDaemons(tools) {
-    const own = daemonPid(tools);
-    return allProcesses()
-        .filter((pid) => pid !== own)
-        .map((pid) => /God Daemon \((.*)\)/.exec(commandOf(pid) ?? '')?.[1])
-        .filter((home) => home !== undefined);
-}
-/**
- * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
- * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
- * would import the environment of the worker. `listenTimeout`, in milliseconds, is the one value that is changed in it.
- */
-async function reload(tools, name, entry, listenTimeout) {
-    const end = performance.now() + RELOAD_LOCK;
-    const timeout = reloadLimit(entry, listenTimeout);
-    const words = ['pm2', 'reload', name];
-    if (listenTimeout !== undefined)
-        words.push('--listen-timeout', String(listenTimeout));
-    for (;;) {
-        const ended = await call(tools, words, { timeout });
-        if (ended.code === 0)
-            return;
-        const busy = /already in progress/i.test(ended.tail);
-        if (!busy || performance.now() > end)
-            throw new Failure({
-                message: `pm2 reload ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
-                next: `Look with "pm2 logs ${name}" on the server.`,
-            });
-        await pause(500);
-    }
-}
-/** Milliseconds after which a reload is given up: all instances may boot and drain slowly, one after the other. */
-function reloadLimit({ instances, listenTimeout, killTimeout }, longer) {
-    const each = (longer ?? listenTimeout ?? LISTEN_TIMEOUT) + (killTimeout ?? KILL_TIMEOUT);
-    return Math.max(SHORTEST_LIMIT, 2 * instances.length * each);
-}
-/**
- * Lets PM2 start the application after the next reboot as it runs now. Called only after verification. PM2 saves all
- * applications of the user at once, so where this one is saved as it runs, the others are left alone.
- */
-async function save(tools, name) {
-    const [saved, running] = [savedEntry(tools, name), await findEntry(tools, name)];
-    if (saved && running && (0,external_node_util_namespaceObject.isDeepStrictEqual)(lasting(saved), lasting(running)))
-        return;
-    const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
-    if (ended.code !== 0)
-        throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
-}
-/** What of an entry is the same before and after a reboot. */
-function lasting(entry) {
-    return { ...entry, instances: entry.instances.length };
-}
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/entry.js
 /** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
 function portOf(entry) {
     const fromArguments = portInArguments(entry.args);
@@ -4377,23 +4281,6 @@ function withPort(args, port) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host/port.js
-
-
-/** True where a port of this host takes a connection within `timeout` milliseconds; it is closed again at once. */
-function connects(port, timeout) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
-        const done = (open) => {
-            clearTimeout(timer);
-            socket.destroy();
-            resolve(open);
-        };
-        const timer = setTimeout(() => done(false), timeout);
-        socket.once('connect', () => done(true)).once('error', () => done(false));
-    });
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/rehearse.js
 
 
@@ -4404,20 +4291,9 @@ function connects(port, timeout) {
 
 
 
-/**
- * Why a new version is not rehearsed; undefined where it is. An application that PM2 does not know yet gets its entry
- * from the commit.
- */
-function rehearsalObstacle(asked, entry) {
-    if (!asked.rehearse)
-        return 'rehearse is false';
-    if (asked.restartCommand !== undefined)
-        return 'with restart-command there is no PM2 entry that tells how the application is started';
-    if (entry === undefined || entry.env.PORT !== undefined)
-        return undefined;
-    const movable = withPort(entry.args, 0).some((word, index) => word !== entry.args[index]);
-    // Where its port cannot be moved it would take the live one.
-    return movable ? undefined : 'the port stands neither in PORT nor in -p / --port of the PM2 entry';
+/** Why a new version is not rehearsed; undefined where it is. */
+function rehearsalObstacle(rehearse, supervisor, entry) {
+    return rehearse ? supervisor.rehearsalObstacle(entry) : 'rehearse is false';
 }
 /**
  * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
@@ -4459,7 +4335,7 @@ async function rehearse(options) {
         stdio: ['ignore', 'pipe', 'pipe'],
         detached: true,
     });
-    const heard = program_hear(child, options.log);
+    const heard = collectOutput(child, options.log);
     const said = () => lastLines(heard.tail(), 12);
     const stopAsking = new AbortController();
     const listening = listensAfter(port, stopAsking.signal);
@@ -4627,10 +4503,10 @@ function historyOf(entries) {
         restartedBefore: new Set(),
     };
     for (const entry of entries)
-        journal_note(history, entry);
+        note(history, entry);
     return history;
 }
-function journal_note(history, entry) {
+function note(history, entry) {
     const ref = { release: entry.release, sha: entry.sha };
     switch (entry.event) {
         case 'cutover':
@@ -4703,17 +4579,59 @@ function markBad(history, to, from) {
         history.badShas.add(from.sha);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host/output-names.js
+;// CONCATENATED MODULE: ./compiled/src/base/output-names.js
 
-/** What builds are known to make, by its name alone: nobody keeps data under these, and the next build makes them again. */
+/** All names of output that anything here knows. */
+const NAMES = {
+    '.next': ['result', 'made', 'sent', 'whole', 'closed'],
+    dist: ['result', 'made', 'sent', 'whole', 'closed'],
+    build: ['result', 'made', 'sent', 'closed'],
+    out: ['result', 'made', 'sent', 'closed'],
+    '.output': ['result', 'made', 'sent'],
+    '.nuxt': ['result', 'made', 'sent'],
+    '.svelte-kit': ['result', 'made', 'sent'],
+    node_modules: ['made', 'sent', 'whole', 'closed'],
+    '.yarn': ['made', 'sent', 'whole'],
+    generated: ['made', 'sent', 'whole'],
+    '.medusa': ['made', 'sent'],
+    '.solid': ['made', 'sent'],
+    '.vinxi': ['made', 'sent'],
+    _site: ['made', 'sent'],
+    '.turbo': ['made', 'closed'],
+    coverage: ['made', 'closed'],
+    '.astro': ['made'],
+    '.cache': ['made'],
+    '.contentlayer': ['made'],
+    '.docusaurus': ['made'],
+    '.netlify': ['made'],
+    '.nitro': ['made'],
+    '.parcel-cache': ['made'],
+    '.react-router': ['made'],
+    '.swc': ['made'],
+    '.velite': ['made'],
+    '.vercel': ['made'],
+    '.vite': ['made'],
+    __generated__: ['made'],
+    'storybook-static': ['made'],
+    // On a server these may be sources or data as well.
+    cjs: ['sent'],
+    esm: ['sent'],
+    lib: ['sent'],
+    www: ['sent'],
+    '.pnp.cjs': ['sent'],
+    '.pnp.loader.mjs': ['sent'],
+    public: ['whole'],
+};
+function marked(mark) {
+    return Object.keys(NAMES).filter((name) => NAMES[name]?.includes(mark));
+}
 /** Output of which one is there after every build, at the root of a project. */
-const USUAL_OUTPUT = ['.next', 'dist', 'build', 'out', '.output', '.nuxt', '.svelte-kit'];
-const FOLDERS = new Set([
-    ...USUAL_OUTPUT,
-    'node_modules',
-    ...`.astro .cache .contentlayer .docusaurus .medusa .netlify .nitro .parcel-cache .react-router .solid .swc .turbo
-  .velite .vercel .vinxi .vite .yarn __generated__ _site coverage generated storybook-static`.split(/\s+/),
-]);
+const USUAL_OUTPUT = marked('result');
+/** Folders that never hold an environment file of the project. */
+const WITHOUT_ENV_FILES = marked('closed');
+const MADE = new Set(marked('made'));
+const SENT = new Set(marked('sent'));
+const WHOLE = new Set(marked('whole'));
 const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
 /** What next-pwa and its kin put among the public files. */
 const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
@@ -4722,9 +4640,12 @@ const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store
 /** True for a path that a build or an install makes, wherever in the project it lies. */
 function isUsualOutput(path) {
     const name = (0,external_node_path_namespaceObject.basename)(path);
-    return (FOLDERS.has(name) ||
-        FILES.test(name) ||
-        ((0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(path)) === 'public' && SERVICE_WORKERS.test(name)));
+    return (MADE.has(name) || FILES.test(name) || ((0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(path)) === 'public' && SERVICE_WORKERS.test(name)));
+}
+/** True for an ignored path that `build-on: runner` sends without being told to. */
+function isSentOutput(path) {
+    const parts = path.split('/');
+    return SENT.has(basename(path)) || parts.some((part) => WHOLE.has(part));
 }
 /** What an install makes: it goes along with any build-output. */
 function isInstalled(path) {
@@ -4873,7 +4794,7 @@ function mustRepeat({ history, appName, runId, envChanges, explicit }) {
     return (explicit && history.deploys.findLast(({ to }) => to.release === history.live?.release)?.runId !== runId);
 }
 /** Where a rollback goes; a Failure where what was asked for is not there. */
-function decideRollback(question) {
+function chooseRollback(question) {
     const { history, isAvailable, to, appName } = question;
     // Another application of the same checkout went back before: this one is still to be restarted there.
     const behind = history.live !== undefined && history.liveVerified && !runsLive(history, appName);
@@ -4962,7 +4883,7 @@ function wayBack(question) {
     const { history, undoRun, to: named } = question;
     const own = named === undefined && undoRun !== undefined ? [undoRun] : undefined;
     try {
-        const decision = decideRollback(question);
+        const decision = chooseRollback(question);
         const { live } = history;
         if (decision.kind === 'nothing')
             return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };
@@ -5021,9 +4942,6 @@ async function isOlder(question) {
             return 'no';
     }
     return askHistory(question, liveSha);
-}
-async function isShallow(repository) {
-    return (await git(repository, 'rev-parse', '--is-shallow-repository')) === 'true';
 }
 /** Milliseconds for the history alone: commits without files, of which a second brings tens of thousands. */
 const LONGEST = 60_000;
@@ -5126,46 +5044,238 @@ function linesOf(path, name) {
     ];
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
-/**
- * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
- * A file that was only half written must not be built into an application. Names no value of it.
- */
-function judgeEnvText(text) {
-    if (text.trim() === '')
-        return 'is empty';
-    if (text.includes('\0'))
-        return 'holds a NUL byte';
-    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-    for (let index = 0; index < lines.length; index++) {
-        const line = lines[index].trim();
-        if (line === '' || line.startsWith('#'))
-            continue;
-        const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
-        if (!match)
-            return `line ${index + 1} is not NAME=value`;
-        const opened = index + 1;
-        const quote = /^["'`]/.exec(match[1])?.[0];
-        if (quote === undefined)
-            continue;
-        let rest = match[1].slice(1);
-        while (!endsQuote(rest, quote)) {
-            index++;
-            if (index >= lines.length)
-                return `the quote that line ${opened} opens is never closed`;
-            rest = lines[index];
-        }
-    }
-    return undefined;
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/as-left.js
+
+
+
+/** Looks at a folder by the note of the release that is live in it. `made`: where that was built. */
+function asLeftIn(folder, note, made) {
+    const stampIn = (path) => note?.stamps[path];
+    return {
+        stamped: (path) => stampIn(path) !== undefined && stampIn(path) === stampOf((0,external_node_path_namespaceObject.join)(folder, path)),
+        written: (path) => {
+            const [here, stamp] = [(0,external_node_path_namespaceObject.join)(folder, path), stampIn(path)];
+            return stamp !== undefined && present(here) && stamp !== stampOf(here);
+        },
+        sameAsMade: (path) => made !== undefined && made !== folder && sameContent((0,external_node_path_namespaceObject.join)(made, path), (0,external_node_path_namespaceObject.join)(folder, path)),
+    };
 }
-function endsQuote(text, quote) {
-    for (let index = 0; index < text.length; index++) {
-        if (text[index] === '\\' && quote === '"')
-            index++;
-        else if (text[index] === quote)
-            return true;
+
+;// CONCATENATED MODULE: ./compiled/src/base/paths.js
+
+/** `./a//b/` as `a/b`: the form in which paths are compared; empty for the folder that they start from. */
+function tidyPath(path) {
+    const tidy = external_node_path_namespaceObject.posix.normalize(path).replace(/\/+$/, '');
+    return tidy === '.' ? '' : tidy;
+}
+/** True where `path` is `folder` or lies in it, both in one spelling. */
+function isInside(path, folder) {
+    return path === folder || path.startsWith(`${folder}/`);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/paths.js
+
+
+/** Paths inside the application: relative, in one spelling, without a slash at the end. */
+/** True where `path` lies in one of the folders, or is one of them. */
+function isWithinAny(path, folders) {
+    return folders.some((folder) => isInside(path, folder));
+}
+/** True where one of the paths lies below the folder. */
+function holdsAny(folder, paths) {
+    return paths.some((path) => path !== folder && isInside(path, folder));
+}
+/** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
+function foldersAbove(path) {
+    const parts = path.split('/');
+    return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+/** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
+function pathInside(input, path) {
+    const tidy = tidyPath(path.trim());
+    const outside = tidy === '' || isInside(tidy, '..') || tidy.startsWith('/');
+    if (!outside && !isInside(tidy, '.git'))
+        return tidy;
+    throw new Failure({
+        message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
+        next: 'Use a path from the root of the application, such as public/uploads.',
+    });
+}
+/** Each path once, and none that lies inside another one: it comes with that. */
+function outermost(paths) {
+    const once = [...new Set(paths)];
+    return once.filter((path) => !once.some((other) => other !== path && isInside(path, other)));
+}
+/** The same request with its paths in one spelling. @throws a Failure for a path that may not be given. */
+function withTidyPaths(request) {
+    const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
+    return {
+        ...request,
+        sharedPaths: outermost(sharedPaths.map((path) => pathInside('shared-paths', path))),
+        buildOutput: outermost(buildOutput.map((path) => pathInside('build-output', path))),
+        envFilePath: pathInside('env-file-path', envFilePath),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/classify.js
+
+
+
+
+/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
+const COMPANIONS = ['-wal', '-shm', '-journal'];
+/** Whose a path is. The first that fits: what is the commit's, then what the request names, then what names tell. Pure. */
+function classifyPath(path, found) {
+    const { tracked, changed, sharedPaths = [], envFiles = [], buildOutput = [], isAsMade } = found;
+    if (path === 'REVISION')
+        return 'deploy';
+    if (tracked?.has(path) && !changed?.has(path))
+        return 'tracked';
+    if (tracked?.has(path))
+        return isAsMade?.(path) ? 'made' : 'people';
+    if (isWithinAny(path, sharedPaths))
+        return 'shared';
+    if (isWithinAny(path, envFiles))
+        return 'env';
+    if (isWithinAny(path, buildOutput))
+        return 'named';
+    if (isUsualOutput(path))
+        return 'usual';
+    if (isEnvFile((0,external_node_path_namespaceObject.basename)(path)))
+        return 'env-like';
+    if (isCompanion(path, [...sharedPaths, ...buildOutput]))
+        return 'companion';
+    if (isLitter(path))
+        return 'litter';
+    return isAsMade?.(path) ? 'made' : 'people';
+}
+function isCompanion(path, owned) {
+    return COMPANIONS.some((suffix) => path.endsWith(suffix) && isWithinAny(path.slice(0, -suffix.length), owned));
+}
+/** True for what stays the server's own whatever version is live, by what it is told of the server. */
+function isOfHost(owner) {
+    return owner === 'shared' || owner === 'env';
+}
+/** True for what every build makes again, by what names it. */
+function isOutput(owner) {
+    return owner === 'named' || owner === 'usual';
+}
+/**
+ * True for a shared path that every build makes anew, as a whole: to share it would let a build write into the live
+ * version. `made`: what the last deploy made. Pure.
+ */
+function isSharedOutput(path, { buildOutput, made }) {
+    return (/(^|\/)(node_modules|\.next)$/.test(path) ||
+        (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && made.includes(path)) ||
+        buildOutput.some((named) => isInside(named, path)));
+}
+/**
+ * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
+ * copies that somebody set aside.
+ */
+function isEnvFile(name) {
+    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
+        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/foreign.js
+
+
+
+
+
+
+
+
+
+
+/**
+ * What only this folder has: it is in no commit, was made by no build, and is not shared. Data, mostly, which a new
+ * version would not have. A folder of which all is foreign is named as a whole.
+ */
+function foreignAmong(untracked, known, list) {
+    const foreign = (path, isFolder) => {
+        if (classifyPath(path, known) !== 'people')
+            return [];
+        if (!isFolder)
+            return [path];
+        const items = list(path).map(({ name, isFolder }) => ({ path: `${path}/${name}`, isFolder }));
+        const inside = items.flatMap((item) => foreign(item.path, item.isFolder));
+        return items.length > 0 && items.every((item) => inside.includes(item.path)) ? [path] : inside;
+    };
+    return untracked.flatMap((path) => foreign(path.replace(/\/$/, ''), path.endsWith('/')));
+}
+/** What only the live folder has; nothing where git does not know the folder. */
+async function foreignInLive(found, asked) {
+    const { live, history, facts, state, releases, tools } = found;
+    if (live === undefined || facts.git === undefined)
+        return [];
+    const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
+    const note = release === undefined ? undefined : readNote(state, release);
+    return foreignIn({ tools, folder: live }, asked, note, release && releaseFolder(releases, release));
+}
+/** What only a folder has, by the note of the release that is in it. `made`: where that was built. */
+async function foreignIn(repository, asked, note, made) {
+    const { folder } = repository;
+    if (!(await isWorkTree(repository)))
+        return [];
+    const left = asLeftIn(folder, note, made);
+    const isAsMade = (path) => left.stamped(path) || left.sameAsMade(path);
+    const envFiles = [asked.envFilePath, ...(note?.envFiles ?? [])];
+    const known = { ...asked, envFiles, isAsMade };
+    return foreignAmong(await untrackedPaths(repository), known, (path) => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(folder, path), { withFileTypes: true }).map((item) => ({
+        name: item.name,
+        isFolder: item.isDirectory(),
+    })));
+}
+/** Why the live folder cannot be left behind yet. In-place it is not left. */
+async function foreignProblems(found, asked) {
+    if (found.strategy === 'in-place')
+        return [];
+    const foreign = await foreignInLive(found, asked);
+    if (foreign.length === 0)
+        return [];
+    return [
+        {
+            message: `The new version would not have what lies in the live folder only: ${someOf(foreign)}.`,
+            next: 'Name in shared-paths what the application needs, and in build-output what a build makes; what may go, delete on the server.',
+        },
+    ];
+}
+/**
+ * Moves what only a release has out of it before the release is deleted: it appeared there while it was live, or is the
+ * environment file that people wrote before a deploy brought another one. Returns the folder where it is then; undefined
+ * where there was nothing.
+ */
+async function rescue(found, release, asked) {
+    const folder = releaseFolder(found.releases, release);
+    if (!present(folder))
+        return undefined;
+    const note = readNote(found.state, release);
+    // In-place all that people and the application write stays in the checkout.
+    const foreign = found.strategy === 'in-place'
+        ? []
+        : await foreignIn({ tools: found.tools, folder }, asked, note, undefined);
+    const live = liveFolder(found.app.appPath);
+    const envFiles = (note?.found ? note.envFiles : []).filter((path) => present((0,external_node_path_namespaceObject.join)(folder, path)) && !(live && sameContent((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(live, path))));
+    const kept = foreign.filter((path) => !isSymlink((0,external_node_path_namespaceObject.join)(folder, path)));
+    if (kept.length + envFiles.length === 0)
+        return undefined;
+    const place = `${folder}.left-behind`;
+    for (const path of [...kept, ...envFiles]) {
+        const target = (0,external_node_path_namespaceObject.join)(place, path);
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o700 });
+        if (!present(target))
+            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(folder, path), target);
     }
-    return false;
+    return place;
+}
+/** What a person is told of what was moved out of a release. */
+function rescuedWords(release, place) {
+    return {
+        message: `The release ${release} was deleted; what only it had, and no build made, is kept in ${place}.`,
+        next: 'Move what the application needs into its shared path and name that in shared-paths; delete the rest.',
+    };
 }
 
 ;// CONCATENATED MODULE: external "node:stream/promises"
@@ -5301,7 +5411,7 @@ async function copyAsItIs(tools, from, to) {
 async function makeFoldersLike(tools, like, root, path) {
     if (!present(root))
         (0,external_node_fs_namespaceObject.mkdirSync)(root, { recursive: true, mode: 0o700 });
-    for (const folder of foldersAbove(path)) {
+    for (const folder of rights_foldersAbove(path)) {
         const made = (0,external_node_path_namespaceObject.join)(root, folder);
         if (present(made))
             continue;
@@ -5314,15 +5424,15 @@ async function makeFoldersLike(tools, like, root, path) {
 /** Closes the folders above `path` in `root`, which others may have made, to those whom `like` keeps out. */
 async function closeFoldersLike(tools, like, root, path) {
     await makeFoldersLike(tools, like, root, path);
-    for (const folder of foldersAbove(path)) {
+    for (const folder of rights_foldersAbove(path)) {
         const [model, there] = [(0,external_node_path_namespaceObject.join)(like, folder), (0,external_node_path_namespaceObject.join)(root, folder)];
         if (isFolder(model) && !isSymlink(there))
             await giveRights(tools, model, there);
     }
 }
-function foldersAbove(path) {
+function rights_foldersAbove(path) {
     const folder = (0,external_node_path_namespaceObject.dirname)(path);
-    return folder === '.' || folder === '/' ? [] : [...foldersAbove(folder), folder];
+    return folder === '.' || folder === '/' ? [] : [...rights_foldersAbove(folder), folder];
 }
 /** Lets into a folder whom the folder of the live version lets in, and nobody who cannot even come to that one. */
 async function openLike(tools, live, folder) {
@@ -5349,176 +5459,6 @@ function pathsAbove(path) {
     return folder === path ? [] : [...pathsAbove(folder), folder];
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/env-files.js
-
-
-
-
-
-
-
-/** Folders that never hold an environment file of the project, and may be very large. */
-const NEVER_LOOKED_INTO = new Set([
-    'node_modules',
-    '.git',
-    '.next',
-    'dist',
-    'build',
-    'out',
-    '.turbo',
-    'coverage',
-]);
-const DEEPEST = 3;
-/**
- * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
- * copies that somebody set aside.
- */
-function isEnvFile(name) {
-    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
-        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
-}
-/**
- * Environment files in a checkout, also in the packages of a monorepo; paths relative to it. Folders that may not be
- * looked into (the data of a database in a container) hold none.
- */
-function findEnvFiles(root, below = '', depth = 0) {
-    const found = [];
-    for (const item of readable(() => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) ?? []) {
-        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
-        if (item.isDirectory()) {
-            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
-                found.push(...findEnvFiles(root, path, depth + 1));
-        }
-        else if (isEnvFile(item.name))
-            found.push(path);
-    }
-    return found.sort();
-}
-/** The text of an environment file; undefined where it is not there or may not be read. */
-function readEnvFile(root, path) {
-    return readable(() => readText((0,external_node_path_namespaceObject.join)(root, path)));
-}
-/** What was read; undefined where this user may not. */
-function readable(read) {
-    try {
-        return read();
-    }
-    catch (error) {
-        if (error.code === 'EACCES')
-            return undefined;
-        throw error;
-    }
-}
-/**
- * Problems of the host's own environment files: those that the last deploy knew and that are gone, torn ones, and
- * those that cannot be read.
- */
-function judgeHostEnvFiles(root, found, known, run) {
-    const problems = [];
-    const own = (path) => path !== run.writes && isEnvFile((0,external_node_path_namespaceObject.basename)(path));
-    for (const path of known.filter(own))
-        if (!found.includes(path) && !run.explicit)
-            problems.push({
-                message: `${path} was on the server at the last deploy and is missing now.`,
-                next: 'Put it back in the checkout, or give its content with env-file and env-file-path. To deploy without it, name the commit with ref.',
-            });
-    for (const path of found.filter(own)) {
-        const text = readEnvFile(root, path);
-        if (text === undefined) {
-            problems.push({
-                message: `${path} on the server cannot be read by the user who deploys.`,
-                next: `Give its content with env-file and env-file-path, or: ${howToOwn((0,external_node_path_namespaceObject.join)(root, path))}`,
-            });
-            continue;
-        }
-        const why = judgeEnvText(text);
-        if (why !== undefined && why !== 'is empty')
-            problems.push({
-                message: `${path} on the server looks half written: ${why}.`,
-                next: 'Correct the file, or give its content with env-file and env-file-path.',
-            });
-    }
-    return problems;
-}
-/** A fingerprint of environment files, by which a change of any of them is seen; `texts` by their paths. */
-function envDigest(texts) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    for (const path of Object.keys(texts).sort())
-        hash.update(JSON.stringify([path, texts[path]]));
-    return hash.digest('hex');
-}
-/** Environment files with their texts, as `envDigest` takes them. */
-function readEnvFiles(root, paths) {
-    return Object.fromEntries(paths.map((path) => [path, readEnvFile(root, path)]));
-}
-/**
- * Copies environment files into the folder of a version, readable for whom they are now, behind folders that let nobody
- * else in. Resolves to what could not be kept of which file.
- */
-async function carryEnvFiles(tools, from, to, paths) {
-    const carried = [];
-    for (const path of paths) {
-        await closeFoldersLike(tools, from, to, path);
-        carried.push({ path, lost: await copyWithRights(tools, (0,external_node_path_namespaceObject.join)(from, path), (0,external_node_path_namespaceObject.join)(to, path)) });
-    }
-    return carried.filter(({ lost }) => lost.length > 0);
-}
-/** What a person is told of a file that fewer users can read in the new version. */
-function lessOpenWords({ path, lost }) {
-    return {
-        message: `${path} is readable by fewer users in the new version than in the live one: it could not keep ${lost.join(' and ')}.`,
-        next: 'Where another user than the one who deploys reads it: let the one who deploys be a member of its group, and let that group read it.',
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/paths.js
-
-
-/** Paths inside the application: relative, in one spelling, without a slash at the end. */
-/** True where `path` is `folder` or lies in it. */
-function isWithin(path, folder) {
-    return path === folder || path.startsWith(`${folder}/`);
-}
-/** True where `path` lies in one of the folders, or is one of them. */
-function isWithinAny(path, folders) {
-    return folders.some((folder) => isWithin(path, folder));
-}
-/** True where one of the paths lies below the folder. */
-function holdsAny(folder, paths) {
-    return paths.some((path) => path !== folder && isWithin(path, folder));
-}
-/** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
-function paths_foldersAbove(path) {
-    const parts = path.split('/');
-    return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
-}
-/** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
-function tidyPath(input, path) {
-    const tidy = external_node_path_namespaceObject.posix.normalize(path.trim()).replace(/\/+$/, '');
-    const outside = tidy === '' || tidy === '.' || tidy === '..' || tidy.startsWith('../') || tidy.startsWith('/');
-    if (!outside && !isWithin(tidy, '.git'))
-        return tidy;
-    throw new Failure({
-        message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
-        next: 'Use a path from the root of the application, such as public/uploads.',
-    });
-}
-/** Each path once, and none that lies inside another one: it comes with that. */
-function outermost(paths) {
-    const once = [...new Set(paths)];
-    return once.filter((path) => !once.some((other) => other !== path && isWithin(path, other)));
-}
-/** The same request with its paths in one spelling. @throws a Failure for a path that may not be given. */
-function withTidyPaths(request) {
-    const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
-    return {
-        ...request,
-        sharedPaths: outermost(sharedPaths.map((path) => tidyPath('shared-paths', path))),
-        buildOutput: outermost(buildOutput.map((path) => tidyPath('build-output', path))),
-        envFilePath: tidyPath('env-file-path', envFilePath),
-    };
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/own-files/shared-paths.js
 
 
@@ -5529,8 +5469,7 @@ function withTidyPaths(request) {
 
 
 
-/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
-const COMPANIONS = ['-wal', '-shm', '-journal'];
+
 /**
  * The shared paths that lie outside of every version, with a symlink in each. Among releases all of them. In-place they
  * stay where they are, in the checkout; only what lies inside of a folder that changes place (`.next/cache`) cannot.
@@ -5538,7 +5477,7 @@ const COMPANIONS = ['-wal', '-shm', '-journal'];
 function linkedPaths({ strategy }, { sharedPaths, buildOutput }) {
     if (strategy !== 'in-place')
         return [...sharedPaths];
-    return sharedPaths.filter((path) => paths_foldersAbove(path).some((above) => isUsualOutput(above) || isWithinAny(above, buildOutput)));
+    return sharedPaths.filter((path) => foldersAbove(path).some((above) => isOutput(classifyPath(above, { buildOutput }))));
 }
 /** What stands against the shared paths as they lie on this host. */
 function sharedProblems(found, request) {
@@ -5546,15 +5485,14 @@ function sharedProblems(found, request) {
     const { state, history } = found;
     const problems = [];
     const note = history.live ? readNote(state, history.live.release) : undefined;
-    const output = sharedPaths.filter((path) => /(^|\/)(node_modules|\.next)$/.test(path) ||
-        (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && note?.paths.includes(path)) ||
-        buildOutput.some((named) => isWithin(named, path)));
+    const made = note?.paths ?? [];
+    const output = sharedPaths.filter((path) => isSharedOutput(path, { buildOutput, made }));
     if (output.length > 0)
         problems.push({
             message: `shared-paths holds ${output.join(', ')}, which is built anew with every version: a build would write into the live one.`,
             next: 'Leave it out of shared-paths, or share only what lies inside of it, such as .next/cache.',
         });
-    const around = envFile === undefined ? undefined : sharedPaths.find((path) => isWithin(envFilePath, path));
+    const around = envFile === undefined ? undefined : sharedPaths.find((path) => isInside(envFilePath, path));
     if (around !== undefined)
         problems.push({
             message: `env-file-path ${envFilePath} lies in the shared path ${around}: no version could have its own.`,
@@ -5645,7 +5583,7 @@ async function makeSharedFolders(found, request) {
 }
 /** Through a symlink of the commit, what is written or linked in the stage would be so elsewhere. */
 function refuseDetour(folder, path, input) {
-    const through = paths_foldersAbove(path).find((above) => isSymlink((0,external_node_path_namespaceObject.join)(folder, above)));
+    const through = foldersAbove(path).find((above) => isSymlink((0,external_node_path_namespaceObject.join)(folder, above)));
     if (through === undefined)
         return;
     throw new Failure({
@@ -5701,122 +5639,6 @@ function sharesOf(found, request, version, release) {
     }));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/foreign.js
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * What only this folder has: it is in no commit, was made by no build, and is not shared. Data, mostly, which a new
- * version would not have. A folder of which all is foreign is named as a whole.
- */
-function foreignAmong(untracked, known, list) {
-    const { buildOutput, sharedPaths, envFiles, isAsMade } = known;
-    const own = [...sharedPaths, ...buildOutput];
-    const isKnown = (path) => path === 'REVISION' ||
-        isUsualOutput(path) ||
-        isLitter(path) ||
-        isEnvFile((0,external_node_path_namespaceObject.basename)(path)) ||
-        isWithinAny(path, own) ||
-        isWithinAny(path, envFiles) ||
-        COMPANIONS.some((suffix) => path.endsWith(suffix) && isWithinAny(path.slice(0, -suffix.length), own)) ||
-        isAsMade(path);
-    const foreign = (path, isFolder) => {
-        if (isKnown(path))
-            return [];
-        if (!isFolder)
-            return [path];
-        const items = list(path).map(({ name, isFolder }) => ({ path: `${path}/${name}`, isFolder }));
-        const inside = items.flatMap((item) => foreign(item.path, item.isFolder));
-        return items.length > 0 && items.every((item) => inside.includes(item.path)) ? [path] : inside;
-    };
-    return untracked.flatMap((path) => foreign(path.replace(/\/$/, ''), path.endsWith('/')));
-}
-/** What only the live folder has; nothing where git does not know the folder. */
-async function foreignInLive(found, asked) {
-    const { live, history, facts, state, releases, tools } = found;
-    if (live === undefined || facts.git === undefined)
-        return [];
-    const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
-    const note = release === undefined ? undefined : readNote(state, release);
-    return foreignIn({ tools, folder: live }, asked, note, release && releaseFolder(releases, release));
-}
-/** What only a folder has, by the note of the release that is in it. `made`: where that was built. */
-async function foreignIn(repository, asked, note, made) {
-    const { folder } = repository;
-    if (!(await isWorkTree(repository)))
-        return [];
-    const isAsMade = (path) => {
-        const stamp = note?.stamps[path];
-        if (stamp !== undefined && stamp === stampOf((0,external_node_path_namespaceObject.join)(folder, path)))
-            return true;
-        return made !== undefined && made !== folder && sameContent((0,external_node_path_namespaceObject.join)(made, path), (0,external_node_path_namespaceObject.join)(folder, path));
-    };
-    const envFiles = [asked.envFilePath, ...(note?.envFiles ?? [])];
-    const known = { ...asked, envFiles, isAsMade };
-    return foreignAmong(await untrackedPaths(repository), known, (path) => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(folder, path), { withFileTypes: true }).map((item) => ({
-        name: item.name,
-        isFolder: item.isDirectory(),
-    })));
-}
-/** Why the live folder cannot be left behind yet. In-place it is not left. */
-async function foreignProblems(found, asked) {
-    if (found.strategy === 'in-place')
-        return [];
-    const foreign = await foreignInLive(found, asked);
-    if (foreign.length === 0)
-        return [];
-    return [
-        {
-            message: `The new version would not have what lies in the live folder only: ${someOf(foreign)}.`,
-            next: 'Name in shared-paths what the application needs, and in build-output what a build makes; what may go, delete on the server.',
-        },
-    ];
-}
-/**
- * Moves what only a release has out of it before the release is deleted: it appeared there while it was live, or is the
- * environment file that people wrote before a deploy brought another one. Returns the folder where it is then; undefined
- * where there was nothing.
- */
-async function rescue(found, release, asked) {
-    const folder = releaseFolder(found.releases, release);
-    if (!present(folder))
-        return undefined;
-    const note = readNote(found.state, release);
-    // In-place all that people and the application write stays in the checkout.
-    const foreign = found.strategy === 'in-place'
-        ? []
-        : await foreignIn({ tools: found.tools, folder }, asked, note, undefined);
-    const live = liveFolder(found.app.appPath);
-    const envFiles = (note?.found ? note.envFiles : []).filter((path) => present((0,external_node_path_namespaceObject.join)(folder, path)) && !(live && sameContent((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(live, path))));
-    const kept = foreign.filter((path) => !isSymlink((0,external_node_path_namespaceObject.join)(folder, path)));
-    if (kept.length + envFiles.length === 0)
-        return undefined;
-    const place = `${folder}.left-behind`;
-    for (const path of [...kept, ...envFiles]) {
-        const target = (0,external_node_path_namespaceObject.join)(place, path);
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o700 });
-        if (!present(target))
-            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(folder, path), target);
-    }
-    return place;
-}
-/** What a person is told of what was moved out of a release. */
-function rescuedWords(release, place) {
-    return {
-        message: `The release ${release} was deleted; what only it had, and no build made, is kept in ${place}.`,
-        next: 'Move what the application needs into its shared path and name that in shared-paths; delete the rest.',
-    };
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/own-files/host-problems.js
 
 
@@ -5842,15 +5664,22 @@ async function hostProblems(found, request) {
 
 
 
+
 /**
  * Tracked files that a build changes: a service worker, an output that was committed by mistake. The new version was
  * rehearsed with them as they are after its build, so it goes live with them; git would bring the committed ones.
  */
-/** Which files that are in a stage after its build. Folders are other repositories, and stay as committed. */
-async function rebuiltFiles(stage) {
+/**
+ * Which files that are in a stage after its build. Folders are other repositories, and stay as committed; shared paths
+ * are the server's.
+ */
+async function rebuiltFiles(stage, sharedPaths) {
     const changed = await changedFiles(stage);
-    const link = (path) => isSymlink((0,external_node_path_namespaceObject.join)(stage.folder, path));
-    return changed.filter((path) => path !== 'REVISION' && (link(path) || !isFolder((0,external_node_path_namespaceObject.join)(stage.folder, path))));
+    const isFile = (path) => isSymlink((0,external_node_path_namespaceObject.join)(stage.folder, path)) || !isFolder((0,external_node_path_namespaceObject.join)(stage.folder, path));
+    return changed.filter((path) => {
+        const owner = classifyPath(path, { sharedPaths });
+        return owner !== 'deploy' && owner !== 'shared' && isFile(path);
+    });
 }
 /** Brings files of a release into the checkout as they are there; what it does not have is removed. */
 function layOver(release, checkout, paths) {
@@ -5893,13 +5722,14 @@ function judgeTracking(question) {
     const moves = (path) => isWithinAny(path, swapped);
     const ofHost = (path) => {
         const lying = lies(path);
-        if (path === 'REVISION' || lying?.path !== path || !lying.isFile)
+        if (lying?.path !== path || !lying.isFile)
             return false;
-        return ignored(path) || isWithinAny(path, shared) || isEnvFile((0,external_node_path_namespaceObject.basename)(path));
+        const owner = classifyPath(path, { sharedPaths: shared });
+        return owner !== 'deploy' && (ignored(path) || owner === 'shared' || owner === 'env-like');
     };
     // Where a commit makes a folder of what was a file, the file is its own.
     const gone = new Set(removed);
-    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !paths_foldersAbove(path).some((above) => gone.has(above)));
+    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !foldersAbove(path).some((above) => gone.has(above)));
     const hostTo = arriving.filter(ofHost);
     const kept = removed.filter(ofHost);
     return {
@@ -5912,7 +5742,7 @@ function judgeTracking(question) {
     };
 }
 /** What lies in a checkout, without following a symlink: git replaces one that is in the place of a folder. */
-function tracking_lyingIn(folder) {
+function lyingIn(folder) {
     const look = (path) => {
         try {
             return (0,external_node_fs_namespaceObject.lstatSync)((0,external_node_path_namespaceObject.join)(folder, path));
@@ -5922,7 +5752,7 @@ function tracking_lyingIn(folder) {
         }
     };
     return (path) => {
-        for (const above of paths_foldersAbove(path)) {
+        for (const above of foldersAbove(path)) {
             const stats = look(above);
             if (stats === undefined)
                 return undefined;
@@ -5938,7 +5768,7 @@ async function lookAtTracking(checkout, turn) {
     const { from, to, shared, swapped, rules } = turn;
     const removed = await changedPaths(checkout, 'D', from, to);
     const added = await changedPaths(checkout, 'A', from, to);
-    const lies = tracking_lyingIn(checkout.folder);
+    const lies = lyingIn(checkout.folder);
     const isThere = (path) => lies(path)?.path === path;
     const ignored = new Set([
         ...(await ignoredPaths(rules ?? checkout, removed.filter(isThere))),
@@ -5955,6 +5785,7 @@ async function lookAtTracking(checkout, turn) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/own-files/local-changes.js
+
 
 
 
@@ -5997,7 +5828,9 @@ async function changedByPeople({ checkout, state, releases, history, facts, }) {
         return dirty;
     const rebuilt = new Set(readNote(state, live.release)?.rebuilt);
     const folder = releaseFolder(releases, live.release);
-    return dirty.filter((path) => !rebuilt.has(path) || !isAsRebuilt(folder, checkout.folder, path));
+    const isAsMade = (path) => rebuilt.has(path) && isAsRebuilt(folder, checkout.folder, path);
+    const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
+    return dirty.filter((path) => classifyPath(path, found) === 'people');
 }
 /** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
 const PATCH = 'local-changes.patch';
@@ -6032,7 +5865,7 @@ async function keepLocalChanges(checkout, paths, { path: folder }) {
 }
 /** A folder in the place of a tracked file, or a symlink in that of its folder: git would take it away, with all in it. */
 function refuseStandIns({ folder }, paths) {
-    const lies = tracking_lyingIn(folder);
+    const lies = lyingIn(folder);
     const standIns = paths
         .map(lies)
         .filter((lying, index) => lying !== undefined && (lying.path !== paths[index] || !lying.isFile));
@@ -6086,8 +5919,66 @@ function keptWords({ patch, paths: { length: count } }) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/survey/lfs.js
+
+
+
+
+/**
+ * Git LFS keeps the content of large files elsewhere; where its filter is not set up, git checks out a few lines that
+ * point to it, and every image and font of the version would be such a text.
+ */
+const POINTER = 'version https://git-lfs.github.com/spec/';
+const NOT_SET_UP = {
+    message: 'The commit keeps files in Git LFS, and git-lfs is not set up on the server',
+    next: 'Once on the server, as the user who deploys: install git-lfs (apt-get install git-lfs), then git lfs install.',
+};
+/**
+ * What stands against a commit of which it is known (`commit`), or expected from what is live, that it has files in Git
+ * LFS. `from`: the live checkout, or any folder, whose settings of git hold for the stage too.
+ */
+async function judgeLfs(from, live, commit) {
+    const uses = commit ?? (live !== undefined && (await lfsFiles(live)).length > 0);
+    return uses && !(await isSetUp(from)) ? [NOT_SET_UP] : [];
+}
+/** What of a stage are pointers in place of files: no version must go live so. */
+async function pointersIn(stage) {
+    const pointers = (await lfsFiles(stage)).filter((path) => isPointer((0,external_node_path_namespaceObject.join)(stage.folder, path)));
+    if (pointers.length === 0)
+        return undefined;
+    if (!(await isSetUp(stage)))
+        return { ...NOT_SET_UP, message: `${NOT_SET_UP.message}: ${someOf(pointers)}.` };
+    return {
+        message: `git-lfs left pointers in place of files: ${someOf(pointers)}.`,
+        next: 'Look on the server whether GIT_LFS_SKIP_SMUDGE or lfs.fetchexclude leaves them out: git lfs env.',
+    };
+}
+/** The tracked files that a checkout has in Git LFS. */
+async function lfsFiles(checkout) {
+    return (await git(checkout, 'ls-files', '-z', '--', ':(attr:filter=lfs)')).split('\0').filter(Boolean);
+}
+async function isSetUp(from) {
+    return (((await setting(from, 'filter.lfs.process')) ?? (await setting(from, 'filter.lfs.smudge'))) !== undefined);
+}
+function isPointer(path) {
+    const start = Buffer.alloc(POINTER.length);
+    try {
+        const file = (0,external_node_fs_namespaceObject.openSync)(path, 'r');
+        try {
+            return (0,external_node_fs_namespaceObject.readSync)(file, start, 0, start.length, 0) === start.length && start.toString() === POINTER;
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.closeSync)(file);
+        }
+    }
+    catch {
+        // Not checked out, as in a sparse checkout: then it is no pointer either.
+        return false;
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/empty-connection.js
-/** What is said of a connection input that is empty while something points to its part: never a silent skip. */
+/** What is said of a connection input that is empty although something points to its part: it is not skipped silently. */
 const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
 /** A connection that is empty although what earlier deploys left behind points to its part. */
 function emptyConnection(input, next) {
@@ -6096,14 +5987,14 @@ function emptyConnection(input, next) {
 
 ;// CONCATENATED MODULE: ./compiled/src/base/tried.js
 
-/** Does what nothing else hangs on. Never throws: returns why it failed, where it did. */
+/** Does work on which nothing else depends. Never throws: returns why it failed, where it did. */
 function tried(work) {
     try {
         work();
         return undefined;
     }
     catch (error) {
-        return problemsOf(error)[0];
+        return problemOf(error);
     }
 }
 
@@ -6222,6 +6113,154 @@ function tryFlock(fd) {
             }));
         });
     });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
+/**
+ * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
+ * A file that was only half written must not be built into an application. Names no value of it.
+ */
+function judgeEnvText(text) {
+    if (text.trim() === '')
+        return 'is empty';
+    if (text.includes('\0'))
+        return 'holds a NUL byte';
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    for (let index = 0; index < lines.length; index++) {
+        const line = lines[index].trim();
+        if (line === '' || line.startsWith('#'))
+            continue;
+        const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
+        if (!match)
+            return `line ${index + 1} is not NAME=value`;
+        const opened = index + 1;
+        const quote = /^["'`]/.exec(match[1])?.[0];
+        if (quote === undefined)
+            continue;
+        let rest = match[1].slice(1);
+        while (!endsQuote(rest, quote)) {
+            index++;
+            if (index >= lines.length)
+                return `the quote that line ${opened} opens is never closed`;
+            rest = lines[index];
+        }
+    }
+    return undefined;
+}
+function endsQuote(text, quote) {
+    for (let index = 0; index < text.length; index++) {
+        if (text[index] === '\\' && quote === '"')
+            index++;
+        else if (text[index] === quote)
+            return true;
+    }
+    return false;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/own-files/env-files.js
+
+
+
+
+
+
+
+
+
+const NEVER_LOOKED_INTO = new Set(['.git', ...WITHOUT_ENV_FILES]);
+const DEEPEST = 3;
+/**
+ * Environment files in a checkout, also in the packages of a monorepo; paths relative to it. Folders that may not be
+ * looked into (the data of a database in a container) hold none.
+ */
+function findEnvFiles(root, below = '', depth = 0) {
+    const found = [];
+    for (const item of readable(() => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(root, below), { withFileTypes: true })) ?? []) {
+        const path = (0,external_node_path_namespaceObject.join)(below, item.name);
+        if (item.isDirectory()) {
+            if (depth < DEEPEST && !NEVER_LOOKED_INTO.has(item.name))
+                found.push(...findEnvFiles(root, path, depth + 1));
+        }
+        else if (isEnvFile(item.name))
+            found.push(path);
+    }
+    return found.sort();
+}
+/** The text of an environment file; undefined where it is not there or may not be read. */
+function readEnvFile(root, path) {
+    return readable(() => readText((0,external_node_path_namespaceObject.join)(root, path)));
+}
+/** What was read; undefined where this user may not. */
+function readable(read) {
+    try {
+        return read();
+    }
+    catch (error) {
+        if (error.code === 'EACCES')
+            return undefined;
+        throw error;
+    }
+}
+/**
+ * Problems of the host's own environment files: those that the last deploy knew and that are gone, torn ones, and
+ * those that cannot be read.
+ */
+function judgeHostEnvFiles(root, found, known, run) {
+    const problems = [];
+    const own = (path) => path !== run.writes && isEnvFile((0,external_node_path_namespaceObject.basename)(path));
+    for (const path of known.filter(own))
+        if (!found.includes(path) && !run.explicit)
+            problems.push({
+                message: `${path} was on the server at the last deploy and is missing now.`,
+                next: 'Put it back in the checkout, or give its content with env-file and env-file-path. To deploy without it, name the commit with ref.',
+            });
+    for (const path of found.filter(own)) {
+        const text = readEnvFile(root, path);
+        if (text === undefined) {
+            problems.push({
+                message: `${path} on the server cannot be read by the user who deploys.`,
+                next: `Give its content with env-file and env-file-path, or: ${howToOwn((0,external_node_path_namespaceObject.join)(root, path))}`,
+            });
+            continue;
+        }
+        const why = judgeEnvText(text);
+        if (why !== undefined && why !== 'is empty')
+            problems.push({
+                message: `${path} on the server looks half written: ${why}.`,
+                next: 'Correct the file, or give its content with env-file and env-file-path.',
+            });
+    }
+    return problems;
+}
+/** A fingerprint of environment files, by which a change of any of them is seen; `texts` by their paths. */
+function envDigest(texts) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    for (const path of Object.keys(texts).sort())
+        hash.update(JSON.stringify([path, texts[path]]));
+    return hash.digest('hex');
+}
+/** Environment files with their texts, as `envDigest` takes them. */
+function readEnvFiles(root, paths) {
+    return Object.fromEntries(paths.map((path) => [path, readEnvFile(root, path)]));
+}
+/**
+ * Copies environment files into the folder of a version, readable for whom they are now, behind folders that let nobody
+ * else in. Resolves to what could not be kept of which file.
+ */
+async function carryEnvFiles(tools, from, to, paths) {
+    const carried = [];
+    for (const path of paths) {
+        await closeFoldersLike(tools, from, to, path);
+        carried.push({ path, lost: await copyWithRights(tools, (0,external_node_path_namespaceObject.join)(from, path), (0,external_node_path_namespaceObject.join)(to, path)) });
+    }
+    return carried.filter(({ lost }) => lost.length > 0);
+}
+/** What a person is told of a file that fewer users can read in the new version. */
+function lessOpenWords({ path, lost }) {
+    return {
+        message: `${path} is readable by fewer users in the new version than in the live one: it could not keep ${lost.join(' and ')}.`,
+        next: 'Where another user than the one who deploys reads it: let the one who deploys be a member of its group, and let that group read it.',
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/record/plan.js
@@ -6382,6 +6421,1188 @@ function problemsIn(read) {
     }
 }
 
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = require("node:util");
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-socket.js
+
+/**
+ * One question to PM2's daemon over its own socket, as PM2's command line asks it. Starting that command line takes
+ * ten times as long as the answer, and a cutover waits for several of them.
+ *
+ * PM2 speaks AMP there: a byte with the version and the number of parts, then each part as four bytes of length and
+ * the bytes themselves, of which `j:` begins JSON and `s:` a text.
+ */
+const AMP_VERSION = 1;
+/** Calls a method of the daemon without arguments; resolves to the first value of its answer. Rejects on anything unexpected. */
+function askDaemon(socketPath, method, patience) {
+    return new Promise((resolve, reject) => {
+        const socket = (0,external_node_net_.connect)(socketPath);
+        let received = Buffer.alloc(0);
+        const end = (settle) => {
+            clearTimeout(timer);
+            socket.destroy();
+            settle();
+        };
+        const fail = (why) => end(() => reject(why instanceof Error ? why : new Error(`PM2's daemon ${why}`)));
+        const timer = setTimeout(() => fail(`did not answer within ${patience} ms`), patience);
+        socket.once('connect', () => socket.write(question(method)));
+        socket.on('data', (chunk) => {
+            received = Buffer.concat([received, chunk]);
+            try {
+                const parts = partsOf(received);
+                if (parts)
+                    end(() => resolve(answerOf(parts)));
+            }
+            catch (error) {
+                fail(error instanceof Error ? error : 'answered something else');
+            }
+        });
+        socket.once('error', fail);
+        socket.once('close', () => fail('closed the connection'));
+    });
+}
+/** The second part is the number that the answer carries again. */
+function question(method) {
+    const parts = [`j:${JSON.stringify({ type: 'call', method, args: [{}] })}`, 's:1'].map((text) => {
+        const body = Buffer.from(text);
+        const length = Buffer.alloc(4);
+        length.writeUInt32BE(body.length);
+        return Buffer.concat([length, body]);
+    });
+    return Buffer.concat([Buffer.from([(AMP_VERSION << 4) | parts.length]), ...parts]);
+}
+/** The parts of a message; undefined while some of it is still to come. */
+function partsOf(bytes) {
+    if (bytes.length === 0)
+        return undefined;
+    if (bytes[0] >> 4 !== AMP_VERSION)
+        throw new Error("PM2's daemon speaks another protocol");
+    const parts = [];
+    let at = 1;
+    for (let count = bytes[0] & 0x0f; count > 0; count--) {
+        if (bytes.length < at + 4)
+            return undefined;
+        const length = bytes.readUInt32BE(at);
+        if (bytes.length < at + 4 + length)
+            return undefined;
+        parts.push(bytes.subarray(at + 4, at + 4 + length));
+        at += 4 + length;
+    }
+    return parts;
+}
+function answerOf(parts) {
+    const text = parts[0]?.toString('utf8') ?? '';
+    if (!text.startsWith('j:'))
+        throw new Error("PM2's daemon answered no JSON");
+    const answer = JSON.parse(text.slice(2));
+    if (!Array.isArray(answer.args))
+        throw new Error(`PM2's daemon refused: ${String(answer.error)}`);
+    // A method hands over an error or null first, then what was asked for.
+    return answer.args[answer.args.length - 1];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-client.js
+
+
+
+
+
+
+
+
+
+
+/** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
+const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
+/** Milliseconds that PM2 keeps its lock for reloads. */
+const RELOAD_LOCK = 35_000;
+/** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
+const SHORTEST_LIMIT = 120_000;
+const LISTEN_TIMEOUT = 3_000;
+const KILL_TIMEOUT = 1_600;
+/** Milliseconds in which the daemon answers over its socket, on a busy server too. */
+const DAEMON_PATIENCE = 3_000;
+/** The entry of an application in the output of `pm2 jlist`; undefined where PM2 does not know the name. */
+function entryIn(list, name) {
+    return entryAmong(parseList(list), name);
+}
+function entryAmong(listed, name) {
+    const mine = listed.filter((item) => item.name === name);
+    const first = mine[0];
+    if (!first)
+        return undefined;
+    const env = first.pm2_env;
+    const text = (value) => (typeof value === 'string' ? value : '');
+    const words = (value) => Array.isArray(value)
+        ? value.map(String)
+        : typeof value === 'string'
+            ? value.split(' ').filter(Boolean)
+            : [];
+    return {
+        mode: env.exec_mode === 'cluster_mode' ? 'cluster' : 'fork',
+        cwd: text(env.pm_cwd),
+        script: text(env.pm_exec_path),
+        args: words(env.args),
+        nodeArgs: words(env.node_args),
+        interpreter: text(env.exec_interpreter) || 'node',
+        waitReady: env.wait_ready === true,
+        watch: env.watch === true || Array.isArray(env.watch),
+        ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
+        ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
+        ...(typeof env.min_uptime === 'number' ? { minUptime: env.min_uptime } : {}),
+        env: applicationEnvironment(env.env),
+        instances: mine.map((item) => ({
+            id: Number(item.pm_id),
+            pid: Number(item.pid),
+            status: text(item.pm2_env.status),
+            restarts: Number(item.pm2_env.restart_time ?? 0),
+        })),
+    };
+}
+function isListed(item) {
+    return typeof item === 'object' && item !== null && 'pm2_env' in item;
+}
+/** PM2 prints notices before the list (a new daemon, a version mismatch): the list is the line that is JSON. */
+function parseList(output) {
+    for (const line of output.split('\n').reverse()) {
+        if (!line.startsWith('['))
+            continue;
+        try {
+            const value = JSON.parse(line);
+            if (Array.isArray(value))
+                return value.filter(isListed);
+        }
+        catch {
+            // A notice such as "[PM2] Spawning PM2 daemon".
+        }
+    }
+    throw new Failure({
+        message: `pm2 jlist did not answer with a list: ${noticesIn(output)}`,
+        next: 'Run "pm2 jlist" on the server as the user of the SSH connection; "pm2 update" cures a daemon of another version.',
+    });
+}
+/** The end of what PM2 said, without any part of its list: that holds every value of the environments. */
+function noticesIn(output) {
+    const notices = output
+        .split('\n')
+        .filter((line) => line.length < 300 && !/"\s*:|^\s*[[{]\s*[{"]/.test(line));
+    return lastLines(notices.join('\n'), 2);
+}
+function applicationEnvironment(value) {
+    if (typeof value !== 'object' || value === null)
+        return {};
+    return Object.fromEntries(Object.entries(value)
+        .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
+        .map(([name, item]) => [name, String(item)]));
+}
+/**
+ * How PM2 runs the application; undefined where it does not. Starts no daemon: a look must change nothing, and two
+ * looks at once would start two daemons, of which one client then waits for ever.
+ */
+async function findEntry(tools, name) {
+    return entryAmong(await pm2_client_listed(tools), name);
+}
+/** The other applications that PM2 runs in one of the folders or below it, by name. */
+async function pm2_client_namesIn(tools, folders, except) {
+    const names = (await pm2_client_listed(tools))
+        .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
+        .map(({ name }) => String(name));
+    return [...new Set(names)].filter((name) => name !== except);
+}
+async function pm2_client_listed(tools) {
+    const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
+    if (daemonPid(tools) === undefined && !(0,external_node_fs_namespaceObject.existsSync)(socket))
+        return [];
+    // A version of PM2 that answers differently is asked through its own command line.
+    const answer = await askDaemon(socket, 'getMonitorData', DAEMON_PATIENCE).catch(() => undefined);
+    if (Array.isArray(answer) && answer.every(isListed))
+        return answer;
+    const { stdout, tail, code } = await call(tools, ['pm2', 'jlist'], { timeout: 30_000 });
+    if (code !== 0)
+        throw new Failure({
+            message: `pm2 jlist failed: ${noticesIn(tail)}`,
+            next: 'Run it by hand on the server.',
+        });
+    return parseList(stdout);
+}
+/** Where PM2 keeps what it knows for this user. */
+function pm2Home(tools) {
+    return tools.env.PM2_HOME ?? (0,external_node_path_namespaceObject.join)(tools.home, '.pm2');
+}
+/** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
+function savedEntry(tools, name) {
+    const saved = readJson((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'dump.pm2'));
+    if (!Array.isArray(saved))
+        return undefined;
+    return entryAmong(saved.map((item) => ({ name: item?.name, pm2_env: item ?? {} })), name);
+}
+/** The version of the PM2 that is found here: from its own package, which is faster than to start it. */
+async function pm2Version(tools) {
+    const program = tools.find('pm2');
+    if (program === undefined)
+        return undefined;
+    const itsPackage = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)((0,external_node_fs_namespaceObject.realpathSync)(program)), '../package.json');
+    return readJson(itsPackage)?.version ?? versionOf(tools, 'pm2');
+}
+/** The id of this user's PM2 daemon, as PM2 wrote it. */
+function daemonPid(tools) {
+    const pid = Number(readText((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'pm2.pid')));
+    return Number.isInteger(pid) && pid > 1 && isAlive(pid, undefined) ? pid : undefined;
+}
+/** True for the programs of PM2's applications. */
+function isUnderPm2(tools, pid) {
+    const daemon = daemonPid(tools);
+    return daemon !== undefined && descendsFrom(pid, new Set([daemon]));
+}
+/** PATH of the daemon: the Node, pnpm and npm that the application is run with. */
+function daemonFolders(tools) {
+    const pid = daemonPid(tools);
+    const path = pid === undefined ? undefined : processEnvironment(pid)?.PATH;
+    return (path ?? '').split(':').filter((folder) => folder.startsWith('/') && (0,external_node_fs_namespaceObject.existsSync)(folder));
+}
+/** Homes of PM2 daemons that run on this host but are not this user's own. */
+function otherDaemons(tools) {
+    const own = daemonPid(tools);
+    return allProcesses()
+        .filter((pid) => pid !== own)
+        .map((pid) => /God Daemon \((.*)\)/.exec(commandOf(pid) ?? '')?.[1])
+        .filter((home) => home !== undefined);
+}
+/**
+ * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
+ * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
+ * would import the environment of the worker. `listenTimeout`, in milliseconds, is the one value that is changed in it.
+ */
+async function reload(tools, name, entry, listenTimeout) {
+    const end = performance.now() + RELOAD_LOCK;
+    const timeout = reloadLimit(entry, listenTimeout);
+    const words = ['pm2', 'reload', name];
+    if (listenTimeout !== undefined)
+        words.push('--listen-timeout', String(listenTimeout));
+    for (;;) {
+        const ended = await call(tools, words, { timeout });
+        if (ended.code === 0)
+            return;
+        const busy = /already in progress/i.test(ended.tail);
+        if (!busy || performance.now() > end)
+            throw new Failure({
+                message: `pm2 reload ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
+                next: `Look with "pm2 logs ${name}" on the server.`,
+            });
+        await pause(500);
+    }
+}
+/** Milliseconds after which a reload is given up: all instances may boot and drain slowly, one after the other. */
+function reloadLimit({ instances, listenTimeout, killTimeout }, longer) {
+    const each = (longer ?? listenTimeout ?? LISTEN_TIMEOUT) + (killTimeout ?? KILL_TIMEOUT);
+    return Math.max(SHORTEST_LIMIT, 2 * instances.length * each);
+}
+/**
+ * Lets PM2 start the application after the next reboot as it runs now. Called only after verification. PM2 saves all
+ * applications of the user at once, so where this one is saved as it runs, the others are left alone.
+ */
+async function save(tools, name) {
+    const [saved, running] = [savedEntry(tools, name), await findEntry(tools, name)];
+    if (saved && running && (0,external_node_util_namespaceObject.isDeepStrictEqual)(lasting(saved), lasting(running)))
+        return;
+    const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
+    if (ended.code !== 0)
+        throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
+}
+/** What of an entry is the same before and after a reboot. */
+function lasting(entry) {
+    return { ...entry, instances: entry.instances.length };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/restart-proof.js
+
+
+
+
+
+/** Whether the application was restarted. One proof is enough; a graceful reload keeps the program that listens. Pure. */
+function judgeRestart(answered, behind) {
+    if (answered === 'new' || behind === 'new')
+        return 'restarted';
+    return answered === 'old' && behind === 'old' ? 'not-restarted' : 'unknown';
+}
+/** Pure. */
+function judgeAnswered(shown, { to, from }) {
+    if (shows(shown, to))
+        return 'new';
+    return shows(shown, from) ? 'old' : 'neither';
+}
+/** Judges two looks, some time apart; undefined: nothing could be seen. Pure. */
+function judgeBehind(before, earlier, now) {
+    if (now === undefined || now.size === 0)
+        return 'unclear';
+    const fresh = [...now].filter((program) => !before.has(program));
+    if (fresh.length === 0)
+        return 'old';
+    return fresh.some((program) => earlier?.has(program)) ? 'new' : 'unclear';
+}
+/** Milliseconds between looks: a program that is there at two of them stays. */
+const restart_proof_BETWEEN_LOOKS = 1_000;
+/** Milliseconds for a graceful reload to show new programs, where the answers name no version. */
+const PATIENCE = 10_000;
+/** Looks again and again until it is proven that the application was restarted, or that is hopeless. */
+async function awaitProof({ port, health, before, versions, tell }) {
+    const started = performance.now();
+    const { signal } = new AbortController();
+    let earlier;
+    for (let looks = 1;; looks++) {
+        const now = programsBehind(port);
+        const answered = judgeAnswered(await askLoopbackVersion(port, health, signal), versions);
+        const behind = judgeBehind(before.programs, earlier, now);
+        const verdict = judgeRestart(answered, behind);
+        const waited = performance.now() - started;
+        // The old version may be answering until the new one is ready; without a version in the answers only programs tell.
+        const patience = answered === 'old' ? health.deadline : now === undefined ? 0 : Math.min(PATIENCE, health.deadline);
+        if (verdict === 'restarted' || waited >= patience)
+            return { verdict, answered, behind, looks };
+        if (looks === 1)
+            tell?.(`restart-command has ended; waiting for a new program behind port ${port}`);
+        earlier = now;
+        await pause(restart_proof_BETWEEN_LOOKS);
+    }
+}
+function restartedNothing(port) {
+    const [program] = programsBehind(port) ?? [];
+    const pid = Number(program?.split(':')[0]);
+    const who = Number.isNaN(pid) ? '' : ` (pid ${pid}: ${(commandOf(pid) ?? '?').slice(0, 120)})`;
+    return new Failure({
+        message: `restart-command ended with 0 and restarted nothing: every program behind port ${port} is older than the cutover${who}, and the answers are still those of the other version.`,
+        next: 'Run restart-command by hand on the server: it has to restart what listens on that port.',
+    });
+}
+/** What a person is told where it went well as far as can be seen. */
+function unprovenRestart(port, { answered, behind }) {
+    const why = behind === 'old'
+        ? `every program behind port ${port} is older than the cutover`
+        : `the programs behind port ${port} cannot be seen, or do not stay`;
+    const answers = answered === 'old' ? 'are still those of the other version' : 'name no version';
+    return {
+        message: `It is not proven that restart-command restarted the application: ${why}, and the answers ${answers}.`,
+        next: 'Let the last of health-paths answer with the commit (it stands in the file REVISION, and in DEPLOY_SHA while it is built), or set expect-version.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/command.js
+
+
+
+
+
+
+
+/**
+ * A command that restarts whatever runs the application: nothing can be asked of that. The command may well be one of
+ * PM2's, so a PM2 that is there is respected.
+ */
+function commandSupervisor(tools, app, command) {
+    return {
+        programFolders: () => daemonFolders(tools),
+        look: () => lookForPort(tools, app),
+        keeps: (pid) => isUnderPm2(tools, pid),
+        rehearsalObstacle: () => 'with restart-command there is no PM2 entry that tells how the application is started',
+        firstStart: async () => undefined,
+        turnFile: () => undefined,
+        provenBy: 'answers',
+        running: async (port) => ({
+            instances: [],
+            programs: (port === undefined ? undefined : programsBehind(port)) ?? new Set(),
+        }),
+        longerWait: () => undefined,
+        restart: () => runCommand(tools, app.appPath, command),
+        watch: async (restarted) => watchPort(restarted),
+        save: async () => undefined,
+        remove: async () => undefined,
+        restartWords: command,
+        logWords: 'See its log on the server.',
+    };
+}
+async function lookForPort(tools, { healthPort }) {
+    const pm2 = await pm2Version(tools);
+    const facts = given({ pm2, port: healthPort });
+    if (healthPort !== undefined)
+        return { facts, refusals: [], warnings: [] };
+    return {
+        facts,
+        refusals: [
+            {
+                message: 'With restart-command the port of the application is not known, so nothing could be verified.',
+                next: 'Give health-port.',
+            },
+        ],
+        warnings: [],
+    };
+}
+async function runCommand(tools, appPath, command) {
+    const ended = await call(tools, ['/bin/sh', '-c', command], { cwd: appPath, timeout: 120_000 });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `restart-command ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Run it by hand on the server.',
+        });
+}
+/** The exit code of the command says nothing: only the programs behind the port and the answers do. */
+function watchPort(restarted) {
+    const { port, warn } = restarted;
+    return {
+        signal: new AbortController().signal,
+        end: async () => undefined,
+        async prove() {
+            const proof = await awaitProof(restarted);
+            if (proof.verdict === 'not-restarted')
+                throw restartedNothing(port);
+            if (proof.verdict === 'unknown')
+                warn(unprovenRestart(port, proof));
+            // What was healthy before there was a proof may have been the version that leaves.
+            return proof.looks > 1;
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-config.js
+
+
+
+/**
+ * The entry that PM2 would make of a config, as far as a rehearsal needs it. `fileOf`: where the script lies now that
+ * will lie at a path once it is live.
+ */
+function entryOf(config, tools, fileOf) {
+    const cwd = String(config.cwd);
+    const script = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.isAbsolute)(String(config.script)) ? '/' : cwd, String(config.script));
+    const named = config.interpreter ?? config.exec_interpreter;
+    const interpreter = named === undefined ? interpreterOf(fileOf(script), tools) : String(named);
+    const env = Object.entries(config.env ?? {});
+    return {
+        mode: modeOf(config, interpreter),
+        cwd,
+        script,
+        args: pm2_config_wordsOf(config.args),
+        nodeArgs: pm2_config_wordsOf(config.node_args ?? config.interpreter_args),
+        interpreter,
+        waitReady: config.wait_ready === true,
+        watch: Boolean(config.watch),
+        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
+        instances: [],
+    };
+}
+/** Arguments as PM2 takes them: a list, or a text in which quotes hold words together. */
+function pm2_config_wordsOf(value) {
+    if (Array.isArray(value))
+        return value.map(String);
+    const words = String(value ?? '').match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
+    return words.map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));
+}
+/** PM2's own table, for scripts of which nobody says what runs them. */
+const INTERPRETERS = {
+    '.sh': 'bash',
+    '.py': 'python3',
+    '.rb': 'ruby',
+    '.php': 'php',
+    '.pl': 'perl',
+};
+function interpreterOf(file, tools) {
+    const ending = (0,external_node_path_namespaceObject.extname)(file);
+    if (ending === '.ts' || ending === '.tsx')
+        return tools.find('bun') === undefined ? 'node' : 'bun';
+    return INTERPRETERS[ending] ?? (ending === '' && isBinary(file) ? 'none' : 'node');
+}
+/** A program without a text in it: nothing has to run it. */
+function isBinary(file) {
+    if (!isFile(file))
+        return false;
+    const start = Buffer.alloc(512);
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    try {
+        return start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(fd, start, 0, start.length, 0)).includes(0);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+/** Without a word in the file PM2 takes cluster mode where instances are asked for and Node runs them. */
+function modeOf(config, interpreter) {
+    if (config.exec_mode !== undefined)
+        return /cluster/.test(String(config.exec_mode)) ? 'cluster' : 'fork';
+    return config.instances !== undefined && interpreter === 'node' ? 'cluster' : 'fork';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-ecosystem.js
+
+
+
+
+const pm2_ecosystem_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
+/** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
+async function readEcosystem(question) {
+    const { tools, stage, appName, environment, teller } = question;
+    const file = pm2_ecosystem_FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
+    if (file === undefined)
+        return undefined;
+    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
+    const out = await must(tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
+    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
+    const list = (Array.isArray(apps) ? apps : [apps]);
+    const app = list.find(({ name }) => name === appName);
+    if (!app)
+        throw new Failure({
+            message: `${file} has no application named "${appName}".`,
+            next: 'Correct app-name or the ecosystem file, or give start-command.',
+        });
+    const { env, used, unused } = startEnvironment(app, environment);
+    if (used !== undefined)
+        teller.progress(`${file}: ${used} is laid over env, as environment says`);
+    else if (unused.length > 0)
+        teller.warn({
+            message: `${file} has ${unused.join(', ')} for "${appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
+            next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
+        });
+    return { ...app, env };
+}
+const ENV_BLOCK = 'env_';
+/**
+ * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
+ * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
+ */
+function startEnvironment(app, environment) {
+    const block = (name) => {
+        const value = app[name];
+        return typeof value === 'object' && value !== null ? { ...value } : {};
+    };
+    const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
+    const used = names.find((name) => name === ENV_BLOCK + environment);
+    const port = app.port === undefined ? {} : { PORT: app.port };
+    if (used === undefined)
+        return { env: { ...block('env'), ...port }, unused: names };
+    return {
+        env: { ...block('env'), ...block(used), ...port },
+        used,
+        unused: names.filter((name) => name !== used),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/start-command.js
+/** Characters that only a shell understands. */
+const FOR_A_SHELL = /["'`$\\&|;<>(){}*?!#~\n]/;
+const ASSIGNMENT = /^[A-Za-z_]\w*=/;
+/** Takes a command line apart, as far as that can be done without a shell. */
+function startOf(command) {
+    if (FOR_A_SHELL.test(command))
+        return { kind: 'shell', command };
+    const words = command.trim().split(/\s+/);
+    // Both only set what follows.
+    if ((words[0] === 'cross-env' || words[0] === 'env') && ASSIGNMENT.test(words[1] ?? ''))
+        words.shift();
+    const first = words.findIndex((word) => !ASSIGNMENT.test(word));
+    if (first < 0)
+        return { kind: 'shell', command };
+    const env = Object.fromEntries(words.slice(0, first).map((word) => {
+        const at = word.indexOf('=');
+        return [word.slice(0, at), word.slice(at + 1)];
+    }));
+    const [file, ...args] = words.slice(first);
+    const [script, ...rest] = args;
+    return file === 'node' && script !== undefined && !script.startsWith('-')
+        ? { kind: 'node', script, args: rest, env }
+        : { kind: 'program', file, args, env };
+}
+/** Scripts of package.json that lead on to one another are followed so far. */
+const start_command_DEEPEST = 5;
+/**
+ * The command behind `npm start` and the like, so that PM2 runs the application and not the package manager; any other
+ * command stays as it is, and so does a script that others belong before or behind.
+ */
+function unwrapped(command, scripts = {}) {
+    let found = command;
+    for (let depth = 0; depth < start_command_DEEPEST; depth++) {
+        const name = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(found.trim())?.[1];
+        const script = name === undefined ? undefined : scripts[name];
+        if (script === undefined || scripts[`pre${name}`] !== undefined || scripts[`post${name}`] !== undefined)
+            break;
+        found = script;
+    }
+    return found;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-first-start.js
+
+
+
+
+
+
+
+
+/** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
+async function firstStart(tools, { appName, appPath, environment, healthPort }, { folder: stage, startCommand, scripts, packageManager, teller }) {
+    const place = { tools, stage, link: currentLink(appPath) };
+    const application = startCommand === undefined
+        ? await readEcosystem({ tools, stage, appName, environment, teller })
+        : undefined;
+    if (application)
+        return fromEcosystem(application, place, teller);
+    const command = startCommand ?? (scripts?.start === undefined ? undefined : `${packageManager} run start`);
+    if (command === undefined)
+        throw new Failure({
+            message: `PM2 does not know "${appName}", and the commit has no ecosystem file and no start script.`,
+            next: 'Give start-command.',
+        });
+    const port = healthPort === undefined ? {} : { PORT: String(healthPort) };
+    const { env, ...how } = programOf(startOf(unwrapped(command, scripts)), place);
+    return begun({
+        name: appName,
+        ...how,
+        cwd: place.link,
+        instances: 1,
+        kill_timeout: 10_000,
+        env: { ...port, ...env },
+    }, place);
+}
+/** Where Next.js keeps what `next` runs: in cluster mode PM2 must be given that, for there it runs only Node. */
+const pm2_first_start_NEXT = 'node_modules/next/dist/bin/next';
+/** How PM2 runs a command best: a script of Node in cluster mode, else the program itself, else a shell. */
+function programOf(start, { tools, stage }) {
+    if (start.kind === 'node') {
+        const { args, env } = start;
+        return { script: scriptIn(stage, start.script), args, exec_mode: 'cluster', env };
+    }
+    if (start.kind === 'shell')
+        return inShell(start.command);
+    const { file, args, env } = start;
+    if (file === 'next' && args[0] === 'start' && isFile((0,external_node_path_namespaceObject.join)(stage, pm2_first_start_NEXT)))
+        return { script: `./${pm2_first_start_NEXT}`, args, exec_mode: 'cluster', env };
+    const script = (0,external_node_path_namespaceObject.isAbsolute)(file) ? file : (ownProgram(stage, file) ?? tools.find(file));
+    if (script !== undefined)
+        return { script, args, exec_mode: 'fork', interpreter: 'none', env };
+    const assigned = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    return inShell([...assigned, file, ...args].join(' '));
+}
+/** A program of the commit or of its dependencies, from the root; undefined where it has none of that name. */
+function ownProgram(stage, file) {
+    const path = file.includes('/') ? file : `node_modules/.bin/${file}`;
+    return isFile((0,external_node_path_namespaceObject.join)(stage, path)) ? `./${(0,external_node_path_namespaceObject.normalize)(path)}` : undefined;
+}
+/** As package managers run a script: with the programs of the dependencies in PATH. */
+function inShell(command) {
+    return {
+        script: '/bin/sh',
+        args: ['-c', `export PATH="$PWD/node_modules/.bin:$PATH"; ${command}`],
+        exec_mode: 'fork',
+        interpreter: 'none',
+        env: {},
+    };
+}
+/**
+ * The file that Node runs for a script, from the folder that it starts in: Node also finds one without its ending,
+ * PM2 does not.
+ */
+function scriptIn(folder, script) {
+    if ((0,external_node_path_namespaceObject.isAbsolute)(script))
+        return script;
+    const found = ['', '.js', '/index.js'].find((ending) => isFile((0,external_node_path_namespaceObject.join)(folder, script + ending)));
+    if (found === undefined)
+        throw new Failure({
+            message: `The application is started by ${script}, which neither the commit has nor the build has made.`,
+            next: 'Correct start-command, the start script or the ecosystem file.',
+        });
+    return `./${(0,external_node_path_namespaceObject.normalize)(script + found)}`;
+}
+/** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
+function fromEcosystem(application, place, teller) {
+    const { tools, stage, link } = place;
+    // `__dirname` in the file was the stage.
+    const app = mapTexts(application, (text) => moved(text, stage, link));
+    const cwd = folderOf(app, link, teller);
+    const script = String(app.script ?? app.cmd ?? app.command ?? '');
+    // PM2 hands a line of several words to a shell.
+    if (script.includes(' '))
+        return begun({ ...app, cwd, script: tools.find('bash') ?? '/bin/sh', args: ['-c', script], interpreter: 'none' }, place);
+    const here = moved(cwd, link, stage);
+    const given = moved(script, link, stage);
+    const own = (0,external_node_path_namespaceObject.isAbsolute)(given) && isInside(given, stage) ? (0,external_node_path_namespaceObject.relative)(here, given) : given;
+    const known = (0,external_node_path_namespaceObject.isAbsolute)(own) || isFile((0,external_node_path_namespaceObject.join)(here, own)) ? own : tools.find(own);
+    const found = known === undefined || !(0,external_node_path_namespaceObject.isAbsolute)(known) ? scriptIn(here, own) : known;
+    return begun({ ...app, cwd, script: found, args: pm2_config_wordsOf(app.args) }, place);
+}
+/** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
+function folderOf(app, link, teller) {
+    if (app.cwd === undefined)
+        return link;
+    const given = String(app.cwd);
+    const cwd = (0,external_node_path_namespaceObject.normalize)((0,external_node_path_namespaceObject.isAbsolute)(given) ? given : (0,external_node_path_namespaceObject.join)(link, given)).replace(/\/$/, '');
+    if (isInside(cwd, link))
+        return cwd;
+    teller.warn({
+        message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
+        next: 'Leave cwd out, or give it from the root of the repository.',
+    });
+    return link;
+}
+function moved(text, from, to) {
+    return isInside(text, from) ? to + text.slice(from.length) : text;
+}
+function mapTexts(value, change) {
+    if (typeof value === 'string')
+        return change(value);
+    if (Array.isArray(value))
+        return value.map((item) => mapTexts(item, change));
+    if (typeof value !== 'object' || value === null)
+        return value;
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapTexts(item, change)]));
+}
+function begun(config, { tools, stage, link }) {
+    return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-traps.js
+
+
+const PACKAGE_MANAGERS = new Set([
+    'pnpm',
+    'pnpm.cjs',
+    'npm',
+    'npm-cli.js',
+    'npx',
+    'yarn',
+    'yarn.js',
+    'bun',
+    'bunx',
+]);
+/** True where PM2 runs a package manager or a shell, which in turn runs the application. */
+function runsThroughWrapper(entry) {
+    const name = (0,external_node_path_namespaceObject.basename)(entry.script);
+    return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
+}
+/** What makes a deploy through this entry impossible. */
+function entryRefusals(entry, { appName, appPath, layout }) {
+    if (isInside(entry.cwd, appPath))
+        return [];
+    const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
+    return [
+        {
+            message: pinned
+                ? `The PM2 entry "${appName}" is pinned to one release: its cwd is ${entry.cwd}, not ${appPath}. A reload would go on serving that release.`
+                : `The PM2 entry "${appName}" runs in ${entry.cwd}, which is not below app-path ${appPath}.`,
+            next: pinned
+                ? `Run once on the server: pm2 delete ${appName}, then cd ${appPath} and start it from there (a short gap), then pm2 save.`
+                : 'Correct app-path or app-name.',
+        },
+    ];
+}
+/** What does not stop a deploy but will hurt, each with its fix. Facts measured with PM2 7. */
+function entryTraps(entry, { appName, next }) {
+    const traps = [];
+    const wrapper = runsThroughWrapper(entry);
+    const script = next ? 'script: "node_modules/next/dist/bin/next", args: "start"' : 'the script itself';
+    if (wrapper)
+        traps.push({
+            message: entry.mode === 'cluster'
+                ? `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)} in cluster mode; it cannot share the port that way, and reloads flap for many seconds.`
+                : `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)}, not the application: signals reach only the wrapper, and each reload is a gap.`,
+            next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
+        });
+    if (entry.mode === 'fork' && !wrapper)
+        traps.push({
+            message: 'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
+            next: entry.interpreter === 'none'
+                ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${(0,external_node_path_namespaceObject.basename)(entry.script)} in the ecosystem file, with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`
+                : `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
+        });
+    if (entry.waitReady && next)
+        traps.push({
+            message: 'wait_ready is on, but "next start" never says that it is ready: each reload waits for listen_timeout.',
+            next: 'Remove wait_ready from the ecosystem file.',
+        });
+    if ((entry.killTimeout ?? 1_600) < 5_000)
+        traps.push({
+            message: `kill_timeout is ${entry.killTimeout ?? 1_600} ms: requests that take longer are cut at each reload.`,
+            next: 'Set kill_timeout: 10000 in the ecosystem file.',
+        });
+    if (entry.watch)
+        traps.push({
+            message: 'watch is on: PM2 restarts the application whenever a file changes, also in the middle of a cutover.',
+            next: 'Set watch: false.',
+        });
+    return traps;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-look.js
+
+
+
+
+
+
+
+
+
+
+/** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
+async function lookAtPm2(tools, app, question) {
+    const pm2 = await pm2Version(tools);
+    const seen = { facts: given({ pm2 }), refusals: [], warnings: [] };
+    if (tools.find('pm2') === undefined) {
+        seen.refusals.push({
+            message: 'pm2 is not found on the server.',
+            next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
+        });
+        return seen;
+    }
+    let entry;
+    try {
+        const listed = await findEntry(tools, app.appName);
+        entry = listed && withoutDetour(listed, app.appPath);
+    }
+    catch (error) {
+        seen.refusals.push(...problemsOf(error));
+        return seen;
+    }
+    if (!entry) {
+        noteMissingEntry(seen, app, tools, question.layout);
+        return seen;
+    }
+    const about = {
+        appName: app.appName,
+        appPath: app.appPath,
+        next: question.next,
+        layout: question.strategy,
+    };
+    seen.refusals.push(...entryRefusals(entry, about));
+    seen.warnings.push(...entryTraps(entry, about), ...(await siblingTraps(app, tools)));
+    const port = app.healthPort ?? portOf(entry);
+    if (port !== undefined)
+        seen.facts.port = port;
+    else
+        seen.refusals.push({
+            message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+            next: 'Give health-port, or set PORT in the ecosystem file.',
+        });
+    const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
+    seen.facts.entry = {
+        mode: entry.mode,
+        instances: entry.instances.length,
+        status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
+        script: entry.script,
+    };
+    return { ...seen, entry };
+}
+/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
+async function siblingTraps({ appName, appPath }, tools) {
+    const live = liveFolder(appPath);
+    const others = await pm2_client_namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+    if (others.length === 0)
+        return [];
+    return [
+        {
+            message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
+            next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
+        },
+    ];
+}
+/**
+ * An entry that reaches a checkout through a symlink of the host, as if it were started in the checkout itself. Where
+ * app-path is the symlink it stays: what it says then is which release it runs.
+ */
+function withoutDetour(entry, appPath) {
+    if (isSymlink(appPath) || !isFolder(appPath) || !isFolder(entry.cwd))
+        return entry;
+    const below = (0,external_node_path_namespaceObject.relative)((0,external_node_fs_namespaceObject.realpathSync)(appPath), (0,external_node_fs_namespaceObject.realpathSync)(entry.cwd));
+    const end = below === '' ? '' : `/${below}`;
+    const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
+    if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath)
+        return entry;
+    const place = (text) => isInside(text, detour) ? appPath + text.slice(detour.length) : text;
+    return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
+}
+function noteMissingEntry({ facts, refusals, warnings }, app, tools, layout) {
+    if (layout === 'absent') {
+        if (app.healthPort === undefined)
+            warnings.push({
+                message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
+            });
+        else
+            facts.port = app.healthPort;
+        return;
+    }
+    if (savedEntry(tools, app.appName)) {
+        refusals.push({
+            message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
+            next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
+        });
+        return;
+    }
+    const others = otherDaemons(tools);
+    refusals.push({
+        message: `PM2 does not know the application "${app.appName}".${others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''}`,
+        next: others.length > 0
+            ? 'Connect as the user that runs it.'
+            : 'Look with "pm2 ls" and correct app-name, or start the application once.',
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-restart.js
+
+
+
+
+
+
+
+/** Brings what lies on the disk to life: by a reload, or by a first start where PM2 has no entry. */
+async function restartUnderPm2(tools, appName, { state, entry, wait, start }) {
+    const found = () => findEntry(tools, appName);
+    if (entry) {
+        try {
+            return await reload(tools, appName, entry, wait);
+        }
+        catch (error) {
+            // Its daemon may have been killed meanwhile; then the ways below bring the application back.
+            if ((await found()) !== undefined)
+                throw error;
+        }
+    }
+    const now = await found();
+    if (now !== undefined)
+        return reload(tools, appName, now);
+    if (start !== undefined)
+        return startFirst(tools, state, start);
+    await reload(tools, appName, await resurrect(tools, appName));
+}
+/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
+async function resurrect(tools, appName) {
+    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
+    const entry = await findEntry(tools, appName);
+    if (entry)
+        return entry;
+    throw new Failure({
+        message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
+        next: 'Start it from its ecosystem file, then "pm2 save".',
+    });
+}
+async function startFirst(tools, state, { config }) {
+    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
+    writeAtomically(file, JSON.stringify({ apps: [config] }));
+    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Check start-command.',
+        });
+}
+/**
+ * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
+ * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
+ * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
+ * `longest`: after that the new version would be given up anyway.
+ */
+function longerListenTimeout(entry, bootMs, longest) {
+    if (entry?.mode !== 'cluster' || bootMs === undefined)
+        return undefined;
+    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
+    if (2 * bootMs <= current)
+        return undefined;
+    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
+    return wanted > current ? wanted : undefined;
+}
+/** The same, with what a person is told of it. */
+function longerReload(entry, bootMs, longest) {
+    const ms = longerListenTimeout(entry, bootMs, longest);
+    if (ms === undefined || bootMs === undefined)
+        return undefined;
+    return {
+        ms,
+        words: `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(ms)} for it from now on (listen_timeout)`,
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-watch.js
+
+
+
+
+
+/** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
+const MIN_UPTIME = 1_000;
+/** Milliseconds between looks while the answer is awaited. */
+const pm2_watch_BETWEEN_LOOKS = 1_500;
+/**
+ * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
+ * the sample.
+ */
+function untilStable(ages, sinceSample, minUptime) {
+    return Math.max(0, ...ages.map((age) => minUptime - (age ?? sinceSample)));
+}
+/** What two samples of the instances say: undefined where all run and none was restarted between them. */
+function judgeInstances(before, first, second) {
+    if (second.length === 0)
+        return 'PM2 does not know the application any more';
+    const down = second.find(({ status }) => status !== 'online');
+    if (down)
+        return `instance ${down.id} is ${down.status}`;
+    const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
+    if (old)
+        return `instance ${old.id} is still the old program (pid ${old.pid})`;
+    for (const instance of second) {
+        const sample = first.find(({ id }) => id === instance.id);
+        if (sample && instance.restarts > sample.restarts)
+            return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
+    }
+    return undefined;
+}
+/**
+ * Watches the instances of a restarted application. It is proven where all of them are online, really new, up for as
+ * long as PM2 asks of a stable start and not restarting, and the port is served by this application.
+ */
+async function watchInstances(tools, appName, { port, health, before }) {
+    const sampledAt = performance.now();
+    const entry = await findEntry(tools, appName);
+    const first = entry?.instances ?? [];
+    const stop = new AbortController();
+    const crash = watchForCrash(tools, appName, first, stop);
+    return {
+        signal: stop.signal,
+        async end() {
+            stop.abort();
+            const why = await crash;
+            return why === undefined ? undefined : crashed(appName, why);
+        },
+        async prove() {
+            const ages = first.map(({ pid }) => ageOf(pid));
+            const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+            await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
+            const second = await instancesOf(tools, appName);
+            const wrong = judgeInstances(before.instances, first, second);
+            if (wrong !== undefined)
+                throw crashed(appName, wrong);
+            const stranger = foreignListener(tools, port, second);
+            if (stranger !== undefined)
+                throw stranger;
+            return false;
+        },
+    };
+}
+async function instancesOf(tools, appName) {
+    return (await findEntry(tools, appName))?.instances ?? [];
+}
+/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
+async function watchForCrash(tools, appName, first, stop) {
+    try {
+        for (;;) {
+            await pause(pm2_watch_BETWEEN_LOOKS, stop.signal);
+            const now = await instancesOf(tools, appName);
+            const restarts = now.some(({ id, restarts }) => {
+                const sample = first.find((instance) => instance.id === id);
+                return sample !== undefined && restarts >= sample.restarts + 2;
+            });
+            const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
+            if (!restarts && !gone)
+                continue;
+            stop.abort();
+            return judgeInstances([], first, now) ?? 'it crashes again and again';
+        }
+    }
+    catch {
+        // The answer came, or PM2 could not be asked: the check that is awaited decides.
+        return undefined;
+    }
+}
+function crashed(appName, why) {
+    return new Failure({
+        message: `The restarted application does not stay up: ${why}.`,
+        next: logWords(appName),
+    });
+}
+/** Where a person finds what the application printed. */
+function logWords(appName) {
+    return `See "pm2 logs ${appName}" on the server.`;
+}
+/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
+function foreignListener(tools, port, instances) {
+    const own = new Set(instances.map(({ pid }) => pid));
+    const daemon = daemonPid(tools);
+    // In cluster mode PM2's daemon itself holds the socket.
+    const listeners = listenersOn(port);
+    const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
+    if (foreign.length === 0 || foreign.length < listeners.length)
+        return undefined;
+    return new Failure({
+        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${beginningOf(commandOf(foreign[0]) ?? '?', 120)}), not by the application.`,
+        next: 'End that program on the server, or correct health-port.',
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2.js
+
+
+
+
+
+
+
+
+
+
+/** PM2, which knows the application by its name. */
+function pm2Supervisor(tools, app) {
+    const { appName } = app;
+    return {
+        programFolders: () => daemonFolders(tools),
+        look: (question) => lookAtPm2(tools, app, question),
+        keeps: (pid) => isUnderPm2(tools, pid),
+        rehearsalObstacle: fixedPort,
+        firstStart: (build) => firstStart(tools, app, build),
+        turnFile: () => {
+            const home = pm2Home(tools);
+            // Without its folder PM2 has never run here, so there is nobody to wait for.
+            return isFolder(home) ? (0,external_node_path_namespaceObject.join)(home, 'muva-deploy.turn') : undefined;
+        },
+        provenBy: 'programs',
+        running: async (_port, entry) => ({
+            instances: (entry ?? (await findEntry(tools, appName)))?.instances ?? [],
+            programs: new Set(),
+        }),
+        longerWait: longerReload,
+        restart: (options) => restartUnderPm2(tools, appName, options),
+        watch: (restarted) => watchInstances(tools, appName, restarted),
+        save: async () => {
+            try {
+                await save(tools, appName);
+                return undefined;
+            }
+            catch (error) {
+                return { message: problemsOf(error)[0].message, command: 'pm2 save' };
+            }
+        },
+        remove: async () => {
+            await call(tools, ['pm2', 'delete', appName], { timeout: 30_000 });
+        },
+        restartWords: `pm2 reload ${appName} && pm2 save`,
+        logWords: logWords(appName),
+    };
+}
+/** An application that PM2 does not know yet gets its entry from the commit. */
+function fixedPort(entry) {
+    if (entry === undefined || entry.env.PORT !== undefined)
+        return undefined;
+    const movable = withPort(entry.args, 0).some((word, index) => word !== entry.args[index]);
+    // Where its port cannot be moved it would take the live one.
+    return movable ? undefined : 'the port stands neither in PORT nor in -p / --port of the PM2 entry';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/choice.js
+
+
+/** The supervisor of an application: the only place that knows which there are. */
+function supervisorOf(tools, app) {
+    return app.restartCommand === undefined
+        ? pm2Supervisor(tools, app)
+        : commandSupervisor(tools, app, app.restartCommand);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/survey/folders.js
 
 
@@ -6470,7 +7691,8 @@ async function judgeOwners(checkout, made) {
  * Refuses a commit that changes files in folders of the live checkout which the one who deploys may not change: a reset
  * that git cannot finish would leave half of each version there. @throws a Failure.
  */
-async function refuseShutFolders({ strategy, checkout, facts }, repository, sha) {
+async function refuseShutFolders(live, repository, sha) {
+    const { strategy, checkout, facts } = live;
     if (strategy !== 'in-place' || checkout === undefined || facts.liveSha === undefined)
         return;
     const changed = await git(repository, 'diff', '--name-only', '--no-renames', '-z', facts.liveSha, sha);
@@ -6501,191 +7723,6 @@ async function enclosingCheckout(tools, appPath) {
         return undefined;
     // Beside a checkout of something else (a home folder under git) it would not be tracked there.
     return (await isTracked(here, '.')) ? git(here, 'rev-parse', '--show-toplevel') : undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/survey/entry-traps.js
-
-const PACKAGE_MANAGERS = new Set([
-    'pnpm',
-    'pnpm.cjs',
-    'npm',
-    'npm-cli.js',
-    'npx',
-    'yarn',
-    'yarn.js',
-    'bun',
-    'bunx',
-]);
-/** True where PM2 runs a package manager or a shell, which in turn runs the application. */
-function runsThroughWrapper(entry) {
-    const name = (0,external_node_path_namespaceObject.basename)(entry.script);
-    return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
-}
-const isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
-/** What makes a deploy through this entry impossible. */
-function entryRefusals(entry, { appName, appPath, layout }) {
-    if (isBelow(entry.cwd, appPath))
-        return [];
-    const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
-    return [
-        {
-            message: pinned
-                ? `The PM2 entry "${appName}" is pinned to one release: its cwd is ${entry.cwd}, not ${appPath}. A reload would go on serving that release.`
-                : `The PM2 entry "${appName}" runs in ${entry.cwd}, which is not below app-path ${appPath}.`,
-            next: pinned
-                ? `Run once on the server: pm2 delete ${appName}, then cd ${appPath} and start it from there (a short gap), then pm2 save.`
-                : 'Correct app-path or app-name.',
-        },
-    ];
-}
-/** What does not stop a deploy but will hurt, each with its fix. Facts measured with PM2 7. */
-function entryTraps(entry, { appName, next }) {
-    const traps = [];
-    const wrapper = runsThroughWrapper(entry);
-    const script = next ? 'script: "node_modules/next/dist/bin/next", args: "start"' : 'the script itself';
-    if (wrapper)
-        traps.push({
-            message: entry.mode === 'cluster'
-                ? `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)} in cluster mode; it cannot share the port that way, and reloads flap for many seconds.`
-                : `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)}, not the application: signals reach only the wrapper, and each reload is a gap.`,
-            next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
-        });
-    if (entry.mode === 'fork' && !wrapper)
-        traps.push({
-            message: 'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
-            next: entry.interpreter === 'none'
-                ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${(0,external_node_path_namespaceObject.basename)(entry.script)} in the ecosystem file, with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`
-                : `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
-        });
-    if (entry.waitReady && next)
-        traps.push({
-            message: 'wait_ready is on, but "next start" never says that it is ready: each reload waits for listen_timeout.',
-            next: 'Remove wait_ready from the ecosystem file.',
-        });
-    if ((entry.killTimeout ?? 1_600) < 5_000)
-        traps.push({
-            message: `kill_timeout is ${entry.killTimeout ?? 1_600} ms: requests that take longer are cut at each reload.`,
-            next: 'Set kill_timeout: 10000 in the ecosystem file.',
-        });
-    if (entry.watch)
-        traps.push({
-            message: 'watch is on: PM2 restarts the application whenever a file changes, also in the middle of a cutover.',
-            next: 'Set watch: false.',
-        });
-    return traps;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/survey/pm2-entry.js
-
-
-
-
-
-
-
-/** Looks at how the application is run, and adds what was found, refusals and traps to the facts. */
-async function lookAtPm2(facts, app, tools, next, strategy) {
-    if (app.restartCommand !== undefined) {
-        if (app.healthPort === undefined)
-            facts.refusals.push({
-                message: 'With restart-command the port of the application is not known, so nothing could be verified.',
-                next: 'Give health-port.',
-            });
-        else
-            facts.port = app.healthPort;
-        return undefined;
-    }
-    if (tools.find('pm2') === undefined) {
-        facts.refusals.push({
-            message: 'pm2 is not found on the server.',
-            next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
-        });
-        return undefined;
-    }
-    let entry;
-    try {
-        const listed = await findEntry(tools, app.appName);
-        entry = listed && withoutDetour(listed, app.appPath);
-    }
-    catch (error) {
-        facts.refusals.push(...problemsOf(error));
-        return undefined;
-    }
-    if (!entry) {
-        noteMissingEntry(facts, app, tools);
-        return undefined;
-    }
-    const about = { appName: app.appName, appPath: app.appPath, next, layout: strategy };
-    facts.refusals.push(...entryRefusals(entry, about));
-    facts.warnings.push(...entryTraps(entry, about));
-    await warnOfSiblings(facts, app, tools);
-    const port = app.healthPort ?? portOf(entry);
-    if (port !== undefined)
-        facts.port = port;
-    else
-        facts.refusals.push({
-            message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
-            next: 'Give health-port, or set PORT in the ecosystem file.',
-        });
-    const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
-    facts.entry = {
-        mode: entry.mode,
-        instances: entry.instances.length,
-        status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
-        script: entry.script,
-    };
-    return entry;
-}
-/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
-async function warnOfSiblings(facts, { appName, appPath }, tools) {
-    const live = liveFolder(appPath);
-    const others = await pm2_namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
-    if (others.length === 0)
-        return;
-    facts.warnings.push({
-        message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
-        next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
-    });
-}
-/**
- * An entry that reaches a checkout through a symlink of the host, as if it were started in the checkout itself. Where
- * app-path is the symlink it stays: what it says then is which release it runs.
- */
-function withoutDetour(entry, appPath) {
-    if (isSymlink(appPath) || !isFolder(appPath) || !isFolder(entry.cwd))
-        return entry;
-    const below = (0,external_node_path_namespaceObject.relative)((0,external_node_fs_namespaceObject.realpathSync)(appPath), (0,external_node_fs_namespaceObject.realpathSync)(entry.cwd));
-    const end = below === '' ? '' : `/${below}`;
-    const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
-    if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath)
-        return entry;
-    const place = (text) => text === detour || text.startsWith(`${detour}/`) ? appPath + text.slice(detour.length) : text;
-    return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
-}
-function noteMissingEntry(facts, app, tools) {
-    if (facts.layout === 'absent') {
-        if (app.healthPort === undefined)
-            facts.warnings.push({
-                message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
-            });
-        else
-            facts.port = app.healthPort;
-        return;
-    }
-    if (savedEntry(tools, app.appName)) {
-        facts.refusals.push({
-            message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
-            next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
-        });
-        return;
-    }
-    const others = otherDaemons(tools);
-    facts.refusals.push({
-        message: `PM2 does not know the application "${app.appName}".${others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''}`,
-        next: others.length > 0
-            ? 'Connect as the user that runs it.'
-            : 'Look with "pm2 ls" and correct app-name, or start the application once.',
-    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/survey/project.js
@@ -6724,14 +7761,13 @@ function usesNext({ packageJson }) {
 
 
 
-
-
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
 async function survey(app, env) {
     const refusals = [];
     const warnings = [];
     const plain = openToolbox(env);
-    const tools = plain.withFolders(daemonFolders(plain));
+    const tools = plain.withFolders(supervisorOf(plain, app).programFolders());
+    const supervisor = supervisorOf(tools, app);
     const layout = layoutOf(app.appPath);
     const strategy = strategyFor(layout, app.strategy);
     const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
@@ -6755,7 +7791,8 @@ async function survey(app, env) {
         stateFolder: state.path,
         liveVerified: false,
         dirtyFiles: [],
-        ...(await versions(tools)),
+        node: process.versions.node,
+        ...given({ git: await gitVersion(tools) }),
         ...room(app.appPath),
         refusals,
         deployRefusals: [],
@@ -6773,19 +7810,23 @@ async function survey(app, env) {
         refusals.push(...(await judgeOwners(checkout, note?.paths ?? [])));
         await lookAtChanges(facts, { checkout, state, releases, history });
     }
-    const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
+    const run = await supervisor.look({ layout, strategy: facts.strategy, next: usesNext(project) });
+    Object.assign(facts, run.facts);
+    refusals.push(...run.refusals);
+    warnings.push(...run.warnings);
     lookAtState(facts, { app, state, history });
     judgeRoom(facts, app.appPath);
     return {
         app,
         tools,
+        supervisor,
         state,
         strategy: strategy ?? 'in-place',
         ...given({ live }),
         ...(checkout === undefined || facts.liveSha === undefined ? {} : { checkout }),
         releases,
         history,
-        ...given({ entry }),
+        ...given({ entry: run.entry }),
         project,
         facts,
     };
@@ -6826,45 +7867,23 @@ async function wrongStrategy(app, layout, tools) {
             : 'Use strategy: auto.',
     };
 }
-async function versions(tools) {
-    const version = async (name) => {
-        if (tools.find(name) === undefined)
-            return undefined;
-        const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
-        return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
-    };
-    const gitVersion = await version('git');
-    const pm2Version = pm2Package(tools.find('pm2')) ?? (await version('pm2'));
-    return {
-        node: process.versions.node,
-        ...given({ git: gitVersion, pm2: pm2Version }),
-    };
-}
-/** The version in PM2's own package, which is faster than to start it. */
-function pm2Package(program) {
-    if (program === undefined)
-        return undefined;
-    return readJson((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)((0,external_node_fs_namespaceObject.realpathSync)(program)), '../package.json'))?.version;
-}
 async function lookAtGit(facts, checkout, history) {
-    if (checkout === undefined || facts.layout === 'other' || facts.layout === 'absent')
-        return;
+    const there = checkout !== undefined && facts.layout !== 'other' && facts.layout !== 'absent';
     if (facts.git === undefined) {
-        facts.refusals.push({
-            message: 'git is not found on the server.',
-            next: 'Install it: apt-get install git.',
-        });
+        const missing = { message: 'git is not found on the server.', next: 'Install it: apt-get install git.' };
+        (there ? facts.refusals : facts.deployRefusals).push(missing);
         return;
     }
-    const head = await call(checkout.tools, [
-        'git',
-        '-C',
-        checkout.folder,
-        'rev-parse',
-        '--verify',
-        'HEAD^{commit}',
-    ]);
-    if (/dubious ownership/.test(head.tail)) {
+    if (!isGitSince(facts.git, OLDEST_GIT))
+        facts.deployRefusals.push({
+            message: `git ${facts.git} on the server is older than ${OLDEST_GIT}, the oldest that a deploy works with.`,
+            next: 'Install a newer one: apt-get install git, on old systems from a backports repository.',
+        });
+    if (!there)
+        return;
+    const head = await tryGit(checkout, 'rev-parse', '--verify', 'HEAD^{commit}');
+    // The second one is how git said it in 2022.
+    if (/dubious ownership|unsafe repository/.test(head.tail)) {
         facts.refusals.push({
             message: `git refuses to work in ${checkout.folder}, because another user owns it.`,
             next: `Connect as its owner, or run once on the server: git config --global --add safe.directory ${quote(checkout.folder)}`,
@@ -6941,6 +7960,7 @@ function lookAtState(facts, known) {
 
 
 
+
 /** Milliseconds for all that the remote is asked. */
 const inspect_LONGEST_LOOK = 120_000;
 /**
@@ -6965,13 +7985,15 @@ async function inspect(request, env) {
     }), ...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
     facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
     facts.deployRefusals.push(...(await hostProblems(found, request)));
-    const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
+    const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
     if (obstacle !== undefined)
         facts.notRehearsedWhy = obstacle;
     // A checkout that git cannot read has been complained about; asking further would only say it again.
     const unreadable = facts.layout === 'checkout' && found.checkout === undefined;
     if (request.sha === undefined || facts.git === undefined || unreadable)
         return facts;
+    const from = found.checkout ?? { tools: found.tools, folder: found.tools.home };
+    facts.deployRefusals.push(...(await judgeLfs(from, found.checkout, request.lfs)));
     const problem = await lookForCommit(found, { ...request, sha: request.sha });
     facts.shaOnRemote = problem === undefined;
     if (problem) {
@@ -7065,7 +8087,6 @@ async function judgeCommit({ app, tools, facts, checkout, history }, request) {
 
 
 
-
 function marksOf(state) {
     return (0,external_node_path_namespaceObject.join)(state.path, 'stages');
 }
@@ -7091,7 +8112,7 @@ function reachedCutover(release, { noted, journal }) {
     return noted || journal.some((entry) => entry.release === release || entry.from?.release === release);
 }
 /** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
-function clearStages({ state, app, tools, teller }) {
+function clearStages({ state, app, supervisor, teller }) {
     if (!isFolder(marksOf(state)))
         return;
     const journal = readJournal(state);
@@ -7107,7 +8128,7 @@ function clearStages({ state, app, tools, teller }) {
             // The path that was marked may have become the way to the live application since.
             if (liveFolder(folder) === liveFolder(app.appPath))
                 continue;
-            if (!endPrograms(folder, tools, teller))
+            if (!endPrograms(folder, supervisor, teller))
                 continue;
             const stays = tried(() => remove(folder));
             if (stays) {
@@ -7122,11 +8143,9 @@ function clearStages({ state, app, tools, teller }) {
     }
 }
 /** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
-function endPrograms(folder, tools, teller) {
-    const daemon = daemonPid(tools);
-    const underPm2 = new Set(daemon === undefined ? [] : [daemon]);
+function endPrograms(folder, supervisor, teller) {
     const programs = programsIn(folder);
-    const strange = programs.find((pid) => !stage_marks_isOurs(pid) || descendsFrom(pid, underPm2));
+    const strange = programs.find((pid) => !stage_marks_isOurs(pid) || supervisor.keeps(pid));
     if (strange !== undefined) {
         teller.warn({
             message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
@@ -7147,175 +8166,28 @@ function endPrograms(folder, tools, teller) {
 }
 /** Builds are told the commit, rehearsals that they are one. */
 function stage_marks_isOurs(pid) {
-    const env = environmentOf(pid);
+    const env = processEnvironment(pid);
     return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/restart.js
 
-
-
-
-
-
-
-/** Brings what lies on the disk to life: PM2's reload, its first start, or the given command. */
-async function restart(options) {
-    const { tools, app, state, entry, listenTimeout, start } = options;
-    if (app.restartCommand !== undefined)
-        return runRestartCommand(tools, app, app.restartCommand);
-    const found = () => findEntry(tools, app.appName);
-    if (entry) {
-        try {
-            return await reload(tools, app.appName, entry, listenTimeout);
-        }
-        catch (error) {
-            // Its daemon may have been killed meanwhile; then the ways below bring the application back.
-            if ((await found()) !== undefined)
-                throw error;
-        }
-    }
-    const now = await found();
-    if (now !== undefined)
-        return reload(tools, app.appName, now);
-    if (start !== undefined)
-        return startFirst(tools, state, start);
-    await reload(tools, app.appName, await resurrect(tools, app.appName));
-}
-/** Does `work`, which restarts the application, when no other application of this PM2 is being switched. */
+/** Does `work`, which restarts the application, when no other application of this supervisor is being switched. */
 async function inTurn(options, work) {
-    const { tools, app, lockWait, teller, signal } = options;
-    const home = pm2Home(tools);
-    // Without its folder PM2 has never run here, so there is nobody to wait for.
-    if (app.restartCommand !== undefined || !isFolder(home))
+    const { supervisor, lockWait, teller, signal } = options;
+    const file = supervisor.turnFile();
+    if (file === undefined)
         return work();
-    return withTurn({ file: (0,external_node_path_namespaceObject.join)(home, 'muva-deploy.turn'), wait: lockWait, signal }, () => teller.progress('waiting for another application of this server to be switched'), work);
+    return withTurn({ file, wait: lockWait, signal }, () => teller.progress('waiting for another application of this server to be switched'), work);
 }
-async function runRestartCommand(tools, app, command) {
-    const ended = await call(tools, ['/bin/sh', '-c', command], {
-        cwd: app.appPath,
-        timeout: 120_000,
-    });
-    if (ended.code !== 0)
-        throw new Failure({
-            message: `restart-command ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
-            next: 'Run it by hand on the server.',
-        });
-}
-/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
-async function resurrect(tools, appName) {
-    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
-    const entry = await findEntry(tools, appName);
-    if (entry)
-        return entry;
-    throw new Failure({
-        message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
-        next: 'Start it from its ecosystem file, then "pm2 save".',
-    });
-}
-async function startFirst(tools, state, { config }) {
-    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
-    writeAtomically(file, JSON.stringify({ apps: [config] }));
-    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
-    if (ended.code !== 0)
-        throw new Failure({
-            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
-            next: 'Check start-command.',
-        });
-}
-/** Lets PM2 remember what it runs now. Where it cannot, that is a warning with `next`: the version itself is verified. */
-async function saveOrWarn({ tools, app }, teller, next) {
-    if (app.restartCommand !== undefined)
-        return;
-    try {
-        await save(tools, app.appName);
-    }
-    catch (error) {
-        teller.warn({ message: problemsOf(error)[0].message, next });
-    }
-}
-/** The words by which a person restarts the application. */
-function restartWords(app) {
-    return app.restartCommand ?? `pm2 reload ${app.appName} && pm2 save`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/restart-proof.js
-
-
-
-
-
-/** `instances`: those that PM2 has, where it runs the application. */
-function runningNow({ restartCommand }, instances, port) {
-    if (restartCommand === undefined || port === undefined)
-        return { instances, programs: new Set() };
-    return { instances: [], programs: programsBehind(port) ?? new Set() };
-}
-/** Whether the application was restarted. One proof is enough; a graceful reload keeps the program that listens. Pure. */
-function judgeRestart(answered, behind) {
-    if (answered === 'new' || behind === 'new')
-        return 'restarted';
-    return answered === 'old' && behind === 'old' ? 'not-restarted' : 'unknown';
-}
-/** Pure. */
-function judgeAnswered(shown, { to, from }) {
-    if (shows(shown, to))
-        return 'new';
-    return shows(shown, from) ? 'old' : 'neither';
-}
-/** Judges two looks, some time apart; undefined: nothing could be seen. Pure. */
-function judgeBehind(before, earlier, now) {
-    if (now === undefined || now.size === 0)
-        return 'unclear';
-    const fresh = [...now].filter((program) => !before.has(program));
-    if (fresh.length === 0)
-        return 'old';
-    return fresh.some((program) => earlier?.has(program)) ? 'new' : 'unclear';
-}
-/** Milliseconds between looks: a program that is there at two of them stays. */
-const restart_proof_BETWEEN_LOOKS = 1_000;
-/** Milliseconds for a graceful reload to show new programs, where the answers name no version. */
-const PATIENCE = 10_000;
-/** Looks again and again until it is proven that the application was restarted, or that is hopeless. */
-async function awaitProof({ port, health, before, versions, tell }) {
-    const started = performance.now();
-    const { signal } = new AbortController();
-    let earlier;
-    for (let looks = 1;; looks++) {
-        const now = programsBehind(port);
-        const answered = judgeAnswered(await askLoopbackVersion(port, health, signal), versions);
-        const behind = judgeBehind(before.programs, earlier, now);
-        const verdict = judgeRestart(answered, behind);
-        const waited = performance.now() - started;
-        // The old version may be answering until the new one is ready; without a version in the answers only programs tell.
-        const patience = answered === 'old' ? health.deadline : now === undefined ? 0 : Math.min(PATIENCE, health.deadline);
-        if (verdict === 'restarted' || waited >= patience)
-            return { verdict, answered, behind, looks };
-        if (looks === 1)
-            tell?.(`restart-command has ended; waiting for a new program behind port ${port}`);
-        earlier = now;
-        await pause(restart_proof_BETWEEN_LOOKS);
-    }
-}
-function restartedNothing(port) {
-    const [program] = programsBehind(port) ?? [];
-    const pid = Number(program?.split(':')[0]);
-    const who = Number.isNaN(pid) ? '' : ` (pid ${pid}: ${(commandOf(pid) ?? '?').slice(0, 120)})`;
-    return new Failure({
-        message: `restart-command ended with 0 and restarted nothing: every program behind port ${port} is older than the cutover${who}, and the answers are still those of the other version.`,
-        next: 'Run restart-command by hand on the server: it has to restart what listens on that port.',
-    });
-}
-/** What a person is told where it went well as far as can be seen. */
-function unprovenRestart(port, { answered, behind }) {
-    const why = behind === 'old'
-        ? `every program behind port ${port} is older than the cutover`
-        : `the programs behind port ${port} cannot be seen, or do not stay`;
-    const answers = answered === 'old' ? 'are still those of the other version' : 'name no version';
-    return {
-        message: `It is not proven that restart-command restarted the application: ${why}, and the answers ${answers}.`,
-        next: 'Let the last of health-paths answer with the commit (it stands in the file REVISION, and in DEPLOY_SHA while it is built), or set expect-version.',
-    };
+/**
+ * Lets the supervisor remember what it runs now. Where it cannot, that is a warning, with what to do about it: the
+ * version itself is verified.
+ */
+async function saveOrWarn({ supervisor }, teller, next = (command) => `Run "${command}" on the server.`) {
+    const unsaved = await supervisor.save();
+    if (unsaved)
+        teller.warn({ message: unsaved.message, next: next(unsaved.command) });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/index-lock.js
@@ -7349,7 +8221,7 @@ async function freeIndex(checkout, signal, wait = index_lock_LONGEST) {
         const before = markOf(lock);
         if (before === undefined)
             return;
-        const facts = lookAt(lock, checkout.folder, before.uid);
+        const facts = index_lock_lookAt(lock, checkout.folder, before.uid);
         // Made by somebody who ended while we looked, or made anew: then what was seen is not about this one.
         if (isStale(facts) && markOf(lock)?.mark === before.mark)
             return remove(lock);
@@ -7367,7 +8239,7 @@ function markOf(lock) {
  * A git command keeps the lock while an editor is open, and its descriptor closed; other programs (an IDE) hold it open.
  * Git works in the folder of its checkout, wherever it was called from.
  */
-function lookAt(lock, folder, uid) {
+function index_lock_lookAt(lock, folder, uid) {
     const real = (0,external_node_fs_namespaceObject.realpathSync)(folder);
     const worksHere = (pid) => {
         const cwd = cwdOf(pid);
@@ -7469,6 +8341,7 @@ async function turnCheckout(tools, turn, to) {
     await freeIndex(checkout);
     await layAside(tools, turn, host);
     await untrack(checkout, turn.untrack);
+    await refreshIndex(checkout);
     await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
     for (const path of host) {
         if (!present((0,external_node_path_namespaceObject.join)(aside, path)))
@@ -7535,146 +8408,39 @@ function turnCommands(turn, to) {
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/verify.js
 
 
-
-
-
-
-
-/** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
-const MIN_UPTIME = 1_000;
-/** Milliseconds between looks while the answer is awaited. */
-const verify_BETWEEN_LOOKS = 1_500;
 /**
- * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
- * the sample.
+ * Proves that the version which should be live is: every check good on loopback, the right commit answering, and the
+ * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
  */
-function untilStable(ages, sinceSample, minUptime) {
-    return Math.max(0, ...ages.map((age) => minUptime - (age ?? sinceSample)));
-}
-/** What two samples of the instances say: undefined where all run and none was restarted between them. */
-function judgeInstances(before, first, second) {
-    if (second.length === 0)
-        return 'PM2 does not know the application any more';
-    const down = second.find(({ status }) => status !== 'online');
-    if (down)
-        return `instance ${down.id} is ${down.status}`;
-    const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
-    if (old)
-        return `instance ${old.id} is still the old program (pid ${old.pid})`;
-    for (const instance of second) {
-        const sample = first.find(({ id }) => id === instance.id);
-        if (sample && instance.restarts > sample.restarts)
-            return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
-    }
-    return undefined;
-}
-/**
- * Proves that the version which should be live is: every check good on loopback and the right commit answering. Under
- * PM2 all instances online, really new, up for as long as PM2 asks of a stable start and not restarting, and the port
- * served by this application; under another supervisor, that it was restarted at all.
- */
-async function verify(options) {
-    const { tools, appName, port, sha, health, expectVersion } = options;
-    const sampledAt = performance.now();
-    const entry = appName === undefined ? undefined : await findEntry(tools, appName);
-    const first = entry?.instances ?? [];
-    const stop = new AbortController();
-    const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
+async function verifyRestart(options) {
+    const { supervisor, port, sha, health, expectVersion, tell } = options;
+    const watch = await supervisor.watch(options);
     let asked;
     try {
-        asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal, tell: options.tell });
+        asked = await askLoopback({ port, health, sha, expectVersion, signal: watch.signal, tell });
     }
     catch (error) {
-        const crash = error instanceof Cancelled ? await watcher : undefined;
-        throw crash === undefined ? error : crashed(appName, crash);
+        const crash = await watch.end();
+        throw error instanceof Cancelled && crash !== undefined ? crash : error;
     }
-    finally {
-        stop.abort();
-        await watcher;
-    }
+    await watch.end();
     if (!asked.healthy)
-        throw notHealthy(asked.facts, appName);
-    if (appName === undefined)
-        return proveRestarted(options, asked.facts);
-    const ages = first.map(({ pid }) => ageOf(pid));
-    const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
-    await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
-    const second = await instancesOf(tools, appName);
-    const wrong = judgeInstances(options.before.instances, first, second);
-    if (wrong !== undefined)
-        throw crashed(appName, wrong);
-    const stranger = foreignListener(tools, port, second);
-    if (stranger !== undefined)
-        throw stranger;
-    return asked.facts;
-}
-/** Where another supervisor runs the application, its exit code says nothing. Resolves with the last answers. */
-async function proveRestarted(options, asked) {
-    const { port, health, sha, expectVersion } = options;
-    const proof = await awaitProof(options);
-    if (proof.verdict === 'not-restarted')
-        throw restartedNothing(port);
-    if (proof.verdict === 'unknown')
-        options.warn(unprovenRestart(port, proof));
-    if (proof.looks === 1)
-        return asked;
-    // What was healthy before there was a proof may have been the version that leaves.
+        throw notHealthy(asked.facts, supervisor);
+    if (!(await watch.prove()))
+        return asked.facts;
     const { signal } = new AbortController();
-    const again = await askLoopback({ port, health, sha, expectVersion, signal, tell: options.tell });
+    const again = await askLoopback({ port, health, sha, expectVersion, signal, tell });
     if (!again.healthy)
-        throw notHealthy(again.facts, undefined);
+        throw notHealthy(again.facts, supervisor);
     return again.facts;
 }
-async function instancesOf(tools, appName) {
-    return (await findEntry(tools, appName))?.instances ?? [];
-}
-/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
-async function watchForCrash(tools, appName, first, stop) {
-    try {
-        for (;;) {
-            await pause(verify_BETWEEN_LOOKS, stop.signal);
-            const now = await instancesOf(tools, appName);
-            const restarts = now.some(({ id, restarts }) => {
-                const sample = first.find((instance) => instance.id === id);
-                return sample !== undefined && restarts >= sample.restarts + 2;
-            });
-            const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
-            if (!restarts && !gone)
-                continue;
-            stop.abort();
-            return judgeInstances([], first, now) ?? 'it crashes again and again';
-        }
-    }
-    catch {
-        // The answer came, or PM2 could not be asked: the check that is awaited decides.
-        return undefined;
-    }
-}
-function crashed(appName, why) {
-    return new Failure({
-        message: `The restarted application does not stay up: ${why}.`,
-        next: `See "pm2 logs ${appName}" on the server.`,
-    });
-}
-function notHealthy(facts, appName) {
-    return unhealthy('The restarted application is not healthy on loopback', facts, appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`);
-}
-/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
-function foreignListener(tools, port, instances) {
-    const own = new Set(instances.map(({ pid }) => pid));
-    const daemon = daemonPid(tools);
-    // In cluster mode PM2's daemon itself holds the socket.
-    const listeners = listenersOn(port);
-    const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
-    if (foreign.length === 0 || foreign.length < listeners.length)
-        return undefined;
-    return new Failure({
-        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${beginningOf(commandOf(foreign[0]) ?? '?', 120)}), not by the application.`,
-        next: 'End that program on the server, or correct health-port.',
-    });
+function notHealthy(facts, { logWords }) {
+    return unhealthy('The restarted application is not healthy on loopback', facts, logWords);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/own-files/swap-choice.js
+
+
 
 
 
@@ -7687,17 +8453,13 @@ function foreignListener(tools, port, instances) {
 function chooseSwaps(question) {
     const { made, named, shared, envFiles, linked, inLive, inside } = question;
     const choice = { paths: [], inTheWay: [], leftOut: [] };
-    const ofHost = [...shared, ...envFiles];
-    const staying = ofHost.filter((path) => !linked.includes(path));
-    const look = (path, mayReplace) => {
-        if (holdsAny(path, staying))
-            return 'folders';
-        return mayReplace || isUsualOutput(path) ? 'untouched' : inLive(path);
-    };
+    const staying = [...shared, ...envFiles].filter((path) => !linked.includes(path));
     const consider = (path, mayReplace) => {
-        if (isWithinAny(path, ofHost))
+        const owner = classifyPath(path, { sharedPaths: shared, envFiles });
+        if (isOfHost(owner))
             return;
-        const found = look(path, mayReplace);
+        const look = () => (mayReplace || isOutput(owner) ? 'untouched' : inLive(path));
+        const found = holdsAny(path, staying) ? 'folders' : look();
         if (found === 'absent' || found === 'untouched')
             choice.paths.push(path);
         else if (found === 'folders')
@@ -7711,7 +8473,7 @@ function chooseSwaps(question) {
             consider(path, named.length > 0);
         else if (holdsAny(path, named)) {
             for (const item of named)
-                if (isWithin(item, path))
+                if (isInside(item, path))
                     consider(item, true);
         }
         else if (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && inLive(path) !== 'absent')
@@ -7751,6 +8513,8 @@ function choiceProblems(choice, named) {
 
 
 
+
+
 /** Finds what was made. @throws a Failure where build-output names something that was not. */
 async function findOutput(found, request, folder) {
     const all = await findMade(found, request, folder);
@@ -7762,9 +8526,13 @@ async function findOutput(found, request, folder) {
 }
 async function findMade(found, { sharedPaths }, folder) {
     const stage = { tools: found.tools, folder };
-    const brought = new Set([...findEnvFiles(folder), 'REVISION']);
+    const known = { sharedPaths, envFiles: findEnvFiles(folder) };
+    const isBrought = (path) => {
+        const owner = classifyPath(path, known);
+        return owner === 'deploy' || isOfHost(owner);
+    };
     const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
-    return untracked.filter((path) => !brought.has(path) && !isWithinAny(path, sharedPaths) && holdsMore(folder, path, sharedPaths));
+    return untracked.filter((path) => !isBrought(path) && holdsMore(folder, path, sharedPaths));
 }
 /** False for a folder in which nothing lies but the symlinks of shared paths: nobody made that. */
 function holdsMore(folder, path, shared) {
@@ -7772,7 +8540,7 @@ function holdsMore(folder, path, shared) {
         return true;
     return (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(folder, path)).some((name) => {
         const item = `${path}/${name}`;
-        return !isWithinAny(item, shared) && holdsMore(folder, item, shared);
+        return classifyPath(item, { sharedPaths: shared }) !== 'shared' && holdsMore(folder, item, shared);
     });
 }
 /**
@@ -7810,19 +8578,18 @@ function lookIn(found, folder) {
     const { state, releases, history, facts } = found;
     const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
     const note = release === undefined ? undefined : readNote(state, release);
+    const left = asLeftIn(found.live, note, release && releaseFolder(releases, release));
     return (path) => {
         const [live, made] = [(0,external_node_path_namespaceObject.join)(found.live, path), (0,external_node_path_namespaceObject.join)(folder, path)];
         if (!present(live))
             return 'absent';
-        const stamp = note?.stamps[path];
-        if (stamp !== undefined && stamp === stampOf(live))
+        if (left.stamped(path))
             return 'untouched';
         if (isFolder(live) && isFolder(made) && !isSymlink(live) && !isSymlink(made))
             return 'folders';
         if (sameContent(live, made))
             return 'same';
-        const left = release === undefined ? undefined : (0,external_node_path_namespaceObject.join)(releaseFolder(releases, release), path);
-        return left !== undefined && sameContent(live, left) ? 'untouched' : 'differs';
+        return left.sameAsMade(path) ? 'untouched' : 'differs';
     };
 }
 /** A rename between file systems would fail in the middle of the cutover. */
@@ -7839,7 +8606,7 @@ function deviceProblems(live, folder, paths) {
 }
 /** Stamps of what may be something else than output, for the next deploy to see whether somebody wrote to it. */
 function stampsOf(folder, paths) {
-    const others = paths.filter((path) => !isUsualOutput(path));
+    const others = paths.filter((path) => classifyPath(path, {}) !== 'usual');
     return Object.fromEntries(others.map((path) => [path, stampOf((0,external_node_path_namespaceObject.join)(folder, path))]));
 }
 /** Exit code 0 is no proof: a build that died silently leaves nothing, or not the thing that the server starts. */
@@ -7960,7 +8727,7 @@ const SHORTEST_TEXT = 6;
 async function deployVersions(found, stage, { to, from }, health) {
     const versions = versionsOf(found, { sha: to.sha, folder: stage.folder, output: stage.made, carried: stage.carriedChunks }, from, stage.made);
     const { expectVersion } = health;
-    if (found.app.restartCommand === undefined || expectVersion === undefined)
+    if (found.supervisor.provenBy !== 'answers' || expectVersion === undefined)
         return versions;
     // A text that the version which leaves has too proves nothing.
     const shown = await askLoopbackVersion(stage.port, health, new AbortController().signal);
@@ -7989,8 +8756,8 @@ function cutVersions({ to, from }) {
 function turned({ to, from }) {
     return { to: from, from: to };
 }
-function versionsOf({ app, state, live }, to, from, output) {
-    if (app.restartCommand === undefined)
+function versionsOf({ supervisor, state, live }, to, from, output) {
+    if (supervisor.provenBy !== 'answers')
         return { to: NO_MARKS, from: NO_MARKS };
     const note = from && readNote(state, from.release);
     return tellApart(to, from === undefined || live === undefined
@@ -8053,9 +8820,6 @@ function without(marks, others) {
 
 
 
-
-
-
 /** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
 function decideRepair(plan, journal) {
     const last = journal[journal.length - 1];
@@ -8089,10 +8853,9 @@ async function repair(options) {
     return true;
 }
 async function repairPlan(plan, what, options) {
-    const { tools, state, app, teller } = options;
+    const { tools, supervisor, state, teller } = options;
     const live = what === 'undo' ? plan.from : plan.to;
-    const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
-    const before = runningNow(app, entry?.instances ?? [], options.port);
+    const before = await supervisor.running(options.port);
     if (what === 'undo')
         await takeBack(tools, plan);
     else
@@ -8112,15 +8875,13 @@ function whatWasRepaired(plan, what, last) {
     return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
 }
 /** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
-async function revive(plan, live, before, { tools, state, app, run, health, port, teller }) {
-    const appName = app.restartCommand === undefined ? app.appName : undefined;
+async function revive(plan, live, before, { supervisor, state, app, run, health, port, teller }) {
     const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
     try {
-        await restart({ tools, app, state });
+        await supervisor.restart({ state });
         if (port !== undefined)
-            await verify({
-                tools,
-                ...given({ appName }),
+            await verifyRestart({
+                supervisor,
                 port,
                 sha: live.sha,
                 health,
@@ -8135,7 +8896,7 @@ async function revive(plan, live, before, { tools, state, app, run, health, port
             ...from,
             app: app.appName,
         });
-        await saveOrWarn({ tools, app }, teller, 'Run "pm2 save" on the server.');
+        await saveOrWarn({ supervisor }, teller);
     }
     catch (error) {
         const [problem] = problemsOf(error);
@@ -8178,11 +8939,11 @@ function inside(body) {
     const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
     return { ...(info ? { info: info[1] } : {}), base64 };
 }
-/** Also one that was cut off: most of it is still the key. */
+/** Private keys, also without their END line: what is there of a key that was cut off must be hidden too. */
 const PRIVATE_KEYS = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----([\s\S]*?)(?:-----END|$)/g;
 /** Characters of a line as OpenSSL, OpenSSH and `base64` write it. */
 const WIDTHS = [64, 70, 76];
-/** A shorter last line says little, and stands elsewhere by chance. */
+/** Characters. A shorter last line is no secret by itself, and turns up in other texts by chance. */
 const SHORTEST_LINE = 12;
 /** The base64 of every private key in a text, whole and by the lines of its file, however the text was pasted. */
 function keyLines(text) {
@@ -8207,8 +8968,9 @@ function cut(text, width) {
 
 
 /**
- * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
- * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ * A value that must never be printed. Printing, joining, serialising or inspecting it gives `***`;
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file, beside the
+ * readers of the inputs, which check it.
  */
 class Secret {
     #text;
@@ -8289,7 +9051,7 @@ function encoded(text) {
     const bytes = Buffer.from(text, 'utf8');
     const forms = [bytes.toString('hex')];
     for (const shift of [0, 1, 2]) {
-        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+        // Without the characters whose bits depend on the bytes around, so that it is found inside any other text.
         const whole = Buffer.concat([Buffer.alloc(shift), bytes])
             .toString('base64')
             .replace(/=+$/, '');
@@ -8376,7 +9138,7 @@ function passwordIn(value) {
 
 /**
  * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
- * it: the values in its environment files and in PM2's entry.
+ * it: the values in its environment files and in the entry of its supervisor.
  */
 function hostSecrets(found) {
     const byName = Object.entries(found.entry?.env ?? {})
@@ -8427,7 +9189,7 @@ function clearIncoming(state, now = Date.now()) {
  * How every run begins once it holds the lock: it looks at the host, hides the secrets that it finds there from all
  * that will be told, and brings order into what a run that was cut has left. What it returns is true after that.
  */
-async function begin({ request, env, teller, signal }) {
+async function beginRun({ request, env, teller, signal }) {
     if (request.command === 'deploy')
         teller.hide([
             ...textSecrets(request.envFile ?? ''),
@@ -8443,60 +9205,6 @@ async function begin({ request, env, teller, signal }) {
     const { run, health, lockWait } = request;
     const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
     return repaired ? look() : found;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/build/ecosystem.js
-
-
-
-
-const ecosystem_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
-/** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
-async function readEcosystem(question) {
-    const { tools, stage, appName, environment, teller } = question;
-    const file = ecosystem_FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
-    if (file === undefined)
-        return undefined;
-    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
-    const out = await must(tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
-    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
-    const list = (Array.isArray(apps) ? apps : [apps]);
-    const app = list.find(({ name }) => name === appName);
-    if (!app)
-        throw new Failure({
-            message: `${file} has no application named "${appName}".`,
-            next: 'Correct app-name or the ecosystem file, or give start-command.',
-        });
-    const { env, used, unused } = ecosystem_environmentOf(app, environment);
-    if (used !== undefined)
-        teller.progress(`${file}: ${used} is laid over env, as environment says`);
-    else if (unused.length > 0)
-        teller.warn({
-            message: `${file} has ${unused.join(', ')} for "${appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
-            next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
-        });
-    return { ...app, env };
-}
-const ENV_BLOCK = 'env_';
-/**
- * The variables of an application in an ecosystem file: `env`, and over it the block named after the environment, as
- * `pm2 start --env <environment>` takes them. PM2 itself takes no block without being told.
- */
-function ecosystem_environmentOf(app, environment) {
-    const block = (name) => {
-        const value = app[name];
-        return typeof value === 'object' && value !== null ? { ...value } : {};
-    };
-    const names = Object.keys(app).filter((name) => name.startsWith(ENV_BLOCK));
-    const used = names.find((name) => name === ENV_BLOCK + environment);
-    const port = app.port === undefined ? {} : { PORT: app.port };
-    if (used === undefined)
-        return { env: { ...block('env'), ...port }, unused: names };
-    return {
-        env: { ...block('env'), ...block(used), ...port },
-        used,
-        unused: names.filter((name) => name !== used),
-    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/install-and-build.js
@@ -8540,259 +9248,8 @@ function installCommand(manager, files) {
     return `${manager} install --frozen-lockfile`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/build/pm2-config.js
-
-
-
-/**
- * The entry that PM2 would make of a config, as far as a rehearsal needs it. `fileOf`: where the script lies now that
- * will lie at a path once it is live.
- */
-function entryOf(config, tools, fileOf) {
-    const cwd = String(config.cwd);
-    const script = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.isAbsolute)(String(config.script)) ? '/' : cwd, String(config.script));
-    const named = config.interpreter ?? config.exec_interpreter;
-    const interpreter = named === undefined ? interpreterOf(fileOf(script), tools) : String(named);
-    const env = Object.entries(config.env ?? {});
-    return {
-        mode: modeOf(config, interpreter),
-        cwd,
-        script,
-        args: pm2_config_wordsOf(config.args),
-        nodeArgs: pm2_config_wordsOf(config.node_args ?? config.interpreter_args),
-        interpreter,
-        waitReady: config.wait_ready === true,
-        watch: Boolean(config.watch),
-        env: Object.fromEntries(env.map(([name, value]) => [name, String(value)])),
-        instances: [],
-    };
-}
-/** Arguments as PM2 takes them: a list, or a text in which quotes hold words together. */
-function pm2_config_wordsOf(value) {
-    if (Array.isArray(value))
-        return value.map(String);
-    const words = String(value ?? '').match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
-    return words.map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));
-}
-/** PM2's own table, for scripts of which nobody says what runs them. */
-const INTERPRETERS = {
-    '.sh': 'bash',
-    '.py': 'python3',
-    '.rb': 'ruby',
-    '.php': 'php',
-    '.pl': 'perl',
-};
-function interpreterOf(file, tools) {
-    const ending = (0,external_node_path_namespaceObject.extname)(file);
-    if (ending === '.ts' || ending === '.tsx')
-        return tools.find('bun') === undefined ? 'node' : 'bun';
-    return INTERPRETERS[ending] ?? (ending === '' && isBinary(file) ? 'none' : 'node');
-}
-/** A program without a text in it: nothing has to run it. */
-function isBinary(file) {
-    if (!isFile(file))
-        return false;
-    const start = Buffer.alloc(512);
-    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
-    try {
-        return start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(fd, start, 0, start.length, 0)).includes(0);
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(fd);
-    }
-}
-/** Without a word in the file PM2 takes cluster mode where instances are asked for and Node runs them. */
-function modeOf(config, interpreter) {
-    if (config.exec_mode !== undefined)
-        return /cluster/.test(String(config.exec_mode)) ? 'cluster' : 'fork';
-    return config.instances !== undefined && interpreter === 'node' ? 'cluster' : 'fork';
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/build/start-command.js
-/** Characters that only a shell understands. */
-const FOR_A_SHELL = /["'`$\\&|;<>(){}*?!#~\n]/;
-const ASSIGNMENT = /^[A-Za-z_]\w*=/;
-/** Takes a command line apart, as far as that can be done without a shell. */
-function startOf(command) {
-    if (FOR_A_SHELL.test(command))
-        return { kind: 'shell', command };
-    const words = command.trim().split(/\s+/);
-    // Both only set what follows.
-    if ((words[0] === 'cross-env' || words[0] === 'env') && ASSIGNMENT.test(words[1] ?? ''))
-        words.shift();
-    const first = words.findIndex((word) => !ASSIGNMENT.test(word));
-    if (first < 0)
-        return { kind: 'shell', command };
-    const env = Object.fromEntries(words.slice(0, first).map((word) => {
-        const at = word.indexOf('=');
-        return [word.slice(0, at), word.slice(at + 1)];
-    }));
-    const [file, ...args] = words.slice(first);
-    const [script, ...rest] = args;
-    return file === 'node' && script !== undefined && !script.startsWith('-')
-        ? { kind: 'node', script, args: rest, env }
-        : { kind: 'program', file, args, env };
-}
-/** Scripts of package.json that lead on to one another are followed so far. */
-const start_command_DEEPEST = 5;
-/**
- * The command behind `npm start` and the like, so that PM2 runs the application and not the package manager; any other
- * command stays as it is, and so does a script that others belong before or behind.
- */
-function unwrapped(command, scripts = {}) {
-    let found = command;
-    for (let depth = 0; depth < start_command_DEEPEST; depth++) {
-        const name = /^(?:npm|pnpm|yarn|bun)(?:\s+run)?\s+([\w:-]+)$/.exec(found.trim())?.[1];
-        const script = name === undefined ? undefined : scripts[name];
-        if (script === undefined || scripts[`pre${name}`] !== undefined || scripts[`post${name}`] !== undefined)
-            break;
-        found = script;
-    }
-    return found;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/build/first-start.js
-
-
-
-
-
-
-
-
-
-/** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
-async function firstStart({ tools }, request, stage, teller) {
-    const { appName, appPath, environment, healthPort } = request.app;
-    const place = { tools, stage, link: currentLink(appPath) };
-    const application = request.startCommand === undefined
-        ? await readEcosystem({ tools, stage, appName, environment, teller })
-        : undefined;
-    if (application)
-        return fromEcosystem(application, place, teller);
-    const command = request.startCommand ?? startScript(stage);
-    if (command === undefined)
-        throw new Failure({
-            message: `PM2 does not know "${appName}", and the commit has no ecosystem file and no start script.`,
-            next: 'Give start-command.',
-        });
-    const port = healthPort === undefined ? {} : { PORT: String(healthPort) };
-    const { env, ...how } = programOf(startOf(unwrapped(command, readProject(stage).packageJson?.scripts)), place);
-    return begun({
-        name: appName,
-        ...how,
-        cwd: place.link,
-        instances: 1,
-        kill_timeout: 10_000,
-        env: { ...port, ...env },
-    }, place);
-}
-/** The command that starts the application as its package.json says. */
-function startScript(stage) {
-    const project = readProject(stage);
-    if (project.packageJson?.scripts?.start === undefined)
-        return undefined;
-    const { packageManager } = recipeOf(project, { install: undefined, build: undefined });
-    return `${packageManager ?? 'npm'} run start`;
-}
-/** Where Next.js keeps what `next` runs: in cluster mode PM2 must be given that, for there it runs only Node. */
-const first_start_NEXT = 'node_modules/next/dist/bin/next';
-/** How PM2 runs a command best: a script of Node in cluster mode, else the program itself, else a shell. */
-function programOf(start, { tools, stage }) {
-    if (start.kind === 'node') {
-        const { args, env } = start;
-        return { script: scriptIn(stage, start.script), args, exec_mode: 'cluster', env };
-    }
-    if (start.kind === 'shell')
-        return inShell(start.command);
-    const { file, args, env } = start;
-    if (file === 'next' && args[0] === 'start' && isFile((0,external_node_path_namespaceObject.join)(stage, first_start_NEXT)))
-        return { script: `./${first_start_NEXT}`, args, exec_mode: 'cluster', env };
-    const script = (0,external_node_path_namespaceObject.isAbsolute)(file) ? file : (ownProgram(stage, file) ?? tools.find(file));
-    if (script !== undefined)
-        return { script, args, exec_mode: 'fork', interpreter: 'none', env };
-    const assigned = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    return inShell([...assigned, file, ...args].join(' '));
-}
-/** A program of the commit or of its dependencies, from the root; undefined where it has none of that name. */
-function ownProgram(stage, file) {
-    const path = file.includes('/') ? file : `node_modules/.bin/${file}`;
-    return isFile((0,external_node_path_namespaceObject.join)(stage, path)) ? `./${(0,external_node_path_namespaceObject.normalize)(path)}` : undefined;
-}
-/** As package managers run a script: with the programs of the dependencies in PATH. */
-function inShell(command) {
-    return {
-        script: '/bin/sh',
-        args: ['-c', `export PATH="$PWD/node_modules/.bin:$PATH"; ${command}`],
-        exec_mode: 'fork',
-        interpreter: 'none',
-        env: {},
-    };
-}
-/**
- * The file that Node runs for a script, from the folder that it starts in: Node also finds one without its ending,
- * PM2 does not.
- */
-function scriptIn(folder, script) {
-    if ((0,external_node_path_namespaceObject.isAbsolute)(script))
-        return script;
-    const found = ['', '.js', '/index.js'].find((ending) => isFile((0,external_node_path_namespaceObject.join)(folder, script + ending)));
-    if (found === undefined)
-        throw new Failure({
-            message: `The application is started by ${script}, which neither the commit has nor the build has made.`,
-            next: 'Correct start-command, the start script or the ecosystem file.',
-        });
-    return `./${(0,external_node_path_namespaceObject.normalize)(script + found)}`;
-}
-/** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
-function fromEcosystem(application, place, teller) {
-    const { tools, stage, link } = place;
-    // `__dirname` in the file was the stage.
-    const app = mapTexts(application, (text) => moved(text, stage, link));
-    const cwd = folderOf(app, link, teller);
-    const script = String(app.script ?? app.cmd ?? app.command ?? '');
-    // PM2 hands a line of several words to a shell.
-    if (script.includes(' '))
-        return begun({ ...app, cwd, script: tools.find('bash') ?? '/bin/sh', args: ['-c', script], interpreter: 'none' }, place);
-    const here = moved(cwd, link, stage);
-    const given = moved(script, link, stage);
-    const own = (0,external_node_path_namespaceObject.isAbsolute)(given) && first_start_isBelow(given, stage) ? (0,external_node_path_namespaceObject.relative)(here, given) : given;
-    const known = (0,external_node_path_namespaceObject.isAbsolute)(own) || isFile((0,external_node_path_namespaceObject.join)(here, own)) ? own : tools.find(own);
-    const found = known === undefined || !(0,external_node_path_namespaceObject.isAbsolute)(known) ? scriptIn(here, own) : known;
-    return begun({ ...app, cwd, script: found, args: pm2_config_wordsOf(app.args) }, place);
-}
-/** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
-function folderOf(app, link, teller) {
-    if (app.cwd === undefined)
-        return link;
-    const given = String(app.cwd);
-    const cwd = (0,external_node_path_namespaceObject.normalize)((0,external_node_path_namespaceObject.isAbsolute)(given) ? given : (0,external_node_path_namespaceObject.join)(link, given)).replace(/\/$/, '');
-    if (first_start_isBelow(cwd, link))
-        return cwd;
-    teller.warn({
-        message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
-        next: 'Leave cwd out, or give it from the root of the repository.',
-    });
-    return link;
-}
-const first_start_isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
-function moved(text, from, to) {
-    return first_start_isBelow(text, from) ? to + text.slice(from.length) : text;
-}
-function mapTexts(value, change) {
-    if (typeof value === 'string')
-        return change(value);
-    if (Array.isArray(value))
-        return value.map((item) => mapTexts(item, change));
-    if (typeof value !== 'object' || value === null)
-        return value;
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapTexts(item, change)]));
-}
-function begun(config, { tools, stage, link }) {
-    return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/stage.js
+
 
 
 
@@ -8858,7 +9315,9 @@ async function bringHostFiles(found, request, stage, teller) {
     const { folder } = stage;
     const { live, tools } = found;
     const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
-    const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
+    const envFiles = live === undefined
+        ? []
+        : findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
     if (live !== undefined) {
         const lessOpen = await carryEnvFiles(tools, live, folder, envFiles);
         for (const file of lessOpen.filter(({ path }) => path !== request.envFilePath || request.envFile === undefined))
@@ -8882,7 +9341,7 @@ async function bringHostFiles(found, request, stage, teller) {
         if (!envFiles.includes(request.envFilePath))
             envFiles.push(request.envFilePath);
     }
-    const inside = linkedInPlace(found, request).find((path) => [...tracked].some((file) => isWithin(file, path)));
+    const inside = linkedInPlace(found, request).find((path) => [...tracked].some((file) => isInside(file, path)));
     if (inside !== undefined)
         throw new Failure({
             message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
@@ -8938,7 +9397,7 @@ async function runInStage(what, command, options) {
         // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
         ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
     };
-    const ended = await run(['/bin/sh', '-c', command], {
+    const ended = await runToEnd(['/bin/sh', '-c', command], {
         cwd: folder,
         env,
         signal,
@@ -8979,6 +9438,7 @@ function failureAdvice(what, ended) {
 
 
 
+
 /** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
 async function prepare(found, repository, context, result) {
     const { request, teller } = context;
@@ -8998,6 +9458,9 @@ async function prepare(found, repository, context, result) {
 async function build(found, repository, context, { release, folder }) {
     const { request, teller } = context;
     const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+    const pointers = await pointersIn(stage);
+    if (pointers !== undefined)
+        throw new Failure(pointers);
     await lookAtCollisions(found, request, stage, []);
     writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
     let envFiles = [];
@@ -9016,16 +9479,14 @@ async function build(found, repository, context, { release, folder }) {
             await bring();
             return checkOutput(found, request, folder);
         }, prepare_listed);
-    const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
+    const rebuilt = await rebuiltFiles(stage, request.sharedPaths);
     const paths = withEnvFile(made.paths, request);
     const tracking = await lookAtCollisions(found, request, stage, paths);
     const notOwn = found.history.live
         ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
         : [];
     const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
-    const start = found.entry === undefined && request.app.restartCommand === undefined
-        ? await firstStart(found, request, folder, teller)
-        : undefined;
+    const start = found.entry === undefined ? await prepare_firstStart(found, context, folder) : undefined;
     const port = found.facts.port ?? (start && portOf(start.entry));
     if (port === undefined)
         throw new Failure({
@@ -9045,6 +9506,17 @@ async function build(found, repository, context, { release, folder }) {
         port,
         ...given({ start }),
     };
+}
+/** How the application is started that is not run yet; undefined where its supervisor need not know. */
+async function prepare_firstStart({ supervisor }, { request, teller }, folder) {
+    const project = readProject(folder);
+    const { packageManager = 'npm' } = recipeOf(project, {});
+    return supervisor.firstStart({
+        folder,
+        ...given({ startCommand: request.startCommand, scripts: project.packageJson?.scripts }),
+        packageManager,
+        teller,
+    });
 }
 const prepare_listed = ({ paths }) => paths.join(', ');
 /** Installs and builds in the stage; resolves to what this made. */
@@ -9099,9 +9571,9 @@ async function lookAtCollisions(found, request, stage, swapped) {
 async function rehearseStage(found, stage, { request, teller, signal }, result) {
     result.rehearsed = false;
     const entry = found.entry ?? stage.start?.entry;
-    const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, entry);
+    const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
     if (obstacle !== undefined || entry === undefined) {
-        teller.progress(`not rehearsed: ${obstacle ?? 'the application has no PM2 entry'}`);
+        teller.progress(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
         return undefined;
     }
     const port = await sparePort();
@@ -9293,7 +9765,6 @@ function lostRequests({ lost, requests }) {
 
 
 
-
 /** Everything the cutover will change, decided before the first change. */
 function planCutover(found, stage, request) {
     const { strategy, live, releases, facts, app, state } = found;
@@ -9427,21 +9898,6 @@ function movedTo(folder, { swaps }) {
         return place?.startsWith(`${folder}/`) ? [place.slice(folder.length + 1)] : [];
     });
 }
-/**
- * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
- * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
- * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
- * `longest`: after that the new version would be given up anyway.
- */
-function longerListenTimeout(entry, bootMs, longest) {
-    if (entry?.mode !== 'cluster' || bootMs === undefined)
-        return undefined;
-    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
-    if (2 * bootMs <= current)
-        return undefined;
-    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
-    return wanted > current ? wanted : undefined;
-}
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/turn-room.js
 
@@ -9494,10 +9950,6 @@ function sizeOf(path) {
 
 
 
-
-
-
-
 /**
  * Writes down what the cutover will change: whatever cuts it later, the next run reads there what to undo. @throws where
  * that cannot be written, on a full disk say; nothing is switched then, and nothing of it is left.
@@ -9512,7 +9964,7 @@ async function writeCutover(found, stage, { request, folder }) {
     if (plan.adopt)
         await dropRelease(found.checkout, plan.adopt.release);
     const versions = await deployVersions(found, stage, plan, request.health);
-    const before = await running(found, stage.port);
+    const before = await found.supervisor.running(stage.port);
     try {
         await holdTurnRoom(found.tools, plan, folder);
         await noteReleases(found, stage, plan);
@@ -9534,22 +9986,20 @@ async function writeCutover(found, stage, { request, folder }) {
 async function cutOver(ready, context) {
     const { found, stage, plan, before, versions } = ready;
     const { request, teller } = context;
-    const { state, tools } = found;
+    const { state, supervisor, tools } = found;
     teller.event({ kind: 'state', state: 'cutting-over' });
-    const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
-    if (listenTimeout !== undefined)
-        teller.progress(slowBoot(stage.bootMs, listenTimeout));
+    const longer = supervisor.longerWait(found.entry, stage.bootMs, request.health.deadline);
+    if (longer !== undefined)
+        teller.progress(longer.words);
     const probe = probeDowntime(stage.port, request.health.budget, teller);
     let health;
     try {
         await teller.step('cutover', async () => {
             await applyPlan(tools, plan);
-            await restart({
-                tools,
-                app: request.app,
+            await supervisor.restart({
                 state,
                 entry: found.entry,
-                ...given({ listenTimeout, start: stage.start }),
+                ...given({ wait: longer?.ms, start: stage.start }),
             });
         });
         teller.event({ kind: 'state', state: 'verifying' });
@@ -9561,17 +10011,9 @@ async function cutOver(ready, context) {
     // Only what the new version does can take it back, not what is written or told about it.
     return settle(found, context, plan, health, probe);
 }
-function slowBoot(bootMs, listenTimeout) {
-    return `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(listenTimeout)} for it from now on (listen_timeout)`;
-}
-async function running({ app, tools }, port) {
-    const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
-    return runningNow(app, entry?.instances ?? [], port);
-}
 async function verifyVersion(found, { request, teller }, port, version) {
-    return verify({
-        tools: found.tools,
-        ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
+    return verifyRestart({
+        supervisor: found.supervisor,
         port,
         ...version,
         health: request.health,
@@ -9600,7 +10042,7 @@ async function settle(found, { request, teller }, plan, health, probe) {
         });
     if (stays)
         teller.warn({ message: `The plan of the cutover could not be deleted: ${stays.message}` });
-    await saveOrWarn(found, teller, 'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.');
+    await saveOrWarn(found, teller, (command) => `The new version runs and is verified; run "${command}" on the server so that it survives a reboot.`);
     const downtimeMs = await probe.stop();
     return {
         outcome: 'deployed',
@@ -9611,27 +10053,29 @@ async function settle(found, { request, teller }, plan, health, probe) {
         ...(plan.from === undefined ? {} : { downtimeMs }),
     };
 }
+const NOTHING_RUNNING = { instances: [], programs: new Set() };
 /** The new version did not prove itself: the old one is brought back, and proves itself in turn. Never throws. */
 async function putBack(found, context, failed) {
     const { plan, stage, problems, probe } = failed;
     const { request, teller } = context;
-    const { state, tools } = found;
+    const { state, supervisor, tools } = found;
     const started = performance.now();
     const result = { outcome: 'put-back', problems };
     let [why] = problems;
     try {
         teller.event({ kind: 'state', state: 'putting-back' });
         // What ran until now is only compared with; not to know it is no reason to leave the new version in place.
-        const before = await running(found, stage.port).catch(() => runningNow(request.app, [], stage.port));
+        const before = await supervisor.running(stage.port).catch(() => NOTHING_RUNNING);
         const { from } = plan;
         const left = found.strategy === 'in-place' ? found.live : stage.folder;
         if (from && left !== undefined)
             keepOpenPages({ ...found, live: left }, plan.to, from, teller);
         const health = await teller.step('put back', async () => {
             await takeBack(tools, plan);
+            // A first deploy that failed has nothing to go back to: what it started is taken away again.
             if (from === undefined)
-                return removeFirstStart(found, stage);
-            await restart({ tools, app: request.app, state });
+                return stage.start === undefined ? undefined : supervisor.remove();
+            await supervisor.restart({ state });
             return verifyVersion(found, context, stage.port, {
                 sha: from.sha,
                 before,
@@ -9645,7 +10089,7 @@ async function putBack(found, context, failed) {
     catch (error) {
         [why] = problemsOf(error);
         result.outcome = 'broken';
-        result.problems = [...problems, ...problemsOf(error), handWork(plan, restartWords(request.app))];
+        result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor.restartWords)];
     }
     const unwritten = tried(() => {
         const end = { ...(plan.from ?? plan.to), detail: teller.clean(why?.message ?? '') };
@@ -9674,11 +10118,6 @@ function warnUnwritten(teller, why) {
         next: 'Free some space there (df -h; df -i). The next run brings the same version in place once more, and writes it down.',
     });
 }
-/** A first deploy that failed has nothing to go back to: what it started is taken away again. */
-async function removeFirstStart({ tools, app }, stage) {
-    if (stage.start)
-        await call(tools, ['pm2', 'delete', app.appName], { timeout: 30_000 });
-}
 /** What a person must do by hand after the old version could not be verified either. */
 function handWork(plan, restartCommand) {
     return {
@@ -9691,6 +10130,7 @@ function handWork(plan, restartCommand) {
 
 
 
+
 /** True where a build of the live commit would get other environment files now than the live build got. */
 async function envChanges({ live, checkout, history, state }, { envFile, envFilePath }) {
     if (live === undefined)
@@ -9698,8 +10138,8 @@ async function envChanges({ live, checkout, history, state }, { envFile, envFile
     const built = history.live && readNote(state, history.live.release)?.envDigest;
     if (built === undefined)
         return envFile !== undefined && readEnvFile(live, envFilePath) !== envFile;
-    const tracked = checkout === undefined ? [] : (await git(checkout, 'ls-files', '-z')).split('\0');
-    const own = findEnvFiles(live).filter((path) => !tracked.includes(path));
+    const tracked = new Set(checkout && (await git(checkout, 'ls-files', '-z')).split('\0'));
+    const own = findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
     const texts = readEnvFiles(live, own);
     return envDigest(envFile === undefined ? texts : { ...texts, [envFilePath]: envFile }) !== built;
 }
@@ -9938,6 +10378,59 @@ function inert(text) {
         .join('\n');
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/steps.js
+
+/** How a step ended that threw `error`: skipped where it was cancelled or turned out to be not needed. */
+function endOfStep(error) {
+    if (error instanceof Cancelled || error instanceof NotNeeded)
+        return { outcome: 'skipped', detail: error.message };
+    return { outcome: outcomeOfError(error) };
+}
+/** The outcome of work that threw `error`: failed, unless a Failure says that it is not known. */
+function outcomeOfError(error) {
+    return error instanceof Failure ? error.outcome : 'failed';
+}
+/**
+ * Makes a reporter. `tell` takes each step to where it is read (the runner's log, the events of a run in the worker) and
+ * must not throw. `endOf` says how a step ended that threw.
+ */
+function stepReporter(tell, endOf = endOfStep) {
+    return {
+        add: tell,
+        async step(name, work, detail) {
+            const startedAt = Date.now();
+            const started = performance.now();
+            const end = ({ outcome, detail: said }) => {
+                const milliseconds = Math.round(performance.now() - started);
+                tell({ name, outcome, startedAt, milliseconds, ...(said ? { detail: said } : {}) });
+            };
+            let value;
+            try {
+                value = await work();
+            }
+            catch (error) {
+                end(endOf(error));
+                throw error;
+            }
+            end({ outcome: 'passed', detail: worded(() => detail?.(value)) });
+            return value;
+        },
+        skip(...names) {
+            for (const name of names)
+                tell({ name, outcome: 'skipped', startedAt: Date.now(), milliseconds: 0 });
+        },
+    };
+}
+/** The words for what came of a step; none where making them fails, for the work has passed all the same. */
+function worded(words) {
+    try {
+        return words();
+    }
+    catch {
+        return undefined;
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/teller.js
 
 
@@ -9945,14 +10438,22 @@ function inert(text) {
 
 
 
-/** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
+/** Characters of one program's output that go to the action, and of one event; the rest stays in the log on the host. */
 const teller_MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
 /**
- * The fields in which people are spoken to. Names, commits, paths and outcomes are left alone: they are our own, and a
+ * The fields that hold sentences for people. Names, commits, paths and outcomes are left alone: they are our own, and a
  * weak secret that equals one of them must not change what the action reads.
  */
 const SPOKEN = new Set(['text', 'message', 'next', 'detail', 'notRehearsedWhy']);
+/**
+ * How a step ended that threw. It is not `skipped` where it was cancelled: a run is also stopped because its time is
+ * over, and that fails. The action shows as skipped what it stopped itself.
+ */
+const endOfWorkerStep = (error) => ({
+    outcome: outcomeOfError(error),
+});
+/** Opens the events and the log of a run. @throws the file system's error where they cannot be opened. */
 function openTeller(folder, seal) {
     const events = (0,external_node_fs_namespaceObject.openSync)(folder.events, 'a', 0o600);
     const log = (0,external_node_fs_namespaceObject.openSync)(folder.log, 'a', 0o600);
@@ -9996,7 +10497,7 @@ function openTeller(folder, seal) {
             warnings.push(problem);
             event({ kind: 'warning', problem });
         },
-        step: (name, work, detail) => tellStep(event, name, work, detail),
+        step: stepReporter((step) => void event({ kind: 'step', step }), endOfWorkerStep).step,
         output(source) {
             const tell = boundedOutput(event, source, toLog);
             return () => wholeLines(shown, tell);
@@ -10017,39 +10518,6 @@ function openTeller(folder, seal) {
             (0,external_node_fs_namespaceObject.closeSync)(log);
         },
     };
-}
-async function tellStep(event, name, work, detail) {
-    const startedAt = Date.now();
-    const started = performance.now();
-    const done = (outcome, said) => event({
-        kind: 'step',
-        step: {
-            name,
-            outcome,
-            startedAt,
-            milliseconds: Math.round(performance.now() - started),
-            ...(said ? { detail: said } : {}),
-        },
-    });
-    let value;
-    try {
-        value = await work();
-    }
-    catch (error) {
-        done(error instanceof Failure ? error.outcome : 'failed');
-        throw error;
-    }
-    done('passed', worded(() => detail?.(value)));
-    return value;
-}
-/** What cannot be put into words is no fault of the work. */
-function worded(words) {
-    try {
-        return words();
-    }
-    catch {
-        return undefined;
-    }
 }
 function boundedOutput(event, source, log) {
     let told = 0;
@@ -10072,7 +10540,7 @@ function leftOut(count) {
         next: 'Free some space there: df -h; df -i',
     };
 }
-/** A result that fits into one block of a disk. */
+/** A result that fits into one block of a disk: the beginnings of three problems, no checks, no warnings. */
 function inShort({ problems, health: _, ...result }) {
     const cut = ({ message, next }) => ({
         message: message.slice(0, 500),
@@ -10124,7 +10592,7 @@ async function deploy(asked) {
     const context = { ...asked, request: withTidyPaths(asked.request) };
     const { request, teller, signal } = context;
     const result = emptyResult('failed', teller.warnings);
-    const begun = await begin(context);
+    const begun = await beginRun(context);
     const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
     if (found.facts.liveSha !== undefined)
         result.previousSha = found.facts.liveSha;
@@ -10259,7 +10727,7 @@ async function whenLetGo(found, repository, stage, context) {
     context.prepared();
     try {
         await waitForGo(context);
-        return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+        return await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
             const now = await lookAgain(found, stage, context);
             context.commit();
             const ready = await writeCutover(now.found, now.stage, context);
@@ -10457,13 +10925,12 @@ function emptyRun(path) {
 
 
 
-
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
-async function rollback(context) {
+async function rollBack(context) {
     const { request, teller } = context;
     const started = performance.now();
     const result = emptyResult('failed', teller.warnings);
-    const found = await begin(context);
+    const found = await beginRun(context);
     const { refusals } = found.facts;
     if (refusals.length > 0)
         throw new Failure(refusals);
@@ -10474,7 +10941,7 @@ async function rollback(context) {
         teller.warn({
             message: `What is live (${found.facts.liveSha}) was not deployed by this action: somebody put it there by hand.`,
         });
-    const decision = decideRollback({
+    const decision = chooseRollback({
         ...given({ undoRun: request.undoRun, to: request.to }),
         appName: request.app.appName,
         history,
@@ -10491,7 +10958,7 @@ async function rollback(context) {
     }
     const { to } = decision;
     await warnOfForeign(found, teller);
-    const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+    const done = await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
         await waitForPeople(found, context.signal);
         context.commit();
         return goBack(found, to, context);
@@ -10513,7 +10980,7 @@ async function warnOfForeign(found, teller) {
 }
 async function goBack(found, to, context) {
     const { request, teller, folder } = context;
-    const { state, tools, app } = found;
+    const { state, supervisor, tools, app } = found;
     const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
     refuseOneAndTheSame(plan);
     await holdTurnRoom(tools, plan, folder);
@@ -10523,7 +10990,7 @@ async function goBack(found, to, context) {
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
     const port = found.facts.port;
     const versions = rollbackVersions(found, plan);
-    const before = runningNow(app, found.entry?.instances ?? [], port);
+    const before = await supervisor.running(port, found.entry);
     keepOpenPages(found, plan.from, to, teller);
     writePlan(state, plan);
     teller.event({ kind: 'state', state: 'putting-back' });
@@ -10532,11 +10999,10 @@ async function goBack(found, to, context) {
     try {
         await teller.step('put back', async () => {
             await bringInPlace(tools, plan);
-            await restart({ tools, app, state, entry: found.entry });
+            await supervisor.restart({ state, entry: found.entry });
         }, () => to.sha.slice(0, 12));
-        health = await teller.step('verification', () => verify({
-            tools,
-            ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
+        health = await teller.step('verification', () => verifyRestart({
+            supervisor,
             port,
             sha: to.sha,
             health: request.health,
@@ -10552,7 +11018,7 @@ async function goBack(found, to, context) {
         warnUnwritten(teller, tried(() => writeJournal(state, request.run, { event: 'broken', ...to, detail })));
         return {
             outcome: 'broken',
-            problems: [...problemsOf(error), handWork(plan, restartWords(app))],
+            problems: [...problemsOf(error), handWork(plan, supervisor.restartWords)],
             downtimeMs: await probe.stop(),
         };
     }
@@ -10566,7 +11032,7 @@ async function goBack(found, to, context) {
         });
         dropPlan(state);
     }));
-    await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
+    await saveOrWarn(found, teller);
     return {
         outcome: 'rolled-back',
         deployedSha: to.sha,
@@ -10586,14 +11052,13 @@ function movesBack(found, to) {
     if (from.release === to.release)
         return { paths: [], onlyHere: [] };
     const target = releaseFolder(releases, to.release);
-    const stamps = readNote(state, from.release)?.stamps ?? {};
-    const stays = (path) => {
-        const [here, stamp] = [(0,external_node_path_namespaceObject.join)(live, path), stamps[path]];
-        return stamp !== undefined && present(here) && stamp !== stampOf(here);
-    };
+    const { written } = asLeftIn(live, readNote(state, from.release), undefined);
     const ofTarget = pathsOf(state, to.release).filter((path) => present((0,external_node_path_namespaceObject.join)(target, path)));
-    const paths = ofTarget.filter((path) => !stays(path));
-    const onlyHere = pathsOf(state, from.release).filter((path) => !isWithinAny(path, ofTarget) && !holdsAny(path, ofTarget) && present((0,external_node_path_namespaceObject.join)(live, path)) && !stays(path));
+    const paths = ofTarget.filter((path) => !written(path));
+    const onlyHere = pathsOf(state, from.release).filter((path) => !isWithinAny(path, ofTarget) &&
+        !holdsAny(path, ofTarget) &&
+        present((0,external_node_path_namespaceObject.join)(live, path)) &&
+        !written(path));
     return { paths, onlyHere };
 }
 /**
@@ -10760,7 +11225,7 @@ async function lockedRun(request, env, state, folder, teller) {
             const shared = { env, teller, signal: stop.signal, commit: stop.commit };
             return request.command === 'deploy'
                 ? deploy({ ...shared, request, folder, prepared: stop.stopClock })
-                : rollback({ ...shared, request, folder });
+                : rollBack({ ...shared, request, folder });
         });
     }
     catch (error) {
@@ -10877,7 +11342,7 @@ async function main() {
         case 'probe':
             return probe(request, env);
         case 'follow':
-            return follow(request, home, say);
+            return followRun(request, home, say);
         case 'go':
         case 'cancel':
             return say(signal(request, home));

@@ -1,5 +1,6 @@
-// Writes the generated parts of the documents (tables of inputs and outputs from action.yml, examples from
-// examples/) and checks the rest: links, commands, and what examples hand to the action.
+// Writes the inputs of action.yml (from src/settings/table.ts) and the generated parts of the documents (tables of
+// inputs and outputs, examples from examples/), and checks the rest: links, commands, and what examples hand to the
+// action.
 // `--check` writes nothing and fails on a difference.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +11,6 @@ import { parse } from 'yaml';
 
 const checkOnly = process.argv.includes('--check');
 const read = (path) => readFileSync(path, 'utf8');
-const action = parse(read('action.yml'), { schema: 'failsafe' });
 const CALLED = '.github/workflows/deploy.yml';
 const called = parse(read(CALLED)).on.workflow_call;
 const { scripts } = JSON.parse(read('package.json'));
@@ -28,8 +28,10 @@ const workflows = ['examples', '.github/workflows'].flatMap((folder) =>
     .map((file) => join(folder, file)),
 );
 
-const rules = await inputRules();
-const tables = { inputs: inputTable(), outputs: outputTable() };
+const parts = await inputParts();
+writeActionInputs();
+const action = parse(read('action.yml'), { schema: 'failsafe' });
+const tables = { inputs: inputTables(), outputs: outputTable() };
 for (const path of documents) generate(path);
 for (const path of documents) checkDocument(path);
 for (const path of workflows) checkSteps(path, parse(read(path)));
@@ -42,32 +44,75 @@ console.log(
   `${documents.length} documents and ${workflows.length} workflows agree with action.yml and package.json`,
 );
 
-/** Environment variables, and the defaults of inputs that have one: action.yml does not hold them. */
-async function inputRules() {
+/** The inputs by part, from the table in the sources. */
+async function inputParts() {
   const folder = mkdtempSync(join(tmpdir(), 'muva-docs-'));
   try {
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     const compile = ['node_modules/typescript/bin/tsc', '-p', '.', '--outDir', folder, '--noCheck'];
     execFileSync(process.execPath, compile, { stdio: 'inherit' });
-    const { INPUTS } = await import(pathToFileURL(join(folder, 'src/settings/inputs.js')).href);
-    return INPUTS;
+    const { INPUT_PARTS } = await import(pathToFileURL(join(folder, 'src/settings/table.js')).href);
+    return INPUT_PARTS;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function inputTable() {
-  const rows = Object.entries(action.inputs).map(([name, { description, default: given }]) => {
-    const value = given ?? rules[name].fallback;
-    const variables = rules[name].env.map((variable) => `\`${variable}\``);
-    return [`\`${name}\``, value === '' ? '' : `\`${value}\``, description, variables.join(', ')];
+/** Everything between `inputs:` and `outputs:` in action.yml. */
+function writeActionInputs() {
+  const before = read('action.yml');
+  const entries = parts.flatMap(({ inputs }) => Object.entries(inputs).map(actionInput));
+  const after = before.replace(/(?<=^inputs:\n)[\s\S]*?(?=^outputs:$)/m, () => `${entries.join('')}\n`);
+  if (after === before) return;
+  if (checkOnly) complaints.push('action.yml: the inputs are not up to date; run: npm run docs');
+  else writeFileSync('action.yml', after);
+}
+
+function actionInput([name, input]) {
+  const given = actionDefault(input);
+  const lines = [
+    `  ${name}:`,
+    `    description: ${quoted(input.description)}`,
+    '    required: false',
+    ...(given === '' ? [] : [`    default: ${given}`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/**
+ * The default that the runner hands over. An input that can come from the environment has none: the runner would hand
+ * it over as if a person had set it, and the environment would never be asked.
+ */
+function actionDefault({ expression, env, fallback }) {
+  if (expression !== undefined) return `\${{ ${expression} }}`;
+  return env.length > 0 || fallback === '' ? '' : quoted(fallback);
+}
+
+/** In YAML's single quotes, where a line break could not stand. */
+function quoted(text) {
+  if (/[\n\r]/.test(text)) throw new Error(`a line break in ${JSON.stringify(text)}`);
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+function inputTables() {
+  return parts.map(({ title, inputs }) => `### ${title}\n\n${inputTable(inputs)}`).join('\n\n');
+}
+
+function inputTable(inputs) {
+  const rows = Object.entries(inputs).map(([name, { expression, fallback, env, description }]) => {
+    const given = expression === undefined ? fallback : `\${{ ${expression} }}`;
+    return [asCode(name), asCode(given), description, env.map(asCode).join(', ')];
   });
   return table(['Input', 'Default', 'Meaning', 'Environment variable'], rows);
 }
 
 function outputTable() {
-  const rows = Object.entries(action.outputs).map(([name, { description }]) => [`\`${name}\``, description]);
+  const rows = Object.entries(action.outputs).map(([name, { description }]) => [asCode(name), description]);
   return table(['Output', 'Meaning'], rows);
+}
+
+function asCode(text) {
+  return text === '' ? '' : `\`${text}\``;
 }
 
 function table(heads, rows) {

@@ -1,8 +1,11 @@
 // Proves that the tests of the fault table can fail: breaks the compiled program in one place at a time, in a copy,
 // and runs the one test file that must notice. Fails where a test still passes, or where the place is not found.
 // What is promised beside the table has the title of its test in the place of a row.
-// `node scripts/faults-mutate.mjs [--row <number>]... [--changed]`; the compiled tree is taken from build/ (or BUILD_DIR).
-// `--changed`: only the places in sources, and those noticed by tests, that differ from main (see changed.mjs).
+// `node scripts/faults-mutate.mjs [options]`; the compiled tree is taken from build/ (or BUILD_DIR).
+//   --row <number>     only the places of this row (several times: of several)
+//   --changed          only the places in sources, and those noticed by quick tests, that differ from main (changed.mjs)
+//   --minutes <n>      begins no further one after <n> minutes, and tells how many were left; each commit begins at
+//                      another place of the list, so that none is left for ever
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +13,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { changedFiles } from './changed.mjs';
 import { rowsOf } from './faults-titles.mjs';
+import { kindOf } from './test.mjs';
 
 const mutation = (row, file, from, to, test) => ({ row, file, from, to, test });
 
@@ -92,7 +96,7 @@ const MUTATIONS = [
     'rejectUnauthorized: false',
     'database/tls.test',
   ),
-  mutation(71, 'database/backup/pg-dump', "'verify-full'", "'require'", 'database/pg-dump-tls.slow.test'),
+  mutation(71, 'database/backup/pg-dump', "'verify-full'", "'require'", 'database/pg-dump-tls.nightly.test'),
   mutation(
     79,
     'vps/host-key',
@@ -126,7 +130,13 @@ const MUTATIONS = [
     'web/redirects.test',
   ),
   mutation(109, 'web/redirects', 'if (to.origin !== from.origin)', 'if (false)', 'web/probe.test'),
-  mutation(111, 'web/poll', 'const ok = streak >= successes ||', 'const ok = good > 0 ||', 'web/probe.test'),
+  mutation(
+    111,
+    'web/check-state',
+    'const ok = streak >= successes ||',
+    'const ok = good > 0 ||',
+    'web/probe.test',
+  ),
   mutation(117, 'worker/decide', 'attempt === 1 && !wasLive', 'true', 'worker/decide.test'),
   mutation(
     127,
@@ -209,12 +219,18 @@ const MUTATIONS = [
   ),
   mutation(
     139,
-    'worker/cutover/restart-proof',
+    'worker/supervisor/restart-proof',
     "answered === 'old' && behind === 'old'",
     'false',
     'worker/restart-proof.test',
   ),
-  mutation(139, 'worker/cutover/restart-proof', 'earlier?.has(program)', 'true', 'worker/restart-proof.test'),
+  mutation(
+    139,
+    'worker/supervisor/restart-proof',
+    'earlier?.has(program)',
+    'true',
+    'worker/restart-proof.test',
+  ),
   mutation(
     139,
     'worker/host/proc',
@@ -224,7 +240,7 @@ const MUTATIONS = [
   ),
   mutation(
     139,
-    'worker/cutover/verify',
+    'worker/supervisor/command',
     "proof.verdict === 'not-restarted'",
     'false',
     'worker/restart-command.test',
@@ -281,9 +297,9 @@ const MUTATIONS = [
     'database/down-files.test',
   ),
   mutation(152, 'github/comment', 'user?.id === us', 'true', 'github/api.test'),
-  mutation(167, 'web/poll', 'if (course.limited > 0)', 'if (false)', 'web/limits.test'),
+  mutation(167, 'web/check-state', 'if (state.limited > 0)', 'if (false)', 'web/limits.test'),
   mutation(167, 'base/request-budget', '> now - WINDOW', '> now', 'base/request-budget.test'),
-  mutation(167, 'web/checks', '!known.has(pathOf(url))', 'true', 'web/limits.test'),
+  mutation(167, 'web/ask-assets', '!known.has(pathOf(url))', 'true', 'web/limits.test'),
   mutation(167, 'worker/host/downtime', 'used >= (last ? most : most - 1)', 'false', 'worker/downtime.test'),
   mutation(170, 'web/page', '[400, 401, 403, 404, 405, 421]', '[401, 404, 405]', 'web/own-host.test'),
   mutation(170, 'web/page', "'x-forwarded-proto': ", "'x-forwarded-port': ", 'web/own-host.test'),
@@ -296,15 +312,19 @@ const MUTATIONS = [
   ),
   mutation(
     167,
-    'web/checks',
-    'stillBad([...found.bad, ...bad], all, assets.known())',
-    'found.bad',
+    'web/asset-check',
+    'stillBad([...asked.bad, ...bad], linked, assets.known())',
+    'asked.bad',
     'web/limits.test',
   ),
 ];
 
 const { values: options } = parseArgs({
-  options: { row: { type: 'string', multiple: true }, changed: { type: 'boolean' } },
+  options: {
+    row: { type: 'string', multiple: true },
+    changed: { type: 'boolean' },
+    minutes: { type: 'string', default: 'Infinity' },
+  },
 });
 const build = resolve(process.env.BUILD_DIR ?? 'build');
 if (!existsSync(join(build, 'src'))) {
@@ -319,12 +339,16 @@ try {
   cpSync(build, tree, { recursive: true });
   const healthy = new Map();
   const changed = options.changed ? new Set(changedFiles()) : undefined;
-  const chosen = MUTATIONS.filter(
-    ({ row, file, test }) =>
-      (!options.row || options.row.includes(String(row))) &&
-      (!changed || changed.has(`src/${file}.ts`) || changed.has(`__tests__/${test}.ts`)),
+  const chosen = rotated(
+    MUTATIONS.filter(
+      ({ row, file, test }) =>
+        (!options.row || options.row.includes(String(row))) && (!changed || concerns(changed, file, test)),
+    ),
   );
+  let broken = 0;
   for (const each of chosen) {
+    if (performance.now() > Number(options.minutes) * 60_000) break;
+    broken++;
     if (!healthy.has(each.test)) healthy.set(each.test, run(tree, each.test));
     const verdict = tryOut(tree, each, healthy.get(each.test));
     if (verdict.wrong) survived++;
@@ -332,11 +356,25 @@ try {
       `${nameOf(each.row)}  ${verdict.wrong ? 'SURVIVED' : 'noticed '}  ${each.file}: ${verdict.words}`,
     );
   }
-  console.log(`\n${chosen.length} places broken, ${chosen.length - survived} noticed`);
+  console.log(`\n${broken} places broken, ${broken - survived} noticed`);
+  if (broken < chosen.length) console.log(`${chosen.length - broken} more are left to .ci/nightly`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 process.exit(survived === 0 ? 0 : 1);
+
+/** Slow tests take minutes for each break: those are for the night. */
+function concerns(changed, file, test) {
+  if (kindOf(test) !== 'quick') return false;
+  return changed.has(`src/${file}.ts`) || changed.has(`__tests__/${test}.ts`);
+}
+
+/** The list from another place on for each commit. */
+function rotated(list) {
+  const head = spawnSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).stdout.slice(0, 8);
+  const start = list.length === 0 ? 0 : Number.parseInt(head || '0', 16) % list.length;
+  return [...list.slice(start), ...list.slice(0, start)];
+}
 
 /** Breaks one place, runs its test, and puts the place back. */
 function tryOut(tree, { row, file, from, to, test }, healthy) {

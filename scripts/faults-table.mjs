@@ -795,6 +795,12 @@ export const GROUPS = [
         'ok',
         'Nothing: it is asked on loopback by the host of `health-url`.',
       ),
+      row(
+        171,
+        'git 2.25, git in another language, Git LFS without git-lfs, builds that call git describe',
+        'refused',
+        'An older git and pointers of Git LFS are refused; all else works: `git-lfs is not set up on the server`',
+      ),
     ],
   },
 ];

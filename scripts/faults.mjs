@@ -134,6 +134,9 @@ function checkTable() {
       .filter(([, words]) => !sources.includes(words))
       .map(([, words]) => `row ${number}: nothing in src says "${words}"`),
     ...(files.has(number) || untested ? [] : [`row ${number} has neither a test nor a reason`]),
+    ...(files.get(number)?.every((path) => path.includes('.nightly.'))
+      ? [`row ${number} has nightly tests only, and .ci/run holds every row`]
+      : []),
     ...(files.has(number) && untested ? [`row ${number} has a test and a reason not to have one`] : []),
   ]);
 }
@@ -172,5 +175,5 @@ function pageOf() {
 }
 
 function shortName(path) {
-  return path.replace(/^__tests__\//, '').replace(/(\.timing)?(\.slow)?(\.test)?\.ts$/, '');
+  return path.replace(/^__tests__\//, '').replace(/(\.timing)?(\.slow|\.nightly)?(\.test)?\.ts$/, '');
 }

@@ -1,6 +1,6 @@
 // Runs the compiled tests with node:test: `node scripts/test.mjs [options]`.
 //   --kind quick|slow|nightly   which files, by their names (several times: several kinds); default quick, with --only any.
-//                               *.slow.test.ts: minutes, part of .ci/run. *.nightly.test.ts: part of .ci/nightly alone.
+//                               *.slow.test.ts: part of .ci/run too. *.nightly.test.ts: minutes, part of .ci/nightly alone.
 //   --only <part of a path>     the files whose path holds it (several times: any of them)
 //   --timing no|only            *.timing.* measure time: they run last and one at a time, with the machine to themselves.
 //                               `no` leaves them out, `only` runs nothing else.

@@ -5,7 +5,7 @@ import { exitCodeOf } from './base/outputs.js';
 import { redactor } from './base/redact.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
 import { isUnmaskable } from './base/secret.js';
-import { type Teller, teller } from './base/teller.js';
+import { type LogPrinter, teller } from './base/teller.js';
 import { verifyAlways } from './base/verified-tls.js';
 import { VERSION } from './base/version.js';
 import { farewell, leftBehind } from './base/voice.js';
@@ -32,7 +32,7 @@ import type { Run, Settings } from './settings/settings.js';
 import { surroundings } from './settings/surroundings.js';
 import { MODE_HINT, parseFlags, visibleSecrets } from './terminal/flags.js';
 import { helpText, usageText } from './terminal/help.js';
-import { phaseTable, terminalSink } from './terminal/sink.js';
+import { phaseLines, terminalSink } from './terminal/sink.js';
 
 /** From a terminal nobody kills us after ten seconds; a second Ctrl-C does. Milliseconds. */
 const GRACE = 60_000;
@@ -97,14 +97,14 @@ function missingMode(words: readonly string[], problems: readonly Problem[]): re
 }
 
 /** Tells every problem at once; the report of a run that came to nothing. */
-function refuse(told: Teller, run: StartedRun, problems: Problem[]): Report {
+function refuse(told: LogPrinter, run: StartedRun, problems: Problem[]): Report {
   for (const problem of problems) told.log({ kind: 'problem', problem });
   return refusal(run, problems);
 }
 
 async function work(
   settings: Settings,
-  told: Teller,
+  told: LogPrinter,
   crashes: Crashes,
   dist: string,
   started: StartedRun,
@@ -148,10 +148,10 @@ function hangUp(): void {
 }
 
 /** The last lines, the report file and the exit code. */
-function end(report: Report, identity: Run, told: Teller, redact: (text: string) => string): void {
+function end(report: Report, identity: Run, told: LogPrinter, redact: (text: string) => string): void {
   const said = cleaned(report, redact);
   process.exitCode = exitCodeOf(said);
-  for (const text of [...phaseTable(said), ...farewell(said)]) told.log({ kind: 'line', text });
+  for (const text of [...phaseLines(said), ...farewell(said)]) told.log({ kind: 'line', text });
   try {
     told.log({ kind: 'line', text: `report: ${writeReport(said, identity, tmpdir())}` });
   } catch (error) {

@@ -7,6 +7,7 @@ import {
   Failure,
   type HealthFact,
   type HostFact,
+  type PhaseName,
   type PhaseReport,
   type Problem,
   problemsOf,
@@ -31,10 +32,11 @@ import { redeploy } from './phases/redeploy.js';
 import { rollback } from './phases/rollback.js';
 import { verify } from './phases/verify.js';
 import type { Settings } from './settings/settings.js';
-import type { Tools } from './tools.js';
+import { closeWork, type DatabaseWork, type Work, workOf } from './tools.js';
 import { withExactCommit } from './vps/exact-commit.js';
 import { openFleet } from './vps/fleet.js';
 import { judgeProvenance } from './vps/provenance.js';
+import type { ServerWork } from './vps/server-work.js';
 import { settleFleet } from './vps/settle-fleet.js';
 
 /** What the corridor needs from whoever opened the door. */
@@ -47,7 +49,8 @@ export interface Door {
 
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
 export async function run(settings: Settings, door: Door): Promise<Report> {
-  return reported(settings, door, () => door.signal.aborted, corridor);
+  const exact = await withExactCommit(settings);
+  return reported(exact, door, () => door.signal.aborted, corridor);
 }
 
 /**
@@ -61,16 +64,16 @@ export async function settle(settings: Settings, door: Door, session: string): P
     settings,
     door,
     () => true,
-    (tools, _, phases) => settleWith(tools, settings, session, phases),
+    (work, phases) => settleWith(work, session, phases),
   );
 }
 
-/** Opens the tools, lets `work` fill in the phases, and makes one report of them and of every warning told. */
+/** Opens the parts, lets `fill` add the phases, and makes one report of them and of every warning told. */
 async function reported(
   settings: Settings,
   door: Door,
   cancelled: () => boolean,
-  work: (tools: Tools, settings: Settings, phases: PhaseReport[]) => Promise<void>,
+  fill: (work: Work, phases: PhaseReport[]) => Promise<void>,
 ): Promise<Report> {
   const startedAt = Date.now();
   const warnings: Problem[] = [];
@@ -79,44 +82,51 @@ async function reported(
     door.log(entry);
   });
   const phases: PhaseReport[] = [];
-  await withTools(settings, { ...door, log }, (tools) => work(tools, settings, phases));
+  const work = workOf(
+    settings,
+    { log, signal: door.signal },
+    {
+      database: (connection) => openDatabase(connection, { log, label: labelOf(settings.run) }),
+      fleet: (vps) => openFleet(vps, { dist: door.dist, log }),
+    },
+  );
+  try {
+    await fill(work, phases);
+  } finally {
+    await closeWork(work);
+  }
   return finish(settings, phases, warnings, startedAt, cancelled());
 }
 
 const WRITING_MODES: readonly Settings['mode'][] = ['migrate', 'redeploy', 'rollback', 'deploy'];
 
-async function settleWith(
-  tools: Tools,
-  settings: Settings,
-  session: string,
-  phases: PhaseReport[],
-): Promise<void> {
-  const walk = walker(tools, phases);
-  const hosts = await settleFleet(tools, settings, session);
+async function settleWith(work: Work, session: string, phases: PhaseReport[]): Promise<void> {
+  const { settings, servers, log } = work;
+  const walk = walker(log, phases);
+  const hosts = servers ? await settleFleet(servers, session) : [];
   if (hosts.length > 0) {
     const settled = await walk('redeploy', () =>
-      runPhase('redeploy', tools.log, 'what this run left behind', async (record) => {
+      runPhase('redeploy', log, 'what this run left behind', async (record) => {
         record.facts.hosts = hosts;
         for (const host of hosts) record.add(settledStep(host));
         if (hosts.some((host) => host.outcome === 'unknown'))
           throw new Failure({ message: 'It is not known what every host serves.' }, 'unknown');
       }),
     );
-    if (settled.outcome === 'unknown' && settings.mode === 'redeploy') return;
+    if (settled.outcome === 'unknown' && work.mode === 'redeploy') return;
   }
-  if (settings.mode !== 'deploy') {
+  if (work.mode !== 'deploy') {
     // Nothing is undone unasked where a person called the phases one by one; the plan says where things stand.
-    await walk('plan', async () => (await plan(tools, settings)).report);
+    await walk('plan', async () => (await plan(work)).report);
     return;
   }
   const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
   if (
     live &&
-    (settings.skip.includes('health') ||
-      (await walk('health', () => health(tools, settings, {}))).outcome === 'passed')
+    (settings.skip.includes('health') || (await walk('health', () => health(work))).outcome === 'passed')
   )
     return;
-  if (settings.rollback.onFailure) await walk('rollback', () => rollback(tools, settings));
+  if (settings.rollback.onFailure) await walk('rollback', () => rollback(work));
 }
 
 function settledStep(host: HostFact): Step {
@@ -139,97 +149,105 @@ function labelOf({ id, url }: Settings['run']): string {
   return url === undefined ? `run ${id}` : `run ${id} ${url}`;
 }
 
-async function withTools(
-  settings: Settings,
-  door: Door,
-  work: (tools: Tools) => Promise<void>,
-): Promise<void> {
-  const database =
-    settings.database &&
-    openDatabase(settings.database.connection, { log: door.log, label: labelOf(settings.run) });
-  const fleet = settings.vps && openFleet(settings.vps, { dist: door.dist, log: door.log });
-  try {
-    await work({
-      log: door.log,
-      signal: door.signal,
-      ...given({ database, fleet }),
-    });
-  } finally {
-    await Promise.allSettled([database?.close(), fleet?.close()]);
-  }
-}
-
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
-async function corridor(tools: Tools, given: Settings, phases: PhaseReport[]): Promise<void> {
-  const settings = await withExactCommit(given);
-  const walk = walker(tools, phases);
+async function corridor(work: Work, phases: PhaseReport[]): Promise<void> {
+  const { settings, log } = work;
+  const walk = walker(log, phases);
   const { refusals, warnings } = await judgeProvenance(settings);
-  for (const problem of [...settings.warnings, ...warnings]) tools.log({ kind: 'warning', problem });
+  for (const problem of [...settings.warnings, ...warnings]) log({ kind: 'warning', problem });
   if (refusals.length > 0) {
-    const first = settings.mode === 'deploy' ? 'plan' : settings.mode;
-    await walk(first, () =>
-      runPhase(first, tools.log, undefined, async (record) => {
-        record.summarise('Nothing was changed.');
-        throw new Failure(refusals);
-      }),
-    );
+    await walk(firstPhase(work), () => refused(work, refusals));
     return;
   }
-  switch (settings.mode) {
+  switch (work.mode) {
     case 'plan':
-      await walk('plan', async () => (await plan(tools, settings)).report);
+      await walk('plan', async () => (await plan(work)).report);
       return;
     case 'verify':
-      await walk('verify', () => verify(tools, settings));
+      await walk('verify', () => verify(work.database));
       return;
     case 'health':
-      await walk('health', () => health(tools, settings, {}));
+      await walk('health', () => health(work));
       return;
     case 'rollback':
-      await walk('rollback', () => rollback(tools, settings));
+      await walk('rollback', () => rollback(work));
       return;
     case 'redeploy':
-      await walk('redeploy', () => redeploy(tools, settings));
+      await walk('redeploy', () => redeploy(work.servers));
       return;
     case 'migrate':
-      if (
-        settings.database.backup !== 'off' &&
-        (await walk('backup', () => backup(tools, settings))).outcome !== 'passed'
-      )
-        return;
-      await walk('migrate', () => migrate(tools, settings, { contract: settings.database.afterHealth }));
+      await migrateAlone(work.database, work.servers, walk);
       return;
     case 'deploy':
-      await deploy(tools, settings, walk, phases);
+      await deploy(work, walk, phases);
   }
 }
 
-type Walk = (phase: PhaseReport['phase'], work: () => Promise<PhaseReport>) => Promise<PhaseReport>;
+function firstPhase({ mode }: Work): PhaseName {
+  return mode === 'deploy' ? 'plan' : mode;
+}
 
-function walker(tools: Tools, phases: PhaseReport[]): Walk {
+/** The phase that would have come first, where whose code it is speaks against the run. */
+function refused(work: Work, refusals: Problem[]): Promise<PhaseReport> {
+  return runPhase(firstPhase(work), work.log, undefined, async (record) => {
+    record.summarise('Nothing was changed.');
+    throw new Failure(refusals);
+  });
+}
+
+/** Runs a phase and keeps its report. */
+type Walk = (phase: PhaseName, work: () => Promise<PhaseReport>) => Promise<PhaseReport>;
+
+function walker(log: Log, phases: PhaseReport[]): Walk {
   return async (phase, work) => {
-    const report = await guarded(phase, work, tools.log);
+    const report = await guarded(phase, work, log);
     phases.push(report);
     return report;
   };
 }
 
+async function passed(report: Promise<PhaseReport>): Promise<boolean> {
+  return (await report).outcome === 'passed';
+}
+
+/** Mode `migrate`: whoever calls the phases one by one says whether health has passed (`after-health`). */
+async function migrateAlone(
+  database: DatabaseWork,
+  servers: ServerWork | undefined,
+  walk: Walk,
+): Promise<void> {
+  if (!(await backedUp(database, servers, walk))) return;
+  const { afterHealth } = database.settings.database;
+  await walk('migrate', () => migrate(database, { contract: afterHealth }));
+}
+
+/** True where the backup that is wanted was made, or none is wanted. */
+async function backedUp(
+  database: DatabaseWork,
+  servers: ServerWork | undefined,
+  walk: Walk,
+): Promise<boolean> {
+  if (database.settings.database.backup === 'off') return true;
+  return passed(walk('backup', () => backup(database, servers)));
+}
+
 /** Look at everything, then database, code, health and contract steps; on failure undo what this run changed. */
-async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: PhaseReport[]): Promise<void> {
+async function deploy(work: Work, walk: Walk, phases: PhaseReport[]): Promise<void> {
+  const { settings, log, signal } = work;
   let look: Look | undefined;
   let before: HealthFact[] = [];
-  const planned = await walk('plan', async () => {
+  const planned = walk('plan', async () => {
     const [found, baseline] = await Promise.all([
-      plan(tools, settings),
-      settings.skip.includes('health') ? [] : healthBaseline(tools, settings),
+      plan(work),
+      settings.skip.includes('health') ? [] : healthBaseline(work),
     ]);
     look = found;
     before = baseline;
     return found.report;
   });
-  if (planned.outcome === 'passed' && look && !look.hosts?.some(isOvertaken))
-    await change(tools, settings, walk, look, before);
-  if (tools.signal.aborted) return;
+  if ((await passed(planned)) && look && !look.hosts?.some(isOvertaken))
+    await change(work, walk, look, before);
+  if (signal.aborted) return;
   const decision = decideRollback(
     phases,
     before,
@@ -237,11 +255,11 @@ async function deploy(tools: Tools, settings: Settings, walk: Walk, phases: Phas
     earlierAttempt(settings, look),
   );
   if (decision.rollback) {
-    tools.log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
-    await walk('rollback', () => rollback(tools, settings));
+    log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
+    await walk('rollback', () => rollback(work));
   } else if (firstFailure(phases)) {
     phases.push(skippedPhase('rollback', decision.why));
-    tools.log({ kind: 'line', text: decision.why });
+    log({ kind: 'line', text: decision.why });
   }
 }
 
@@ -256,44 +274,30 @@ function earlierAttempt({ run, vps }: Settings, look: Look | undefined): Changes
 }
 
 /** The part of a deploy that writes, phase after phase, until one does not pass. */
-async function change(
-  tools: Tools,
-  settings: Settings,
-  walk: Walk,
-  look: Look,
-  before: HealthFact[],
-): Promise<void> {
-  const passed = async (phase: PhaseReport['phase'], work: () => Promise<PhaseReport>): Promise<boolean> =>
-    (await walk(phase, work)).outcome === 'passed';
-
-  if (settings.database) {
-    if (settings.database.backup !== 'off' && !(await passed('backup', () => backup(tools, settings))))
-      return;
+async function change(work: Work, walk: Walk, look: Look, before: readonly HealthFact[]): Promise<void> {
+  const { settings, database, servers } = work;
+  if (database) {
+    if (!(await backedUp(database, servers, walk))) return;
     const known = look.database ? { plan: look.database } : {};
-    if (!(await passed('migrate', () => migrate(tools, settings, known)))) return;
-    if (!(await passed('verify', () => verify(tools, settings)))) return;
+    if (!(await passed(walk('migrate', () => migrate(database, known))))) return;
+    if (!(await passed(walk('verify', () => verify(database))))) return;
   }
-  if (settings.vps) {
-    const redeployed = await walk('redeploy', () => redeploy(tools, settings, look.hosts));
+  if (servers) {
+    const redeployed = await walk('redeploy', () => redeploy(servers, look.hosts));
     if (redeployed.outcome !== 'passed') return;
     // A newer run is live already: this run's commit is not served, so there is nothing to ask for.
     if (redeployed.facts.hosts?.every((host) => host.outcome === 'skipped')) return;
   }
   if (!settings.skip.includes('health')) {
-    const expect = settings.vps?.ref === undefined ? {} : { expectSha: settings.vps.ref };
-    if (!(await passed('health', () => health(tools, settings, { before, ...expect })))) return;
+    const expect = given({ expectSha: servers?.settings.vps.ref });
+    if (!(await passed(walk('health', () => health(work, { before, ...expect }))))) return;
   }
-  if (settings.database && (look.database?.deferred.length ?? 0) > 0) {
-    await walk('migrate', () => migrate(tools, settings, { contract: true }));
-  }
+  if (database && (look.database?.deferred.length ?? 0) > 0)
+    await walk('migrate', () => migrate(database, { contract: true }));
 }
 
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
-async function guarded(
-  phase: PhaseReport['phase'],
-  work: () => Promise<PhaseReport>,
-  log: Log,
-): Promise<PhaseReport> {
+async function guarded(phase: PhaseName, work: () => Promise<PhaseReport>, log: Log): Promise<PhaseReport> {
   const startedAt = Date.now();
   try {
     return await work();

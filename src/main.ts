@@ -3,7 +3,7 @@ import { capital } from './base/capital.js';
 import { given } from './base/given.js';
 import { redactor } from './base/redact.js';
 import { type Problem, problemsOf, type Report } from './base/report.js';
-import { type Teller, teller } from './base/teller.js';
+import { type LogPrinter, teller } from './base/teller.js';
 import { verifyAlways } from './base/verified-tls.js';
 import { leftBehind } from './base/voice.js';
 import { run, settle } from './deploy.js';
@@ -51,7 +51,7 @@ const STATE = {
 interface Session {
   readonly read: ReadInput;
   readonly run: ReturnType<typeof runIdentity>;
-  readonly teller: Teller;
+  readonly teller: LogPrinter;
   readonly crashes: Crashes;
   /** Hears everything that is told through its log. */
   readonly heard: Hearing;
@@ -238,7 +238,7 @@ function api(session: Session, settings: Settings): { run: Run; token: Settings[
 /** Runs work that may warn, and returns its warnings as well, for the annotations. */
 async function collect(
   session: Session,
-  work: (log: Teller['log']) => Promise<void>,
+  work: (log: LogPrinter['log']) => Promise<void>,
 ): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
   await work((entry) => {

@@ -37,6 +37,19 @@ describe('a step that does not pass', () => {
   });
 });
 
+test('a step whose result cannot be put into words has passed all the same, as in the worker', async () => {
+  const noWords = (): string => {
+    throw new Error('no words');
+  };
+  const report = await runPhase(
+    'verify',
+    () => {},
+    undefined,
+    async (record) => assert.equal(await record.step('look', () => 1, noWords), 1),
+  );
+  assert.deepEqual([report.outcome, report.steps[0]?.outcome], ['passed', 'passed']);
+});
+
 test('a warning is told once, and again about another place', () => {
   const told: LogEntry[] = [];
   const log = eachWarningOnce((entry) => told.push(entry));

@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import type { LogEntry } from '../../src/base/log.js';
 import { redactor } from '../../src/base/redact.js';
 import type { PhaseReport, Step } from '../../src/base/report.js';
-import { type Teller, teller } from '../../src/base/teller.js';
+import { type LogPrinter, teller } from '../../src/base/teller.js';
 import { COMMANDS, parseCommand } from '../servers/runner-commands.js';
 
 const SECRET = 'w0rd-of-the-hotel';
 
 /** All that a sink was given. */
-function heard(work: (log: Teller['log']) => void): string[] {
+function heard(work: (log: LogPrinter['log']) => void): string[] {
   const lines: string[] = [];
   const { log, end } = teller(
     {

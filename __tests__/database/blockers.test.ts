@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import { runPhase } from '../../src/base/phase.js';
 import { describeBlockers, type HeldLock } from '../../src/database/apply/blockers.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import type { LockMode } from '../../src/database/files/lock-modes.js';
 import { judgeDrift, lookDrift } from '../../src/database/schema/drift.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, runMigrate, settingsFor } from '../servers/project.js';
-import { rollbackAlone } from '../servers/rollback.js';
+import { runRollback } from '../servers/rollback.js';
 
 let server: PostgresServer;
 before(async () => {
@@ -137,17 +136,7 @@ test('a run whose start could not be looked at is undone all the same, without t
     assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
   });
   const settings = settingsFor(project, url, { mode: 'rollback', 'run-id': '1' });
-  const database = openDatabase(settings.database!.connection);
-  const tools = { log: () => undefined, signal: new AbortController().signal, database };
-  const report = await runPhase(
-    'rollback',
-    () => undefined,
-    undefined,
-    async (record) => {
-      await rollbackAlone(tools, settings, record);
-    },
-  );
-  await database.close();
+  const { report } = await runRollback(settings);
   assert.deepEqual(report.problems, []);
   assert.deepEqual(report.facts.reverted, ['1']);
   assert.match(report.steps.find(({ name }) => name.includes('compare'))?.detail ?? '', /not compared/);

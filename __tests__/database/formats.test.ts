@@ -1,20 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { runPhase } from '../../src/base/phase.js';
 import type { PhaseReport } from '../../src/base/report.js';
-import { openDatabase } from '../../src/database/connection/open.js';
 import { OUR_TABLES, takeDatabase } from '../../src/database/history/bookmark.js';
 import { formatProblems } from '../../src/database/history/formats.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import {
-  createProject,
-  history,
-  type Project,
-  runMigrate,
-  runPlan,
-  settingsFor,
-} from '../servers/project.js';
-import { rollbackAlone } from '../servers/rollback.js';
+import { history, type Project, runMigrate, runPlan, settingsFor, withProject } from '../servers/project.js';
+import { runRollback } from '../servers/rollback.js';
 
 let server: PostgresServer;
 before(async () => {
@@ -58,35 +49,21 @@ async function tables(url: string): Promise<string> {
   return JSON.stringify(all);
 }
 
-async function deployed(work: (url: string, project: Project) => Promise<void>): Promise<void> {
-  const url = await server.createDatabase();
-  const project = createProject({
-    '1_a.sql': 'create table public.a (id int);',
-    '1_a.down.sql': 'drop table public.a;',
-  });
-  try {
+const FILES = { '1_a.sql': 'create table public.a (id int);', '1_a.down.sql': 'drop table public.a;' };
+
+const deployed = (work: (url: string, project: Project) => Promise<void>): Promise<void> =>
+  withProject(server, FILES, async (url, project) => {
     const { report } = await runMigrate(project, url, {
       runId: '100',
       inputs: { environment: 'production' },
     });
     assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
     await work(url, project);
-  } finally {
-    project.delete();
-  }
-}
+  });
 
 async function rollBack(url: string, project: Project): Promise<PhaseReport> {
-  const settings = settingsFor(project, url, { mode: 'rollback', 'run-id': '100', skip: 'vps' }, '200');
-  const log = (): void => {};
-  const database = openDatabase(settings.database!.connection, { log, label: 'run 200', connectFor: 20_000 });
-  try {
-    return await runPhase('rollback', log, undefined, async (record) => {
-      await rollbackAlone({ log, signal: new AbortController().signal, database }, settings, record);
-    });
-  } finally {
-    await database.close();
-  }
+  const inputs = { mode: 'rollback', 'run-id': '100', skip: 'vps' };
+  return (await runRollback(settingsFor(project, url, inputs, '200'))).report;
 }
 
 describe('tables that another version of the action made', () => {

@@ -28,12 +28,15 @@ const SLOW = `create function public.slow(int) returns int language plpgsql immu
 const BUILD = 'create index concurrently a_i on public.a (public.slow(id));';
 const BUILT = [{ name: 'a_i', valid: true }];
 
+/** Every database of a server may have a subscription of the same name. */
+const HERE = 'subdbid = (select oid from pg_database where datname = current_database())';
+
 /** A statement of each kind whose answer is lost: what is there before it, and what it is once it was done. */
 interface Lost {
   name: string;
   before?: string;
-  /** Instead of all of `before` where that cannot be one message. */
-  beforeEach?: string[];
+  /** Run in another database of the same server. */
+  elsewhere?: string;
   sql: string;
   /** The command tag of the answer. */
   tag: string;
@@ -96,9 +99,11 @@ const LOST: Lost[] = [
   {
     name: 'CREATE SUBSCRIPTION',
     superuser: true,
+    elsewhere:
+      "create subscription s connection 'dbname=x' publication r with (connect = false, slot_name = none);",
     sql: "create subscription s connection 'dbname=x' publication p, q with (connect = false, slot_name = none);",
     tag: 'CREATE SUBSCRIPTION',
-    done: "select exists (select from pg_subscription where subname = 's') as done",
+    done: `select exists (select from pg_subscription where subname = 's' and ${HERE}) as done`,
   },
   {
     name: 'DROP SUBSCRIPTION',
@@ -398,6 +403,7 @@ export function everyLoss(version: PostgresVersion): void {
     test(`row 136: the answer is cut and the process killed: ${lost.name}`, () =>
       withProject(async (url, project) => {
         if (lost.before) await query(url, lost.before);
+        if (lost.elsewhere) await query(server().adminUrl, lost.elsewhere);
         const next = 'create table public.behind (id int);';
         project.write({ '2_b.sql': `${lost.sql}\n${next}` });
         const from = server().log().length;
@@ -573,7 +579,7 @@ export function everyLoss(version: PostgresVersion): void {
           assert.ok(!JSON.stringify(ran).includes(publisher.password), 'the password is told');
           assert.equal(timesSent(sql, from), sql.includes('refresh') ? 2 : 1, sql);
         }
-        assert.deepEqual(await query(url, 'select 1 from pg_subscription'), []);
+        assert.deepEqual(await query(url, `select 1 from pg_subscription where ${HERE}`), []);
         assert.deepEqual(await query(publisher.adminUrl, 'select 1 from pg_replication_slots'), []);
         // As a try leaves it that is cut between the slot and the subscription.
         await query(publisher.adminUrl, "select pg_create_logical_replication_slot('t', 'pgoutput')");

@@ -9,6 +9,7 @@ import { verify } from '../../src/phases/verify.js';
 import { query } from '../servers/postgres.js';
 import { createProject, history, type Inputs, settingsFor } from '../servers/project.js';
 import { rollbackAlone } from '../servers/rollback.js';
+import { databaseWork } from '../servers/work.js';
 import { everyKindFiles } from './every-kind.js';
 
 /** `connection`: how the action is told of the database; `url`: the same one, for looking past the action. */
@@ -22,13 +23,13 @@ export async function liveOneLife(connection: Inputs, url: string): Promise<void
     readFingerprint(await database.send(fingerprintQuery(), { deadline: 30_000 })).fingerprint;
   try {
     const before = await fingerprint();
-    const applied = await migrate(tools, settings('migrate', { rls: 'off' }));
+    const applied = await migrate(databaseWork(settings('migrate', { rls: 'off' }), tools));
     assert.deepEqual(applied.problems, []);
     assert.equal((await history(url)).length, 30);
     await query(url, `insert into public.hotels (name) values ('Ritz'), ('Savoy')`);
 
     const required = { 'required-tables': 'hotels, app.notes', 'required-functions': 'touch' };
-    const verified = await verify(tools, settings('verify', required));
+    const verified = await verify(databaseWork(settings('verify', required), tools));
     assert.deepEqual(
       verified.problems.map(({ message }) => message),
       ['row level security is off on app.notes'],

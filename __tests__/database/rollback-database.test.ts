@@ -3,14 +3,9 @@ import { once } from 'node:events';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { LogEntry } from '../../src/base/log.js';
-import { runPhase } from '../../src/base/phase.js';
-import type { PhaseReport } from '../../src/base/report.js';
 import { openDatabase } from '../../src/database/connection/open.js';
-import type { DatabaseRollback } from '../../src/database/rollback/rollback-database.js';
 import { judgeDrift, lookDrift } from '../../src/database/schema/drift.js';
 import { literal } from '../../src/database/sql/sql-text.js';
-import type { Tools } from '../../src/tools.js';
 import { startMigrateRun } from '../servers/migrate-run.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
@@ -20,8 +15,9 @@ import {
   type Project,
   runMigrate,
   settingsFor,
+  withProject,
 } from '../servers/project.js';
-import { rollbackAlone } from '../servers/rollback.js';
+import { type RolledBack, runRollback } from '../servers/rollback.js';
 import { until } from '../servers/until.js';
 
 let server: PostgresServer;
@@ -37,14 +33,8 @@ interface Work {
   warnings: string[];
 }
 
-async function withProject(work: (it: Work) => Promise<void>): Promise<void> {
-  const project = createProject();
-  try {
-    await work({ url: await server.createDatabase(), project, warnings: [] });
-  } finally {
-    project.delete();
-  }
-}
+const withWork = (work: (it: Work) => Promise<void>): Promise<void> =>
+  withProject(server, {}, (url, project) => work({ url, project, warnings: [] }));
 
 async function apply({ url, project }: Work, runId: string, sha = 'a'.repeat(40)): Promise<void> {
   const { report } = await runMigrate(project, url, { runId, inputs: { rls: 'off' } });
@@ -52,25 +42,12 @@ async function apply({ url, project }: Work, runId: string, sha = 'a'.repeat(40)
   await query(url, `update supabase_migrations.deploy_runs set sha = '${sha}' where run_id = '${runId}'`);
 }
 
-interface RolledBack {
-  report: PhaseReport;
-  result?: DatabaseRollback;
-}
-
-async function roll(it: Work, inputs: Inputs, project = it.project): Promise<RolledBack> {
-  const settings = settingsFor(project, it.url, { mode: 'rollback', ...inputs });
-  const database = openDatabase(settings.database!.connection);
-  const log = (entry: LogEntry): void => {
-    if (entry.kind === 'warning' || entry.kind === 'notice') it.warnings.push(entry.problem.message);
-  };
-  const tools: Tools = { log, signal: new AbortController().signal, database };
-  let result: DatabaseRollback | undefined;
-  const report = await runPhase('rollback', log, undefined, async (record) => {
-    result = await rollbackAlone(tools, settings, record);
+const roll = (it: Work, inputs: Inputs, project = it.project): Promise<RolledBack> =>
+  runRollback(settingsFor(project, it.url, { mode: 'rollback', ...inputs }), {
+    onLog: (entry) => {
+      if (entry.kind === 'warning' || entry.kind === 'notice') it.warnings.push(entry.problem.message);
+    },
   });
-  await database.close();
-  return { report, ...(result ? { result } : {}) };
-}
 
 async function has({ url }: Work, object: string): Promise<boolean> {
   const [row] = await query<{ there: boolean }>(url, `select to_regclass('${object}') is not null as there`);
@@ -91,7 +68,7 @@ const SECOND = {
 
 describe('rollback of the database', () => {
   test('undoes what the named run applied, newest first, and a second time nothing', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write(FIRST);
       await apply(it, '100');
       it.project.write(SECOND);
@@ -114,7 +91,7 @@ describe('rollback of the database', () => {
   });
 
   test('works from another checkout that has none of the files', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({ ...FIRST, ...SECOND });
       await apply(it, '7');
       const empty = createProject();
@@ -126,7 +103,7 @@ describe('rollback of the database', () => {
   });
 
   test('a run that applied nothing is a no-op that says so', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       const empty = await roll(it, { 'run-id': '5' });
       assert.equal(empty.report.outcome, 'passed');
       it.project.write(FIRST);
@@ -165,7 +142,7 @@ describe('rollback of the database', () => {
     ],
   ] as const) {
     test(`${what} is named, and nothing is undone`, async () => {
-      await withProject(async (it) => {
+      await withWork(async (it) => {
         it.project.write({ ...FIRST, '1_v.sql': '' });
         it.project.remove('1_v.sql');
         await apply(it, '1');
@@ -182,7 +159,7 @@ describe('rollback of the database', () => {
   }
 
   test('what other hands changed since does not stand in the way', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write(FIRST);
       await apply(it, '1');
       it.project.write(SECOND);
@@ -196,7 +173,7 @@ describe('rollback of the database', () => {
   });
 
   test('a down file that fails undoes nothing and names its place', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({
         ...SECOND,
         ...FIRST,
@@ -218,7 +195,7 @@ describe('rollback of the database', () => {
   });
 
   test('a failed rollback names the commands for a person; a corrected file in the checkout is then taken', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({ ...FIRST, '1_hotels.down.sql': 'drop table public.hotel;' });
       await apply(it, '7');
       const { report } = await roll(it, { 'run-id': '7' });
@@ -241,7 +218,7 @@ describe('rollback of the database', () => {
   });
 
   test('the recorded down file is taken, whatever the checkout says now', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write(FIRST);
       await apply(it, '7');
       it.project.write({ '1_hotels.down.sql': 'drop schema public cascade;' });
@@ -252,7 +229,7 @@ describe('rollback of the database', () => {
   });
 
   test('row 150: of a recorded down file that differs from the one here the place is told, never the text', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       const down = "select set_config('app.key', 'sk-live-0123456789', true);\ndrop table public.gone;";
       it.project.write({ '1_hotels.sql': FIRST['1_hotels.sql'], '1_hotels.down.sql': down });
       await apply(it, '1');
@@ -274,7 +251,7 @@ describe('rollback of the database', () => {
   });
 
   test('row 151: a down file that is a link out of the project is refused, and nothing of it is told', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({ '1_hotels.sql': FIRST['1_hotels.sql'] });
       await apply(it, '1');
       const outside = createProject({ 'outside.sql': 'drop table public.hotels; -- of another project' });
@@ -295,7 +272,7 @@ describe('rollback of the database', () => {
   });
 
   test('row 151: neither a name nor a version in the history is a path', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write(FIRST);
       await apply(it, '1');
       await query(
@@ -315,7 +292,7 @@ describe('rollback of the database', () => {
   });
 
   test('a file without a down file stays, with all that is older', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({ ...FIRST, ...SECOND });
       it.project.remove('2_rooms.down.sql');
       await apply(it, '1');
@@ -327,7 +304,7 @@ describe('rollback of the database', () => {
   });
 
   test('rows of a table of the same run may go and are told; other data is refused unless allowed', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write(FIRST);
       await apply(it, '1');
       it.project.write(SECOND);
@@ -372,7 +349,7 @@ describe('rollback of the database', () => {
       losesForeignRows(emptying));
 
   async function losesForeignRows(emptying: string): Promise<void> {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write(FIRST);
       await apply(it, '1');
       it.project.write({ '2_x.sql': 'select 1', '2_x.down.sql': emptying });
@@ -387,7 +364,7 @@ describe('rollback of the database', () => {
   }
 
   test('a down file may delete some rows of a table that was there before', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write(FIRST);
       await apply(it, '1');
       await query(it.url, "insert into public.hotels values (1, 'kept')");
@@ -402,7 +379,7 @@ describe('rollback of the database', () => {
   });
 
   test('a number of steps is taken back as a whole, or refused before anything is', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       const { '3_rank.sql': rank, '3_rank.down.sql': down } = SECOND;
       it.project.write({ ...FIRST, '2_kept.sql': 'create table public.kept (id int)' });
       it.project.write({ '3_rank.sql': rank, '3_rank.down.sql': down });
@@ -418,7 +395,7 @@ describe('rollback of the database', () => {
   });
 
   test('a run that was applied with one transaction per file is undone in one', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({ ...FIRST, ...SECOND });
       const inputs = { rls: 'off', transaction: 'each' };
       const { report } = await runMigrate(it.project, it.url, { runId: '8', inputs });
@@ -431,7 +408,7 @@ describe('rollback of the database', () => {
   });
 
   test('a run with files that no transaction can hold is undone as a whole', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({
         ...FIRST,
         '2_i.sql': 'create index concurrently hotels_i on public.hotels (name);',
@@ -449,7 +426,7 @@ describe('rollback of the database', () => {
   });
 
   test('a file of the run that is applied in part is told, and left to the next deploy', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({
         ...FIRST,
         '2_i.sql': 'create table public.t(id int); create index concurrently on public.t (id); select 1/0;',
@@ -467,7 +444,7 @@ describe('rollback of the database', () => {
   });
 
   test('previous, a commit, steps, records and keep', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write(FIRST);
       await apply(it, '1', 'b'.repeat(40));
       it.project.write(SECOND);
@@ -492,7 +469,7 @@ describe('rollback of the database', () => {
   });
 
   test('DROP INDEX CONCURRENTLY in a down file runs inside the transaction', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({
         '1_t.sql': 'create table public.t(id int); create index i on public.t(id);',
         '1_t.down.sql':
@@ -535,7 +512,7 @@ describe('a run that did not come to its last file', () => {
   }
 
   test('a failed file: what stands is recorded, and is undone as a whole', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       it.project.write({ ...FIRST, ...SECOND, '4_broken.sql': 'select 1/0;' });
       const { report } = await runMigrate(it.project, it.url, { runId: '8', inputs: EACH });
       assert.deepEqual(report.facts.applied, ['1', '2', '3']);
@@ -547,7 +524,7 @@ describe('a run that did not come to its last file', () => {
   });
 
   test('killed: nothing is called drift, and it is undone with the proof', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       await killInTheFourth(it, '8');
       assert.equal(await drift(it), 'not comparable: run 8 (aaaaaaa) ended before it recorded the schema');
       const { result, report } = await roll(it, { 'run-id': '8' });
@@ -558,7 +535,7 @@ describe('a run that did not come to its last file', () => {
   });
 
   test('killed and run again: both attempts are undone together', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       await killInTheFourth(it, '8');
       await runMigrate(it.project, it.url, { runId: '8', inputs: EACH });
       assert.equal(await drift(it), 'unchanged since run 8 (aaaaaaa)');
@@ -569,7 +546,7 @@ describe('a run that did not come to its last file', () => {
   });
 
   test('killed and completed by another run: each is undone for itself', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       await killInTheFourth(it, '8');
       await runMigrate(it.project, it.url, { runId: '9', inputs: EACH });
       assert.equal(await drift(it), 'unchanged since run 9 (aaaaaaa)');
@@ -583,7 +560,7 @@ describe('a run that did not come to its last file', () => {
   });
 
   test('half a file, completed by another run: that run is undone with what the first half made', async () => {
-    await withProject(async (it) => {
+    await withWork(async (it) => {
       const half = 'create table public.t (id int); create index concurrently t_i on public.t (id);';
       it.project.write({
         ...FIRST,

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { LogEntry } from '../../src/base/log.js';
-import { runPhase } from '../../src/base/phase.js';
 import type { PhaseReport } from '../../src/base/report.js';
-import type { Database } from '../../src/database/connection/connection.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, objects, runMigrate, settingsFor } from '../servers/project.js';
-import { rollbackAlone } from '../servers/rollback.js';
+import { type RollbackOptions, runRollback } from '../servers/rollback.js';
 import { until } from '../servers/until.js';
 import { startWire } from '../servers/wire.js';
 
@@ -42,25 +39,10 @@ async function slowed(url: string): Promise<string> {
   return url;
 }
 
-interface Options {
-  /** Stands between the rollback and its connection. */
-  around?: (database: Database) => Database;
-  onLog?: (entry: LogEntry) => void;
-  signal?: AbortSignal;
-}
-
-async function roll(url: string, options: Options = {}): Promise<PhaseReport> {
+async function roll(url: string, options?: RollbackOptions): Promise<PhaseReport> {
   const project = createProject();
   const settings = settingsFor(project, url, { mode: 'rollback', 'run-id': '9', 'lock-timeout': '500ms' });
-  const opened = openDatabase(settings.database!.connection);
-  const database = options.around?.(opened) ?? opened;
-  const log = (entry: LogEntry): void => options.onLog?.(entry);
-  const signal = options.signal ?? new AbortController().signal;
-  const report = await runPhase('rollback', log, undefined, async (record) => {
-    const { reverted } = await rollbackAlone({ log, signal, database }, settings, record);
-    record.facts.reverted = reverted;
-  });
-  await opened.close();
+  const { report } = await runRollback(settings, options);
   project.delete();
   return report;
 }

@@ -5,7 +5,6 @@ import { after, before, test } from 'node:test';
 import type { DatabasePlan } from '../../src/database/plan.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
-  createProject,
   type Files,
   history,
   objects,
@@ -13,6 +12,7 @@ import {
   runMigrate,
   runPlan,
   runPlanPhase,
+  withProject,
 } from '../servers/project.js';
 
 let server: PostgresServer;
@@ -21,24 +21,15 @@ before(async () => {
 });
 after(() => server.stop());
 
-async function withProject(
-  files: Files,
-  work: (url: string, project: Project) => Promise<void>,
-): Promise<void> {
-  const project = createProject(files);
-  try {
-    await work(await server.createDatabase(), project);
-  } finally {
-    project.delete();
-  }
-}
+const withFiles = (files: Files, work: (url: string, project: Project) => Promise<void>): Promise<void> =>
+  withProject(server, files, work);
 
 const refused = (plan: DatabasePlan): string => plan.refusals.map(({ message }) => message).join('\n');
 const warned = (plan: DatabasePlan): string => plan.warnings.map(({ message }) => message).join('\n');
 const table = (name: string): string => `create table public.${name} (id int);`;
 
 test('row 14: an empty folder is nothing pending, a missing one is refused', async () => {
-  await withProject({}, async (url, project) => {
+  await withFiles({}, async (url, project) => {
     const { report } = await runMigrate(project, url);
     assert.equal(report.outcome, 'passed');
     assert.deepEqual(report.facts.pending, []);
@@ -48,7 +39,7 @@ test('row 14: an empty folder is nothing pending, a missing one is refused', asy
 });
 
 test('row 17: UTF-16, row 13: an invisible character, row 24: a link out of the tree; all at once', async () => {
-  await withProject(
+  await withFiles(
     { '1_a.sql': Buffer.from('\ufeffselect 1', 'utf16le'), '2_b\u202e.sql': 'select 1;' },
     async (url, project) => {
       symlinkSync('/etc/hostname', join(project.folder, 'supabase/migrations/3_c.sql'));
@@ -61,7 +52,7 @@ test('row 17: UTF-16, row 13: an invisible character, row 24: a link out of the 
 });
 
 test('row 21: an older file after a newer applied one is refused unless include-all', async () => {
-  await withProject({ '2_b.sql': table('b') }, async (url, project) => {
+  await withFiles({ '2_b.sql': table('b') }, async (url, project) => {
     await runMigrate(project, url);
     project.write({ '1_a.sql': table('a') });
     assert.match(refused(await runPlan(project, url)), /1_a\.sql is older than 2/);
@@ -71,7 +62,7 @@ test('row 21: an older file after a newer applied one is refused unless include-
 });
 
 test('row 22: an applied version without a file is refused, and told to be fetched', async () => {
-  await withProject({ '1_a.sql': table('a'), '2_b.sql': table('b') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a'), '2_b.sql': table('b') }, async (url, project) => {
     await runMigrate(project, url);
     project.remove('2_b.sql');
     const plan = await runPlan(project, url);
@@ -82,7 +73,7 @@ test('row 22: an applied version without a file is refused, and told to be fetch
 });
 
 test('row 23: an edited file is named with its first difference; other line ends are no edit', async () => {
-  await withProject({ '1_a.sql': `${table('a')}\n${table('b')}\n` }, async (url, project) => {
+  await withFiles({ '1_a.sql': `${table('a')}\n${table('b')}\n` }, async (url, project) => {
     await runMigrate(project, url);
     project.write({ '1_a.sql': `${table('a')}\r\n${table('b')}\r\n` });
     assert.equal(warned(await runPlan(project, url)), '');
@@ -104,7 +95,7 @@ test('row 23: an edited file is named with its first difference; other line ends
 test('row 150: of an applied file the place and the kind of what differs are told, never what was recorded', async () => {
   const secret = 'sk-live-0123456789abcdef';
   const before = `${table('a')}\nselect set_config('app.key', '${secret}', false);\n`;
-  await withProject({ '1_a.sql': before }, async (url, project) => {
+  await withFiles({ '1_a.sql': before }, async (url, project) => {
     await runMigrate(project, url);
     const after: [source: string, line: number, words: RegExp][] = [
       [
@@ -133,7 +124,7 @@ test('row 150: of an applied file the place and the kind of what differs are tol
 });
 
 test('row 159: the options of the URL hold in every file and every connection', async () => {
-  await withProject(
+  await withFiles(
     {
       '1_a.sql': 'create table tenant_table (id int);',
       '2_b.sql': "set search_path = ''; select 1;",
@@ -160,7 +151,7 @@ test('row 159: the options of the URL hold in every file and every connection', 
 });
 
 test('row 26: broken files are all refused by the server, each with its place, before the first one runs', async () => {
-  await withProject(
+  await withFiles(
     {
       '1_a.sql': table('a'),
       '2_b.sql': "select 'open",
@@ -181,7 +172,7 @@ test('row 26: broken files are all refused by the server, each with its place, b
 });
 
 test('row 30: savepoints run in one explicit transaction, and an error in it has its place', async () => {
-  await withProject(
+  await withFiles(
     {
       '1_a.sql':
         'savepoint s; create table public.x (id int); rollback to savepoint s; create table public.a (id int);',
@@ -206,7 +197,7 @@ test('row 25: a file over 8 MiB is applied in an explicit transaction', async ()
     { length: 90 },
     (_, index) => `insert into public.a values ('${index}${'x'.repeat(100_000)}');`,
   );
-  await withProject(
+  await withFiles(
     { '1_a.sql': `create table public.a (t text);\n${rows.join('\n')}` },
     async (url, project) => {
       const plan = await runPlan(project, url);
@@ -220,7 +211,7 @@ test('row 25: a file over 8 MiB is applied in an explicit transaction', async ()
 
 test('row 33: a file that failed behind a concurrent index goes on where it stopped', async () => {
   const head = 'create table public.a (id int);\ncreate index concurrently a_i on public.a (id);\n';
-  await withProject({ '1_a.sql': `${head}select 1/0;` }, async (url, project) => {
+  await withFiles({ '1_a.sql': `${head}select 1/0;` }, async (url, project) => {
     const first = await runMigrate(project, url);
     assert.match(first.report.summary ?? '', /1_a is applied in part.*goes on there/);
     assert.match(
@@ -267,7 +258,7 @@ vacuum;
 create view seen as select 1;`,
     '2_b.sql': 'create table after (id int);',
   };
-  await withProject(files, async (url, project) => {
+  await withFiles(files, async (url, project) => {
     await query(server.adminUrl, 'create role builder; grant builder to postgres');
     await query(url, `${TWO_SCHEMAS} grant all on schema public to builder`);
     const { report } = await runMigrate(project, url);
@@ -287,7 +278,7 @@ create view seen as select 1;`,
 test('row 59: what an unfinished build leaves is dropped where the file has set the schema', async () => {
   const file =
     'set search_path = app;\ncreate unique index concurrently t_u on t (v);\ncreate table made (id int);';
-  await withProject({ '1_a.sql': file }, async (url, project) => {
+  await withFiles({ '1_a.sql': file }, async (url, project) => {
     await query(url, TWO_SCHEMAS);
     const failed = await runMigrate(project, url);
     assert.equal(failed.report.problems[0]?.code, '23505', JSON.stringify(failed.report.problems));
@@ -304,7 +295,7 @@ test('row 59: what an unfinished build leaves is dropped where the file has set 
 
 test('row 48: a database that is read-only by default gets its concurrent index too, and the lease is freed', async () => {
   const file = 'create table public.a (id int);\ncreate index concurrently a_i on public.a (id);';
-  await withProject({ '1_a.sql': file }, async (url, project) => {
+  await withFiles({ '1_a.sql': file }, async (url, project) => {
     const name = new URL(url).pathname.slice(1);
     await query(server.adminUrl, `alter database ${name} set default_transaction_read_only = on`);
     const { report } = await runMigrate(project, url);
@@ -315,7 +306,7 @@ test('row 48: a database that is read-only by default gets its concurrent index 
 });
 
 test('row 59: an invalid index of somebody else is reported and kept; IF NOT EXISTS does not pass over it', async () => {
-  await withProject(
+  await withFiles(
     { '1_a.sql': 'create table public.a (id int); insert into public.a values (1), (1);' },
     async (url, project) => {
       await runMigrate(project, url);
@@ -331,7 +322,7 @@ test('row 59: an invalid index of somebody else is reported and kept; IF NOT EXI
 });
 
 test('row 40: destructive statements are warned of, refused or allowed, as asked', async () => {
-  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
     await runMigrate(project, url);
     project.write({ '2_b.sql': '\ndrop table public.a;' });
     const plan = await runPlan(project, url);
@@ -347,7 +338,7 @@ test('row 40: destructive statements are warned of, refused or allowed, as asked
 });
 
 test('row 40: a refused statement names the input that lets it through, and no marker that its file has', async () => {
-  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
     await runMigrate(project, url);
     const inputs = { 'destructive-changes': 'refuse' };
     project.write({ '2_b.sql': 'drop table public.a;' });
@@ -360,7 +351,7 @@ test('row 40: a refused statement names the input that lets it through, and no m
 });
 
 test('row 8: a database remembers its environment', async () => {
-  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
     await runMigrate(project, url, { inputs: { environment: 'staging' } });
     project.write({ '2_b.sql': table('b') });
     const wrong = await runMigrate(project, url, { inputs: { environment: 'production' } });
@@ -377,7 +368,7 @@ test('row 8: a database remembers its environment', async () => {
 });
 
 test('an existing database is taken over from a baseline', async () => {
-  await withProject(
+  await withFiles(
     { '1_a.sql': table('a'), '2_b.sql': table('b'), '3_c.sql': table('c') },
     async (url, project) => {
       await query(url, `${table('a')} ${table('b')}`);
@@ -394,7 +385,7 @@ test('an existing database is taken over from a baseline', async () => {
 });
 
 test('a baseline that stays in the workflow swallows no late file', async () => {
-  await withProject({ '10_a.sql': table('a'), '20_b.sql': table('b') }, async (url, project) => {
+  await withFiles({ '10_a.sql': table('a'), '20_b.sql': table('b') }, async (url, project) => {
     await query(url, `${table('a')} ${table('b')}`);
     const inputs = { baseline: '20' };
     assert.deepEqual((await runPlan(project, url, { inputs })).baseline.length, 2);
@@ -416,7 +407,7 @@ test('files from "-- deploy: after-health" on wait until health has passed', asy
     '2_b.sql': '-- deploy: after-health\ndrop table public.a;',
     '3_c.sql': table('c'),
   };
-  await withProject(files, async (url, project) => {
+  await withFiles(files, async (url, project) => {
     const first = await runMigrate(project, url);
     assert.deepEqual(first.report.facts.applied, ['1']);
     assert.deepEqual(first.report.facts.deferred, ['2', '3']);
@@ -428,7 +419,7 @@ test('files from "-- deploy: after-health" on wait until health has passed', asy
 
 test('after-health: true is for mode migrate: in a deploy the contract steps still wait, and that is told', async () => {
   const files = { '1_a.sql': table('a'), '2_b.sql': '-- deploy: after-health\ndrop table public.a;' };
-  await withProject(files, async (url, project) => {
+  await withFiles(files, async (url, project) => {
     const deployed = await runPlan(project, url, {
       inputs: { mode: 'deploy', skip: 'vps, health', 'after-health': 'true' },
     });
@@ -444,7 +435,7 @@ test('after-health: true is for mode migrate: in a deploy the contract steps sti
 });
 
 test('a marker that is not quite right is refused with its line while the file is pending', async () => {
-  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
     await runMigrate(project, url);
     const wrong = `${table('b')}\ndrop table public.a; -- deploy: after-health`;
     project.write({ '2_b.sql': wrong, '3_c.sql': `-- the old table\n-- deploy: after-heath\n${table('c')}` });
@@ -465,7 +456,7 @@ test('a marker that is not quite right is refused with its line while the file i
 });
 
 test('a batch ends where a value is added to an enum, and the plan says so', async () => {
-  await withProject(
+  await withFiles(
     { '1_a.sql': "create type public.e as enum ('a'); create table public.t (e public.e);" },
     async (url, project) => {
       await runMigrate(project, url);
@@ -484,7 +475,7 @@ test('a batch ends where a value is added to an enum, and the plan says so', asy
 test('a batch is split where a file uses an enum value that a DO block before it adds', async () => {
   const add = (value: string): string =>
     `do $$ begin alter type public.e add value '${value}'; exception when duplicate_object then null; end $$;`;
-  await withProject(
+  await withFiles(
     { '1_a.sql': "create type public.e as enum ('a'); create table public.t (e public.e);" },
     async (url, project) => {
       await runMigrate(project, url);
@@ -513,7 +504,7 @@ test('a batch is split where deferred checks of one file stand in the way of the
     '2_b.sql': 'insert into public.c values (1); insert into public.p values (1);',
     '3_c.sql': 'alter table public.c add column x int;',
   };
-  await withProject(files, async (url, project) => {
+  await withFiles(files, async (url, project) => {
     const { report, log } = await runMigrate(project, url);
     assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
     assert.ok(
@@ -524,7 +515,7 @@ test('a batch is split where deferred checks of one file stand in the way of the
 });
 
 test('row 48, row 52: defaults of the role do not change the outcome', async () => {
-  await withProject({ '1_a.sql': `select pg_sleep(0.4); ${table('a')}` }, async (url, project) => {
+  await withFiles({ '1_a.sql': `select pg_sleep(0.4); ${table('a')}` }, async (url, project) => {
     const name = new URL(url).pathname.slice(1);
     for (const setting of [
       "default_transaction_isolation = 'repeatable read'",
@@ -542,7 +533,7 @@ test("row 52: the role's own limit for a transaction does not end a batch of sev
     '1_a.sql': `select pg_sleep(1); ${table('a')}`,
     '2_b.sql': `select pg_sleep(1); ${table('b')}`,
   };
-  await withProject(files, async (url, project) => {
+  await withFiles(files, async (url, project) => {
     const name = new URL(url).pathname.slice(1);
     await query(
       server.adminUrl,
@@ -554,7 +545,7 @@ test("row 52: the role's own limit for a transaction does not end a batch of sev
 });
 
 test('row 34: what is refused for its text is told once', async () => {
-  await withProject(
+  await withFiles(
     { '1_a.sql': 'copy public.a from stdin;\n1\n\\.\n', '2_b.sql': '\\echo hi\nselect (;' },
     async (url, project) => {
       const plan = await runPlan(project, url);
@@ -567,7 +558,7 @@ test('row 34: what is refused for its text is told once', async () => {
 });
 
 test('row 55: an older history table is completed', async () => {
-  await withProject({ '1_a.sql': table('a'), '2_b.sql': table('b') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a'), '2_b.sql': table('b') }, async (url, project) => {
     await query(
       url,
       "create schema supabase_migrations; create table supabase_migrations.schema_migrations (version text primary key); insert into supabase_migrations.schema_migrations values ('1')",
@@ -585,7 +576,7 @@ test('row 55: an older history table is completed', async () => {
 });
 
 test('row 57: a role that may not write the history is refused before the first file', async () => {
-  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
     await query(
       server.adminUrl.replace(/\/postgres$/, new URL(url).pathname),
       'create schema supabase_migrations; create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text)',
@@ -598,7 +589,7 @@ test('row 57: a role that may not write the history is refused before the first 
 });
 
 test('row 57: a second role, which sees no row of ours, is told so before it writes, and how it may', async () => {
-  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
     await runMigrate(project, url, { inputs: { environment: 'staging' } });
     const second = `second_${new URL(url).pathname.slice(1)}`;
     await query(
@@ -632,7 +623,7 @@ test('row 57: a second role, which sees no row of ours, is told so before it wri
 });
 
 test('row 60: a missing library is a fault of the server', async () => {
-  await withProject(
+  await withFiles(
     { '1_a.sql': "create function public.f() returns int language c as '/nowhere/missing', 'f';" },
     async (url, project) => {
       const admin = server.adminUrl.replace(/\/postgres$/, new URL(url).pathname);
@@ -645,7 +636,7 @@ test('row 60: a missing library is a fault of the server', async () => {
 });
 
 test('irreversible-migrations: refuse asks for a down file', async () => {
-  await withProject({ '1_a.sql': table('a') }, async (url, project) => {
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
     const plan = await runPlan(project, url, { inputs: { 'irreversible-migrations': 'refuse' } });
     assert.match(refused(plan), /1_a\.sql has no down file/);
     assert.equal(plan.reversible, false);

@@ -4,9 +4,12 @@ import { problemsOf } from '../../src/base/report.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import { planDatabase } from '../../src/database/plan.js';
 import type { Judgement } from '../../src/database/schema/judgement.js';
-import { orderProof, proveReversible } from '../../src/database/shadow.js';
+import { orderProof, type ProofSetting, proveReversible } from '../../src/database/shadow.js';
+import { planOrder } from '../../src/phases/plan-order.js';
+import type { Settings } from '../../src/settings/settings.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, type Files, objects, runMigrate, settingsFor } from '../servers/project.js';
+import { databaseWork } from '../servers/work.js';
 import { everyKindFiles } from './every-kind.js';
 
 let server: PostgresServer;
@@ -14,6 +17,11 @@ before(async () => {
   server = await startPostgres({ settings: { wal_level: 'logical' } });
 });
 after(() => server.stop());
+
+function proofSetting({ workingDirectory, run, database: rules }: Settings): ProofSetting {
+  const { connection, migrationsDir, shadow } = rules!;
+  return { workingDirectory, migrationsDir, run, rules: rules!, connection, shadow: shadow! };
+}
 
 /** Applies `applied` to one database, then plans `pending` with a proof on another. */
 async function prove(
@@ -29,11 +37,11 @@ async function prove(
   project.write(pending);
   const settings = settingsFor(project, url, { mode: 'plan', 'shadow-database-url': scratch });
   const database = openDatabase(settings.database!.connection);
-  const tools = { log: () => undefined, signal: new AbortController().signal, database };
+  const work = databaseWork(settings, { database });
   try {
-    const plan = await planDatabase(tools, settings);
+    const plan = await planDatabase(work, planOrder(work.settings));
     assert.deepEqual(plan.refusals, []);
-    return { ...(await proveReversible(tools, settings, plan)), left: await objects(scratch) };
+    return { ...(await proveReversible(work, proofSetting(settings), plan)), left: await objects(scratch) };
   } finally {
     await database.close();
     project.delete();
@@ -96,8 +104,9 @@ describe('the proof on a scratch database', () => {
     const project = createProject(files);
     const settings = settingsFor(project, url, { mode: 'plan', 'shadow-database-url': url });
     const tools = { log: () => undefined, signal: new AbortController().signal };
-    await assert.rejects(proveReversible(tools, settings, { pending: [], deferred: [] } as never), (error) =>
-      /same database/.test(problemsOf(error)[0]!.message),
+    await assert.rejects(
+      proveReversible(tools, proofSetting(settings), { pending: [], deferred: [] } as never),
+      (error) => /same database/.test(problemsOf(error)[0]!.message),
     );
     project.delete();
   });

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { runBundle } from '../servers/doors.js';
 import type { RunResult } from '../servers/runner.js';
 import { pushVersion, type Stage, withCheckout, withStage } from '../servers/stage.js';
+import { stageInputs } from '../servers/stage-inputs.js';
 
 const DAY = 86_400_000;
 
@@ -32,7 +33,7 @@ function run(
   sha: string,
   inputs: Record<string, string> = {},
 ): Promise<RunResult> {
-  const { databaseUrl, origin, vps, sshd } = stage;
+  const { databaseUrl, origin, sshd } = stage;
   return withCheckout(origin, sha, (workspace) =>
     runBundle({
       workspace,
@@ -42,21 +43,7 @@ function run(
         GITHUB_SHA: sha,
         NODE_OPTIONS: `--require ${join(folder, `${clock}.cjs`)}`,
       },
-      inputs: {
-        environment: 'staging',
-        'database-url': databaseUrl,
-        'ssh-host': sshd.host,
-        'ssh-port': String(sshd.port),
-        'ssh-user': sshd.user,
-        'ssh-private-key': sshd.privateKey,
-        'ssh-fingerprint': sshd.fingerprint,
-        'repository-url': origin.url,
-        'app-path': vps.appPath,
-        'app-name': 'guesthouse',
-        'health-url': `http://127.0.0.1:${vps.port}`,
-        'health-deadline': '10s',
-        ...inputs,
-      },
+      inputs: stageInputs(stage, { environment: 'staging', 'health-deadline': '10s', ...inputs }),
     }),
   );
 }

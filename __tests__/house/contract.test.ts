@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { OUTPUT_NAMES, OUTPUT_SAYS } from '../../src/base/outputs.js';
-import { INPUT_SAYS } from '../../src/settings/descriptions.js';
-import { INPUT_NAMES, inputRule } from '../../src/settings/inputs.js';
+import { INPUT_NAMES, inputRule, withEnvironment } from '../../src/settings/inputs.js';
+import { inputReader } from '../../src/settings/readers.js';
+import { INPUT_PARTS } from '../../src/settings/table.js';
 
 /** The names that users rely on. They are only ever added to: a name that goes missing breaks somebody's workflow. */
 const INPUTS =
@@ -39,7 +40,18 @@ describe('the contract', () => {
       INPUTS.filter((name) => !(INPUT_NAMES as string[]).includes(name)),
       [],
     );
-    for (const name of INPUT_NAMES) assert.equal(action.inputs[name]!.description, INPUT_SAYS[name], name);
+    for (const name of INPUT_NAMES)
+      assert.equal(action.inputs[name]!.description, inputRule(name).description, name);
+  });
+
+  test('every input belongs to one part, and its default is a value of its kind', () => {
+    assert.deepEqual(
+      INPUT_PARTS.flatMap(({ inputs }) => Object.keys(inputs)),
+      INPUT_NAMES,
+    );
+    const reader = inputReader(withEnvironment(() => '', {}));
+    for (const name of INPUT_NAMES) reader.value(name);
+    assert.deepEqual(reader.problems, []);
   });
 
   test('an input has the same default in both, and none in action.yml where the environment can give it', () => {

@@ -8,19 +8,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   base: [],
   settings: ['base'],
   // Starts git, tar and pg_dump on this machine.
-  'programs.ts': ['base'],
-  database: ['base', 'settings', 'programs.ts'],
+  'programs.ts': [],
+  database: ['base', 'programs.ts'],
   // Only the worker's protocol: types and plain values that both bundles share.
   vps: ['base', 'settings', 'worker/protocol', 'programs.ts'],
-  web: ['base', 'settings'],
+  web: ['base'],
   worker: ['base', 'web'],
-  'tools.ts': ['base', 'database', 'vps'],
+  // The parts of a run, opened.
+  'tools.ts': ['base', 'settings', 'database', 'vps'],
   phases: ['base', 'settings', 'database', 'vps', 'web', 'worker/protocol', 'tools.ts'],
   'decide.ts': ['base'],
-  'deploy.ts': ['base', 'settings', 'database', 'vps', 'web', 'phases', 'tools.ts', 'decide.ts'],
+  'deploy.ts': ['base', 'settings', 'database', 'vps', 'phases', 'tools.ts', 'decide.ts'],
   // What both doors share.
   'door.ts': ['base', 'settings'],
-  github: ['base', 'settings', 'deploy.ts', 'door.ts'],
+  github: ['base', 'settings', 'door.ts'],
   terminal: ['base', 'settings', 'programs.ts'],
   'main.ts': ['base', 'settings', 'deploy.ts', 'door.ts', 'github'],
   'cli.ts': ['base', 'settings', 'deploy.ts', 'door.ts', 'terminal'],
@@ -30,7 +31,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** The folders of the large rooms, each built on those before it. */
 const FOLDERS: Record<string, readonly string[]> = {
   database: ['sql', 'connection', 'files', 'history', 'schema', 'apply', 'rollback', 'backup'],
-  worker: ['host', 'record', 'own-files', 'survey', 'build', 'cutover'],
+  worker: ['host', 'record', 'supervisor', 'own-files', 'survey', 'build', 'cutover'],
 };
 
 /** Packages that only one room may import; everything else outside Node itself is refused. */
@@ -80,6 +81,31 @@ function roomOf(file: string): string {
   return file.includes('/') ? file.slice(0, file.indexOf('/')) : file;
 }
 
+/** The file of src that an import names; undefined for one of a package. */
+function targetOf({ from, to }: Import): string | undefined {
+  return to.startsWith('.') ? normalize(join(dirname(from), to)).replace(/\.js$/, '.ts') : undefined;
+}
+
+/** The first way from a file back to itself; undefined where there is none. */
+function circleIn(graph: ReadonlyMap<string, Iterable<string>>): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (file: string, way: readonly string[]): string[] | undefined => {
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const next of graph.get(file) ?? []) {
+      const found = visit(next, [...way, file]);
+      if (found) return found;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of graph.keys()) {
+    const found = visit(file, []);
+    if (found) return found;
+  }
+  return undefined;
+}
+
 const files = readdirSync('src', { recursive: true })
   .map(String)
   .filter((file) => file.endsWith('.ts'))
@@ -89,18 +115,36 @@ const imports = files.flatMap(importsOf);
 describe('the house', () => {
   test('every room imports only what lies below it', () => {
     const wrong: string[] = [];
+    const used = new Set<string>();
     for (const entry of imports) {
-      if (!entry.to.startsWith('.')) continue;
-      const target = normalize(join(dirname(entry.from), entry.to)).replace(/\.js$/, '.ts');
+      const target = targetOf(entry);
+      if (target === undefined) continue;
       const [from, to] = [roomOf(entry.from), roomOf(target)];
       const allowed = MAY_IMPORT[from];
       assert.ok(allowed, `src/${from} has no place in the house: add it to this test's table`);
-      const fine = from === to || allowed.some((room) => room === to || target === `${room}.ts`);
-      // tools.ts is a type over both workshops; the workshops may name it, as nothing of it is left at run time.
-      const toolsType = entry.type && target === 'tools.ts';
-      if (!fine && !toolsType) wrong.push(`src/${entry.from} imports src/${target}`);
+      const by = allowed.find((room) => room === to || target === `${room}.ts`);
+      used.add(`${from} ${by}`);
+      const fine = from === to || by !== undefined;
+      if (!fine) wrong.push(`src/${entry.from} imports src/${target}`);
     }
     assert.deepEqual(wrong, []);
+    const rooms = Object.entries(MAY_IMPORT);
+    const needless = rooms.flatMap(([from, to]) =>
+      to.map((room) => `${from} ${room}`).filter((way) => !used.has(way)),
+    );
+    assert.deepEqual(needless, [], 'the table lets in what nobody imports');
+  });
+
+  test('no file imports itself by way of others, not even a type', () => {
+    const graph = new Map(files.map((file) => [file, new Set<string>()]));
+    for (const entry of imports) graph.get(entry.from)?.add(targetOf(entry) ?? '');
+    assert.deepEqual(circleIn(graph), undefined);
+    const circle = new Map([
+      ['a', ['b']],
+      ['b', ['c']],
+      ['c', ['b']],
+    ]);
+    assert.deepEqual(circleIn(circle), ['b', 'c', 'b']);
   });
 
   for (const [room, folders] of Object.entries(FOLDERS))
@@ -111,10 +155,10 @@ describe('the house', () => {
         return rest === undefined ? folders.length : folders.indexOf(folder!);
       };
       const wrong = imports.flatMap((entry) => {
-        if (!entry.to.startsWith('.')) return [];
+        const target = targetOf(entry);
+        if (target === undefined) return [];
         // What is found out about a host is one type, which all of the worker may name.
         if (room === 'worker' && entry.type) return [];
-        const target = normalize(join(dirname(entry.from), entry.to)).replace(/\.js$/, '.ts');
         if (roomOf(entry.from) !== room || roomOf(target) !== room || target === 'worker/protocol.ts')
           return [];
         const [from, to] = [levelOf(entry.from), levelOf(target)];
@@ -123,6 +167,24 @@ describe('the house', () => {
       });
       assert.deepEqual(wrong, []);
     });
+
+  test('what PM2 is asked and told stays behind the interface of supervisors', () => {
+    const folder = 'worker/supervisor/';
+    const named = imports.map(({ from, to }) => ({
+      from,
+      to: to.startsWith('.') ? normalize(join(dirname(from), to)).replace(/\.js$/, '.ts') : to,
+    }));
+    // The rest of the worker knows the interface, what an entry is, and who chooses; only the choice knows which there are.
+    const open = ['supervisor.ts', 'entry.ts', 'choice.ts'].map((file) => folder + file);
+    const theirs = ['pm2.ts', 'command.ts'].map((file) => folder + file);
+    const wrong = named.filter(({ from, to }) =>
+      theirs.includes(to)
+        ? from !== `${folder}choice.ts`
+        : to.startsWith(folder) && !from.startsWith(folder) && !open.includes(to),
+    );
+    assert.deepEqual(wrong, []);
+    for (const supervisor of theirs) assert.ok(named.some(({ to }) => to === supervisor));
+  });
 
   test('listeners of an abort signal are added by one function, which hears a signal that has fired already', () => {
     const wrong = files.filter(

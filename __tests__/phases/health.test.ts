@@ -8,13 +8,14 @@ import { askEverything } from '../../src/phases/health-checks.js';
 import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import type { Settings } from '../../src/settings/settings.js';
-import type { Tools } from '../../src/tools.js';
+import type { Work } from '../../src/tools.js';
 import { checkHealth } from '../../src/web/probe.js';
-import { judge } from '../../src/web/verdict.js';
+import { judgeHealth } from '../../src/web/verdict.js';
 import { DAY, makeCertificate } from '../servers/certificate.js';
 import { freePort } from '../servers/free-port.js';
 import { HEALTHY, HTML, JSON_TYPE, type Pages, serve, withHttpServer } from '../servers/http.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
+import { workWith } from '../servers/work.js';
 
 type Inputs = Partial<Record<InputName, string>>;
 
@@ -53,13 +54,13 @@ function settingsOf(inputs: Inputs): Settings {
 
 async function withTools<T>(
   settings: Settings,
-  work: (tools: Tools, log: LogEntry[]) => Promise<T>,
+  work: (parts: Work, log: LogEntry[]) => Promise<T>,
   signal = new AbortController().signal,
 ): Promise<T> {
   const log: LogEntry[] = [];
   const database = settings.database && openDatabase(settings.database.connection);
   try {
-    return await work({ log: (entry) => log.push(entry), signal, ...(database ? { database } : {}) }, log);
+    return await work(workWith(settings, { log: (entry) => log.push(entry), signal, database }), log);
   } finally {
     await database?.close();
   }
@@ -69,9 +70,9 @@ async function run(inputs: Inputs, options: HealthPhaseOptions = {}, signal?: Ab
   const settings = settingsOf(inputs);
   return withTools(
     settings,
-    async (tools, log) => {
+    async (work, log) => {
       const started = performance.now();
-      const report = await health(tools, settings, options);
+      const report = await health(work, options);
       return {
         report,
         log,
@@ -246,14 +247,14 @@ describe('whose fault it is', () => {
         (_request, response) => response.writeHead(502).end(),
         async (proxy) => {
           const settings = settingsOf({ 'health-url': proxy.url });
-          const { facts } = await withTools(settings, (tools) =>
-            askEverything(tools, settings, {
+          const { facts } = await withTools(settings, (work) =>
+            askEverything(work, {
               outside: proxy.url,
               inside: () => checkHealth({ baseUrl: app.url, from: 'vps' }, settings.health),
             }),
           );
           assert.equal(facts.length, 6);
-          const judgement = judge(facts, [], {});
+          const judgement = judgeHealth(facts, [], {});
           assert.equal(judgement.verdict, 'edge');
           assert.match(judgement.problems[0]!.next!, /new version is left serving/);
         },
@@ -264,12 +265,12 @@ describe('whose fault it is', () => {
   test('a server that cannot be asked over SSH is a warning where the URL answers', async () => {
     await withHttpServer(serve(HEALTHY), async ({ url }) => {
       const settings = settingsOf({ ...PATIENT, 'health-url': url });
-      await withTools(settings, async (tools, log) => {
+      await withTools(settings, async (work, log) => {
         const inside = () => Promise.reject(new Error('no route'));
-        const { facts } = await askEverything(tools, settings, { outside: url, inside });
+        const { facts } = await askEverything(work, { outside: url, inside });
         assert.ok(facts.every((fact) => fact.ok && fact.from === 'runner'));
         assert.match(JSON.stringify(log), /could not be asked on the server: no route/);
-        await assert.rejects(askEverything(tools, settings, { inside }), /no route/);
+        await assert.rejects(askEverything(work, { inside }), /no route/);
       });
     });
   });
@@ -279,7 +280,7 @@ describe('what was so before', () => {
   test('what failed before is not blamed on this run', async () => {
     await withHttpServer(serve({ ...HEALTHY, '/api/health': { status: 503 } }), async ({ url }) => {
       const settings = settingsOf({ 'health-url': url });
-      const found = await withTools(settings, (tools) => healthBaseline(tools, settings));
+      const found = await withTools(settings, (work) => healthBaseline(work));
       assert.deepEqual(
         found.map(({ name, ok }) => [name, ok]),
         [
@@ -296,8 +297,8 @@ describe('what was so before', () => {
   test('the look before asks for no version, takes three seconds at most and says nothing', async () => {
     await withHttpServer(serve(HEALTHY), async ({ url }) => {
       const settings = settingsOf({ ...PATIENT, 'health-url': url, 'expect-version': 'not yet' });
-      await withTools(settings, async (tools, log) => {
-        const found = await healthBaseline(tools, settings);
+      await withTools(settings, async (work, log) => {
+        const found = await healthBaseline(work);
         assert.ok(found.every((fact) => fact.ok));
         assert.deepEqual(log, []);
       });
@@ -308,7 +309,7 @@ describe('what was so before', () => {
       'health-timeout': '30s',
     });
     const started = performance.now();
-    const found = await withTools(dead, (tools) => healthBaseline(tools, dead));
+    const found = await withTools(dead, (work) => healthBaseline(work));
     assert.ok(found.length === 3 && found.every((fact) => !fact.ok));
     assert.ok(performance.now() - started < 4_000);
   });
@@ -316,10 +317,10 @@ describe('what was so before', () => {
   test('the look before does not queue behind the plan: a database that fails later is blamed', async () => {
     await withHttpServer(serve(HEALTHY), async ({ url }) => {
       const settings = settingsOf({ 'health-url': url, 'database-url': postgres.url });
-      const [, found] = await withTools(settings, (tools) =>
+      const [, found] = await withTools(settings, (work) =>
         Promise.all([
-          tools.database!.send('select pg_sleep(4)', { deadline: 30_000 }),
-          healthBaseline(tools, settings),
+          work.database!.database.send('select pg_sleep(4)', { deadline: 30_000 }),
+          healthBaseline(work),
         ]),
       );
       assert.deepEqual(
@@ -339,7 +340,7 @@ describe('what was so before', () => {
     };
     await withHttpServer(serve({ ...HEALTHY, '/api/health': slowly }), async ({ url }) => {
       const settings = settingsOf({ 'health-url': url, ...PATIENT });
-      const found = await withTools(settings, (tools) => healthBaseline(tools, settings));
+      const found = await withTools(settings, (work) => healthBaseline(work));
       assert.deepEqual(
         found.map(({ name, ok }) => [name, ok]),
         [
@@ -360,7 +361,7 @@ describe('what was so before', () => {
       serve({ ...HEALTHY, '/': falls, '/api/health': { status: 503 } }),
       async ({ url }) => {
         const settings = settingsOf({ 'health-url': url, 'check-assets': 'false', ...PATIENT });
-        const found = await withTools(settings, (tools) => healthBaseline(tools, settings));
+        const found = await withTools(settings, (work) => healthBaseline(work));
         assert.deepEqual(
           found.map(({ name, ok }) => [name, ok]),
           [
@@ -392,7 +393,7 @@ test('nothing to ask is a failure that says what is missing, and the next action
       ...settingsOf({ 'health-url': 'http://127.0.0.1:1' }),
       health: { ...rest, from },
     };
-    const report = await withTools(settings, (tools) => health(tools, settings));
+    const report = await withTools(settings, (work) => health(work));
     assert.equal(report.outcome, 'failed');
     assert.match(report.problems[0]!.message, said);
     assert.match(report.problems[0]!.next!, next);

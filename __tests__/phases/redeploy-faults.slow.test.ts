@@ -40,7 +40,7 @@ describe('redeploy to one server, with worse luck', () => {
 
   const deploy = (inputs: Inputs, onEntry?: OnEntry, options: SessionOptions = {}): Promise<PhaseReport> => {
     const settings = settingsFor([server], inputs);
-    return withTools(settings, ({ tools }) => redeploy(tools, settings), { ...options, onEntry });
+    return withTools(settings, ({ servers }) => redeploy(servers), { ...options, onEntry });
   };
 
   test('a cancel before the cutover stops the run on the server, and the live version is untouched', async () => {
@@ -92,7 +92,7 @@ describe('redeploy to one server, with worse luck', () => {
       server.wire.refuse(true);
       server.wire.cut('reset');
     };
-    const report = await withTools(settings, ({ tools }) => redeploy(tools, settings), {
+    const report = await withTools(settings, ({ servers }) => redeploy(servers), {
       onEntry: cut,
       reconnectFor: 500,
       patience: 200,
@@ -103,8 +103,8 @@ describe('redeploy to one server, with worse luck', () => {
     assert.match(report.summary!, /not known which version is live/);
     // Nothing is unlocked by hand: the rollback of the same run waits for it, and then undoes it.
     const facts = (
-      await withTools(settings, ({ tools }) =>
-        rollbackFleet(tools, settings, plainRecord(), () => ({ undoRun: settings.rollback.runId })),
+      await withTools(settings, ({ servers }) =>
+        rollbackFleet(servers, plainRecord(), () => ({ undoRun: settings.rollback.runId })),
       )
     ).map(({ fact }) => fact);
     assert.equal(facts[0]?.outcome, 'rolled-back', JSON.stringify(facts));
@@ -119,7 +119,7 @@ describe('redeploy to one server, with worse luck', () => {
       building = resolve;
     });
     // The phase is left alone in the middle of the build, and its connection is closed.
-    await withTools(settings, ({ tools }) => Promise.race([redeploy(tools, settings), seen]), {
+    await withTools(settings, ({ servers }) => Promise.race([redeploy(servers), seen]), {
       onEntry: (entry) => {
         if (entry.kind === 'output' && entry.source === 'build') building();
       },
@@ -127,9 +127,7 @@ describe('redeploy to one server, with worse luck', () => {
       reconnectFor: 1,
     });
     const started = performance.now();
-    const facts = await withTools(settings, ({ tools }) =>
-      settleFleet(tools, settings, settings.run.session!),
-    );
+    const facts = await withTools(settings, ({ servers }) => settleFleet(servers, settings.run.session!));
     assert.equal(facts[0]?.outcome, 'unchanged', JSON.stringify(facts));
     assert.ok(performance.now() - started < 30_000, 'it was stopped, not waited for');
     assert.equal((await server.vps.served())?.version, 'v1');
@@ -148,16 +146,14 @@ describe('redeploy to one server, with worse luck', () => {
     const seen = new Promise<void>((resolve) => {
       waiting = resolve;
     });
-    await withTools(settings, ({ tools }) => Promise.race([redeploy(tools, settings), seen]), {
+    await withTools(settings, ({ servers }) => Promise.race([redeploy(servers), seen]), {
       onEntry: (entry) => {
         if (entry.kind === 'progress' && entry.text.includes('to finish')) waiting();
       },
       patience: 1,
       reconnectFor: 1,
     });
-    const facts = await withTools(settings, ({ tools }) =>
-      settleFleet(tools, settings, settings.run.session!),
-    );
+    const facts = await withTools(settings, ({ servers }) => settleFleet(servers, settings.run.session!));
     assert.equal(facts[0]?.outcome, 'unchanged', JSON.stringify(facts));
     await until('the worker to end', () => !workersOn(server).length, 60_000);
     process.kill(-other.pid!, 'SIGKILL');
@@ -166,9 +162,9 @@ describe('redeploy to one server, with worse luck', () => {
 
   test('a connection that nobody answers any more is noticed without a word from the command', async () => {
     const settings = settingsFor([server], { ref: origin.head() });
-    await withTools(settings, async ({ tools }) => {
+    await withTools(settings, async ({ servers }) => {
       const started = performance.now();
-      const running = tools.fleet!.hosts[0]!.exec('echo; exec sleep 120', {
+      const running = servers.fleet.hosts[0]!.exec('echo; exec sleep 120', {
         onStdout: () => server.wire.freeze(),
       });
       await assert.rejects(running, (error) => error instanceof SshError && error.kind === 'lost');
@@ -182,11 +178,11 @@ describe('redeploy to one server, with worse luck', () => {
     const second = settingsFor([server], { ref: origin.commit(appVersion('v9')), 'run-id': '8002' });
     let next: Promise<PhaseReport> | undefined;
     let progress: string[] = [];
-    const report = await withTools(first, ({ tools }) => redeploy(tools, first), {
+    const report = await withTools(first, ({ servers }) => redeploy(servers), {
       onEntry: (entry) => {
         if (entry.kind !== 'step' || entry.step.name !== 'fetch') return;
         next = withTools(second, async (session) => {
-          const done = await redeploy(session.tools, second);
+          const done = await redeploy(session.servers);
           progress = session.progress();
           return done;
         });
@@ -205,8 +201,8 @@ describe('redeploy to one server, with worse luck', () => {
       ['8001', 'v1'],
     ] as const) {
       const settings = settingsFor([server], { mode: 'rollback', 'run-id': run });
-      await withTools(settings, ({ tools }) =>
-        rollbackFleet(tools, settings, plainRecord(), () => ({ undoRun: settings.rollback.runId })),
+      await withTools(settings, ({ servers }) =>
+        rollbackFleet(servers, plainRecord(), () => ({ undoRun: settings.rollback.runId })),
       );
       assert.equal((await server.vps.served())?.version, version);
     }

@@ -41,7 +41,7 @@ describe('redeploy to one server', () => {
 
   const deploy = (inputs: Inputs, onEntry?: OnEntry, options: SessionOptions = {}): Promise<PhaseReport> => {
     const settings = settingsFor([server], inputs);
-    return withTools(settings, ({ tools }) => redeploy(tools, settings), { ...options, onEntry });
+    return withTools(settings, ({ servers }) => redeploy(servers), { ...options, onEntry });
   };
 
   test('rows 85, 86 and 93: deployed and told completely, though every kind of loss cuts the connection', async () => {
@@ -91,9 +91,9 @@ describe('redeploy to one server', () => {
   test('rollback undoes what the named run changed, once, and probe asks what serves', async () => {
     const sha = origin.commit(appVersion('v5'));
     const settings = settingsFor([server], { ref: sha });
-    await withTools(settings, async ({ tools }) => {
-      assert.equal((await redeploy(tools, settings)).outcome, 'passed');
-      const health = await probeFleet(tools, settings);
+    await withTools(settings, async ({ servers }) => {
+      assert.equal((await redeploy(servers)).outcome, 'passed');
+      const health = await probeFleet(servers);
       assert.deepEqual(
         health.map((fact) => [fact.name, fact.from, fact.ok]),
         [
@@ -102,21 +102,18 @@ describe('redeploy to one server', () => {
           ['assets', 'vps', true],
         ],
       );
-      const [looked] = await inspectFleet(tools, settings);
+      const [looked] = await inspectFleet(servers);
       assert.equal(looked?.facts?.liveSha, sha);
       const record = plainRecord();
-      const [{ fact: back } = { fact: undefined }] = await rollbackFleet(tools, settings, record, () => ({
+      const [{ fact: back } = { fact: undefined }] = await rollbackFleet(servers, record, () => ({
         undoRun: settings.rollback.runId,
       }));
       assert.equal(back?.outcome, 'rolled-back');
       assert.ok(record.steps.length > 0);
       assert.equal((await server.vps.served())?.version, 'v1');
-      const [{ fact: again } = { fact: undefined }] = await rollbackFleet(
-        tools,
-        settings,
-        plainRecord(),
-        () => ({ undoRun: settings.rollback.runId }),
-      );
+      const [{ fact: again } = { fact: undefined }] = await rollbackFleet(servers, plainRecord(), () => ({
+        undoRun: settings.rollback.runId,
+      }));
       assert.equal(again?.outcome, 'unchanged');
     });
   });

@@ -3,14 +3,16 @@ import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport } from '../../src/base/report.js';
+import type { FunctionName, QualifiedName } from '../../src/base/sql-names.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import { judgeHistory } from '../../src/database/schema/compare-history.js';
 import { verify } from '../../src/phases/verify.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
-import { type FunctionName, parseFunctionName } from '../../src/settings/function-names.js';
-import { parseQualifiedName, type QualifiedName } from '../../src/settings/names.js';
+import { parseFunctionName } from '../../src/settings/function-names.js';
+import { parseQualifiedName } from '../../src/settings/names.js';
 import type { DatabaseSettings, Settings } from '../../src/settings/settings.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { databaseWork } from '../servers/work.js';
 
 let server: PostgresServer;
 before(async () => {
@@ -80,7 +82,7 @@ async function look(
     },
   } as unknown as Settings;
   try {
-    const report = await verify({ log, signal: new AbortController().signal, database }, settings);
+    const report = await verify(databaseWork(settings, { log, database }));
     return { report, warnings };
   } finally {
     await database.close();

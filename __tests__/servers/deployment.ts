@@ -5,14 +5,17 @@ import { given } from '../../src/base/given.js';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseRecord } from '../../src/base/phase.js';
 import type { Step } from '../../src/base/report.js';
+import type { Database } from '../../src/database/connection/connection.js';
 import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import type { Settings } from '../../src/settings/settings.js';
-import type { Tools } from '../../src/tools.js';
+import type { Work } from '../../src/tools.js';
 import { openFleet } from '../../src/vps/fleet.js';
+import type { ServerWork } from '../../src/vps/server-work.js';
 import { makeKeyPair, type Sshd, type SshdOptions, startSshd } from './sshd.js';
 import type { Vps } from './vps.js';
 import { startWire, type Wire } from './wire.js';
+import { serverWork, workWith } from './work.js';
 import { workerBundle } from './worker-bundle.js';
 
 /** One server as the action sees it: a sandbox with an application, behind SSH, behind a wire that can be cut. */
@@ -98,7 +101,9 @@ export function settingsFor(servers: readonly Reachable[], inputs: Inputs): Sett
 }
 
 export interface Session {
-  tools: Tools;
+  /** All of it, for phases that take more than the servers. */
+  work: Work;
+  servers: ServerWork;
   log: LogEntry[];
   /** The lines of progress so far. */
   progress(): string[];
@@ -112,13 +117,15 @@ export interface SessionOptions {
   onEntry?: OnEntry | undefined;
   reconnectFor?: number;
   patience?: number;
+  /** Where the settings give one. */
+  database?: Database;
 }
 
 /** Opens the fleet as the corridor does, and closes it. */
 export async function withTools<T>(
   settings: Settings,
   work: (session: Session) => Promise<T>,
-  { onEntry, reconnectFor, patience }: SessionOptions = {},
+  { onEntry, reconnectFor, patience, database }: SessionOptions = {},
 ): Promise<T> {
   const controller = new AbortController();
   const cancel = (): void => controller.abort();
@@ -132,9 +139,11 @@ export async function withTools<T>(
     log: tell,
     ...given({ reconnectFor, patience }),
   });
+  const opened = { log: tell, signal: controller.signal, fleet, database };
   try {
     return await work({
-      tools: { log: tell, signal: controller.signal, fleet },
+      work: workWith(settings, opened),
+      servers: serverWork(settings, opened),
       log,
       progress: () => log.flatMap((entry) => (entry.kind === 'progress' ? [entry.text] : [])),
       cancel,

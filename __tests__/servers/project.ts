@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { given } from '../../src/base/given.js';
 import type { LogEntry } from '../../src/base/log.js';
 import type { PhaseReport } from '../../src/base/report.js';
 import type { Database } from '../../src/database/connection/connection.js';
@@ -9,11 +10,13 @@ import { openDatabase } from '../../src/database/connection/open.js';
 import { type DatabasePlan, planDatabase } from '../../src/database/plan.js';
 import { type MigrateOptions, migrate } from '../../src/phases/migrate.js';
 import { plan } from '../../src/phases/plan.js';
+import { planOrder } from '../../src/phases/plan-order.js';
 import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import type { Settings } from '../../src/settings/settings.js';
-import type { Tools } from '../../src/tools.js';
-import { query } from './postgres.js';
+import type { DatabaseWork } from '../../src/tools.js';
+import { type PostgresServer, query } from './postgres.js';
+import { databaseWork, workWith } from './work.js';
 
 export type Files = Readonly<Record<string, string | Buffer>>;
 
@@ -52,6 +55,20 @@ export function createProject(files: Files = {}): Project {
   };
   project.write(files);
   return project;
+}
+
+/** Gives a checkout with these migrations and a database of its own, and removes the checkout afterwards. */
+export async function withProject(
+  server: PostgresServer,
+  files: Files,
+  work: (url: string, project: Project) => Promise<void>,
+): Promise<void> {
+  const project = createProject(files);
+  try {
+    await work(await server.createDatabase(), project);
+  } finally {
+    project.delete();
+  }
 }
 
 export type Inputs = Partial<Record<InputName, string>>;
@@ -96,8 +113,8 @@ export interface RunOptions extends MigrateOptions {
 
 /** Runs the migrate phase on a connection of its own. */
 export async function runMigrate(project: Project, url: string, options: RunOptions = {}): Promise<Ran> {
-  return withTools(project, url, options, async (tools, settings, log) => ({
-    report: await migrate(tools, settings, options),
+  return withTools(project, url, options, async (work, log) => ({
+    report: await migrate(work, options),
     log,
   }));
 }
@@ -107,14 +124,14 @@ export async function runPlan(
   url: string,
   options: RunOptions = {},
 ): Promise<DatabasePlan> {
-  return withTools(project, url, options, (tools, settings) => planDatabase(tools, settings));
+  return withTools(project, url, options, (work) => planDatabase(work, planOrder(work.settings)));
 }
 
 /** Runs the plan phase, of mode `plan` unless told otherwise, on the database alone. */
 export async function runPlanPhase(project: Project, url: string, options: RunOptions = {}): Promise<Ran> {
   const inputs: Inputs = { mode: 'plan', skip: 'vps, health', ...options.inputs };
-  return withTools(project, url, { ...options, inputs }, async (tools, settings, log) => ({
-    report: (await plan(tools, settings)).report,
+  return withTools(project, url, { ...options, inputs }, async (work, log) => ({
+    report: (await plan(workWith(work.settings, work))).report,
     log,
   }));
 }
@@ -123,7 +140,7 @@ async function withTools<T>(
   project: Project,
   url: string,
   options: RunOptions,
-  work: (tools: Tools, settings: Settings, log: LogEntry[]) => Promise<T>,
+  work: (parts: DatabaseWork, log: LogEntry[]) => Promise<T>,
 ): Promise<T> {
   const settings = settingsFor(project, url, options.inputs, options.runId);
   const log: LogEntry[] = [];
@@ -140,8 +157,7 @@ async function withTools<T>(
     });
   try {
     return await work(
-      { log: tell, signal: options.signal ?? new AbortController().signal, database },
-      settings,
+      databaseWork(settings, { log: tell, database, ...given({ signal: options.signal }) }),
       log,
     );
   } finally {

@@ -1,18 +1,66 @@
-import type { PhaseRecord } from '../../src/base/phase.js';
+import type { LogEntry } from '../../src/base/log.js';
+import { type PhaseRecord, runPhase } from '../../src/base/phase.js';
+import type { PhaseReport } from '../../src/base/report.js';
+import type { Database, DatabaseAccess } from '../../src/database/connection/connection.js';
+import { openDatabase } from '../../src/database/connection/open.js';
 import {
   type DatabaseRollback,
   lookWhatToUndo,
   rollbackDatabase,
 } from '../../src/database/rollback/rollback-database.js';
 import type { Settings } from '../../src/settings/settings.js';
-import type { Tools } from '../../src/tools.js';
 
 /** Rolls a database back where there is no server, as the phase does. */
 export async function rollbackAlone(
-  tools: Tools,
-  settings: Settings,
+  access: DatabaseAccess,
+  { rollback: wish, database: rules, workingDirectory }: Settings,
   record: PhaseRecord,
 ): Promise<DatabaseRollback> {
-  const look = await lookWhatToUndo(tools, record);
-  return rollbackDatabase(tools, settings, record, { look, again: ['--run-id', settings.rollback.runId] });
+  if (!rules) throw new Error('the settings give no database');
+  const order = {
+    wish,
+    how: wish.database,
+    rules,
+    workingDirectory,
+    migrationsDir: rules.migrationsDir,
+    look: await lookWhatToUndo(access, record),
+    again: ['--run-id', wish.runId],
+    onKept: (versions: readonly string[]) => {
+      record.facts.schemaAhead = [...versions];
+    },
+  };
+  const done = await rollbackDatabase(access, order, record);
+  record.facts.reverted = done.reverted;
+  return done;
+}
+
+export interface RollbackOptions {
+  /** Stands between the rollback and its connection. */
+  around?: ((database: Database) => Database) | undefined;
+  onLog?: ((entry: LogEntry) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface RolledBack {
+  report: PhaseReport;
+  /** Absent where the phase ended before. */
+  result?: DatabaseRollback;
+}
+
+/** The rollback phase of the database alone, on a connection of its own. */
+export async function runRollback(settings: Settings, options: RollbackOptions = {}): Promise<RolledBack> {
+  const log = (entry: LogEntry): void => options.onLog?.(entry);
+  const opened = openDatabase(settings.database!.connection);
+  const database = options.around?.(opened) ?? opened;
+  const signal = options.signal ?? new AbortController().signal;
+  let result: DatabaseRollback | undefined;
+  try {
+    const report = await runPhase('rollback', log, undefined, async (record) => {
+      result = await rollbackAlone({ log, signal, database }, settings, record);
+      record.facts.reverted = result.reverted;
+    });
+    return { report, ...(result ? { result } : {}) };
+  } finally {
+    await opened.close();
+  }
 }

@@ -7,6 +7,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -211,8 +212,8 @@ export function asLogin({ uid, umask }: Login, words: readonly string[]): [strin
 }
 
 /**
- * Another user must be able to read what the sandbox runs, and this checkout may lie where root alone enters: so the
- * tools and the compiled sources are linked into the sandbox.
+ * Another user must be able to read what the sandbox runs, and this checkout may lie where root alone enters or be of a
+ * umask that shuts others out: so the tools and the compiled sources are linked into the sandbox, or copied and opened.
  */
 async function letOthersRead(vps: Vps): Promise<void> {
   const [tools, build] = [join(vps.root, 'tools'), join(vps.root, 'build')];
@@ -221,12 +222,12 @@ async function letOthersRead(vps: Vps): Promise<void> {
     [join(BUILD, 'src'), join(build, 'src')],
   ]) {
     mkdirSync(dirname(to!), { recursive: true });
-    await mustRun(
-      vps,
-      `cp -al '${from}' '${to}' 2>/dev/null || { rm -rf '${to}'; cp -a '${from}' '${to}'; }`,
-    );
+    const copy = `{ rm -rf '${to}'; cp -a '${from}' '${to}' && chmod -R a+rX '${to}'; }`;
+    const open = (statSync(from!).mode & 0o005) === 0o005;
+    await mustRun(vps, open ? `cp -al '${from}' '${to}' 2>/dev/null || ${copy}` : copy);
   }
   copyFileSync(join(BUILD, 'package.json'), join(build, 'package.json'));
+  chmodSync(join(build, 'package.json'), 0o644);
   for (const tool of TOOLS) {
     rmSync(join(vps.root, 'bin', tool));
     symlinkSync(join(tools, 'node_modules/.bin', tool), join(vps.root, 'bin', tool));
@@ -309,11 +310,13 @@ function startLoad(port: number, perSecond: number): { stop(): Promise<LoadResul
       if (result.failures.length < 10) result.failures.push(String(error));
     }
   };
+  const most = Math.max(4, Math.ceil(perSecond / 8));
   const started = performance.now();
   const timer = setInterval(() => {
-    // Catches up after a late tick, so that the rate is what was asked for.
+    // Catches up after a late tick, so that the rate is what was asked for; but a machine too busy to serve it is asked
+    // at the rate that it serves, or requests would pile up until each one times out.
     const due = Math.floor(((performance.now() - started) * perSecond) / 1_000);
-    while (result.requests < due) {
+    while (result.requests < due && open.size < most) {
       const running = once().finally(() => open.delete(running));
       open.add(running);
     }

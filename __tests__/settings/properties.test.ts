@@ -3,17 +3,19 @@ import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseDuration } from '../../src/base/duration.js';
+import { invisibleCharacter } from '../../src/base/invisible.js';
 import { parseDatabaseUrl } from '../../src/settings/database-url.js';
 import { INPUT_NAMES, type InputName, inputRule, withEnvironment } from '../../src/settings/inputs.js';
+import { splitList } from '../../src/settings/lists.js';
 import {
   checkGitRef,
   checkProcessName,
   parseHostAddress,
   parseQualifiedName,
 } from '../../src/settings/names.js';
+import { nearest } from '../../src/settings/nearest.js';
 import { parseSettings } from '../../src/settings/parse.js';
 import { checkRelativePath, checkRemotePath } from '../../src/settings/paths.js';
-import { invisibleCharacter, nearest, splitList } from '../../src/settings/readers.js';
 import { secretInputs } from '../../src/settings/secret-inputs.js';
 import { MODES } from '../../src/settings/settings.js';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { parse } from 'yaml';
-import type { Ask } from '../../src/terminal/ask.js';
+import type { AskPerson } from '../../src/terminal/ask.js';
 import { init } from '../../src/terminal/init.js';
 
 interface Workflow {
@@ -23,7 +23,7 @@ describe('muva-deploy init', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  const run = (words: string[], ask?: Ask, place = ''): Promise<number> =>
+  const run = (words: string[], ask?: AskPerson, place = ''): Promise<number> =>
     init(words, {
       folder: join(folder, place),
       write: (text) => {
@@ -168,9 +168,9 @@ describe('muva-deploy init', () => {
 
   describe('questions', () => {
     /** Answers in order; undefined leaves. */
-    const answers = (...list: (string | undefined)[]): { ask: Ask; asked: string[] } => {
+    const answers = (...list: (string | undefined)[]): { ask: AskPerson; asked: string[] } => {
       const asked: string[] = [];
-      const ask: Ask = async (question) => {
+      const ask: AskPerson = async (question) => {
         asked.push(question.split(' ')[0]!);
         return list[asked.length - 1];
       };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkHealth, type HealthOptions } from '../../src/web/probe.js';
-import { judge } from '../../src/web/verdict.js';
+import { judgeHealth } from '../../src/web/verdict.js';
 import { freePort } from '../servers/free-port.js';
 import { HEALTHY, serve, withHttpServer } from '../servers/http.js';
 
@@ -25,12 +25,15 @@ test('row 113: an application that takes 20 s to start is healthy, within 300 ms
       const facts = await asking;
       const delay = performance.now() - listening;
       t.diagnostic(`verdict ok ${Math.round(delay)} ms after the first answer was possible`);
-      assert.equal(judge(facts, [], {}).verdict, 'ok');
+      assert.equal(judgeHealth(facts, [], {}).verdict, 'ok');
       assert.ok(delay < 300, `${delay} ms`);
     },
     { port },
   );
 });
+
+/** Milliseconds between two tries that fail, so late: an application that answers is asked ever more slowly. */
+const PAUSE = 4_000;
 
 test('row 113: a server that answers 503 while it starts, for 20 s', async () => {
   const started = performance.now();
@@ -41,9 +44,9 @@ test('row 113: a server that answers 503 while it starts, for 20 s', async () =>
     },
     async ({ url }) => {
       const facts = await checkHealth({ baseUrl: url, from: 'runner' }, OPTIONS);
-      assert.equal(judge(facts, [], {}).verdict, 'ok');
+      assert.equal(judgeHealth(facts, [], {}).verdict, 'ok');
       const took = performance.now() - started;
-      assert.ok(took >= 20_000 && took < 20_500, `${took} ms`);
+      assert.ok(took >= 20_000 && took < 20_500 + PAUSE, `${took} ms`);
     },
   );
 });

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Expectation, judgeAnswer, judgeJson } from '../../src/web/judge-body.js';
-import type { Answer } from '../../src/web/request.js';
+import type { HttpAnswer } from '../../src/web/request.js';
 
 const HEALTH: Expectation = { path: '/api/health', last: true };
 const ROOT: Expectation = { path: '/', last: false };
 
-function answer(type: string, body: string, extra: Partial<Answer> = {}): Answer {
+function answer(type: string, body: string, extra: Partial<HttpAnswer> = {}): HttpAnswer {
   return {
     status: 200,
     headers: { 'content-type': type },
@@ -68,7 +68,7 @@ describe('judgeJson', () => {
 });
 
 describe('judgeAnswer', () => {
-  const cases: [string, Answer, Expectation, RegExp | 'ok'][] = [
+  const cases: [string, HttpAnswer, Expectation, RegExp | 'ok'][] = [
     ['JSON that is declared as text', answer('text/plain', '{"status":"down"}'), HEALTH, /"down"/],
     ['a problem document', answer('application/problem+json', '{"status":503}'), HEALTH, /is 503/],
     ['JSON with a byte order mark', answer('application/json', '\uFEFF{"ok":true}'), HEALTH, 'ok'],

@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { describe, test } from 'node:test';
 import { budgetOf, memoryLedger, type RequestLedger } from '../../src/base/request-budget.js';
 import { checkHealth, type HealthOptions } from '../../src/web/probe.js';
-import { judge } from '../../src/web/verdict.js';
+import { judgeHealth } from '../../src/web/verdict.js';
 import { HEALTHY, HTML, type Pages, redirect, serve, withHttpServer } from '../servers/http.js';
 
 const OPTIONS: HealthOptions = {
@@ -110,7 +110,7 @@ describe('row 167: an application that limits requests', TOGETHER, () => {
         ]),
       );
       assert.ok(requests.length <= 3, `${requests.length}`);
-      const { verdict, warnings } = judge(facts, [], {});
+      const { verdict, warnings } = judgeHealth(facts, [], {});
       assert.deepEqual([verdict, warnings.length], ['ok', 3]);
       assert.match(warnings[0]!.message, /\/ on the server could not be judged: it answers 429/);
     });

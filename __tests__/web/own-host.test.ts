@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import { describe, test } from 'node:test';
 import type { HealthFact } from '../../src/base/report.js';
 import { budgetOf, memoryLedger } from '../../src/base/request-budget.js';
-import { checkHealth, type HealthOptions, type Target } from '../../src/web/probe.js';
+import { checkHealth, type HealthOptions, type HealthTarget } from '../../src/web/probe.js';
 import { HEALTHY, HTML, redirect, serve, withHttpServer } from '../servers/http.js';
 
 const OPTIONS: HealthOptions = {
@@ -25,7 +25,7 @@ function knowingItsHost(other: RequestListener, known: RequestListener = serve(H
 
 async function look(
   app: RequestListener,
-  target: Partial<Target> = { publicOrigin: PUBLIC },
+  target: Partial<HealthTarget> = { publicOrigin: PUBLIC },
   options: Partial<HealthOptions> = {},
 ): Promise<{ facts: HealthFact[]; requests: string[] }> {
   return withHttpServer(app, async ({ url, requests }) => {

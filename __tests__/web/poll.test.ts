@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Check, Finding, Look } from '../../src/web/poll.js';
+import type { Check, CheckResult, TryResult } from '../../src/web/check.js';
 import { poll } from '../../src/web/poll.js';
 
-const GOOD: Look = { ok: true, status: 200 };
-const BAD: Look = { ok: false, status: 502, detail: 'answers 502', fault: 'status' };
+const GOOD: TryResult = { ok: true, status: 200 };
+const BAD: TryResult = { ok: false, status: 502, detail: 'answers 502', fault: 'status' };
 
 /** A check that gives these looks one after the other, and the last one for ever. */
-function script(name: string, ...looks: Look[]): Check & { asked: number } {
+function script(name: string, ...looks: TryResult[]): Check & { asked: number } {
   const check = {
     name,
     asked: 0,
@@ -20,7 +20,7 @@ async function timed(
   checks: Check[],
   successes = 2,
   deadline = 600,
-): Promise<{ findings: Finding[]; milliseconds: number }> {
+): Promise<{ findings: CheckResult[]; milliseconds: number }> {
   const started = performance.now();
   const findings = await poll(checks, { timeout: 200, deadline, successes });
   return { findings, milliseconds: performance.now() - started };

@@ -7,7 +7,7 @@ import type { HealthFact } from '../../src/base/report.js';
 import { Cancelled } from '../../src/base/report.js';
 import { assetsPage } from '../../src/web/checks.js';
 import { answers, checkHealth, type HealthOptions } from '../../src/web/probe.js';
-import { judge } from '../../src/web/verdict.js';
+import { judgeHealth } from '../../src/web/verdict.js';
 import { DAY, makeCertificate } from '../servers/certificate.js';
 import { freePort } from '../servers/free-port.js';
 import {
@@ -98,7 +98,7 @@ describe('a healthy application', () => {
     for (const each of facts)
       for (const part of Object.values(each.timings!))
         assert.equal(part, part === null ? null : Number(part.toFixed(1)), JSON.stringify(each));
-    assert.equal(judge(facts, [], {}).verdict, 'ok');
+    assert.equal(judgeHealth(facts, [], {}).verdict, 'ok');
   });
 
   test('is asked once where one good answer is enough', async () => {
@@ -152,7 +152,7 @@ describe('row 108: 200 with an error body, HTML, or the wrong build', TOGETHER, 
       const bad = facts.filter((fact) => !fact.ok);
       assert.equal(bad.length, 1, JSON.stringify(facts));
       assert.match(bad[0]!.detail!, words);
-      assert.equal(judge(facts, [], {}).verdict, 'app');
+      assert.equal(judgeHealth(facts, [], {}).verdict, 'app');
       assert.ok(milliseconds < OPTIONS.deadline + LATE, `verdict after ${milliseconds} ms`);
     });
   }
@@ -198,7 +198,7 @@ describe('row 108: 200 with an error body, HTML, or the wrong build', TOGETHER, 
     assert.equal(fact('/').ok, true);
     assert.deepEqual([fact('assets').ok, fact('assets').status], [false, 404]);
     assert.equal(fact('assets').detail, '2 of 3: /gone.js answers 404');
-    assert.equal(judge(facts, [], {}).verdict, 'app');
+    assert.equal(judgeHealth(facts, [], {}).verdict, 'app');
   });
 });
 
@@ -228,7 +228,7 @@ describe('what a check advises itself', TOGETHER, () => {
       fact('/api/health').next!,
       /Does the application have \/api\/health\? If not.*health-paths: \//,
     );
-    assert.equal(judge(facts, [], {}).problems[0]!.next, fact('/api/health').next);
+    assert.equal(judgeHealth(facts, [], {}).problems[0]!.next, fact('/api/health').next);
   });
 
   test('a redirect to https names the input', async () => {
@@ -246,7 +246,7 @@ describe('what a check advises itself', TOGETHER, () => {
       attempts: 2,
     };
     for (const facts of [[fact!], [fact!, inside]])
-      assert.match(judge(facts, [], {}).problems[0]!.next!, /^Set health-url to https:\/\//);
+      assert.match(judgeHealth(facts, [], {}).problems[0]!.next!, /^Set health-url to https:\/\//);
   });
 
   test('does not hide that only the way there is at fault', async () => {
@@ -255,7 +255,7 @@ describe('what a check advises itself', TOGETHER, () => {
       (name): HealthFact => ({ name, from: 'vps', ok: true, status: 200, 'latency-ms': 1, attempts: 2 }),
     );
     assert.match(
-      judge([...facts, ...inside], [], {}).problems[0]!.next!,
+      judgeHealth([...facts, ...inside], [], {}).problems[0]!.next!,
       /application itself is not at fault/,
     );
   });
@@ -295,7 +295,7 @@ describe('row 109: redirects', TOGETHER, () => {
       assert.match(bad.detail!, words);
       assert.equal(bad.fault, 'redirect');
       assert.doesNotMatch(JSON.stringify(facts), /secret-host|t0ps3cret/);
-      assert.equal(judge(facts, [], {}).verdict, 'app');
+      assert.equal(judgeHealth(facts, [], {}).verdict, 'app');
       assert.ok(milliseconds < OPTIONS.deadline + LATE);
     });
   }
@@ -507,7 +507,7 @@ describe('row 112: certificates', TOGETHER, () => {
       assert.match(fact(name).detail!, /the TLS certificate expired 12 days ago/);
     }
     assert.equal(fact('certificate')['days-left'], -13);
-    assert.equal(judge(facts, [], {}).verdict, 'edge');
+    assert.equal(judgeHealth(facts, [], {}).verdict, 'edge');
     assert.ok(milliseconds < 5_000, `${milliseconds} ms`);
     assert.deepEqual(requests, [], 'nothing is sent to a server that cannot prove its name');
   });
@@ -546,7 +546,7 @@ describe('row 113: a cold start', TOGETHER, () => {
   test('row 113: one that never comes is app, by the deadline', async () => {
     const { facts, fact, milliseconds } = await look(`http://127.0.0.1:${await freePort()}`);
     assert.match(fact('/').detail!, /connection refused \(ECONNREFUSED\)/);
-    assert.equal(judge(facts, [], {}).verdict, 'app');
+    assert.equal(judgeHealth(facts, [], {}).verdict, 'app');
     assert.ok(milliseconds >= OPTIONS.deadline - 50 && milliseconds < OPTIONS.deadline + LATE);
   });
 });
@@ -592,7 +592,7 @@ describe('names and addresses', () => {
   test('a name that does not exist is given up early, verdict edge', async () => {
     const { facts, fact, milliseconds } = await look('http://nowhere.invalid', { deadline: 30_000 });
     assert.match(fact('/').detail!, /does not resolve|name server did not answer/);
-    assert.equal(judge(facts, [], {}).verdict, 'edge');
+    assert.equal(judgeHealth(facts, [], {}).verdict, 'edge');
     assert.ok(fact('/').detail!.includes('EAI') || milliseconds < 10_000);
   });
 });

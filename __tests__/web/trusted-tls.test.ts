@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { HealthFact } from '../../src/base/report.js';
-import { judge } from '../../src/web/verdict.js';
+import { judgeHealth } from '../../src/web/verdict.js';
 import { DAY, makeCertificate } from '../servers/certificate.js';
 import { HEALTHY, serve, withHttpServer } from '../servers/http.js';
 
@@ -66,7 +66,7 @@ test('a trusted certificate is healthy, its handshake is timed and its days are 
       );
       assert.ok(facts[0]!.timings!.tls! > 0);
       assert.deepEqual([facts[3]!['days-left'], facts[3]!.detail], [9, 'valid for 9 more days']);
-      const judgement = judge(facts, [], {});
+      const judgement = judgeHealth(facts, [], {});
       assert.equal(judgement.verdict, 'ok');
       assert.match(judgement.warnings[0]!.message, /9 more days/);
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { HealthFact, HealthFault, Verdict } from '../../src/base/report.js';
-import { type JudgeOptions, judge } from '../../src/web/verdict.js';
+import { type JudgeOptions, judgeHealth } from '../../src/web/verdict.js';
 
 type From = HealthFact['from'];
 
@@ -96,7 +96,7 @@ describe('judge', () => {
   ];
   for (const [title, facts, before, options, verdict] of cases) {
     test(`${title}: ${verdict}`, () => {
-      const judgement = judge(facts, before, options);
+      const judgement = judgeHealth(facts, before, options);
       assert.equal(judgement.verdict, verdict);
       assert.equal(judgement.healthy, verdict === 'ok' || verdict === 'slow');
       assert.equal(judgement.problems.length, facts.filter((fact) => !fact.ok).length);
@@ -105,7 +105,7 @@ describe('judge', () => {
   }
 
   test('the cause comes first, with the next action, and what failed before says so', () => {
-    const { problems } = judge(
+    const { problems } = judgeHealth(
       [bad('/api/health'), bad('database', 'runner', 'query'), bad('assets', 'runner', 'assets')],
       [good('/api/health'), good('database'), bad('assets', 'runner', 'assets')],
       {},
@@ -119,7 +119,9 @@ describe('judge', () => {
   });
 
   test('slow names the slowest and warns', () => {
-    const { warnings } = judge([good('/', 'vps', 700), good('/', 'runner', 1_900)], [], { maxLatency: 500 });
+    const { warnings } = judgeHealth([good('/', 'vps', 700), good('/', 'runner', 1_900)], [], {
+      maxLatency: 500,
+    });
     assert.equal(warnings[0]?.message, '/ is healthy but slow: 1.9 s, more than health-max-latency (500 ms)');
   });
 
@@ -129,7 +131,7 @@ describe('judge', () => {
       'days-left': days,
       detail: `valid for ${days} more days`,
     });
-    assert.match(judge([certificate(13)], [], {}).warnings[0]!.message, /valid for 13 more days/);
-    assert.deepEqual(judge([certificate(14)], [], {}).warnings, []);
+    assert.match(judgeHealth([certificate(13)], [], {}).warnings[0]!.message, /valid for 13 more days/);
+    assert.deepEqual(judgeHealth([certificate(14)], [], {}).warnings, []);
   });
 });

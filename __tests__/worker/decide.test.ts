@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { decideDeploy, decideRollback, wayBack } from '../../src/worker/decide.js';
+import { chooseRollback, decideDeploy, wayBack } from '../../src/worker/decide.js';
 import type { Older } from '../../src/worker/host/ancestry.js';
 import { recordText } from '../../src/worker/host/records.js';
 import {
@@ -134,9 +134,9 @@ describe('decideDeploy', () => {
     test(`${name}: ${kind}`, () => assert.equal(decideDeploy({ ...question, ...more }).kind, kind));
 });
 
-describe('decideRollback', () => {
+describe('chooseRollback', () => {
   const to = (history: History, more: { undoRun?: string; to?: string }, isAvailable = all): string => {
-    const decision = decideRollback({ appName: 'app', history, isAvailable, ...more });
+    const decision = chooseRollback({ appName: 'app', history, isAvailable, ...more });
     return decision.kind === 'go' ? decision.to.release : 'nothing';
   };
   test('undoes what the named run deployed', () => {

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Problem } from '../../src/base/report.js';
-import { type Asked, measureDowntime, probeDowntime } from '../../src/worker/host/downtime.js';
+import { measureDowntime, type Probed, probeDowntime } from '../../src/worker/host/downtime.js';
 import { freePort } from '../servers/free-port.js';
 import { withHttpServer } from '../servers/http.js';
 import { until } from '../servers/until.js';
 
-const good = (asked: number, ended = asked + 3): Asked => ({ asked, ended, good: true });
-const bad = (asked: number, ended = asked + 1): Asked => ({ asked, ended, good: false });
+const good = (asked: number, ended = asked + 3): Probed => ({ asked, ended, good: true });
+const bad = (asked: number, ended = asked + 1): Probed => ({ asked, ended, good: false });
 
 describe('downtime from single requests', () => {
-  const cases: [string, Asked[], { ms: number; lost: number }][] = [
+  const cases: [string, Probed[], { ms: number; lost: number }][] = [
     ['none asked', [], { ms: 0, lost: 0 }],
     ['all answered, slowly too', [good(0), good(20, 900), good(140)], { ms: 0, lost: 0 }],
     ['refused for a while', [good(0), bad(20), bad(41), good(62)], { ms: 45, lost: 0 }],

@@ -11,11 +11,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { isUsualOutput } from '../../src/base/output-names.js';
 import { reachedCutover } from '../../src/worker/build/stage-marks.js';
-import { isUsualOutput } from '../../src/worker/host/output-names.js';
 import { sameContent, stampOf } from '../../src/worker/host/sameness.js';
 import { foreignAmong } from '../../src/worker/own-files/foreign.js';
-import { foldersAbove, tidyPath, withTidyPaths } from '../../src/worker/own-files/paths.js';
+import { foldersAbove, pathInside, withTidyPaths } from '../../src/worker/own-files/paths.js';
 import { linkedPaths } from '../../src/worker/own-files/shared-paths.js';
 import {
   choiceProblems,
@@ -267,10 +267,11 @@ describe('paths that are given', () => {
     [' a/./b/../c ', 'a/c'],
   ];
   for (const [given, wanted] of rows)
-    test(`${given} is ${wanted}`, () => assert.equal(tidyPath('x', given), wanted));
+    test(`${given} is ${wanted}`, () => assert.equal(pathInside('x', given), wanted));
 
   for (const given of ['.', '', '..', '../a', '/etc', 'a/../..', '.git', './.git/hooks'])
-    test(`${given} is refused`, () => assert.throws(() => tidyPath('shared-paths', given), /shared-paths: /));
+    test(`${given} is refused`, () =>
+      assert.throws(() => pathInside('shared-paths', given), /shared-paths: /));
 
   test('one inside another is left out: it comes with that', () => {
     const { sharedPaths } = withTidyPaths({

@@ -3,34 +3,38 @@ import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { judgeEnvText } from '../../src/base/env-text.js';
 import type { Problem } from '../../src/base/report.js';
-import { environmentOf } from '../../src/worker/build/ecosystem.js';
 import { recipeOf } from '../../src/worker/build/install-and-build.js';
 import { missingOutput } from '../../src/worker/build/output.js';
-import { wordsOf } from '../../src/worker/build/pm2-config.js';
 import { rehearsalCommand, rehearsalObstacle, secondPort } from '../../src/worker/build/rehearse.js';
-import { startOf, unwrapped } from '../../src/worker/build/start-command.js';
-import { longerListenTimeout } from '../../src/worker/cutover/cutover-plan.js';
-import { judgeInstances, untilStable } from '../../src/worker/cutover/verify.js';
 import {
   fetchAttempts,
   httpsForm,
+  isGitSince,
   isMissingCommit,
   porcelainPaths,
   tokenEnvironment,
 } from '../../src/worker/host/git.js';
-import { type Entry, entryIn, noticesIn, portOf, reloadLimit, withPort } from '../../src/worker/host/pm2.js';
 import { ageOf, listeningInodes } from '../../src/worker/host/proc.js';
 import { explainEnd, lastLines } from '../../src/worker/host/program.js';
 import { judgeRoom } from '../../src/worker/host/room.js';
-import { managedFolders } from '../../src/worker/host/toolbox.js';
-import { type EnvRun, isEnvFile, judgeHostEnvFiles } from '../../src/worker/own-files/env-files.js';
+import { managedFolders, openToolbox } from '../../src/worker/host/toolbox.js';
+import { isEnvFile } from '../../src/worker/own-files/classify.js';
+import { type EnvRun, judgeHostEnvFiles } from '../../src/worker/own-files/env-files.js';
 import type { HostFacts } from '../../src/worker/protocol.js';
 import { strategyFor } from '../../src/worker/record/layout.js';
 import { choosePlace, statePlaces } from '../../src/worker/record/state.js';
-import { entryRefusals, entryTraps } from '../../src/worker/survey/entry-traps.js';
+import { supervisorOf } from '../../src/worker/supervisor/choice.js';
+import { portOf, withPort } from '../../src/worker/supervisor/entry.js';
+import { entryIn, noticesIn, type Pm2Entry, reloadLimit } from '../../src/worker/supervisor/pm2-client.js';
+import { wordsOf } from '../../src/worker/supervisor/pm2-config.js';
+import { startEnvironment } from '../../src/worker/supervisor/pm2-ecosystem.js';
+import { longerListenTimeout } from '../../src/worker/supervisor/pm2-restart.js';
+import { entryRefusals, entryTraps } from '../../src/worker/supervisor/pm2-traps.js';
+import { judgeInstances, untilStable } from '../../src/worker/supervisor/pm2-watch.js';
+import { startOf, unwrapped } from '../../src/worker/supervisor/start-command.js';
 import { until } from '../servers/until.js';
 
-const entry = (more: Partial<Entry> = {}): Entry => ({
+const entry = (more: Partial<Pm2Entry> = {}): Pm2Entry => ({
   mode: 'cluster',
   cwd: '/var/www/app',
   script: '/var/www/app/server.js',
@@ -107,7 +111,7 @@ describe('the PM2 entry', () => {
     ]);
   });
 
-  const traps = (more: Partial<Entry>, next = false): string =>
+  const traps = (more: Partial<Pm2Entry>, next = false): string =>
     entryTraps(entry(more), { appName: 'app', appPath: '/var/www/app', next, layout: 'in-place' })
       .map(({ message, next }) => `${message} ${next}`)
       .join('\n');
@@ -193,22 +197,21 @@ describe('the PM2 entry', () => {
 });
 
 describe('what stands in the way of a rehearsal', () => {
-  const asked = { rehearse: true };
-  const rows: [string, ReturnType<typeof rehearsalObstacle>, RegExp | undefined][] = [
-    ['nothing', rehearsalObstacle(asked, { args: [], env: { PORT: '1' } }), undefined],
-    ['nothing, its port is an argument', rehearsalObstacle(asked, { args: ['-p', '1'], env: {} }), undefined],
-    [
-      'a port that cannot be moved',
-      rehearsalObstacle(asked, { args: ['start'], env: {} }),
-      /neither in PORT/,
-    ],
-    [
-      'another supervisor',
-      rehearsalObstacle({ ...asked, restartCommand: 'x' }, undefined),
-      /restart-command/,
-    ],
-    ['a wish', rehearsalObstacle({ rehearse: false }, { args: [], env: { PORT: '1' } }), /rehearse is false/],
-    ['nothing that is known before the first start', rehearsalObstacle(asked, undefined), undefined],
+  const obstacle = (
+    entry: Parameters<typeof rehearsalObstacle>[2],
+    asked: { rehearse?: boolean; restartCommand?: string } = {},
+  ): string | undefined => {
+    const { rehearse = true, ...more } = asked;
+    const app = { appPath: '/var/www/app', appName: 'app', adoptEnvironment: false, ...more };
+    return rehearsalObstacle(rehearse, supervisorOf(openToolbox({}), { ...app, strategy: 'auto' }), entry);
+  };
+  const rows: [string, string | undefined, RegExp | undefined][] = [
+    ['nothing', obstacle({ args: [], env: { PORT: '1' } }), undefined],
+    ['nothing, its port is an argument', obstacle({ args: ['-p', '1'], env: {} }), undefined],
+    ['a port that cannot be moved', obstacle({ args: ['start'], env: {} }), /neither in PORT/],
+    ['another supervisor', obstacle(undefined, { restartCommand: 'x' }), /restart-command/],
+    ['a wish', obstacle({ args: [], env: { PORT: '1' } }, { rehearse: false }), /rehearse is false/],
+    ['nothing that is known before the first start', obstacle(undefined), undefined],
   ];
   for (const [name, said, wanted] of rows)
     test(name, () => (wanted ? assert.match(said ?? '', wanted) : assert.equal(said, undefined)));
@@ -347,16 +350,16 @@ describe('the first start', () => {
       env_production: { MODE: 'live' },
       env_staging: { MODE: 'try' },
     };
-    assert.deepEqual(environmentOf(app, 'production'), {
+    assert.deepEqual(startEnvironment(app, 'production'), {
       env: { PORT: 1, MODE: 'live' },
       used: 'env_production',
       unused: ['env_staging'],
     });
     const none = { env: { PORT: 1, MODE: 'any' }, unused: ['env_production', 'env_staging'] };
-    assert.deepEqual(environmentOf(app, undefined), none);
-    assert.deepEqual(environmentOf(app, 'demo'), none);
-    assert.deepEqual(environmentOf({}, 'production'), { env: {}, unused: [] });
-    assert.deepEqual(environmentOf({ env_production: { A: '1' } }, 'production').env, { A: '1' });
+    assert.deepEqual(startEnvironment(app, undefined), none);
+    assert.deepEqual(startEnvironment(app, 'demo'), none);
+    assert.deepEqual(startEnvironment({}, 'production'), { env: {}, unused: [] });
+    assert.deepEqual(startEnvironment({ env_production: { A: '1' } }, 'production').env, { A: '1' });
   });
 });
 
@@ -395,9 +398,21 @@ describe('git', () => {
       assert.deepEqual(fetchAttempts(origin, { fetchAccess }), [{ url: origin }], origin);
   });
   test('row 131: the token is in the environment of one call, for that host alone', () => {
-    const env = tokenEnvironment({ url: 'https://github.com/o/r.git', token: 'ghs_x' });
-    assert.equal(env.GIT_CONFIG_KEY_0, 'http.https://github.com/.extraheader');
-    assert.deepEqual(tokenEnvironment({ url: 'https://github.com/o/r.git' }), {});
+    const source = { url: 'https://github.com/o/r.git', token: 'ghs_x' };
+    assert.equal(tokenEnvironment(source, true).GIT_CONFIG_KEY_0, 'http.https://github.com/.extraheader');
+    const older = tokenEnvironment(source, false);
+    assert.match(
+      older.GIT_CONFIG_PARAMETERS ?? '',
+      /^'http\.https:\/\/github\.com\/\.extraheader=Authorization: Basic /,
+    );
+    for (const counted of [true, false])
+      assert.deepEqual(tokenEnvironment({ url: 'https://github.com/o/r.git' }, counted), {});
+  });
+  test('row 171: versions are compared by their numbers', () => {
+    for (const version of ['2.25', '2.25.1', '2.39.5', '2.100.0', '3.0', '2.25.windows.1'])
+      assert.ok(isGitSince(version, '2.25'), version);
+    for (const version of ['2.24.9', '2.7.4', '1.99.0', '1.8.3.1'])
+      assert.ok(!isGitSince(version, '2.25'), version);
   });
   test('row 98: a missing commit is told from a missing access', () => {
     assert.ok(isMissingCommit('fatal: remote error: upload-pack: not our ref 0123'));

@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { askDaemon, partsOf, question } from '../../src/worker/host/pm2-socket.js';
+import { askDaemon, partsOf, question } from '../../src/worker/supervisor/pm2-socket.js';
 import { appFiles } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { startVps, type Vps } from '../servers/vps.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sealer, unseal } from '../../src/base/seal.js';
-import { type Ended, type OpenOutput, run } from '../../src/worker/host/program.js';
+import { type Ended, type OpenOutput, runToEnd } from '../../src/worker/host/program.js';
 import type { WorkerEvent } from '../../src/worker/protocol.js';
 import type { RunFolder } from '../../src/worker/record/run-folder.js';
 import { openTeller } from '../../src/worker/teller.js';
@@ -34,7 +34,7 @@ async function runScript(script: string): Promise<{ ended: Ended; events: Worker
       };
     };
     const heard = 'heard() { while [ ! -e "$1" ]; do sleep 0.005; done; }';
-    const ended = await run(['/bin/sh', '-c', `${heard}\n${script}`], {
+    const ended = await runToEnd(['/bin/sh', '-c', `${heard}\n${script}`], {
       cwd: folder,
       env: process.env,
       output: counted,

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { askVersion, pathEnds, type Shown, shows, type VersionMarks } from '../../src/web/version.js';
+import { tellApart } from '../../src/worker/cutover/version-marks.js';
+import { programsBehind } from '../../src/worker/host/proc.js';
 import {
   type Answered,
   awaitProof,
@@ -15,9 +17,7 @@ import {
   judgeRestart,
   restartedNothing,
   unprovenRestart,
-} from '../../src/worker/cutover/restart-proof.js';
-import { tellApart } from '../../src/worker/cutover/version-marks.js';
-import { programsBehind } from '../../src/worker/host/proc.js';
+} from '../../src/worker/supervisor/restart-proof.js';
 import { freePort } from '../servers/free-port.js';
 import { kill } from '../servers/pm2.js';
 import { until } from '../servers/until.js';

@@ -16,8 +16,8 @@ import { closedBy, modeWithoutGroup } from '../../src/worker/host/rights.js';
 import {
   distrustInside,
   distrustOnTheWay,
+  everythingIn,
   type Lying,
-  lyingIn,
   problemOnTheWay,
   wayTo,
 } from '../../src/worker/host/trust.js';
@@ -101,7 +101,7 @@ describe('the way to a folder', () => {
     mkdirSync(at('state/runs/1/deep'), { recursive: true });
     mkdirSync(at('state/shared/uploads'), { recursive: true });
     writeFileSync(at('state/plan.json'), '');
-    const found = lyingIn(at('state'), { runs: 2 }).map(({ path }) => path.slice(root.length + 7));
+    const found = everythingIn(at('state'), { runs: 2 }).map(({ path }) => path.slice(root.length + 7));
     assert.deepEqual(found.sort(), ['plan.json', 'runs', 'runs/1', 'runs/1/deep', 'shared']);
   });
 });

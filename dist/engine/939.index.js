@@ -24,8 +24,8 @@ var voice = __webpack_require__(7963);
 var inputs = __webpack_require__(8364);
 // EXTERNAL MODULE: ./compiled/src/settings/names.js
 var names = __webpack_require__(3089);
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 13 modules
-var parse = __webpack_require__(9343);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 14 modules
+var parse = __webpack_require__(2150);
 // EXTERNAL MODULE: external "node:readline/promises"
 var promises_ = __webpack_require__(6848);
 ;// CONCATENATED MODULE: ./compiled/src/terminal/ask.js
@@ -94,7 +94,7 @@ function workflowName(values) {
         .filter((part) => part !== '')
         .join('-');
 }
-/** The workflow that `init` writes; every value is quoted as YAML's double-quoted style has it. */
+/** The text of the workflow that `init` writes. Every value is a double-quoted YAML string. */
 function workflowText(values, branch) {
     const environment = values.get('environment');
     const place = values.get('working-directory');

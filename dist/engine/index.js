@@ -43,7 +43,7 @@ function formatDuration(milliseconds) {
 /* harmony export */   D: () => (/* binding */ EMPTY_CONNECTION),
 /* harmony export */   c: () => (/* binding */ emptyConnection)
 /* harmony export */ });
-/** What is said of a connection input that is empty while something points to its part: never a silent skip. */
+/** What is said of a connection input that is empty although something points to its part: it is not skipped silently. */
 const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
 /** A connection that is empty although what earlier deploys left behind points to its part. */
 function emptyConnection(input, next) {
@@ -62,6 +62,28 @@ function emptyConnection(input, next) {
 /** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
 function given(fields) {
     return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+
+/***/ }),
+
+/***/ 2970:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   D: () => (/* binding */ invisibleCharacter),
+/* harmony export */   y: () => (/* binding */ codePoint)
+/* harmony export */ });
+/** Control, bidirectional and zero-width characters: invisible, and able to make one name look like another. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
+/** The first invisible character of a text as `U+202E`, or undefined. */
+function invisibleCharacter(text) {
+    const match = INVISIBLE.exec(text);
+    return match ? codePoint(match[0]) : undefined;
+}
+/** A character as `U+202E`. */
+function codePoint(character) {
+    return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 
@@ -109,11 +131,11 @@ function inside(body) {
     const base64 = (info ? body.slice(info.index + info[0].length) : body).replace(/\s+/g, '');
     return { ...(info ? { info: info[1] } : {}), base64 };
 }
-/** Also one that was cut off: most of it is still the key. */
+/** Private keys, also without their END line: what is there of a key that was cut off must be hidden too. */
 const PRIVATE_KEYS = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----([\s\S]*?)(?:-----END|$)/g;
 /** Characters of a line as OpenSSL, OpenSSH and `base64` write it. */
 const WIDTHS = [64, 70, 76];
-/** A shorter last line says little, and stands elsewhere by chance. */
+/** Characters. A shorter last line is no secret by itself, and turns up in other texts by chance. */
 const SHORTEST_LINE = 12;
 /** The base64 of every private key in a text, whole and by the lines of its file, however the text was pasted. */
 function keyLines(text) {
@@ -186,8 +208,9 @@ function isLoopback(host) {
 
 
 /**
- * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
- * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ * A value that must never be printed. Printing, joining, serialising or inspecting it gives `***`;
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file, beside the
+ * readers of the inputs, which check it.
  */
 class Secret {
     #text;
@@ -268,7 +291,7 @@ function encoded(text) {
     const bytes = Buffer.from(text, 'utf8');
     const forms = [bytes.toString('hex')];
     for (const shift of [0, 1, 2]) {
-        // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+        // Without the characters whose bits depend on the bytes around, so that it is found inside any other text.
         const whole = Buffer.concat([Buffer.alloc(shift), bytes])
             .toString('base64')
             .replace(/=+$/, '');
@@ -292,13 +315,13 @@ function encoded(text) {
 /* harmony export */   t: () => (/* binding */ verifyAlways)
 /* harmony export */ });
 /**
- * With what every TLS connection of this program is made. Said each time, because Node takes what is left out from the
- * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody answer.
+ * Options of every TLS connection of this program. They are given each time, because Node takes what is left out from the
+ * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would accept any certificate.
  */
 const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' };
 /**
- * Takes that switch out of the environment, for the connections that a library makes; call it before the first.
- * Returns what there is to tell a person who had set it.
+ * Removes that variable from `env`, for the connections that a library makes; to be called before the first. Returns a
+ * warning for a person who had set it.
  */
 function verifyAlways(env) {
     const was = env.NODE_TLS_REJECT_UNAUTHORIZED;
@@ -334,9 +357,9 @@ function verifyAlways(env) {
 const STEP_INDENT = 10;
 const NAME_WIDTH = 46;
 /**
- * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
- * what to do. Output of programs is not worded here: the doors show it as it comes. What is worded may hold texts of any
- * origin: the teller makes of it what may be shown.
+ * The lines for one entry of the log, the same on GitHub and in a terminal. Past tense only after the fact; a failure
+ * ends with what to do. The output of programs is printed as it comes. The lines are not redacted yet: the printer does
+ * that.
  */
 function voice(entry) {
     switch (entry.kind) {
@@ -375,7 +398,7 @@ function stepLines(step) {
         ...more.map((line) => ' '.repeat(STEP_INDENT) + line),
     ];
 }
-/** A problem as lines: place and message, the source line with a caret, what to do next. */
+/** A problem as lines: place and message, the source line with a caret, what to do next. `indent` stands before each. */
 function problemLines(problem, indent, label = '') {
     const place = problem.at ? `${positionText(problem.at)}  ` : '';
     const code = problem.code === undefined ? '' : ` (${problem.code})`;
@@ -558,8 +581,8 @@ async function runProgram(words, options = {}) {
 /* harmony export */   JB: () => (/* binding */ fingerprintsFor),
 /* harmony export */   sr: () => (/* binding */ parseFingerprint)
 /* harmony export */ });
-/* harmony import */ var _base_given_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5524);
-/* harmony import */ var _names_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3089);
+/* harmony import */ var _base_given_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5524);
+/* harmony import */ var _names_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3089);
 
 
 const PRINT = /SHA256:[A-Za-z0-9+/]{43}(?![A-Za-z0-9+/])=?/g;
@@ -587,7 +610,7 @@ function parseFingerprint(entry) {
         .replace(/\([A-Z0-9-]+\)\s*$/, '')
         .trim();
     return {
-        ...(0,_base_given_js__WEBPACK_IMPORTED_MODULE_1__/* .given */ .g)({ label: words[0] }),
+        ...(0,_base_given_js__WEBPACK_IMPORTED_MODULE_0__/* .given */ .g)({ label: words[0] }),
         ...(comment === '' ? {} : { comment }),
         print: match[0].replace(/=$/, ''),
     };
@@ -610,7 +633,7 @@ function somethingElse(entry) {
 /** True where `host`, `host:port`, `user@host`, `[v6]` or `[host]:port` in front of a fingerprint means the address. */
 function labelMeans(label, address) {
     const host = address.host.toLowerCase();
-    const named = (0,_names_js__WEBPACK_IMPORTED_MODULE_0__/* .parseHostAddress */ .un)(label.toLowerCase());
+    const named = (0,_names_js__WEBPACK_IMPORTED_MODULE_1__/* .parseHostAddress */ .un)(label.toLowerCase());
     if ('host' in named)
         return named.host === host && (named.port === undefined || named.port === address.port);
     return label.toLowerCase() === `[${host}]:${address.port}`;
@@ -637,88 +660,9 @@ function fingerprintsFor(address, entries, only) {
 /* harmony export */   mc: () => (/* binding */ INPUTS),
 /* harmony export */   zH: () => (/* binding */ inputRule)
 /* harmony export */ });
-const plain = (fallback = '', ...env) => ({ fallback, env });
-/** A secret can always come from the environment: a flag would be seen in the process list. */
-const secret = (...env) => ({ fallback: '', env, secret: true });
-const INPUTS = {
-    mode: plain('deploy'),
-    skip: plain(),
-    'run-id': plain('', 'GITHUB_RUN_ID'),
-    environment: plain(),
-    'adopt-environment': plain('false'),
-    'working-directory': plain('.'),
-    'github-token': secret('GITHUB_TOKEN'),
-    'database-url': secret('DATABASE_URL'),
-    'database-ca-cert': { fallback: '', env: ['DATABASE_CA_CERT'], text: true },
-    'supabase-project-ref': plain('', 'SUPABASE_PROJECT_REF', 'SUPABASE_STAGING_PROJECT_ID'),
-    'supabase-access-token': secret('SUPABASE_ACCESS_TOKEN'),
-    'supabase-service-role-key': secret('SUPABASE_SERVICE_ROLE_KEY'),
-    'supabase-api-url': plain('https://api.supabase.com', 'SUPABASE_API_URL'),
-    'migrations-dir': plain('supabase/migrations'),
-    transaction: plain('all'),
-    'include-all': plain('false'),
-    'missing-migrations': plain('refuse'),
-    'edited-migrations': plain('warn'),
-    'destructive-changes': plain('warn'),
-    baseline: plain(),
-    'lock-timeout': plain('5s'),
-    'statement-timeout': plain('10m'),
-    backup: plain('off'),
-    'backup-to': plain(),
-    'after-health': plain('false'),
-    'required-tables': plain(),
-    'required-functions': plain(),
-    rls: plain('required'),
-    'row-counts': plain('estimate'),
-    drift: plain('warn'),
-    'ssh-host': plain('', 'VPS_HOST'),
-    'ssh-port': plain('22', 'VPS_PORT'),
-    'ssh-user': plain('', 'VPS_USER'),
-    'ssh-private-key': { fallback: '', env: ['VPS_SSH_KEY'], secret: true, text: true },
-    'ssh-passphrase': { fallback: '', env: ['VPS_SSH_PASSPHRASE'], secret: true, text: true },
-    'ssh-known-hosts': { fallback: '', env: ['VPS_KNOWN_HOSTS'], text: true },
-    'ssh-jump': plain('', 'VPS_JUMP'),
-    'ssh-fingerprint': plain('', 'VPS_FINGERPRINT'),
-    'app-path': plain(),
-    'app-name': plain(),
-    strategy: plain('auto'),
-    'build-on': plain('vps'),
-    rehearse: plain('true'),
-    'dirty-checkout': plain('refuse'),
-    'lock-wait': plain('10m'),
-    ref: plain(),
-    'build-output': plain(),
-    'repository-url': plain(),
-    'install-command': plain(),
-    'build-command': plain(),
-    'start-command': plain(),
-    'restart-command': plain(),
-    'env-file': { fallback: '', env: ['DEPLOY_ENV_FILE'], secret: true, text: true },
-    'env-file-path': plain('.env.local'),
-    'shared-paths': plain(),
-    'keep-releases': plain('5'),
-    'max-parallel': plain('1'),
-    'deploy-timeout': plain('15m'),
-    'health-url': plain('', 'STAGING_URL', 'HEALTH_URL'),
-    'health-paths': plain('/,/api/health'),
-    'health-from': plain('both'),
-    'health-port': plain(),
-    'health-timeout': plain('5s'),
-    'health-deadline': plain('60s'),
-    'health-max-latency': plain(),
-    'health-successes': plain('2'),
-    'check-assets': plain('true'),
-    'expect-version': plain(),
-    'irreversible-migrations': plain('allow'),
-    'shadow-database-url': secret('SHADOW_DATABASE_URL'),
-    'allow-data-loss': plain('false'),
-    'rollback-on-failure': plain('true'),
-    'rollback-database': plain('down'),
-    'rollback-steps': plain(),
-    'rollback-to': plain(),
-    'github-deployment': plain('off'),
-    comment: plain('auto'),
-};
+/* harmony import */ var _table_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8052);
+
+const INPUTS = _table_js__WEBPACK_IMPORTED_MODULE_0__/* .TABLE */ .B;
 const INPUT_NAMES = Object.keys(INPUTS);
 function inputRule(name) {
     return INPUTS[name];
@@ -727,7 +671,7 @@ function inputRule(name) {
 function withEnvironment(read, env) {
     return (name) => {
         const rule = inputRule(name);
-        const tidy = (value) => (rule.text ? value : value.trim());
+        const tidy = (value) => (rule.verbatim ? value : value.trim());
         const given = tidy(read(name));
         if (given.trim() !== '')
             return given;
@@ -845,6 +789,56 @@ function keyType(blob) {
 
 /***/ }),
 
+/***/ 1236:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   q: () => (/* binding */ unquoted),
+/* harmony export */   r: () => (/* binding */ splitList)
+/* harmony export */ });
+/** Items of a list input: one per line or comma-separated; commas inside double quotes do not count. */
+function splitList(text, { parentheses = false } = {}) {
+    const items = [];
+    let item = '';
+    let quoted = false;
+    let depth = 0;
+    for (const character of text) {
+        if (character === '"')
+            quoted = !quoted;
+        if (parentheses && !quoted)
+            depth = Math.max(0, depth + (character === '(' ? 1 : character === ')' ? -1 : 0));
+        if (!quoted && depth === 0 && (character === ',' || character === '\n' || character === '\r')) {
+            items.push(item);
+            item = '';
+        }
+        else
+            item += character;
+    }
+    items.push(item);
+    return items.map((entry) => entry.trim()).filter((entry) => entry !== '');
+}
+/** Without one pair of equal quotes around it: people quote paths also where YAML or the list needs none. */
+function unquoted(path) {
+    return /^(["'`])(.*)\1$/s.exec(path)?.[2] ?? path;
+}
+
+
+/***/ }),
+
+/***/ 3145:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   F: () => (/* binding */ MODES),
+/* harmony export */   d: () => (/* binding */ PARTS)
+/* harmony export */ });
+const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'];
+/** What `skip` can leave out. */
+const PARTS = ['database', 'vps', 'health'];
+
+
+/***/ }),
+
 /***/ 3089:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -860,15 +854,15 @@ function keyType(blob) {
 /* harmony export */   z$: () => (/* binding */ parseQualifiedName)
 /* harmony export */ });
 /* harmony import */ var _base_given_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5524);
+/* harmony import */ var _base_invisible_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2970);
 /* harmony import */ var _base_loopback_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(808);
-/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4293);
 /* harmony import */ var _shown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3864);
 
 
 
 
 function visible(value) {
-    const invisible = (0,_readers_js__WEBPACK_IMPORTED_MODULE_0__/* .invisibleCharacter */ .Dy)(value);
+    const invisible = (0,_base_invisible_js__WEBPACK_IMPORTED_MODULE_0__/* .invisibleCharacter */ .D)(value);
     return invisible
         ? { wrong: `holds the invisible character ${invisible}`, right: 'Type the value again without it.' }
         : undefined;
@@ -1020,7 +1014,41 @@ function checkProjectRef(text) {
 
 /***/ }),
 
-/***/ 9343:
+/***/ 2603:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   p: () => (/* binding */ nearest)
+/* harmony export */ });
+/** The nearest of `words` to a misspelt one, or undefined where none is near (more than 2 edits away). */
+function nearest(word, words) {
+    let best;
+    let distance = 3;
+    for (const candidate of words) {
+        const edits = editDistance(word.trim().toLowerCase(), candidate);
+        if (edits < distance) {
+            best = candidate;
+            distance = edits;
+        }
+    }
+    return best;
+}
+function editDistance(a, b) {
+    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    for (let i = 1; i <= a.length; i++) {
+        const next = [i];
+        for (let j = 1; j <= b.length; j++) {
+            next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+        }
+        row = next;
+    }
+    return row[b.length];
+}
+
+
+/***/ }),
+
+/***/ 2150:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -1039,7 +1067,7 @@ var shown = __nccwpck_require__(3864);
 
 
 function checked(reader, name, check) {
-    const value = reader.optional(name);
+    const value = reader.value(name);
     if (value !== undefined)
         complainAbout(reader, name, check(value));
     return value;
@@ -1067,9 +1095,26 @@ function complainAboutMisplacedKeys(reader, read) {
 
 // EXTERNAL MODULE: ./compiled/src/base/empty-connection.js
 var empty_connection = __nccwpck_require__(2933);
+// EXTERNAL MODULE: ./compiled/src/settings/lists.js
+var lists = __nccwpck_require__(1236);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+;// CONCATENATED MODULE: ./compiled/src/base/paths.js
+
+/** `./a//b/` as `a/b`: the form in which paths are compared; empty for the folder that they start from. */
+function tidyPath(path) {
+    const tidy = external_node_path_.posix.normalize(path).replace(/\/+$/, '');
+    return tidy === '.' ? '' : tidy;
+}
+/** True where `path` is `folder` or lies in it, both in one spelling. */
+function isInside(path, folder) {
+    return path === folder || path.startsWith(`${folder}/`);
+}
+
 // EXTERNAL MODULE: ./compiled/src/settings/names.js
 var names = __nccwpck_require__(3089);
 ;// CONCATENATED MODULE: ./compiled/src/settings/paths.js
+
 
 /** A path inside the project: relative, not upwards, not an option. */
 function checkRelativePath(path) {
@@ -1114,13 +1159,6 @@ function checkAppPath(path) {
         return { wrong: "is git's own folder", right };
     return undefined;
 }
-/** `./a//b/` as `a/b`: the form in which paths are compared. */
-function tidyPath(path) {
-    return path
-        .split('/')
-        .filter((part) => part !== '' && part !== '.')
-        .join('/');
-}
 /** A folder on the VPS: absolute, normal, and deep enough not to be the system's own. */
 function checkRemotePath(path) {
     const invisible = (0,names/* visible */.RK)(path);
@@ -1143,8 +1181,6 @@ function joinPath(folder, path) {
     return path === '.' || path === '' ? folder : `${folder.replace(/\/+$/, '')}/${path}`;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/readers.js
-var readers = __nccwpck_require__(4293);
 ;// CONCATENATED MODULE: ./compiled/src/settings/uses.js
 /**
  * The parts that a mode works with and `skip` does not leave out. What a run does not use is not read: connections
@@ -1237,7 +1273,7 @@ function pointsToDatabase({ read, files, around }, input) {
         return 'supabase-project-ref is set';
     if (input === 'supabase-project-ref')
         return 'supabase-access-token is set';
-    const folder = joinPath((0,readers/* unquoted */.qZ)(read('working-directory')), files.migrationsDir);
+    const folder = joinPath((0,lists/* unquoted */.q)(read('working-directory')), files.migrationsDir);
     return around.holdsMigrations(folder) ? 'the folder of migrations-dir holds migrations' : undefined;
 }
 const SERVER = ['ssh-host', 'ssh-user', 'ssh-private-key', 'ssh-fingerprint'];
@@ -1577,7 +1613,7 @@ function parseFunctionName(text) {
     // An empty item is left out by the list, and would be a mistake here.
     if (/(^|,)\s*(,|$)/.test(list) && list !== '')
         return complaint;
-    const types = (0,readers/* splitList */.ry)(list, { parentheses: true }).map(parseType);
+    const types = (0,lists/* splitList */.r)(list, { parentheses: true }).map(parseType);
     const wrong = types.find((type) => 'wrong' in type);
     return wrong ? { ...wrong, right } : { ...parsed, arguments: types };
 }
@@ -1605,26 +1641,6 @@ function openingParenthesis(text) {
     return -1;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/settings/read-key.js
-
-/** A key or token that travels in an HTTP header; undefined where none is given. Names no part of it. */
-function readKey(reader, read, name) {
-    const value = read(name);
-    if (value === '')
-        return undefined;
-    const stranger = /[^\x21-\x7e]/u.exec(value)?.[0];
-    if (stranger !== undefined)
-        reader.complain(name, `holds ${characterName(stranger)}, which no key or token has`, 'Copy it again, as one line; a dashboard shows dots in its place until it is revealed.');
-    return new secret/* Secret */.zh(value);
-}
-function characterName(character) {
-    if (character === '\n' || character === '\r')
-        return 'a line break';
-    if (character === ' ')
-        return 'a blank';
-    return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/settings/read-database.js
 
 
@@ -1632,57 +1648,56 @@ function characterName(character) {
 
 
 
-
 function readFiles(reader) {
-    const migrationsDir = reader.path('migrations-dir');
+    const migrationsDir = reader.value('migrations-dir');
     complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
     return {
         migrationsDir,
-        transaction: reader.choice('transaction', ['all', 'each']),
-        destructiveChanges: reader.choice('destructive-changes', ['allow', 'warn', 'refuse']),
-        irreversibleMigrations: reader.choice('irreversible-migrations', ['allow', 'refuse']),
+        transaction: reader.value('transaction'),
+        destructiveChanges: reader.value('destructive-changes'),
+        irreversibleMigrations: reader.value('irreversible-migrations'),
     };
 }
 /** `server`: there is one that a backup can lie on. */
-function readDatabase(reader, read, files, server) {
-    const connection = readConnection(reader, read);
-    const baseline = reader.optional('baseline');
+function readDatabase(reader, files, server) {
+    const connection = readConnection(reader);
+    const baseline = reader.value('baseline');
     if (baseline !== undefined && !/^\d+$/.test(baseline)) {
         reader.complain('baseline', 'is not a version', 'Use the digits at the start of a migration file name, such as 20250101000000.');
     }
-    const shadow = readShadow(reader, read);
-    const backupTo = read('backup-to') === '' ? undefined : reader.choice('backup-to', ['vps', 'runner']);
+    const shadow = readShadow(reader);
+    const backupTo = reader.value('backup-to');
     const rest = {
         ...files,
-        includeAll: reader.boolean('include-all'),
-        missingMigrations: reader.choice('missing-migrations', ['refuse', 'warn']),
-        editedMigrations: reader.choice('edited-migrations', ['warn', 'refuse', 'allow']),
+        includeAll: reader.value('include-all'),
+        missingMigrations: reader.value('missing-migrations'),
+        editedMigrations: reader.value('edited-migrations'),
         ...(0,given/* given */.g)({ baseline }),
-        lockTimeout: reader.duration('lock-timeout'),
-        statementTimeout: reader.duration('statement-timeout'),
-        lockWait: reader.duration('lock-wait'),
-        backup: reader.choice('backup', ['off', 'schema', 'full']),
+        lockTimeout: reader.value('lock-timeout'),
+        statementTimeout: reader.value('statement-timeout'),
+        lockWait: reader.value('lock-wait'),
+        backup: reader.value('backup'),
         backupTo: backupTo ?? (server ? 'vps' : 'runner'),
-        afterHealth: reader.boolean('after-health'),
-        requiredTables: readEach(reader, 'required-tables', reader.list('required-tables'), names/* parseQualifiedName */.z$),
-        requiredFunctions: readEach(reader, 'required-functions', reader.calls('required-functions'), parseFunctionName),
-        rls: reader.choice('rls', ['required', 'all', 'off']),
-        rowCounts: reader.choice('row-counts', ['estimate', 'exact', 'off']),
-        drift: reader.choice('drift', ['warn', 'fail', 'off']),
+        afterHealth: reader.value('after-health'),
+        requiredTables: readEach(reader, 'required-tables', reader.value('required-tables'), names/* parseQualifiedName */.z$),
+        requiredFunctions: readEach(reader, 'required-functions', reader.value('required-functions'), parseFunctionName),
+        rls: reader.value('rls'),
+        rowCounts: reader.value('row-counts'),
+        drift: reader.value('drift'),
         ...(0,given/* given */.g)({ shadow }),
-        allowDataLoss: reader.boolean('allow-data-loss'),
+        allowDataLoss: reader.value('allow-data-loss'),
     };
     return connection === undefined ? undefined : { connection, ...rest };
 }
-function readConnection(reader, read) {
-    const ca = read('database-ca-cert').trim();
+function readConnection(reader) {
+    const ca = reader.value('database-ca-cert')?.trim() ?? '';
     if (ca !== '' && !ca.includes('-----BEGIN CERTIFICATE-----')) {
         reader.complain('database-ca-cert', 'is not a PEM certificate', 'It starts with -----BEGIN CERTIFICATE-----.');
     }
     const certificate = ca === '' ? {} : { caCertificate: ca };
-    const url = read('database-url');
-    if (url !== '') {
-        const parsed = parseDatabaseUrl(url);
+    const url = reader.value('database-url');
+    if (url !== undefined) {
+        const parsed = parseDatabaseUrl(url.reveal());
         if ('wrong' in parsed) {
             reader.complain('database-url', parsed.wrong, parsed.right);
             return undefined;
@@ -1692,20 +1707,20 @@ function readConnection(reader, read) {
         }
         return { kind: 'url', address: parsed.address, ...certificate };
     }
-    const projectRef = reader.text('supabase-project-ref');
-    const accessToken = readKey(reader, read, 'supabase-access-token');
-    if (projectRef === '' || accessToken === undefined)
+    const projectRef = reader.value('supabase-project-ref');
+    const accessToken = reader.value('supabase-access-token');
+    if (projectRef === undefined || accessToken === undefined)
         return undefined;
     complainAbout(reader, 'supabase-project-ref', (0,names/* checkProjectRef */.bN)(projectRef));
-    const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
+    const apiUrl = reader.value('supabase-api-url').replace(/\/+$/, '');
     complainAbout(reader, 'supabase-api-url', (0,names/* checkWebUrl */.s1)(apiUrl, true));
     return { kind: 'management-api', projectRef, accessToken, apiUrl, ...certificate };
 }
-function readShadow(reader, read) {
-    const url = read('shadow-database-url');
-    if (url === '')
+function readShadow(reader) {
+    const url = reader.value('shadow-database-url');
+    if (url === undefined)
         return undefined;
-    const parsed = parseDatabaseUrl(url);
+    const parsed = parseDatabaseUrl(url.reveal());
     if ('address' in parsed)
         return parsed.address;
     reader.complain('shadow-database-url', parsed.wrong, parsed.right);
@@ -1729,36 +1744,35 @@ function readEach(reader, input, items, parse) {
 
 
 
-
-function readHealth(reader, read, uses) {
+function readHealth(reader, uses) {
     const url = uses.url ? readUrl(reader) : undefined;
-    const rest = uses.health ? readRest(reader, read) : undefined;
-    const paths = reader.paths('health-paths');
+    const rest = uses.health ? readRest(reader) : undefined;
+    const paths = reader.value('health-paths');
     if (paths.length === 0)
         reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
     complainAboutEntries(reader, 'health-paths', paths, checkPath);
-    const successes = reader.integer('health-successes', 1, 100);
+    const successes = reader.value('health-successes');
     const unique = [...new Set(paths)];
     if (uses.health && unique.length * successes > MOST_A_ROUND)
         reader.warn('health-successes', `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths each time`, 'Ask for fewer. Where no requests are left, one good answer of each path is enough.');
-    const maxLatency = reader.optionalDuration('health-max-latency');
-    const expectVersion = reader.optional('expect-version');
+    const maxLatency = reader.value('health-max-latency');
+    const expectVersion = reader.value('expect-version');
     return {
         ...(0,given/* given */.g)({ url }),
         paths: unique,
-        from: reader.choice('health-from', ['both', 'runner', 'vps']),
-        timeout: reader.duration('health-timeout'),
-        deadline: reader.duration('health-deadline'),
+        from: reader.value('health-from'),
+        timeout: reader.value('health-timeout'),
+        deadline: reader.value('health-deadline'),
         ...(0,given/* given */.g)({ maxLatency }),
         successes,
-        checkAssets: reader.boolean('check-assets'),
+        checkAssets: reader.value('check-assets'),
         ...(0,given/* given */.g)({ expectVersion, rest }),
     };
 }
 /** Requests that one round of checks may need for the paths alone without a warning. */
 const MOST_A_ROUND = 12;
 function readUrl(reader) {
-    const url = reader.optional('health-url');
+    const url = reader.value('health-url');
     if (url === undefined)
         return undefined;
     complainAbout(reader, 'health-url', (0,names/* checkWebUrl */.s1)(url, false) ?? checkBaseUrl(url));
@@ -1779,27 +1793,29 @@ function checkPath(path) {
         : { wrong: 'is not a path', right: 'Paths start with a slash, such as /api/health.' };
 }
 /** The project's REST endpoint and its key, which is never sent in plaintext off this machine. */
-function readRest(reader, read) {
-    const key = readKey(reader, read, 'supabase-service-role-key');
+function readRest(reader) {
+    const key = reader.value('supabase-service-role-key');
     if (key === undefined)
         return undefined;
-    const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
+    const apiUrl = reader.value('supabase-api-url').replace(/\/+$/, '');
     if (!reader.complained('supabase-api-url'))
         complainAbout(reader, 'supabase-api-url', (0,names/* checkWebUrl */.s1)(apiUrl, true));
-    const projectRef = reader.optional('supabase-project-ref');
+    const projectRef = reader.value('supabase-project-ref');
     if (projectRef !== undefined && !reader.complained('supabase-project-ref'))
         complainAbout(reader, 'supabase-project-ref', (0,names/* checkProjectRef */.bN)(projectRef));
     // Self-hosted, or a test double: the endpoint is served under that URL, whatever the project.
     if (apiUrl !== inputs/* INPUTS */.mc['supabase-api-url'].fallback)
         return { url: `${apiUrl}/rest/v1/`, key };
-    const ref = projectRef ?? projectOfDatabase(read('database-url'));
+    const ref = projectRef ?? projectOfDatabase(reader.value('database-url'));
     if (ref !== undefined)
         return { url: `https://${ref}.supabase.co/rest/v1/`, key };
     reader.warn('supabase-service-role-key', 'is not used: supabase-project-ref is empty, and database-url names no Supabase project', "Set supabase-project-ref, the 20 letters of the project's URL, so that health asks the REST endpoint too.");
     return undefined;
 }
 function projectOfDatabase(url) {
-    const parsed = parseDatabaseUrl(url);
+    if (url === undefined)
+        return undefined;
+    const parsed = parseDatabaseUrl(url.reveal());
     return 'address' in parsed ? projectRefOf(parsed.address) : undefined;
 }
 
@@ -1859,9 +1875,9 @@ const ON_THE_SERVER = 'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed255
  * Reads what the servers are told from impostors by. A pin that cannot apply, or a server without one, would fail
  * only when it is connected to; here it is told with all else. `targets` is empty where the servers are not known.
  */
-function readPins(reader, read, targets) {
-    const knownHosts = repairKnownHosts(read('ssh-known-hosts'));
-    const entries = (0,readers/* splitList */.ry)(read('ssh-fingerprint'));
+function readPins(reader, targets) {
+    const knownHosts = repairKnownHosts(reader.value('ssh-known-hosts') ?? '');
+    const entries = (0,lists/* splitList */.r)(reader.value('ssh-fingerprint') ?? '');
     if (knownHosts === '' && entries.length === 0)
         reader.complain('ssh-fingerprint', `${empty_connection/* EMPTY_CONNECTION */.D}; ssh-known-hosts is empty too, and the server could not be told from an impostor`, `${ON_THE_SERVER}  and put the SHA256:... part into ssh-fingerprint.`);
     const fingerprints = readFingerprints(reader, entries, targets);
@@ -1927,7 +1943,7 @@ function whyUnreadable(knownHosts, lines, target) {
 }
 /** Undoes what secret stores and copying do to lines: quotes around the whole, line breaks written as \n. */
 function repairKnownHosts(text) {
-    return (0,readers/* unquoted */.qZ)(text.replace(/^\uFEFF/, '').trim())
+    return (0,lists/* unquoted */.q)(text.replace(/^\uFEFF/, '').trim())
         .replace(/\\r\\n|\\n/g, '\n')
         .trim();
 }
@@ -1942,17 +1958,18 @@ function repairKnownHosts(text) {
 
 
 
-function readVps(reader, read, mode, around) {
-    const ssh = readSsh(reader, read);
-    const appPath = reader.path('app-path').replace(/(?<=.)\/+$/, '');
-    const appName = reader.text('app-name');
+
+function readVps(reader, mode, around) {
+    const ssh = readSsh(reader);
+    const appPath = (reader.value('app-path') ?? '').replace(/(?<=.)\/+$/, '');
+    const appName = reader.value('app-name') ?? '';
     if (appPath !== '')
         complainAbout(reader, 'app-path', checkRemotePath(appPath));
     if (appName !== '')
         complainAbout(reader, 'app-name', (0,names/* checkProcessName */.JV)(appName));
     if (ssh && appPath === '')
         reader.complain('app-path', 'is empty', 'Give the absolute path of the application on the server, such as /var/www/app.');
-    const restartCommand = reader.optional('restart-command');
+    const restartCommand = reader.value('restart-command');
     if (ssh && appName === '' && restartCommand === undefined) {
         reader.complain('app-name', 'is empty', 'Give the name that `pm2 list` shows for the application, or a restart-command.');
     }
@@ -1960,37 +1977,37 @@ function readVps(reader, read, mode, around) {
     const ref = askedRef ?? around.run.sha;
     const sharedPaths = readAppPaths(reader, 'shared-paths');
     const buildOutput = readAppPaths(reader, 'build-output');
-    const envFilePath = reader.path('env-file-path');
+    const envFilePath = reader.value('env-file-path');
     complainAbout(reader, 'env-file-path', checkEnvFilePath(envFilePath));
-    const envFile = readEnvFile(reader, read, mode);
-    const repositoryUrl = reader.optional('repository-url');
+    const envFile = readEnvFile(reader, mode);
+    const repositoryUrl = reader.value('repository-url');
     if (repositoryUrl !== undefined)
         complainAbout(reader, 'repository-url', checkRepositoryUrl(repositoryUrl));
     const rest = {
         appPath,
         appName: appName === '' ? (appPath.split('/').pop() ?? '') : appName,
-        strategy: reader.choice('strategy', ['auto', 'in-place', 'releases', 'adopt']),
-        buildOn: reader.choice('build-on', ['vps', 'runner']),
-        rehearse: reader.boolean('rehearse'),
-        dirtyCheckout: reader.choice('dirty-checkout', ['refuse', 'stash']),
-        lockWait: reader.duration('lock-wait'),
+        strategy: reader.value('strategy'),
+        buildOn: reader.value('build-on'),
+        rehearse: reader.value('rehearse'),
+        dirtyCheckout: reader.value('dirty-checkout'),
+        lockWait: reader.value('lock-wait'),
         ...(0,given/* given */.g)({ ref }),
         refExplicit: askedRef !== undefined,
         buildOutput,
         ...(0,given/* given */.g)({
             repositoryUrl,
-            installCommand: reader.optional('install-command'),
-            buildCommand: reader.optional('build-command'),
-            startCommand: reader.optional('start-command'),
+            installCommand: reader.value('install-command'),
+            buildCommand: reader.value('build-command'),
+            startCommand: reader.value('start-command'),
             restartCommand,
             envFile,
-            healthPort: reader.optionalInteger('health-port', 1, 65_535),
+            healthPort: reader.value('health-port'),
         }),
         envFilePath: tidyPath(envFilePath),
         sharedPaths,
-        keepReleases: reader.integer('keep-releases', 2, 1_000),
-        maxParallel: reader.integer('max-parallel', 1, 100),
-        deployTimeout: reader.duration('deploy-timeout'),
+        keepReleases: reader.value('keep-releases'),
+        maxParallel: reader.value('max-parallel'),
+        deployTimeout: reader.value('deploy-timeout'),
     };
     if (ssh === undefined)
         return undefined;
@@ -1998,7 +2015,7 @@ function readVps(reader, read, mode, around) {
     return { ssh, ...rest };
 }
 function readAppPaths(reader, name) {
-    const paths = reader.paths(name);
+    const paths = reader.value(name);
     complainAboutEntries(reader, name, paths, checkAppPath);
     return paths.map(tidyPath);
 }
@@ -2010,14 +2027,14 @@ function checkEnvFilePath(path) {
     return complaint && { ...complaint, wrong: `${(0,shown/* shown */.SP)(path)} ${complaint.wrong}` };
 }
 /** Judged here and again on the server: a secret that arrived cut must not be found out about after the migrations. */
-function readEnvFile(reader, read, mode) {
-    const text = read('env-file');
-    if (text.trim() === '')
+function readEnvFile(reader, mode) {
+    const envFile = reader.value('env-file');
+    if (envFile === undefined)
         return undefined;
-    const fault = judgeEnvText(text);
+    const fault = judgeEnvText(envFile.reveal());
     if (fault !== undefined && (mode === 'deploy' || mode === 'plan' || mode === 'redeploy'))
         reader.complain('env-file', fault, 'Check the secret that it comes from: it may be cut. Each line is NAME=value.');
-    return new secret/* Secret */.zh(text);
+    return envFile;
 }
 /** Milliseconds: what a timer of Node can hold, less a day for all that is added around a run. */
 const LONGEST_WAIT = 2 ** 31 - 1 - 24 * 3_600_000;
@@ -2028,12 +2045,12 @@ function complainAboutTooLong(reader, { lockWait, deployTimeout }, hosts) {
     const minutes = Math.floor((LONGEST_WAIT - lockWait) / (hosts + 1) / 60_000);
     reader.complain('deploy-timeout', `is too long for ${hosts} ${hosts === 1 ? 'host' : 'hosts'} and this lock-wait`, `Use at most ${minutes >= 60 ? `${Math.floor(minutes / 60)}h` : `${minutes}m`}.`);
 }
-function readSsh(reader, read) {
-    const port = reader.integer('ssh-port', 1, 65_535);
-    const user = reader.text('ssh-user');
+function readSsh(reader) {
+    const port = reader.value('ssh-port');
+    const user = reader.value('ssh-user') ?? '';
     if (user !== '')
         complainAbout(reader, 'ssh-user', (0,names/* checkUserName */.th)(user));
-    const items = reader.list('ssh-host');
+    const items = reader.value('ssh-host');
     const hosts = [];
     items.forEach((item, index) => {
         const parsed = (0,names/* parseHostAddress */.un)(item);
@@ -2047,18 +2064,18 @@ function readSsh(reader, read) {
     });
     if (items.length === 0)
         return undefined;
-    const privateKey = read('ssh-private-key');
-    if (privateKey.trim() === '')
+    const privateKey = reader.value('ssh-private-key');
+    if (privateKey === undefined)
         reader.complain('ssh-private-key', empty_connection/* EMPTY_CONNECTION */.D, 'Set the secret with the private key of the deploy user.');
-    else if (/^\s*(\S+\s+)?SHA256:/.test(privateKey))
+    else if (/^\s*(\S+\s+)?SHA256:/.test(privateKey.reveal()))
         reader.complain('ssh-private-key', 'is a fingerprint, which belongs into ssh-fingerprint', 'Put the private key here, from -----BEGIN to -----END.');
     const jump = readJump(reader, user, port);
-    const pins = readPins(reader, read, pinTargets(reader, hosts, jump));
-    const passphrase = read('ssh-passphrase');
+    const pins = readPins(reader, pinTargets(reader, hosts, jump));
     return {
         hosts,
-        privateKey: new secret/* Secret */.zh(privateKey),
-        ...(passphrase === '' ? {} : { passphrase: new secret/* Secret */.zh(passphrase) }),
+        // The empty one is never used: it has been complained about.
+        privateKey: privateKey ?? new secret/* Secret */.zh(''),
+        ...(0,given/* given */.g)({ passphrase: reader.value('ssh-passphrase') }),
         ...pins,
         ...(0,given/* given */.g)({ jump }),
     };
@@ -2074,7 +2091,7 @@ function pinTargets(reader, hosts, jump) {
     ];
 }
 function readJump(reader, user, port) {
-    const text = reader.optional('ssh-jump');
+    const text = reader.value('ssh-jump');
     if (text === undefined)
         return undefined;
     const parsed = (0,names/* parseHostAddress */.un)(text);
@@ -2102,12 +2119,35 @@ function checkRepositoryUrl(text) {
     return undefined;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/settings.js
-var settings = __nccwpck_require__(8308);
+;// CONCATENATED MODULE: ./compiled/src/settings/readers.js
+
+/** An input reader over one source of raw strings. */
+function inputReader(read) {
+    const problems = [];
+    const warnings = [];
+    const refused = new Set();
+    const complain = (input, wrong, right) => {
+        const message = `${input}: ${wrong}`;
+        // An input that several parts read is wrong once.
+        const told = problems.some((problem) => problem.message === message);
+        if (!refused.has(input) && !told)
+            problems.push({ input, message, next: right });
+    };
+    return {
+        problems,
+        warnings,
+        complain,
+        refuse(name, wrong, right) {
+            complain(name, wrong, right);
+            refused.add(name);
+        },
+        warn: (input, wrong, right) => void warnings.push({ input, message: `${input}: ${wrong}`, next: right }),
+        complained: (...names) => problems.some(({ input }) => names.includes(input)),
+        value: (name) => inputs/* INPUTS */.mc[name].read({ value: read(name), complain: (wrong, right) => complain(name, wrong, right) }),
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/settings/parse.js
-
-
-
 
 
 
@@ -2120,33 +2160,33 @@ var settings = __nccwpck_require__(8308);
 
 /** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
 function parseSettings(read, around) {
-    const reader = (0,readers/* inputReader */.cN)(read);
+    const reader = inputReader(read);
     complainAboutMisplacedKeys(reader, read);
-    const mode = readMode(reader);
-    const skip = readSkip(reader);
+    const mode = reader.value('mode');
+    const skip = reader.value('skip');
     const uses = usesOf(mode, skip, read);
     const environment = checked(reader, 'environment', names/* checkEnvironmentName */.r0);
-    const workingDirectory = reader.path('working-directory');
+    const workingDirectory = reader.value('working-directory');
     complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
     const files = readFiles(reader);
     const server = hasServer(uses, read);
-    const database = uses.database ? readDatabase(reader, read, files, server) : undefined;
-    const vps = uses.vps ? readVps(reader, read, mode, around) : undefined;
-    const health = readHealth(reader, read, uses);
+    const database = uses.database ? readDatabase(reader, files, server) : undefined;
+    const vps = uses.vps ? readVps(reader, mode, around) : undefined;
+    const health = readHealth(reader, uses);
     const rollback = readRollback(reader, mode, around);
-    const token = readKey(reader, read, 'github-token');
+    const token = reader.value('github-token');
     const common = {
         run: around.run,
         warnings: reader.warnings,
         ...(0,given/* given */.g)({ environment }),
-        adoptEnvironment: reader.boolean('adopt-environment'),
+        adoptEnvironment: reader.value('adopt-environment'),
         workingDirectory: workingDirectory.startsWith('/')
             ? workingDirectory
             : joinPath(around.workspace, workingDirectory),
         skip,
         ...(0,given/* given */.g)({ githubToken: token }),
-        githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
-        comment: reader.choice('comment', ['auto', 'off']),
+        githubDeployment: reader.value('github-deployment') === 'on',
+        comment: reader.value('comment'),
         files,
         health,
         rollback,
@@ -2155,42 +2195,39 @@ function parseSettings(read, around) {
     complainAboutFork(reader, mode, around.run);
     if (reader.problems.length > 0)
         return { problems: [...reader.problems] };
-    const parts = (0,given/* given */.g)({ database, vps });
-    return { settings: { ...common, mode, ...parts }, problems: [] };
+    return { settings: withParts(common, mode, database, vps), problems: [] };
 }
-function readMode(reader) {
-    const value = reader.text('mode');
-    const found = settings/* MODES */.F.find((mode) => mode === value);
-    if (found)
-        return found;
-    const near = (0,readers/* nearest */.pA)(value, settings/* MODES */.F);
-    reader.complain('mode', `${(0,shown/* shown */.SP)(value)} is not a mode`, `${near ? `Did you mean "${near}"? ` : ''}The modes are: ${settings/* MODES */.F.join(', ')}.`);
-    return 'plan';
+/** Puts the settings together: what a mode cannot work without is there, or it was complained of. */
+function withParts(common, mode, database, vps) {
+    switch (mode) {
+        case 'verify':
+            return { ...common, mode, database: present(database) };
+        case 'migrate':
+            return { ...common, mode, database: present(database), ...(0,given/* given */.g)({ vps }) };
+        case 'redeploy':
+            return { ...common, mode, vps: present(vps) };
+        default:
+            return { ...common, mode, ...(0,given/* given */.g)({ database, vps }) };
+    }
 }
-function readSkip(reader) {
-    const parts = [];
-    reader.list('skip').forEach((item, index) => {
-        const part = settings/* PARTS */.d.find((known) => known === item);
-        if (part)
-            parts.push(part);
-        else
-            reader.complain('skip', `${(0,shown/* shownEntry */.qF)(item, index)} is not a part`, `The parts are: ${settings/* PARTS */.d.join(', ')}.`);
-    });
-    return parts;
+function present(part) {
+    if (part === undefined)
+        throw new Error('a part that the mode needs is missing, and nobody complained');
+    return part;
 }
 /**
  * What undoes a failed deploy is the same phase that a person calls, so what a person may ask for there must not stand
  * in the settings of any other mode: with it a deploy would undo what earlier runs did.
  */
 function readRollback(reader, mode, around) {
-    const to = reader.optional('rollback-to');
+    const to = reader.value('rollback-to');
     if (to !== undefined)
         complainAbout(reader, 'rollback-to', (0,names/* checkGitRef */.wS)(to));
-    const runId = reader.optional('run-id');
+    const runId = reader.value('run-id');
     if (runId !== undefined && !/^[\p{L}\p{N}._-]{1,100}$/u.test(runId)) {
         reader.complain('run-id', 'is not a run id', 'Use the number in the URL of the workflow run.');
     }
-    const steps = reader.optionalInteger('rollback-steps', 1, 10_000);
+    const steps = reader.value('rollback-steps');
     const asked = [
         ['rollback-steps', steps],
         ['rollback-to', to],
@@ -2208,8 +2245,8 @@ function readRollback(reader, mode, around) {
         reader.complain('run-id', 'is empty, and so is rollback-to: from a terminal nothing says what to undo', 'Give --run-id <workflow run>, or --rollback-to previous.');
     }
     return {
-        onFailure: reader.boolean('rollback-on-failure'),
-        database: reader.choice('rollback-database', ['down', 'records', 'keep']),
+        onFailure: reader.value('rollback-on-failure'),
+        database: reader.value('rollback-database'),
         ...(0,given/* given */.g)({ steps, to }),
         runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
     };
@@ -2232,175 +2269,6 @@ function complainAboutFork(reader, mode, run) {
 function checkWorkingDirectory(path) {
     return path.startsWith('/') ? undefined : checkRelativePath(path);
 }
-
-
-/***/ }),
-
-/***/ 4293:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Dy: () => (/* binding */ invisibleCharacter),
-/* harmony export */   cN: () => (/* binding */ inputReader),
-/* harmony export */   pA: () => (/* binding */ nearest),
-/* harmony export */   qZ: () => (/* binding */ unquoted),
-/* harmony export */   ry: () => (/* binding */ splitList)
-/* harmony export */ });
-/* harmony import */ var _base_duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2609);
-/* harmony import */ var _shown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3864);
-
-
-/** Control, bidirectional and zero-width characters: invisible, and able to make one name look like another. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
-/** The first invisible character of a text as `U+202E`, or undefined. */
-function invisibleCharacter(text) {
-    const match = INVISIBLE.exec(text);
-    return match ? `U+${match[0].codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}` : undefined;
-}
-/** The nearest of `words` to a misspelt one, or undefined where none is near (more than 2 edits away). */
-function nearest(word, words) {
-    let best;
-    let distance = 3;
-    for (const candidate of words) {
-        const edits = editDistance(word.trim().toLowerCase(), candidate);
-        if (edits < distance) {
-            best = candidate;
-            distance = edits;
-        }
-    }
-    return best;
-}
-function editDistance(a, b) {
-    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-    for (let i = 1; i <= a.length; i++) {
-        const next = [i];
-        for (let j = 1; j <= b.length; j++) {
-            next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
-        }
-        row = next;
-    }
-    return row[b.length];
-}
-/** Items of a list input: one per line or comma-separated; commas inside double quotes do not count. */
-function splitList(text, { parentheses = false } = {}) {
-    const items = [];
-    let item = '';
-    let quoted = false;
-    let depth = 0;
-    for (const character of text) {
-        if (character === '"')
-            quoted = !quoted;
-        if (parentheses && !quoted)
-            depth = Math.max(0, depth + (character === '(' ? 1 : character === ')' ? -1 : 0));
-        if (!quoted && depth === 0 && (character === ',' || character === '\n' || character === '\r')) {
-            items.push(item);
-            item = '';
-        }
-        else
-            item += character;
-    }
-    items.push(item);
-    return items.map((entry) => entry.trim()).filter((entry) => entry !== '');
-}
-/** Without one pair of equal quotes around it: people quote paths also where YAML or the list needs none. */
-function unquoted(path) {
-    return /^(["'`])(.*)\1$/s.exec(path)?.[2] ?? path;
-}
-/** Milliseconds. Timers hold no more than 596 hours, and some add up several durations. */
-const LONGEST_DURATION = 168 * 3_600_000;
-/** An input reader over one source of raw strings. Secrets are never read through it. */
-function inputReader(read) {
-    const problems = [];
-    const warnings = [];
-    const refused = new Set();
-    const complain = (input, wrong, right) => {
-        const message = `${input}: ${wrong}`;
-        // An input that several parts read is wrong once.
-        const told = problems.some((problem) => problem.message === message);
-        if (!refused.has(input) && !told)
-            problems.push({ input, message, next: right });
-    };
-    function text(name) {
-        const value = read(name);
-        const invisible = invisibleCharacter(value.replace(/[\n\r\t]/g, ' '));
-        if (invisible)
-            complain(name, `holds the invisible character ${invisible}`, 'Type the value again without it.');
-        return value;
-    }
-    function duration(name) {
-        const milliseconds = (0,_base_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .parseDuration */ .E)(text(name));
-        if (milliseconds === undefined || milliseconds === 0) {
-            complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(read(name))} is not a duration`, 'Use a whole number with a unit: 500ms, 10s, 5m or 1h.');
-            return 1;
-        }
-        if (milliseconds > LONGEST_DURATION) {
-            complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(read(name))} is longer than 168h`, 'Use at most 168h, which is a week.');
-            return LONGEST_DURATION;
-        }
-        return milliseconds;
-    }
-    function integer(name, least, most) {
-        const value = text(name);
-        const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-        if (Number.isNaN(number) || number < least || number > most) {
-            complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(value)} is not a whole number from ${least} to ${most}`, `Use a whole number from ${least} to ${most}, without a unit.`);
-            return least;
-        }
-        return number;
-    }
-    return {
-        problems,
-        warnings,
-        complain,
-        refuse(name, wrong, right) {
-            complain(name, wrong, right);
-            refused.add(name);
-        },
-        warn: (input, wrong, right) => void warnings.push({ input, message: `${input}: ${wrong}`, next: right }),
-        complained: (...names) => problems.some(({ input }) => names.includes(input)),
-        text,
-        duration,
-        integer,
-        optional: (name) => text(name) || undefined,
-        optionalDuration: (name) => (read(name) === '' ? undefined : duration(name)),
-        optionalInteger: (name, least, most) => (read(name) === '' ? undefined : integer(name, least, most)),
-        list: (name) => splitList(text(name)),
-        calls: (name) => splitList(text(name), { parentheses: true }),
-        path: (name) => unquoted(text(name)),
-        paths: (name) => splitList(text(name)).map(unquoted),
-        choice(name, choices) {
-            const value = text(name);
-            const found = choices.find((choice) => choice === value);
-            if (found !== undefined)
-                return found;
-            const near = nearest(value, choices);
-            complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(value)} is not known`, `${near ? `Did you mean "${near}"? ` : ''}It takes one of: ${choices.join(', ')}.`);
-            return choices[0];
-        },
-        boolean(name) {
-            const value = text(name);
-            if (/^(true|True|TRUE)$/.test(value))
-                return true;
-            if (!/^(false|False|FALSE)$/.test(value)) {
-                complain(name, `${(0,_shown_js__WEBPACK_IMPORTED_MODULE_1__/* .shown */ .SP)(value)} is not a boolean`, 'Use true or false.');
-            }
-            return false;
-        },
-    };
-}
-
-
-/***/ }),
-
-/***/ 8308:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   F: () => (/* binding */ MODES),
-/* harmony export */   d: () => (/* binding */ PARTS)
-/* harmony export */ });
-const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'];
-const PARTS = ['database', 'vps', 'health'];
 
 
 /***/ }),
@@ -2443,6 +2311,506 @@ function holdsPrivateKey(value) {
 
 /***/ }),
 
+/***/ 8052:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  G: () => (/* binding */ INPUT_PARTS),
+  B: () => (/* binding */ TABLE)
+});
+
+// EXTERNAL MODULE: ./compiled/src/base/duration.js
+var duration = __nccwpck_require__(2609);
+// EXTERNAL MODULE: ./compiled/src/base/invisible.js
+var base_invisible = __nccwpck_require__(2970);
+// EXTERNAL MODULE: ./compiled/src/base/secret.js
+var secret = __nccwpck_require__(4141);
+// EXTERNAL MODULE: ./compiled/src/settings/lists.js
+var lists = __nccwpck_require__(1236);
+// EXTERNAL MODULE: ./compiled/src/settings/nearest.js
+var nearest = __nccwpck_require__(2603);
+// EXTERNAL MODULE: ./compiled/src/settings/shown.js
+var shown = __nccwpck_require__(3864);
+;// CONCATENATED MODULE: ./compiled/src/settings/kinds.js
+
+
+
+
+
+
+/** Text without invisible characters. */
+const kinds_text = { kind: 'text', read: visibleText };
+/** Text that may hold any character: whoever uses it says what is wrong with it. */
+const anyText = { kind: 'text', read: ({ value }) => value };
+/**
+ * One of a few words. `noun` is what complaints call them: "is not a mode. The modes are: ...".
+ * A word that is none of them counts as the first.
+ */
+function choice(words, noun) {
+    return {
+        kind: 'choice',
+        read(field) {
+            const value = visibleText(field);
+            const found = words.find((word) => word === value);
+            if (found !== undefined)
+                return found;
+            const near = (0,nearest/* nearest */.p)(value, words);
+            const hint = near === undefined ? '' : `Did you mean "${near}"? `;
+            field.complain(`${(0,shown/* shown */.SP)(value)} is not ${noun === undefined ? 'known' : `a ${noun}`}`, `${hint}${noun === undefined ? 'It takes one of' : `The ${noun}s are`}: ${words.join(', ')}.`);
+            return words[0];
+        },
+    };
+}
+/** A list of a few words, which complaints call by `noun`; what is none of them is left out. */
+function choices(words, noun) {
+    return {
+        kind: 'list',
+        read: (field) => (0,lists/* splitList */.r)(visibleText(field)).flatMap((item, index) => {
+            const found = words.find((word) => word === item);
+            if (found !== undefined)
+                return [found];
+            field.complain(`${(0,shown/* shownEntry */.qF)(item, index)} is not a ${noun}`, `The ${noun}s are: ${words.join(', ')}.`);
+            return [];
+        }),
+    };
+}
+/** `true` and `false` as YAML 1.2 writes them. */
+const kinds_boolean = {
+    kind: 'boolean',
+    read(field) {
+        const value = visibleText(field);
+        if (/^(true|True|TRUE)$/.test(value))
+            return true;
+        if (!/^(false|False|FALSE)$/.test(value))
+            field.complain(`${(0,shown/* shown */.SP)(value)} is not a boolean`, 'Use true or false.');
+        return false;
+    },
+};
+/** Milliseconds. Timers hold no more than 596 hours, and some add up several durations. */
+const LONGEST_DURATION = 168 * 3_600_000;
+/** Milliseconds, at least 1. */
+const kinds_duration = {
+    kind: 'duration',
+    read(field) {
+        const milliseconds = (0,duration/* parseDuration */.E)(visibleText(field));
+        if (milliseconds === undefined || milliseconds === 0) {
+            field.complain(`${(0,shown/* shown */.SP)(field.value)} is not a duration`, 'Use a whole number with a unit: 500ms, 10s, 5m or 1h.');
+            return 1;
+        }
+        if (milliseconds > LONGEST_DURATION) {
+            field.complain(`${(0,shown/* shown */.SP)(field.value)} is longer than 168h`, 'Use at most 168h, which is a week.');
+            return LONGEST_DURATION;
+        }
+        return milliseconds;
+    },
+};
+function integer(least, most) {
+    return {
+        kind: 'integer',
+        read(field) {
+            const value = visibleText(field);
+            const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+            if (number >= least && number <= most)
+                return number;
+            field.complain(`${(0,shown/* shown */.SP)(value)} is not a whole number from ${least} to ${most}`, `Use a whole number from ${least} to ${most}, without a unit.`);
+            return least;
+        },
+    };
+}
+/** One per line, or separated by commas. */
+const list = { kind: 'list', read: (field) => (0,lists/* splitList */.r)(visibleText(field)) };
+/** A list whose items hold commas in parentheses, as the arguments of functions. */
+const calls = {
+    kind: 'list',
+    read: (field) => (0,lists/* splitList */.r)(visibleText(field), { parentheses: true }),
+};
+/** Without quotes around it. */
+const path = { kind: 'path', read: (field) => (0,lists/* unquoted */.q)(visibleText(field)) };
+const paths = {
+    kind: 'list',
+    read: (field) => (0,lists/* splitList */.r)(visibleText(field)).map(lists/* unquoted */.q),
+};
+/** A secret of any form: whoever uses it says what is wrong with it. */
+const anySecret = { kind: 'secret', read: secretOf };
+const databaseUrl = { kind: 'database-url', read: secretOf };
+const envFile = { kind: 'env-file', read: secretOf };
+/** A key or token that travels in an HTTP header. Complaints name no part of it. */
+const key = {
+    kind: 'secret',
+    read(field) {
+        const stranger = /[^\x21-\x7e]/u.exec(field.value)?.[0];
+        if (stranger !== undefined)
+            field.complain(`holds ${characterName(stranger)}, which no key or token has`, 'Copy it again, as one line; a dashboard shows dots in its place until it is revealed.');
+        return secretOf(field);
+    },
+};
+function secretOf({ value }) {
+    return value.trim() === '' ? undefined : new secret/* Secret */.zh(value);
+}
+function visibleText({ value, complain }) {
+    const invisible = (0,base_invisible/* invisibleCharacter */.D)(value.replace(/[\n\r\t]/g, ' '));
+    if (invisible)
+        complain(`holds the invisible character ${invisible}`, 'Type the value again without it.');
+    return value;
+}
+function characterName(character) {
+    if (character === '\n' || character === '\r')
+        return 'a line break';
+    if (character === ' ')
+        return 'a blank';
+    return (0,base_invisible/* codePoint */.y)(character);
+}
+
+// EXTERNAL MODULE: ./compiled/src/settings/modes.js
+var modes = __nccwpck_require__(3145);
+;// CONCATENATED MODULE: ./compiled/src/settings/table.js
+
+
+/** An input that always has a value. */
+function input(kind, about) {
+    return { ...kind, env: [], ...about };
+}
+/** An input without a default: undefined where nothing is given. */
+function optional({ kind, read }, about) {
+    return {
+        kind,
+        read: (field) => (field.value === '' ? undefined : read(field)),
+        fallback: '',
+        env: [],
+        ...about,
+    };
+}
+/** A list without a default: empty where nothing is given. */
+function optionalList(kind, about) {
+    return { ...kind, fallback: '', env: [], ...about };
+}
+/** A secret can always come from the environment: a flag would be seen in the process list. */
+function table_secret(kind, about) {
+    return { ...kind, fallback: '', secret: true, ...about };
+}
+const RUN = {
+    mode: input(choice(modes/* MODES */.F, 'mode'), {
+        fallback: 'deploy',
+        description: 'What to do: plan, migrate, verify, redeploy, health, rollback, or deploy (all of them, with rollback on failure).',
+    }),
+    skip: optionalList(choices(modes/* PARTS */.d, 'part'), {
+        description: 'Parts left out on purpose: database, vps, health.',
+    }),
+    'run-id': optional(kinds_text, {
+        env: ['GITHUB_RUN_ID'],
+        description: "The workflow run whose changes rollback undoes; this run's by default. From a terminal, this or rollback-to is required.",
+    }),
+    environment: optional(kinds_text, {
+        description: 'The name, such as staging or production, used in locks, the summary and the GitHub Deployment.',
+    }),
+    'adopt-environment': input(kinds_boolean, {
+        fallback: 'false',
+        description: 'A database or host remembers the environment that deployed to it; another name is refused unless this is true.',
+    }),
+    'working-directory': input(path, {
+        fallback: '.',
+        description: 'Folder of the project in the checkout; migrations-dir starts there.',
+    }),
+    'github-token': table_secret(key, {
+        env: ['GITHUB_TOKEN'],
+        expression: 'github.token',
+        description: 'For GitHub Deployments, the plan comment, and the one fetch of a private repository.',
+    }),
+};
+const DATABASE = {
+    'database-url': table_secret(databaseUrl, {
+        env: ['DATABASE_URL'],
+        description: 'Postgres URL: direct, session pooler or transaction pooler.',
+    }),
+    'database-ca-cert': optional(anyText, {
+        env: ['DATABASE_CA_CERT'],
+        verbatim: true,
+        description: 'PEM certificate of the authority that signs the database server; TLS is always verified off loopback.',
+    }),
+    'supabase-project-ref': optional(kinds_text, {
+        env: ['SUPABASE_PROJECT_REF', 'SUPABASE_STAGING_PROJECT_ID'],
+        description: 'With supabase-access-token, where no database-url is given: a session of the pooler with a temporary login, or else the Management API, carries the SQL.',
+    }),
+    'supabase-access-token': table_secret(key, {
+        env: ['SUPABASE_ACCESS_TOKEN'],
+        description: 'Personal access token for the Management API.',
+    }),
+    'supabase-service-role-key': table_secret(key, {
+        env: ['SUPABASE_SERVICE_ROLE_KEY'],
+        description: 'With it, health also asks the REST endpoint of the project that supabase-project-ref or database-url names.',
+    }),
+    'supabase-api-url': input(kinds_text, {
+        fallback: 'https://api.supabase.com',
+        env: ['SUPABASE_API_URL'],
+        description: 'The Management API; https://api.supabase.com unless self-hosted.',
+    }),
+    'migrations-dir': input(path, {
+        fallback: 'supabase/migrations',
+        description: 'Folder with the migration files, <version>_<name>.sql.',
+    }),
+    transaction: input(choice(['all', 'each']), {
+        fallback: 'all',
+        description: 'all: every pending file and the verification commit together, split only where Postgres forces it; each: one transaction per file.',
+    }),
+    'include-all': input(kinds_boolean, {
+        fallback: 'false',
+        description: 'Also apply files that are older than the newest applied one.',
+    }),
+    'missing-migrations': input(choice(['refuse', 'warn']), {
+        fallback: 'refuse',
+        description: 'A version recorded in the database that has no file: refuse or warn.',
+    }),
+    'edited-migrations': input(choice(['warn', 'refuse', 'allow']), {
+        fallback: 'warn',
+        description: 'An applied file that has changed since: warn, refuse or allow.',
+    }),
+    'destructive-changes': input(choice(['allow', 'warn', 'refuse']), {
+        fallback: 'warn',
+        description: 'Statements that drop data in pending files: allow, warn or refuse.',
+    }),
+    baseline: optional(kinds_text, {
+        description: 'Version up to which an existing database counts as applied; once that version is recorded, this does nothing.',
+    }),
+    'lock-timeout': input(kinds_duration, {
+        fallback: '5s',
+        description: 'How long one try waits for a database lock; retried with backoff.',
+    }),
+    'statement-timeout': input(kinds_duration, {
+        fallback: '10m',
+        description: 'How long one file may run; where it cannot be run as a whole, each of its parts.',
+    }),
+    backup: input(choice(['off', 'schema', 'full']), {
+        fallback: 'off',
+        description: 'Before the first write: off, or pg_dump of the schema or of all (full); not through a transaction pooler. Without database-url a restore point.',
+    }),
+    'backup-to': optional(choice(['vps', 'runner']), {
+        description: "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
+    }),
+    'after-health': input(kinds_boolean, {
+        fallback: 'false',
+        description: 'In mode migrate: also apply the files marked "-- deploy: after-health". A deploy applies them by itself.',
+    }),
+    'required-tables': optionalList(list, {
+        description: 'Tables that must exist; public unless qualified.',
+    }),
+    'required-functions': optionalList(calls, {
+        description: 'Functions that must exist; public unless qualified. With types, price(integer, text), exactly that one.',
+    }),
+    rls: input(choice(['required', 'all', 'off']), {
+        fallback: 'required',
+        description: 'required: each required table has row level security and a policy; all: every table in public; off.',
+    }),
+    'row-counts': input(choice(['estimate', 'exact', 'off']), {
+        fallback: 'estimate',
+        description: 'Rows told per table: estimate, exact or off.',
+    }),
+    drift: input(choice(['warn', 'fail', 'off']), {
+        fallback: 'warn',
+        description: 'The schema changed since the last deploy by other hands: warn, fail or off.',
+    }),
+};
+const SERVER = {
+    'ssh-host': optionalList(list, {
+        env: ['VPS_HOST'],
+        description: 'One or more servers, one per line; user@host:port allowed.',
+    }),
+    'ssh-port': input(integer(1, 65_535), {
+        fallback: '22',
+        env: ['VPS_PORT'],
+        description: 'Port of the servers that name none; 22 by default.',
+    }),
+    'ssh-user': optional(kinds_text, {
+        env: ['VPS_USER'],
+        description: 'Login name on the servers that name none.',
+    }),
+    'ssh-private-key': table_secret(anySecret, {
+        env: ['VPS_SSH_KEY'],
+        verbatim: true,
+        description: 'Private key of the login, PEM or OpenSSH.',
+    }),
+    'ssh-passphrase': table_secret(anySecret, {
+        env: ['VPS_SSH_PASSPHRASE'],
+        verbatim: true,
+        description: 'Passphrase of the private key.',
+    }),
+    'ssh-known-hosts': optional(anyText, {
+        env: ['VPS_KNOWN_HOSTS'],
+        verbatim: true,
+        description: 'known_hosts lines. This or ssh-fingerprint is required, for the jump host too.',
+    }),
+    'ssh-jump': optional(kinds_text, {
+        env: ['VPS_JUMP'],
+        description: 'user@host:port to go through, with the same key.',
+    }),
+    'ssh-fingerprint': optional(anyText, {
+        env: ['VPS_FINGERPRINT'],
+        description: 'SHA256:... of the host key, one or more, or the lines that ssh-keygen -l prints; with several hosts or a jump host "host SHA256:..." per line.',
+    }),
+    'app-path': optional(path, {
+        description: 'Folder of the application on the server, absolute.',
+    }),
+    'app-name': optional(kinds_text, {
+        description: 'PM2 process name.',
+    }),
+    strategy: input(choice(['auto', 'in-place', 'releases', 'adopt']), {
+        fallback: 'auto',
+        description: 'auto, in-place (staged outside, swapped in by rename), releases (releases/ and a current symlink) or adopt (turns a checkout into releases, once).',
+    }),
+    'build-on': input(choice(['vps', 'runner']), {
+        fallback: 'vps',
+        description: 'vps, or runner: the build made in this job is packed and streamed, nothing is installed or built on the server.',
+    }),
+    rehearse: input(kinds_boolean, {
+        fallback: 'true',
+        description: 'Start the new build once beside the live one, on a spare port with its real settings and REHEARSAL=1, and check it before the cutover.',
+    }),
+    'dirty-checkout': input(choice(['refuse', 'stash']), {
+        fallback: 'refuse',
+        description: "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log, and back with a rollback to that version).",
+    }),
+    'lock-wait': input(kinds_duration, {
+        fallback: '10m',
+        description: "How long to wait for another run's deploy of the same app or database.",
+    }),
+    ref: optional(kinds_text, {
+        description: "The exact commit to deploy: a full SHA, or a branch, tag or short SHA that means one thing; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
+    }),
+    'build-output': optionalList(paths, {
+        description: 'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
+    }),
+    'repository-url': optional(kinds_text, {
+        description: 'Where the server fetches from; the origin that it already has by default.',
+    }),
+    'install-command': optional(kinds_text, {
+        description: 'Replaces the install command found from the lock file.',
+    }),
+    'build-command': optional(kinds_text, {
+        description: 'Replaces the build command found in package.json.',
+    }),
+    'start-command': optional(kinds_text, {
+        description: "How PM2 starts the app where it has no entry yet; the repository's ecosystem file or package.json's start by default.",
+    }),
+    'restart-command': optional(kinds_text, {
+        description: 'Replaces PM2 where another supervisor runs the app.',
+    }),
+    'env-file': table_secret(envFile, {
+        env: ['DEPLOY_ENV_FILE'],
+        verbatim: true,
+        description: "The whole environment file, written to env-file-path (0600) before the build: what stands only in the server's file is gone from the new version. A rollback puts the previous file back.",
+    }),
+    'env-file-path': input(path, {
+        fallback: '.env.local',
+        description: 'Where env-file is written, inside the application.',
+    }),
+    'shared-paths': optionalList(paths, {
+        description: 'Files and folders of the server that every version uses: uploads, a database file, .next/cache.',
+    }),
+    'keep-releases': input(integer(2, 1_000), {
+        fallback: '5',
+        description: 'Releases, and backups, kept on the server: at least 2.',
+    }),
+    'max-parallel': input(integer(1, 100), {
+        fallback: '1',
+        description: 'Hosts deployed at a time.',
+    }),
+    'deploy-timeout': input(kinds_duration, {
+        fallback: '15m',
+        description: 'How long the deploy may take on each host.',
+    }),
+};
+const HEALTH = {
+    'health-url': optional(kinds_text, {
+        env: ['STAGING_URL', 'HEALTH_URL'],
+        description: "Public base URL of the application; its origin counts as the application's own, also on the server.",
+    }),
+    'health-paths': input(paths, {
+        fallback: '/,/api/health',
+        description: 'Paths that must answer with a status from 200 to 299, and not with JSON whose status says otherwise; the last one is the health answer. Without /api/health: health-paths: /.',
+    }),
+    'health-from': input(choice(['both', 'runner', 'vps']), {
+        fallback: 'both',
+        description: 'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
+    }),
+    'health-port': optional(integer(1, 65_535), {
+        description: "Port on the server for health-from vps; PM2's by default.",
+    }),
+    'health-timeout': input(kinds_duration, {
+        fallback: '5s',
+        description: 'Per request.',
+    }),
+    'health-deadline': input(kinds_duration, {
+        fallback: '60s',
+        description: 'Keep trying until then.',
+    }),
+    'health-max-latency': optional(kinds_duration, {
+        description: 'Slower than this is the verdict slow: a warning, no rollback.',
+    }),
+    'health-successes': input(integer(1, 100), {
+        fallback: '2',
+        description: 'Consecutive good answers required of every check.',
+    }),
+    'check-assets': input(kinds_boolean, {
+        fallback: 'true',
+        description: 'Scripts and styles that the page links to must answer 200; of many, a few are asked for.',
+    }),
+    'expect-version': optional(kinds_text, {
+        description: 'Text that must be in the answer of the last health path, such as a commit or a build id.',
+    }),
+};
+const ROLLBACK = {
+    'irreversible-migrations': input(choice(['allow', 'refuse']), {
+        fallback: 'allow',
+        description: 'allow, or refuse: every pending file must have a down file.',
+    }),
+    'shadow-database-url': table_secret(databaseUrl, {
+        env: ['SHADOW_DATABASE_URL'],
+        description: 'An empty scratch database: plan proves there that up and down files fit.',
+    }),
+    'allow-data-loss': input(kinds_boolean, {
+        fallback: 'false',
+        description: 'A down file may always drop what the same run created; anything else that holds data is refused unless this is true.',
+    }),
+    'rollback-on-failure': input(kinds_boolean, {
+        fallback: 'true',
+        description: 'In deploy: undo what this run changed when it fails.',
+    }),
+    'rollback-database': input(choice(['down', 'records', 'keep']), {
+        fallback: 'down',
+        description: 'down: run the down file where there is one; records: only delete the history rows; keep: leave the schema.',
+    }),
+    'rollback-steps': optional(integer(1, 10_000), {
+        description: 'In mode rollback: the newest N applied migrations by their down files, all of them or none; the code stays.',
+    }),
+    'rollback-to': optional(kinds_text, {
+        description: 'In mode rollback: previous, a commit or a release that was live and verified; what came after it goes back too.',
+    }),
+};
+const GITHUB = {
+    'github-deployment': input(choice(['off', 'on']), {
+        fallback: 'off',
+        description: 'on: create a GitHub Deployment and its statuses, after mode: rollback for the commit that is live again; leave it off where the job has environment:, which makes one itself.',
+    }),
+    comment: input(choice(['auto', 'off']), {
+        fallback: 'auto',
+        description: 'auto: plan on a pull request keeps one comment up to date; off.',
+    }),
+};
+/** The inputs by the part that they belong to, with the heading of each. */
+const INPUT_PARTS = [
+    { title: 'Run', inputs: RUN },
+    { title: 'Database', inputs: DATABASE },
+    { title: 'Server and application', inputs: SERVER },
+    { title: 'Health', inputs: HEALTH },
+    { title: 'Rollback', inputs: ROLLBACK },
+    { title: 'GitHub', inputs: GITHUB },
+];
+const TABLE = { ...RUN, ...DATABASE, ...SERVER, ...HEALTH, ...ROLLBACK, ...GITHUB };
+
+
+/***/ }),
+
 /***/ 1807:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -2453,8 +2821,8 @@ function holdsPrivateKey(value) {
 /* harmony export */ });
 /* harmony import */ var _base_given_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5524);
 /* harmony import */ var _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8364);
-/* harmony import */ var _settings_readers_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4293);
-/* harmony import */ var _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8308);
+/* harmony import */ var _settings_nearest_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2603);
+/* harmony import */ var _settings_settings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3145);
 
 
 
@@ -2469,7 +2837,7 @@ const ASKS = new Map([
     ['--version', 'version'],
     ['-v', 'version'],
 ]);
-const MODE_HINT = `The modes are: ${_settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F.join(', ')}. muva-deploy init writes a workflow.`;
+const MODE_HINT = `The modes are: ${_settings_settings_js__WEBPACK_IMPORTED_MODULE_1__/* .MODES */ .F.join(', ')}. muva-deploy init writes a workflow.`;
 /**
  * Reads `<mode> --input value --input=value`; the mode only where `names` holds it. A boolean input may stand alone
  * and then means true. Everything that is not understood is complained about; nothing is guessed.
@@ -2512,7 +2880,7 @@ function parseFlags(words, names) {
             const missing = mode !== undefined && !values.has(mode);
             problems.push(missing && !word.startsWith('-') ? noMode(place, word) : oneTooMany(place, word));
             complained = true;
-            const meant = (0,_settings_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .nearest */ .pA)(word, _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F);
+            const meant = (0,_settings_nearest_js__WEBPACK_IMPORTED_MODULE_2__/* .nearest */ .p)(word, _settings_settings_js__WEBPACK_IMPORTED_MODULE_1__/* .MODES */ .F);
             // What else is wrong is judged by the mode that was meant; with this problem the run is refused all the same.
             if (missing && meant !== undefined)
                 values.set(mode, meant);
@@ -2526,7 +2894,7 @@ function flagIn(word, names, pattern) {
         return undefined;
     const dashes = word.slice(0, word.indexOf(written));
     const name = dashes === '--' ? names.find((known) => known === written) : undefined;
-    const near = (0,_settings_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .nearest */ .pA)(written, names);
+    const near = (0,_settings_nearest_js__WEBPACK_IMPORTED_MODULE_2__/* .nearest */ .p)(written, names);
     return {
         written: dashes + written,
         name,
@@ -2581,7 +2949,7 @@ function noMode(place, word) {
             message: `mode: ${place} is init, which only the first can be`,
             next: 'Write muva-deploy init, and its flags after it.',
         };
-    const near = (0,_settings_readers_js__WEBPACK_IMPORTED_MODULE_1__/* .nearest */ .pA)(word, [..._settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F, 'init']);
+    const near = (0,_settings_nearest_js__WEBPACK_IMPORTED_MODULE_2__/* .nearest */ .p)(word, [..._settings_settings_js__WEBPACK_IMPORTED_MODULE_1__/* .MODES */ .F, 'init']);
     const hint = near === undefined ? '' : `Did you mean "${near}"? `;
     return { message: `mode: ${place} is not a mode`, next: hint + MODE_HINT };
 }
@@ -2594,11 +2962,10 @@ function oneTooMany(place, word) {
     };
 }
 function isBoolean(name) {
-    const fallback = _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUTS */ .mc[name]?.fallback;
-    return fallback === 'true' || fallback === 'false';
+    return _settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUT_NAMES */ .Qh.some((input) => input === name && (0,_settings_inputs_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(input).kind === 'boolean');
 }
 function isMode(word) {
-    return _settings_settings_js__WEBPACK_IMPORTED_MODULE_2__/* .MODES */ .F.includes(word);
+    return _settings_settings_js__WEBPACK_IMPORTED_MODULE_1__/* .MODES */ .F.includes(word);
 }
 /** Secrets given as flags: every user of the machine can read them in the process list. */
 function visibleSecrets(values) {
@@ -3115,7 +3482,7 @@ function capital(text) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/cleaned.js
-/** The same plain value with every text in it as it may be shown: the one way a report leaves the engine. */
+/** A copy of a plain value with every text in it redacted. A report that leaves the run goes through it. */
 function cleaned(value, redact) {
     if (typeof value === 'string')
         return redact(value);
@@ -3165,6 +3532,7 @@ const OUTPUT_SAYS = {
     'duration-ms': 'Milliseconds that the run took.',
     report: 'Path of a JSON file with every phase and step, its outcome, milliseconds and detail.',
 };
+/** All of them, in the order of action.yml. */
 const OUTPUT_NAMES = Object.keys(OUTPUT_SAYS);
 /** Characters of one output, and of all; GitHub allows a job 1 MB (counted in UTF-16) over all its steps. */
 const OUTPUT_LIMITS = { one: 60_000, all: 200_000 };
@@ -3470,6 +3838,7 @@ function inert(text) {
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
 const PHASES = (/* unused pure expression or super */ null && (['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
+/** How a run can end; the output `outcome`. */
 const OUTCOMES = (/* unused pure expression or super */ null && ([
     'success',
     'failure',
@@ -3509,13 +3878,29 @@ class NotNeeded extends Failure {
         this.name = 'NotNeeded';
     }
 }
-/** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
+/**
+ * Any thrown value as problems for a person: those that a Failure carries; of an error that nobody expected its message
+ * and code, never its stack. Errors of a kind that is known (SQL, SSH, HTTP, GitHub) are put into words where they are
+ * caught, and come here as a Failure.
+ */
 function problemsOf(error) {
     if (error instanceof Failure)
         return error.problems;
     const message = error instanceof Error ? error.message || error.name : String(error);
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    const code = errorCode(error);
     return [code === undefined ? { message } : { message, code }];
+}
+/** The first problem of a thrown value: the cause. */
+function problemOf(error) {
+    return problemsOf(error)[0] ?? { message: String(error) };
+}
+/** The message of a thrown value, without code and advice, to be put into a sentence. */
+function messageOf(error) {
+    return problemOf(error).message;
+}
+/** The code that Node or a library gave an error (`ENOENT`, `ECONNREFUSED`); undefined where it has none. */
+function errorCode(error) {
+    return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 /** The same for two problems that a person would take for one: the same words about the same place. */
 function problemKey({ message, at }) {
@@ -3527,11 +3912,11 @@ var duration = __nccwpck_require__(2609);
 // EXTERNAL MODULE: ./compiled/src/base/lines.js
 var lines = __nccwpck_require__(258);
 ;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
-/** A line without an end is not waited for longer than this, in characters. */
+/** Characters: the end of a longer line is not waited for. */
 const LONGEST_LINE = 128_000;
-/** Nothing is waited for longer than this. No form of a secret is that long, so it is a flood of blanks, say, behind what began like one. */
+/** Characters: nothing longer is held back. No form of a secret is that long; blanks without end behind the beginning of one could be. */
 const LONGEST_WAIT = 1_000_000;
-/** Passes text on as it is: for what is put together to be read by us, and shown to nobody. */
+/** Redacts nothing: for lines that the program reads itself and that are shown to nobody. */
 const AS_IT_IS = {
     redact: (text) => text,
     settle: (text) => ({ shown: text, rest: '', before: '' }),
@@ -3588,15 +3973,18 @@ function wholeLines({ redact, settle }, tell) {
 
 
 
-/** A line at least this often while something runs, so that nobody takes the run for dead. Milliseconds. */
+/** Milliseconds: a line at least this often while something runs, so that nobody takes the run for dead. */
 const HEARTBEAT = 25_000;
-/** Longer lines (minified code in a build's output) are cut with a count. */
+/** Characters: longer lines (minified code in a build's output) are cut with a count. */
 const teller_LONGEST_LINE = 2_000;
 /** Streams of output that may have half a line kept at the same time; there is one for each program of each host. */
 const MOST_STREAMS = 100;
-/** The one printer: words entries, makes of them what may be shown, groups the output of programs, and speaks up in silence. */
+/**
+ * Prints the log: puts entries into words, redacts them, groups the output of programs, and says what is under way
+ * after `heartbeat` milliseconds without a line.
+ */
 function teller(sink, redactor, heartbeat = HEARTBEAT) {
-    /** Whose group is open, and who spoke last; its group is only opened for what can be shown. */
+    /** The source whose group is open, and the one of the last output; a group is only opened once there is a line to show. */
     let source;
     let speaking;
     let spokeAt = performance.now();
@@ -3605,7 +3993,7 @@ function teller(sink, redactor, heartbeat = HEARTBEAT) {
     const spoke = () => {
         spokeAt = performance.now();
     };
-    /** Lines as they may be shown. Cleaned as one text: a secret may go over several, or over two fields of one. */
+    /** Redacts lines as one text: a secret may go over several, or over two fields of one. */
     const shown = (lines) => lines.length === 0 ? [] : redactor.redact(lines.join('\n')).split('\n');
     const outputLine = (text) => {
         if (text.trim() === '')
@@ -3644,7 +4032,7 @@ function teller(sink, redactor, heartbeat = HEARTBEAT) {
         streams.get(from)?.finish();
         streams.delete(from);
     };
-    /** Lets something else speak: half a line is said, but nothing in which a secret may have begun. */
+    /** Before something else is printed: half a line is, but nothing in which a secret may have begun. */
     const interrupt = () => {
         if (speaking !== undefined)
             streams.get(speaking)?.flush();
@@ -3784,52 +4172,79 @@ function eachWarningOnce(log) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/steps.js
+
+/** How a step ended that threw `error`: skipped where it was cancelled or turned out to be not needed. */
+function endOfStep(error) {
+    if (error instanceof Cancelled || error instanceof NotNeeded)
+        return { outcome: 'skipped', detail: error.message };
+    return { outcome: outcomeOfError(error) };
+}
+/** The outcome of work that threw `error`: failed, unless a Failure says that it is not known. */
+function outcomeOfError(error) {
+    return error instanceof Failure ? error.outcome : 'failed';
+}
+/**
+ * Makes a reporter. `tell` takes each step to where it is read (the runner's log, the events of a run in the worker) and
+ * must not throw. `endOf` says how a step ended that threw.
+ */
+function stepReporter(tell, endOf = endOfStep) {
+    return {
+        add: tell,
+        async step(name, work, detail) {
+            const startedAt = Date.now();
+            const started = performance.now();
+            const end = ({ outcome, detail: said }) => {
+                const milliseconds = Math.round(performance.now() - started);
+                tell({ name, outcome, startedAt, milliseconds, ...(said ? { detail: said } : {}) });
+            };
+            let value;
+            try {
+                value = await work();
+            }
+            catch (error) {
+                end(endOf(error));
+                throw error;
+            }
+            end({ outcome: 'passed', detail: worded(() => detail?.(value)) });
+            return value;
+        },
+        skip(...names) {
+            for (const name of names)
+                tell({ name, outcome: 'skipped', startedAt: Date.now(), milliseconds: 0 });
+        },
+    };
+}
+/** The words for what came of a step; none where making them fails, for the work has passed all the same. */
+function worded(words) {
+    try {
+        return words();
+    }
+    catch {
+        return undefined;
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/base/phase.js
 
 
 
+
 /**
- * Runs one phase and always returns a report: an error of any kind becomes a failed (or unknown) report
- * that keeps every step and fact recorded before it.
+ * Runs one phase and always returns a report: an error of any kind becomes a failed (or unknown) report that keeps every
+ * step and fact recorded before it. `detail` stands behind the phase's name in the log. Never throws.
  */
 async function runPhase(phase, log, detail, work) {
     const startedAt = Date.now();
     const steps = [];
     const facts = {};
     let summary;
-    const add = (step) => {
-        steps.push(step);
-        log({ kind: 'step', phase, step });
-    };
     const record = {
+        ...stepReporter((step) => {
+            steps.push(step);
+            log({ kind: 'step', phase, step });
+        }),
         facts,
-        add,
-        async step(name, action, detail) {
-            const from = Date.now();
-            const done = (outcome, said) => add({
-                name,
-                outcome,
-                startedAt: from,
-                milliseconds: Date.now() - from,
-                ...(said ? { detail: said } : {}),
-            });
-            try {
-                const value = await action();
-                done('passed', detail?.(value));
-                return value;
-            }
-            catch (error) {
-                if (error instanceof Cancelled || error instanceof NotNeeded)
-                    done('skipped', error.message);
-                else
-                    done(error instanceof Failure ? error.outcome : 'failed', undefined);
-                throw error;
-            }
-        },
-        skip(...names) {
-            for (const name of names)
-                add({ name, outcome: 'skipped', startedAt: Date.now(), milliseconds: 0 });
-        },
         summarise(text) {
             summary = text;
         },
@@ -3842,7 +4257,7 @@ async function runPhase(phase, log, detail, work) {
         await work(record);
     }
     catch (error) {
-        outcome = error instanceof Failure ? error.outcome : 'failed';
+        outcome = outcomeOfError(error);
         if (error instanceof Cancelled) {
             // It is what a person wanted, so there is nothing to complain of.
             cancelled = true;
@@ -3884,7 +4299,7 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./compiled/src/base/when-aborted.js
 /**
  * Calls `act` when the signal fires, and at once where it has fired already: a listener that is added then is never
- * called. Returns what takes the listener away. No other place adds one; a test of the house proves it.
+ * called. Returns a function that removes the listener. No other place adds one; a test holds that.
  * `act` may be called before this returns, so it must not rely on what is returned.
  */
 function whenAborted(signal, act) {
@@ -3901,7 +4316,7 @@ function whenAborted(signal, act) {
 ;// CONCATENATED MODULE: ./compiled/src/base/retry.js
 
 
-/** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
+/** Waits `milliseconds`. @throws Cancelled as soon as the signal fires. */
 function pause(milliseconds, signal) {
     return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
@@ -3922,7 +4337,10 @@ function backoff(attempt, first, longest, random = Math.random) {
     const base = Math.min(longest, first * 2 ** (attempt - 1));
     return Math.round(base * (0.75 + random() / 4));
 }
-/** Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out; throws the last error. */
+/**
+ * Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out.
+ * @throws the last error of `work`; Cancelled when the signal fires during a wait.
+ */
 async function retry(options, work) {
     const started = performance.now();
     for (let attempt = 1;; attempt++) {
@@ -5291,18 +5709,15 @@ var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
 ;// CONCATENATED MODULE: ./compiled/src/base/cut-text.js
-/**
- * Parts of long texts for messages, cut between words: half a secret would not be known as one when the message is
- * made what may be shown.
- */
-/** At most `most` characters from the start. */
+/** Parts of long texts for messages, cut between words: half a secret would not be found when the message is redacted. */
+/** The start of a text: at most `most` characters, whole words. */
 function beginningOf(text, most) {
     if (text.length <= most)
         return text;
     const cut = text.slice(0, most);
     return /\s/.test(text[most]) ? cut : cut.replace(/\S+$/, '').trimEnd();
 }
-/** At most `most` characters from the end. */
+/** The end of a text: at most `most` characters, whole words. */
 function endOf(text, most) {
     if (text.length <= most)
         return text;
@@ -5465,6 +5880,23 @@ async function ended(child, signal) {
 
 
 
+/** What the server said, as a problem; `next` where it gives no hint itself. */
+function sqlProblem(error, next) {
+    return { message: error.message, code: error.code, ...(0,given/* given */.g)({ next: error.hint ?? next }) };
+}
+/** The connection broke, and nothing of the work under way was done. */
+function lostProblem(error, next) {
+    return {
+        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
+        next,
+    };
+}
+/** Any error of a message of which nothing took effect; `next` where the connection was lost. */
+function databaseProblem(error, next) {
+    if (error instanceof SqlError)
+        return sqlProblem(error);
+    return error instanceof Failure ? error.problems[0] : lostProblem(error, next);
+}
 /** An error of a message that read only: whatever happened, nothing was changed. */
 function failureOf(error, doing) {
     if (error instanceof SqlError)
@@ -5499,12 +5931,7 @@ const NEXT = {
 function problemOfSql(error, doing) {
     if (error.code.startsWith('08'))
         return behindPooler(error, doing);
-    const next = error.hint ?? NEXT[error.code];
-    return {
-        message: `${doing}: ${error.message}`,
-        code: error.code,
-        ...(0,given/* given */.g)({ next }),
-    };
+    return { ...sqlProblem(error, NEXT[error.code]), message: `${doing}: ${error.message}` };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/backup/restore-point.js
@@ -5582,6 +6009,7 @@ async function localGit(words, workingDirectory) {
 ;// CONCATENATED MODULE: ./compiled/src/vps/exact-commit.js
 
 
+
 /** As short as git makes a commit's SHA by itself. Fewer digits are a name. */
 const SHORTEST_SHA = 7;
 /**
@@ -5614,10 +6042,10 @@ async function exactCommit(ref, workingDirectory) {
  */
 async function withExactCommit(settings) {
     const { vps, workingDirectory } = settings;
-    if (vps?.ref === undefined)
+    if (settings.mode === 'verify' || vps?.ref === undefined)
         return settings;
     const ref = await exactCommit(vps.ref, workingDirectory).catch(() => vps.ref);
-    return { ...settings, vps: { ...vps, ref } };
+    return { ...settings, vps: { ...vps, ...(0,given/* given */.g)({ ref }) } };
 }
 function isShortSha(ref) {
     return new RegExp(`^[0-9a-f]{${SHORTEST_SHA},39}$`, 'i').test(ref);
@@ -5679,8 +6107,7 @@ function fullNames(ref) {
 }
 /** The commit that an object (its full SHA) or HEAD leads to; undefined where it is none. */
 async function commitOf(object, folder) {
-    const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${object}^{commit}`];
-    const { code, stdout } = await localGit(words, folder);
+    const { code, stdout } = await localGit(['rev-parse', '--verify', '--quiet', `${object}^{commit}`], folder);
     const sha = stdout.trim();
     return code === 0 && /^[0-9a-f]{40}$/.test(sha) ? sha : undefined;
 }
@@ -5961,6 +6388,23 @@ function rollbackRequest(settings, invocation, undo) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/vps/uses-lfs.js
+
+/**
+ * Whether a commit keeps files in Git LFS; undefined where the checkout of this job is at another one, or at none: git
+ * can be asked for the attributes of what is checked out alone.
+ */
+async function usesLfs(sha, workingDirectory) {
+    const answer = async (...words) => {
+        const ended = await localGit(words, workingDirectory).catch(() => undefined);
+        return ended?.code === 0 ? ended.stdout : undefined;
+    };
+    if ((await answer('rev-parse', '--verify', '--quiet', 'HEAD'))?.trim() !== sha)
+        return undefined;
+    const files = await answer('ls-files', '-z', '--', ':(top,attr:filter=lfs)');
+    return files === undefined ? undefined : files !== '';
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/vps/remote-start.js
 /**
  * Runs on the server, inside `node -`: its source text is sent, so it uses nothing but its arguments.
@@ -6186,13 +6630,382 @@ function lastLines(text) {
     return endOf(last.join(' / '), 500);
 }
 
-;// CONCATENATED MODULE: external "node:fs/promises"
-const external_node_fs_promises_namespaceObject = require("node:fs/promises");
-// EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __nccwpck_require__(7030);
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./compiled/src/vps/lines.js
+/** Longer lines are dropped: no answer of the worker is that long, and what a server sends must not fill our memory. */
+const lines_LONGEST_LINE = 4 * 1024 * 1024;
+/** Cuts chunks of bytes into lines of text, whatever the chunks' borders; invalid UTF-8 becomes U+FFFD. */
+function lineReader(onLine, longest = lines_LONGEST_LINE) {
+    const decoder = new TextDecoder('utf-8');
+    let parts = [];
+    let length = 0;
+    return (chunk) => {
+        const pieces = decoder.decode(chunk, { stream: true }).split('\n');
+        pieces.forEach((piece, index) => {
+            length += piece.length;
+            if (length <= longest)
+                parts.push(piece);
+            else
+                parts = [];
+            if (index === pieces.length - 1)
+                return;
+            if (length <= longest)
+                onLine(parts.join('').replace(/\r$/, ''));
+            parts = [];
+            length = 0;
+        });
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/shape.js
+/** The value is not what it should be; the message says where and what. */
+class Mismatch extends Error {
+    expected;
+    path;
+    constructor(expected, path = []) {
+        super(path.length === 0 ? `is not ${expected}` : `${path.join('.')} is not ${expected}`);
+        this.expected = expected;
+        this.path = path;
+    }
+    /** The same, seen from what the value is a part of. */
+    within(name) {
+        return new Mismatch(this.expected, [name, ...this.path]);
+    }
+}
+/** Characters; longer texts are cut. */
+const LONGEST_TEXT = 64_000;
+/** Reads a text of at most 64,000 characters; a longer one is cut. @throws Mismatch */
+const shape_text = (value) => {
+    if (typeof value !== 'string')
+        throw new Mismatch('a text');
+    return value.slice(0, LONGEST_TEXT);
+};
+/** Reads true or false. @throws Mismatch */
+const flag = (value) => {
+    if (typeof value !== 'boolean')
+        throw new Mismatch('true or false');
+    return value;
+};
+/** Reads a number from `least` to `most`, both included. @throws Mismatch (the reader) */
+function number(least, most) {
+    return (value) => {
+        if (typeof value !== 'number' || !(value >= least && value <= most))
+            throw new Mismatch(`a number from ${least} to ${most}`);
+        return value;
+    };
+}
+/** Reads a whole number from `least` on. @throws Mismatch (the reader) */
+function whole(least = 0) {
+    return (value) => {
+        if (!Number.isSafeInteger(value) || value < least)
+            throw new Mismatch('a whole number');
+        return value;
+    };
+}
+/** Reads one of these values. @throws Mismatch (the reader) */
+function oneOf(...values) {
+    return (value) => {
+        const known = values.find((each) => each === value);
+        if (known === undefined)
+            throw new Mismatch(values.map(String).join(', '));
+        return known;
+    };
+}
+/** Reads null, or what `read` reads. */
+function nullable(read) {
+    return (value) => (value === null ? null : read(value));
+}
+/** Reads a list; entries above `most` are left out. @throws Mismatch (the reader), which names the entry */
+function list(read, most = 1_000) {
+    return (value) => {
+        if (!Array.isArray(value))
+            throw new Mismatch('a list');
+        return value.slice(0, most).map((item, index) => inside(String(index), read, item));
+    };
+}
+/** Marks a field of a record as one that may be missing. */
+function maybe(read) {
+    return { maybe: read };
+}
+/** Reads an object by its fields. @throws Mismatch (the reader), which names the field */
+function record(fields) {
+    const known = Object.entries(fields);
+    return (value) => {
+        const given = asObject(value);
+        const copy = {};
+        for (const [name, field] of known) {
+            const item = Object.hasOwn(given, name) ? given[name] : undefined;
+            if (typeof field === 'function')
+                copy[name] = inside(name, field, item);
+            else if (item !== undefined)
+                copy[name] = inside(name, field.maybe, item);
+        }
+        return copy;
+    };
+}
+/** Reads an object by its `kind`. @throws Mismatch (the reader) */
+function byKind(variants) {
+    const readers = new Map(Object.entries(variants).map(([kind, fields]) => [kind, record(fields)]));
+    return (value) => {
+        const { kind } = asObject(value);
+        const read = typeof kind === 'string' ? readers.get(kind) : undefined;
+        if (read === undefined)
+            throw new Mismatch(`one of ${[...readers.keys()].join(', ')}`, ['kind']);
+        return { kind, ...read(value) };
+    };
+}
+function asObject(value) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw new Mismatch('an object');
+    return value;
+}
+function inside(name, read, value) {
+    try {
+        return read(value);
+    }
+    catch (error) {
+        throw error instanceof Mismatch ? error.within(name) : error;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
+/** Starts each line that a short command prints for the action. */
+const LINE_MARK = 'muva-worker ';
+
+;// CONCATENATED MODULE: ./compiled/src/vps/messages.js
+
+
+/** What a server sends to the action, read by its type: fields that the type does not have are dropped here. */
+/** Milliseconds that something took; more than a year is no time. */
+const took = number(0, 31_536_000_000);
+/** Milliseconds since the epoch, as a date can hold them. */
+const time = number(0, 8_640_000_000_000_000);
+const pid = whole(1);
+/** Network disks tell more than a safe integer holds, and full ones less than nothing. */
+const amount = number(-1e30, 1e30);
+const position = record({ file: shape_text, line: whole(), column: whole(), text: maybe(shape_text) });
+const problem = record({ message: shape_text, code: maybe(shape_text), at: maybe(position), next: maybe(shape_text) });
+const problems = list(problem);
+const step = record({
+    name: shape_text,
+    outcome: oneOf('passed', 'failed', 'skipped', 'unknown'),
+    startedAt: time,
+    milliseconds: took,
+    detail: maybe(shape_text),
+});
+const timings = record({
+    dns: nullable(took),
+    connect: nullable(took),
+    tls: nullable(took),
+    'first-byte': nullable(took),
+    total: took,
+});
+const fault = oneOf('dns', 'route', 'connect', 'tls', 'timeout', 'cut', 'status', 'redirect', 'body', 'version', 'assets', 'query');
+const check = record({
+    name: shape_text,
+    from: oneOf('runner', 'vps'),
+    ok: flag,
+    status: nullable(whole()),
+    'latency-ms': nullable(took),
+    attempts: whole(),
+    detail: maybe(shape_text),
+    timings: maybe(timings),
+    fault: maybe(fault),
+    next: maybe(shape_text),
+    'days-left': maybe(number(-100_000, 100_000)),
+});
+const result = record({
+    outcome: oneOf('deployed', 'unchanged', 'rolled-back', 'put-back', 'failed', 'broken', 'cancelled', 'newer-is-live'),
+    previousSha: maybe(shape_text),
+    deployedSha: maybe(shape_text),
+    release: maybe(shape_text),
+    downtimeMs: maybe(took),
+    rollbackMs: maybe(took),
+    rehearsed: maybe(flag),
+    health: maybe(list(check)),
+    problems,
+    warnings: problems,
+});
+const messages_event = byKind({
+    started: { pid, at: time },
+    progress: { text: shape_text },
+    step: { step },
+    output: { source: shape_text, text: shape_text },
+    warning: { problem },
+    state: {
+        state: oneOf('waiting-for-lock', 'preparing', 'prepared', 'cutting-over', 'verifying', 'putting-back'),
+    },
+    ended: { result },
+});
+const wayBack = byKind({
+    go: { to: record({ sha: shape_text, release: shape_text }), forward: flag, runs: list(shape_text) },
+    nothing: { why: shape_text, runs: list(shape_text), overtakenBy: maybe(shape_text) },
+    refused: { problem },
+});
+const holder = record({
+    runId: shape_text,
+    session: maybe(shape_text),
+    url: maybe(shape_text),
+    since: time,
+    pid: whole(),
+});
+const host = record({
+    node: maybe(shape_text),
+    git: maybe(shape_text),
+    pm2: maybe(shape_text),
+    layout: oneOf('checkout', 'releases', 'absent', 'other'),
+    strategy: oneOf('in-place', 'releases', 'adopt'),
+    stateFolder: maybe(shape_text),
+    environment: maybe(shape_text),
+    liveSha: maybe(shape_text),
+    liveRelease: maybe(shape_text),
+    liveRun: maybe(shape_text),
+    liveVerified: flag,
+    newerIsLive: maybe(oneOf(true)),
+    wayBack: maybe(wayBack),
+    shaOnRemote: maybe(flag),
+    dirtyFiles: list(shape_text, 100_000),
+    freeBytes: amount,
+    freeInodes: maybe(amount),
+    memoryBytes: amount,
+    port: maybe(number(0, 65_535)),
+    entry: maybe(record({ mode: oneOf('cluster', 'fork'), instances: whole(), status: shape_text, script: shape_text })),
+    lock: maybe(record({ holder: maybe(holder) })),
+    notRehearsedWhy: maybe(shape_text),
+    refusals: problems,
+    deployRefusals: problems,
+    warnings: problems,
+});
+const line = byKind({
+    host: { facts: host },
+    'token-needed': {},
+    started: { pid },
+    probed: { health: list(check), healthy: flag },
+    event: { offset: whole(), line: shape_text },
+    heartbeat: {},
+    gone: { problem },
+    'cut-off': {},
+    signalled: { accepted: flag, detail: shape_text },
+    refused: { problems },
+});
+/** Reads one line of stdout; undefined for a line of another program (a login message, a profile). Never throws. */
+function parseWorkerLine(said) {
+    return said.startsWith(LINE_MARK) ? parse(line, said.slice(LINE_MARK.length)) : undefined;
+}
+/** Reads an event, as it stands in a sealed line. Never throws. */
+function parseWorkerEvent(json) {
+    return parse(messages_event, json);
+}
+function parse(read, json) {
+    try {
+        return { value: read(JSON.parse(json)) };
+    }
+    catch (error) {
+        if (error instanceof Mismatch)
+            return { wrong: error.message };
+        return { wrong: 'is not JSON' };
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/base/seal.js
+
+/**
+ * The lines of a run's events. They lie in a file that every program of the deploy user can write, the build among
+ * them, so each carries a counter and a MAC under a key that only the worker and the action which started it have: in
+ * memory, never in a file, an argument or an environment.
+ */
+/** Bytes of a key. */
+const KEY_LENGTH = 32;
+/** Bytes of the longest line; a longer one is none of the worker's. */
+const LONGEST_EVENT = 1_048_576;
+const LINE = /^\{"n":([1-9]\d{0,14}),"mac":"([0-9a-f]{64})","event":(.*)\}$/s;
+/** Seals under `key`, of KEY_LENGTH bytes. `from`: the number of the last line that is in the file already. */
+function sealer(key, from = 0) {
+    let count = from;
+    return {
+        line(event) {
+            const n = count + 1;
+            return `\n{"n":${n},"mac":"${mac(key, n, event).toString('hex')}","event":${event}}\n`;
+        },
+        written() {
+            count += 1;
+        },
+    };
+}
+/** The number and the event of a line; undefined where it was not sealed with this key. */
+function unseal(key, line) {
+    const [, number, seal, event] = LINE.exec(line) ?? [];
+    if (number === undefined || seal === undefined || event === undefined)
+        return undefined;
+    const n = Number(number);
+    return (0,external_node_crypto_.timingSafeEqual)(mac(key, n, event), Buffer.from(seal, 'hex')) ? { n, event } : undefined;
+}
+function mac(key, n, event) {
+    return (0,external_node_crypto_.createHmac)('sha256', key).update(`${n}\n${event}`).digest();
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/run-events.js
+
+
+
+
+/**
+ * The record of a run was changed by somebody else, so that it no longer tells what happened. The run itself goes on,
+ * and what it did is found out by looking at the server.
+ */
+class TamperedRecord extends Failure {
+    constructor(prefix, why) {
+        super({
+            message: `${prefix}${why}: what the run did there is not known from its record`,
+            next: 'A program of the deploy user changes events.jsonl of the run, most likely the build. Look at what it does; the next run looks at what is live, and repairs it.',
+        }, 'unknown');
+        this.name = 'TamperedRecord';
+    }
+}
+/** What other programs may add to the record of a run before it is given up. */
+const MOST_LINES = 1_000_000;
+const MOST_CHARACTERS = 128 * 1_048_576;
+/** What a worker may tell of itself: steps and warnings are kept until the end of the run. */
+const MOST_KEPT = 5_000;
+/** Begins at the first line of a run's record. */
+function runEvents({ key, prefix, onDropped }) {
+    let next = 1;
+    let kept = 0;
+    const strange = { lines: 0, characters: 0 };
+    const told = new Set();
+    const drop = (kind, why, next) => {
+        if (!told.has(kind))
+            onDropped({ message: prefix + why, ...(0,given/* given */.g)({ next }) });
+        told.add(kind);
+        return undefined;
+    };
+    return {
+        read(line) {
+            const opened = unseal(key, line);
+            if (opened === undefined || opened.n < next) {
+                strange.lines += 1;
+                strange.characters += line.length;
+                if (strange.lines > MOST_LINES || strange.characters > MOST_CHARACTERS)
+                    throw new TamperedRecord(prefix, 'the record of the run on the server is flooded');
+                return drop('stranger', 'another program than the worker writes into the record of this run on the server; what it writes is ignored', 'It runs as the deploy user, and is most likely the build: look at what it does. SECURITY.md says what such a program can do.');
+            }
+            if (opened.n > next)
+                throw new TamperedRecord(prefix, `the record of the run on the server lacks line ${next}`);
+            next += 1;
+            const parsed = parseWorkerEvent(opened.event);
+            if ('wrong' in parsed)
+                return drop('not understood', `the worker tells something that this version does not understand (${parsed.wrong}); it is ignored`, 'Run the job again; where it stays, it is a fault of this action.');
+            const { value } = parsed;
+            if (value.kind === 'step' || value.kind === 'warning')
+                kept += 1;
+            return kept > MOST_KEPT && (value.kind === 'step' || value.kind === 'warning')
+                ? drop('too many', `the run tells more than ${MOST_KEPT} steps and warnings; the rest is left out`)
+                : value;
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/vps/ssh-error.js
+
 class SshError extends Error {
     kind;
     problem;
@@ -6202,6 +7015,14 @@ class SshError extends Error {
         this.kind = kind;
         this.problem = problem;
     }
+}
+/** Any error of talking to a server as problems for a person. */
+function sshProblems(error) {
+    return error instanceof SshError ? [error.problem] : problemsOf(error);
+}
+/** The same error as one that a phase reports; what is not of SSH stays as it is. */
+function asFailure(error, outcome = 'failed') {
+    return error instanceof SshError ? new Failure(error.problem, outcome) : error;
 }
 /** True where a new connection may do better, and nothing can have run twice. */
 function isWorthRetrying(error) {
@@ -6323,1108 +7144,7 @@ function classifyHandshakeError(server, error, first, login = {}) {
     return sshError('busy', server);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/vps/exec.js
-
-
-
-/** Bytes kept of each stream's beginning, and of its end. */
-const KEPT = 128 * 1024;
-/** A text of any length in bounded memory: its head and its tail, with a line between that says what is missing. */
-function boundedText(keep = KEPT) {
-    const head = [];
-    let headBytes = 0;
-    let tail = [];
-    let tailBytes = 0;
-    let dropped = 0;
-    return {
-        add(chunk) {
-            const room = keep - headBytes;
-            if (room > 0) {
-                head.push(chunk.subarray(0, room));
-                headBytes += Math.min(room, chunk.length);
-            }
-            const rest = room > 0 ? chunk.subarray(room) : chunk;
-            if (rest.length === 0)
-                return;
-            tail.push(rest);
-            tailBytes += rest.length;
-            // Twice the size before it is cut, so that many small chunks are not copied again and again.
-            if (tailBytes <= 2 * keep)
-                return;
-            const all = Buffer.concat(tail);
-            dropped += all.length - keep;
-            tail = [Buffer.from(all.subarray(all.length - keep))];
-            tailBytes = keep;
-        },
-        text() {
-            const start = Buffer.concat(head).toString('utf8');
-            const end = Buffer.concat(tail);
-            const cut = Math.max(0, end.length - keep);
-            const missing = dropped + cut;
-            const gap = missing > 0 ? `\n... ${missing} bytes left out ...\n` : '';
-            return start + gap + end.subarray(cut).toString('utf8');
-        },
-    };
-}
-/**
- * Runs one command in a session of its own and resolves with however it ended; a nonzero code is no error here.
- * Rejects with SshError: `no-session` (nothing was run), `lost` or `deadline` (not known how it ended), or with
- * Cancelled.
- */
-function exec(client, server, command, options = {}) {
-    return new Promise((resolve, reject) => {
-        let session;
-        let settled = false;
-        let silence;
-        let listenNoMore = () => { };
-        const settle = (outcome) => {
-            if (settled)
-                return;
-            settled = true;
-            clearTimeout(deadline);
-            clearTimeout(silence);
-            listenNoMore();
-            client.removeListener('close', onClose);
-            if (outcome instanceof Error) {
-                reject(outcome);
-                session?.close();
-            }
-            else {
-                resolve(outcome);
-            }
-        };
-        // How a command ended may be known already when the connection closes right behind it.
-        const onClose = () => settle(session?.ended() ?? sshError('lost', server));
-        const heard = () => {
-            if (options.silence === undefined)
-                return;
-            clearTimeout(silence);
-            silence = setTimeout(() => settle(sshError('lost', server, 'it went silent')), options.silence);
-        };
-        const deadline = options.deadline === undefined
-            ? undefined
-            : setTimeout(() => settle(sshError('deadline', server)), options.deadline);
-        client.once('close', onClose);
-        listenNoMore = whenAborted(options.signal, () => settle(new Cancelled()));
-        if (settled)
-            return;
-        const opened = (error, channel) => {
-            if (error) {
-                settle(openError(server, error));
-            }
-            else if (settled) {
-                channel.close();
-            }
-            else {
-                session = listen(channel, options, heard);
-                heard();
-                channel.on('close', onClose);
-                send(channel, options.stdin);
-            }
-        };
-        try {
-            client.exec(command, opened);
-        }
-        catch {
-            // ssh2 throws where the socket is gone already.
-            settle(sshError('lost', server));
-        }
-    });
-}
-function openError(server, error) {
-    // `reason` stands only in an answer of the server; without one the connection is gone.
-    return 'reason' in error && error.reason !== '' ? sshError('no-session', server) : sshError('lost', server);
-}
-function listen(channel, options, heard) {
-    const stdout = boundedText();
-    const stderr = boundedText();
-    let exit;
-    channel.on('data', (chunk) => {
-        heard();
-        if (options.onStdout)
-            options.onStdout(chunk);
-        else
-            stdout.add(chunk);
-    });
-    channel.stderr.on('data', (chunk) => {
-        options.onStderr?.(chunk);
-        stderr.add(chunk);
-    });
-    channel.on('exit', (code, signal) => {
-        exit = { code, signal: signal?.replace(/^SIG/, '') ?? null };
-    });
-    // A broken pipe tells nothing that the exit status does not tell better.
-    channel.on('error', () => { });
-    return {
-        ended: () => exit && { ...exit, stdout: stdout.text(), stderr: stderr.text() },
-        close: () => channel.close(),
-    };
-}
-function send(session, stdin) {
-    if (stdin === undefined || typeof stdin === 'string' || Buffer.isBuffer(stdin)) {
-        session.end(stdin ?? '');
-        return;
-    }
-    // A source that breaks must not look like its end: the session is closed, and the command counts as lost.
-    const stop = () => {
-        if (!stdin.readableEnded)
-            session.close();
-    };
-    stdin.on('error', stop);
-    stdin.on('close', stop);
-    if (stdin.destroyed)
-        stop();
-    else
-        stdin.pipe(session);
-}
-
-// EXTERNAL MODULE: ./compiled/src/settings/fingerprints.js
-var fingerprints = __nccwpck_require__(9032);
-// EXTERNAL MODULE: ./compiled/src/settings/known-hosts.js
-var known_hosts = __nccwpck_require__(3908);
-;// CONCATENATED MODULE: ./compiled/src/vps/host-key.js
-
-
-
-
-/** Gathers what is trusted for one address. `only`: there is one server in all, so a fingerprint needs no name. */
-function trustFor(address, given, only) {
-    const { keys, revoked, authorities } = (0,known_hosts/* linesFor */.be)((0,known_hosts/* parseKnownHosts */.uJ)(given.knownHosts ?? ''), address);
-    return {
-        keys: keys.map(({ type, blob }) => ({ type, blob })),
-        fingerprints: (0,fingerprints/* fingerprintsFor */.JB)(address, given.fingerprints, only),
-        revoked: revoked.map((line) => line.blob),
-        authorityOnly: keys.length === 0 && authorities.length > 0,
-    };
-}
-/** `SHA256:` and base64 without padding, as ssh-keygen -l prints it. */
-function fingerprint(blob) {
-    return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
-}
-/** Judges the key that a server showed. Synchronous on purpose: the client takes a promise for a yes. */
-function judge(trust, blob) {
-    const text = blob.toString('base64');
-    if (trust.revoked.includes(text))
-        return 'revoked';
-    if (trust.keys.some((key) => key.blob === text))
-        return 'trusted';
-    if (trust.fingerprints.includes(fingerprint(blob)))
-        return 'trusted';
-    return trust.keys.length + trust.fingerprints.length === 0 ? 'unknown' : 'changed';
-}
-const ALGORITHMS = {
-    'ssh-ed25519': ['ssh-ed25519'],
-    'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
-    'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
-    'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
-    'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
-};
-/**
- * The key types to ask the server for, one try after the other. A server with several keys shows only one per
- * connection, so without pinning the types a right fingerprint of another type looks like a changed key.
- */
-function hostKeyTries(trust) {
-    const known = [...new Set(trust.keys.map((key) => key.type))].flatMap((type) => ALGORITHMS[type] ?? []);
-    if (trust.fingerprints.length === 0 && known.length > 0)
-        return [known];
-    const rest = [
-        ALGORITHMS['ssh-ed25519'],
-        ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
-        ALGORITHMS['ssh-rsa'],
-    ].map((types) => types.filter((type) => !known.includes(type)));
-    return [known, ...rest].filter((types) => types.length > 0);
-}
-/** Why no connection was made, with what was seen, what was pinned and how to check. Names no host. */
-function hostKeyProblem(server, trust, seen) {
-    const got = seen.map((key) => `${key.fingerprint} (${key.type})`).join(', ') || 'no key of these types';
-    const pinned = [
-        ...trust.fingerprints,
-        ...trust.keys.map((key) => `${fingerprint(Buffer.from(key.blob, 'base64'))} (${key.type})`),
-    ];
-    const check = `Run on ${server} itself: for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf "$key"; done`;
-    if (seen.some((key) => key.judgement === 'revoked')) {
-        return {
-            message: `${server} showed a host key that ssh-known-hosts marks as revoked: ${got}`,
-            next: `Do not connect with it. Give the server a new host key, and put that one into ssh-fingerprint. ${check}`,
-        };
-    }
-    if (pinned.length === 0) {
-        return {
-            message: `${server} is not pinned: ${trust.authorityOnly ? 'ssh-known-hosts has only @cert-authority lines for it, which are not supported' : 'neither ssh-known-hosts nor ssh-fingerprint has a key for it'}. It showed ${got}`,
-            next: `${check} - and where it prints the same, add that SHA256:... to ssh-fingerprint (with several servers: the host name, a space, and the fingerprint).`,
-        };
-    }
-    return {
-        message: `${server} is not the one that was pinned: got ${got}, pinned ${pinned.join(', ')}`,
-        next: `${check} - where it prints what we got, the server has a new key: change the pin. Where it does not, somebody stands between: do not connect.`,
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/vps/connection.js
-
-
-
-
-
-
-
-
-
-const READY_TIMEOUT = 20_000;
-const PATIENCE = 30_000;
-/** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
-const KEEPALIVE = { interval: 5_000, count: 3 };
-/** Connects, authenticates and checks the host key; repeats what a new attempt can mend. Rejects with SshError. */
-async function connect(target, options) {
-    return retry({
-        tries: 6,
-        deadline: options.patience ?? PATIENCE,
-        first: 500,
-        longest: 8_000,
-        ...(0,given/* given */.g)({ signal: options.signal }),
-        worthwhile: isWorthRetrying,
-        onRetry: (error, _attempt, waitMs) => {
-            if (error instanceof SshError)
-                options.onRetry?.(error, waitMs);
-        },
-    }, () => connectWithAnyKeyType(target, options));
-}
-/** One connection per kind of host key until the server shows one that is trusted. */
-async function connectWithAnyKeyType(target, options) {
-    const seen = [];
-    for (const algorithms of hostKeyTries(target.trust)) {
-        const before = seen.length;
-        try {
-            return await connection_connectOnce(target, options, algorithms, seen);
-        }
-        catch (error) {
-            const otherType = error instanceof SshError && error.kind === 'no-common' && /host key/.test(error.message);
-            if (!otherType && seen.length === before)
-                throw error;
-            if (seen.some((key) => key.judgement === 'trusted'))
-                throw error;
-        }
-    }
-    throw new SshError('host-key', hostKeyProblem(target.server, target.trust, seen));
-}
-async function connection_connectOnce(target, options, algorithms, seen) {
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    const timeout = options.readyTimeout ?? READY_TIMEOUT;
-    const opening = (options.open ?? ((to) => openSocket(to, timeout)))(target);
-    const { stream, key, ssh } = await opened(target.server, opening, options.key);
-    let first = '';
-    const login = {};
-    const ready = ssh.connect({
-        host: 'unused',
-        sock: stream,
-        username: target.user,
-        privateKey: key.pem,
-        ...(0,given/* given */.g)({ passphrase: key.passphrase }),
-        authHandler: withKeyOnly(login),
-        readyTimeout: timeout,
-        keepaliveInterval: KEEPALIVE.interval,
-        keepaliveCountMax: KEEPALIVE.count,
-        algorithms: { serverHostKey: algorithms },
-        // Must answer at once: the client takes a promise for a yes.
-        hostVerifier: (blob) => {
-            const judgement = judge(target.trust, blob);
-            seen.push({ judgement, fingerprint: fingerprint(blob), type: (0,known_hosts/* keyType */.iE)(blob) });
-            return judgement === 'trusted';
-        },
-    });
-    // NodeSSH takes its own listener away once connected; from then on an error without ours would end the program.
-    const client = ssh.connection;
-    client.on('error', () => { });
-    stream.on('data', (chunk) => {
-        if (first.length < 256)
-            first += chunk.subarray(0, 256).toString('latin1');
-    });
-    const listenNoMore = whenAborted(options.signal, () => void stream.destroy());
-    try {
-        await ready;
-    }
-    catch (error) {
-        stream.destroy();
-        if (options.signal?.aborted)
-            throw new Cancelled();
-        throw classifyHandshakeError(target.server, error, first, login);
-    }
-    finally {
-        listenNoMore();
-    }
-    return connectionOf(client, target.server, stream);
-}
-/** Tries no method and then the key, as the client does by itself, and keeps what the server says to each. */
-function withKeyOnly(login) {
-    const methods = ['none', 'publickey'];
-    let tried = 0;
-    return (left, partial, next) => {
-        if (tried === 1 && left !== null)
-            login.offered = left;
-        if (tried === 2 && left !== null && partial)
-            login.wanted = left;
-        const method = methods[tried++];
-        // The client takes false for the end of all methods; its types do not say so.
-        next(method ?? false);
-    };
-}
-/** Loads the library and reads the key while the connection is made: each takes as long as a near server's answer. */
-async function opened(server, opening, readKey) {
-    // It may fail before anybody waits for it.
-    opening.catch(() => undefined);
-    try {
-        // Loading happens in one piece; the connection has to be on its way before that.
-        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
-        const [key, { NodeSSH }, stream] = await Promise.all([readKey(), Promise.all(/* import() */[__nccwpck_require__.e(362), __nccwpck_require__.e(241)]).then(__nccwpck_require__.bind(__nccwpck_require__, 8241)), opening]);
-        if (stream.destroyed)
-            throw sshError('busy', server, 'ECONNRESET');
-        return { stream, key, ssh: new NodeSSH() };
-    }
-    catch (error) {
-        opening.then((stream) => stream.destroy(), () => undefined);
-        throw error;
-    }
-}
-/** A TCP connection; ssh2 itself never sets TCP_NODELAY, which costs 40 ms for every short command. */
-function openSocket({ server, address }, timeout) {
-    return new Promise((resolve, reject) => {
-        const socket = (0,external_node_net_.connect)({ host: address.host, port: address.port, noDelay: true });
-        const timer = setTimeout(() => socket.destroy(Object.assign(new Error('late'), { code: 'ETIMEDOUT' })), timeout);
-        const onError = (error) => {
-            clearTimeout(timer);
-            reject(classifySocketError(server, error));
-        };
-        socket.once('error', onError);
-        socket.once('connect', () => {
-            clearTimeout(timer);
-            socket.removeListener('error', onError);
-            // Until the SSH client listens, an error is seen by the destroyed stream alone.
-            socket.on('error', () => undefined);
-            resolve(socket);
-        });
-    });
-}
-function connectionOf(client, server, stream) {
-    let lost = false;
-    client.once('close', () => {
-        lost = true;
-    });
-    return {
-        get lost() {
-            return lost || stream.destroyed;
-        },
-        exec: (command, options) => exec(client, server, command, options),
-        forward: ({ server: other, address: { host, port } }) => new Promise((resolve, reject) => {
-            client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
-                if (!error)
-                    return resolve(channel);
-                // `reason` stands only in an answer of the jump host; without one the connection to it is gone.
-                const answered = 'reason' in error && error.reason !== '';
-                reject(answered ? sshError('unreachable', other, 'from the jump host') : sshError('lost', server));
-            });
-        }),
-        close() {
-            client.end();
-        },
-    };
-}
-
-// EXTERNAL MODULE: ./compiled/src/base/key-text.js
-var key_text = __nccwpck_require__(8840);
-;// CONCATENATED MODULE: ./compiled/src/vps/private-key.js
-
-
-
-
-const PASTE = 'Put the whole private key file into the secret, from -----BEGIN to -----END, for example with: gh secret set VPS_SSH_KEY < ~/.ssh/id_ed25519';
-/** Repairs and reads the key; throws a Failure that says what it is instead. The key itself is in no message. */
-async function readPrivateKey(text, passphrase) {
-    const framed = repairKeyText(text);
-    if ('wrong' in framed)
-        throw private_key_refusal(framed);
-    const read = OWN_FORMS.test(framed.label) ? asItIs : fromPkcs8;
-    // A secret store may have added a newline to the passphrase, so it is tried without one too.
-    const given = await read(framed.pem, passphrase);
-    if (!('wrong' in given))
-        return given;
-    const trimmed = passphrase === undefined ? given : await read(framed.pem, passphrase.trim());
-    if ('wrong' in trimmed)
-        throw private_key_refusal(given);
-    return trimmed;
-}
-const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
-/** A form that the client reads itself. */
-async function asItIs(pem, passphrase) {
-    const cipher = cipherOf(pem);
-    if (cipher !== undefined && UNREADABLE.has(cipher))
-        return otherCipher(cipher);
-    const { utils } = (await __nccwpck_require__.e(/* import() */ 362).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7362, 23))).default;
-    const parsed = utils.parseKey(pem, passphrase);
-    // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
-    const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
-    if (parsed instanceof Error)
-        return explainParseError(legacy ? 'bad passphrase' : parsed.message);
-    return { pem, ...(0,given/* given */.g)({ passphrase }) };
-}
-/** Ciphers that the client lists, and fails to open keys with. */
-const UNREADABLE = new Set(['chacha20-poly1305@openssh.com']);
-/** The cipher named inside an OpenSSH key: `none`, `aes256-ctr`. */
-function cipherOf(pem) {
-    const blob = Buffer.from(/KEY-----\n([\s\S]*?)\n-----END/.exec(pem)?.[1] ?? '', 'base64');
-    const magic = 'openssh-key-v1\0';
-    if (blob.subarray(0, magic.length).toString('latin1') !== magic || blob.length < magic.length + 4)
-        return undefined;
-    const length = blob.readUInt32BE(magic.length);
-    return blob.subarray(magic.length + 4, magic.length + 4 + length).toString('latin1');
-}
-function otherCipher(cipher) {
-    return {
-        wrong: `is encrypted with ${cipher}, which cannot be read`,
-        right: 'Write it with another cipher: ssh-keygen -p -Z aes256-ctr -f <key file>',
-    };
-}
-/** What the client's key parser says, in words for the person who set the secret. */
-function explainParseError(message) {
-    if (/no passphrase given/i.test(message)) {
-        return {
-            wrong: 'is encrypted, and ssh-passphrase is empty',
-            right: 'Set ssh-passphrase, or use a key of its own without a passphrase for deploys.',
-        };
-    }
-    if (/bad passphrase|integrity check|bad decrypt|decrypt|unable to authenticate/i.test(message)) {
-        return {
-            wrong: 'is encrypted, and ssh-passphrase does not open it',
-            right: 'Try it where the key was made: ssh-keygen -y -f <key file>',
-        };
-    }
-    if (/unsupported/i.test(message)) {
-        return {
-            wrong: 'is of a type or cipher that cannot be used',
-            right: "Make a new one: ssh-keygen -t ed25519 -N '' -f deploy_key",
-        };
-    }
-    return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
-}
-/** The PEM text and its label, with the damage of copying undone; pure. */
-function repairKeyText(text) {
-    const plain = (0,key_text/* unpackKeyText */.Bm)(text);
-    // openssl writes EC PARAMETERS in front of the key, and people paste certificates and .pub lines beside it.
-    const blocks = (0,key_text/* pemBlocks */.PQ)(plain);
-    const block = blocks.find(({ label }) => label.endsWith('PRIVATE KEY'));
-    if (block === undefined)
-        return notAKey(plain, blocks[0]?.label);
-    const { label, info, base64 } = block;
-    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
-        return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
-    const headers = info === undefined ? [] : ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info}`, ''];
-    const lines = [...headers, ...(base64.match(/.{1,64}/g) ?? [])];
-    return { pem: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`, label };
-}
-/** What a text without a whole private key is instead; `label`: of the first thing in it that is whole. */
-function notAKey(plain, label) {
-    const cut = { wrong: 'is cut off: it has no matching -----END line', right: PASTE };
-    if (/-----BEGIN [A-Z0-9 ]*PRIVATE KEY/.test(plain))
-        return cut;
-    const foreign = otherFormat(plain);
-    if (foreign)
-        return foreign;
-    if (label?.endsWith('PUBLIC KEY'))
-        return { wrong: 'is a public key', right: PASTE };
-    if (label !== undefined)
-        return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
-    if (plain.includes('-----BEGIN'))
-        return cut;
-    return { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
-}
-function otherFormat(text) {
-    if (text.startsWith('PuTTY-User-Key-File')) {
-        return {
-            wrong: "is in PuTTY's own format (PPK)",
-            right: 'Convert it: puttygen key.ppk -O private-openssh -o key   and put the content of the new file here.',
-        };
-    }
-    if (/^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) AAAA/.test(text) ||
-        /^---- BEGIN SSH2 PUBLIC/.test(text))
-        return { wrong: 'is a public key', right: PASTE };
-    if (/^SHA256:/.test(text))
-        return { wrong: 'is a fingerprint, which belongs into ssh-fingerprint', right: PASTE };
-    if (/^(~|\.{0,2}\/)[^\n]*$/.test(text))
-        return { wrong: 'is the path of a file', right: PASTE };
-    return undefined;
-}
-/** PKCS#8 (openssl genpkey, cloud consoles) in a form that the client reads. */
-async function fromPkcs8(pem, passphrase) {
-    const encrypted = pem.includes('-----BEGIN ENCRYPTED');
-    if (encrypted && passphrase === undefined)
-        return explainParseError('no passphrase given');
-    let key;
-    try {
-        key = (0,external_node_crypto_.createPrivateKey)({ key: pem, format: 'pem', ...(0,given/* given */.g)({ passphrase }) });
-    }
-    catch {
-        return explainParseError(encrypted ? 'bad passphrase' : '');
-    }
-    switch (key.asymmetricKeyType) {
-        case 'rsa':
-            return { pem: key.export({ type: 'pkcs1', format: 'pem' }).toString() };
-        case 'ec':
-            return { pem: key.export({ type: 'sec1', format: 'pem' }).toString() };
-        case 'ed25519':
-            return { pem: opensshEd25519(key) };
-        default:
-            return explainParseError('unsupported');
-    }
-}
-/** The OpenSSH form of an ed25519 key (PROTOCOL.key of OpenSSH), which Node cannot export. */
-function opensshEd25519(key) {
-    const jwk = key.export({ format: 'jwk' });
-    const seed = Buffer.from(jwk.d, 'base64url');
-    const open = Buffer.from(jwk.x, 'base64url');
-    const type = field('ssh-ed25519');
-    const check = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1]);
-    const inner = Buffer.concat([check, type, field(open), field(Buffer.concat([seed, open])), field('')]);
-    const padding = Buffer.from(Array.from({ length: (8 - (inner.length % 8)) % 8 }, (_, index) => index + 1));
-    const blob = Buffer.concat([
-        Buffer.from('openssh-key-v1\0', 'latin1'),
-        field('none'),
-        field('none'),
-        field(''),
-        Buffer.from([0, 0, 0, 1]),
-        field(Buffer.concat([type, field(open)])),
-        field(Buffer.concat([inner, padding])),
-    ]);
-    const lines = blob.toString('base64').match(/.{1,70}/g) ?? [];
-    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join('\n')}\n-----END OPENSSH PRIVATE KEY-----\n`;
-}
-function field(value) {
-    const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    return Buffer.concat([length, bytes]);
-}
-function private_key_refusal({ wrong, right }) {
-    return new Failure({ message: `ssh-private-key ${wrong}`, next: right });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/vps/fleet.js
-
-
-
-
-
-
-
-
-
-
-
-const RECONNECT_FOR = 180_000;
-function openFleet({ ssh }, options) {
-    const closing = new AbortController();
-    manyMayListen(closing.signal);
-    let key;
-    let worker;
-    const readKey = () => {
-        key ??= readPrivateKey(ssh.privateKey.reveal(), ssh.passphrase?.reveal());
-        return key;
-    };
-    const open = (target, via) => openConnection(target, via, readKey, options, closing.signal);
-    const targets = targetsOf(ssh);
-    const jump = targets.jump && line(targets.jump, undefined, open);
-    const lines = targets.hosts.map((target) => line(target, jump, open));
-    return {
-        hosts: lines.map((own, index) => hostOf(own, index + 1, lines.length > 1)),
-        connect() {
-            for (const own of lines)
-                own.connection().catch(() => { });
-        },
-        worker: () => {
-            worker ??= (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(options.dist, 'worker.js'), 'utf8');
-            return worker;
-        },
-        reconnectFor: options.reconnectFor ?? RECONNECT_FOR,
-        async close() {
-            closing.abort();
-            for (const own of [...lines, ...(jump ? [jump] : [])])
-                own.close();
-        },
-    };
-}
-/** What to connect to, with what each server is trusted by. */
-function targetsOf(ssh) {
-    const several = ssh.hosts.length > 1;
-    const only = !several && ssh.jump === undefined;
-    const target = (server, { host, port, user }) => ({
-        server,
-        address: { host, port },
-        user,
-        trust: trustFor({ host, port }, ssh, only),
-    });
-    return {
-        hosts: ssh.hosts.map((host, index) => target(several ? `host ${index + 1}` : 'the server', host)),
-        ...(ssh.jump ? { jump: target('the jump host', ssh.jump) } : {}),
-    };
-}
-function line(target, via, open) {
-    let current;
-    let live;
-    return {
-        target,
-        connection() {
-            if (live?.lost) {
-                live = undefined;
-                current = undefined;
-            }
-            current ??= open(target, via).then((connection) => {
-                live = connection;
-                return connection;
-            }, (error) => {
-                current = undefined;
-                throw error;
-            });
-            return current;
-        },
-        drop(connection) {
-            connection.close();
-            if (live !== connection)
-                return;
-            live = undefined;
-            current = undefined;
-        },
-        close() {
-            live?.close();
-        },
-    };
-}
-function openConnection(target, via, key, options, signal) {
-    return connect(target, {
-        key,
-        signal,
-        ...(0,given/* given */.g)({ readyTimeout: options.readyTimeout, patience: options.patience }),
-        ...(via ? { open: async (to) => (await via.connection()).forward(to) } : {}),
-        onRetry: (error, waitMs) => options.log({
-            kind: 'progress',
-            text: `${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`,
-        }),
-    });
-}
-function hostOf(own, position, several) {
-    return {
-        position,
-        name: own.target.server,
-        prefix: several ? `host ${position}: ` : '',
-        exec: (command, options = {}) => {
-            manyMayListen(options.signal);
-            // A server at its limit of sessions has run nothing, so this alone may be repeated.
-            return retry({
-                tries: 5,
-                deadline: 20_000,
-                first: 200,
-                longest: 3_000,
-                ...(0,given/* given */.g)({ signal: options.signal }),
-                worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
-            }, async () => {
-                const connection = await abortable(own.connection(), options.signal);
-                try {
-                    return await connection.exec(command, options);
-                }
-                catch (error) {
-                    if (error instanceof SshError && error.kind === 'lost')
-                        own.drop(connection);
-                    throw error;
-                }
-            });
-        },
-    };
-}
-/** All servers listen to one signal. Node takes more than ten listeners for a leak, and would print a warning. */
-function manyMayListen(signal) {
-    if (signal)
-        (0,external_node_events_.setMaxListeners)(0, signal);
-}
-/** The connection is shared, so a person who cancels leaves it to the others and only stops waiting. */
-function abortable(work, signal) {
-    if (!signal)
-        return work;
-    return new Promise((resolve, reject) => {
-        const listenNoMore = whenAborted(signal, () => reject(new Cancelled()));
-        work.then(resolve, reject).finally(listenNoMore);
-    });
-}
-/** The same error as one that a phase reports. */
-function asFailure(error, outcome = 'failed') {
-    return error instanceof SshError ? new Failure(error.problem, outcome) : error;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/vps/lines.js
-/** Longer lines are dropped: no answer of the worker is that long, and what a server sends must not fill our memory. */
-const lines_LONGEST_LINE = 4 * 1024 * 1024;
-/** Cuts chunks of bytes into lines of text, whatever the chunks' borders; invalid UTF-8 becomes U+FFFD. */
-function lineReader(onLine, longest = lines_LONGEST_LINE) {
-    const decoder = new TextDecoder('utf-8');
-    let parts = [];
-    let length = 0;
-    return (chunk) => {
-        const pieces = decoder.decode(chunk, { stream: true }).split('\n');
-        pieces.forEach((piece, index) => {
-            length += piece.length;
-            if (length <= longest)
-                parts.push(piece);
-            else
-                parts = [];
-            if (index === pieces.length - 1)
-                return;
-            if (length <= longest)
-                onLine(parts.join('').replace(/\r$/, ''));
-            parts = [];
-            length = 0;
-        });
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/shape.js
-/** The value is not what it should be; the message says where and what. */
-class Mismatch extends Error {
-    expected;
-    path;
-    constructor(expected, path = []) {
-        super(path.length === 0 ? `is not ${expected}` : `${path.join('.')} is not ${expected}`);
-        this.expected = expected;
-        this.path = path;
-    }
-    /** The same, seen from what the value is a part of. */
-    within(name) {
-        return new Mismatch(this.expected, [name, ...this.path]);
-    }
-}
-/** Characters; longer texts are cut. */
-const LONGEST_TEXT = 64_000;
-const shape_text = (value) => {
-    if (typeof value !== 'string')
-        throw new Mismatch('a text');
-    return value.slice(0, LONGEST_TEXT);
-};
-const flag = (value) => {
-    if (typeof value !== 'boolean')
-        throw new Mismatch('true or false');
-    return value;
-};
-/** A number from `least` to `most`, both included. */
-function number(least, most) {
-    return (value) => {
-        if (typeof value !== 'number' || !(value >= least && value <= most))
-            throw new Mismatch(`a number from ${least} to ${most}`);
-        return value;
-    };
-}
-/** A whole number from `least` on. */
-function whole(least = 0) {
-    return (value) => {
-        if (!Number.isSafeInteger(value) || value < least)
-            throw new Mismatch('a whole number');
-        return value;
-    };
-}
-function oneOf(...values) {
-    return (value) => {
-        const known = values.find((each) => each === value);
-        if (known === undefined)
-            throw new Mismatch(values.map(String).join(', '));
-        return known;
-    };
-}
-function nullable(read) {
-    return (value) => (value === null ? null : read(value));
-}
-/** A list; entries above `most` are left out. */
-function list(read, most = 1_000) {
-    return (value) => {
-        if (!Array.isArray(value))
-            throw new Mismatch('a list');
-        return value.slice(0, most).map((item, index) => inside(String(index), read, item));
-    };
-}
-function maybe(read) {
-    return { maybe: read };
-}
-function record(fields) {
-    const known = Object.entries(fields);
-    return (value) => {
-        const given = asObject(value);
-        const copy = {};
-        for (const [name, field] of known) {
-            const item = Object.hasOwn(given, name) ? given[name] : undefined;
-            if (typeof field === 'function')
-                copy[name] = inside(name, field, item);
-            else if (item !== undefined)
-                copy[name] = inside(name, field.maybe, item);
-        }
-        return copy;
-    };
-}
-function byKind(variants) {
-    const readers = new Map(Object.entries(variants).map(([kind, fields]) => [kind, record(fields)]));
-    return (value) => {
-        const { kind } = asObject(value);
-        const read = typeof kind === 'string' ? readers.get(kind) : undefined;
-        if (read === undefined)
-            throw new Mismatch(`one of ${[...readers.keys()].join(', ')}`, ['kind']);
-        return { kind, ...read(value) };
-    };
-}
-function asObject(value) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-        throw new Mismatch('an object');
-    return value;
-}
-function inside(name, read, value) {
-    try {
-        return read(value);
-    }
-    catch (error) {
-        throw error instanceof Mismatch ? error.within(name) : error;
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
-/** Starts each line that a short command prints for the action. */
-const LINE_MARK = 'muva-worker ';
-
-;// CONCATENATED MODULE: ./compiled/src/vps/messages.js
-
-
-/** What a server says to the action, read by its type: whatever else it says is dropped here. */
-/** Milliseconds that something took; more than a year is no time. */
-const took = number(0, 31_536_000_000);
-/** Milliseconds since the epoch, as a date can hold them. */
-const time = number(0, 8_640_000_000_000_000);
-const pid = whole(1);
-/** Network disks tell more than a safe integer holds, and full ones less than nothing. */
-const amount = number(-1e30, 1e30);
-const position = record({ file: shape_text, line: whole(), column: whole(), text: maybe(shape_text) });
-const problem = record({ message: shape_text, code: maybe(shape_text), at: maybe(position), next: maybe(shape_text) });
-const problems = list(problem);
-const step = record({
-    name: shape_text,
-    outcome: oneOf('passed', 'failed', 'skipped', 'unknown'),
-    startedAt: time,
-    milliseconds: took,
-    detail: maybe(shape_text),
-});
-const timings = record({
-    dns: nullable(took),
-    connect: nullable(took),
-    tls: nullable(took),
-    'first-byte': nullable(took),
-    total: took,
-});
-const fault = oneOf('dns', 'route', 'connect', 'tls', 'timeout', 'cut', 'status', 'redirect', 'body', 'version', 'assets', 'query');
-const check = record({
-    name: shape_text,
-    from: oneOf('runner', 'vps'),
-    ok: flag,
-    status: nullable(whole()),
-    'latency-ms': nullable(took),
-    attempts: whole(),
-    detail: maybe(shape_text),
-    timings: maybe(timings),
-    fault: maybe(fault),
-    next: maybe(shape_text),
-    'days-left': maybe(number(-100_000, 100_000)),
-});
-const result = record({
-    outcome: oneOf('deployed', 'unchanged', 'rolled-back', 'put-back', 'failed', 'broken', 'cancelled', 'newer-is-live'),
-    previousSha: maybe(shape_text),
-    deployedSha: maybe(shape_text),
-    release: maybe(shape_text),
-    downtimeMs: maybe(took),
-    rollbackMs: maybe(took),
-    rehearsed: maybe(flag),
-    health: maybe(list(check)),
-    problems,
-    warnings: problems,
-});
-const messages_event = byKind({
-    started: { pid, at: time },
-    progress: { text: shape_text },
-    step: { step },
-    output: { source: shape_text, text: shape_text },
-    warning: { problem },
-    state: {
-        state: oneOf('waiting-for-lock', 'preparing', 'prepared', 'cutting-over', 'verifying', 'putting-back'),
-    },
-    ended: { result },
-});
-const wayBack = byKind({
-    go: { to: record({ sha: shape_text, release: shape_text }), forward: flag, runs: list(shape_text) },
-    nothing: { why: shape_text, runs: list(shape_text), overtakenBy: maybe(shape_text) },
-    refused: { problem },
-});
-const holder = record({
-    runId: shape_text,
-    session: maybe(shape_text),
-    url: maybe(shape_text),
-    since: time,
-    pid: whole(),
-});
-const host = record({
-    node: maybe(shape_text),
-    git: maybe(shape_text),
-    pm2: maybe(shape_text),
-    layout: oneOf('checkout', 'releases', 'absent', 'other'),
-    strategy: oneOf('in-place', 'releases', 'adopt'),
-    stateFolder: maybe(shape_text),
-    environment: maybe(shape_text),
-    liveSha: maybe(shape_text),
-    liveRelease: maybe(shape_text),
-    liveRun: maybe(shape_text),
-    liveVerified: flag,
-    newerIsLive: maybe(oneOf(true)),
-    wayBack: maybe(wayBack),
-    shaOnRemote: maybe(flag),
-    dirtyFiles: list(shape_text, 100_000),
-    freeBytes: amount,
-    freeInodes: maybe(amount),
-    memoryBytes: amount,
-    port: maybe(number(0, 65_535)),
-    entry: maybe(record({ mode: oneOf('cluster', 'fork'), instances: whole(), status: shape_text, script: shape_text })),
-    lock: maybe(record({ holder: maybe(holder) })),
-    notRehearsedWhy: maybe(shape_text),
-    refusals: problems,
-    deployRefusals: problems,
-    warnings: problems,
-});
-const messages_line = byKind({
-    host: { facts: host },
-    'token-needed': {},
-    started: { pid },
-    probed: { health: list(check), healthy: flag },
-    event: { offset: whole(), line: shape_text },
-    heartbeat: {},
-    gone: { problem },
-    'cut-off': {},
-    signalled: { accepted: flag, detail: shape_text },
-    refused: { problems },
-});
-/** One line of stdout; undefined for what is none of the worker's: a login message, a profile. */
-function parseWorkerLine(said) {
-    return said.startsWith(LINE_MARK) ? parse(messages_line, said.slice(LINE_MARK.length)) : undefined;
-}
-/** An event, as it stands in a sealed line. */
-function parseWorkerEvent(json) {
-    return parse(messages_event, json);
-}
-function parse(read, json) {
-    try {
-        return { value: read(JSON.parse(json)) };
-    }
-    catch (error) {
-        if (error instanceof Mismatch)
-            return { wrong: error.message };
-        return { wrong: 'is not JSON' };
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/seal.js
-
-/**
- * The lines of a run's events. They lie in a file that every program of the deploy user can write, the build among
- * them, so each carries a counter and a MAC under a key that only the worker and the action which started it have: in
- * memory, never in a file, an argument or an environment.
- */
-/** Bytes of a key. */
-const KEY_LENGTH = 32;
-/** Bytes of the longest line; a longer one is none of the worker's. */
-const LONGEST_EVENT = 1_048_576;
-const LINE = /^\{"n":([1-9]\d{0,14}),"mac":"([0-9a-f]{64})","event":(.*)\}$/s;
-/** `from`: the number of the last line that is there. */
-function sealer(key, from = 0) {
-    let count = from;
-    return {
-        line(event) {
-            const n = count + 1;
-            return `\n{"n":${n},"mac":"${mac(key, n, event).toString('hex')}","event":${event}}\n`;
-        },
-        written() {
-            count += 1;
-        },
-    };
-}
-/** What a line says, where it was sealed with this key. */
-function unseal(key, line) {
-    const [, number, seal, event] = LINE.exec(line) ?? [];
-    if (number === undefined || seal === undefined || event === undefined)
-        return undefined;
-    const n = Number(number);
-    return (0,external_node_crypto_.timingSafeEqual)(mac(key, n, event), Buffer.from(seal, 'hex')) ? { n, event } : undefined;
-}
-function mac(key, n, event) {
-    return (0,external_node_crypto_.createHmac)('sha256', key).update(`${n}\n${event}`).digest();
-}
-
-;// CONCATENATED MODULE: ./compiled/src/vps/run-events.js
-
-
-
-
-/**
- * The record of a run was changed by somebody else, so that it no longer tells what happened. The run itself goes on,
- * and what it did is found out by looking at the server.
- */
-class TamperedRecord extends Failure {
-    constructor(prefix, why) {
-        super({
-            message: `${prefix}${why}: what the run did there is not known from its record`,
-            next: 'A program of the deploy user changes events.jsonl of the run, most likely the build. Look at what it does; the next run looks at what is live, and repairs it.',
-        }, 'unknown');
-        this.name = 'TamperedRecord';
-    }
-}
-/** What strangers may add to the record of a run before it is given up. */
-const MOST_LINES = 1_000_000;
-const MOST_CHARACTERS = 128 * 1_048_576;
-/** What a worker may tell of itself: steps and warnings are kept until the end of the run. */
-const MOST_KEPT = 5_000;
-function runEvents({ key, prefix, onDropped }) {
-    let next = 1;
-    let kept = 0;
-    const strange = { lines: 0, characters: 0 };
-    const told = new Set();
-    const drop = (kind, why, next) => {
-        if (!told.has(kind))
-            onDropped({ message: prefix + why, ...(0,given/* given */.g)({ next }) });
-        told.add(kind);
-        return undefined;
-    };
-    return {
-        read(line) {
-            const opened = unseal(key, line);
-            if (opened === undefined || opened.n < next) {
-                strange.lines += 1;
-                strange.characters += line.length;
-                if (strange.lines > MOST_LINES || strange.characters > MOST_CHARACTERS)
-                    throw new TamperedRecord(prefix, 'the record of the run on the server is flooded');
-                return drop('stranger', 'another program than the worker writes into the record of this run on the server; what it writes is ignored', 'It runs as the deploy user, and is most likely the build: look at what it does. SECURITY.md says what such a program can do.');
-            }
-            if (opened.n > next)
-                throw new TamperedRecord(prefix, `the record of the run on the server lacks line ${next}`);
-            next += 1;
-            const parsed = parseWorkerEvent(opened.event);
-            if ('wrong' in parsed)
-                return drop('not understood', `the worker tells something that this version does not understand (${parsed.wrong}); it is ignored`, 'Run the job again; where it stays, it is a fault of this action.');
-            const { value } = parsed;
-            if (value.kind === 'step' || value.kind === 'warning')
-                kept += 1;
-            return kept > MOST_KEPT && (value.kind === 'step' || value.kind === 'warning')
-                ? drop('too many', `the run tells more than ${MOST_KEPT} steps and warnings; the rest is left out`)
-                : value;
-        },
-    };
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/vps/worker-client.js
-
 
 
 
@@ -7556,7 +7276,7 @@ async function start(fleet, host, request, key) {
         throw new Failure({ message: `${host.prefix}the server did not say whether the worker was started` }, 'unknown');
 }
 /** Lets a prepared deploy cut over, or stops one that has not cut over yet; the run may have gone past either. */
-async function worker_client_send(fleet, host, command, request) {
+async function send(fleet, host, command, request) {
     const { app, run, command: task } = request;
     const answer = await worker_client_ask(fleet, host, { command, app, run, task }, { deadline: SHORT });
     if (answer.kind === 'signalled')
@@ -7589,7 +7309,7 @@ async function follow(fleet, host, request, options) {
         let lost = new Failure({ message: `${host.prefix}the worker stopped telling` });
         try {
             const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset: heard.offset });
-            await worker_client_listen(host, program, left, events, heard, options);
+            await listen(host, program, left, events, heard, options);
             heard.silent += 1;
         }
         catch (error) {
@@ -7606,13 +7326,13 @@ async function follow(fleet, host, request, options) {
             throw lost;
         const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || heard.silent >= MOST_SILENT;
         if (final || performance.now() - heard.at > fleet.reconnectFor)
-            throw new Failure(problemsOfLoss(lost), 'unknown');
-        options.onLost(problemsOfLoss(lost)[0]);
+            throw new Failure(sshProblems(lost), 'unknown');
+        options.onLost(sshProblems(lost)[0]);
         await pause(250);
     }
 }
 /** Hears over one connection, until it ends or there is nothing more to be heard. */
-async function worker_client_listen(host, program, deadline, events, heard, { onEvent, onDropped }) {
+async function listen(host, program, deadline, events, heard, { onEvent, onDropped }) {
     const over = new AbortController();
     const breakOff = (why) => {
         heard.broken ??= why;
@@ -7658,9 +7378,6 @@ async function worker_client_listen(host, program, deadline, events, heard, { on
     if (last?.kind === 'cut-off')
         breakOff(new TamperedRecord(host.prefix, 'the record of the run on the server was cut off or taken away'));
 }
-function problemsOfLoss(error) {
-    return error instanceof SshError ? [error.problem] : problemsOf(error);
-}
 function overdue(host) {
     return new Failure({
         message: `${host.prefix}the run did not end within its time`,
@@ -7673,37 +7390,36 @@ function overdue(host) {
 
 
 
+
+
 /** Milliseconds; the look asks the git remote too. */
 const inspect_fleet_LOOK_DEADLINE = 120_000;
 /**
  * Looks at all hosts at once, one round trip each, and one more where only the job's token opens the remote; writes
  * nothing, and never throws for one host. `undo`: asks what a rollback would do, instead of what a deploy would.
  */
-async function inspectFleet(tools, settings, undo) {
-    const { fleet } = tools;
-    if (!fleet || !settings.vps)
-        return [];
+async function inspectFleet({ fleet, settings, signal }, undo) {
     fleet.connect();
-    const vpsRun = settings;
     const { ref } = settings.vps;
     const sha = ref === undefined || undo !== undefined ? undefined : await exactCommit(ref, settings.workingDirectory);
+    const lfs = sha === undefined ? undefined : await usesLfs(sha, settings.workingDirectory);
     const look = async (host) => {
         const { position, name, prefix } = host;
         const own = { host: position, name, prefix };
         try {
-            const request = inspectRequest(vpsRun, sha, undo);
-            const options = { deadline: inspect_fleet_LOOK_DEADLINE, signal: tools.signal };
+            const request = { ...inspectRequest(settings, sha, undo), ...(0,given/* given */.g)({ lfs }) };
+            const options = { deadline: inspect_fleet_LOOK_DEADLINE, signal };
             const answer = await worker_client_ask(fleet, host, request, options);
             if (answer.kind === 'host')
                 return { ...own, facts: answer.facts };
-            const opened = { ...request, ...withToken(vpsRun) };
+            const opened = { ...request, ...withToken(settings) };
             const second = answer.kind === 'token-needed' ? await worker_client_ask(fleet, host, opened, options) : answer;
             if (second.kind === 'host')
                 return { ...own, facts: second.facts, needsToken: true };
             throw new Failure({ message: `${prefix}the worker answered something else` });
         }
         catch (error) {
-            if (tools.signal.aborted)
+            if (signal.aborted)
                 throw error;
             return { ...own, problem: problemsOf(error)[0] };
         }
@@ -7712,7 +7428,10 @@ async function inspectFleet(tools, settings, undo) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/base/shell.js
-/** One word for a POSIX shell, safe whatever it holds. NUL cannot be passed in an argument and is refused. */
+/**
+ * Quotes one word for a POSIX shell, whatever it holds.
+ * @throws Error on a NUL byte, which cannot be passed in an argument.
+ */
 function quote(word) {
     if (word.includes('\0'))
         throw new Error('a NUL byte cannot be part of a shell word');
@@ -7720,7 +7439,7 @@ function quote(word) {
         return word;
     return `'${word.replaceAll("'", `'\\''`)}'`;
 }
-/** A command line from its words, each quoted. */
+/** A command line from its words, each quoted. @throws Error on a NUL byte. */
 function commandLine(...words) {
     return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
 }
@@ -7830,31 +7549,33 @@ async function mustRun(host, text, words, options) {
 
 
 
-/** Makes a backup before the first write. Any failure here stops the deploy with nothing changed. */
-async function backup(tools, settings) {
-    const wanted = settings.database;
-    return runPhase('backup', tools.log, wanted?.backup, async (record) => {
-        if (!tools.database || !wanted)
-            throw new Failure({ message: 'there is no database to back up' });
-        if (wanted.connection.kind === 'management-api') {
-            const { connection } = wanted;
+/**
+ * Makes a backup before the first write; `servers`: where it may lie. Any failure here stops the deploy with nothing
+ * changed.
+ */
+async function backup(work, servers) {
+    const { settings, log, signal } = work;
+    const rules = settings.database;
+    const { connection } = rules;
+    return runPhase('backup', log, rules.backup, async (record) => {
+        if (connection.kind === 'management-api') {
             const name = restorePointName(settings.run);
-            tools.log({ kind: 'progress', text: `making the restore point ${name}` });
-            await record.step('restore point', () => makeRestorePoint(connection, name, tools.signal));
+            log({ kind: 'progress', text: `making the restore point ${name}` });
+            await record.step('restore point', () => makeRestorePoint(connection, name, signal));
             record.facts.backupPath = `restore-point:${name}`;
             record.summarise(`The project can be restored to the point ${name}.`);
             return;
         }
-        const order = await record.step('find a pg_dump that fits the server', () => prepareDump(tools, wanted), ({ pgDump }) => `${pgDump.path}, version ${pgDump.major}`);
-        const store = await chooseStore(tools, settings, wanted);
+        const order = await record.step('find a pg_dump that fits the server', () => prepareDump(work, connection), ({ pgDump }) => `${pgDump.path}, version ${pgDump.major}`);
+        const store = rules.backupTo === 'runner' ? keepOnRunner : await storeOnServer(servers);
         let path = '';
         const bytes = await record.step(order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only', () => withDump(order, async (output) => {
             path = await store(backupName(settings.run.id, order.what), output);
         }), formatBytes);
         record.facts.backupPath = path;
         record.summarise(`Backup of ${formatBytes(bytes)} in ${path}.`);
-        if (wanted.backupTo === 'runner')
-            tools.log({
+        if (rules.backupTo === 'runner')
+            log({
                 kind: 'notice',
                 problem: {
                     message: 'the backup lies on the runner and is lost with the job',
@@ -7863,33 +7584,28 @@ async function backup(tools, settings) {
             });
     });
 }
-async function prepareDump(tools, wanted) {
-    const { database, signal } = tools;
-    if (!database || wanted.connection.kind !== 'url')
-        throw new Error('a dump needs a database URL');
+async function prepareDump({ database, settings, signal }, { address, caCertificate }) {
+    const { backup, lockTimeout } = settings.database;
     const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major, pg_catalog.pg_backend_pid() as pid`, { deadline: 30_000, signal });
     const { major, pid } = lastRow(results);
     await database.confirmBackend?.(Number(pid), signal);
     const chosen = await pgDumpFor(database.transport, Number(major));
     if ('message' in chosen)
         throw new Failure(chosen);
-    const { address, caCertificate } = wanted.connection;
-    const what = wanted.backup === 'full' ? 'full' : 'schema';
-    return { pgDump: chosen, address, caCertificate, what, lockTimeout: wanted.lockTimeout, signal };
+    const what = backup === 'full' ? 'full' : 'schema';
+    return { pgDump: chosen, address, caCertificate, what, lockTimeout, signal };
 }
 /** Sorts by time. */
 function backupName(runId, what, now = new Date()) {
     const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
     return `${time}-${runId.replace(/[^\w-]/g, '')}-${what}.dump`;
 }
-async function chooseStore(tools, settings, wanted) {
-    if (wanted.backupTo === 'runner')
-        return (name, content) => keepOnRunner((0,external_node_path_.join)(process.env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(), 'muva-backups'), name, content);
-    const { vps } = settings;
-    const [host] = tools.fleet?.hosts ?? [];
-    if (!host || !vps)
+async function storeOnServer(servers) {
+    const [host] = servers?.fleet.hosts ?? [];
+    if (!servers || !host)
         throw new Failure({ message: 'backup-to is vps, but there is no server' });
-    const [look] = await inspectFleet(tools, settings);
+    const { settings, signal } = servers;
+    const [look] = await inspectFleet(servers);
     if (look?.problem)
         throw new Failure(look.problem);
     const state = look?.facts?.stateFolder;
@@ -7900,12 +7616,13 @@ async function chooseStore(tools, settings, wanted) {
         });
     const folder = `${state}/backups`;
     return async (name, content) => {
-        const path = await storeFile(host, { folder, name, content }, tools.signal);
-        await keepNewest(host, folder, '.dump', vps.keepReleases, tools.signal);
+        const path = await storeFile(host, { folder, name, content }, signal);
+        await keepNewest(host, folder, '.dump', settings.vps.keepReleases, signal);
         return path;
     };
 }
-async function keepOnRunner(folder, name, content) {
+async function keepOnRunner(name, content) {
+    const folder = (0,external_node_path_.join)(process.env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(), 'muva-backups');
     (0,external_node_fs_.mkdirSync)(folder, { recursive: true, mode: 0o700 });
     const path = (0,external_node_path_.join)(folder, name);
     const part = `${path}.part`;
@@ -7918,32 +7635,6 @@ async function keepOnRunner(folder, name, content) {
         (0,external_node_fs_.rmSync)(part, { force: true });
         throw error;
     }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/vps/probe-fleet.js
-
-
-
-/** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
-const AROUND = 30_000;
-/**
- * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
- * With several servers the checks carry the server's position. Writes nothing. `once`: a check that was good is not
- * asked again.
- */
-async function probeFleet(tools, settings, once = false) {
-    const { fleet, signal } = tools;
-    if (!fleet || !settings.vps)
-        return [];
-    const request = probeRequest(settings, once);
-    const deadline = settings.health.deadline + AROUND;
-    const facts = await Promise.all(fleet.hosts.map(async (host) => {
-        const answer = await worker_client_ask(fleet, host, request, { deadline, signal });
-        if (answer.kind !== 'probed')
-            throw new Failure({ message: `${host.prefix}the worker answered something else` });
-        return answer.health.map((fact) => ({ ...fact, from: 'vps', name: host.prefix + fact.name }));
-    }));
-    return facts.flat();
 }
 
 // EXTERNAL MODULE: ./compiled/src/base/loopback.js
@@ -8278,188 +7969,13 @@ function judgeAsset(answer) {
     return undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
-
-/** Redirects of the root page that are followed at most. */
-const MOST_REDIRECTS = 3;
-/**
- * What to do with a redirect of the page at `from`. Only the root page follows any, only within our own origins, at
- * most three and never in a circle. Our own is the origin asked; on loopback also the application by another loopback
- * name, by https, or by its public origin, all of which are asked at the address of the application.
- */
-function decideRedirect(from, location, visited, root, publicOrigin) {
-    if (location === undefined)
-        return { refuse: 'redirects without saying where to' };
-    const to = redirects_resolve(location, from);
-    if (to === undefined)
-        return { refuse: 'redirects to something that is not a URL' };
-    const asPublic = isPublic(from, to, publicOrigin);
-    if (asPublic || isLoopbackItself(from, to)) {
-        to.protocol = from.protocol;
-        to.host = from.host;
-    }
-    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
-    if (to.origin !== from.origin) {
-        return to.hostname === from.hostname && to.protocol !== from.protocol
-            ? {
-                refuse: `redirects to ${to.protocol}//; give health-url so`,
-                next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
-            }
-            : { refuse: 'redirects to another origin' };
-    }
-    if (!root)
-        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
-    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
-        return { refuse: 'redirects in a circle' };
-    if (visited.length >= MOST_REDIRECTS)
-        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
-    return asPublic ? { follow: to, asPublic } : { follow: to };
-}
-/**
- * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
- * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
- */
-function publicOrigin(from, location) {
-    if (location === undefined || !(0,loopback/* isLoopback */.U)(from.hostname))
-        return undefined;
-    const to = redirects_resolve(location, from);
-    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
-        return undefined;
-    const samePath = to.pathname === from.pathname && to.search === from.search;
-    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
-}
-function redirects_resolve(location, from) {
-    try {
-        return new URL(location, from);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** Over http too: behind its proxy an application does not always know that the world comes over https. */
-function isPublic(from, to, publicOrigin) {
-    return publicOrigin !== undefined && (0,loopback/* isLoopback */.U)(from.hostname) && to.host === new URL(publicOrigin).host;
-}
-function isLoopbackItself(from, to) {
-    return (0,loopback/* isLoopback */.U)(from.hostname) && (0,loopback/* isLoopback */.U)(to.hostname) && from.port === to.port;
-}
-function withoutFragment(url) {
-    return url.origin + url.pathname + url.search;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/page.js
-
-
-/** Bytes of a page or health answer that are read. */
-const BODY_LIMIT = 1_048_576;
-/**
- * Asks for the paths of an application on the ways that it may know them: below the base path, without it, and, where the
- * plain name of loopback is refused, as its proxy asks. All ways are tried at first, then one after the other, until one
- * is known: that one is used from then on, and redirects that ended well are not followed again.
- */
-function pageFinder(target) {
-    const ways = waysOf(target);
-    const paths = new Map();
-    async function explore(known, path, endpoint, ask) {
-        const first = known.plain === undefined;
-        const chosen = known.way ? [known.way] : first ? ways : [ways[known.tries % ways.length]];
-        known.tries += 1;
-        let last;
-        for (const way of chosen) {
-            const page = await getPage(target, path, way, ask);
-            last = page;
-            if (!isElsewhere(page, endpoint)) {
-                if (page.answer.status !== 429)
-                    known.way = way;
-                if (isGood(page))
-                    known.end = page;
-                return page;
-            }
-            if (way === ways[0])
-                known.plain = page;
-        }
-        const wasKnown = known.way !== undefined;
-        delete known.way;
-        return wasKnown ? last : known.plain;
-    }
-    return {
-        async find(path, endpoint, ask) {
-            const known = paths.get(path) ?? { tries: 0 };
-            paths.set(path, known);
-            if (known.end === undefined)
-                return explore(known, path, endpoint, ask);
-            const { url, behindProxy } = known.end;
-            const page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
-            // The next try begins where a browser would.
-            if (!isGood(page) && page.answer.status !== 429)
-                delete known.end;
-            return page;
-        },
-    };
-}
-function waysOf({ from, basePath, publicOrigin }) {
-    const places = basePath === undefined ? [''] : [basePath, ''];
-    const plain = places.map((below) => ({ below }));
-    if (from !== 'vps' || publicOrigin === undefined)
-        return plain;
-    return [...plain, ...places.map((below) => ({ below, as: new URL(publicOrigin) }))];
-}
-function isGood({ answer: { status }, refused }) {
-    return refused === undefined && status >= 200 && status <= 299;
-}
-/**
- * True for what an application answers to a path, or under a name, that is not its own: a request that it does not
- * take, not found, elsewhere, its page for everything.
- */
-function isElsewhere({ answer, refused }, endpoint) {
-    return (refused !== undefined ||
-        [400, 401, 403, 404, 405, 421].includes(answer.status) ||
-        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
-}
-/**
- * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
- * application that sends its callers to its public address is asked there as its proxy would ask.
- */
-async function getPage(target, path, way, ask) {
-    let url = new URL(target.baseUrl + way.below + path);
-    let behindProxy = way.as;
-    const visited = [];
-    for (;;) {
-        const answer = await request(url, behindProxy, ask);
-        if (![301, 302, 303, 307, 308].includes(answer.status))
-            return { url, answer, behindProxy };
-        const { location } = answer.headers;
-        if (target.from === 'vps' && behindProxy === undefined) {
-            behindProxy = publicOrigin(url, location);
-            if (behindProxy !== undefined)
-                continue;
-        }
-        const known = behindProxy?.origin ?? (target.from === 'vps' ? target.publicOrigin : undefined);
-        const decision = decideRedirect(url, location, visited, path === '/', known);
-        if ('refuse' in decision)
-            return { url, answer, refused: decision };
-        if (decision.asPublic)
-            behindProxy ??= new URL(known);
-        visited.push(withoutFragment(url));
-        url = decision.follow;
-    }
-}
-function request(url, behindProxy, ask) {
-    return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
-}
-/** How the proxy in front of an application asks it. */
-function proxyHeaders(origin) {
-    if (origin === undefined)
-        return {};
-    return {
-        host: origin.host,
-        'x-forwarded-host': origin.host,
-        'x-forwarded-proto': origin.protocol.slice(0, -1),
-    };
+;// CONCATENATED MODULE: ./compiled/src/web/check.js
+/** The budget allows no more requests now. */
+class NoTurn extends Error {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
-/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
+/** The name under which a program of this machine is asked, whether it listens on IPv4 or IPv6. */
 const loopback_LOOPBACK = 'localhost';
 const ADDRESSES = [
     { address: '127.0.0.1', family: 4 },
@@ -8467,7 +7983,7 @@ const ADDRESSES = [
 ];
 /**
  * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
- * alone, and what the host's own tables say about the name is nobody's concern.
+ * alone. The hosts file of the machine is not asked.
  */
 const loopback_lookupLoopback = (_name, { all }, done) => {
     if (all)
@@ -8749,7 +8265,7 @@ class Closed extends Error {
 function explain(error, journey) {
     if (error instanceof NoAnswer || error instanceof Cancelled)
         return error;
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+    const code = errorCode(error);
     // Anything else is a mistake in here, and must not pass for a fault of the server.
     if (code === undefined && !(error instanceof Closed))
         return error;
@@ -8768,309 +8284,7 @@ function tenths(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/turns.js
-
-
-
-/** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
-function turns_takeTurns(wait, signal) {
-    let waiting = [];
-    let timer;
-    const start = () => {
-        if (timer !== undefined || waiting.length === 0 || signal.aborted)
-            return;
-        timer = setTimeout(() => {
-            timer = undefined;
-            waiting.shift()?.();
-            start();
-        }, wait());
-    };
-    whenAborted(signal, () => clearTimeout(timer));
-    return {
-        turn: () => Promise.race([
-            new Promise((resolve) => {
-                waiting.push(resolve);
-                start();
-            }),
-            forever(signal),
-        ]),
-        all() {
-            for (const go of waiting)
-                go();
-            waiting = [];
-        },
-    };
-}
-/** Pauses that can be ended before their time. */
-function sleeping(signal) {
-    const beds = new Map();
-    return {
-        async sleep(who, milliseconds) {
-            const woken = new Promise((resolve) => beds.set(who, resolve));
-            await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
-        },
-        wake: (who) => beds.get(who)?.(),
-    };
-}
-/** Never resolves; rejects with Cancelled once the signal fires. */
-function forever(signal) {
-    return new Promise((_, reject) => {
-        whenAborted(signal, () => reject(new Cancelled()));
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/poll.js
-
-
-
-
-
-
-
-/** Milliseconds: the first wait for a port that is closed, the longest, and between good answers. */
-const poll_FIRST_WAIT = 100;
-const poll_LONGEST_WAIT = 200;
-const BETWEEN_GOOD = 50;
-/** Milliseconds after which a good answer is asked for again once the others are good too. */
-const STALE = 1_000;
-/** Milliseconds to wait where a server says that there are too many requests, and not how long: then ever longer. */
-const LIMITED = { first: 2_000, longest: 10_000 };
-/** Tries after which a lasting fault is believed. */
-const LASTING_TRIES = 3;
-/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
-const SHORTEST_TRY = 20;
-/** The pace of checks whose requests are not counted. */
-const UNCOUNTED_TRIALS = 30;
-/** The budget allows no more requests now. */
-class NoTurn extends Error {
-}
-/**
- * Asks all checks until at one moment every check has given enough good answers in a row, or the deadline is reached.
- * A port that is closed is asked again and again; an application that answers, but not well yet, at the pace of the
- * request budget: its failing checks take turns, and all are asked at once when one of them turns good. A check that
- * has given enough goes on being asked, slowly, while others still fail (not with `once`). A check whose fault cannot
- * be cured by waiting is given up after three tries. An answer of 429 is no answer.
- */
-async function poll(checks, options) {
-    const started = performance.now();
-    const { requests, successes } = options;
-    const elapsed = () => performance.now() - started;
-    const remaining = () => options.deadline - elapsed();
-    const settled = followingController(options.signal);
-    const courses = checks.map(({ name }) => ({
-        name,
-        ok: false,
-        attempts: 0,
-        good: 0,
-        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
-        milliseconds: 0,
-        streak: 0,
-        lasting: 0,
-        judged: false,
-        limited: 0,
-        spent: false,
-        over: false,
-        essential: true,
-        hadLastTry: false,
-        askedAt: 0,
-    }));
-    const enough = (course) => course.streak >= successes;
-    const isSettled = (course) => enough(course) || course.over || course.lasting >= LASTING_TRIES;
-    const trials = requests ? requests.allowance - checks.length * successes : UNCOUNTED_TRIALS;
-    let answeringSince;
-    const answering = () => (answeringSince === undefined ? 0 : elapsed() - answeringSince);
-    const badPause = () => waitWhileBad(answering(), trials, options.deadline);
-    const queue = turns_takeTurns(badPause, settled.signal);
-    const sleepers = sleeping(settled.signal);
-    /** Undefined where the budget allows none. */
-    async function tryOnce(check, course) {
-        let refused = 0;
-        let seen = 0;
-        const timeout = () => Math.max(1, Math.min(options.timeout, remaining()));
-        const ask = {
-            timeout,
-            signal: settled.signal,
-            async get(url, rest) {
-                if (requests?.begin(course.essential) === false)
-                    throw new NoTurn();
-                let counted = true;
-                try {
-                    return await get(url, { ...rest, timeout: timeout(), signal: settled.signal });
-                }
-                catch (error) {
-                    counted = !(error instanceof NoAnswer && error.code === 'ECONNREFUSED');
-                    throw error;
-                }
-                finally {
-                    requests?.end(counted);
-                    if (counted)
-                        seen += 1;
-                    else
-                        refused += 1;
-                }
-            },
-        };
-        try {
-            const look = await check.ask(ask);
-            return { look, seen: seen > 0 || (refused === 0 && look.awaitsOther === undefined) };
-        }
-        catch (error) {
-            if (error instanceof NoTurn)
-                return undefined;
-            throw error;
-        }
-    }
-    /** Waits for what is given, but in time for one try before the deadline. */
-    async function untilLastTry(course, wait) {
-        const left = remaining() - Math.min(options.timeout, options.deadline / 10);
-        if (course.hadLastTry || left <= 0) {
-            await Promise.race([wait, pause(Math.max(0, remaining()), settled.signal)]);
-            return;
-        }
-        const reached = pause(left, settled.signal).then(() => {
-            course.hadLastTry = true;
-            course.essential = true;
-        });
-        await Promise.race([wait, reached]);
-    }
-    /** How long a check that was seen so waits for its next try. */
-    async function waitAfter(course, { look, seen }) {
-        const { signal } = settled;
-        if (look.limited !== undefined) {
-            const wait = look.limited.after ?? backoff(course.limited, LIMITED.first, LIMITED.longest);
-            // Before that time nothing is to be learned.
-            if (wait > remaining() - SHORTEST_TRY)
-                course.over = true;
-            else
-                await pause(wait, signal);
-        }
-        else if (look.ok && enough(course)) {
-            await sleepers.sleep(course, Math.min(waitWhileGood(answering(), checks.length), remaining()));
-        }
-        else if (look.ok)
-            await pause(Math.min(BETWEEN_GOOD, Math.max(0, remaining())), signal);
-        else if (look.awaitsOther)
-            await sleepers.sleep(course, remaining());
-        else if (!seen) {
-            const wait = backoff(course.attempts - course.good, poll_FIRST_WAIT, poll_LONGEST_WAIT);
-            await pause(Math.min(wait, Math.max(0, remaining())), signal);
-        }
-        else
-            await untilLastTry(course, requests ? queue.turn() : pause(badPause(), signal));
-    }
-    /** One check has turned good: the others may have too, and what was good long ago must still be so. */
-    function onRecovery(course) {
-        queue.all();
-        for (const other of courses) {
-            if (other === course || other.over)
-                continue;
-            const stale = enough(other) && elapsed() - other.askedAt > STALE && options.once !== true;
-            if (stale)
-                other.streak = successes - 1;
-            if (stale || other.look.awaitsOther)
-                sleepers.wake(other);
-        }
-    }
-    /** True once nothing is left to be asked of it. */
-    async function step(check, course) {
-        const shortened = remaining() < options.timeout;
-        course.askedAt = elapsed();
-        const tried = await tryOnce(check, course);
-        if (tried === undefined) {
-            if (course.streak > 0)
-                course.spent = true;
-            if (course.spent || course.hadLastTry)
-                return true;
-            await untilLastTry(course, forever(settled.signal));
-            return false;
-        }
-        course.essential = false;
-        course.milliseconds = elapsed();
-        if (tried.seen)
-            answeringSince ??= elapsed();
-        const recovered = note(course, tried.look, shortened);
-        options.onAttempt?.(course.name, course.attempts, toldOf(course, tried.look));
-        if (recovered)
-            onRecovery(course);
-        if (courses.every(isSettled))
-            settled.abort();
-        if (options.once === true && enough(course))
-            return true;
-        await waitAfter(course, tried);
-        return course.over || course.lasting >= LASTING_TRIES;
-    }
-    async function follow(check, course) {
-        while (remaining() >= SHORTEST_TRY && !(await step(check, course)))
-            ;
-        course.over = true;
-        if (courses.every(isSettled))
-            settled.abort();
-    }
-    await Promise.all(checks.map((check, index) => follow(check, courses[index]).catch((error) => {
-        if (!(error instanceof Cancelled && settled.signal.aborted))
-            throw error;
-    }))).finally(() => settled.abort());
-    if (options.signal?.aborted)
-        throw new Cancelled();
-    return courses.map((course) => finding(course, successes));
-}
-/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
-function followingController(signal) {
-    const controller = new AbortController();
-    (0,external_node_events_.setMaxListeners)(0, controller.signal);
-    const followNoMore = whenAborted(signal, () => controller.abort());
-    whenAborted(controller.signal, followNoMore);
-    return controller;
-}
-/** Takes a look to the others of its check; true where the check has turned good with it. */
-function note(course, look, shortened) {
-    course.attempts += 1;
-    // A last try that the deadline cut short says nothing about an application that was asked before.
-    if (shortened && look.fault === 'timeout' && course.attempts > 1)
-        return false;
-    course.limited = look.limited === undefined ? 0 : course.limited + 1;
-    if (course.limited > 0)
-        return false;
-    course.judged = true;
-    course.good += look.ok ? 1 : 0;
-    course.streak = look.ok ? course.streak + 1 : 0;
-    course.lasting =
-        look.lasting === 'certain' ? LASTING_TRIES : look.lasting === 'likely' ? course.lasting + 1 : 0;
-    course.look = look;
-    return course.streak === 1;
-}
-/** A 429 does not hide why the application was bad before it. */
-function toldOf({ judged, look }, newest) {
-    if (newest.limited === undefined || !judged || look.ok)
-        return newest;
-    return { ...look, detail: `${look.detail ?? 'is not healthy'}; now answers 429 (too many requests)` };
-}
-/** Nobody is judged by an answer of 429: what was seen before it counts, and where nothing was, nothing is held against it. */
-const NOT_JUDGED = {
-    ok: true,
-    status: 429,
-    detail: 'not judged: answers 429 (too many requests)',
-};
-function finding(course, successes) {
-    const { name, attempts, good, milliseconds, streak, limited, judged, spent } = course;
-    const look = limited > 0 && !judged ? NOT_JUDGED : course.look;
-    const ok = streak >= successes || (spent && streak > 0) || (limited > 0 && look.ok);
-    const base = { name, ok, attempts, good, milliseconds };
-    if (ok || good === 0)
-        return { ...base, look: { ...look, ok } };
-    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
-    const fault = look.fault ?? 'timeout';
-    return {
-        ...base,
-        look: { ...look, ok, fault, detail: look.detail ? `${look.detail}; ${flapping}` : flapping },
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/checks.js
-
-
-
-
+;// CONCATENATED MODULE: ./compiled/src/web/ask-assets.js
 
 
 
@@ -9080,163 +8294,10 @@ const ASSETS_AT_A_TIME = 8;
 const BAD_ASKED_AGAIN = 4;
 /** Scripts and styles that are asked for in one round of checks where requests are counted. */
 const ASSETS_A_ROUND = 8;
-/** The checks of one vantage point: each path by its name, and the assets of a page. */
-function checksOf(target, health, assets) {
-    const finder = pageFinder(target);
-    const page = health.checkAssets ? assetsPage(health) : undefined;
-    const shown = newestPage();
-    const checks = health.paths.map((path) => ({
-        name: path,
-        ask: (ask) => askPath(finder, path, health, ask, path === page ? shown.put : () => { }),
-    }));
-    if (page !== undefined)
-        checks.push({ name: 'assets', ask: assetsCheck(target, page, finder, shown, assets) });
-    return checks;
-}
-/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
-function assetsPage(health) {
-    if (health.paths.includes('/'))
-        return '/';
-    return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
-}
-function isLast(path, { paths }) {
-    return path === paths[paths.length - 1];
-}
-async function askPath(finder, path, health, ask, show) {
-    const last = isLast(path, health);
-    return looking(async () => {
-        const page = await finder.find(path, isEndpoint({ path, last }), ask).catch((error) => {
-            if (error instanceof NoAnswer)
-                show(error);
-            throw error;
-        });
-        show(page);
-        const { answer } = page;
-        const seen = {
-            status: answer.status,
-            timings: answer.timings,
-            ...(0,given/* given */.g)({ certificateDays: answer.certificateDays }),
-        };
-        if (answer.status === 429)
-            return { ...limitedLook(answer), ...seen };
-        if (page.refused !== undefined) {
-            const { refuse, next } = page.refused;
-            return {
-                ok: false,
-                fault: 'redirect',
-                detail: `answers ${answer.status} and ${refuse}`,
-                ...(0,given/* given */.g)({ next }),
-                ...seen,
-            };
-        }
-        const missing = answer.status === 404 && path !== '/'
-            ? {
-                next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
-            }
-            : {};
-        return { ...judgeAnswer(answer, { ...health, path, last }), ...missing, ...seen };
-    });
-}
-/** True for what waiting does not cure: a certificate that is refused, no way there, a name that does not exist. */
-function isLasting({ certificateDays, fault, code }) {
-    return certificateDays !== undefined || fault === 'route' || code === 'ENOTFOUND';
-}
-/** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
-function limitedLook({ headers }) {
-    const asked = headers['retry-after'];
-    const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
-    const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
-    const after = seconds ?? (Number.isNaN(until) ? undefined : until);
-    return {
-        ok: false,
-        status: 429,
-        fault: 'status',
-        detail: 'answers 429 (too many requests)',
-        limited: after === undefined ? {} : { after: Math.max(SHORTEST_RETRY, after) },
-    };
-}
-/** Milliseconds that are waited after a 429 at least, whatever the server says. */
-const SHORTEST_RETRY = 1_000;
-/** Runs one try; no answer becomes a look that says why. */
-async function looking(work) {
-    try {
-        return await work();
-    }
-    catch (error) {
-        if (!(error instanceof NoAnswer))
-            throw error;
-        return {
-            ok: false,
-            status: null,
-            fault: error.fault,
-            detail: error.message,
-            timings: error.timings,
-            ...(isLasting(error) ? { lasting: 'likely' } : {}),
-            ...(0,given/* given */.g)({ certificateDays: error.certificateDays }),
-        };
-    }
-}
 /**
- * The scripts and styles of a page as the check of its path got it; after a bad try the page is asked for again, for it
- * may link to others by now. Each of them is asked for until it was good once.
+ * Asks for those of `all` that were not good yet, as far as the budget allows, several at a time. `headers` go with each
+ * request. After a 429, and after the fourth bad one, no more are asked.
  */
-function assetsCheck(target, path, finder, shown, assets) {
-    const name = path === '/' ? 'the root page' : `the page ${path}`;
-    let wasBad = false;
-    let bad = [];
-    return (ask) => looking(async () => {
-        const started = performance.now();
-        const page = wasBad ? await finder.find(path, false, ask) : await shown.next(ask);
-        wasBad = false;
-        if (page?.answer.status === 429)
-            return limitedLook(page.answer);
-        if (page === undefined || page.refused !== undefined || !isWell(page.answer.status)) {
-            const detail = `${name} did not answer 200`;
-            return { ok: false, status: null, fault: 'assets', detail, awaitsOther: true };
-        }
-        const text = page.answer.body.toString('utf8');
-        if (!isHtml(page.answer.headers['content-type'], text))
-            return { ok: true, status: null, detail: `${name} is no HTML page` };
-        const all = assetUrls(text, page.url, page.behindProxy?.origin ?? target.publicOrigin);
-        const found = await askAssets(all, target, proxyHeaders(page.behindProxy), assets, ask);
-        const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
-        if (found.limited !== undefined)
-            return { ...limitedLook(found.limited), timings };
-        const unasked = [
-            ...(found.unasked > 0 ? [`; ${found.unasked} more were not asked`] : []),
-            ...(page.answer.whole ? [] : [`; ${name} was cut at ${formatBytes(BODY_LIMIT)}`]),
-        ].join('');
-        bad = stillBad([...found.bad, ...bad], all, assets.known());
-        const [first] = bad;
-        if (first === undefined)
-            return {
-                ok: true,
-                status: 200,
-                detail: `${all.length - found.unasked} answer 200${unasked}`,
-                timings,
-            };
-        wasBad = true;
-        return {
-            ok: false,
-            status: first.status,
-            fault: first.fault === 'timeout' ? 'timeout' : 'assets',
-            detail: `${bad.length} of ${all.length}: ${first.url.pathname} ${first.why}${unasked}`,
-            timings,
-        };
-    });
-}
-/**
- * What was bad when it was asked for last, and is linked to still: not to be asked again, for want of requests, makes
- * nothing good.
- */
-function stillBad(seen, all, good) {
-    return all
-        .filter((url) => !good.has(pathOf(url)))
-        .flatMap((url) => seen.find((each) => pathOf(each.url) === pathOf(url)) ?? []);
-}
-function isWell(status) {
-    return status >= 200 && status <= 299;
-}
 async function askAssets(all, target, headers, assets, ask) {
     const known = assets.known();
     const fresh = all.filter((url) => !known.has(pathOf(url)));
@@ -9269,6 +8330,7 @@ async function askAssets(all, target, headers, assets, ask) {
         ...(0,given/* given */.g)({ limited }),
     };
 }
+/** What a script or style is remembered by. */
 function pathOf(url) {
     return url.pathname + url.search;
 }
@@ -9311,6 +8373,303 @@ function withoutBase(url, basePath) {
     bare.pathname = url.pathname.slice(basePath.length);
     return bare;
 }
+
+;// CONCATENATED MODULE: ./compiled/src/web/looking.js
+
+
+/** Milliseconds that are waited after a 429 at least, whatever the server says. */
+const SHORTEST_RETRY = 1_000;
+/** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
+function limitedLook({ headers }) {
+    const asked = headers['retry-after'];
+    const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
+    const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
+    const after = seconds ?? (Number.isNaN(until) ? undefined : until);
+    return {
+        ok: false,
+        status: 429,
+        fault: 'status',
+        detail: 'answers 429 (too many requests)',
+        limited: after === undefined ? {} : { after: Math.max(SHORTEST_RETRY, after) },
+    };
+}
+/** Runs one try; where no answer came, what was found says why. @throws every error but NoAnswer. */
+async function looking(work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(isLasting(error) ? { lasting: 'likely' } : {}),
+            ...(0,given/* given */.g)({ certificateDays: error.certificateDays }),
+        };
+    }
+}
+/** True for what waiting does not cure: a certificate that is refused, no way there, a name that does not exist. */
+function isLasting({ certificateDays, fault, code }) {
+    return certificateDays !== undefined || fault === 'route' || code === 'ENOTFOUND';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
+
+/** Redirects of the root page that are followed at most. */
+const MOST_REDIRECTS = 3;
+/**
+ * What to do with a redirect of the page at `from`. Only the root page follows any, only within our own origins, at
+ * most three and never in a circle. Our own is the origin asked; on loopback also the application by another loopback
+ * name, by https, or by its public origin, all of which are asked at the address of the application.
+ */
+function decideRedirect(from, location, visited, root, publicOrigin) {
+    if (location === undefined)
+        return { refuse: 'redirects without saying where to' };
+    const to = redirects_resolve(location, from);
+    if (to === undefined)
+        return { refuse: 'redirects to something that is not a URL' };
+    const asPublic = isPublic(from, to, publicOrigin);
+    if (asPublic || isLoopbackItself(from, to)) {
+        to.protocol = from.protocol;
+        to.host = from.host;
+    }
+    // The query may hold a token and the host may be a secret: only the path is told, and only of the same origin.
+    if (to.origin !== from.origin) {
+        return to.hostname === from.hostname && to.protocol !== from.protocol
+            ? {
+                refuse: `redirects to ${to.protocol}//; give health-url so`,
+                next: `Set health-url to ${to.protocol}//…, as the application wants to be asked.`,
+            }
+            : { refuse: 'redirects to another origin' };
+    }
+    if (!root)
+        return { refuse: `redirects to ${to.pathname}; ask for that path itself` };
+    if (visited.includes(withoutFragment(to)) || withoutFragment(to) === withoutFragment(from))
+        return { refuse: 'redirects in a circle' };
+    if (visited.length >= MOST_REDIRECTS)
+        return { refuse: `redirects more than ${MOST_REDIRECTS} times` };
+    return asPublic ? { follow: to, asPublic } : { follow: to };
+}
+/**
+ * The public origin to which an application on loopback sends a caller for the very same path (https enforced, one
+ * canonical host name), or undefined. Asked as its proxy asks, with that host, it answers the page itself.
+ */
+function publicOrigin(from, location) {
+    if (location === undefined || !(0,loopback/* isLoopback */.U)(from.hostname))
+        return undefined;
+    const to = redirects_resolve(location, from);
+    if (to === undefined || (to.protocol !== 'https:' && to.protocol !== 'http:'))
+        return undefined;
+    const samePath = to.pathname === from.pathname && to.search === from.search;
+    return samePath && to.origin !== from.origin ? new URL(to.origin) : undefined;
+}
+function redirects_resolve(location, from) {
+    try {
+        return new URL(location, from);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Over http too: behind its proxy an application does not always know that it is asked over https. */
+function isPublic(from, to, publicOrigin) {
+    return publicOrigin !== undefined && (0,loopback/* isLoopback */.U)(from.hostname) && to.host === new URL(publicOrigin).host;
+}
+function isLoopbackItself(from, to) {
+    return (0,loopback/* isLoopback */.U)(from.hostname) && (0,loopback/* isLoopback */.U)(to.hostname) && from.port === to.port;
+}
+/** The address of a URL without its fragment, which is not sent. */
+function withoutFragment(url) {
+    return url.origin + url.pathname + url.search;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/page.js
+
+
+/** Bytes of a page or health answer that are read. */
+const BODY_LIMIT = 1_048_576;
+/**
+ * Asks for the paths of an application on the ways that it may know them: below the base path, without it, and, where the
+ * plain name of loopback is refused, as its proxy asks. All ways are tried at first, then one after the other, until one
+ * is known: that one is used from then on, and redirects that ended well are not followed again.
+ */
+function pageFinder(target) {
+    const ways = waysOf(target);
+    const paths = new Map();
+    async function explore(known, path, endpoint, ask) {
+        const first = known.plain === undefined;
+        const chosen = known.way ? [known.way] : first ? ways : [ways[known.tries % ways.length]];
+        known.tries += 1;
+        let last;
+        for (const way of chosen) {
+            const page = await getPage(target, path, way, ask);
+            last = page;
+            if (!isElsewhere(page, endpoint)) {
+                if (page.answer.status !== 429)
+                    known.way = way;
+                if (isGood(page))
+                    known.end = page;
+                return page;
+            }
+            if (way === ways[0])
+                known.plain = page;
+        }
+        const wasKnown = known.way !== undefined;
+        delete known.way;
+        return wasKnown ? last : known.plain;
+    }
+    return {
+        async find(path, endpoint, ask) {
+            const known = paths.get(path) ?? { tries: 0 };
+            paths.set(path, known);
+            if (known.end === undefined)
+                return explore(known, path, endpoint, ask);
+            const { url, behindProxy } = known.end;
+            const page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
+            // The next try begins at the path itself again.
+            if (!isGood(page) && page.answer.status !== 429)
+                delete known.end;
+            return page;
+        },
+    };
+}
+function waysOf({ from, basePath, publicOrigin }) {
+    const places = basePath === undefined ? [''] : [basePath, ''];
+    const plain = places.map((below) => ({ below }));
+    if (from !== 'vps' || publicOrigin === undefined)
+        return plain;
+    return [...plain, ...places.map((below) => ({ below, as: new URL(publicOrigin) }))];
+}
+function isGood({ answer: { status }, refused }) {
+    return refused === undefined && status >= 200 && status <= 299;
+}
+/**
+ * True for what an application answers to a path, or under a name, that is not its own: a request that it does not
+ * take, not found, elsewhere, its page for everything.
+ */
+function isElsewhere({ answer, refused }, endpoint) {
+    return (refused !== undefined ||
+        [400, 401, 403, 404, 405, 421].includes(answer.status) ||
+        (endpoint && isHtml(answer.headers['content-type'], answer.body.toString('utf8'))));
+}
+/**
+ * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
+ * application that sends its callers to its public address is asked there as its proxy would ask.
+ */
+async function getPage(target, path, way, ask) {
+    let url = new URL(target.baseUrl + way.below + path);
+    let behindProxy = way.as;
+    const visited = [];
+    for (;;) {
+        const answer = await request(url, behindProxy, ask);
+        if (![301, 302, 303, 307, 308].includes(answer.status))
+            return { url, answer, behindProxy };
+        const { location } = answer.headers;
+        if (target.from === 'vps' && behindProxy === undefined) {
+            behindProxy = publicOrigin(url, location);
+            if (behindProxy !== undefined)
+                continue;
+        }
+        const known = behindProxy?.origin ?? (target.from === 'vps' ? target.publicOrigin : undefined);
+        const decision = decideRedirect(url, location, visited, path === '/', known);
+        if ('refuse' in decision)
+            return { url, answer, refused: decision };
+        if (decision.asPublic)
+            behindProxy ??= new URL(known);
+        visited.push(withoutFragment(url));
+        url = decision.follow;
+    }
+}
+function request(url, behindProxy, ask) {
+    return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
+}
+/** The headers with which the proxy of this public origin asks an application; none without one. */
+function proxyHeaders(origin) {
+    if (origin === undefined)
+        return {};
+    return {
+        host: origin.host,
+        'x-forwarded-host': origin.host,
+        'x-forwarded-proto': origin.protocol.slice(0, -1),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/asset-check.js
+
+
+
+
+
+
+
+/**
+ * Asks for the scripts and styles of a page as the check of its path got it; after a bad try the page is asked for again,
+ * for it may link to others by now. Each of them is asked for until it was good once.
+ */
+function assetsCheck({ target, path, finder, shown, assets }) {
+    const name = path === '/' ? 'the root page' : `the page ${path}`;
+    let askPageAgain = false;
+    let bad = [];
+    async function askOnce(ask) {
+        const started = performance.now();
+        const page = askPageAgain ? await finder.find(path, false, ask) : await shown.next(ask);
+        askPageAgain = false;
+        if (page?.answer.status === 429)
+            return limitedLook(page.answer);
+        if (page === undefined || !isGoodPage(page)) {
+            const detail = `${name} did not answer 200`;
+            return { ok: false, status: null, fault: 'assets', detail, awaitsOther: true };
+        }
+        const text = page.answer.body.toString('utf8');
+        if (!isHtml(page.answer.headers['content-type'], text))
+            return { ok: true, status: null, detail: `${name} is no HTML page` };
+        const linked = assetUrls(text, page.url, page.behindProxy?.origin ?? target.publicOrigin);
+        const asked = await askAssets(linked, target, proxyHeaders(page.behindProxy), assets, ask);
+        const timings = { ...page.answer.timings, total: tenths(performance.now() - started) };
+        if (asked.limited !== undefined)
+            return { ...limitedLook(asked.limited), timings };
+        bad = stillBad([...asked.bad, ...bad], linked, assets.known());
+        askPageAgain = bad.length > 0;
+        const cut = page.answer.whole ? '' : `; ${name} was cut at ${formatBytes(BODY_LIMIT)}`;
+        return { ...lookAt(bad, linked.length, asked.unasked, cut), timings };
+    }
+    return (ask) => looking(() => askOnce(ask));
+}
+/** What was found of `all` scripts and styles, of which `unasked` were not asked. */
+function lookAt(bad, all, unasked, cut) {
+    const rest = `${unasked > 0 ? `; ${unasked} more were not asked` : ''}${cut}`;
+    const [first] = bad;
+    if (first === undefined)
+        return { ok: true, status: 200, detail: `${all - unasked} answer 200${rest}` };
+    return {
+        ok: false,
+        status: first.status,
+        fault: first.fault === 'timeout' ? 'timeout' : 'assets',
+        detail: `${bad.length} of ${all}: ${first.url.pathname} ${first.why}${rest}`,
+    };
+}
+/**
+ * What was bad when it was asked for last, and is linked to still: not to be asked again, for want of requests, makes
+ * nothing good.
+ */
+function stillBad(seen, all, good) {
+    return all
+        .filter((url) => !good.has(pathOf(url)))
+        .flatMap((url) => seen.find((each) => pathOf(each.url) === pathOf(url)) ?? []);
+}
+function isGoodPage({ refused, answer }) {
+    return refused === undefined && answer.status >= 200 && answer.status <= 299;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/newest-page.js
+
+
+
+/** Holds no page yet. */
 function newestPage() {
     let current;
     let waiting = [];
@@ -9339,6 +8698,72 @@ function newestPage() {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/web/checks.js
+
+
+
+
+
+
+
+/** The checks of one vantage point: each path by its name, and the assets of a page. */
+function checksOf(target, health, assets) {
+    const finder = pageFinder(target);
+    const page = health.checkAssets ? assetsPage(health) : undefined;
+    const shown = newestPage();
+    const checks = health.paths.map((path) => ({
+        name: path,
+        ask: (ask) => askPath(finder, path, health, ask, path === page ? shown.put : () => { }),
+    }));
+    if (page !== undefined)
+        checks.push({ name: 'assets', ask: assetsCheck({ target, path: page, finder, shown, assets }) });
+    return checks;
+}
+/** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
+function assetsPage(health) {
+    if (health.paths.includes('/'))
+        return '/';
+    return health.paths.find((path) => !isEndpoint({ path, last: isLast(path, health) }));
+}
+function isLast(path, { paths }) {
+    return path === paths[paths.length - 1];
+}
+/** Asks for a path; `show` is given the page that was found, or why there was no answer. */
+async function askPath(finder, path, health, ask, show) {
+    return looking(async () => {
+        const endpoint = isEndpoint({ path, last: isLast(path, health) });
+        const page = await finder.find(path, endpoint, ask).catch((error) => {
+            if (error instanceof NoAnswer)
+                show(error);
+            throw error;
+        });
+        show(page);
+        const { status, timings, certificateDays } = page.answer;
+        return { ...judgePage(page, path, health), status, timings, ...(0,given/* given */.g)({ certificateDays }) };
+    });
+}
+/** Whether what a path answered is healthy, and what to do where it is not. Pure. */
+function judgePage({ answer, refused }, path, health) {
+    if (answer.status === 429)
+        return limitedLook(answer);
+    if (refused !== undefined) {
+        const { refuse, next } = refused;
+        return {
+            ok: false,
+            fault: 'redirect',
+            detail: `answers ${answer.status} and ${refuse}`,
+            ...(0,given/* given */.g)({ next }),
+        };
+    }
+    const judged = judgeAnswer(answer, { ...health, path, last: isLast(path, health) });
+    if (answer.status !== 404 || path === '/')
+        return judged;
+    return {
+        ...judged,
+        next: `Does the application have ${path}? If not, leave it out of health-paths (health-paths: /).`,
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/web/verdict.js
 
 
@@ -9350,7 +8775,7 @@ const CERTIFICATE_WARNING_DAYS = 14;
  * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
  * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
  */
-function verdict_judge(facts, before, options) {
+function judgeHealth(facts, before, options) {
     const failing = facts.filter((fact) => !fact.ok);
     const warnings = [...limitWarnings(facts), ...certificateWarnings(facts)];
     if (failing.length === 0) {
@@ -9364,7 +8789,7 @@ function verdict_judge(facts, before, options) {
     const verdict = blame(facts, blamed);
     const rest = failing.filter((fact) => !blamed.includes(fact));
     const told = [...causeFirst(blamed, verdict), ...rest];
-    const problems = told.map((fact) => problemOf(fact, !fresh.includes(fact)));
+    const problems = told.map((fact) => problemOfFact(fact, !fresh.includes(fact)));
     problems[0] = { ...problems[0], next: verdict_nextAction(verdict, told[0], options) };
     return { verdict, healthy: false, problems, warnings };
 }
@@ -9397,7 +8822,7 @@ function causeFirst(facts, verdict) {
             : fact.name === 'certificate';
     return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
 }
-function problemOf(fact, failedBefore) {
+function problemOfFact(fact, failedBefore) {
     const since = failedBefore ? ' (it failed before this run too)' : '';
     return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
 }
@@ -9432,7 +8857,7 @@ function slowest(facts, maxLatency) {
         next: 'See in the report which part of the way takes the time: dns, connect, tls or first byte.',
     };
 }
-/** What only ever answered 429 passes, because nothing is known against it. */
+/** Warnings of checks that only ever answered 429: they pass, because nothing is known against them. */
 function limitWarnings(facts) {
     return facts
         .filter(({ ok, status }) => ok && status === 429)
@@ -9453,7 +8878,387 @@ function daysOf(fact) {
     return fact['days-left'] ?? Number.POSITIVE_INFINITY;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/vps/probe-fleet.js
+
+
+
+/** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
+const AROUND = 30_000;
+/**
+ * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
+ * With several servers the checks carry the server's position. Writes nothing. `once`: a check that was good is not
+ * asked again.
+ */
+async function probeFleet({ fleet, settings, signal }, once = false) {
+    const request = probeRequest(settings, once);
+    const deadline = settings.health.deadline + AROUND;
+    const facts = await Promise.all(fleet.hosts.map(async (host) => {
+        const answer = await worker_client_ask(fleet, host, request, { deadline, signal });
+        if (answer.kind !== 'probed')
+            throw new Failure({ message: `${host.prefix}the worker answered something else` });
+        return answer.health.map((fact) => ({ ...fact, from: 'vps', name: host.prefix + fact.name }));
+    }));
+    return facts.flat();
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/check-state.js
+/** A check that was not asked yet. */
+function newCheckState(name) {
+    return {
+        name,
+        attempts: 0,
+        good: 0,
+        streak: 0,
+        look: { ok: false, status: null, detail: 'was not asked', fault: 'timeout' },
+        askedAt: 0,
+        milliseconds: 0,
+        lasting: 0,
+        judged: false,
+        limited: 0,
+        spent: false,
+        over: false,
+        essential: true,
+        hadLastTry: false,
+    };
+}
+/** Tries after which a lasting fault is believed. */
+const LASTING_TRIES = 3;
+/** True where waiting is known not to cure it. */
+function isGivenUp({ lasting }) {
+    return lasting >= LASTING_TRIES;
+}
+/** True where nothing more has to be learned of it; it may be asked on while others are not so far. */
+function isDecided(state, successes) {
+    return state.streak >= successes || state.over || isGivenUp(state);
+}
+/**
+ * Counts a try; true where the check has turned good with it. `cutShort`: the deadline left it less than the time of a
+ * request.
+ */
+function noteTry(state, look, cutShort) {
+    state.attempts += 1;
+    // It says nothing about an application that was asked before.
+    if (cutShort && look.fault === 'timeout' && state.attempts > 1)
+        return false;
+    state.limited = look.limited === undefined ? 0 : state.limited + 1;
+    if (state.limited > 0)
+        return false;
+    state.judged = true;
+    state.look = look;
+    state.good += look.ok ? 1 : 0;
+    state.streak = look.ok ? state.streak + 1 : 0;
+    state.lasting = lastingTries(state.lasting, look);
+    return state.streak === 1;
+}
+function lastingTries(before, { lasting }) {
+    if (lasting === 'certain')
+        return LASTING_TRIES;
+    return lasting === 'likely' ? before + 1 : 0;
+}
+/** The newest try as it is told while the check is asked on: a 429 does not hide why the application was bad before it. */
+function toldLook({ judged, look }, newest) {
+    if (newest.limited === undefined || !judged || look.ok)
+        return newest;
+    return { ...look, detail: `${look.detail ?? 'is not healthy'}; now answers 429 (too many requests)` };
+}
+/** Nobody is judged by an answer of 429: what was seen before it counts, and where nothing was, nothing is held against it. */
+const NOT_JUDGED = {
+    ok: true,
+    status: 429,
+    detail: 'not judged: answers 429 (too many requests)',
+};
+/** What came of a check that is asked no more, where `successes` good answers in a row were needed. */
+function findingOf(state, successes) {
+    const { name, attempts, good, milliseconds, streak, limited, judged, spent } = state;
+    const look = limited > 0 && !judged ? NOT_JUDGED : state.look;
+    const ok = streak >= successes || (spent && streak > 0) || (limited > 0 && look.ok);
+    const finding = { name, ok, attempts, good, milliseconds, look: { ...look, ok } };
+    if (ok || good === 0)
+        return finding;
+    const flapping = `${good} of ${attempts} answers were good, but not ${successes} in a row`;
+    const detail = look.detail ? `${look.detail}; ${flapping}` : flapping;
+    return { ...finding, look: { ...finding.look, fault: look.fault ?? 'timeout', detail } };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/poll-pace.js
+
+
+/** Milliseconds: the first wait for a port that is closed, the longest, and between good answers. */
+const poll_pace_FIRST_WAIT = 100;
+const poll_pace_LONGEST_WAIT = 200;
+const BETWEEN_GOOD = 50;
+/** Milliseconds to wait where a server says that there are too many requests, and not how long: then ever longer. */
+const LIMITED = { first: 2_000, longest: 10_000 };
+/** The pace of checks whose requests are not counted. */
+const UNCOUNTED_TRIALS = 30;
+/** Milliseconds: with less than this left no new try is begun, for it could only time out. */
+const SHORTEST_TRY = 20;
+/** How long a check waits that has just been tried. Pure. */
+function waitAfter(state, { look, reached }, standing) {
+    const { checks, successes, answering } = standing;
+    const remaining = Math.max(0, standing.remaining);
+    const pause = (milliseconds) => ({
+        kind: 'pause',
+        milliseconds: Math.min(milliseconds, remaining),
+    });
+    if (look.limited !== undefined) {
+        const milliseconds = look.limited.after ?? backoff(state.limited, LIMITED.first, LIMITED.longest);
+        if (milliseconds > standing.remaining - SHORTEST_TRY)
+            return { kind: 'none' };
+        return { kind: 'pause', milliseconds };
+    }
+    if (look.ok && state.streak < successes)
+        return pause(BETWEEN_GOOD);
+    if (look.ok)
+        return { kind: 'sleep', milliseconds: Math.min(waitWhileGood(answering, checks), remaining) };
+    if (look.awaitsOther)
+        return { kind: 'sleep', milliseconds: remaining };
+    if (!reached)
+        return pause(backoff(state.attempts - state.good, poll_pace_FIRST_WAIT, poll_pace_LONGEST_WAIT));
+    return { kind: 'turn' };
+}
+/**
+ * Milliseconds between two tries of failing checks. `deadline`: of all of them, in milliseconds; `allowance`: requests
+ * that they may make, where these are counted.
+ */
+function failingPause({ checks, successes, answering }, deadline, allowance) {
+    const trials = allowance === undefined ? UNCOUNTED_TRIALS : allowance - checks * successes;
+    return waitWhileBad(answering, trials, deadline);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/try-check.js
+
+
+/** Tries a check once; undefined where the budget allows no request. @throws Cancelled when the signal fires. */
+async function tryCheck(check, options) {
+    const { timeout, signal, requests, essential } = options;
+    const made = { seen: 0, refused: 0 };
+    const ask = {
+        timeout,
+        signal,
+        async get(url, rest) {
+            if (requests?.begin(essential()) === false)
+                throw new NoTurn();
+            let refused = false;
+            try {
+                return await get(url, { ...rest, timeout: timeout(), signal });
+            }
+            catch (error) {
+                refused = error instanceof NoAnswer && error.code === 'ECONNREFUSED';
+                throw error;
+            }
+            finally {
+                requests?.end(!refused);
+                made[refused ? 'refused' : 'seen'] += 1;
+            }
+        },
+    };
+    try {
+        const look = await check.ask(ask);
+        // A check that asks a database makes no request of its own here.
+        return { look, reached: made.seen > 0 || (made.refused === 0 && look.awaitsOther === undefined) };
+    }
+    catch (error) {
+        if (error instanceof NoTurn)
+            return undefined;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/turns.js
+
+
+
+/**
+ * A queue: `turn` resolves for one caller after the other, each `wait()` milliseconds after the one before; `all` lets
+ * everybody go at once. @throws Cancelled (from `turn`) when the signal fires.
+ */
+function turns_takeTurns(wait, signal) {
+    let waiting = [];
+    let timer;
+    const start = () => {
+        if (timer !== undefined || waiting.length === 0 || signal.aborted)
+            return;
+        timer = setTimeout(() => {
+            timer = undefined;
+            waiting.shift()?.();
+            start();
+        }, wait());
+    };
+    whenAborted(signal, () => clearTimeout(timer));
+    return {
+        turn: () => Promise.race([
+            new Promise((resolve) => {
+                waiting.push(resolve);
+                start();
+            }),
+            forever(signal),
+        ]),
+        all() {
+            for (const go of waiting)
+                go();
+            waiting = [];
+        },
+    };
+}
+/** Pauses that can be ended early, each by the object that sleeps. @throws Cancelled (from `sleep`) when the signal fires. */
+function sleeping(signal) {
+    const sleepers = new Map();
+    return {
+        async sleep(who, milliseconds) {
+            const woken = new Promise((resolve) => sleepers.set(who, resolve));
+            await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
+        },
+        wake: (who) => sleepers.get(who)?.(),
+    };
+}
+/** Never resolves. @throws Cancelled once the signal fires. */
+function forever(signal) {
+    return new Promise((_, reject) => {
+        whenAborted(signal, () => reject(new Cancelled()));
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/web/poll.js
+
+
+
+
+
+
+
+
+/** Milliseconds after which a good answer is asked for again once the others are good too. */
+const STALE = 1_000;
+/**
+ * Asks all checks until at one moment every check has given enough good answers in a row, or the deadline is reached.
+ * A port that is closed is asked again and again; an application that answers, but not well yet, at the pace of the
+ * request budget: its failing checks take turns, and all are asked at once when one of them turns good. A check that
+ * has given enough goes on being asked, slowly, while others still fail (not with `once`). A check whose fault cannot
+ * be cured by waiting is given up after three tries. An answer of 429 is no answer.
+ * @throws Cancelled when the signal fires, and what a check throws; a check that stays bad is no error.
+ */
+async function poll(checks, options) {
+    const { requests, successes, deadline } = options;
+    const started = performance.now();
+    const elapsed = () => performance.now() - started;
+    const remaining = () => deadline - elapsed();
+    const states = checks.map(({ name }) => newCheckState(name));
+    /** Fires once all checks are decided, and with the caller's signal. */
+    const ended = followingController(options.signal);
+    const { signal } = ended;
+    let answeringSince;
+    const standing = () => ({
+        checks: checks.length,
+        successes,
+        remaining: remaining(),
+        answering: answeringSince === undefined ? 0 : elapsed() - answeringSince,
+    });
+    const pauseOfFailing = () => failingPause(standing(), deadline, requests?.allowance);
+    const turns = turns_takeTurns(pauseOfFailing, signal);
+    const sleepers = sleeping(signal);
+    const endWhenDecided = () => {
+        if (states.every((state) => isDecided(state, successes)))
+            ended.abort();
+    };
+    /** Asks one check until nothing is left to be asked of it. */
+    async function askOn(check, state) {
+        while (remaining() >= SHORTEST_TRY && (await askOnce(check, state)) === 'again')
+            ;
+        state.over = true;
+        endWhenDecided();
+    }
+    /** One try, and the wait after it. */
+    async function askOnce(check, state) {
+        const cutShort = remaining() < options.timeout;
+        state.askedAt = elapsed();
+        const tried = await tryCheck(check, {
+            timeout: () => Math.max(1, Math.min(options.timeout, remaining())),
+            signal,
+            requests,
+            essential: () => state.essential,
+        });
+        if (tried === undefined)
+            return withoutRequests(state);
+        state.essential = false;
+        state.milliseconds = elapsed();
+        if (tried.reached)
+            answeringSince ??= elapsed();
+        const recovered = noteTry(state, tried.look, cutShort);
+        options.onAttempt?.(state.name, state.attempts, toldLook(state, tried.look));
+        if (recovered)
+            askOthersAgain(state);
+        endWhenDecided();
+        if (options.once === true && state.streak >= successes)
+            return 'over';
+        const wait = waitAfter(state, tried, standing());
+        await waitFor(state, wait);
+        return wait.kind === 'none' || isGivenUp(state) ? 'over' : 'again';
+    }
+    /** The budget is used up: one good answer is enough then, and a bad check has one more try, just before the deadline. */
+    async function withoutRequests(state) {
+        if (state.streak > 0)
+            state.spent = true;
+        if (state.spent || state.hadLastTry)
+            return 'over';
+        await untilLastTry(state, forever(signal));
+        return 'again';
+    }
+    /** One check has turned good: the others may have too, and what was good long ago must still be so. */
+    function askOthersAgain(recovered) {
+        turns.all();
+        for (const other of states) {
+            if (other === recovered || other.over)
+                continue;
+            const stale = other.streak >= successes && elapsed() - other.askedAt > STALE && options.once !== true;
+            if (stale)
+                other.streak = successes - 1;
+            if (stale || other.look.awaitsOther)
+                sleepers.wake(other);
+        }
+    }
+    async function waitFor(state, wait) {
+        if (wait.kind === 'pause')
+            await pause(wait.milliseconds, signal);
+        if (wait.kind === 'sleep')
+            await sleepers.sleep(state, wait.milliseconds);
+        if (wait.kind === 'turn')
+            await untilLastTry(state, requests ? turns.turn() : pause(pauseOfFailing(), signal));
+    }
+    /** Waits for what is given, but in time for one try before the deadline. */
+    async function untilLastTry(state, wait) {
+        const left = remaining() - Math.min(options.timeout, deadline / 10);
+        if (state.hadLastTry || left <= 0) {
+            await Promise.race([wait, pause(Math.max(0, remaining()), signal)]);
+            return;
+        }
+        // Also where `wait` is over first: a try that is made about then is the last one.
+        const lastTry = pause(left, signal).then(() => {
+            state.hadLastTry = true;
+            state.essential = true;
+        });
+        await Promise.race([wait, lastTry]);
+    }
+    const asking = checks.map((check, index) => askOn(check, states[index]).catch((error) => {
+        if (!(error instanceof Cancelled && signal.aborted))
+            throw error;
+    }));
+    await Promise.all(asking).finally(() => ended.abort());
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    return states.map((state) => findingOf(state, successes));
+}
+/** A controller of one's own that also aborts with `signal`; it may have any number of listeners. */
+function followingController(signal) {
+    const controller = new AbortController();
+    (0,external_node_events_.setMaxListeners)(0, controller.signal);
+    const followNoMore = whenAborted(signal, () => controller.abort());
+    whenAborted(controller.signal, followNoMore);
+    return controller;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/web/probe.js
+
 
 
 
@@ -9556,7 +9361,7 @@ function factOf(from, { name, ok, attempts, look }) {
 
 ;// CONCATENATED MODULE: ./compiled/src/web/waiting.js
 
-/** Milliseconds between two words about what is still being waited for. */
+/** Milliseconds between two messages about what is still being waited for. */
 const EVERY = 10_000;
 /** Says now and then which checks are not good yet, and what to do about them, while they are asked on. */
 function tellWaiting(tell, every = EVERY) {
@@ -9594,21 +9399,23 @@ function tellWaiting(tell, every = EVERY) {
 
 
 
+
 /** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
-function vantagePoints(tools, settings, probeFleet) {
+function vantagePoints({ database, servers, settings }) {
     const { url, from, rest } = settings.health;
     return {
-        ...(0,given/* given */.g)({ database: tools.database, rest }),
+        ...(0,given/* given */.g)({ database: database?.database, rest }),
         ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
-        ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
+        ...(servers && from !== 'runner' ? { inside: (once = false) => probeFleet(servers, once) } : {}),
     };
 }
 /**
  * Polls everything there is to ask in parallel. Facts come in a fixed order: database, public URL, servers.
  * Where the servers cannot be reached over SSH, the others still count and a warning says so.
  */
-async function askEverything(tools, settings, points, asking = {}) {
+async function askEverything(tools, points, asking = {}) {
     const started = performance.now();
+    const { settings } = tools;
     const { health } = settings;
     const settledAfter = new Map();
     const waiting = tellWaiting((text) => tools.log({ kind: 'progress', text }));
@@ -9626,7 +9433,7 @@ async function askEverything(tools, settings, points, asking = {}) {
             points.outside === undefined
                 ? []
                 : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...asking }, { signal, onAttempt, counted: countedAt(points.outside, settings, asking.expectSha) }),
-            points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
+            points.inside === undefined ? [] : askInside(tools.log, points.inside, points.outside !== undefined),
         ]);
         const now = performance.now() - started;
         for (const fact of inside)
@@ -9649,15 +9456,15 @@ function countedAt(url, settings, sha = 'before') {
     ledgers.set(origin, ledger);
     return { ledger, budget: requestBudget(settings, 'runner'), version: sha };
 }
-async function askInside(tools, settings, probeFleet, points) {
+async function askInside(log, inside, outsideToo) {
     try {
-        return await probeFleet(tools, settings);
+        return await inside();
     }
     catch (error) {
-        if (error instanceof Cancelled || points.outside === undefined)
+        if (error instanceof Cancelled || !outsideToo)
             throw error;
         const [problem] = problemsOf(error);
-        tools.log({
+        log({
             kind: 'warning',
             problem: {
                 ...problem,
@@ -9752,19 +9559,19 @@ function askRest(rest, ask) {
 
 
 
-
 /**
  * Asks the database, the public URL and the servers in parallel until all are healthy or the deadline is reached,
  * and says whose fault it is if not. Writes nothing.
  */
-async function health(tools, settings, options = {}) {
-    const points = vantagePoints(tools, settings, probeFleet);
-    return runPhase('health', tools.log, describePoints(points, settings.health), async (record) => {
+async function health(work, options = {}) {
+    const { settings, log } = work;
+    const points = vantagePoints(work);
+    return runPhase('health', log, describePoints(points, settings.health), async (record) => {
         if (Object.keys(points).length === 0)
             throw nothingToAsk(settings.health);
         const startedAt = Date.now();
-        const { facts, settledAfter } = await askEverything(tools, settings, points, (0,given/* given */.g)({ expectSha: commit(options.expectSha) }));
-        const judgement = verdict_judge(facts, options.before ?? [], {
+        const { facts, settledAfter } = await askEverything(work, points, (0,given/* given */.g)({ expectSha: commit(options.expectSha) }));
+        const judgement = judgeHealth(facts, options.before ?? [], {
             ...settings.health,
             ...(settings.vps ? { appName: settings.vps.appName } : {}),
         });
@@ -9782,7 +9589,7 @@ async function health(tools, settings, options = {}) {
             });
         }
         for (const problem of judgement.warnings)
-            tools.log({ kind: 'warning', problem });
+            log({ kind: 'warning', problem });
         const { verdict } = judgement;
         if (!judgement.healthy) {
             record.summarise(`health failed after ${(0,duration/* formatDuration */.a)(took)}, verdict ${verdict}.`);
@@ -9801,28 +9608,35 @@ const BASELINE = { checks: 3_000, servers: 8_000 };
  * good: had it been given all of `health-timeout`, it might have answered. The database is left to the plan, which
  * uses the same connection at the same time and passes only where it answers. Never fails.
  */
-async function healthBaseline(tools, settings) {
-    const { expectVersion: _notYet, ...health } = settings.health;
+async function healthBaseline(work) {
+    const { expectVersion: _notYet, ...health } = work.settings.health;
     const timeout = Math.min(health.timeout, BASELINE.checks);
-    const { inside, database: _planned, ...near } = vantagePoints(tools, settings, probeFleet);
-    const quick = {
-        ...settings,
-        health: {
-            ...health,
-            successes: 1,
-            timeout,
-            deadline: Math.min(health.deadline, BASELINE.checks),
-            // A server asks for those of the new version before it is live; requests are few.
-            checkAssets: health.checkAssets && inside === undefined,
-        },
-    };
-    const quiet = { ...tools, log: () => { } };
+    const quick = askedBy(work, {
+        ...health,
+        successes: 1,
+        timeout,
+        deadline: Math.min(health.deadline, BASELINE.checks),
+        // A server asks for those of the new version before it is live; requests are few.
+        checkAssets: health.checkAssets && vantagePoints(work).inside === undefined,
+    });
+    const { inside, database: _planned, ...near } = vantagePoints(quick);
     const [here, servers] = await Promise.all([
-        askEverything(quiet, quick, near, { once: true }).then(({ facts }) => facts),
-        inside === undefined ? [] : inTime(inside(quiet, quick, true)),
+        askEverything(quick, near, { once: true }).then(({ facts }) => facts),
+        inside === undefined ? [] : inTime(inside(true)),
     ]).catch(() => [[], []]);
     const hurried = timeout < health.timeout;
     return [...here, ...servers].filter(({ ok, fault }) => ok || !hurried || fault !== 'timeout');
+}
+/** The same work, without a word, under other settings of health. */
+function askedBy(work, health) {
+    const log = () => { };
+    const { servers, settings } = work;
+    return {
+        ...work,
+        log,
+        settings: { ...settings, health },
+        ...(servers && { servers: { ...servers, log, settings: { ...servers.settings, health } } }),
+    };
 }
 /** The facts, or none where they do not come in time or the servers cannot be asked. */
 async function inTime(asking) {
@@ -9918,6 +9732,302 @@ function someOf(names, most = 5) {
     const more = names.length > most ? ` and ${names.length - most} more` : '';
     return `${names.slice(0, most).join(', ')}${more}`;
 }
+
+;// CONCATENATED MODULE: ./compiled/src/base/format.js
+/** Of the files in the state folder on a server. */
+const SERVER_FORMATS = { oldest: 1, newest: 1 };
+/** Of our four tables in a database. */
+const DATABASE_FORMATS = { oldest: 1, newest: 1 };
+/** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */
+function judgeFormat(written, { oldest, newest }) {
+    if (typeof written !== 'number' || !Number.isSafeInteger(written) || written < 1)
+        return 'unmarked';
+    if (written > newest)
+        return 'newer';
+    return written < oldest ? 'older' : 'read';
+}
+/** What is told where it cannot be read; undefined where it can. `begin`: how to go on without what was written. */
+function formatProblem(what, written, known, begin) {
+    switch (judgeFormat(written, known)) {
+        case 'read':
+            return undefined;
+        case 'newer':
+            return {
+                message: `${what} was written by a newer version of this action: in format ${written}, and this one reads up to ${known.newest}. Nothing was changed.`,
+                next: 'Use that version here too: it stands behind "uses:" in the workflow of the last deploy.',
+            };
+        case 'older':
+            return {
+                message: `${what} was written by a version of this action that is too old: in format ${written}, and this one reads from ${known.oldest} on. Nothing was changed.`,
+                next: `Deploy once with a version between the two; the change log says which. ${begin}`,
+            };
+        case 'unmarked':
+            return {
+                message: `${what} does not say in which format it was written: no released version of this action wrote it like this. Nothing was changed.`,
+                next: begin,
+            };
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/bookmark.js
+
+
+
+/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
+const HISTORY_SCHEMA = 'supabase_migrations';
+const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
+/** One row per workflow run that changed the database. */
+const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
+/** One row per migration that this action applied. */
+const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
+/**
+ * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
+ * lock; where the session is known, its end frees the lease at once.
+ */
+const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
+/**
+ * What of a file stands whose statements cannot all run in one transaction, and which of them was about to be sent
+ * outside of one: as PartialMigration.
+ */
+const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
+/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
+const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
+    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
+/** In the order in which they are told of. */
+const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
+/** The column by which each table says its format: its default for the table, empty or not, its value for the row. */
+const FORMAT_COLUMN = `format int not null default ${DATABASE_FORMATS.newest}`;
+/** A row for each of our tables that is there: its name and its format; null where it says none. */
+const FORMATS = `(select t.name, (
+    select pg_catalog.substring(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '^[0-9]{1,9}$')::int
+    from pg_catalog.pg_attribute a join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = pg_catalog.to_regclass(t.name) and a.attname = 'format' and not a.attisdropped) as format
+  from pg_catalog.unnest(array[${OUR_TABLES.map(literal).join(', ')}]) t(name)
+  where pg_catalog.to_regclass(t.name) is not null)`;
+/** SQL: the formats of our tables as a JSON object, by the name of each that is there. */
+const TABLE_FORMATS = `(select coalesce(pg_catalog.jsonb_object_agg(f.name, f.format), '{}') from ${FORMATS} f)`;
+const IS_READABLE = `coalesce(f.format between ${DATABASE_FORMATS.oldest} and ${DATABASE_FORMATS.newest}, false)`;
+/** SQL: true where this version can read all of our tables that are there. No column of them may be named before. */
+const READS_TABLES = `(not exists (select from ${FORMATS} f where not ${IS_READABLE}))`;
+/** PL/pgSQL: raises where another version has made our tables anew since they were looked at. */
+const REFUSE_OTHER_FORMATS = `if not ${READS_TABLES} then
+    raise exception using errcode = '${CODES.format}', message = (
+      select 'the table ' || f.name || ' is in the format ' || coalesce(f.format::text, 'of no version') || ', which this version of the action cannot read'
+      from ${FORMATS} f where not ${IS_READABLE} limit 1),
+      hint = 'Use the version of the action that deployed last.';
+  end if;`;
+/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
+const LOCK_KEY = 1836414561;
+/**
+ * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
+ * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
+ * is there already nothing is written, so that a role which may not create anything gets by.
+ */
+const BOOTSTRAP = `
+  if to_regnamespace('${HISTORY_SCHEMA}') is null then
+    create schema ${HISTORY_SCHEMA};
+  end if;
+  if to_regclass('${HISTORY_TABLE}') is null then
+    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
+  end if;
+  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
+      and attname in ('statements', 'name') and not attisdropped) < 2 then
+    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
+  end if;
+  if to_regclass('${RUNS_TABLE}') is null then
+    create table ${RUNS_TABLE} (
+      ${FORMAT_COLUMN}, run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
+      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
+      outcome text, server boolean,
+      started_at timestamptz not null default now(), finished_at timestamptz);
+    alter table ${RUNS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${MIGRATIONS_TABLE}') is null then
+    create table ${MIGRATIONS_TABLE} (
+      ${FORMAT_COLUMN}, version text primary key, run_id text not null, position int not null, name text, checksum text,
+      down text, applied_at timestamptz not null default clock_timestamp());
+    alter table ${MIGRATIONS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${LEASE_TABLE}') is null then
+    create table ${LEASE_TABLE} (${FORMAT_COLUMN}, single boolean primary key default true check (single), holder text not null,
+      until timestamptz not null, pid int, backend_start timestamptz);
+    alter table ${LEASE_TABLE} enable row level security;
+  end if;
+  if to_regclass('${PARTIAL_TABLE}') is null then
+    create table ${PARTIAL_TABLE} (${FORMAT_COLUMN}, version text primary key, run_id text not null, done int not null,
+      bytes int not null, prefix text not null, sent jsonb, updated_at timestamptz not null default now());
+    alter table ${PARTIAL_TABLE} enable row level security;
+  end if;`;
+/**
+ * PL/pgSQL that begins every message which writes: takes the lock of this action, makes what is missing, lets nobody
+ * in while another run is at work outside a transaction, and keeps other tools from the history until the end.
+ * `holder`: our own name in the lease, where we have one.
+ */
+function takeDatabase(holder = '') {
+    const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
+    return `
+  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
+  ${REFUSE_OTHER_FORMATS}
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;`;
+}
+/**
+ * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
+ * `server`: the run also deploys to a server.
+ */
+function runRow(run, environment, previousVersion, server) {
+    const values = [
+        literal(run.id),
+        String(run.attempt),
+        literal(environment),
+        literal(run.sha),
+        literal(run.repository),
+        literal(run.actor),
+        literal(previousVersion),
+        String(server),
+    ];
+    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version, server)
+    values (${values.join(', ')})
+    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
+      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha,
+      server = r.server or excluded.server;`;
+}
+/** Our row about an applied migration, for the same transaction. */
+function migrationRow(run, migration) {
+    const { version, name, checksum, down, position } = migration;
+    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
+    values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
+    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
+      checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/partial-migration.js
+
+/** The text of a file up to what stands of it, as it is recorded: editing it later would be a lie. */
+function prefixOf(text) {
+    return { bytes: Buffer.byteLength(text), prefix: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') };
+}
+/**
+ * The UTF-16 index behind what stands of a file; undefined where the file no longer begins with the text that was
+ * applied.
+ */
+function standsUpTo(source, { bytes, prefix }) {
+    const text = Buffer.from(source).subarray(0, bytes).toString();
+    return prefixOf(text).prefix === prefix ? text.length : undefined;
+}
+/** SQL: a row of that table as PartialMigration. */
+const PARTIAL_JSON = "jsonb_build_object('version', version, 'done', done, 'bytes', bytes, 'prefix', prefix, 'sent', sent)";
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/text-hash.js
+
+/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
+const IGNORED = /[ \t\r\n\f\v;]+/g;
+const IGNORED_SQL = "E' \\t\\r\\n\\f\\013;'";
+/** The hash under which a file's text is compared with what any tool has recorded for it. */
+function textHash(source) {
+    return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
+}
+/** The same hash in SQL, of an expression that gives text. */
+function textHashSql(text) {
+    return `pg_catalog.md5(pg_catalog.translate(${text}, ${IGNORED_SQL}, ''))`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/history-message.js
+
+
+
+
+
+/** Milliseconds; the role's own could be shorter than a long history takes. */
+const LOOK_TIMEOUT = 30_000;
+const TRY_LOCK = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+    end if;`;
+/** Hashing every recorded text is most of the work of a look. */
+const TEXT_HASH = `case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
+         ${textHashSql("(select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n))")} end`;
+/**
+ * One message that looks and writes nothing; its last statement gives a HistoryAnswer as `look`. The tables may be
+ * missing, so it is built at run time; its answer is handed out through a setting, because that is the only way that
+ * works over every transport.
+ */
+function historyMessage({ locked, plan, rollback }) {
+    const read = rollback ? readTable : readTableIfAllowed;
+    return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
+declare
+  look jsonb;
+  part jsonb;
+begin
+  ${locked ? TRY_LOCK : ''}
+  look := pg_catalog.jsonb_build_object(
+    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
+    'backendPid', pg_catalog.pg_backend_pid(),
+    'readOnly', pg_catalog.pg_is_in_recovery(),
+    'formats', ${TABLE_FORMATS}, 'role', current_user,
+    'owner', (select pg_get_userbyid(relowner) from pg_class
+      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
+  ${plan ? `look := look || pg_catalog.jsonb_build_object('missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));` : ''}
+  ${read(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name', ${plan ? TEXT_HASH : 'null'})), '[]')
+     from ${HISTORY_TABLE} h`)}
+  if ${READS_TABLES} then
+  ${read(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id, down is not null${rollback ? ', name' : ''})), '{}') from ${MIGRATIONS_TABLE}`)}
+  ${read(RUNS_TABLE, 'newest', `select (select jsonb_build_object('environment', environment, 'server', server, 'repository', repository)
+       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
+  ${rollback
+        ? read(RUNS_TABLE, 'runs', `select coalesce(jsonb_agg(jsonb_build_object('runId', run_id, 'sha', sha, 'outcome', outcome)
+       order by coalesce(finished_at, started_at) desc), '[]') from ${RUNS_TABLE}`)
+        : ''}
+  ${read(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(${PARTIAL_JSON}${rollback ? " || jsonb_build_object('runId', run_id)" : ''}), '[]') from ${PARTIAL_TABLE}`)}
+  end if;
+  perform pg_catalog.set_config('muva.look', look::text, true);
+end
+$muva$;
+select pg_catalog.current_setting('muva.look') as look`;
+}
+/** The versions alone, inside another message: a statement that leaves them in `muva.history` as a JSON array. */
+const VERSIONS_STATEMENT = `do ${dollarQuote(`
+declare versions text;
+begin
+  if to_regclass('${HISTORY_TABLE}') is not null then
+    execute 'select jsonb_agg(version order by version collate "C")::text from ${HISTORY_TABLE}' into versions;
+  end if;
+  perform set_config('muva.history', coalesce(versions, '[]'), true);
+exception when insufficient_privilege then perform set_config('muva.history', '', true);
+end`)};`;
+/** Reads a table that may not exist into one field of the look. */
+function readTable(table, field, select, also = '') {
+    return `if pg_catalog.to_regclass('${table}') is not null${also} then
+    execute $q$${select}$q$ into part;
+    look := look || pg_catalog.jsonb_build_object('${field}', part);
+  end if;`;
+}
+/** The same, where a role that may not read it is told nothing. */
+function readTableIfAllowed(table, field, select) {
+    return readTable(table, field, select, ` and pg_catalog.has_table_privilege('${table}', 'select')`);
+}
+const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
+const hasColumn = (column) => `exists (select from pg_attribute where attrelid = to_regclass('${HISTORY_TABLE}') and attname = '${column}' and not attisdropped)`;
+/**
+ * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
+ * a column is to be added to the history of an older CLI, it takes its owner too.
+ */
+const MISSING_RIGHTS = `
+  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
+    and not has_database_privilege(current_database(), 'create')
+  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
+  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
+  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
+    unnest(array['select', 'insert', 'update', 'delete']) r
+    where to_regclass(t) is not null and not has_table_privilege(t, r)
+  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
+    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
+  union all select 'ownership of ${HISTORY_TABLE}, to which a column is to be added'
+    where to_regclass('${HISTORY_TABLE}') is not null and not (${hasColumn('statements')} and ${hasColumn('name')})
+      and not pg_has_role((select relowner from pg_class where oid = to_regclass('${HISTORY_TABLE}')), 'usage')`;
 
 ;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint-sql.js
 /**
@@ -10123,9 +10233,9 @@ const unnested = (names) => `unnest(${textArray(names.map(({ schema }) => schema
  * The tables in question with what the catalogue knows of them: those required and all of `public`, without the
  * tables that extensions brought.
  */
-function tablesSql(settings) {
+function tablesSql(rules) {
     return `
-wanted_tables as materialized (select * from ${unnested(settings.requiredTables)}),
+wanted_tables as materialized (select * from ${unnested(rules.requiredTables)}),
 tables as materialized (
   select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind, c.relrowsecurity as rls,
     c.relforcerowsecurity as forced, c.reltuples, c.relpages, w.position, coalesce(p.policies, 0) as policies,
@@ -10138,15 +10248,15 @@ tables as materialized (
 }
 /** Rows (fact, outcome, detail, problem, next), in the order in which they are told; outcome passed, failed or warned. */
 function factsSql(scope) {
-    const { settings } = scope;
+    const { rules } = scope;
     const parts = [
         tableFacts,
-        functionFacts(settings),
-        ...(settings.rls === 'off' ? [] : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired]),
-        ...(settings.rls === 'required' && scope.thorough ? [idlePolicies] : []),
+        functionFacts(rules),
+        ...(rules.rls === 'off' ? [] : [rules.rls === 'all' ? rlsOfAll : rlsOfRequired]),
+        ...(rules.rls === 'required' && scope.thorough ? [idlePolicies] : []),
         ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
     ];
-    return `with ${tablesSql(settings)}
+    return `with ${tablesSql(rules)}
 select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
 order by part, position`;
 }
@@ -10158,10 +10268,10 @@ const tableFacts = `
     'Add the migration that creates it, or correct required-tables.' as next
   from wanted_tables w left join tables t on t.schema = w.schema and t.name = w.name`;
 /** The types of the arguments of each function as JSON, as to_regtype reads them; empty where any will do. */
-const argumentTypes = (settings) => textArray(settings.requiredFunctions.map((wanted) => wanted.arguments ? JSON.stringify(wanted.arguments.map(typeText)) : ''));
+const argumentTypes = (rules) => textArray(rules.requiredFunctions.map((wanted) => wanted.arguments ? JSON.stringify(wanted.arguments.map(typeText)) : ''));
 /** Quoted, so that none of it is a word of SQL, over which to_regtype would stumble. */
 const typeText = ({ schema, name, array }) => `${schema === undefined ? identifier(name) : identifier(schema, name)}${array ? '[]' : ''}`;
-const functionFacts = (settings) => `
+const functionFacts = (rules) => `
   select w.position, 'function ' || w.shown as fact,
     case when count(p.oid) > 0 then 'passed' else 'failed' end as outcome,
     case when count(p.oid) > 1 then count(p.oid) || ' with this name' end as detail,
@@ -10172,8 +10282,8 @@ const functionFacts = (settings) => `
   from (
     select f.position, f.schema, f.name, case when f.arguments <> '' then a.types end as types,
       format('%I.%I', f.schema, f.name) || case when f.arguments <> '' then '(' || a.shown || ')' else '' end as shown
-    from unnest(${textArray(settings.requiredFunctions.map(({ schema }) => schema))},
-        ${textArray(settings.requiredFunctions.map(({ name }) => name))}, ${argumentTypes(settings)})
+    from unnest(${textArray(rules.requiredFunctions.map(({ schema }) => schema))},
+        ${textArray(rules.requiredFunctions.map(({ name }) => name))}, ${argumentTypes(rules)})
         with ordinality as f(schema, name, arguments, position),
       lateral (select coalesce(string_agg(coalesce(to_regtype(t)::oid::text, '?'), ' ' order by i), '') as types,
           coalesce(string_agg(coalesce(to_regtype(t)::text, t), ', ' order by i), '') as shown
@@ -10255,8 +10365,8 @@ const sequences = `
  * sub-transaction that is rolled back. Leaves {"schema.table": answer} in `muva.probe`: rows, none, denied, or the
  * SQLSTATE of another refusal; under "" why the probe could not be made or ended early.
  */
-function probeSql(settings) {
-    const scope = settings.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
+function probeSql(rules) {
+    const scope = rules.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
     return `
 declare answers text[] := '{}'; answer text; ended text; filled boolean; item record;
 begin
@@ -10267,7 +10377,7 @@ begin
   begin
     set local role anon;
     set local transaction_read_only = on;
-    for item in with ${tablesSql(settings)} select * from tables t
+    for item in with ${tablesSql(rules)} select * from tables t
       where rls and relkind in ('r', 'p') and ${scope} and ${ofTheProject} order by relpages, qualified
     loop
       begin
@@ -10295,14 +10405,14 @@ begin
 end`;
 }
 /** A DO block that counts rows, smallest tables first, until the statement timeout; leaves {"schema.table": rows} in `muva.counts`. */
-function countsSql(settings) {
+function countsSql(rules) {
     return `
 declare counts text[] := '{}'; rows bigint; item record;
 begin
   begin
     -- Better no number than one that row level security made smaller.
     perform set_config('row_security', 'off', true);
-    for item in with ${tablesSql(settings)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
+    for item in with ${tablesSql(rules)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
       begin
         execute format('select count(*) from %s', item.qualified) into rows;
         raise exception using errcode = '${CODES.undone}';
@@ -10317,23 +10427,13 @@ begin
   perform set_config('muva.counts', (select coalesce(jsonb_object_agg(key, value::bigint), '{}') from jsonb_each_text(jsonb_object(counts)))::text, true);
 end`;
 }
-/** A DO block that leaves the recorded versions as a JSON array in `muva.history`; empty where there is no history. */
-const HISTORY_SQL = `
-declare versions text;
-begin
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select jsonb_agg(version order by version collate "C")::text from supabase_migrations.schema_migrations' into versions;
-  end if;
-  perform set_config('muva.history', coalesce(versions, '[]'), true);
-exception when insufficient_privilege then perform set_config('muva.history', '', true);
-end`;
 /**
  * The tables with rows and size. A table that somebody holds exclusively is not measured but estimated, because
  * asking for its size would wait for that lock.
  */
-function tableListSql(settings) {
-    const scope = settings.requiredTables.length > 0 && settings.rls !== 'all' ? 'where position is not null' : '';
-    return `with ${tablesSql(settings)}, locked as materialized (
+function tableListSql(rules) {
+    const scope = rules.requiredTables.length > 0 && rules.rls !== 'all' ? 'where position is not null' : '';
+    return `with ${tablesSql(rules)}, locked as materialized (
   select distinct relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
 select t.schema, t.name, t.rls, t.forced, t.policies, t.qualified,
   case when t.relkind = 'p' then (select sum(nullif(c.reltuples, -1)) from pg_partition_tree(t.oid) i join pg_class c on c.oid = i.relid where i.isleaf)
@@ -10356,6 +10456,7 @@ order by t.schema collate "C", t.name collate "C"`;
 
 
 
+
 /** Milliseconds that asking the tables as role anon, and counting their rows, may take. */
 const PROBE_TIMEOUT = 5_000;
 const COUNT_TIMEOUT = 30_000;
@@ -10364,9 +10465,9 @@ const FACTS_TIMEOUT = 30_000;
  * SQL for the end of a migration's message: raises CODES.notVerified when the schema does not verify,
  * so that such a schema is never committed. What is only told is left to `schemaFactsQuery`.
  */
-function verificationMessage(settings) {
+function verificationMessage(rules) {
     // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
-    const scope = { settings, thorough: false, invalidIndexFails: false };
+    const scope = { rules, thorough: false, invalidIndexFails: false };
     return `do ${dollarQuote(`
 declare failed text;
 begin
@@ -10385,19 +10486,20 @@ function verificationProblems(message) {
  * Everything verify wants to know in one message that writes nothing. `strict`: nothing was deployed just now, so an
  * invalid index fails; in a deploy it is told, because it was there before.
  */
-function schemaFactsQuery(settings, strict = true) {
-    const scope = { settings, thorough: true, invalidIndexFails: strict };
-    const exact = settings.rowCounts === 'exact';
-    const probed = settings.rls !== 'off';
+function schemaFactsQuery(rules, strict = true) {
+    const scope = { rules, thorough: true, invalidIndexFails: strict };
+    const exact = rules.rowCounts === 'exact';
+    const probed = rules.rls !== 'off';
     const timed = (milliseconds, body) => `set local statement_timeout = ${milliseconds}; do ${dollarQuote(body)};`;
     const message = [
         'set transaction isolation level read committed, read only;',
         `set local lock_timeout = '1s';`,
-        ...(probed ? [timed(PROBE_TIMEOUT, probeSql(settings))] : []),
-        ...(exact ? [timed(COUNT_TIMEOUT, countsSql(settings))] : []),
-        timed(FACTS_TIMEOUT, HISTORY_SQL),
+        ...(probed ? [timed(PROBE_TIMEOUT, probeSql(rules))] : []),
+        ...(exact ? [timed(COUNT_TIMEOUT, countsSql(rules))] : []),
+        `set local statement_timeout = ${FACTS_TIMEOUT};`,
+        VERSIONS_STATEMENT,
         `select (select coalesce(jsonb_agg(f), '[]') from (${factsSql(scope)}) f) as facts,
-      (select coalesce(jsonb_agg(t), '[]') from (${tableListSql(settings)}) t) as tables,
+      (select coalesce(jsonb_agg(t), '[]') from (${tableListSql(rules)}) t) as tables,
       current_setting('muva.probe', true) as probe, current_setting('muva.counts', true) as counts,
       current_setting('muva.history', true) as history;`,
     ].join('\n');
@@ -10418,13 +10520,13 @@ function readSchemaRows(results) {
     };
 }
 /** Turns what the database answered into one verdict per fact, and the list of tables. */
-function judgeSchema(rows, settings) {
-    const tables = rows.tables.map((row) => tableFact(row, rows.counts, settings.rowCounts));
+function judgeSchema(rows, rules) {
+    const tables = rows.tables.map((row) => tableFact(row, rows.counts, rules.rowCounts));
     const found = new Map(rows.tables.map((row, index) => [row.qualified, tables[index]]));
     const facts = rows.facts.map((row) => judgeFact(row, found));
     if (rows.probe)
         facts.push(judgeProbe(rows.probe));
-    if (settings.rowCounts === 'exact') {
+    if (rules.rowCounts === 'exact') {
         const missing = tables.filter((table) => !table.exact).length;
         facts.push({
             name: 'exact row counts',
@@ -10584,175 +10686,6 @@ function lockOf({ kind, node }) {
         default:
             return 'AccessExclusiveLock';
     }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/format.js
-/** Of the files in the state folder on a server. */
-const SERVER_FORMATS = { oldest: 1, newest: 1 };
-/** Of our four tables in a database. */
-const DATABASE_FORMATS = { oldest: 1, newest: 1 };
-/** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */
-function judgeFormat(written, { oldest, newest }) {
-    if (typeof written !== 'number' || !Number.isSafeInteger(written) || written < 1)
-        return 'unmarked';
-    if (written > newest)
-        return 'newer';
-    return written < oldest ? 'older' : 'read';
-}
-/** What is told where it cannot be read; undefined where it can. `begin`: how to go on without what was written. */
-function formatProblem(what, written, known, begin) {
-    switch (judgeFormat(written, known)) {
-        case 'read':
-            return undefined;
-        case 'newer':
-            return {
-                message: `${what} was written by a newer version of this action: in format ${written}, and this one reads up to ${known.newest}. Nothing was changed.`,
-                next: 'Use that version here too: it stands behind "uses:" in the workflow of the last deploy.',
-            };
-        case 'older':
-            return {
-                message: `${what} was written by a version of this action that is too old: in format ${written}, and this one reads from ${known.oldest} on. Nothing was changed.`,
-                next: `Deploy once with a version between the two; the change log says which. ${begin}`,
-            };
-        case 'unmarked':
-            return {
-                message: `${what} does not say in which format it was written: no released version of this action wrote it like this. Nothing was changed.`,
-                next: begin,
-            };
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/history/bookmark.js
-
-
-
-/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
-const HISTORY_SCHEMA = 'supabase_migrations';
-const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
-/** One row per workflow run that changed the database. */
-const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
-/** One row per migration that this action applied. */
-const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
-/**
- * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
- * lock; where the session is known, its end frees the lease at once.
- */
-const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
-/**
- * What of a file stands whose statements cannot all run in one transaction, and which of them was about to be sent
- * outside of one: as PartialMigration.
- */
-const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
-/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
-const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
-    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
-/** In the order in which they are told of. */
-const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
-/** The column by which each table says its format: its default for the table, empty or not, its value for the row. */
-const FORMAT_COLUMN = `format int not null default ${DATABASE_FORMATS.newest}`;
-/** A row for each of our tables that is there: its name and its format; null where it says none. */
-const FORMATS = `(select t.name, (
-    select pg_catalog.substring(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '^[0-9]{1,9}$')::int
-    from pg_catalog.pg_attribute a join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where a.attrelid = pg_catalog.to_regclass(t.name) and a.attname = 'format' and not a.attisdropped) as format
-  from pg_catalog.unnest(array[${OUR_TABLES.map(literal).join(', ')}]) t(name)
-  where pg_catalog.to_regclass(t.name) is not null)`;
-/** SQL: the formats of our tables as a JSON object, by the name of each that is there. */
-const TABLE_FORMATS = `(select coalesce(pg_catalog.jsonb_object_agg(f.name, f.format), '{}') from ${FORMATS} f)`;
-const IS_READABLE = `coalesce(f.format between ${DATABASE_FORMATS.oldest} and ${DATABASE_FORMATS.newest}, false)`;
-/** SQL: true where this version can read all of our tables that are there. No column of them may be named before. */
-const READS_TABLES = `(not exists (select from ${FORMATS} f where not ${IS_READABLE}))`;
-/** PL/pgSQL: raises where another version has made our tables anew since they were looked at. */
-const REFUSE_OTHER_FORMATS = `if not ${READS_TABLES} then
-    raise exception using errcode = '${CODES.format}', message = (
-      select 'the table ' || f.name || ' is in the format ' || coalesce(f.format::text, 'of no version') || ', which this version of the action cannot read'
-      from ${FORMATS} f where not ${IS_READABLE} limit 1),
-      hint = 'Use the version of the action that deployed last.';
-  end if;`;
-/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
-const LOCK_KEY = 1836414561;
-/**
- * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
- * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
- * is there already nothing is written, so that a role which may not create anything gets by.
- */
-const BOOTSTRAP = `
-  if to_regnamespace('${HISTORY_SCHEMA}') is null then
-    create schema ${HISTORY_SCHEMA};
-  end if;
-  if to_regclass('${HISTORY_TABLE}') is null then
-    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
-  end if;
-  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
-      and attname in ('statements', 'name') and not attisdropped) < 2 then
-    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
-  end if;
-  if to_regclass('${RUNS_TABLE}') is null then
-    create table ${RUNS_TABLE} (
-      ${FORMAT_COLUMN}, run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
-      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
-      outcome text, server boolean,
-      started_at timestamptz not null default now(), finished_at timestamptz);
-    alter table ${RUNS_TABLE} enable row level security;
-  end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is null then
-    create table ${MIGRATIONS_TABLE} (
-      ${FORMAT_COLUMN}, version text primary key, run_id text not null, position int not null, name text, checksum text,
-      down text, applied_at timestamptz not null default clock_timestamp());
-    alter table ${MIGRATIONS_TABLE} enable row level security;
-  end if;
-  if to_regclass('${LEASE_TABLE}') is null then
-    create table ${LEASE_TABLE} (${FORMAT_COLUMN}, single boolean primary key default true check (single), holder text not null,
-      until timestamptz not null, pid int, backend_start timestamptz);
-    alter table ${LEASE_TABLE} enable row level security;
-  end if;
-  if to_regclass('${PARTIAL_TABLE}') is null then
-    create table ${PARTIAL_TABLE} (${FORMAT_COLUMN}, version text primary key, run_id text not null, done int not null,
-      bytes int not null, prefix text not null, sent jsonb, updated_at timestamptz not null default now());
-    alter table ${PARTIAL_TABLE} enable row level security;
-  end if;`;
-/**
- * PL/pgSQL that begins every message which writes: takes the lock of this action, makes what is missing, lets nobody
- * in while another run is at work outside a transaction, and keeps other tools from the history until the end.
- * `holder`: our own name in the lease, where we have one.
- */
-function takeDatabase(holder = '') {
-    const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
-    return `
-  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
-  ${REFUSE_OTHER_FORMATS}
-  ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;`;
-}
-/**
- * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
- * `server`: the run also deploys to a server.
- */
-function runRow(run, environment, previousVersion, server) {
-    const values = [
-        literal(run.id),
-        String(run.attempt),
-        literal(environment),
-        literal(run.sha),
-        literal(run.repository),
-        literal(run.actor),
-        literal(previousVersion),
-        String(server),
-    ];
-    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version, server)
-    values (${values.join(', ')})
-    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
-      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha,
-      server = r.server or excluded.server;`;
-}
-/** Our row about an applied migration, for the same transaction. */
-function migrationRow(run, migration) {
-    const { version, name, checksum, down, position } = migration;
-    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
-    values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
-    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
-      checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-lexer.js
@@ -10934,24 +10867,24 @@ function fileProblem(file, lines, error, message) {
     const { source } = file.shape;
     const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
     if (!statement)
-        return worded(file, error, undefined);
+        return file_error_worded(file, error, undefined);
     const text = source.slice(statement.from, statement.to);
     const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
-    return worded(file, error, positionIn(file.file, file.source, statement.from + offset));
+    return file_error_worded(file, error, positionIn(file.file, file.source, statement.from + offset));
 }
 /** The same for a file whose statements stood in the message themselves. */
 function placedProblem(file, error, place) {
     if (!place)
-        return worded(file, error, undefined);
+        return file_error_worded(file, error, undefined);
     const { statement, message = '', position, start = 0 } = place;
     const text = file.shape.source.slice(statement.from, statement.to);
     const inside = position === undefined
         ? (offsetIn(text, error) ?? offsetOfLine(text, error, 0) ?? 0)
         : indexOfCodePoint(message, position) - start;
     const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
-    return worded(file, error, positionIn(file.file, file.source, index));
+    return file_error_worded(file, error, positionIn(file.file, file.source, index));
 }
-function worded(file, error, at) {
+function file_error_worded(file, error, at) {
     const next = file_error_nextAction(error);
     return {
         message: withoutRowData(error, file.source),
@@ -11366,7 +11299,6 @@ const mergedChanges = `
 
 
 
-
 /** For an answer that is due: longer than the server gives a statement. */
 const GRACE = 30_000;
 function newMarker() {
@@ -11419,13 +11351,6 @@ function noteReader({ onNotLookedAt }) {
     return ({ message }) => {
         if (message === NOT_LOOKED_AT)
             onNotLookedAt?.();
-    };
-}
-function serverProblem(error) {
-    return {
-        message: error.message,
-        code: error.code,
-        ...(0,given/* given */.g)({ next: error.hint }),
     };
 }
 /** For a transport without notices: asks, at the end of the message, when each file was done. */
@@ -11663,8 +11588,10 @@ function endOfBlock(text, from) {
     return index;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/readers.js
-var readers = __nccwpck_require__(4293);
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+// EXTERNAL MODULE: ./compiled/src/base/invisible.js
+var base_invisible = __nccwpck_require__(2970);
 ;// CONCATENATED MODULE: ./compiled/src/database/files/deploy-marker.js
 
 
@@ -11732,6 +11659,8 @@ function* comments(source, from, to) {
     }
 }
 
+;// CONCATENATED MODULE: external "node:fs/promises"
+const external_node_fs_promises_namespaceObject = require("node:fs/promises");
 ;// CONCATENATED MODULE: ./compiled/src/database/files/project-folder.js
 
 
@@ -11889,7 +11818,7 @@ async function fetchAll(folder, names) {
 }
 /** The text of one file, or what is wrong with it. */
 function accept(fetched, file, name, found) {
-    const invisible = (0,readers/* invisibleCharacter */.Dy)(name);
+    const invisible = (0,base_invisible/* invisibleCharacter */.D)(name);
     if (invisible)
         found.problems.push({
             message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
@@ -11976,31 +11905,6 @@ function complainAboutNames(found) {
 
 
 
-/** The text of a file up to what stands of it, as it is recorded: editing it later would be a lie. */
-function prefixOf(text) {
-    return { bytes: Buffer.byteLength(text), prefix: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') };
-}
-/**
- * The UTF-16 index behind what stands of a file; undefined where the file no longer begins with the text that was
- * applied.
- */
-function standsUpTo(source, { bytes, prefix }) {
-    const text = Buffer.from(source).subarray(0, bytes).toString();
-    return prefixOf(text).prefix === prefix ? text.length : undefined;
-}
-/** SQL: a row of that table as PartialMigration. */
-const PARTIAL_JSON = "jsonb_build_object('version', version, 'done', done, 'bytes', bytes, 'prefix', prefix, 'sent', sent)";
-/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
-const IGNORED = /[ \t\r\n\f\v;]+/g;
-const IGNORED_SQL = "E' \\t\\r\\n\\f\\013;'";
-/** The hash under which a file's text is compared with what any tool has recorded for it. */
-function textHash(source) {
-    return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
-}
-/** The same hash in SQL, of an expression that gives text. */
-function textHashSql(text) {
-    return `pg_catalog.md5(pg_catalog.translate(${text}, ${IGNORED_SQL}, ''))`;
-}
 /** The hash of a set of versions: tells whether the history is still the one that was planned from. */
 function historyHash(versions) {
     return (0,external_node_crypto_.createHash)('md5')
@@ -12009,95 +11913,43 @@ function historyHash(versions) {
 }
 /** The same hash in SQL, over the table as it is now. */
 const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
-/** Milliseconds; the role's own could be shorter than a long history takes. */
-const LOOK_TIMEOUT = 30_000;
-/**
- * One message that looks and writes nothing. The tables may be missing, so it is built at run time; its answer is
- * handed out through a setting, because that is the only way that works over every transport.
- */
-function lookMessage(locked) {
-    const lock = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-    end if;`;
-    return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
-declare
-  look jsonb;
-  part jsonb;
-begin
-  ${locked ? lock : ''}
-  look := pg_catalog.jsonb_build_object(
-    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
-    'backendPid', pg_catalog.pg_backend_pid(),
-    'readOnly', pg_catalog.pg_is_in_recovery(),
-    'recorded', '[]'::jsonb, 'formats', ${TABLE_FORMATS}, 'environment', null, 'withServer', null, 'partial', '[]'::jsonb,
-    'missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'role', current_user,
-    'owner', (select pg_get_userbyid(relowner) from pg_class
-      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
-  ${readTable(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name',
-       case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
-         ${textHashSql("(select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n))")} end)), '[]')
-     from ${HISTORY_TABLE} h`)}
-  if ${READS_TABLES} then
-  ${readTable(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id)), '{}') from ${MIGRATIONS_TABLE}`)}
-  ${readTable(RUNS_TABLE, 'environment', `select to_jsonb((select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1))`)}
-  ${readTable(RUNS_TABLE, 'withServer', `select (select case when server then jsonb_build_object('environment', environment, 'repository', repository) end
-       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
-  ${readTable(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(${PARTIAL_JSON}), '[]') from ${PARTIAL_TABLE}`)}
-  end if;
-  perform pg_catalog.set_config('muva.look', look::text, true);
-end
-$muva$;
-select pg_catalog.current_setting('muva.look') as look`;
-}
-/** Reads a table that may not exist or not be readable into one field of the look. */
-function readTable(table, field, select) {
-    return `if pg_catalog.to_regclass('${table}') is not null and pg_catalog.has_table_privilege('${table}', 'select') then
-    execute $q$${select}$q$ into part;
-    look := look || pg_catalog.jsonb_build_object('${field}', part);
-  end if;`;
-}
-const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
-const hasColumn = (column) => `exists (select from pg_attribute where attrelid = to_regclass('${HISTORY_TABLE}') and attname = '${column}' and not attisdropped)`;
-/**
- * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
- * a column is to be added to the history of an older CLI, it takes its owner too.
- */
-const MISSING_RIGHTS = `
-  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
-    and not has_database_privilege(current_database(), 'create')
-  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
-  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
-    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
-  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
-    unnest(array['select', 'insert', 'update', 'delete']) r
-    where to_regclass(t) is not null and not has_table_privilege(t, r)
-  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
-    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
-  union all select 'ownership of ${HISTORY_TABLE}, to which a column is to be added'
-    where to_regclass('${HISTORY_TABLE}') is not null and not (${hasColumn('statements')} and ${hasColumn('name')})
-      and not pg_has_role((select relowner from pg_class where oid = to_regclass('${HISTORY_TABLE}')), 'usage')`;
-/** Looks at history and bookmark in one message. */
+/** Looks at history and bookmark in one message. `locked`: under the lock of this action. */
 async function lookAtHistory(database, options, locked = false) {
-    const results = await database.send(lookMessage(locked), options);
-    const raw = jsonField(results, 'look');
-    if (!raw)
-        throw new Error('the look at the history gave no row');
-    const { ours = {}, recorded, ...rest } = raw;
+    const { newest, missingRights = [], recorded, ours, partial = [], ...rest } = readAnswer(await database.send(historyMessage({ locked, plan: true }), options));
     await database.confirmBackend?.(rest.backendPid, options.signal);
     return {
         ...rest,
-        recorded: recorded
-            .map(([version, name, hash]) => ({
-            version,
-            name,
-            textHash: hash,
-            checksum: ours[version]?.[0] ?? null,
-            runId: ours[version]?.[1] ?? null,
-        }))
-            .sort((a, b) => byBytes(a.version, b.version)),
+        missingRights,
+        environment: newest?.environment ?? null,
+        withServer: newest?.server ? { environment: newest.environment, repository: newest.repository } : null,
+        partial,
+        recorded: migrationsOf(recorded, ours),
     };
+}
+/** Looks what the runs did, in one message. A table that the role may not read is an error, and no empty answer. */
+async function lookAtRuns(database, options) {
+    const { recorded, ours, runs = [], partial = [], newest, formats, } = readAnswer(await database.send(historyMessage({ rollback: true }), options));
+    return {
+        recorded: migrationsOf(recorded, ours),
+        runs,
+        partial: partial.map(({ version, runId = '', done }) => ({ version, runId, done })),
+        environment: newest?.environment ?? null,
+        formats,
+    };
+}
+function readAnswer(results) {
+    const answer = jsonField(results, 'look');
+    if (!answer)
+        throw new Error('the look at the history gave no row');
+    return answer;
+}
+function migrationsOf(recorded = [], ours = {}) {
+    return recorded
+        .map(([version, name, textHash]) => {
+        const [checksum = null, runId = null, hasDown = false, ownName = name] = ours[version] ?? [];
+        return { version, name: ownName, textHash, checksum, runId, hasDown };
+    })
+        .sort((a, b) => byBytes(a.version, b.version));
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/unit.js
@@ -12252,6 +12104,7 @@ function batchMessage(files, context) {
 
 
 
+
 /**
  * Stands before every message but the first: where the connection was lost and made again in between, this message
  * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
@@ -12274,9 +12127,7 @@ async function sendExplicit(tools, batch, context) {
     const sent = {
         times: [],
         current: undefined,
-        explain: (error) => stage === 'file'
-            ? placedProblem(file, error, body.place(error.position, current))
-            : serverProblem(error),
+        explain: (error) => stage === 'file' ? placedProblem(file, error, body.place(error.position, current)) : sqlProblem(error),
     };
     let current;
     const reader = markerReader(tools, marker, { batch, context, sent });
@@ -12422,13 +12273,6 @@ const COMMIT_UNKNOWN = {
     message: 'the answer to the commit was lost, and the database could not be asked since',
     next: 'Run again when the database can be reached: it finds out by itself what was applied.',
 };
-/** The connection broke, and nothing of the work under way was done. */
-function connectionLost(error, next) {
-    return {
-        message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
-        next,
-    };
-}
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/reading.js
 
@@ -12530,6 +12374,7 @@ function describe({ pid, label, user, state, seconds }) {
 
 
 
+
 /** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
 async function applyBatch(tools, batch, context) {
     let cuts = 0;
@@ -12543,7 +12388,7 @@ async function applyBatch(tools, batch, context) {
             await waitForLock(tools, context.rules.lockWait);
             continue;
         }
-        const verdict = apply_judge(error, batch, sent, tools.signal);
+        const verdict = judge(error, batch, sent, tools.signal);
         if (verdict.kind === 'retry') {
             const waited = waitedIn(batch.files[verdict.at ?? -1], verdict.problem.at);
             const problem = await tryAgain(tools, ++tries, verdict.problem, waited);
@@ -12561,7 +12406,7 @@ async function applyBatch(tools, batch, context) {
                 ? { kind: 'cancelled' }
                 : {
                     kind: 'failed',
-                    problem: connectionLost(error, nextAfterCuts(tools)),
+                    problem: lostProblem(error, nextAfterCuts(tools)),
                     at: undefined,
                     times: sent.times,
                 };
@@ -12586,7 +12431,7 @@ async function sendTogether(tools, batch, context) {
         explain: (error) => {
             const index = sent.current ?? -1;
             const [file, unit] = [batch.files[index], units[index]];
-            return file && unit ? fileProblem(file, unit.lines, error, message) : serverProblem(error);
+            return file && unit ? fileProblem(file, unit.lines, error, message) : sqlProblem(error);
         },
     };
     const reader = markerReader(tools, marker, { batch, context, sent });
@@ -12609,7 +12454,7 @@ async function sendTogether(tools, batch, context) {
     }
     return sent;
 }
-function apply_judge(error, batch, sent, signal) {
+function judge(error, batch, sent, signal) {
     if (error instanceof Cancelled)
         return { kind: 'cancelled' };
     if (error instanceof Failure)
@@ -12670,6 +12515,7 @@ async function resolveBatch(tools, batch, context, times) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/lease.js
+
 
 
 
@@ -12763,15 +12609,13 @@ async function release({ tools, holder }) {
     const message = `set transaction read write; delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
     await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
 }
+/** An error between the parts of a file, or of a part that was not done. */
 function asProblem(error) {
-    if (error instanceof SqlError)
-        return serverProblem(error);
-    if (error instanceof Failure)
-        return error.problems[0];
-    return connectionLost(error, 'Run again: it goes on where it stopped.');
+    return databaseProblem(error, 'Run again: it goes on where it stopped.');
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/part.js
+
 
 
 
@@ -12813,7 +12657,7 @@ function recordAll({ file, context }) {
 }
 /** All parts stand: the file goes into the history, in one transaction with the verification. */
 function finish(run, parts) {
-    return sendPart(run, parts, partMessage(run, `begin ${renewLease(run)} ${recordAll(run)} end`, true), serverProblem);
+    return sendPart(run, parts, partMessage(run, `begin ${renewLease(run)} ${recordAll(run)} end`, true), sqlProblem);
 }
 function partMessage({ context }, body, end) {
     return `set transaction isolation level read committed, read write;
@@ -13222,9 +13066,9 @@ const RECOVERY = {
         judge: judgeDropped,
     },
     'create-subscription': {
-        before: ({ node }) => namedBefore('pg_subscription', 'subname', String(node.subname), {
-            publications: `to_jsonb(${textArray(strings(node.publication))})`,
-        }),
+        before: ({ node }) => namedBefore('pg_subscription', 'subname', String(node.subname), { publications: `to_jsonb(${textArray(strings(node.publication))})` }, 
+        // Every database of a server may have a subscription of the same name.
+        OWN_DATABASE('subdbid')),
         now: ({ name, publications }) => `(select jsonb_build_object('asWritten',
         to_jsonb(subpublications) @> ${json(publications)} and ${json(publications)} @> to_jsonb(subpublications))
       from pg_subscription where subname = ${literal(String(name))} and ${OWN_DATABASE('subdbid')})`,
@@ -13277,12 +13121,12 @@ function judgeDropped(before, there) {
         return before.ifExists === true ? DONE : NOT_DONE;
     return there === true ? NOT_DONE : DONE;
 }
-/** What is made under a name that is one in the whole server. `fields`: more that its look needs, SQL by name. */
-function namedBefore(catalog, column, name, fields) {
+/** What is made under a name that is one in the server, or among `scope`. `fields`: more that its look needs, SQL by name. */
+function namedBefore(catalog, column, name, fields, scope = 'true') {
     const more = Object.entries(fields).map(([field, sql]) => `, '${field}', ${sql}`);
     return `
   muva_before := jsonb_build_object('name', ${literal(name)}::text,
-    'there', exists (select from ${catalog} where ${column} = ${literal(name)})${more.join('')});`;
+    'there', exists (select from ${catalog} where ${column} = ${literal(name)} and ${scope})${more.join('')});`;
 }
 function judgeMade(what) {
     return ({ name, there }, now) => {
@@ -13665,7 +13509,7 @@ function couldNotSettle(part, error) {
     if (error instanceof SqlError && errorMeaning(error) !== 'resolve')
         return {
             problem: {
-                ...serverProblem(error),
+                ...sqlProblem(error),
                 message: `finding out what became of ${shown(part)}: ${error.message}`,
                 ...settle_placeOf(part),
             },
@@ -13756,7 +13600,7 @@ async function runAlone(run, index, sent) {
             return { problem: over, outcome: 'failed', ...(0,given/* given */.g)({ left }) };
     }
     const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
-    return sendPart(run, index, partMessage(run, recorded, false), serverProblem);
+    return sendPart(run, index, partMessage(run, recorded, false), sqlProblem);
 }
 /** Sends the statement; undefined where it was done, otherwise the error. */
 async function sendOnce(part, token) {
@@ -13928,6 +13772,7 @@ function committedWords({ file }, done) {
 
 
 
+
 const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
 const BETWEEN = '\n;\n';
 /**
@@ -13981,10 +13826,8 @@ function preflight_blame(message, files, error) {
     return {
         file: found,
         problem: {
-            message: error.message,
-            code: error.code,
+            ...sqlProblem(error, 'Correct the file; nothing was applied.'),
             at: positionIn(found.file, found.source, index - start),
-            next: error.hint ?? 'Correct the file; nothing was applied.',
         },
     };
 }
@@ -15010,32 +14853,25 @@ function placed(source, raw) {
 
 
 
+
 /** How long a look may take; it waits for nothing but the network. */
 const plan_LOOK_DEADLINE = 60_000;
 /** Looks at files and database and says what a migrate would do. All refusals at once. */
-async function planDatabase(tools, settings, options = {}) {
-    const rules = needDatabase(settings);
-    const database = tools.database;
-    if (!database)
-        throw new Error('no database was opened');
-    const sending = { deadline: plan_LOOK_DEADLINE, signal: tools.signal };
+async function planDatabase({ database, signal }, { workingDirectory, rules, identity, contract, warnings }) {
+    const sending = { deadline: plan_LOOK_DEADLINE, signal };
     // The files are read while the connection is made and the server looks.
     const [look, files] = await Promise.all([
-        reading(tools.signal, () => lookAtHistory(database, sending)).catch((error) => {
+        reading(signal, () => lookAtHistory(database, sending)).catch((error) => {
             throw failureOf(error, 'looking at the migration history');
         }),
-        readMigrationFiles(settings.workingDirectory, rules.migrationsDir),
+        readMigrationFiles(workingDirectory, rules.migrationsDir),
     ]);
-    const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);
+    const chosen = choosePending(files.files, look, rules, identity, contract);
     const plan = await planFor(chosen, rules, look.partial);
     plan.look = look;
     plan.warnings.unshift(...files.warnings);
     plan.refusals.unshift(...files.problems);
-    if (rules.afterHealth && settings.mode !== 'migrate' && !options.contract)
-        plan.warnings.push({
-            message: `after-health: true has no effect in mode ${settings.mode}`,
-            next: 'A deploy applies the files marked "-- deploy: after-health" by itself, once health has passed. Remove the input.',
-        });
+    plan.warnings.push(...warnings);
     const edited = await editedProblems(database, chosen.edited, rules.editedMigrations, sending).catch((error) => {
         throw failureOf(error, 'comparing applied files');
     });
@@ -15054,12 +14890,11 @@ async function planDatabase(tools, settings, options = {}) {
  * The plan that the files alone allow, where no database may be asked (a pull request from a fork). A project
  * without migrations has none to read.
  */
-async function planFiles(settings) {
-    const rules = settings.files;
-    const absent = !(0,external_node_fs_.existsSync)((0,external_node_path_.join)(settings.workingDirectory, rules.migrationsDir));
+async function planFiles(workingDirectory, rules) {
+    const absent = !(0,external_node_fs_.existsSync)((0,external_node_path_.join)(workingDirectory, rules.migrationsDir));
     const files = absent
         ? { files: [], warnings: [], problems: [] }
-        : await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
+        : await readMigrationFiles(workingDirectory, rules.migrationsDir);
     const chosen = {
         pending: files.files,
         deferred: [],
@@ -15077,20 +14912,6 @@ async function planFiles(settings) {
     // No server was asked, so the parser's word stands.
     plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
     return plan;
-}
-function identityOf({ environment, adoptEnvironment, run, mode, vps, skip }) {
-    const whole = mode === 'deploy' || mode === 'plan';
-    return {
-        environment,
-        adoptEnvironment,
-        repository: run.repository,
-        serverMissing: whole && vps === undefined && !skip.includes('vps'),
-    };
-}
-function needDatabase(settings) {
-    if (!settings.database)
-        throw new Error('no database was configured');
-    return settings.database;
 }
 async function planFor(chosen, rules, partials = []) {
     const due = [...chosen.pending, ...chosen.deferred];
@@ -15236,10 +15057,7 @@ function readDrift(results) {
  * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
  * out in time, because somebody holds a table that must be looked at.
  */
-async function lookDrift(tools) {
-    const { database, signal } = tools;
-    if (!database)
-        throw new Error('there is no database to look at');
+async function lookDrift({ database, signal }) {
     try {
         const sending = { deadline: 45_000, signal };
         return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
@@ -15313,7 +15131,34 @@ async function judgedStep(tools, record, name, look) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/phases/plan-order.js
+/** The settings as the plan of the database takes them. `contract`: health has passed, or mode `migrate` was told so. */
+function planOrder(settings, contract = false) {
+    const { environment, adoptEnvironment, run, mode, vps, skip, workingDirectory, database: rules } = settings;
+    const whole = mode === 'deploy' || mode === 'plan';
+    return {
+        workingDirectory,
+        rules,
+        identity: {
+            environment,
+            adoptEnvironment,
+            repository: run.repository,
+            serverMissing: whole && vps === undefined && !skip.includes('vps'),
+        },
+        contract,
+        warnings: rules.afterHealth && mode !== 'migrate' && !contract
+            ? [
+                {
+                    message: `after-health: true has no effect in mode ${mode}`,
+                    next: 'A deploy applies the files marked "-- deploy: after-health" by itself, once health has passed. Remove the input.',
+                },
+            ]
+            : [],
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/phases/migrate.js
+
 
 
 
@@ -15335,40 +15180,42 @@ const BETWEEN_PLANS = { first: 100, longest: 5_000 };
 /** Milliseconds for what is still written after a failure or a cancel; the runner gives a cancelled step 7.5 s. */
 const AT_STOP = 3_000;
 /** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
-async function migrate(tools, settings, options = {}) {
+async function migrate(work, options = {}) {
+    const { settings, log, signal } = work;
     const detail = options.plan ? headline(options.plan) : undefined;
-    return runPhase('migrate', tools.log, detail, async (record) => {
-        let plan = options.plan ?? (await planDatabase(tools, settings, planOptions(options)));
+    return runPhase('migrate', log, detail, async (record) => {
+        const order = planOrder(settings, options.contract);
+        let plan = options.plan ?? (await planDatabase(work, order));
         // A plan that was handed in has been told already.
         if (!options.plan)
-            tellPlan(tools, plan);
+            tellPlan(work, plan);
         record.facts.applied = [];
         const run = await deployedRun(settings);
         const standing = { unrecorded: false, notLookedAt: false };
-        const drifted = await lookBeforeWriting(tools, settings, record, plan);
+        const drifted = await lookBeforeWriting(work, record, plan);
         try {
             for (let plans = 1;; plans++) {
-                migrate_note(record, plan);
+                note(record, plan);
                 const refusals = [...plan.refusals, ...drifted];
                 if (refusals.length > 0) {
                     record.summarise('Nothing was applied.');
                     throw new Failure(refusals);
                 }
-                if (await applyPlan(tools, { ...settings, run }, plan, record, standing))
+                if (await applyPlan({ ...work, settings: { ...settings, run } }, plan, record, standing))
                     return;
                 if (plans === PLANS)
                     throw new Failure({
                         message: 'the migration history keeps changing: another tool is migrating this database',
                         next: 'Wait for it, then run again.',
                     });
-                tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
-                await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), tools.signal);
-                plan = await planDatabase(tools, settings, planOptions(options));
+                log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+                await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), signal);
+                plan = await planDatabase(work, order);
             }
         }
         finally {
             if (standing.unrecorded)
-                await recordAtStop(tools, settings);
+                await recordAtStop(work);
         }
     });
 }
@@ -15376,12 +15223,13 @@ async function migrate(tools, settings, options = {}) {
  * What a deploy looks at in its plan: alone, a migrate looks itself before it writes, because what it writes makes the
  * schema that it meets the one that later drift is measured against.
  */
-async function lookBeforeWriting(tools, { mode, database }, record, { batches, baseline }) {
-    if (mode !== 'migrate' || !database || database.drift === 'off')
+async function lookBeforeWriting(work, record, { batches, baseline }) {
+    const { mode, database } = work.settings;
+    if (mode !== 'migrate' || database.drift === 'off')
         return [];
     if (batches.length + baseline.length === 0)
         return [];
-    return judgedStep(tools, record, 'drift', async () => judgeDrift(await lookDrift(tools), database.drift));
+    return judgedStep(work, record, 'drift', async () => judgeDrift(await lookDrift(work), database.drift));
 }
 /** The run as it is recorded: by the commit that is deployed, which need not be the one that started the workflow. */
 async function deployedRun({ run, vps, workingDirectory }) {
@@ -15403,16 +15251,13 @@ function tellNotLookedAt(tools, standing) {
  * Between its first and its last message a run records no state; one that stops there does it now. It may fail: the
  * next run, or the rollback, then takes what it meets for the end of this one.
  */
-async function recordAtStop({ database }, settings) {
-    await database?.send(recordStateAtStop(settings.run.id), { deadline: AT_STOP }).catch(() => undefined);
+async function recordAtStop({ database, settings }) {
+    await database.send(recordStateAtStop(settings.run.id), { deadline: AT_STOP }).catch(() => undefined);
 }
 function tellPlan(tools, plan) {
     tools.log({ kind: 'line', text: headline(plan) });
     for (const warning of plan.warnings)
         tools.log({ kind: 'warning', problem: warning });
-}
-function planOptions({ contract }) {
-    return contract === undefined ? {} : { contract };
 }
 function headline(plan) {
     const batches = plan.batches.length;
@@ -15420,7 +15265,7 @@ function headline(plan) {
     return `${plan.pending.length} pending${batches > 0 ? ` in ${batches} ${batches === 1 ? 'batch' : 'batches'}` : ''}${waiting}`;
 }
 /** Says at once what is known: a failure later must not lose it. */
-function migrate_note(record, plan) {
+function note(record, plan) {
     const { facts } = record;
     const applied = facts.applied ?? [];
     facts.pending = [...applied, ...plan.pending.map((file) => file.version)];
@@ -15430,7 +15275,8 @@ function migrate_note(record, plan) {
     facts.destructive = plan.destructive;
 }
 /** True when all of the plan is applied; false when the history changed and a new plan is needed. */
-async function applyPlan(tools, settings, plan, record, standing) {
+async function applyPlan(work, plan, record, standing) {
+    const { settings, log } = work;
     const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
     const queue = plan.batches.length === 0 && isWorthRecording(settings, plan)
         ? [{ mode: 'together', files: [] }]
@@ -15441,14 +15287,14 @@ async function applyPlan(tools, settings, plan, record, standing) {
         const place = { first, last: queue.length === 0, next: queue[0]?.mode };
         const context = {
             ...batchContext(settings, batch, plan, recorded, record, place),
-            onNotLookedAt: () => tellNotLookedAt(tools, standing),
+            onNotLookedAt: () => tellNotLookedAt(work, standing),
         };
-        const outcome = await runBatch(tools, batch, context, plan);
+        const outcome = await runBatch(work, batch, context, plan);
         standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
         if (outcome.kind === 'changed')
             return false;
         if (outcome.kind === 'split') {
-            tools.log({
+            log({
                 kind: 'notice',
                 problem: {
                     message: `the batch is split before ${titleOf(batch.files[outcome.before])}: ${outcome.why}`,
@@ -15509,13 +15355,10 @@ function batchContext(settings, batch, plan, recorded, record, place) {
         ...(ends ? { after: `${verification}\n${recordStateAfter(settings.run.id)}` } : {}),
     };
 }
-async function runBatch(tools, batch, planned, plan) {
-    const { database, log, signal } = tools;
-    if (!database)
-        throw new Error('no database was opened');
-    const context = { ...planned, role: database.role };
+async function runBatch(access, batch, planned, plan) {
+    const context = { ...planned, role: access.database.role };
     try {
-        return await runMode({ database, log, signal }, batch, context, plan);
+        return await runMode(access, batch, context, plan);
     }
     catch (error) {
         // Thrown while waiting for a lock or between two tries: nothing of the batch was under way.
@@ -15701,10 +15544,7 @@ function isRequired({ requiredTables, requiredFunctions, rls }) {
     return requiredTables.length > 0 || requiredFunctions.length > 0 || rls === 'all';
 }
 /** What a deploy would require of the schema, judged as it is now. Asks what verify asks, and counts nothing. */
-async function lookAtRequired(tools, rules) {
-    const { database, signal } = tools;
-    if (!database)
-        throw new Error('there is no database to look at');
+async function lookAtRequired({ database, signal }, rules) {
     const wanted = { ...rules, rowCounts: 'off' };
     const { message, deadline } = schemaFactsQuery(wanted, false);
     try {
@@ -15932,28 +15772,25 @@ const FILE_DEADLINE = 10 * 60_000;
  * schema compared after every file. All of it happens in one transaction that is rolled back, so the scratch
  * database stays as it was.
  */
-async function proveReversible(tools, settings, plan) {
-    const rules = settings.database;
+async function proveReversible({ log, signal }, setting, plan) {
+    const { connection, shadow } = setting;
     const calm = (detail) => ({ detail, refusals: [], warnings: [] });
-    if (!rules?.shadow)
-        return calm('no scratch database');
-    refuseSameDatabase(rules);
-    const { files } = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
+    refuseSameDatabase(setting);
+    const { files } = await readMigrationFiles(setting.workingDirectory, setting.migrationsDir);
     const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
     const { base, proven } = orderProof(files.filter(({ version }) => !due.has(version)), files.filter(({ version }) => due.has(version)));
     if (proven.length === 0)
         return calm(due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file');
-    const { connection } = rules;
     const certificate = connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
-    const database = openDatabase({ kind: 'url', address: rules.shadow, ...certificate }, { log: tools.log, source: 'shadow-database-url' });
+    const database = openDatabase({ kind: 'url', address: shadow, ...certificate }, { log, source: 'shadow-database-url' });
     try {
         if (database.transport === 'transaction-pooler')
             throw new Failure({
                 message: 'shadow-database-url leads through a transaction pooler',
                 next: 'Give a direct URL: the proof is one long transaction.',
             });
-        const stage = { database, signal: tools.signal, parse: await loadParser() };
-        const problems = await prove(stage, settings, base, proven);
+        const stage = { database, signal, parse: await loadParser() };
+        const problems = await prove(stage, setting, base, proven);
         const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
         if (unprovable.length > 0)
             return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
@@ -15979,7 +15816,7 @@ function shadow_detailOf(proven, due, problems) {
     return `${proven} proven: up, down and up again${rest > 0 ? `; ${rest} have no down file, or lie below one that has none` : ''}`;
 }
 function refuseSameDatabase({ connection, shadow }) {
-    if (connection.kind !== 'url' || !shadow)
+    if (connection.kind !== 'url')
         return;
     const { host, port, database } = connection.address;
     if (host === shadow.host && port === shadow.port && database === shadow.database)
@@ -15988,10 +15825,10 @@ function refuseSameDatabase({ connection, shadow }) {
             next: 'Give an empty scratch database, such as a postgres service container.',
         });
 }
-async function prove(stage, settings, base, proven) {
+async function prove(stage, setting, base, proven) {
     const sending = { deadline: FILE_DEADLINE, signal: stage.signal };
     try {
-        await stage.database.send(`begin;\n${opening(contextOf(settings))}`, sending);
+        await stage.database.send(`begin;\n${opening(contextOf(setting))}`, sending);
         for (const file of base)
             await run(stage, file, file.source);
         const states = [await shadow_look(stage)];
@@ -16031,11 +15868,11 @@ async function prove(stage, settings, base, proven) {
     }
 }
 /** The scratch database has a history of its own kind: none, so nothing is expected in it. */
-function contextOf(settings) {
+function contextOf({ run, rules }) {
     return {
-        run: settings.run,
+        run,
         environment: undefined,
-        rules: settings.database,
+        rules,
         recorded: [],
         baseline: [],
         position: 1,
@@ -16157,26 +15994,28 @@ function describeHost(facts, next) {
 
 
 
+
 /**
  * Says what a deploy would do and writes nothing. All refusals of all parts are told at once, so that one
  * correction is enough; a plan that a deploy would refuse has failed.
  */
-async function plan(tools, settings) {
+async function plan(work) {
+    const { log, signal } = work;
     const look = {};
-    const report = await runPhase('plan', tools.log, undefined, async (record) => {
+    const report = await runPhase('plan', log, undefined, async (record) => {
         // Both looks run at once, and what goes wrong in one does not hide what the other found.
-        const lookedAtHosts = plan_caught(() => lookAtHosts(tools, settings, record, look));
+        const lookedAtHosts = plan_caught(() => lookAtHosts(work.servers, record, look));
         const overtaken = lookedAtHosts.then(() => look.hosts?.some(isOvertaken) === true);
         const [database, hosts] = await Promise.all([
-            plan_caught(() => lookAtDatabase(tools, settings, unlessOvertaken(record, overtaken), look)),
+            plan_caught(() => lookAtMigrations(work, unlessOvertaken(record, overtaken), look)),
             lookedAtHosts,
         ]);
-        if (tools.signal.aborted)
+        if (signal.aborted)
             throw new Cancelled();
         if (look.hosts?.some(isOvertaken)) {
             // Its migrations are older than those of the newer run too: what the database says of them is no fault.
             record.facts.hosts = (record.facts.hosts ?? []).map((host) => ({ ...host, outcome: 'skipped' }));
-            tools.log({
+            log({
                 kind: 'warning',
                 problem: { message: 'A newer commit is live already: this one is not deployed.' },
             });
@@ -16223,68 +16062,92 @@ async function plan_caught(work) {
         return problemsOf(error);
     }
 }
-async function lookAtDatabase(tools, settings, record, look) {
-    if (!settings.database && settings.mode !== 'plan')
+/** The database where there is one; the files alone where a plan is to leave it out. */
+async function lookAtMigrations({ database, settings, log }, record, look) {
+    if (database)
+        return lookAtDatabase(database, record, look);
+    if (settings.mode !== 'plan' || !settings.skip.includes('database'))
         return [];
-    if (!settings.database && !settings.skip.includes('database'))
-        return [];
-    const refused = await plan_caught(() => record.step(settings.database ? 'migrations' : 'migration files', async () => {
-        look.database = await (settings.database ? planDatabase(tools, settings) : planFiles(settings));
-        if (look.database.refusals.length > 0)
-            throw new Failure(look.database.refusals);
-        return [];
-    }, () => (settings.database ? describePlan(look.database) : describeFiles(look.database))));
+    return planStep(log, record, look, {
+        name: 'migration files',
+        make: () => planFiles(settings.workingDirectory, settings.files),
+        describe: describeFiles,
+    });
+}
+async function lookAtDatabase(work, record, look) {
+    const { settings, log } = work;
+    const { workingDirectory, run, database: rules } = settings;
+    const refused = await planStep(log, record, look, {
+        name: 'migrations',
+        async make() {
+            const planned = await planDatabase(work, planOrder(settings));
+            record.facts.pending = planned.pending.map((file) => file.version);
+            record.facts.deferred = planned.deferred.map((file) => file.version);
+            return planned;
+        },
+        describe: describePlan,
+    });
     const planned = look.database;
     if (!planned)
         return refused;
-    // Without a database it is not known what is pending.
-    if (settings.database) {
-        record.facts.pending = planned.pending.map((file) => file.version);
-        record.facts.deferred = planned.deferred.map((file) => file.version);
-    }
-    record.facts.reversible = planned.reversible;
-    record.facts.destructive = planned.destructive;
-    for (const problem of planned.warnings)
-        tools.log({ kind: 'warning', problem });
-    if (settings.database)
-        tellBatches(tools, planned);
-    const rules = settings.database;
-    if (!rules)
-        return refused;
+    tellBatches(log, planned);
     const refusals = [...refused];
-    const judge = async (name, work) => {
-        refusals.push(...(await judgedStep(tools, record, name, work)));
+    const judge = async (name, judged) => {
+        refusals.push(...(await judgedStep(work, record, name, judged)));
     };
     if (rules.drift !== 'off')
-        await judge('drift', async () => judgeDrift(await lookDrift(tools), rules.drift));
+        await judge('drift', async () => judgeDrift(await lookDrift(work), rules.drift));
     if (isRequired(rules))
-        await judge('required schema', async () => judgeRequired(await lookAtRequired(tools, rules), rules, planned.pending));
-    if (rules.backup !== 'off' && rules.connection.kind === 'url')
-        await judge('backup', () => judgeBackup(tools, planned));
+        await judge('required schema', async () => judgeRequired(await lookAtRequired(work, rules), rules, planned.pending));
+    const { connection, migrationsDir, shadow } = rules;
+    if (rules.backup !== 'off' && connection.kind === 'url')
+        await judge('backup', () => judgeBackup(work, planned));
     // Where a scratch database is given it is not enough that down files exist: they must fit.
-    if (rules.shadow && refused.length === 0)
-        await judge('down files on the scratch database', () => proveReversible(tools, settings, planned));
+    if (shadow && refused.length === 0)
+        await judge('down files on the scratch database', () => proveReversible(work, { workingDirectory, migrationsDir, run, rules, connection, shadow }, planned));
     return refusals;
+}
+/** Makes a plan as a step, and tells of it what it warns of. One that is refused is kept: it says more than that. */
+async function planStep(log, record, look, { name, make, describe }) {
+    const refused = await plan_caught(async () => {
+        const checked = async () => {
+            const planned = await make();
+            look.database = planned;
+            if (planned.refusals.length > 0)
+                throw new Failure(planned.refusals);
+            return planned;
+        };
+        await record.step(name, checked, describe);
+        return [];
+    });
+    if (!look.database)
+        return refused;
+    record.facts.reversible = look.database.reversible;
+    record.facts.destructive = look.database.destructive;
+    for (const problem of look.database.warnings)
+        log({ kind: 'warning', problem });
+    return refused;
 }
 /** Whether the backup that a deploy begins with can be made from this machine. */
 async function judgeBackup({ database }, { look }) {
     const major = Math.floor((look?.serverVersion ?? 0) / 10_000);
-    const chosen = await pgDumpFor(database?.transport ?? 'direct', major);
+    const chosen = await pgDumpFor(database.transport, major);
     return 'message' in chosen
         ? { detail: '', refusals: [chosen], warnings: [] }
         : { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings: [] };
 }
-async function lookAtHosts(tools, settings, record, look) {
-    if (!tools.fleet || !settings.vps)
+async function lookAtHosts(servers, record, look) {
+    if (!servers)
         return [];
+    const { settings, log } = servers;
     const startedAt = Date.now();
-    const hosts = await inspectFleet(tools, settings);
+    const hosts = await inspectFleet(servers);
     look.hosts = hosts;
     const milliseconds = Date.now() - startedAt;
     for (const host of hosts) {
         record.add(hostStep(host, settings.vps.ref, { startedAt, milliseconds }));
         for (const problem of hostWarnings(host))
-            tools.log({ kind: 'warning', problem });
+            log({ kind: 'warning', problem });
     }
     Object.assign(record.facts, liveFacts(hosts));
     return hosts.flatMap(hostRefusals);
@@ -16308,8 +16171,8 @@ function describeFiles({ pending, batches, reversible }) {
     const grouped = batches.length > 1 ? ` in ${batches.length} batches` : '';
     return `${files}${grouped}${pending.length > 0 && reversible ? ', reversible' : ''}; no database was asked`;
 }
-function tellBatches(tools, planned) {
-    const line = (text) => tools.log({ kind: 'line', text: `          ${text}` });
+function tellBatches(log, planned) {
+    const line = (text) => log({ kind: 'line', text: `          ${text}` });
     planned.batches.forEach((batch, index) => {
         const why = batch.why === undefined ? '' : ` (apart because ${batch.why})`;
         if (planned.batches.length > 1)
@@ -16328,7 +16191,84 @@ function plan_closing(look) {
     return 'Nothing has been changed yet.';
 }
 
+;// CONCATENATED MODULE: ./compiled/src/base/output-names.js
+
+/** All names of output that anything here knows. */
+const NAMES = {
+    '.next': ['result', 'made', 'sent', 'whole', 'closed'],
+    dist: ['result', 'made', 'sent', 'whole', 'closed'],
+    build: ['result', 'made', 'sent', 'closed'],
+    out: ['result', 'made', 'sent', 'closed'],
+    '.output': ['result', 'made', 'sent'],
+    '.nuxt': ['result', 'made', 'sent'],
+    '.svelte-kit': ['result', 'made', 'sent'],
+    node_modules: ['made', 'sent', 'whole', 'closed'],
+    '.yarn': ['made', 'sent', 'whole'],
+    generated: ['made', 'sent', 'whole'],
+    '.medusa': ['made', 'sent'],
+    '.solid': ['made', 'sent'],
+    '.vinxi': ['made', 'sent'],
+    _site: ['made', 'sent'],
+    '.turbo': ['made', 'closed'],
+    coverage: ['made', 'closed'],
+    '.astro': ['made'],
+    '.cache': ['made'],
+    '.contentlayer': ['made'],
+    '.docusaurus': ['made'],
+    '.netlify': ['made'],
+    '.nitro': ['made'],
+    '.parcel-cache': ['made'],
+    '.react-router': ['made'],
+    '.swc': ['made'],
+    '.velite': ['made'],
+    '.vercel': ['made'],
+    '.vite': ['made'],
+    __generated__: ['made'],
+    'storybook-static': ['made'],
+    // On a server these may be sources or data as well.
+    cjs: ['sent'],
+    esm: ['sent'],
+    lib: ['sent'],
+    www: ['sent'],
+    '.pnp.cjs': ['sent'],
+    '.pnp.loader.mjs': ['sent'],
+    public: ['whole'],
+};
+function marked(mark) {
+    return Object.keys(NAMES).filter((name) => NAMES[name]?.includes(mark));
+}
+/** Output of which one is there after every build, at the root of a project. */
+const USUAL_OUTPUT = marked('result');
+/** Folders that never hold an environment file of the project. */
+const WITHOUT_ENV_FILES = marked('closed');
+const MADE = new Set(marked('made'));
+const SENT = new Set(marked('sent'));
+const WHOLE = new Set(marked('whole'));
+const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
+/** What next-pwa and its kin put among the public files. */
+const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
+/** What nobody misses: marks of running programs, and what package managers and desktops leave. */
+const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store|Thumbs\.db|.+\.pid)$/;
+/** True for a path that a build or an install makes, wherever in the project it lies. */
+function isUsualOutput(path) {
+    const name = basename(path);
+    return (MADE.has(name) || FILES.test(name) || (basename(dirname(path)) === 'public' && SERVICE_WORKERS.test(name)));
+}
+/** True for an ignored path that `build-on: runner` sends without being told to. */
+function isSentOutput(path) {
+    const parts = path.split('/');
+    return SENT.has((0,external_node_path_.basename)(path)) || parts.some((part) => WHOLE.has(part));
+}
+/** What an install makes: it goes along with any build-output. */
+function isInstalled(path) {
+    return /^(node_modules|\.yarn|\.pnp\..+)$/.test(basename(path));
+}
+function isLitter(path) {
+    return LITTER.test(basename(path));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/vps/pack-build.js
+
 
 
 
@@ -16338,27 +16278,6 @@ function plan_closing(look) {
 
 /** Caches that only speed up the next build, and are often larger than the build. */
 const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
-/**
- * Names under which the usual tools put what they build. A checkout holds other ignored files too: credentials that
- * earlier steps of the job left there (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without a list of what a
- * build makes they would all go to the server.
- */
-const OUTPUTS = new Set(`node_modules .next dist build out .output .nuxt .svelte-kit .solid .vinxi .medusa _site www
-  lib esm cjs generated .yarn .pnp.cjs .pnp.loader.mjs`.split(/\s+/));
-/** Folders that hold nothing but output, or what everybody may see, also where git tracks a part of them. */
-const OUTPUT_FOLDERS = new Set([
-    'node_modules',
-    '.next',
-    'dist',
-    'generated',
-    '.yarn',
-    'public',
-]);
-/** True for an ignored path that a build makes. Pure. */
-function isOutput(path) {
-    const parts = path.split('/');
-    return OUTPUTS.has(parts.at(-1)) || parts.some((part) => OUTPUT_FOLDERS.has(part));
-}
 /** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
 async function packBuild(options) {
     const { workingDirectory, sha, folder } = options;
@@ -16387,7 +16306,9 @@ async function packBuild(options) {
 }
 /**
  * What of the ignored paths is packed: the named output and node_modules, or what builds are known to make; never what
- * belongs to the host. `leftOut`: what a person may miss on the server. Pure.
+ * belongs to the host. A checkout holds other ignored files too: credentials that earlier steps of the job left there
+ * (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without names of what a build makes they would all go to the
+ * server. `leftOut`: what a person may miss there. Pure.
  */
 function pathsToPack(ignored, buildOutput, sharedPaths) {
     const listed = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
@@ -16401,7 +16322,7 @@ function pathsToPack(ignored, buildOutput, sharedPaths) {
         sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
         CACHES.includes(path);
     const rest = present.filter((path) => !ofTheHost(path));
-    return { paths: rest.filter(isOutput), leftOut: rest.filter((path) => !isOutput(path)) };
+    return { paths: rest.filter(isSentOutput), leftOut: rest.filter((path) => !isSentOutput(path)) };
 }
 /** `12 MB: .next, node_modules; not sent: .npmrc, reports`, so that nothing is missed without a word. */
 function describePacked({ bytes, paths, leftOut }) {
@@ -16485,7 +16406,7 @@ async function runWorker(fleet, host, request, audience, patience = 0) {
 /** What strangers have changed is not brought to its end: the run is stopped where it has not cut over. */
 async function abandoned(fleet, host, request, error) {
     if (error instanceof TamperedRecord)
-        await worker_client_send(fleet, host, 'cancel', request).catch(() => {
+        await send(fleet, host, 'cancel', request).catch(() => {
             // It goes on then, and is found by the look at the server.
         });
     throw error;
@@ -16726,7 +16647,7 @@ async function cutOver(fleet, running, request, plan, audience, stop) {
         run.gone = true;
         audience.log({ kind: 'progress', text: `${run.host.name} cuts over` });
         try {
-            const answer = await worker_client_send(fleet, run.host, 'go', request);
+            const answer = await send(fleet, run.host, 'go', request);
             if (!answer.accepted)
                 audience.log({ kind: 'debug', text: `${run.host.name}: ${answer.detail}` });
         }
@@ -16771,7 +16692,7 @@ async function tellToStop(fleet, run, request, log) {
     let lost = false;
     while (!run.ended && !run.cuttingOver) {
         try {
-            const { accepted } = await worker_client_send(fleet, run.host, 'cancel', request);
+            const { accepted } = await send(fleet, run.host, 'cancel', request);
             if (accepted)
                 return true;
         }
@@ -16886,27 +16807,25 @@ async function sendToAll(fleet, looks, file, sha, signal) {
  * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
  * `look` is what a plan found a moment ago; without it the hosts are looked at first.
  */
-async function redeploy(tools, settings, look) {
-    return runPhase('redeploy', tools.log, settings.vps?.ref, async (record) => {
-        const { fleet } = tools;
-        if (!fleet || !settings.vps)
-            throw new Failure({ message: 'there is no server to deploy to' });
-        const run = settings;
-        if (run.vps.ref === undefined)
+async function redeploy(servers, look) {
+    const { settings, log, signal } = servers;
+    const { ref } = settings.vps;
+    return runPhase('redeploy', log, ref, async (record) => {
+        if (ref === undefined)
             throw new Failure({ message: 'there is no commit to deploy' });
-        const sha = await exactCommit(run.vps.ref, run.workingDirectory);
-        const looks = look ?? (await record.step('look', () => lookFirst(tools, settings)));
+        const sha = await exactCommit(ref, settings.workingDirectory);
+        const looks = look ?? (await record.step('look', () => lookFirst(servers)));
         Object.assign(record.facts, liveFacts(looks));
         refuse(looks);
-        const ends = await bring(tools, fleet, run, sha, looks, record);
+        const ends = await bring(servers, sha, looks, record);
         const live = record.facts.hosts ?? [];
         Object.assign(record.facts, redeploy_factsOf(ends));
         record.facts.hosts = mergeHosts(live, ends.map(({ fact }) => fact));
-        redeploy_judge(ends, sha, tools.signal.aborted, record);
+        redeploy_judge(ends, sha, signal.aborted, record);
     });
 }
-async function lookFirst(tools, settings) {
-    const looks = await inspectFleet(tools, settings);
+async function lookFirst(servers) {
+    const looks = await inspectFleet(servers);
     refuse(looks);
     return looks;
 }
@@ -16916,23 +16835,24 @@ function refuse(looks) {
     if (problems.length > 0)
         throw new Failure(problems);
 }
-async function bring({ log, signal }, fleet, run, sha, looks, record) {
-    const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
-    const request = deployRequest(run, { sha, invocation: (0,external_node_crypto_.randomUUID)(), cutover: 'at-once' });
-    const undo = rollbackRequest(run, (0,external_node_crypto_.randomUUID)(), { undoRun: run.run.id });
+async function bring(servers, sha, looks, record) {
+    const { fleet, settings, log, signal } = servers;
+    const packed = settings.vps.buildOn === 'runner' ? await sendBuild(servers, sha, looks, record) : [];
+    const request = deployRequest(settings, { sha, invocation: (0,external_node_crypto_.randomUUID)(), cutover: 'at-once' });
+    const undo = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), { undoRun: settings.run.id });
     const own = looks.map(({ needsToken }, index) => ({
         ...(0,given/* given */.g)({ packedBuild: packed[index] }),
-        ...(needsToken ? withToken(run) : {}),
+        ...(needsToken ? withToken(settings) : {}),
     }));
-    const plan = { request, undo, own, maxParallel: run.vps.maxParallel, signal };
+    const plan = { request, undo, own, maxParallel: settings.vps.maxParallel, signal };
     return rollOut(fleet, plan, { log, record });
 }
 /** Packs the build of this job and streams it to every host; resolves with its path on each. */
-async function sendBuild(fleet, run, sha, looks, record, signal) {
+async function sendBuild({ fleet, settings, signal }, sha, looks, record) {
     const folder = await (0,external_node_fs_promises_namespaceObject.mkdtemp)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-build-'));
     try {
-        const { workingDirectory } = run;
-        const { buildOutput, sharedPaths } = run.vps;
+        const { workingDirectory } = settings;
+        const { buildOutput, sharedPaths } = settings.vps;
         const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }), describePacked);
         return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
     }
@@ -17122,8 +17042,6 @@ function notAsBefore(message) {
 
 
 
-
-
 /** Milliseconds for a message that only looks. */
 const rollback_send_LOOK_DEADLINE = 40_000;
 /** Milliseconds that a table in use is waited for. */
@@ -17135,49 +17053,49 @@ const rollback_send_CUTS = 3;
  * lost it takes the same lock, looks at the history, and sends again only what was certainly not done.
  * Undefined: it was done, but its answer is gone.
  */
-async function sendChange(sender, versions, message, onNotice) {
-    const { database, tools, wanted } = sender;
+async function sendChange(access, rules, versions, message, onNotice) {
+    const { database, log, signal } = access;
     for (let cuts = 0;;) {
         try {
-            return await patiently(tools, () => database.send(message, {
+            return await patiently(access, () => database.send(message, {
                 // The server gives each statement its time, and tells after each that it is still at work.
-                deadline: wanted.statementTimeout + 30_000,
-                signal: tools.signal,
+                deadline: rules.statementTimeout + 30_000,
+                signal,
                 onNotice: (notice) => onNotice?.(notice.message),
             }));
         }
         catch (error) {
             if (error instanceof SqlError && error.code === CODES.locked) {
-                await waitForLock({ database, log: tools.log, signal: tools.signal }, wanted.lockWait);
+                await waitForLock(access, rules.lockWait);
                 continue;
             }
             if (errorMeaning(error) !== 'resolve')
-                throw tools.signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
-            tools.log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
+                throw signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
+            log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
             if ((await standingVersions(database, versions)).length === 0)
                 return undefined;
-            if (tools.signal.aborted)
+            if (signal.aborted)
                 throw new Cancelled(NOTHING_UNDONE);
             if (++cuts === rollback_send_CUTS)
                 throw new Failure({
                     message: `the connection to the database was lost ${rollback_send_CUTS} times; nothing was undone`,
                     next: 'Run the rollback again when the network is steady.',
                 });
-            tools.log({ kind: 'progress', text: 'nothing was undone: trying again' });
+            log({ kind: 'progress', text: 'nothing was undone: trying again' });
         }
     }
 }
 const NOTHING_UNDONE = 'the rollback of the database was cancelled; nothing was undone';
 /** Repeats what was not done because the database was busy. */
-function patiently(tools, work) {
+function patiently({ log, signal }, work) {
     return retry({
         tries: 100,
         deadline: rollback_send_WAIT,
         first: 250,
         longest: 5_000,
-        signal: tools.signal,
+        signal,
         worthwhile: (error) => errorMeaning(error) === 'retry',
-        onRetry: (error, _attempt, wait) => tools.log({
+        onRetry: (error, _attempt, wait) => log({
             kind: 'progress',
             text: `waiting ${(0,duration/* formatDuration */.a)(wait)}: ${error instanceof Error ? error.message : 'the database is busy'}`,
         }),
@@ -17194,17 +17112,6 @@ async function standingVersions(database, versions) {
     const history = new Set(look.recorded.map(({ version }) => version));
     return versions.filter((version) => history.has(version));
 }
-/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
-function readLook(results) {
-    const look = jsonField(results, 'look');
-    if (!look)
-        throw new Error('the look at the history gave no row');
-    const { formats, ...rest } = look;
-    const problems = formatProblems(formats);
-    if (problems.length > 0)
-        throw new OtherFormat(problems);
-    return rest;
-}
 
 ;// CONCATENATED MODULE: ./compiled/src/database/rollback/rehearsal-sql.js
 
@@ -17214,9 +17121,9 @@ function readLook(results) {
 
 
 /** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
-function execution(down, { settings, role }) {
+function execution(down, { rules, role }) {
     return `
-  perform set_config('lock_timeout', '${settings.lockTimeout}ms', true);
+  perform set_config('lock_timeout', '${rules.lockTimeout}ms', true);
   ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
   ${leaveNothing(role)}
   ${CHECK_DEFERRED}`;
@@ -17283,7 +17190,7 @@ begin
     end if;
   end loop;
   perform set_config('row_security', 'on', true);
-  if ${order.settings.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
+  if ${order.rules.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
     raise exception using errcode = '${CODES.dataLoss}', message = losses::text;
   end if;
   perform set_config('muva.losses', losses::text, true);
@@ -17404,30 +17311,6 @@ function wholeRuns(look, reverted) {
 
 
 
-/** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
-const LOOK_MESSAGE = `
-set local statement_timeout = '30s'; do ${dollarQuote(`
-declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]'; environment text;
-begin
-  if to_regclass('${HISTORY_TABLE}') is not null then
-    execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
-      from ${HISTORY_TABLE} h' into history, names;
-  end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is not null and ${READS_TABLES} then
-    execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
-      ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
-    if to_regclass('${PARTIAL_TABLE}') is not null then
-      execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', version, ''runId'', run_id, ''done'', done)), ''[]'')
-        from ${PARTIAL_TABLE}' into partial;
-    end if;
-    execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
-      order by coalesce(finished_at, started_at) desc), ''[]'') from ${RUNS_TABLE}' into runs;
-    execute 'select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1'
-      into environment;
-  end if;
-  perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
-    'partial', partial::jsonb, 'environment', environment, 'formats', ${TABLE_FORMATS})::text, true);
-end`)}; select current_setting('muva.look')::jsonb as look;`;
 /** The recorded down texts of some versions. */
 function downsQuery(versions) {
     return `select coalesce(jsonb_object_agg(version, down), '{}') as downs from ${MIGRATIONS_TABLE}
@@ -17441,23 +17324,23 @@ function revertMessage(order) {
     const versions = order.downs.map(({ version }) => version);
     const runs = [...order.whole, ...order.partly];
     return [
-        rollback_sql_opening(order.settings),
+        rollback_sql_opening(order.rules),
         block(guard(versions)),
-        localSettings(order.settings),
+        localSettings(order.rules),
         block(recordKilledRun()),
         block(rememberObjects(order.whole)),
         block(rehearsal(order, runs)),
-        ...order.downs.flatMap((down) => [localSettings(order.settings), block(unit(down, order))]),
-        localSettings(order.settings),
+        ...order.downs.flatMap((down) => [localSettings(order.rules), block(unit(down, order))]),
+        localSettings(order.rules),
         block(compareWithStart(order)),
         rollback_sql_closing(order.whole),
         `select current_setting('muva.losses', true) as losses, current_setting('muva.fingerprint', true) as fingerprint;`,
     ].join('\n');
 }
 /** One message: history rows go, the schema stays. */
-function deleteRecordsMessage(versions, runs, settings) {
+function deleteRecordsMessage(versions, runs, rules) {
     return [
-        rollback_sql_opening(settings),
+        rollback_sql_opening(rules),
         block(guard(versions)),
         block(`
 begin
@@ -17470,8 +17353,8 @@ end`),
     ].join('\n');
 }
 const block = (body) => `do ${dollarQuote(body)};`;
-function rollback_sql_opening(settings) {
-    return `set transaction isolation level read committed, read write;\n${localSettings(settings)}`;
+function rollback_sql_opening(rules) {
+    return `set transaction isolation level read committed, read write;\n${localSettings(rules)}`;
 }
 const guard = (versions) => `
 declare missing text;
@@ -17560,21 +17443,21 @@ end`);
 
 
 /** The down text of each version as it was recorded at the deploy, else the file beside the migration. */
-async function findDowns({ tools, database, look, wanted }, workingDirectory, versions) {
+async function findDowns({ database, signal }, look, { workingDirectory, migrationsDir }, versions) {
     const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
     const withText = versions.filter((version) => known.get(version)?.hasDown);
     let texts = {};
     if (withText.length > 0) {
-        const sending = { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal };
-        const answer = await reading(tools.signal, () => database.send(downsQuery(withText), sending));
+        const sending = { deadline: rollback_send_LOOK_DEADLINE, signal };
+        const answer = await reading(signal, () => database.send(downsQuery(withText), sending));
         texts = jsonField(answer, 'downs') ?? {};
     }
     const recordedAll = versions.every((version) => texts[version] !== undefined);
-    const folder = await openDowns(workingDirectory, wanted.migrationsDir).catch(ignoring(recordedAll));
+    const folder = await openDowns(workingDirectory, migrationsDir).catch(ignoring(recordedAll));
     return versions.map((version) => {
         const name = known.get(version)?.name ?? look.names[version] ?? '';
         const fileName = downName(version, name);
-        const file = `${wanted.migrationsDir.replace(/\/+$/, '')}/${find_downs_shown(fileName)}`;
+        const file = `${migrationsDir.replace(/\/+$/, '')}/${find_downs_shown(fileName)}`;
         const recorded = texts[version];
         const beside = readBeside(folder, fileName, file, recorded !== undefined);
         const source = recorded ?? beside;
@@ -17609,22 +17492,20 @@ function find_downs_shown(name) {
     return name.replaceAll(/[^\p{L}\p{N} ._-]/gu, '_');
 }
 /** Makes every down file fit for one transaction; all problems of all files at once. */
-function prepareDowns(tools, record, found) {
-    return record.step('database: read the down files', async () => {
-        const parse = await loadParser();
-        const problems = [];
-        const prepared = found.map((down) => {
-            const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
-            const told = (problem) => (down.unseen ? withoutText(problem) : problem);
-            for (const problem of notices)
-                tools.log({ kind: 'notice', problem: told(problem) });
-            problems.push(...wrong.map(told));
-            return { ...down, source, statements };
-        });
-        if (problems.length > 0)
-            throw new Failure(problems);
-        return prepared;
-    }, (downs) => `${downs.length} to run, newest first`);
+async function prepareDowns(log, found) {
+    const parse = await loadParser();
+    const problems = [];
+    const prepared = found.map((down) => {
+        const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
+        const told = (problem) => (down.unseen ? withoutText(problem) : problem);
+        for (const problem of notices)
+            log({ kind: 'notice', problem: told(problem) });
+        problems.push(...wrong.map(told));
+        return { ...down, source, statements };
+    });
+    if (problems.length > 0)
+        throw new Failure(problems);
+    return prepared;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/rollback/run-downs.js
@@ -17635,7 +17516,7 @@ function prepareDowns(tools, record, found) {
 
 const stepOf = (down) => `database: undo ${titleOf(down)}`;
 /** Sends the down files; a step is told only after the commit, with the time between its announcements. */
-async function runDowns(sender, record, order) {
+async function runDowns(access, lockWait, order, steps) {
     const { downs, marker } = order;
     const startedAt = Date.now();
     const reached = new Map();
@@ -17644,15 +17525,15 @@ async function runDowns(sender, record, order) {
             return;
         const version = message.slice(marker.length + 1);
         reached.set(version, Date.now());
-        sender.tools.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
+        access.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
     };
     const versions = downs.map(({ version }) => version);
     try {
-        const results = await sendChange(sender, versions, revertMessage(order), onNotice);
+        const results = await sendChange(access, { ...order.rules, lockWait }, versions, revertMessage(order), onNotice);
         let from = startedAt;
         for (const down of downs) {
             const until = reached.get(down.version) ?? from;
-            record.add({ name: stepOf(down), outcome: 'passed', startedAt: from, milliseconds: until - from });
+            steps.add({ name: stepOf(down), outcome: 'passed', startedAt: from, milliseconds: until - from });
             from = until;
         }
         if (!results)
@@ -17668,16 +17549,16 @@ async function runDowns(sender, record, order) {
     }
 }
 /** The steps of down files that were not committed: the one that failed, and those that were not reached. */
-function tellFailedDowns(record, downs, failed) {
+function tellFailedDowns(steps, downs, failed) {
     const { failure, index, startedAt } = failed;
-    record.add({
+    steps.add({
         name: index === undefined ? 'database: undo' : stepOf(downs[index]),
         outcome: failure.outcome,
         startedAt,
         milliseconds: Date.now() - startedAt,
     });
     if (index !== undefined)
-        record.skip(...downs.slice(index + 1).map(stepOf));
+        steps.skip(...downs.slice(index + 1).map(stepOf));
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-database.js
@@ -17695,32 +17576,41 @@ function tellFailedDowns(record, downs, failed) {
 
 
 
+
+
 /** Looks at what the database knows of its deploys, before anything is undone. */
-function lookWhatToUndo(tools, record) {
-    return record.step('database: look what to undo', async () => {
-        const { database } = tools;
-        if (!database)
-            throw new Failure({ message: 'there is no database to roll back' });
-        const sending = { deadline: rollback_send_LOOK_DEADLINE, signal: tools.signal };
-        const asked = reading(tools.signal, () => database.send(LOOK_MESSAGE, sending));
-        return readLook(await asked.catch((error) => {
+function lookWhatToUndo({ database, signal }, steps) {
+    return steps.step('database: look what to undo', async () => {
+        const sending = { deadline: rollback_send_LOOK_DEADLINE, signal };
+        const asked = reading(signal, () => lookAtRuns(database, sending));
+        return rollbackLook(await asked.catch((error) => {
             throw failureOf(error, 'looking what to undo');
         }));
     });
+}
+/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
+function rollbackLook({ recorded, runs, partial, environment, formats }) {
+    const problems = formatProblems(formats);
+    if (problems.length > 0)
+        throw new OtherFormat(problems);
+    return {
+        history: recorded.map(({ version }) => version),
+        names: Object.fromEntries(recorded.map(({ version, name }) => [version, name])),
+        migrations: recorded.flatMap(({ version, name, runId, hasDown }) => runId === null ? [] : [{ version, name: name ?? '', runId, hasDown }]),
+        runs,
+        partial,
+        environment,
+    };
 }
 /**
  * Undoes what the named run (or steps, or what came after a commit) did to the schema, newest first, in one
  * transaction that ends with the proof that the schema is as before. Nothing to undo is no failure.
  */
-async function rollbackDatabase(tools, settings, record, scope) {
-    const { database } = tools;
-    const wanted = settings.database;
-    if (!database || !wanted)
-        throw new Failure({ message: 'there is no database to roll back' });
-    let { look } = scope;
+async function rollbackDatabase(access, order, steps) {
+    let { look } = order;
     for (let attempt = 1;; attempt++) {
         try {
-            return await undo({ tools, database, wanted, look, record }, settings, scope);
+            return await undo({ access, order, look, steps });
         }
         catch (error) {
             if (!(error instanceof SqlError && error.code === CODES.gone))
@@ -17730,20 +17620,20 @@ async function rollbackDatabase(tools, settings, record, scope) {
                     message: 'the migration history keeps changing: another tool is at work; nothing was undone',
                     next: 'Wait for it, then run the rollback again.',
                 });
-            tools.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
+            access.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
         }
-        look = await lookWhatToUndo(tools, record);
+        look = await lookWhatToUndo(access, steps);
     }
 }
 /** How often the history may change between the look and the change. */
 const LOOKS = 3;
-async function undo(work, settings, scope) {
-    const { tools, look, record } = work;
-    const target = chooseTarget(look, settings.rollback, scope.runs);
+async function undo(work) {
+    const { access, order, look, steps } = work;
+    const target = chooseTarget(look, order.wish, order.runs);
     if (target.kind === 'refused')
         throw new Failure({ message: target.message, next: target.next });
-    for (const { version, done } of look.partial.filter(({ runId }) => runId === settings.rollback.runId))
-        tools.log({
+    for (const { version, done } of look.partial.filter(({ runId }) => runId === order.wish.runId))
+        access.log({
             kind: 'warning',
             problem: {
                 message: `${version} was applied in part by this run (${done} of its parts stand) and is not undone: a down file undoes the whole`,
@@ -17751,27 +17641,28 @@ async function undo(work, settings, scope) {
             },
         });
     if (target.kind === 'nothing') {
-        rollback_database_tell(record, 'database: nothing to undo', target.why);
+        rollback_database_tell(steps, 'database: nothing to undo', target.why);
         return { reverted: [], schemaAhead: [], changed: false };
     }
-    switch (settings.rollback.database) {
+    switch (order.how) {
         case 'keep':
-            rollback_database_tell(record, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
+            rollback_database_tell(steps, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
             return { reverted: [], schemaAhead: target.versions, changed: false };
         case 'records':
             return deleteRecords(work, target);
         case 'down':
-            return revert(work, settings, target, scope);
+            return revert(work, target);
     }
 }
-function rollback_database_tell(record, name, detail) {
-    record.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
+function rollback_database_tell(steps, name, detail) {
+    steps.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
 }
 /** Deletes history rows and nothing else, as rollback scripts without down files do. */
 async function deleteRecords(work, target) {
-    const { tools, wanted, look, record } = work;
+    const { access, order, look, steps } = work;
+    const { rules } = order;
     const { versions } = target;
-    tools.log({
+    access.log({
         kind: 'warning',
         problem: {
             message: `rollback-database: records deletes ${versions.length} history rows and leaves their tables: the next deploy applies these files again and fails on objects that exist`,
@@ -17779,36 +17670,35 @@ async function deleteRecords(work, target) {
         },
     });
     const { whole } = wholeRuns(look, versions);
-    await sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted)).catch((error) => {
+    const message = deleteRecordsMessage(versions, whole, rules);
+    await sendChange(access, rules, versions, message).catch((error) => {
         throw revertFailure(error, []).failure;
     });
-    rollback_database_tell(record, 'database: delete history rows', versions.join(', '));
-    record.facts.reverted = versions;
+    rollback_database_tell(steps, 'database: delete history rows', versions.join(', '));
     return { reverted: versions, schemaAhead: [], changed: true };
 }
-async function revert(work, settings, target, scope) {
-    const { tools, record } = work;
-    const found = await findDowns(work, settings.workingDirectory, target.versions);
+async function revert(work, target) {
+    const { access, order, look, steps } = work;
+    const found = await findDowns(access, look, order, target.versions);
     const { revert: wished, keep, why } = splitAtIrreversible(found, target.above);
-    if (keep.length > 0 && settings.rollback.steps !== undefined)
-        throw tooManySteps(settings.rollback.steps, wished.length, why);
+    if (keep.length > 0 && order.wish.steps !== undefined)
+        throw tooManySteps(order.wish.steps, wished.length, why);
     const schemaAhead = keep.map(({ version }) => version);
     if (schemaAhead.length > 0) {
-        record.facts.schemaAhead = schemaAhead;
-        tools.log({
+        order.onKept(schemaAhead);
+        access.log({
             kind: 'warning',
             problem: { message: `schema ahead of code: ${schemaAhead.join(', ')}; ${why}`, next: NEXT_AHEAD },
         });
-        rollback_database_tell(record, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
+        rollback_database_tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
     }
     if (wished.length === 0)
         return { reverted: [], schemaAhead, changed: false };
-    const result = await revertOnce(work, wished, scope);
+    const result = await revertOnce(work, wished);
     const reverted = wished.map(({ version }) => version);
-    record.facts.reverted = reverted;
     for (const loss of result.losses)
-        tools.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
-    rollback_database_tell(record, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
+        access.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
+    rollback_database_tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
     return { reverted, schemaAhead, changed: true };
 }
 /** A number that a person names is done as a whole or not at all. */
@@ -17831,24 +17721,23 @@ const PROOF = {
  * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
  * has corrected them since), those are tried.
  */
-async function revertOnce(work, wished, { again }) {
-    const { tools, record } = work;
+async function revertOnce(work, wished) {
+    const { access, order, look, steps } = work;
+    const { rules } = order;
     const run = async (downs) => {
-        const ready = await prepareDowns(tools, record, downs);
-        return runDowns(work, record, {
-            downs: ready,
-            ...wholeRuns(work.look, ready.map(({ version }) => version)),
-            settings: work.wanted,
-            role: work.database.role,
-            marker: (0,external_node_crypto_.randomBytes)(9).toString('base64url'),
-        });
+        const ready = await steps.step('database: read the down files', () => prepareDowns(access.log, downs), (prepared) => `${prepared.length} to run, newest first`);
+        const versions = ready.map(({ version }) => version);
+        const marker = (0,external_node_crypto_.randomBytes)(9).toString('base64url');
+        const { role } = access.database;
+        const revertOrder = { downs: ready, ...wholeRuns(look, versions), rules, role, marker };
+        return runDowns(access, rules.lockWait, revertOrder, steps);
     };
     let result = await run(wished);
     if ('failure' in result &&
         mayBeCorrected(result.failure) &&
         wished.some(({ other }) => other !== undefined)) {
         const problem = result.failure.problems[0];
-        tools.log({
+        access.log({
             kind: 'warning',
             problem: {
                 ...problem,
@@ -17862,8 +17751,8 @@ async function revertOnce(work, wished, { again }) {
     }
     if (!('failure' in result))
         return result;
-    tellFailedDowns(record, wished, result);
-    const next = byHand(again, wished.map(({ version }) => version));
+    tellFailedDowns(steps, wished, result);
+    const next = byHand(order.again, wished.map(({ version }) => version));
     const problems = result.failure.problems.map((problem) => ({
         ...problem,
         next: [problem.next, next].filter(Boolean).join(' '),
@@ -17895,10 +17784,7 @@ function byHand(again, versions) {
  * Brings the code on every host back, all at once; `undoOn` says what is to be undone on each. The worker's steps
  * become steps of `record`. Resolves with one fact per host and why it did not go back, where it did not.
  */
-async function rollbackFleet(tools, settings, record, undoOn) {
-    const { fleet, log } = tools;
-    if (!fleet || !settings.vps)
-        return [];
+async function rollbackFleet({ fleet, settings, log }, record, undoOn) {
     const invocation = (0,external_node_crypto_.randomUUID)();
     const back = async (host) => {
         const request = rollbackRequest(settings, invocation, undoOn(host));
@@ -18012,14 +17898,15 @@ function disagreement(answers, of, verb) {
  * first, then the code goes back on every host, then the database by its down files. Where the code could not be put
  * back the schema is kept: the code that is live may need it.
  */
-async function rollback(tools, settings) {
-    return runPhase('rollback', tools.log, rollback_headline(settings), async (record) => {
-        const found = await rollback_look(tools, settings, record);
+async function rollback(work) {
+    const { settings, log } = work;
+    return runPhase('rollback', log, rollback_headline(settings), async (record) => {
+        const found = await rollback_look(work, record);
         const started = performance.now();
-        const code = await rollbackCode(tools, settings, record, found);
+        const code = await rollbackCode(found, record);
         if (code.changed)
             record.facts.rollbackMs = Math.round(performance.now() - started);
-        const schema = await rollbackSchema(tools, settings, record, found, code);
+        const schema = await rollbackSchema(found, record, code);
         record.facts.rolledBack = code.changed || schema.changed;
         if (schema.ahead.length > 0)
             record.facts.schemaAhead = schema.ahead;
@@ -18035,32 +17922,31 @@ function rollback_headline({ rollback: { to, steps, runId } }) {
     return to ?? `run ${runId}`;
 }
 /** Looks at all of it at once. @throws a Failure where the rollback is refused; nothing is changed then. */
-async function rollback_look(tools, settings, record) {
-    const [hosts, database] = await Promise.all([
-        rollback_lookAtHosts(tools, settings, record),
-        rollback_lookAtDatabase(tools, settings, record),
-    ]);
+async function rollback_look({ database, servers, settings }, record) {
     const { steps, to, runId } = settings.rollback;
-    const code = hosts.length === 0 ? undefined : choose(settings, hosts);
-    if (database !== undefined && !Array.isArray(database))
-        refuseEnvironment(settings, database);
+    // Steps count migrations: the code is not asked for.
+    const asked = steps === undefined ? servers : undefined;
+    const [hosts, found] = await Promise.all([
+        asked && rollback_lookAtHosts(asked, record),
+        database && rollback_lookAtDatabase(database, record),
+    ]);
+    const code = asked && hosts && { servers: asked, ...choose(settings, hosts) };
+    if (found !== undefined && !Array.isArray(found))
+        refuseEnvironment(settings, found);
     const alone = steps !== undefined
         ? ['--rollback-steps', String(steps)]
         : to === undefined
             ? ['--run-id', runId]
             : ['--rollback-to', to];
     return {
-        ...(0,given/* given */.g)({ code, database }),
+        ...(0,given/* given */.g)({ code, database: database && found && { work: database, look: found } }),
         again: code?.again ?? alone,
     };
 }
-/** Steps count migrations: the code is not asked for. */
-async function rollback_lookAtHosts(tools, settings, record) {
-    const { to, runId, steps } = settings.rollback;
-    if (!tools.fleet || !settings.vps || steps !== undefined)
-        return [];
+function rollback_lookAtHosts(servers, record) {
+    const { to, runId } = servers.settings.rollback;
     const undo = to === undefined ? { undoRun: runId } : { to };
-    return record.step('code: look what to undo', () => inspectFleet(tools, settings, undo), words);
+    return record.step('code: look what to undo', () => inspectFleet(servers, undo), words);
 }
 function words(looks) {
     return looks
@@ -18082,11 +17968,9 @@ function choose(settings, hosts) {
     return target;
 }
 /** A database that cannot be asked now is no reason to leave bad code in place: that is told after the code went back. */
-async function rollback_lookAtDatabase(tools, settings, record) {
-    if (!tools.database || !settings.database)
-        return undefined;
+async function rollback_lookAtDatabase(database, record) {
     try {
-        return await lookWhatToUndo(tools, record);
+        return await lookWhatToUndo(database, record);
     }
     catch (error) {
         if (error instanceof OtherFormat)
@@ -18103,11 +17987,11 @@ function refuseEnvironment({ environment, adoptEnvironment }, { environment: rem
     });
 }
 const NOTHING = { changed: false, unknown: false, problems: [] };
-async function rollbackCode(tools, settings, record, { code }) {
+async function rollbackCode({ code }, record) {
     if (code === undefined)
         return NOTHING;
     try {
-        const ends = await rollbackFleet(tools, settings, record, code.undoOn);
+        const ends = await rollbackFleet(code.servers, record, code.undoOn);
         const hosts = ends.map(({ fact }) => fact);
         tellHosts(record, hosts);
         const bad = ends.filter(({ fact }) => ['rollback-failed', 'unknown', 'failed'].includes(fact.outcome));
@@ -18141,13 +18025,15 @@ function failed(error) {
 function rollback_unnamed(host) {
     return { message: `host ${host.host}: the previous version could not be put back` };
 }
-async function rollbackSchema(tools, settings, record, { code, database, again }, codeOutcome) {
+async function rollbackSchema({ code, database, again }, record, codeOutcome) {
     const nothing = { ...NOTHING, ahead: [] };
     if (database === undefined)
         return nothing;
-    if (Array.isArray(database))
-        return { ...nothing, problems: database.map(orAgain(again)) };
-    const target = chooseTarget(database, settings.rollback, code?.runs);
+    const { work, look } = database;
+    if (Array.isArray(look))
+        return { ...nothing, problems: look.map(orAgain(again)) };
+    const { rollback: wish, workingDirectory, database: rules } = work.settings;
+    const target = chooseTarget(look, wish, code?.runs);
     // Until it is undone it is ahead of the code, whatever comes in between.
     const ahead = target.kind === 'migrations' && code !== undefined ? target.versions : [];
     if (codeOutcome.problems.length > 0) {
@@ -18155,11 +18041,20 @@ async function rollbackSchema(tools, settings, record, { code, database, again }
         return { ...nothing, ahead: codeOutcome.changed ? ahead : [] };
     }
     try {
-        const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record, {
-            look: database,
+        const order = {
+            wish,
+            how: wish.database,
+            rules,
+            workingDirectory,
+            migrationsDir: rules.migrationsDir,
+            look,
             again,
-            ...(code?.runs === undefined ? {} : { runs: code.runs }),
-        });
+            ...(0,given/* given */.g)({ runs: code?.runs }),
+            onKept: (versions) => {
+                record.facts.schemaAhead = [...versions];
+            },
+        };
+        const { reverted, schemaAhead, changed } = await rollbackDatabase(work, order, record);
         record.facts.reverted = reverted;
         return { ...nothing, changed, ahead: schemaAhead };
     }
@@ -18258,29 +18153,26 @@ function judgeHistory(files, history, rules) {
 
 
 /** Checks schema and connectivity in one round trip and writes nothing; one step per fact. */
-async function verify(tools, settings) {
-    return runPhase('verify', tools.log, undefined, async (record) => {
-        const { database } = tools;
-        const wanted = settings.database;
-        if (!database || !wanted)
-            throw new Failure({ message: 'there is no database to verify' });
+async function verify({ database, settings, log, signal }) {
+    return runPhase('verify', log, undefined, async (record) => {
+        const rules = settings.database;
         record.facts.verified = false;
-        const question = schemaFactsQuery(wanted, settings.mode === 'verify');
+        const question = schemaFactsQuery(rules, settings.mode === 'verify');
         const rows = await record.step('ask the database', async () => {
-            const asked = { deadline: question.deadline, signal: tools.signal };
-            const results = reading(tools.signal, () => database.send(question.message, asked));
+            const asked = { deadline: question.deadline, signal };
+            const results = reading(signal, () => database.send(question.message, asked));
             return readSchemaRows(await results.catch((error) => {
                 throw failureOf(error, 'verifying the schema');
             }));
         });
-        const { facts, tables } = judgeSchema(rows, wanted);
+        const { facts, tables } = judgeSchema(rows, rules);
         record.facts.tables = tables;
-        const history = await compareHistory(settings.workingDirectory, wanted, rows.history);
+        const history = await compareHistory(settings.workingDirectory, rules, rows.history);
         const problems = [];
         for (const fact of [...facts, history]) {
             record.add(verify_stepOf(fact));
             for (const problem of fact.warnings)
-                tools.log({ kind: 'warning', problem });
+                log({ kind: 'warning', problem });
             problems.push(...fact.problems);
         }
         if (problems.length > 0)
@@ -18297,6 +18189,783 @@ function verify_stepOf({ name, passed, detail }) {
         milliseconds: 0,
         ...(0,given/* given */.g)({ detail }),
     };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/tools.js
+
+/** Opens the parts that the settings give. The only place that asks which of them are there. */
+function workOf(settings, tools, open) {
+    const onDatabase = (run) => ({
+        ...tools,
+        settings: run,
+        database: open.database(run.database.connection),
+    });
+    const onServers = (run) => ({ ...tools, settings: run, fleet: open.fleet(run.vps) });
+    const whole = { ...tools, settings };
+    switch (settings.mode) {
+        case 'verify':
+            return { ...whole, mode: settings.mode, database: onDatabase(settings) };
+        case 'redeploy':
+            return { ...whole, mode: settings.mode, servers: onServers(settings) };
+        case 'migrate':
+            return {
+                ...whole,
+                mode: settings.mode,
+                database: onDatabase(settings),
+                ...(0,given/* given */.g)({ servers: hasServers(settings) ? onServers(settings) : undefined }),
+            };
+        default:
+            return {
+                ...whole,
+                mode: settings.mode,
+                ...(0,given/* given */.g)({
+                    database: hasDatabase(settings) ? onDatabase(settings) : undefined,
+                    servers: hasServers(settings) ? onServers(settings) : undefined,
+                }),
+            };
+    }
+}
+function hasDatabase(settings) {
+    return settings.database !== undefined;
+}
+function hasServers(settings) {
+    return settings.vps !== undefined;
+}
+/** Closes what was opened; a part that fails to does not keep the other open. */
+async function closeWork({ database, servers }) {
+    await Promise.allSettled([database?.database.close(), servers?.fleet.close()]);
+}
+
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(7030);
+;// CONCATENATED MODULE: ./compiled/src/vps/exec.js
+
+
+
+/** Bytes kept of each stream's beginning, and of its end. */
+const KEPT = 128 * 1024;
+/** A text of any length in bounded memory: its head and its tail, with a line between that says what is missing. */
+function boundedText(keep = KEPT) {
+    const head = [];
+    let headBytes = 0;
+    let tail = [];
+    let tailBytes = 0;
+    let dropped = 0;
+    return {
+        add(chunk) {
+            const room = keep - headBytes;
+            if (room > 0) {
+                head.push(chunk.subarray(0, room));
+                headBytes += Math.min(room, chunk.length);
+            }
+            const rest = room > 0 ? chunk.subarray(room) : chunk;
+            if (rest.length === 0)
+                return;
+            tail.push(rest);
+            tailBytes += rest.length;
+            // Twice the size before it is cut, so that many small chunks are not copied again and again.
+            if (tailBytes <= 2 * keep)
+                return;
+            const all = Buffer.concat(tail);
+            dropped += all.length - keep;
+            tail = [Buffer.from(all.subarray(all.length - keep))];
+            tailBytes = keep;
+        },
+        text() {
+            const start = Buffer.concat(head).toString('utf8');
+            const end = Buffer.concat(tail);
+            const cut = Math.max(0, end.length - keep);
+            const missing = dropped + cut;
+            const gap = missing > 0 ? `\n... ${missing} bytes left out ...\n` : '';
+            return start + gap + end.subarray(cut).toString('utf8');
+        },
+    };
+}
+/**
+ * Runs one command in a session of its own and resolves with however it ended; a nonzero code is no error here.
+ * Rejects with SshError: `no-session` (nothing was run), `lost` or `deadline` (not known how it ended), or with
+ * Cancelled.
+ */
+function exec(client, server, command, options = {}) {
+    return new Promise((resolve, reject) => {
+        let session;
+        let settled = false;
+        let silence;
+        let listenNoMore = () => { };
+        const settle = (outcome) => {
+            if (settled)
+                return;
+            settled = true;
+            clearTimeout(deadline);
+            clearTimeout(silence);
+            listenNoMore();
+            client.removeListener('close', onClose);
+            if (outcome instanceof Error) {
+                reject(outcome);
+                session?.close();
+            }
+            else {
+                resolve(outcome);
+            }
+        };
+        // How a command ended may be known already when the connection closes right behind it.
+        const onClose = () => settle(session?.ended() ?? sshError('lost', server));
+        const heard = () => {
+            if (options.silence === undefined)
+                return;
+            clearTimeout(silence);
+            silence = setTimeout(() => settle(sshError('lost', server, 'it went silent')), options.silence);
+        };
+        const deadline = options.deadline === undefined
+            ? undefined
+            : setTimeout(() => settle(sshError('deadline', server)), options.deadline);
+        client.once('close', onClose);
+        listenNoMore = whenAborted(options.signal, () => settle(new Cancelled()));
+        if (settled)
+            return;
+        const opened = (error, channel) => {
+            if (error) {
+                settle(openError(server, error));
+            }
+            else if (settled) {
+                channel.close();
+            }
+            else {
+                session = exec_listen(channel, options, heard);
+                heard();
+                channel.on('close', onClose);
+                exec_send(channel, options.stdin);
+            }
+        };
+        try {
+            client.exec(command, opened);
+        }
+        catch {
+            // ssh2 throws where the socket is gone already.
+            settle(sshError('lost', server));
+        }
+    });
+}
+function openError(server, error) {
+    // `reason` stands only in an answer of the server; without one the connection is gone.
+    return 'reason' in error && error.reason !== '' ? sshError('no-session', server) : sshError('lost', server);
+}
+function exec_listen(channel, options, heard) {
+    const stdout = boundedText();
+    const stderr = boundedText();
+    let exit;
+    channel.on('data', (chunk) => {
+        heard();
+        if (options.onStdout)
+            options.onStdout(chunk);
+        else
+            stdout.add(chunk);
+    });
+    channel.stderr.on('data', (chunk) => {
+        options.onStderr?.(chunk);
+        stderr.add(chunk);
+    });
+    channel.on('exit', (code, signal) => {
+        exit = { code, signal: signal?.replace(/^SIG/, '') ?? null };
+    });
+    // A broken pipe tells nothing that the exit status does not tell better.
+    channel.on('error', () => { });
+    return {
+        ended: () => exit && { ...exit, stdout: stdout.text(), stderr: stderr.text() },
+        close: () => channel.close(),
+    };
+}
+function exec_send(session, stdin) {
+    if (stdin === undefined || typeof stdin === 'string' || Buffer.isBuffer(stdin)) {
+        session.end(stdin ?? '');
+        return;
+    }
+    // A source that breaks must not look like its end: the session is closed, and the command counts as lost.
+    const stop = () => {
+        if (!stdin.readableEnded)
+            session.close();
+    };
+    stdin.on('error', stop);
+    stdin.on('close', stop);
+    if (stdin.destroyed)
+        stop();
+    else
+        stdin.pipe(session);
+}
+
+// EXTERNAL MODULE: ./compiled/src/settings/fingerprints.js
+var fingerprints = __nccwpck_require__(9032);
+// EXTERNAL MODULE: ./compiled/src/settings/known-hosts.js
+var known_hosts = __nccwpck_require__(3908);
+;// CONCATENATED MODULE: ./compiled/src/vps/host-key.js
+
+
+
+
+/** Gathers what is trusted for one address. `only`: there is one server in all, so a fingerprint needs no name. */
+function trustFor(address, given, only) {
+    const { keys, revoked, authorities } = (0,known_hosts/* linesFor */.be)((0,known_hosts/* parseKnownHosts */.uJ)(given.knownHosts ?? ''), address);
+    return {
+        keys: keys.map(({ type, blob }) => ({ type, blob })),
+        fingerprints: (0,fingerprints/* fingerprintsFor */.JB)(address, given.fingerprints, only),
+        revoked: revoked.map((line) => line.blob),
+        authorityOnly: keys.length === 0 && authorities.length > 0,
+    };
+}
+/** `SHA256:` and base64 without padding, as ssh-keygen -l prints it. */
+function fingerprint(blob) {
+    return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
+}
+/** Judges the key that a server showed. Synchronous on purpose: the client takes a promise for a yes. */
+function host_key_judge(trust, blob) {
+    const text = blob.toString('base64');
+    if (trust.revoked.includes(text))
+        return 'revoked';
+    if (trust.keys.some((key) => key.blob === text))
+        return 'trusted';
+    if (trust.fingerprints.includes(fingerprint(blob)))
+        return 'trusted';
+    return trust.keys.length + trust.fingerprints.length === 0 ? 'unknown' : 'changed';
+}
+const ALGORITHMS = {
+    'ssh-ed25519': ['ssh-ed25519'],
+    'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+    'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+    'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+    'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
+};
+/**
+ * The key types to ask the server for, one try after the other. A server with several keys shows only one per
+ * connection, so without pinning the types a right fingerprint of another type looks like a changed key.
+ */
+function hostKeyTries(trust) {
+    const known = [...new Set(trust.keys.map((key) => key.type))].flatMap((type) => ALGORITHMS[type] ?? []);
+    if (trust.fingerprints.length === 0 && known.length > 0)
+        return [known];
+    const rest = [
+        ALGORITHMS['ssh-ed25519'],
+        ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
+        ALGORITHMS['ssh-rsa'],
+    ].map((types) => types.filter((type) => !known.includes(type)));
+    return [known, ...rest].filter((types) => types.length > 0);
+}
+/** Why no connection was made, with what was seen, what was pinned and how to check. Names no host. */
+function hostKeyProblem(server, trust, seen) {
+    const got = seen.map((key) => `${key.fingerprint} (${key.type})`).join(', ') || 'no key of these types';
+    const pinned = [
+        ...trust.fingerprints,
+        ...trust.keys.map((key) => `${fingerprint(Buffer.from(key.blob, 'base64'))} (${key.type})`),
+    ];
+    const check = `Run on ${server} itself: for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf "$key"; done`;
+    if (seen.some((key) => key.judgement === 'revoked')) {
+        return {
+            message: `${server} showed a host key that ssh-known-hosts marks as revoked: ${got}`,
+            next: `Do not connect with it. Give the server a new host key, and put that one into ssh-fingerprint. ${check}`,
+        };
+    }
+    if (pinned.length === 0) {
+        return {
+            message: `${server} is not pinned: ${trust.authorityOnly ? 'ssh-known-hosts has only @cert-authority lines for it, which are not supported' : 'neither ssh-known-hosts nor ssh-fingerprint has a key for it'}. It showed ${got}`,
+            next: `${check} - and where it prints the same, add that SHA256:... to ssh-fingerprint (with several servers: the host name, a space, and the fingerprint).`,
+        };
+    }
+    return {
+        message: `${server} is not the one that was pinned: got ${got}, pinned ${pinned.join(', ')}`,
+        next: `${check} - where it prints what we got, the server has a new key: change the pin. Where it does not, somebody stands between: do not connect.`,
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/connection.js
+
+
+
+
+
+
+
+
+
+const READY_TIMEOUT = 20_000;
+const PATIENCE = 30_000;
+/** A dead connection is noticed after this many unanswered questions of this many milliseconds. */
+const KEEPALIVE = { interval: 5_000, count: 3 };
+/** Connects, authenticates and checks the host key; repeats what a new attempt can mend. Rejects with SshError. */
+async function connect(target, options) {
+    return retry({
+        tries: 6,
+        deadline: options.patience ?? PATIENCE,
+        first: 500,
+        longest: 8_000,
+        ...(0,given/* given */.g)({ signal: options.signal }),
+        worthwhile: isWorthRetrying,
+        onRetry: (error, _attempt, waitMs) => {
+            if (error instanceof SshError)
+                options.onRetry?.(error, waitMs);
+        },
+    }, () => connectWithAnyKeyType(target, options));
+}
+/** One connection per kind of host key until the server shows one that is trusted. */
+async function connectWithAnyKeyType(target, options) {
+    const seen = [];
+    for (const algorithms of hostKeyTries(target.trust)) {
+        const before = seen.length;
+        try {
+            return await connection_connectOnce(target, options, algorithms, seen);
+        }
+        catch (error) {
+            const otherType = error instanceof SshError && error.kind === 'no-common' && /host key/.test(error.message);
+            if (!otherType && seen.length === before)
+                throw error;
+            if (seen.some((key) => key.judgement === 'trusted'))
+                throw error;
+        }
+    }
+    throw new SshError('host-key', hostKeyProblem(target.server, target.trust, seen));
+}
+async function connection_connectOnce(target, options, algorithms, seen) {
+    if (options.signal?.aborted)
+        throw new Cancelled();
+    const timeout = options.readyTimeout ?? READY_TIMEOUT;
+    const opening = (options.open ?? ((to) => openSocket(to, timeout)))(target);
+    const { stream, key, ssh } = await opened(target.server, opening, options.key);
+    let first = '';
+    const login = {};
+    const ready = ssh.connect({
+        host: 'unused',
+        sock: stream,
+        username: target.user,
+        privateKey: key.pem,
+        ...(0,given/* given */.g)({ passphrase: key.passphrase }),
+        authHandler: withKeyOnly(login),
+        readyTimeout: timeout,
+        keepaliveInterval: KEEPALIVE.interval,
+        keepaliveCountMax: KEEPALIVE.count,
+        algorithms: { serverHostKey: algorithms },
+        // Must answer at once: the client takes a promise for a yes.
+        hostVerifier: (blob) => {
+            const judgement = host_key_judge(target.trust, blob);
+            seen.push({ judgement, fingerprint: fingerprint(blob), type: (0,known_hosts/* keyType */.iE)(blob) });
+            return judgement === 'trusted';
+        },
+    });
+    // NodeSSH takes its own listener away once connected; from then on an error without ours would end the program.
+    const client = ssh.connection;
+    client.on('error', () => { });
+    stream.on('data', (chunk) => {
+        if (first.length < 256)
+            first += chunk.subarray(0, 256).toString('latin1');
+    });
+    const listenNoMore = whenAborted(options.signal, () => void stream.destroy());
+    try {
+        await ready;
+    }
+    catch (error) {
+        stream.destroy();
+        if (options.signal?.aborted)
+            throw new Cancelled();
+        throw classifyHandshakeError(target.server, error, first, login);
+    }
+    finally {
+        listenNoMore();
+    }
+    return connectionOf(client, target.server, stream);
+}
+/** Tries no method and then the key, as the client does by itself, and keeps what the server says to each. */
+function withKeyOnly(login) {
+    const methods = ['none', 'publickey'];
+    let tried = 0;
+    return (left, partial, next) => {
+        if (tried === 1 && left !== null)
+            login.offered = left;
+        if (tried === 2 && left !== null && partial)
+            login.wanted = left;
+        const method = methods[tried++];
+        // The client takes false for the end of all methods; its types do not say so.
+        next(method ?? false);
+    };
+}
+/** Loads the library and reads the key while the connection is made: each takes as long as a near server's answer. */
+async function opened(server, opening, readKey) {
+    // It may fail before anybody waits for it.
+    opening.catch(() => undefined);
+    try {
+        // Loading happens in one piece; the connection has to be on its way before that.
+        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
+        const [key, { NodeSSH }, stream] = await Promise.all([readKey(), Promise.all(/* import() */[__nccwpck_require__.e(362), __nccwpck_require__.e(241)]).then(__nccwpck_require__.bind(__nccwpck_require__, 8241)), opening]);
+        if (stream.destroyed)
+            throw sshError('busy', server, 'ECONNRESET');
+        return { stream, key, ssh: new NodeSSH() };
+    }
+    catch (error) {
+        opening.then((stream) => stream.destroy(), () => undefined);
+        throw error;
+    }
+}
+/** A TCP connection; ssh2 itself never sets TCP_NODELAY, which costs 40 ms for every short command. */
+function openSocket({ server, address }, timeout) {
+    return new Promise((resolve, reject) => {
+        const socket = (0,external_node_net_.connect)({ host: address.host, port: address.port, noDelay: true });
+        const timer = setTimeout(() => socket.destroy(Object.assign(new Error('late'), { code: 'ETIMEDOUT' })), timeout);
+        const onError = (error) => {
+            clearTimeout(timer);
+            reject(classifySocketError(server, error));
+        };
+        socket.once('error', onError);
+        socket.once('connect', () => {
+            clearTimeout(timer);
+            socket.removeListener('error', onError);
+            // Until the SSH client listens, an error is seen by the destroyed stream alone.
+            socket.on('error', () => undefined);
+            resolve(socket);
+        });
+    });
+}
+function connectionOf(client, server, stream) {
+    let lost = false;
+    client.once('close', () => {
+        lost = true;
+    });
+    return {
+        get lost() {
+            return lost || stream.destroyed;
+        },
+        exec: (command, options) => exec(client, server, command, options),
+        forward: ({ server: other, address: { host, port } }) => new Promise((resolve, reject) => {
+            client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+                if (!error)
+                    return resolve(channel);
+                // `reason` stands only in an answer of the jump host; without one the connection to it is gone.
+                const answered = 'reason' in error && error.reason !== '';
+                reject(answered ? sshError('unreachable', other, 'from the jump host') : sshError('lost', server));
+            });
+        }),
+        close() {
+            client.end();
+        },
+    };
+}
+
+// EXTERNAL MODULE: ./compiled/src/base/key-text.js
+var key_text = __nccwpck_require__(8840);
+;// CONCATENATED MODULE: ./compiled/src/vps/private-key.js
+
+
+
+
+const PASTE = 'Put the whole private key file into the secret, from -----BEGIN to -----END, for example with: gh secret set VPS_SSH_KEY < ~/.ssh/id_ed25519';
+/** Repairs and reads the key; throws a Failure that says what it is instead. The key itself is in no message. */
+async function readPrivateKey(text, passphrase) {
+    const framed = repairKeyText(text);
+    if ('wrong' in framed)
+        throw private_key_refusal(framed);
+    const read = OWN_FORMS.test(framed.label) ? asItIs : fromPkcs8;
+    // A secret store may have added a newline to the passphrase, so it is tried without one too.
+    const given = await read(framed.pem, passphrase);
+    if (!('wrong' in given))
+        return given;
+    const trimmed = passphrase === undefined ? given : await read(framed.pem, passphrase.trim());
+    if ('wrong' in trimmed)
+        throw private_key_refusal(given);
+    return trimmed;
+}
+const OWN_FORMS = /^(OPENSSH|RSA|EC|DSA) PRIVATE KEY$/;
+/** A form that the client reads itself. */
+async function asItIs(pem, passphrase) {
+    const cipher = cipherOf(pem);
+    if (cipher !== undefined && UNREADABLE.has(cipher))
+        return otherCipher(cipher);
+    const { utils } = (await __nccwpck_require__.e(/* import() */ 362).then(__nccwpck_require__.t.bind(__nccwpck_require__, 7362, 23))).default;
+    const parsed = utils.parseKey(pem, passphrase);
+    // The old encryption has no checksum: a wrong passphrase mostly shows as nonsense inside.
+    const legacy = passphrase !== undefined && pem.includes('DEK-Info:');
+    if (parsed instanceof Error)
+        return explainParseError(legacy ? 'bad passphrase' : parsed.message);
+    return { pem, ...(0,given/* given */.g)({ passphrase }) };
+}
+/** Ciphers that the client lists, and fails to open keys with. */
+const UNREADABLE = new Set(['chacha20-poly1305@openssh.com']);
+/** The cipher named inside an OpenSSH key: `none`, `aes256-ctr`. */
+function cipherOf(pem) {
+    const blob = Buffer.from(/KEY-----\n([\s\S]*?)\n-----END/.exec(pem)?.[1] ?? '', 'base64');
+    const magic = 'openssh-key-v1\0';
+    if (blob.subarray(0, magic.length).toString('latin1') !== magic || blob.length < magic.length + 4)
+        return undefined;
+    const length = blob.readUInt32BE(magic.length);
+    return blob.subarray(magic.length + 4, magic.length + 4 + length).toString('latin1');
+}
+function otherCipher(cipher) {
+    return {
+        wrong: `is encrypted with ${cipher}, which cannot be read`,
+        right: 'Write it with another cipher: ssh-keygen -p -Z aes256-ctr -f <key file>',
+    };
+}
+/** What the client's key parser says, in words for the person who set the secret. */
+function explainParseError(message) {
+    if (/no passphrase given/i.test(message)) {
+        return {
+            wrong: 'is encrypted, and ssh-passphrase is empty',
+            right: 'Set ssh-passphrase, or use a key of its own without a passphrase for deploys.',
+        };
+    }
+    if (/bad passphrase|integrity check|bad decrypt|decrypt|unable to authenticate/i.test(message)) {
+        return {
+            wrong: 'is encrypted, and ssh-passphrase does not open it',
+            right: 'Try it where the key was made: ssh-keygen -y -f <key file>',
+        };
+    }
+    if (/unsupported/i.test(message)) {
+        return {
+            wrong: 'is of a type or cipher that cannot be used',
+            right: "Make a new one: ssh-keygen -t ed25519 -N '' -f deploy_key",
+        };
+    }
+    return { wrong: 'is damaged: its content does not fit its frame', right: PASTE };
+}
+/** The PEM text and its label, with the damage of copying undone; pure. */
+function repairKeyText(text) {
+    const plain = (0,key_text/* unpackKeyText */.Bm)(text);
+    // openssl writes EC PARAMETERS in front of the key, and people paste certificates and .pub lines beside it.
+    const blocks = (0,key_text/* pemBlocks */.PQ)(plain);
+    const block = blocks.find(({ label }) => label.endsWith('PRIVATE KEY'));
+    if (block === undefined)
+        return notAKey(plain, blocks[0]?.label);
+    const { label, info, base64 } = block;
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
+        return { wrong: 'is damaged: between its first and last line stands more than base64', right: PASTE };
+    const headers = info === undefined ? [] : ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${info}`, ''];
+    const lines = [...headers, ...(base64.match(/.{1,64}/g) ?? [])];
+    return { pem: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`, label };
+}
+/** What a text without a whole private key is instead; `label`: of the first thing in it that is whole. */
+function notAKey(plain, label) {
+    const cut = { wrong: 'is cut off: it has no matching -----END line', right: PASTE };
+    if (/-----BEGIN [A-Z0-9 ]*PRIVATE KEY/.test(plain))
+        return cut;
+    const foreign = otherFormat(plain);
+    if (foreign)
+        return foreign;
+    if (label?.endsWith('PUBLIC KEY'))
+        return { wrong: 'is a public key', right: PASTE };
+    if (label !== undefined)
+        return { wrong: `is not a private key but ${label.toLowerCase()}`, right: PASTE };
+    if (plain.includes('-----BEGIN'))
+        return cut;
+    return { wrong: 'is not a private key: it has no -----BEGIN line', right: PASTE };
+}
+function otherFormat(text) {
+    if (text.startsWith('PuTTY-User-Key-File')) {
+        return {
+            wrong: "is in PuTTY's own format (PPK)",
+            right: 'Convert it: puttygen key.ppk -O private-openssh -o key   and put the content of the new file here.',
+        };
+    }
+    if (/^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) AAAA/.test(text) ||
+        /^---- BEGIN SSH2 PUBLIC/.test(text))
+        return { wrong: 'is a public key', right: PASTE };
+    if (/^SHA256:/.test(text))
+        return { wrong: 'is a fingerprint, which belongs into ssh-fingerprint', right: PASTE };
+    if (/^(~|\.{0,2}\/)[^\n]*$/.test(text))
+        return { wrong: 'is the path of a file', right: PASTE };
+    return undefined;
+}
+/** PKCS#8 (openssl genpkey, cloud consoles) in a form that the client reads. */
+async function fromPkcs8(pem, passphrase) {
+    const encrypted = pem.includes('-----BEGIN ENCRYPTED');
+    if (encrypted && passphrase === undefined)
+        return explainParseError('no passphrase given');
+    let key;
+    try {
+        key = (0,external_node_crypto_.createPrivateKey)({ key: pem, format: 'pem', ...(0,given/* given */.g)({ passphrase }) });
+    }
+    catch {
+        return explainParseError(encrypted ? 'bad passphrase' : '');
+    }
+    switch (key.asymmetricKeyType) {
+        case 'rsa':
+            return { pem: key.export({ type: 'pkcs1', format: 'pem' }).toString() };
+        case 'ec':
+            return { pem: key.export({ type: 'sec1', format: 'pem' }).toString() };
+        case 'ed25519':
+            return { pem: opensshEd25519(key) };
+        default:
+            return explainParseError('unsupported');
+    }
+}
+/** The OpenSSH form of an ed25519 key (PROTOCOL.key of OpenSSH), which Node cannot export. */
+function opensshEd25519(key) {
+    const jwk = key.export({ format: 'jwk' });
+    const seed = Buffer.from(jwk.d, 'base64url');
+    const open = Buffer.from(jwk.x, 'base64url');
+    const type = field('ssh-ed25519');
+    const check = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1]);
+    const inner = Buffer.concat([check, type, field(open), field(Buffer.concat([seed, open])), field('')]);
+    const padding = Buffer.from(Array.from({ length: (8 - (inner.length % 8)) % 8 }, (_, index) => index + 1));
+    const blob = Buffer.concat([
+        Buffer.from('openssh-key-v1\0', 'latin1'),
+        field('none'),
+        field('none'),
+        field(''),
+        Buffer.from([0, 0, 0, 1]),
+        field(Buffer.concat([type, field(open)])),
+        field(Buffer.concat([inner, padding])),
+    ]);
+    const lines = blob.toString('base64').match(/.{1,70}/g) ?? [];
+    return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join('\n')}\n-----END OPENSSH PRIVATE KEY-----\n`;
+}
+function field(value) {
+    const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return Buffer.concat([length, bytes]);
+}
+function private_key_refusal({ wrong, right }) {
+    return new Failure({ message: `ssh-private-key ${wrong}`, next: right });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/vps/fleet.js
+
+
+
+
+
+
+
+
+
+
+
+const RECONNECT_FOR = 180_000;
+function openFleet({ ssh }, options) {
+    const closing = new AbortController();
+    manyMayListen(closing.signal);
+    let key;
+    let worker;
+    const readKey = () => {
+        key ??= readPrivateKey(ssh.privateKey.reveal(), ssh.passphrase?.reveal());
+        return key;
+    };
+    const open = (target, via) => openConnection(target, via, readKey, options, closing.signal);
+    const targets = targetsOf(ssh);
+    const jump = targets.jump && fleet_line(targets.jump, undefined, open);
+    const lines = targets.hosts.map((target) => fleet_line(target, jump, open));
+    return {
+        hosts: lines.map((own, index) => hostOf(own, index + 1, lines.length > 1)),
+        connect() {
+            for (const own of lines)
+                own.connection().catch(() => { });
+        },
+        worker: () => {
+            worker ??= (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_.join)(options.dist, 'worker.js'), 'utf8');
+            return worker;
+        },
+        reconnectFor: options.reconnectFor ?? RECONNECT_FOR,
+        async close() {
+            closing.abort();
+            for (const own of [...lines, ...(jump ? [jump] : [])])
+                own.close();
+        },
+    };
+}
+/** What to connect to, with what each server is trusted by. */
+function targetsOf(ssh) {
+    const several = ssh.hosts.length > 1;
+    const only = !several && ssh.jump === undefined;
+    const target = (server, { host, port, user }) => ({
+        server,
+        address: { host, port },
+        user,
+        trust: trustFor({ host, port }, ssh, only),
+    });
+    return {
+        hosts: ssh.hosts.map((host, index) => target(several ? `host ${index + 1}` : 'the server', host)),
+        ...(ssh.jump ? { jump: target('the jump host', ssh.jump) } : {}),
+    };
+}
+function fleet_line(target, via, open) {
+    let current;
+    let live;
+    return {
+        target,
+        connection() {
+            if (live?.lost) {
+                live = undefined;
+                current = undefined;
+            }
+            current ??= open(target, via).then((connection) => {
+                live = connection;
+                return connection;
+            }, (error) => {
+                current = undefined;
+                throw error;
+            });
+            return current;
+        },
+        drop(connection) {
+            connection.close();
+            if (live !== connection)
+                return;
+            live = undefined;
+            current = undefined;
+        },
+        close() {
+            live?.close();
+        },
+    };
+}
+function openConnection(target, via, key, options, signal) {
+    return connect(target, {
+        key,
+        signal,
+        ...(0,given/* given */.g)({ readyTimeout: options.readyTimeout, patience: options.patience }),
+        ...(via ? { open: async (to) => (await via.connection()).forward(to) } : {}),
+        onRetry: (error, waitMs) => options.log({
+            kind: 'progress',
+            text: `${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`,
+        }),
+    });
+}
+function hostOf(own, position, several) {
+    return {
+        position,
+        name: own.target.server,
+        prefix: several ? `host ${position}: ` : '',
+        exec: (command, options = {}) => {
+            manyMayListen(options.signal);
+            // A server at its limit of sessions has run nothing, so this alone may be repeated.
+            return retry({
+                tries: 5,
+                deadline: 20_000,
+                first: 200,
+                longest: 3_000,
+                ...(0,given/* given */.g)({ signal: options.signal }),
+                worthwhile: (error) => error instanceof SshError && error.kind === 'no-session',
+            }, async () => {
+                const connection = await abortable(own.connection(), options.signal);
+                try {
+                    return await connection.exec(command, options);
+                }
+                catch (error) {
+                    if (error instanceof SshError && error.kind === 'lost')
+                        own.drop(connection);
+                    throw error;
+                }
+            });
+        },
+    };
+}
+/** All servers listen to one signal. Node takes more than ten listeners for a leak, and would print a warning. */
+function manyMayListen(signal) {
+    if (signal)
+        (0,external_node_events_.setMaxListeners)(0, signal);
+}
+/** The connection is shared, so a person who cancels leaves it to the others and only stops waiting. */
+function abortable(work, signal) {
+    if (!signal)
+        return work;
+    return new Promise((resolve, reject) => {
+        const listenNoMore = whenAborted(signal, () => reject(new Cancelled()));
+        work.then(resolve, reject).finally(listenNoMore);
+    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/vps/provenance.js
@@ -18412,15 +19081,14 @@ const AGAIN = 2_000;
  * Brings the workers that another start of the action left behind to an end: cancels what has not cut over, waits for
  * what has, and tells what every host serves then. Never throws for one host.
  */
-async function settleFleet(tools, settings, session) {
-    const { fleet } = tools;
-    if (!fleet || settings.vps?.ref === undefined)
+async function settleFleet(servers, session) {
+    const { fleet, settings } = servers;
+    if (settings.vps.ref === undefined)
         return [];
-    const run = settings;
-    const sha = await exactCommit(settings.vps.ref, run.workingDirectory);
+    const sha = await exactCommit(settings.vps.ref, settings.workingDirectory);
     const settle = async (host) => {
         try {
-            return settle_fleet_factOf(host, await afterItsWorkers(tools, fleet, host, run, session), sha);
+            return settle_fleet_factOf(host, await afterItsWorkers(servers, host, session), sha);
         }
         catch (error) {
             return { host: host.position, outcome: 'unknown', detail: problemsOf(error)[0].message };
@@ -18432,11 +19100,11 @@ async function settleFleet(tools, settings, session) {
  * What is found on a host when nothing of a session can change it any more. The mark comes before the look: a worker
  * that does not hold the lock then has seen it, or sees it before its cutover.
  */
-async function afterItsWorkers(tools, fleet, host, run, session) {
-    const look = { deadline: settle_fleet_LOOK, signal: tools.signal };
-    await worker_client_ask(fleet, host, cancelSessionRequest(run, session), look);
-    const request = inspectRequest(run, undefined);
-    const deadline = performance.now() + run.vps.deployTimeout;
+async function afterItsWorkers({ fleet, settings, log, signal }, host, session) {
+    const look = { deadline: settle_fleet_LOOK, signal };
+    await worker_client_ask(fleet, host, cancelSessionRequest(settings, session), look);
+    const request = inspectRequest(settings, undefined);
+    const deadline = performance.now() + settings.vps.deployTimeout;
     for (let tries = 1;; tries++) {
         const answer = await worker_client_ask(fleet, host, request, look);
         if (answer.kind !== 'host')
@@ -18444,13 +19112,13 @@ async function afterItsWorkers(tools, fleet, host, run, session) {
         if (answer.facts.lock?.holder?.session !== session)
             return answer.facts;
         if (tries === 1)
-            tools.log({
+            log({
                 kind: 'progress',
                 text: `${host.prefix}stopping the deploy of this run, or waiting for its cutover`,
             });
         if (performance.now() > deadline)
             throw new Failure({ message: `${host.name}: the deploy of this run is still at work` });
-        await pause(AGAIN, tools.signal);
+        await pause(AGAIN, signal);
     }
 }
 /** What a host serves once nothing of this run is at work there any more. Pure. */
@@ -18480,9 +19148,11 @@ function settle_fleet_factOf(host, facts, sha) {
 
 
 
+
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
 async function deploy_run(settings, door) {
-    return reported(settings, door, () => door.signal.aborted, corridor);
+    const exact = await withExactCommit(settings);
+    return reported(exact, door, () => door.signal.aborted, corridor);
 }
 /**
  * Called by the post step when the main step ended without a final report (cancelled, killed): ends what `session`, the
@@ -18492,10 +19162,10 @@ async function deploy_run(settings, door) {
 async function deploy_settle(settings, door, session) {
     if (!WRITING_MODES.includes(settings.mode))
         return undefined;
-    return reported(settings, door, () => true, (tools, _, phases) => settleWith(tools, settings, session, phases));
+    return reported(settings, door, () => true, (work, phases) => settleWith(work, session, phases));
 }
-/** Opens the tools, lets `work` fill in the phases, and makes one report of them and of every warning told. */
-async function reported(settings, door, cancelled, work) {
+/** Opens the parts, lets `fill` add the phases, and makes one report of them and of every warning told. */
+async function reported(settings, door, cancelled, fill) {
     const startedAt = Date.now();
     const warnings = [];
     const log = eachWarningOnce((entry) => {
@@ -18504,36 +19174,45 @@ async function reported(settings, door, cancelled, work) {
         door.log(entry);
     });
     const phases = [];
-    await withTools(settings, { ...door, log }, (tools) => work(tools, settings, phases));
+    const work = workOf(settings, { log, signal: door.signal }, {
+        database: (connection) => openDatabase(connection, { log, label: labelOf(settings.run) }),
+        fleet: (vps) => openFleet(vps, { dist: door.dist, log }),
+    });
+    try {
+        await fill(work, phases);
+    }
+    finally {
+        await closeWork(work);
+    }
     return deploy_finish(settings, phases, warnings, startedAt, cancelled());
 }
 const WRITING_MODES = ['migrate', 'redeploy', 'rollback', 'deploy'];
-async function settleWith(tools, settings, session, phases) {
-    const walk = walker(tools, phases);
-    const hosts = await settleFleet(tools, settings, session);
+async function settleWith(work, session, phases) {
+    const { settings, servers, log } = work;
+    const walk = walker(log, phases);
+    const hosts = servers ? await settleFleet(servers, session) : [];
     if (hosts.length > 0) {
-        const settled = await walk('redeploy', () => runPhase('redeploy', tools.log, 'what this run left behind', async (record) => {
+        const settled = await walk('redeploy', () => runPhase('redeploy', log, 'what this run left behind', async (record) => {
             record.facts.hosts = hosts;
             for (const host of hosts)
                 record.add(settledStep(host));
             if (hosts.some((host) => host.outcome === 'unknown'))
                 throw new Failure({ message: 'It is not known what every host serves.' }, 'unknown');
         }));
-        if (settled.outcome === 'unknown' && settings.mode === 'redeploy')
+        if (settled.outcome === 'unknown' && work.mode === 'redeploy')
             return;
     }
-    if (settings.mode !== 'deploy') {
+    if (work.mode !== 'deploy') {
         // Nothing is undone unasked where a person called the phases one by one; the plan says where things stand.
-        await walk('plan', async () => (await plan(tools, settings)).report);
+        await walk('plan', async () => (await plan(work)).report);
         return;
     }
     const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
     if (live &&
-        (settings.skip.includes('health') ||
-            (await walk('health', () => health(tools, settings, {}))).outcome === 'passed'))
+        (settings.skip.includes('health') || (await walk('health', () => health(work))).outcome === 'passed'))
         return;
     if (settings.rollback.onFailure)
-        await walk('rollback', () => rollback(tools, settings));
+        await walk('rollback', () => rollback(work));
 }
 function settledStep(host) {
     const outcome = host.outcome === 'unknown' ? 'unknown' : 'passed';
@@ -18552,94 +19231,99 @@ function settledStep(host) {
 function labelOf({ id, url }) {
     return url === undefined ? `run ${id}` : `run ${id} ${url}`;
 }
-async function withTools(settings, door, work) {
-    const database = settings.database &&
-        openDatabase(settings.database.connection, { log: door.log, label: labelOf(settings.run) });
-    const fleet = settings.vps && openFleet(settings.vps, { dist: door.dist, log: door.log });
-    try {
-        await work({
-            log: door.log,
-            signal: door.signal,
-            ...(0,given/* given */.g)({ database, fleet }),
-        });
-    }
-    finally {
-        await Promise.allSettled([database?.close(), fleet?.close()]);
-    }
-}
 /** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
-async function corridor(tools, given, phases) {
-    const settings = await withExactCommit(given);
-    const walk = walker(tools, phases);
+async function corridor(work, phases) {
+    const { settings, log } = work;
+    const walk = walker(log, phases);
     const { refusals, warnings } = await judgeProvenance(settings);
     for (const problem of [...settings.warnings, ...warnings])
-        tools.log({ kind: 'warning', problem });
+        log({ kind: 'warning', problem });
     if (refusals.length > 0) {
-        const first = settings.mode === 'deploy' ? 'plan' : settings.mode;
-        await walk(first, () => runPhase(first, tools.log, undefined, async (record) => {
-            record.summarise('Nothing was changed.');
-            throw new Failure(refusals);
-        }));
+        await walk(firstPhase(work), () => refused(work, refusals));
         return;
     }
-    switch (settings.mode) {
+    switch (work.mode) {
         case 'plan':
-            await walk('plan', async () => (await plan(tools, settings)).report);
+            await walk('plan', async () => (await plan(work)).report);
             return;
         case 'verify':
-            await walk('verify', () => verify(tools, settings));
+            await walk('verify', () => verify(work.database));
             return;
         case 'health':
-            await walk('health', () => health(tools, settings, {}));
+            await walk('health', () => health(work));
             return;
         case 'rollback':
-            await walk('rollback', () => rollback(tools, settings));
+            await walk('rollback', () => rollback(work));
             return;
         case 'redeploy':
-            await walk('redeploy', () => redeploy(tools, settings));
+            await walk('redeploy', () => redeploy(work.servers));
             return;
         case 'migrate':
-            if (settings.database.backup !== 'off' &&
-                (await walk('backup', () => backup(tools, settings))).outcome !== 'passed')
-                return;
-            await walk('migrate', () => migrate(tools, settings, { contract: settings.database.afterHealth }));
+            await migrateAlone(work.database, work.servers, walk);
             return;
         case 'deploy':
-            await deploy(tools, settings, walk, phases);
+            await deploy(work, walk, phases);
     }
 }
-function walker(tools, phases) {
+function firstPhase({ mode }) {
+    return mode === 'deploy' ? 'plan' : mode;
+}
+/** The phase that would have come first, where whose code it is speaks against the run. */
+function refused(work, refusals) {
+    return runPhase(firstPhase(work), work.log, undefined, async (record) => {
+        record.summarise('Nothing was changed.');
+        throw new Failure(refusals);
+    });
+}
+function walker(log, phases) {
     return async (phase, work) => {
-        const report = await guarded(phase, work, tools.log);
+        const report = await guarded(phase, work, log);
         phases.push(report);
         return report;
     };
 }
+async function passed(report) {
+    return (await report).outcome === 'passed';
+}
+/** Mode `migrate`: whoever calls the phases one by one says whether health has passed (`after-health`). */
+async function migrateAlone(database, servers, walk) {
+    if (!(await backedUp(database, servers, walk)))
+        return;
+    const { afterHealth } = database.settings.database;
+    await walk('migrate', () => migrate(database, { contract: afterHealth }));
+}
+/** True where the backup that is wanted was made, or none is wanted. */
+async function backedUp(database, servers, walk) {
+    if (database.settings.database.backup === 'off')
+        return true;
+    return passed(walk('backup', () => backup(database, servers)));
+}
 /** Look at everything, then database, code, health and contract steps; on failure undo what this run changed. */
-async function deploy(tools, settings, walk, phases) {
+async function deploy(work, walk, phases) {
+    const { settings, log, signal } = work;
     let look;
     let before = [];
-    const planned = await walk('plan', async () => {
+    const planned = walk('plan', async () => {
         const [found, baseline] = await Promise.all([
-            plan(tools, settings),
-            settings.skip.includes('health') ? [] : healthBaseline(tools, settings),
+            plan(work),
+            settings.skip.includes('health') ? [] : healthBaseline(work),
         ]);
         look = found;
         before = baseline;
         return found.report;
     });
-    if (planned.outcome === 'passed' && look && !look.hosts?.some(isOvertaken))
-        await change(tools, settings, walk, look, before);
-    if (tools.signal.aborted)
+    if ((await passed(planned)) && look && !look.hosts?.some(isOvertaken))
+        await change(work, walk, look, before);
+    if (signal.aborted)
         return;
     const decision = decideRollback(phases, before, settings.rollback.onFailure, earlierAttempt(settings, look));
     if (decision.rollback) {
-        tools.log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
-        await walk('rollback', () => rollback(tools, settings));
+        log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
+        await walk('rollback', () => rollback(work));
     }
     else if (firstFailure(phases)) {
         phases.push(skippedPhase('rollback', decision.why));
-        tools.log({ kind: 'line', text: decision.why });
+        log({ kind: 'line', text: decision.why });
     }
 }
 /** What an earlier attempt of this workflow run, which came to no end, left standing. */
@@ -18651,19 +19335,19 @@ function earlierAttempt({ run, vps }, look) {
     };
 }
 /** The part of a deploy that writes, phase after phase, until one does not pass. */
-async function change(tools, settings, walk, look, before) {
-    const passed = async (phase, work) => (await walk(phase, work)).outcome === 'passed';
-    if (settings.database) {
-        if (settings.database.backup !== 'off' && !(await passed('backup', () => backup(tools, settings))))
+async function change(work, walk, look, before) {
+    const { settings, database, servers } = work;
+    if (database) {
+        if (!(await backedUp(database, servers, walk)))
             return;
         const known = look.database ? { plan: look.database } : {};
-        if (!(await passed('migrate', () => migrate(tools, settings, known))))
+        if (!(await passed(walk('migrate', () => migrate(database, known)))))
             return;
-        if (!(await passed('verify', () => verify(tools, settings))))
+        if (!(await passed(walk('verify', () => verify(database)))))
             return;
     }
-    if (settings.vps) {
-        const redeployed = await walk('redeploy', () => redeploy(tools, settings, look.hosts));
+    if (servers) {
+        const redeployed = await walk('redeploy', () => redeploy(servers, look.hosts));
         if (redeployed.outcome !== 'passed')
             return;
         // A newer run is live already: this run's commit is not served, so there is nothing to ask for.
@@ -18671,13 +19355,12 @@ async function change(tools, settings, walk, look, before) {
             return;
     }
     if (!settings.skip.includes('health')) {
-        const expect = settings.vps?.ref === undefined ? {} : { expectSha: settings.vps.ref };
-        if (!(await passed('health', () => health(tools, settings, { before, ...expect }))))
+        const expect = (0,given/* given */.g)({ expectSha: servers?.settings.vps.ref });
+        if (!(await passed(walk('health', () => health(work, { before, ...expect })))))
             return;
     }
-    if (settings.database && (look.database?.deferred.length ?? 0) > 0) {
-        await walk('migrate', () => migrate(tools, settings, { contract: true }));
-    }
+    if (database && (look.database?.deferred.length ?? 0) > 0)
+        await walk('migrate', () => migrate(database, { contract: true }));
 }
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
 async function guarded(phase, work, log) {
@@ -18728,8 +19411,8 @@ function deploy_finish(settings, phases, warnings, startedAt, cancelled) {
 
 // EXTERNAL MODULE: ./compiled/src/settings/inputs.js
 var inputs = __nccwpck_require__(8364);
-// EXTERNAL MODULE: ./compiled/src/settings/settings.js
-var settings = __nccwpck_require__(8308);
+// EXTERNAL MODULE: ./compiled/src/settings/modes.js
+var modes = __nccwpck_require__(3145);
 // EXTERNAL MODULE: ./compiled/src/settings/shown.js
 var settings_shown = __nccwpck_require__(3864);
 ;// CONCATENATED MODULE: ./compiled/src/door.js
@@ -18919,14 +19602,14 @@ function conclude(ended, heard, run) {
 }
 /** Writes the report into a new file of the folder, readable by this user only; its path. */
 function writeReport(report, run, folder) {
-    const mode = settings/* MODES */.F.find((known) => known === report.mode) ?? 'refused';
+    const mode = modes/* MODES */.F.find((known) => known === report.mode) ?? 'refused';
     const path = (0,external_node_path_.join)(folder, `muva-deploy-${mode}-${(0,external_node_crypto_.randomBytes)(4).toString('hex')}.json`);
     (0,external_node_fs_.writeFileSync)(path, reportFile(report, run), { mode: 0o600, flag: 'wx' });
     return path;
 }
 
-// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 13 modules
-var settings_parse = __nccwpck_require__(9343);
+// EXTERNAL MODULE: ./compiled/src/settings/parse.js + 14 modules
+var settings_parse = __nccwpck_require__(2150);
 ;// CONCATENATED MODULE: ./compiled/src/settings/run-identity.js
 
 
@@ -19075,7 +19758,7 @@ function passwordIn(value) {
 
 
 /** What the log and the outputs are made of; an environment file may hold the same words, and they are no secrets. */
-const NAMES = [
+const secret_inputs_NAMES = [
     'mode',
     'environment',
     'app-name',
@@ -19089,7 +19772,7 @@ const NAMES = [
  * one too: it may come from a variable, which nobody has masked.
  */
 function secretInputs(read) {
-    const names = new Set(NAMES.map(read));
+    const names = new Set(secret_inputs_NAMES.map(read));
     return inputs/* INPUT_NAMES */.Qh.flatMap((name) => secretsOf(name, read(name), names));
 }
 /** The inputs that hold a secret too short or too common to be masked. */
@@ -19098,11 +19781,12 @@ function unmaskableInputs(read) {
 }
 /** The value of a secret input, and the secrets inside it. */
 function secretsOf(name, value, names) {
-    if (value.trim() === '' || !((0,inputs/* inputRule */.zH)(name).secret || (0,settings_shown/* holdsPrivateKey */.jc)(value)))
+    const { kind, secret: isSecret } = (0,inputs/* inputRule */.zH)(name);
+    if (value.trim() === '' || !(isSecret || (0,settings_shown/* holdsPrivateKey */.jc)(value)))
         return [];
-    if (name === 'env-file')
+    if (kind === 'env-file')
         return [value, ...envSecrets(value).filter((secret) => !names.has(secret))];
-    if (name === 'database-url' || name === 'shadow-database-url')
+    if (kind === 'database-url')
         return [value, ...urlSecrets(value)];
     return [value];
 }
@@ -19146,90 +19830,9 @@ function holdsMigrations(folder) {
 
 // EXTERNAL MODULE: ./compiled/src/terminal/flags.js
 var terminal_flags = __nccwpck_require__(1807);
-;// CONCATENATED MODULE: ./compiled/src/settings/descriptions.js
-/** One line on each input: action.yml says the same (a test compares them), and so does `muva-deploy --help`. */
-const INPUT_SAYS = {
-    mode: 'What to do: plan, migrate, verify, redeploy, health, rollback, or deploy (all of them, with rollback on failure).',
-    skip: 'Parts left out on purpose: database, vps, health.',
-    'run-id': "The workflow run whose changes rollback undoes; this run's by default. From a terminal, this or rollback-to is required.",
-    environment: 'The name, such as staging or production, used in locks, the summary and the GitHub Deployment.',
-    'adopt-environment': 'A database or host remembers the environment that deployed to it; another name is refused unless this is true.',
-    'working-directory': 'Folder of the project in the checkout; migrations-dir starts there.',
-    'github-token': 'For GitHub Deployments, the plan comment, and the one fetch of a private repository.',
-    'database-url': 'Postgres URL: direct, session pooler or transaction pooler.',
-    'database-ca-cert': 'PEM certificate of the authority that signs the database server; TLS is always verified off loopback.',
-    'supabase-project-ref': 'With supabase-access-token, where no database-url is given: a session of the pooler with a temporary login, or else the Management API, carries the SQL.',
-    'supabase-access-token': 'Personal access token for the Management API.',
-    'supabase-service-role-key': 'With it, health also asks the REST endpoint of the project that supabase-project-ref or database-url names.',
-    'supabase-api-url': 'The Management API; https://api.supabase.com unless self-hosted.',
-    'migrations-dir': 'Folder with the migration files, <version>_<name>.sql.',
-    transaction: 'all: every pending file and the verification commit together, split only where Postgres forces it; each: one transaction per file.',
-    'include-all': 'Also apply files that are older than the newest applied one.',
-    'missing-migrations': 'A version recorded in the database that has no file: refuse or warn.',
-    'edited-migrations': 'An applied file that has changed since: warn, refuse or allow.',
-    'destructive-changes': 'Statements that drop data in pending files: allow, warn or refuse.',
-    baseline: 'Version up to which an existing database counts as applied; once that version is recorded, this does nothing.',
-    'lock-timeout': 'How long one try waits for a database lock; retried with backoff.',
-    'statement-timeout': 'How long one file may run; where it cannot be run as a whole, each of its parts.',
-    backup: 'Before the first write: off, or pg_dump of the schema or of all (full); not through a transaction pooler. Without database-url a restore point.',
-    'backup-to': "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
-    'after-health': 'In mode migrate: also apply the files marked "-- deploy: after-health". A deploy applies them by itself.',
-    'required-tables': 'Tables that must exist; public unless qualified.',
-    'required-functions': 'Functions that must exist; public unless qualified. With types, price(integer, text), exactly that one.',
-    rls: 'required: each required table has row level security and a policy; all: every table in public; off.',
-    'row-counts': 'Rows told per table: estimate, exact or off.',
-    drift: 'The schema changed since the last deploy by other hands: warn, fail or off.',
-    'ssh-host': 'One or more servers, one per line; user@host:port allowed.',
-    'ssh-port': 'Port of the servers that name none; 22 by default.',
-    'ssh-user': 'Login name on the servers that name none.',
-    'ssh-private-key': 'Private key of the login, PEM or OpenSSH.',
-    'ssh-passphrase': 'Passphrase of the private key.',
-    'ssh-known-hosts': 'known_hosts lines. This or ssh-fingerprint is required, for the jump host too.',
-    'ssh-jump': 'user@host:port to go through, with the same key.',
-    'ssh-fingerprint': 'SHA256:... of the host key, one or more, or the lines that ssh-keygen -l prints; with several hosts or a jump host "host SHA256:..." per line.',
-    'app-path': 'Folder of the application on the server, absolute.',
-    'app-name': 'PM2 process name.',
-    strategy: 'auto, in-place (staged outside, swapped in by rename), releases (releases/ and a current symlink) or adopt (turns a checkout into releases, once).',
-    'build-on': 'vps, or runner: the build made in this job is packed and streamed, nothing is installed or built on the server.',
-    rehearse: 'Start the new build once beside the live one, on a spare port with its real settings and REHEARSAL=1, and check it before the cutover.',
-    'dirty-checkout': "Tracked local changes on the server: refuse, or stash (kept as a patch beside the run's log, and back with a rollback to that version).",
-    'lock-wait': "How long to wait for another run's deploy of the same app or database.",
-    ref: "The exact commit to deploy: a full SHA, or a branch, tag or short SHA that means one thing; the workflow's commit by default. Only a ref given here may go back to an older or bad commit.",
-    'build-output': 'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
-    'repository-url': 'Where the server fetches from; the origin that it already has by default.',
-    'install-command': 'Replaces the install command found from the lock file.',
-    'build-command': 'Replaces the build command found in package.json.',
-    'start-command': "How PM2 starts the app where it has no entry yet; the repository's ecosystem file or package.json's start by default.",
-    'restart-command': 'Replaces PM2 where another supervisor runs the app.',
-    'env-file': "The whole environment file, written to env-file-path (0600) before the build: what stands only in the server's file is gone from the new version. A rollback puts the previous file back.",
-    'env-file-path': 'Where env-file is written, inside the application.',
-    'shared-paths': 'Files and folders of the server that every version uses: uploads, a database file, .next/cache.',
-    'keep-releases': 'Releases, and backups, kept on the server: at least 2.',
-    'max-parallel': 'Hosts deployed at a time.',
-    'deploy-timeout': 'How long the deploy may take on each host.',
-    'health-url': "Public base URL of the application; its origin counts as the application's own, also on the server.",
-    'health-paths': 'Paths that must answer with a status from 200 to 299, and not with JSON whose status says otherwise; the last one is the health answer. Without /api/health: health-paths: /.',
-    'health-from': 'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
-    'health-port': "Port on the server for health-from vps; PM2's by default.",
-    'health-timeout': 'Per request.',
-    'health-deadline': 'Keep trying until then.',
-    'health-max-latency': 'Slower than this is the verdict slow: a warning, no rollback.',
-    'health-successes': 'Consecutive good answers required of every check.',
-    'check-assets': 'Scripts and styles that the page links to must answer 200; of many, a few are asked for.',
-    'expect-version': 'Text that must be in the answer of the last health path, such as a commit or a build id.',
-    'irreversible-migrations': 'allow, or refuse: every pending file must have a down file.',
-    'shadow-database-url': 'An empty scratch database: plan proves there that up and down files fit.',
-    'allow-data-loss': 'A down file may always drop what the same run created; anything else that holds data is refused unless this is true.',
-    'rollback-on-failure': 'In deploy: undo what this run changed when it fails.',
-    'rollback-database': 'down: run the down file where there is one; records: only delete the history rows; keep: leave the schema.',
-    'rollback-steps': 'In mode rollback: the newest N applied migrations by their down files, all of them or none; the code stays.',
-    'rollback-to': 'In mode rollback: previous, a commit or a release that was live and verified; what came after it goes back too.',
-    'github-deployment': 'on: create a GitHub Deployment and its statuses, after mode: rollback for the commit that is live again; leave it off where the job has environment:, which makes one itself.',
-    comment: 'auto: plan on a pull request keeps one comment up to date; off.',
-};
-
+// EXTERNAL MODULE: ./compiled/src/settings/table.js + 1 modules
+var table = __nccwpck_require__(8052);
 ;// CONCATENATED MODULE: ./compiled/src/terminal/help.js
-
 
 
 
@@ -19250,27 +19853,30 @@ const USAGE = `Usage: muva-deploy <mode> [--input value ...]
 function usageText(problems) {
     const complaints = problems.flatMap((problem) => [...(0,voice/* problemLines */.pb)(problem, '', 'error: '), '']);
     return `${[...complaints, USAGE].join('\n')}
-Modes: ${settings/* MODES */.F.join(', ')}; and init, which writes a workflow for GitHub Actions.
+Modes: ${modes/* MODES */.F.join(', ')}; and init, which writes a workflow for GitHub Actions.
 muva-deploy --help says what each does, and lists the inputs.
 `;
 }
 /** What `muva-deploy --help` prints. */
 function helpText() {
     const lines = [USAGE, 'Modes:'];
-    for (const mode of settings/* MODES */.F)
+    for (const mode of modes/* MODES */.F)
         lines.push(`  ${mode.padEnd(9)} ${MODE_SAYS[mode]}`);
     lines.push('  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do', '', 'Secrets belong into environment variables: every user of the machine can read the flags of a program that runs.', '  VPS_SSH_KEY="$(cat ~/.ssh/deploy_key)" DEPLOY_ENV_FILE="$(cat .env.production)" muva-deploy redeploy ...', '', 'Inputs (a flag wins over the environment variable, and that over the default):');
-    for (const name of inputs/* INPUT_NAMES */.Qh) {
-        if (name === 'mode')
-            continue;
-        lines.push(`  --${name}`, `      ${[INPUT_SAYS[name], ...origin(name)].join(' ')}`);
+    for (const { title, inputs } of table/* INPUT_PARTS */.G) {
+        lines.push('', `${title}:`);
+        for (const [name, input] of Object.entries(inputs)) {
+            // The mode is the first word.
+            if (name === 'mode')
+                continue;
+            lines.push(`  --${name}`, `      ${[input.description, ...origin(name, input)].join(' ')}`);
+        }
     }
     lines.push('', 'Exit code: 0 when everything asked for was done, else 1. MUVA_DEPLOY_DEBUG=1 shows more.', '');
     return lines.join('\n');
 }
 /** In parentheses: where else the value of an input comes from. */
-function origin(name) {
-    const { env, fallback } = (0,inputs/* inputRule */.zH)(name);
+function origin(name, { env, fallback }) {
     // Node looks for this flag among the arguments of the script too, and ends where it names no file.
     if (name === 'env-file')
         return [`(only as ${env[0]}: Node takes a flag --env-file for itself)`];
@@ -19292,7 +19898,7 @@ const COLOURS = [
     [/^warning\b/, 33],
     [/^next\b/, 36],
 ];
-/** A terminal, or a file that its output goes to. */
+/** Prints the log on a screen, in colours where it has them. */
 function terminalSink(screen) {
     const paint = (text, colour) => screen.write(screen.colour && colour !== undefined ? `\x1b[${colour}m${text}\x1b[0m\n` : `${text}\n`);
     return {
@@ -19305,7 +19911,7 @@ function terminalSink(screen) {
 }
 const stepCount = (steps) => (steps === 1 ? '1 step' : `${steps} steps`);
 /** The phases of a run as a table, for its end. */
-function phaseTable(report) {
+function phaseLines(report) {
     if (report.phases.length === 0)
         return [];
     const rows = report.phases.map((phase) => [
@@ -19456,7 +20062,7 @@ function hangUp() {
 function end(report, identity, told, redact) {
     const said = cleaned(report, redact);
     process.exitCode = exitCodeOf(said);
-    for (const text of [...phaseTable(said), ...(0,voice/* farewell */.Bg)(said)])
+    for (const text of [...phaseLines(said), ...(0,voice/* farewell */.Bg)(said)])
         told.log({ kind: 'line', text });
     try {
         told.log({ kind: 'line', text: `report: ${writeReport(said, identity, (0,external_node_os_namespaceObject.tmpdir)())}` });
@@ -19472,21 +20078,22 @@ function end(report, identity, told, redact) {
 ;// CONCATENATED MODULE: ./compiled/src/github/commands.js
 
 /**
- * The workflow commands that are said before and while the work runs. The toolkit (@actions/core) says the same,
- * but loading it takes longer than everything before our first line; it is loaded when the outputs are written.
+ * The workflow commands that are written before and while the work runs. The toolkit (@actions/core) has the same, but
+ * loading it takes longer than everything before our first line; it is loaded when the outputs are written.
  */
 /** Writes one line of the log. Standard output of an action is a pipe, which Node writes at once. */
 function say(line) {
     process.stdout.write(`${line}\n`);
 }
-/** `::name::text`, with what would end the line or be decoded by the runner encoded. */
+/** Writes `::name::text`. What would end the line, and what the runner decodes, is encoded. */
 function command(name, text = '') {
     const encoded = text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
     say(`::${name}::${encoded}`);
 }
 /**
- * Keeps a value of one line for the post step, in the file that the runner names. Throws where that file cannot be
- * written: work whose end nobody could settle must not begin.
+ * Keeps a value of one line for the post step, in the file that the runner names.
+ * @throws the file system's error where it cannot be written: work that the post step could not bring to an end must not
+ * begin.
  */
 function saveState(env, name, value) {
     if (env.GITHUB_STATE)
@@ -19496,10 +20103,12 @@ function saveState(env, name, value) {
 ;// CONCATENATED MODULE: ./compiled/src/github/api.js
 
 
+
+/** Milliseconds. */
 const api_DEADLINE = 15_000;
 /**
- * Works on GitHub's API. Nothing here may fail a good deploy: every fault (no permission, rate limit, an outage, a
- * slow answer) becomes a warning and the result undefined.
+ * Works on GitHub's API. Never throws, because nothing here may fail a good deploy: every fault (no permission, rate
+ * limit, an outage, a slow answer) becomes a warning, and the result is undefined.
  */
 async function withApi(options, errand, work) {
     const { run, token, log } = options;
@@ -19525,19 +20134,29 @@ async function withApi(options, errand, work) {
         return await retry({ tries: 3, deadline: deadline / 2, first: 500, longest: 2_000, worthwhile: isOutage, signal }, () => work(api));
     }
     catch (error) {
-        const status = api_statusOf(error);
         log({
             kind: 'warning',
             problem: {
-                message: `${errand.what}: ${signal.aborted ? `GitHub did not answer within ${deadline / 1_000} s` : reason(error)}`,
-                ...(status === undefined ? {} : { code: String(status) }),
-                ...(status === 403 && !isRateLimit(error)
-                    ? { next: `Give the job the permission "${errand.permission}".` }
+                ...apiProblem(error, errand),
+                ...(signal.aborted
+                    ? { message: `${errand.what}: GitHub did not answer within ${deadline / 1_000} s` }
                     : {}),
             },
         });
         return undefined;
     }
+}
+/** An error of the API in words. */
+function apiProblem(error, { what, permission }) {
+    const status = api_statusOf(error);
+    return {
+        // Without the link to the documentation at its end.
+        message: `${what}: ${beginningOf(messageOf(error).split(' - https://')[0], 500)}`,
+        ...(status === undefined ? {} : { code: String(status) }),
+        ...(status === 403 && !isRateLimit(error)
+            ? { next: `Give the job the permission "${permission}".` }
+            : {}),
+    };
 }
 /** The status of an answer; the toolkit gives its errors one also where none came. */
 function api_statusOf(error) {
@@ -19552,11 +20171,6 @@ function isRequestError(error) {
 }
 function isRateLimit(error) {
     return error instanceof Error && /rate limit/i.test(error.message);
-}
-/** The message of a failed request, without the link to the documentation at its end. */
-function reason(error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return beginningOf(message.split(' - https://')[0], 500);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/github/markdown.js
@@ -19624,7 +20238,7 @@ function markdown_link(text, url) {
  * A table of cells that are Markdown already; rows above `most` are counted instead of shown, and a last column
  * with nothing in it is left out.
  */
-function table(head, rows, most = 200) {
+function markdown_table(head, rows, most = 200) {
     if (rows.length === 0)
         return [];
     const columns = rows.some((row) => row.at(-1) !== '') ? head.length : head.length - 1;
@@ -19672,26 +20286,28 @@ const STEP_MARKS = {
     unknown: '❔ unknown',
     cancelled: '⏹️ cancelled',
 };
-function summary_tables_phaseTable(phases) {
-    return table(['phase', 'outcome', 'time', ''], phases.map((phase) => [
+/** The phases of a run, as lines of Markdown like all tables here. */
+function phaseTable(phases) {
+    return markdown_table(['phase', 'outcome', 'time', ''], phases.map((phase) => [
         cell(phase.phase),
         STEP_MARKS[(0,voice/* phaseOutcome */.g9)(phase)],
         phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
         escapeText(phase.summary ?? ''),
     ]));
 }
+/** The steps of each phase, folded away. */
 function stepTables(phases) {
     return phases.flatMap((phase) => folded(`Steps of ${phase.phase} (${phase.steps.length})`, stepTable(phase)));
 }
 function stepTable(phase) {
-    return table(['step', 'outcome', 'time', ''], phase.steps.map((step) => [
+    return markdown_table(['step', 'outcome', 'time', ''], phase.steps.map((step) => [
         code(step.name),
         STEP_MARKS[step.outcome],
         step.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(step.milliseconds),
         escapeText(step.detail ?? ''),
     ]));
 }
-/** A run of one phase needs no table of phases: its steps say it all. */
+/** The steps of a run that has one phase only, in the place of the table of phases. */
 function onePhase(phase) {
     return [...(phase.summary ? [escapeText(phase.summary)] : []), ...stepTable(phase)];
 }
@@ -19720,8 +20336,9 @@ function migrationTable(report) {
         const time = step && step.outcome !== 'skipped' ? (0,duration/* formatDuration */.a)(step.milliseconds) : '';
         return [code(step?.name ?? version), state, time, escapeText(step?.detail ?? '')];
     });
-    return rows.length === 0 ? [] : ['### Migrations', ...table(['migration', 'state', 'time', ''], rows)];
+    return rows.length === 0 ? [] : ['### Migrations', ...markdown_table(['migration', 'state', 'time', ''], rows)];
 }
+/** What became of each server; nothing where there is none. */
 function hostTable(hosts, run) {
     if (hosts.length === 0)
         return [];
@@ -19729,7 +20346,7 @@ function hostTable(hosts, run) {
     const time = (value) => (value === undefined ? '' : (0,duration/* formatDuration */.a)(value));
     return [
         '### Hosts',
-        ...table(['host', 'outcome', 'previous', 'now', 'rehearsed', 'without an answer', ''], hosts.map((host) => [
+        ...markdown_table(['host', 'outcome', 'previous', 'now', 'rehearsed', 'without an answer', ''], hosts.map((host) => [
             cell(host.host),
             cell(host.outcome),
             sha(host['previous-sha']),
@@ -19740,12 +20357,13 @@ function hostTable(hosts, run) {
         ])),
     ];
 }
+/** Every health check; nothing where none was made. */
 function healthTable(checks) {
     if (checks.length === 0)
         return [];
     return [
         '### Health',
-        ...table(['check', 'from', '', 'status', 'latency', 'tries', ''], checks.map((check) => [
+        ...markdown_table(['check', 'from', '', 'status', 'latency', 'tries', ''], checks.map((check) => [
             code(check.name),
             cell(check.from),
             check.ok ? '✅' : '❌',
@@ -19756,12 +20374,13 @@ function healthTable(checks) {
         ])),
     ];
 }
+/** The tables of the database, folded away; nothing where they were not looked at. */
 function tableTable(report) {
     const tables = report.facts.tables ?? [];
     if (tables.length === 0)
         return [];
     const rows = (count, exact) => count === null ? 'not known' : `${exact ? '' : '~'}${cell(count.toLocaleString('en'))}`;
-    return folded(`Tables${report.facts.verified ? ' verified' : ''} (${tables.length})`, table(['table', 'rows', 'bytes', 'RLS', 'policies'], tables.map((each) => [
+    return folded(`Tables${report.facts.verified ? ' verified' : ''} (${tables.length})`, markdown_table(['table', 'rows', 'bytes', 'RLS', 'policies'], tables.map((each) => [
         code(each.schema === 'public' ? each.name : `${each.schema}.${each.name}`),
         rows(each.rows, each.exact),
         cell(each.bytes.toLocaleString('en')),
@@ -19769,6 +20388,7 @@ function tableTable(report) {
         cell(each.policies),
     ])));
 }
+/** A commit by its first ten digits, linked where its repository is known. */
 function summary_tables_commit(sha, run) {
     const known = run.repository !== undefined && /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha);
     return markdown_link(sha.slice(0, 10), known ? `${run.serverUrl}/${run.repository}/commit/${sha}` : undefined);
@@ -19781,7 +20401,7 @@ const MOST_BARS = 40;
 const THINNEST = 200;
 /** A Mermaid gantt chart of the phases and their steps, as GitHub draws it in summaries and comments. */
 function timeline(report) {
-    // A bar thinner than a hair tells nothing, unless it is the one that failed.
+    // A bar that is too thin to be seen is left out, unless it is the one that failed.
     const ran = report.phases
         .flatMap((phase) => phase.steps)
         .filter((step) => step.outcome === 'passed'
@@ -19846,7 +20466,10 @@ const MARKS = {
     unknown: '❔',
     skipped: '⏭️',
 };
-/** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
+/**
+ * The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. At most
+ * `limit` bytes.
+ */
 function summaryOf(report, around, limit = SUMMARY_LIMIT) {
     const { run, places, origin } = around;
     const only = report.phases.length === 1 ? report.phases[0] : undefined;
@@ -19857,7 +20480,7 @@ function summaryOf(report, around, limit = SUMMARY_LIMIT) {
         ...summary_headline(report, run),
         ...problemSection('What went wrong', withoutNext(report), run, places),
         ...(report.next === undefined ? [] : [nextLine(report.next), '']),
-        ...(only === undefined ? summary_tables_phaseTable(report.phases) : onePhase(only)),
+        ...(only === undefined ? phaseTable(report.phases) : onePhase(only)),
         ...planSection(report),
         ...(report.mode === 'plan' ? [] : timeline(report)),
         '',
@@ -19996,7 +20619,10 @@ function stuck({ outcome }, { outcome: whole, facts: { applied = [], reverted = 
             : [`- Code not put back: ${left.map(({ host }) => `host ${host}`).join(', ')}`]),
     ];
 }
-/** Adds to the step's summary; a runner without summaries loses nothing else. Returns whether it was written. */
+/**
+ * Adds to the step's summary; false on a runner without summaries.
+ * @throws the file system's error where it cannot be written.
+ */
 async function writeSummary(markdown, env) {
     if (!env.GITHUB_STEP_SUMMARY)
         return false;
@@ -20222,8 +20848,9 @@ function githubSink() {
 
 
 
-/** GitHub keeps ten per level and step, and drops the rest without a word. */
+/** GitHub keeps ten per level and step, and drops the rest silently. */
 const annotations_MOST = 10;
+/** Characters. */
 const LONGEST = 4_000;
 /**
  * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
@@ -20239,7 +20866,7 @@ function annotationsOf(report, places) {
         const how = { message: `${capital((0,voice/* outcomeText */.EL)(report))}${why}`, ...(0,given/* given */.g)({ next }) };
         all.push(annotation('failed', how, places));
     }
-    // The last word on what to do is said with the cause; where that has another one, it is said as well.
+    // What to do is told with the cause. Where the cause itself has other advice, that is told as well.
     const whole = cause?.at === undefined && (cause?.next === undefined || cause.next === report.next);
     const told = new Set(failed && cause !== undefined && whole ? [problemKey(cause)] : []);
     const add = (level, problems) => {
@@ -20279,7 +20906,7 @@ function annotation(level, problem, places) {
         },
     };
 }
-/** Says them; the first one of a failed run also makes the step fail. */
+/** Gives them to the runner; one of level `failed` also sets the exit code. */
 async function annotate(annotations) {
     const core = await Promise.all(/* import() */[__nccwpck_require__.e(459), __nccwpck_require__.e(327)]).then(__nccwpck_require__.bind(__nccwpck_require__, 2327));
     for (const { level, message, properties } of annotations) {
@@ -20300,7 +20927,7 @@ async function annotate(annotations) {
 
 /**
  * Everything that leaves the run: outputs first (a cancelled job may end us at any moment), then the API, the
- * summary, the annotations and the exit code. The report is made what may be shown once, here.
+ * summary, the annotations and the exit code. The report is redacted once, here.
  */
 async function publish(report, publication) {
     const { run, env, redact, tell, places } = publication;
@@ -20325,7 +20952,7 @@ async function publish(report, publication) {
         await writeSummary(summaryOf(whole(), { run, places }), env);
     }
     catch (error) {
-        warnings.push({ message: `The job summary was not written: ${problemsOf(error)[0].message}` });
+        warnings.push({ message: `The job summary was not written: ${messageOf(error)}` });
     }
     await annotate(annotationsOf(whole(), places));
 }
@@ -20335,7 +20962,7 @@ function fileReport(report, { run, folder }, warnings) {
         return writeReport(report, run, folder);
     }
     catch (error) {
-        warnings.push({ message: `The report file was not written: ${problemsOf(error)[0].message}` });
+        warnings.push({ message: `The report file was not written: ${messageOf(error)}` });
         return '';
     }
 }

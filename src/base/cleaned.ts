@@ -1,4 +1,4 @@
-/** The same plain value with every text in it as it may be shown: the one way a report leaves the engine. */
+/** A copy of a plain value with every text in it redacted. A report that leaves the run goes through it. */
 export function cleaned<T>(value: T, redact: (text: string) => string): T {
   if (typeof value === 'string') return redact(value) as T;
   if (Array.isArray(value)) return value.map((item) => cleaned(item, redact)) as T;

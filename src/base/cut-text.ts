@@ -1,16 +1,13 @@
-/**
- * Parts of long texts for messages, cut between words: half a secret would not be known as one when the message is
- * made what may be shown.
- */
+/** Parts of long texts for messages, cut between words: half a secret would not be found when the message is redacted. */
 
-/** At most `most` characters from the start. */
+/** The start of a text: at most `most` characters, whole words. */
 export function beginningOf(text: string, most: number): string {
   if (text.length <= most) return text;
   const cut = text.slice(0, most);
   return /\s/.test(text[most]!) ? cut : cut.replace(/\S+$/, '').trimEnd();
 }
 
-/** At most `most` characters from the end. */
+/** The end of a text: at most `most` characters, whole words. */
 export function endOf(text: string, most: number): string {
   if (text.length <= most) return text;
   const cut = text.slice(text.length - most);

@@ -22,6 +22,7 @@ export const SERVER_FORMATS: Formats = { oldest: 1, newest: 1 };
 /** Of our four tables in a database. */
 export const DATABASE_FORMATS: Formats = { oldest: 1, newest: 1 };
 
+/** Whether a record can be read, by the format that it says it was written in. */
 export type FormatVerdict = 'read' | 'newer' | 'older' | 'unmarked';
 
 /** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */

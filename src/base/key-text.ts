@@ -18,6 +18,7 @@ export function unpackKeyText(text: string): string {
   return inner.includes('-----BEGIN') || inner.startsWith('PuTTY-User-Key-File') ? inner : plain;
 }
 
+/** One block of a PEM file, from its BEGIN to its END line. */
 export interface PemBlock {
   label: string;
   /** What DEK-Info says, in the old encrypted form. */
@@ -42,12 +43,12 @@ function inside(body: string): Omit<PemBlock, 'label'> {
   return { ...(info ? { info: info[1]! } : {}), base64 };
 }
 
-/** Also one that was cut off: most of it is still the key. */
+/** Private keys, also without their END line: what is there of a key that was cut off must be hidden too. */
 const PRIVATE_KEYS = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----([\s\S]*?)(?:-----END|$)/g;
 
 /** Characters of a line as OpenSSL, OpenSSH and `base64` write it. */
 const WIDTHS = [64, 70, 76];
-/** A shorter last line says little, and stands elsewhere by chance. */
+/** Characters. A shorter last line is no secret by itself, and turns up in other texts by chance. */
 const SHORTEST_LINE = 12;
 
 /** The base64 of every private key in a text, whole and by the lines of its file, however the text was pasted. */

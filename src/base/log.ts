@@ -7,22 +7,37 @@ import {
   type Step,
 } from './report.js';
 
-/** Everything a person is told while the work runs. The doors decide how an entry looks. */
+/**
+ * What work tells while it runs, the same on the runner and in the worker. The runner's log shows it; the worker writes
+ * it into the events of its run, so these names and fields are read by other versions too.
+ */
+export type WorkEvent =
+  /** Work that is under way and says so; no claim that anything is done. */
+  | { kind: 'progress'; text: string }
+  /** A step that has ended. */
+  | StepEvent
+  /** Output of a program: untrusted text, shown inside a group and made inert. */
+  | { kind: 'output'; source: string; text: string }
+  | { kind: 'warning'; problem: Problem };
+
+interface StepEvent {
+  kind: 'step';
+  step: Step;
+}
+
+/** Everything a person is told while the work runs. The entry points decide how an entry looks. */
 export type LogEntry =
+  | Exclude<WorkEvent, StepEvent>
+  | (StepEvent & { phase: PhaseName })
   /** `facts` grows while the phase runs: the truth so far, should it never end. */
   | { kind: 'phase-started'; phase: PhaseName; detail?: string; facts: Facts }
-  | { kind: 'step'; phase: PhaseName; step: Step }
   | { kind: 'phase-ended'; report: PhaseReport }
-  /** Work that is under way and says so; printed, but no claim that anything is done. */
-  | { kind: 'progress'; text: string }
   | { kind: 'line'; text: string }
   | { kind: 'notice'; problem: Problem }
-  | { kind: 'warning'; problem: Problem }
   | { kind: 'problem'; problem: Problem }
-  /** Output of a remote or local program: untrusted text, shown inside a group and made inert. */
-  | { kind: 'output'; source: string; text: string }
   | { kind: 'debug'; text: string };
 
+/** Takes an entry to where it is shown. Never throws. */
 export type Log = (entry: LogEntry) => void;
 
 /** Passes everything on, but no warning twice: what the plan warned of, the worker on the server sees again. */

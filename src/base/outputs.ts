@@ -36,12 +36,15 @@ export const OUTPUT_SAYS = {
   report: 'Path of a JSON file with every phase and step, its outcome, milliseconds and detail.',
 } as const;
 
+/** The name of an output, as in action.yml. */
 export type OutputName = keyof typeof OUTPUT_SAYS;
+/** All of them, in the order of action.yml. */
 export const OUTPUT_NAMES = Object.keys(OUTPUT_SAYS) as OutputName[];
 
 /** Characters of one output, and of all; GitHub allows a job 1 MB (counted in UTF-16) over all its steps. */
 const OUTPUT_LIMITS = { one: 60_000, all: 200_000 };
 
+/** The values of all outputs. */
 export interface Outputs {
   values: Record<OutputName, string>;
   /** What was cut to stay within the limits, in words; the report file has all of it. */

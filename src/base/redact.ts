@@ -12,6 +12,7 @@ export interface Redactor {
   settle(text: string, by: 'lines' | 'characters', before?: string): Settled;
 }
 
+/** The beginning of a text, divided into what can be shown now and what has to wait. */
 export interface Settled {
   /** What can be shown whatever comes. */
   shown: string;

@@ -4,11 +4,13 @@
  */
 
 const PHASES = ['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback'] as const;
+/** A phase of a run, by the name that outputs and reports have for it. */
 export type PhaseName = (typeof PHASES)[number];
 
 /** `unknown`: it could not be found out whether the step took effect; never reported as either of the others. */
 export type StepOutcome = 'passed' | 'failed' | 'skipped' | 'unknown';
 
+/** One named and timed part of a phase. */
 export interface Step {
   name: string;
   outcome: StepOutcome;
@@ -37,6 +39,7 @@ export interface Problem {
   next?: string;
 }
 
+/** How one phase went. */
 export interface PhaseReport {
   phase: PhaseName;
   outcome: StepOutcome;
@@ -52,6 +55,7 @@ export interface PhaseReport {
   facts: Facts;
 }
 
+/** One table of the database, as `verify` found it. */
 export interface TableFact {
   schema: string;
   name: string;
@@ -64,6 +68,7 @@ export interface TableFact {
   policies: number;
 }
 
+/** What came of one health check. */
 export interface HealthFact {
   name: string;
   /** Where it was asked from. */
@@ -110,6 +115,7 @@ export type HealthFault =
   | 'assets'
   | 'query';
 
+/** What became of one server in this run. */
 export interface HostFact {
   /** Position in `ssh-host`, from 1; host names are often secrets. */
   host: number;
@@ -152,6 +158,7 @@ export interface Facts {
   deploymentId?: string;
 }
 
+/** How a run can end; the output `outcome`. */
 export const OUTCOMES = [
   'success',
   'failure',
@@ -161,8 +168,10 @@ export const OUTCOMES = [
   'unknown',
   'skipped',
 ] as const;
+/** How a run ended. */
 export type Outcome = (typeof OUTCOMES)[number];
 
+/** How a whole run went. */
 export interface Report {
   mode: string;
   environment?: string;
@@ -218,13 +227,31 @@ export class NotNeeded extends Failure {
   }
 }
 
-/** Any thrown value as problems for a person. An unexpected error keeps its message, never its stack. */
+/**
+ * Any thrown value as problems for a person: those that a Failure carries; of an error that nobody expected its message
+ * and code, never its stack. Errors of a kind that is known (SQL, SSH, HTTP, GitHub) are put into words where they are
+ * caught, and come here as a Failure.
+ */
 export function problemsOf(error: unknown): Problem[] {
   if (error instanceof Failure) return error.problems;
   const message = error instanceof Error ? error.message || error.name : String(error);
-  const code =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = errorCode(error);
   return [code === undefined ? { message } : { message, code }];
+}
+
+/** The first problem of a thrown value: the cause. */
+export function problemOf(error: unknown): Problem {
+  return problemsOf(error)[0] ?? { message: String(error) };
+}
+
+/** The message of a thrown value, without code and advice, to be put into a sentence. */
+export function messageOf(error: unknown): string {
+  return problemOf(error).message;
+}
+
+/** The code that Node or a library gave an error (`ENOENT`, `ECONNREFUSED`); undefined where it has none. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The same for two problems that a person would take for one: the same words about the same place. */

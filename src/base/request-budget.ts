@@ -5,7 +5,7 @@
  */
 
 /** One request that went out. */
-export interface Sent {
+export interface SentRequest {
   /** Milliseconds of the clock of the host that asked; never compared with another host's. */
   readonly at: number;
   /** The deploy that it was for. */
@@ -15,8 +15,8 @@ export interface Sent {
 /** What is remembered of all that one host has asked one application. */
 export interface RequestLedger {
   /** Requests of the last quarter of an hour at least, and all of the run that asks. */
-  sent(): readonly Sent[];
-  add(sent: Sent): void;
+  sent(): readonly SentRequest[];
+  add(sent: SentRequest): void;
   /** The scripts and styles of a version that answered already: each is asked for once. */
   assets(version: string): ReadonlySet<string>;
   addAsset(version: string, path: string): void;
@@ -44,7 +44,7 @@ export function budgetOf(place: 'server' | 'runner', alone: boolean, run: string
 }
 
 /** Requests that may go out still. A clock that was set back leaves stamps in the future: they count as well. */
-export function requestsLeft(sent: readonly Sent[], budget: RequestBudget, now: number): number {
+export function requestsLeft(sent: readonly SentRequest[], budget: RequestBudget, now: number): number {
   const ofRun = sent.filter(({ run }) => run === budget.run).length;
   const recent = sent.filter(({ at }) => at > now - WINDOW).length;
   return Math.max(0, Math.min(budget.limit - ofRun, budget.window - recent));
@@ -123,7 +123,7 @@ export function openRequests(
 
 /** A ledger for as long as this process lives. */
 export function memoryLedger(): RequestLedger {
-  const sent: Sent[] = [];
+  const sent: SentRequest[] = [];
   const assets = new Map<string, Set<string>>();
   return {
     sent: () => sent,

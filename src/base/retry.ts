@@ -1,7 +1,7 @@
 import { Cancelled } from './report.js';
 import { whenAborted } from './when-aborted.js';
 
-/** Resolves after `milliseconds`; rejects with Cancelled as soon as the signal fires. */
+/** Waits `milliseconds`. @throws Cancelled as soon as the signal fires. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -29,11 +29,13 @@ export function backoff(
   return Math.round(base * (0.75 + random() / 4));
 }
 
+/** How often and how long something is tried again. All times in milliseconds. */
 export interface RetryOptions {
   /** At most this many tries in all. */
   tries: number;
   /** No new try starts after this many milliseconds. */
   deadline: number;
+  /** The first wait between two tries, and the longest. */
   first: number;
   longest: number;
   signal?: AbortSignal;
@@ -43,7 +45,10 @@ export interface RetryOptions {
   onRetry?: (error: unknown, attempt: number, waitMs: number) => void;
 }
 
-/** Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out; throws the last error. */
+/**
+ * Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out.
+ * @throws the last error of `work`; Cancelled when the signal fires during a wait.
+ */
 export async function retry<T>(options: RetryOptions, work: (attempt: number) => Promise<T>): Promise<T> {
   const started = performance.now();
   for (let attempt = 1; ; attempt++) {

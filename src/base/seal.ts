@@ -14,7 +14,7 @@ export const LONGEST_EVENT = 1_048_576;
 
 const LINE = /^\{"n":([1-9]\d{0,14}),"mac":"([0-9a-f]{64})","event":(.*)\}$/s;
 
-/** Seals one event after the other. */
+/** Seals one event after the other, for one run. */
 export interface Sealer {
   /** The next event, as JSON, as the line to be appended. It begins with a line break too, for what somebody else left without one. */
   line(event: string): string;
@@ -22,7 +22,7 @@ export interface Sealer {
   written(): void;
 }
 
-/** `from`: the number of the last line that is there. */
+/** Seals under `key`, of KEY_LENGTH bytes. `from`: the number of the last line that is in the file already. */
 export function sealer(key: Buffer, from = 0): Sealer {
   let count = from;
   return {
@@ -36,7 +36,7 @@ export function sealer(key: Buffer, from = 0): Sealer {
   };
 }
 
-/** What a line says, where it was sealed with this key. */
+/** The number and the event of a line; undefined where it was not sealed with this key. */
 export function unseal(key: Buffer, line: string): { n: number; event: string } | undefined {
   const [, number, seal, event] = LINE.exec(line) ?? [];
   if (number === undefined || seal === undefined || event === undefined) return undefined;

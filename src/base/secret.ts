@@ -2,8 +2,9 @@ import { inspect } from 'node:util';
 import { keyFile, keyLines } from './key-text.js';
 
 /**
- * A value that must never be seen. Printing, joining, serialising or inspecting it gives `***`;
- * only `reveal()` gives the text, and each secret is revealed in exactly one file.
+ * A value that must never be printed. Printing, joining, serialising or inspecting it gives `***`;
+ * only `reveal()` gives the text, and each secret is revealed in exactly one file, beside the
+ * readers of the inputs, which check it.
  */
 export class Secret {
   readonly #text: string;
@@ -90,7 +91,7 @@ function encoded(text: string): string[] {
   const bytes = Buffer.from(text, 'utf8');
   const forms = [bytes.toString('hex')];
   for (const shift of [0, 1, 2]) {
-    // Drop the characters whose bits depend on the neighbours, so that any embedding is found.
+    // Without the characters whose bits depend on the bytes around, so that it is found inside any other text.
     const whole = Buffer.concat([Buffer.alloc(shift), bytes])
       .toString('base64')
       .replace(/=+$/, '');

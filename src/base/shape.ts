@@ -22,17 +22,19 @@ export class Mismatch extends Error {
 /** Characters; longer texts are cut. */
 const LONGEST_TEXT = 64_000;
 
+/** Reads a text of at most 64,000 characters; a longer one is cut. @throws Mismatch */
 export const text: Read<string> = (value) => {
   if (typeof value !== 'string') throw new Mismatch('a text');
   return value.slice(0, LONGEST_TEXT);
 };
 
+/** Reads true or false. @throws Mismatch */
 export const flag: Read<boolean> = (value) => {
   if (typeof value !== 'boolean') throw new Mismatch('true or false');
   return value;
 };
 
-/** A number from `least` to `most`, both included. */
+/** Reads a number from `least` to `most`, both included. @throws Mismatch (the reader) */
 export function number(least: number, most: number): Read<number> {
   return (value) => {
     if (typeof value !== 'number' || !(value >= least && value <= most))
@@ -41,7 +43,7 @@ export function number(least: number, most: number): Read<number> {
   };
 }
 
-/** A whole number from `least` on. */
+/** Reads a whole number from `least` on. @throws Mismatch (the reader) */
 export function whole(least = 0): Read<number> {
   return (value) => {
     if (!Number.isSafeInteger(value) || (value as number) < least) throw new Mismatch('a whole number');
@@ -49,6 +51,7 @@ export function whole(least = 0): Read<number> {
   };
 }
 
+/** Reads one of these values. @throws Mismatch (the reader) */
 export function oneOf<const T extends string | boolean>(...values: readonly T[]): Read<T> {
   return (value) => {
     const known = values.find((each) => each === value);
@@ -57,11 +60,12 @@ export function oneOf<const T extends string | boolean>(...values: readonly T[])
   };
 }
 
+/** Reads null, or what `read` reads. */
 export function nullable<T>(read: Read<T>): Read<T | null> {
   return (value) => (value === null ? null : read(value));
 }
 
-/** A list; entries above `most` are left out. */
+/** Reads a list; entries above `most` are left out. @throws Mismatch (the reader), which names the entry */
 export function list<T>(read: Read<T>, most = 1_000): Read<T[]> {
   return (value) => {
     if (!Array.isArray(value)) throw new Mismatch('a list');
@@ -74,6 +78,7 @@ export interface Maybe<T> {
   readonly maybe: Read<T>;
 }
 
+/** Marks a field of a record as one that may be missing. */
 export function maybe<T>(read: Read<T>): Maybe<T> {
   return { maybe: read };
 }
@@ -83,6 +88,7 @@ export type Fields<T> = {
   readonly [K in keyof T]-?: undefined extends T[K] ? Maybe<Exclude<T[K], undefined>> : Read<T[K]>;
 };
 
+/** Reads an object by its fields. @throws Mismatch (the reader), which names the field */
 export function record<T extends object>(fields: Fields<T>): Read<T> {
   const known = Object.entries<Read<unknown> | Maybe<unknown>>(fields as never);
   return (value) => {
@@ -102,6 +108,7 @@ export type Variants<T extends { kind: string }> = {
   readonly [K in T['kind']]: Fields<Omit<Extract<T, { kind: K }>, 'kind'>>;
 };
 
+/** Reads an object by its `kind`. @throws Mismatch (the reader) */
 export function byKind<T extends { kind: string }>(variants: Variants<T>): Read<T> {
   const readers = new Map(
     Object.entries<Fields<object>>(variants as never).map(([kind, fields]) => [kind, record(fields)]),

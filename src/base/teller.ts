@@ -5,7 +5,7 @@ import type { Redactor } from './redact.js';
 import { voice } from './voice.js';
 import { type LineTaker, wholeLines } from './whole-lines.js';
 
-/** Where the lines go: the runner's log or a terminal. Every text it is given is inert and holds no secret. */
+/** Where the lines go: the runner's log or a terminal. Every text that it is given has been redacted. */
 export interface Sink {
   line(text: string): void;
   debug(text: string): void;
@@ -15,24 +15,28 @@ export interface Sink {
   closeOutput(): void;
 }
 
-export interface Teller {
+/** The printer of the log of one run. */
+export interface LogPrinter {
   readonly log: Log;
   /** Says what is still held back and stops the heartbeat. */
   end(): void;
 }
 
-/** A line at least this often while something runs, so that nobody takes the run for dead. Milliseconds. */
+/** Milliseconds: a line at least this often while something runs, so that nobody takes the run for dead. */
 const HEARTBEAT = 25_000;
 
-/** Longer lines (minified code in a build's output) are cut with a count. */
+/** Characters: longer lines (minified code in a build's output) are cut with a count. */
 const LONGEST_LINE = 2_000;
 
 /** Streams of output that may have half a line kept at the same time; there is one for each program of each host. */
 const MOST_STREAMS = 100;
 
-/** The one printer: words entries, makes of them what may be shown, groups the output of programs, and speaks up in silence. */
-export function teller(sink: Sink, redactor: Redactor, heartbeat = HEARTBEAT): Teller {
-  /** Whose group is open, and who spoke last; its group is only opened for what can be shown. */
+/**
+ * Prints the log: puts entries into words, redacts them, groups the output of programs, and says what is under way
+ * after `heartbeat` milliseconds without a line.
+ */
+export function teller(sink: Sink, redactor: Redactor, heartbeat = HEARTBEAT): LogPrinter {
+  /** The source whose group is open, and the one of the last output; a group is only opened once there is a line to show. */
   let source: string | undefined;
   let speaking: string | undefined;
   let spokeAt = performance.now();
@@ -42,7 +46,7 @@ export function teller(sink: Sink, redactor: Redactor, heartbeat = HEARTBEAT): T
   const spoke = (): void => {
     spokeAt = performance.now();
   };
-  /** Lines as they may be shown. Cleaned as one text: a secret may go over several, or over two fields of one. */
+  /** Redacts lines as one text: a secret may go over several, or over two fields of one. */
   const shown = (lines: readonly string[]): string[] =>
     lines.length === 0 ? [] : redactor.redact(lines.join('\n')).split('\n');
   const outputLine = (text: string): void => {
@@ -76,7 +80,7 @@ export function teller(sink: Sink, redactor: Redactor, heartbeat = HEARTBEAT): T
     streams.get(from)?.finish();
     streams.delete(from);
   };
-  /** Lets something else speak: half a line is said, but nothing in which a secret may have begun. */
+  /** Before something else is printed: half a line is, but nothing in which a secret may have begun. */
   const interrupt = (): void => {
     if (speaking !== undefined) streams.get(speaking)?.flush();
     speaking = undefined;

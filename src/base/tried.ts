@@ -1,11 +1,11 @@
-import { type Problem, problemsOf } from './report.js';
+import { type Problem, problemOf } from './report.js';
 
-/** Does what nothing else hangs on. Never throws: returns why it failed, where it did. */
+/** Does work on which nothing else depends. Never throws: returns why it failed, where it did. */
 export function tried(work: () => void): Problem | undefined {
   try {
     work();
     return undefined;
   } catch (error) {
-    return problemsOf(error)[0];
+    return problemOf(error);
   }
 }

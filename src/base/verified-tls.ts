@@ -1,14 +1,14 @@
 import type { Problem } from './report.js';
 
 /**
- * With what every TLS connection of this program is made. Said each time, because Node takes what is left out from the
- * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody answer.
+ * Options of every TLS connection of this program. They are given each time, because Node takes what is left out from the
+ * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would accept any certificate.
  */
 export const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' } as const;
 
 /**
- * Takes that switch out of the environment, for the connections that a library makes; call it before the first.
- * Returns what there is to tell a person who had set it.
+ * Removes that variable from `env`, for the connections that a library makes; to be called before the first. Returns a
+ * warning for a person who had set it.
  */
 export function verifyAlways(env: NodeJS.ProcessEnv): Problem | undefined {
   const was = env.NODE_TLS_REJECT_UNAUTHORIZED;

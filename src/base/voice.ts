@@ -8,9 +8,9 @@ const STEP_INDENT = 10;
 const NAME_WIDTH = 46;
 
 /**
- * What a person reads for one entry, the same in both doors. Past tense only after the fact; a failure ends with
- * what to do. Output of programs is not worded here: the doors show it as it comes. What is worded may hold texts of any
- * origin: the teller makes of it what may be shown.
+ * The lines for one entry of the log, the same on GitHub and in a terminal. Past tense only after the fact; a failure
+ * ends with what to do. The output of programs is printed as it comes. The lines are not redacted yet: the printer does
+ * that.
  */
 export function voice(entry: Exclude<LogEntry, { kind: 'output' }>): string[] {
   switch (entry.kind) {
@@ -53,7 +53,7 @@ function stepLines(step: Step): string[] {
   ];
 }
 
-/** A problem as lines: place and message, the source line with a caret, what to do next. */
+/** A problem as lines: place and message, the source line with a caret, what to do next. `indent` stands before each. */
 export function problemLines(problem: Problem, indent: string, label = ''): string[] {
   const place = problem.at ? `${positionText(problem.at)}  ` : '';
   const code = problem.code === undefined ? '' : ` (${problem.code})`;

@@ -1,6 +1,6 @@
 import type { Redactor } from './redact.js';
 
-/** Takes text in chunks of any size, from one stream. */
+/** Takes the text of one stream in chunks of any size. */
 export interface LineTaker {
   take(text: string): void;
   /** Passes on what has no end yet, but nothing in which a secret may have begun. More may follow. */
@@ -9,12 +9,12 @@ export interface LineTaker {
   finish(): void;
 }
 
-/** A line without an end is not waited for longer than this, in characters. */
+/** Characters: the end of a longer line is not waited for. */
 const LONGEST_LINE = 128_000;
-/** Nothing is waited for longer than this. No form of a secret is that long, so it is a flood of blanks, say, behind what began like one. */
+/** Characters: nothing longer is held back. No form of a secret is that long; blanks without end behind the beginning of one could be. */
 const LONGEST_WAIT = 1_000_000;
 
-/** Passes text on as it is: for what is put together to be read by us, and shown to nobody. */
+/** Redacts nothing: for lines that the program reads itself and that are shown to nobody. */
 export const AS_IT_IS: Redactor = {
   redact: (text) => text,
   settle: (text) => ({ shown: text, rest: '', before: '' }),

@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../base/report.js';
-import type { DatabaseSettings, Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
 import { preflight } from './apply/preflight.js';
-import type { Database } from './connection/connection.js';
+import type { Database, DatabaseAccess } from './connection/connection.js';
 import { failureOf } from './connection/problem.js';
 import { reading } from './connection/reading.js';
 import { type Batch, makeBatches, type PlannedFile } from './files/batches.js';
@@ -15,13 +13,16 @@ import { readMigrationFiles } from './files/migration-files.js';
 import { whyAlone } from './files/non-transactional.js';
 import { PARTIAL_TABLE } from './history/bookmark.js';
 import { editedProblems } from './history/edited.js';
+import { type HistoryLook, lookAtHistory } from './history/migration-history.js';
+import { type PartialMigration, standsUpTo } from './history/partial-migration.js';
 import {
-  type HistoryLook,
-  lookAtHistory,
-  type PartialMigration,
-  standsUpTo,
-} from './history/migration-history.js';
-import { choosePending, type Identity, irreversible, type Pending, wrongMarkers } from './history/pending.js';
+  choosePending,
+  type FileRules,
+  type Identity,
+  irreversible,
+  type Pending,
+  wrongMarkers,
+} from './history/pending.js';
 import { loadParser } from './sql/parser.js';
 import { positionIn } from './sql/source-text.js';
 import { literal } from './sql/sql-text.js';
@@ -47,9 +48,22 @@ export interface DatabasePlan {
   look?: HistoryLook;
 }
 
-export interface PlanOptions {
-  /** Health has passed, or mode `migrate` was told so: files marked `-- deploy: after-health` are due. */
-  contract?: boolean;
+/** What holds for the files themselves, whatever is applied. */
+export interface PlanRules extends Pick<FileRules, 'irreversibleMigrations'> {
+  /** From the working directory. */
+  readonly migrationsDir: string;
+  readonly transaction: 'all' | 'each';
+  readonly destructiveChanges: 'allow' | 'warn' | 'refuse';
+}
+
+export interface PlanOrder {
+  readonly workingDirectory: string;
+  readonly rules: PlanRules & FileRules;
+  readonly identity: Identity;
+  /** Files marked `-- deploy: after-health` are due: health has passed, or nobody asks for it. */
+  readonly contract: boolean;
+  /** What is worth knowing of the order itself; told with the warnings of the files. */
+  readonly warnings: readonly Problem[];
 }
 
 /** How long a look may take; it waits for nothing but the network. */
@@ -57,31 +71,23 @@ const LOOK_DEADLINE = 60_000;
 
 /** Looks at files and database and says what a migrate would do. All refusals at once. */
 export async function planDatabase(
-  tools: Tools,
-  settings: Settings,
-  options: PlanOptions = {},
+  { database, signal }: DatabaseAccess,
+  { workingDirectory, rules, identity, contract, warnings }: PlanOrder,
 ): Promise<DatabasePlan> {
-  const rules = needDatabase(settings);
-  const database = tools.database;
-  if (!database) throw new Error('no database was opened');
-  const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
+  const sending = { deadline: LOOK_DEADLINE, signal };
   // The files are read while the connection is made and the server looks.
   const [look, files] = await Promise.all([
-    reading(tools.signal, () => lookAtHistory(database, sending)).catch((error) => {
+    reading(signal, () => lookAtHistory(database, sending)).catch((error) => {
       throw failureOf(error, 'looking at the migration history');
     }),
-    readMigrationFiles(settings.workingDirectory, rules.migrationsDir),
+    readMigrationFiles(workingDirectory, rules.migrationsDir),
   ]);
-  const chosen = choosePending(files.files, look, rules, identityOf(settings), options.contract ?? false);
+  const chosen = choosePending(files.files, look, rules, identity, contract);
   const plan = await planFor(chosen, rules, look.partial);
   plan.look = look;
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
-  if (rules.afterHealth && settings.mode !== 'migrate' && !options.contract)
-    plan.warnings.push({
-      message: `after-health: true has no effect in mode ${settings.mode}`,
-      next: 'A deploy applies the files marked "-- deploy: after-health" by itself, once health has passed. Remove the input.',
-    });
+  plan.warnings.push(...warnings);
   const edited = await editedProblems(database, chosen.edited, rules.editedMigrations, sending).catch(
     (error) => {
       throw failureOf(error, 'comparing applied files');
@@ -105,12 +111,11 @@ export async function planDatabase(
  * The plan that the files alone allow, where no database may be asked (a pull request from a fork). A project
  * without migrations has none to read.
  */
-export async function planFiles(settings: Settings): Promise<DatabasePlan> {
-  const rules = settings.files;
-  const absent = !existsSync(join(settings.workingDirectory, rules.migrationsDir));
+export async function planFiles(workingDirectory: string, rules: PlanRules): Promise<DatabasePlan> {
+  const absent = !existsSync(join(workingDirectory, rules.migrationsDir));
   const files = absent
     ? { files: [], warnings: [], problems: [] }
-    : await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
+    : await readMigrationFiles(workingDirectory, rules.migrationsDir);
   const chosen: Pending = {
     pending: files.files,
     deferred: [],
@@ -130,24 +135,9 @@ export async function planFiles(settings: Settings): Promise<DatabasePlan> {
   return plan;
 }
 
-function identityOf({ environment, adoptEnvironment, run, mode, vps, skip }: Settings): Identity {
-  const whole = mode === 'deploy' || mode === 'plan';
-  return {
-    environment,
-    adoptEnvironment,
-    repository: run.repository,
-    serverMissing: whole && vps === undefined && !skip.includes('vps'),
-  };
-}
-
-function needDatabase(settings: Settings): DatabaseSettings {
-  if (!settings.database) throw new Error('no database was configured');
-  return settings.database;
-}
-
 async function planFor(
   chosen: Pending,
-  rules: Pick<DatabaseSettings, 'transaction' | 'destructiveChanges'>,
+  rules: Pick<PlanRules, 'transaction' | 'destructiveChanges'>,
   partials: readonly PartialMigration[] = [],
 ): Promise<DatabasePlan> {
   const due = [...chosen.pending, ...chosen.deferred];

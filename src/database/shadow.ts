@@ -1,11 +1,10 @@
+import type { DatabaseAddress, DatabaseConnection } from '../base/database-address.js';
 import { given } from '../base/given.js';
 import { Failure, type Problem } from '../base/report.js';
-import type { DatabaseSettings, Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
 import { STILL_INSIDE } from './apply/explicit.js';
 import { placedProblem } from './apply/file-error.js';
-import { LEAVE_NOTHING, opening } from './apply/unit.js';
-import type { Database } from './connection/connection.js';
+import { type ApplyRules, LEAVE_NOTHING, opening } from './apply/unit.js';
+import type { Database, DatabaseAccess } from './connection/connection.js';
 import { openDatabase } from './connection/open.js';
 import { failureOf } from './connection/problem.js';
 import { SqlError } from './connection/sql-error.js';
@@ -13,6 +12,7 @@ import { titleOf } from './files/batches.js';
 import { classify } from './files/classify.js';
 import { forOneTransaction } from './files/down-files.js';
 import { type MigrationFile, readMigrationFiles } from './files/migration-files.js';
+import type { DeployRun } from './history/bookmark.js';
 import { CODES } from './history/codes.js';
 import type { DatabasePlan } from './plan.js';
 import {
@@ -36,6 +36,17 @@ export interface ProofOrder<T> {
   proven: T[];
 }
 
+/** What is proven where, and under which rules. */
+export interface ProofSetting {
+  readonly workingDirectory: string;
+  readonly migrationsDir: string;
+  readonly run: DeployRun;
+  readonly rules: ApplyRules;
+  /** The way to the database itself, which the scratch database must not be. */
+  readonly connection: DatabaseConnection;
+  readonly shadow: DatabaseAddress;
+}
+
 /** Only what comes after the last pending file without a down file can be undone, and is proven. */
 export function orderProof<T extends Pick<MigrationFile, 'down'>>(
   applied: readonly T[],
@@ -54,15 +65,14 @@ const FILE_DEADLINE = 10 * 60_000;
  * database stays as it was.
  */
 export async function proveReversible(
-  tools: Tools,
-  settings: Settings,
+  { log, signal }: Pick<DatabaseAccess, 'log' | 'signal'>,
+  setting: ProofSetting,
   plan: DatabasePlan,
 ): Promise<Judgement> {
-  const rules = settings.database;
+  const { connection, shadow } = setting;
   const calm = (detail: string): Judgement => ({ detail, refusals: [], warnings: [] });
-  if (!rules?.shadow) return calm('no scratch database');
-  refuseSameDatabase(rules);
-  const { files } = await readMigrationFiles(settings.workingDirectory, rules.migrationsDir);
+  refuseSameDatabase(setting);
+  const { files } = await readMigrationFiles(setting.workingDirectory, setting.migrationsDir);
   const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
   const { base, proven } = orderProof(
     files.filter(({ version }) => !due.has(version)),
@@ -70,12 +80,11 @@ export async function proveReversible(
   );
   if (proven.length === 0)
     return calm(due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file');
-  const { connection } = rules;
   const certificate =
     connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
   const database = openDatabase(
-    { kind: 'url', address: rules.shadow, ...certificate },
-    { log: tools.log, source: 'shadow-database-url' },
+    { kind: 'url', address: shadow, ...certificate },
+    { log, source: 'shadow-database-url' },
   );
   try {
     if (database.transport === 'transaction-pooler')
@@ -83,8 +92,8 @@ export async function proveReversible(
         message: 'shadow-database-url leads through a transaction pooler',
         next: 'Give a direct URL: the proof is one long transaction.',
       });
-    const stage = { database, signal: tools.signal, parse: await loadParser() };
-    const problems = await prove(stage, settings, base, proven);
+    const stage = { database, signal, parse: await loadParser() };
+    const problems = await prove(stage, setting, base, proven);
     const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
     if (unprovable.length > 0)
       return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
@@ -111,8 +120,8 @@ function detailOf(proven: number, due: number, problems: readonly Problem[]): st
   return `${proven} proven: up, down and up again${rest > 0 ? `; ${rest} have no down file, or lie below one that has none` : ''}`;
 }
 
-function refuseSameDatabase({ connection, shadow }: DatabaseSettings): void {
-  if (connection.kind !== 'url' || !shadow) return;
+function refuseSameDatabase({ connection, shadow }: ProofSetting): void {
+  if (connection.kind !== 'url') return;
   const { host, port, database } = connection.address;
   if (host === shadow.host && port === shadow.port && database === shadow.database)
     throw new Failure({
@@ -129,13 +138,13 @@ interface Stage {
 
 async function prove(
   stage: Stage,
-  settings: Settings,
+  setting: ProofSetting,
   base: readonly MigrationFile[],
   proven: readonly MigrationFile[],
 ): Promise<Problem[]> {
   const sending = { deadline: FILE_DEADLINE, signal: stage.signal };
   try {
-    await stage.database.send(`begin;\n${opening(contextOf(settings))}`, sending);
+    await stage.database.send(`begin;\n${opening(contextOf(setting))}`, sending);
     for (const file of base) await run(stage, file, file.source);
     const states = [await look(stage)];
     for (const file of proven) {
@@ -169,11 +178,11 @@ async function prove(
 }
 
 /** The scratch database has a history of its own kind: none, so nothing is expected in it. */
-function contextOf(settings: Settings): Parameters<typeof opening>[0] {
+function contextOf({ run, rules }: ProofSetting): Parameters<typeof opening>[0] {
   return {
-    run: settings.run,
+    run,
     environment: undefined,
-    rules: settings.database!,
+    rules,
     recorded: [],
     baseline: [],
     position: 1,

@@ -6,10 +6,12 @@ import { type Problem, problemKey, type Report } from '../base/report.js';
 import { outcomeText } from '../base/voice.js';
 import { fromWorkspace, type Places } from './places.js';
 
-/** GitHub keeps ten per level and step, and drops the rest without a word. */
+/** GitHub keeps ten per level and step, and drops the rest silently. */
 const MOST = 10;
+/** Characters. */
 const LONGEST = 4_000;
 
+/** What GitHub shows on the run's page and beside a file; `failed` also makes the step fail. */
 export interface Annotation {
   level: 'failed' | 'error' | 'warning' | 'notice';
   message: string;
@@ -30,7 +32,7 @@ export function annotationsOf(report: Report, places: Places): Annotation[] {
     const how = { message: `${capital(outcomeText(report))}${why}`, ...given({ next }) };
     all.push(annotation('failed', how, places));
   }
-  // The last word on what to do is said with the cause; where that has another one, it is said as well.
+  // What to do is told with the cause. Where the cause itself has other advice, that is told as well.
   const whole = cause?.at === undefined && (cause?.next === undefined || cause.next === report.next);
   const told = new Set<string>(failed && cause !== undefined && whole ? [problemKey(cause)] : []);
   const add = (level: 'error' | 'warning', problems: readonly Problem[]): void => {
@@ -69,7 +71,7 @@ function annotation(level: Annotation['level'], problem: Problem, places: Places
   };
 }
 
-/** Says them; the first one of a failed run also makes the step fail. */
+/** Gives them to the runner; one of level `failed` also sets the exit code. */
 export async function annotate(annotations: readonly Annotation[]): Promise<void> {
   const core = await import('@actions/core');
   for (const { level, message, properties } of annotations) {

@@ -1,5 +1,6 @@
 import { beginningOf } from '../base/cut-text.js';
 import type { Log } from '../base/log.js';
+import { messageOf, type Problem } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import type { Secret } from '../base/secret.js';
 import type { Run } from '../settings/settings.js';
@@ -15,6 +16,7 @@ export interface Api {
   readonly repo: string;
 }
 
+/** Who works on the API, and with what. */
 export interface ApiOptions {
   readonly run: Run;
   readonly token: Secret | undefined;
@@ -29,11 +31,12 @@ export interface Errand {
   readonly permission: string;
 }
 
+/** Milliseconds. */
 const DEADLINE = 15_000;
 
 /**
- * Works on GitHub's API. Nothing here may fail a good deploy: every fault (no permission, rate limit, an outage, a
- * slow answer) becomes a warning and the result undefined.
+ * Works on GitHub's API. Never throws, because nothing here may fail a good deploy: every fault (no permission, rate
+ * limit, an outage, a slow answer) becomes a warning, and the result is undefined.
  */
 export async function withApi<T>(
   options: ApiOptions,
@@ -65,19 +68,30 @@ export async function withApi<T>(
       () => work(api),
     );
   } catch (error) {
-    const status = statusOf(error);
     log({
       kind: 'warning',
       problem: {
-        message: `${errand.what}: ${signal.aborted ? `GitHub did not answer within ${deadline / 1_000} s` : reason(error)}`,
-        ...(status === undefined ? {} : { code: String(status) }),
-        ...(status === 403 && !isRateLimit(error)
-          ? { next: `Give the job the permission "${errand.permission}".` }
+        ...apiProblem(error, errand),
+        ...(signal.aborted
+          ? { message: `${errand.what}: GitHub did not answer within ${deadline / 1_000} s` }
           : {}),
       },
     });
     return undefined;
   }
+}
+
+/** An error of the API in words. */
+function apiProblem(error: unknown, { what, permission }: Errand): Problem {
+  const status = statusOf(error);
+  return {
+    // Without the link to the documentation at its end.
+    message: `${what}: ${beginningOf(messageOf(error).split(' - https://')[0]!, 500)}`,
+    ...(status === undefined ? {} : { code: String(status) }),
+    ...(status === 403 && !isRateLimit(error)
+      ? { next: `Give the job the permission "${permission}".` }
+      : {}),
+  };
 }
 
 /** The status of an answer; the toolkit gives its errors one also where none came. */
@@ -96,10 +110,4 @@ function isRequestError(error: unknown): error is Error & { status: number; resp
 
 function isRateLimit(error: unknown): boolean {
   return error instanceof Error && /rate limit/i.test(error.message);
-}
-
-/** The message of a failed request, without the link to the documentation at its end. */
-function reason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return beginningOf(message.split(' - https://')[0]!, 500);
 }

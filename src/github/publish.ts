@@ -1,6 +1,6 @@
 import { cleaned } from '../base/cleaned.js';
 import { exitCodeOf, outputsOf } from '../base/outputs.js';
-import { type Problem, problemsOf, type Report } from '../base/report.js';
+import { messageOf, type Problem, type Report } from '../base/report.js';
 import { farewell } from '../base/voice.js';
 import { writeReport } from '../door.js';
 import type { Run } from '../settings/settings.js';
@@ -8,12 +8,13 @@ import { annotate, annotationsOf } from './annotations.js';
 import type { Places } from './places.js';
 import { summaryOf, writeSummary } from './summary.js';
 
+/** What is needed to publish a report. */
 export interface Publication {
   readonly run: Run;
   readonly env: NodeJS.ProcessEnv;
-  /** A text of any origin as it may be shown. */
+  /** Makes of a text of any origin what may be shown. */
   readonly redact: (text: string) => string;
-  /** Says a line of the log. */
+  /** Prints a line of the log. */
   readonly tell: (line: string) => void;
   readonly places: Places;
   /** Where the report file goes. */
@@ -24,7 +25,7 @@ export interface Publication {
 
 /**
  * Everything that leaves the run: outputs first (a cancelled job may end us at any moment), then the API, the
- * summary, the annotations and the exit code. The report is made what may be shown once, here.
+ * summary, the annotations and the exit code. The report is redacted once, here.
  */
 export async function publish(report: Report, publication: Publication): Promise<void> {
   const { run, env, redact, tell, places } = publication;
@@ -44,7 +45,7 @@ export async function publish(report: Report, publication: Publication): Promise
   try {
     await writeSummary(summaryOf(whole(), { run, places }), env);
   } catch (error) {
-    warnings.push({ message: `The job summary was not written: ${problemsOf(error)[0]!.message}` });
+    warnings.push({ message: `The job summary was not written: ${messageOf(error)}` });
   }
   await annotate(annotationsOf(whole(), places));
 }
@@ -54,7 +55,7 @@ function fileReport(report: Report, { run, folder }: Publication, warnings: Prob
   try {
     return writeReport(report, run, folder);
   } catch (error) {
-    warnings.push({ message: `The report file was not written: ${problemsOf(error)[0]!.message}` });
+    warnings.push({ message: `The report file was not written: ${messageOf(error)}` });
     return '';
   }
 }

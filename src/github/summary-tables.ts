@@ -12,6 +12,7 @@ const STEP_MARKS: Readonly<Record<StepOutcome | 'cancelled', string>> = {
   cancelled: '⏹️ cancelled',
 };
 
+/** The phases of a run, as lines of Markdown like all tables here. */
 export function phaseTable(phases: readonly PhaseReport[]): string[] {
   return table(
     ['phase', 'outcome', 'time', ''],
@@ -24,6 +25,7 @@ export function phaseTable(phases: readonly PhaseReport[]): string[] {
   );
 }
 
+/** The steps of each phase, folded away. */
 export function stepTables(phases: readonly PhaseReport[]): string[] {
   return phases.flatMap((phase) =>
     folded(`Steps of ${phase.phase} (${phase.steps.length})`, stepTable(phase)),
@@ -42,7 +44,7 @@ function stepTable(phase: PhaseReport): string[] {
   );
 }
 
-/** A run of one phase needs no table of phases: its steps say it all. */
+/** The steps of a run that has one phase only, in the place of the table of phases. */
 export function onePhase(phase: PhaseReport): string[] {
   return [...(phase.summary ? [escapeText(phase.summary)] : []), ...stepTable(phase)];
 }
@@ -73,6 +75,7 @@ export function migrationTable(report: Report): string[] {
   return rows.length === 0 ? [] : ['### Migrations', ...table(['migration', 'state', 'time', ''], rows)];
 }
 
+/** What became of each server; nothing where there is none. */
 export function hostTable(hosts: readonly HostFact[], run: Run): string[] {
   if (hosts.length === 0) return [];
   const sha = (value: string | undefined): string => (value === undefined ? '' : commit(value, run));
@@ -94,6 +97,7 @@ export function hostTable(hosts: readonly HostFact[], run: Run): string[] {
   ];
 }
 
+/** Every health check; nothing where none was made. */
 export function healthTable(checks: readonly HealthFact[]): string[] {
   if (checks.length === 0) return [];
   return [
@@ -113,6 +117,7 @@ export function healthTable(checks: readonly HealthFact[]): string[] {
   ];
 }
 
+/** The tables of the database, folded away; nothing where they were not looked at. */
 export function tableTable(report: Report): string[] {
   const tables = report.facts.tables ?? [];
   if (tables.length === 0) return [];
@@ -133,6 +138,7 @@ export function tableTable(report: Report): string[] {
   );
 }
 
+/** A commit by its first ten digits, linked where its repository is known. */
 export function commit(sha: string, run: Run): string {
   const known = run.repository !== undefined && /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha);
   return link(sha.slice(0, 10), known ? `${run.serverUrl}/${run.repository}/commit/${sha}` : undefined);

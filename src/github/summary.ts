@@ -38,7 +38,10 @@ export interface Around {
   readonly origin?: string;
 }
 
-/** The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. */
+/**
+ * The job summary as Markdown: the outcome first, then what a person does about it, then what happened when. At most
+ * `limit` bytes.
+ */
 export function summaryOf(report: Report, around: Around, limit = SUMMARY_LIMIT): string {
   const { run, places, origin } = around;
   const only = report.phases.length === 1 ? report.phases[0] : undefined;
@@ -216,7 +219,10 @@ function stuck(
   ];
 }
 
-/** Adds to the step's summary; a runner without summaries loses nothing else. Returns whether it was written. */
+/**
+ * Adds to the step's summary; false on a runner without summaries.
+ * @throws the file system's error where it cannot be written.
+ */
 export async function writeSummary(markdown: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   if (!env.GITHUB_STEP_SUMMARY) return false;
   const { summary } = await import('@actions/core');

@@ -8,7 +8,7 @@ const THINNEST = 200;
 
 /** A Mermaid gantt chart of the phases and their steps, as GitHub draws it in summaries and comments. */
 export function timeline(report: Report): string[] {
-  // A bar thinner than a hair tells nothing, unless it is the one that failed.
+  // A bar that is too thin to be seen is left out, unless it is the one that failed.
   const ran = report.phases
     .flatMap((phase) => phase.steps)
     .filter((step) =>

@@ -1,22 +1,30 @@
 import { formatDuration } from '../base/duration.js';
 import { given } from '../base/given.js';
+import type { Log } from '../base/log.js';
 import { Cancelled, type HealthFact, problemsOf } from '../base/report.js';
 import { memoryLedger, type RequestLedger } from '../base/request-budget.js';
 import type { Database } from '../database/connection/connection.js';
 import { errorMeaning } from '../database/connection/sql-error.js';
 import { requestBudget } from '../settings/request-budget.js';
 import type { HealthSettings, Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
-import { limitedLook, looking } from '../web/checks.js';
-import { type Ask, type Check, followingController, type Look, poll } from '../web/poll.js';
+import type { DatabaseWork, Tools } from '../tools.js';
+import { probeFleet } from '../vps/probe-fleet.js';
+import type { ServerWork } from '../vps/server-work.js';
+import type { Ask, Check, TryResult } from '../web/check.js';
+import { limitedLook, looking } from '../web/looking.js';
+import { followingController, poll } from '../web/poll.js';
 import { type Counted, checkHealth, factOf } from '../web/probe.js';
 import { tenths } from '../web/request.js';
 import { forever } from '../web/turns.js';
 import { DATABASE_CHECKS, placeOf } from '../web/verdict.js';
 import { tellWaiting } from '../web/waiting.js';
 
-/** Asks the application on the loopback of each server; ends by itself by the deadline in `settings.health`. */
-export type ProbeFleet = (tools: Tools, settings: Settings, once?: boolean) => Promise<HealthFact[]>;
+/** The part of a run's work that asking takes. */
+export interface HealthWork extends Tools {
+  readonly settings: Settings;
+  readonly database?: DatabaseWork | undefined;
+  readonly servers?: ServerWork | undefined;
+}
 
 /** What there is to ask, and from where. */
 export interface VantagePoints {
@@ -24,17 +32,17 @@ export interface VantagePoints {
   rest?: NonNullable<HealthSettings['rest']>;
   /** The public URL, asked from the runner. */
   outside?: string;
-  /** The loopback of the servers, asked over SSH. */
-  inside?: ProbeFleet;
+  /** Asks the application on the loopback of each server, over SSH; ends by itself by the deadline of `health`. */
+  inside?: (once?: boolean) => Promise<HealthFact[]>;
 }
 
 /** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
-export function vantagePoints(tools: Tools, settings: Settings, probeFleet: ProbeFleet): VantagePoints {
+export function vantagePoints({ database, servers, settings }: HealthWork): VantagePoints {
   const { url, from, rest } = settings.health;
   return {
-    ...given({ database: tools.database, rest }),
+    ...given({ database: database?.database, rest }),
     ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
-    ...(tools.fleet && from !== 'runner' ? { inside: probeFleet } : {}),
+    ...(servers && from !== 'runner' ? { inside: (once = false) => probeFleet(servers, once) } : {}),
   };
 }
 
@@ -57,16 +65,16 @@ export interface Asked {
  * Where the servers cannot be reached over SSH, the others still count and a warning says so.
  */
 export async function askEverything(
-  tools: Tools,
-  settings: Settings,
+  tools: Pick<HealthWork, 'settings' | 'log' | 'signal'>,
   points: VantagePoints,
   asking: Asking = {},
 ): Promise<Asked> {
   const started = performance.now();
+  const { settings } = tools;
   const { health } = settings;
   const settledAfter = new Map<string, number>();
   const waiting = tellWaiting((text) => tools.log({ kind: 'progress', text }));
-  const told = (from: 'runner' | 'vps') => (name: string, attempt: number, look: Look) => {
+  const told = (from: 'runner' | 'vps') => (name: string, attempt: number, look: TryResult) => {
     const place = placeOf({ name, from });
     if (!look.ok || waiting.has(place) || attempt === 1) settledAfter.set(place, performance.now() - started);
     waiting.note(place, attempt, look);
@@ -83,7 +91,7 @@ export async function askEverything(
             { ...health, ...asking },
             { signal, onAttempt, counted: countedAt(points.outside, settings, asking.expectSha) },
           ),
-      points.inside === undefined ? [] : askInside(tools, settings, points.inside, points),
+      points.inside === undefined ? [] : askInside(tools.log, points.inside, points.outside !== undefined),
     ]);
     const now = performance.now() - started;
     for (const fact of inside) settledAfter.set(placeOf(fact), now);
@@ -108,17 +116,16 @@ function countedAt(url: string, settings: Settings, sha = 'before'): Counted {
 }
 
 async function askInside(
-  tools: Tools,
-  settings: Settings,
-  probeFleet: ProbeFleet,
-  points: VantagePoints,
+  log: Log,
+  inside: NonNullable<VantagePoints['inside']>,
+  outsideToo: boolean,
 ): Promise<HealthFact[]> {
   try {
-    return await probeFleet(tools, settings);
+    return await inside();
   } catch (error) {
-    if (error instanceof Cancelled || points.outside === undefined) throw error;
+    if (error instanceof Cancelled || !outsideToo) throw error;
     const [problem] = problemsOf(error);
-    tools.log({
+    log({
       kind: 'warning',
       problem: {
         ...problem!,
@@ -137,9 +144,9 @@ function dataChecks(points: VantagePoints): Check[] {
   ];
 }
 
-async function askDatabase(database: Database, ask: Ask): Promise<Look> {
+async function askDatabase(database: Database, ask: Ask): Promise<TryResult> {
   const started = performance.now();
-  const look = (rest: Partial<Look>): Look => ({
+  const look = (rest: Partial<TryResult>): TryResult => ({
     ok: false,
     status: null,
     timings: { ...NOT_MEASURED, total: tenths(performance.now() - started) },
@@ -183,7 +190,7 @@ function isHopeless(error: unknown, code: string | undefined): boolean {
 const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
 
 /** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
-function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<Look> {
+function askRest(rest: NonNullable<HealthSettings['rest']>, ask: Ask): Promise<TryResult> {
   const key = rest.key.reveal();
   return looking(async () => {
     const answer = await ask.get(new URL(rest.url), {

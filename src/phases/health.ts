@@ -2,12 +2,10 @@ import { formatDuration } from '../base/duration.js';
 import { given } from '../base/given.js';
 import { runPhase } from '../base/phase.js';
 import { Failure, type HealthFact, type PhaseReport, type Timings } from '../base/report.js';
-import type { HealthSettings, Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
-import { probeFleet } from '../vps/probe-fleet.js';
+import type { HealthSettings } from '../settings/settings.js';
 import { assetsPage } from '../web/checks.js';
-import { judge, placeOf } from '../web/verdict.js';
-import { askEverything, type VantagePoints, vantagePoints } from './health-checks.js';
+import { judgeHealth, placeOf } from '../web/verdict.js';
+import { askEverything, type HealthWork, type VantagePoints, vantagePoints } from './health-checks.js';
 
 export interface HealthPhaseOptions {
   /** What `healthBaseline` found before this run; only what was good then and is bad now is blamed on it. */
@@ -20,22 +18,18 @@ export interface HealthPhaseOptions {
  * Asks the database, the public URL and the servers in parallel until all are healthy or the deadline is reached,
  * and says whose fault it is if not. Writes nothing.
  */
-export async function health(
-  tools: Tools,
-  settings: Settings,
-  options: HealthPhaseOptions = {},
-): Promise<PhaseReport> {
-  const points = vantagePoints(tools, settings, probeFleet);
-  return runPhase('health', tools.log, describePoints(points, settings.health), async (record) => {
+export async function health(work: HealthWork, options: HealthPhaseOptions = {}): Promise<PhaseReport> {
+  const { settings, log } = work;
+  const points = vantagePoints(work);
+  return runPhase('health', log, describePoints(points, settings.health), async (record) => {
     if (Object.keys(points).length === 0) throw nothingToAsk(settings.health);
     const startedAt = Date.now();
     const { facts, settledAfter } = await askEverything(
-      tools,
-      settings,
+      work,
       points,
       given({ expectSha: commit(options.expectSha) }),
     );
-    const judgement = judge(facts, options.before ?? [], {
+    const judgement = judgeHealth(facts, options.before ?? [], {
       ...settings.health,
       ...(settings.vps ? { appName: settings.vps.appName } : {}),
     });
@@ -52,7 +46,7 @@ export async function health(
         detail: describeFact(fact),
       });
     }
-    for (const problem of judgement.warnings) tools.log({ kind: 'warning', problem });
+    for (const problem of judgement.warnings) log({ kind: 'warning', problem });
     const { verdict } = judgement;
     if (!judgement.healthy) {
       record.summarise(`health failed after ${formatDuration(took)}, verdict ${verdict}.`);
@@ -75,28 +69,36 @@ const BASELINE = { checks: 3_000, servers: 8_000 };
  * good: had it been given all of `health-timeout`, it might have answered. The database is left to the plan, which
  * uses the same connection at the same time and passes only where it answers. Never fails.
  */
-export async function healthBaseline(tools: Tools, settings: Settings): Promise<HealthFact[]> {
-  const { expectVersion: _notYet, ...health } = settings.health;
+export async function healthBaseline(work: HealthWork): Promise<HealthFact[]> {
+  const { expectVersion: _notYet, ...health } = work.settings.health;
   const timeout = Math.min(health.timeout, BASELINE.checks);
-  const { inside, database: _planned, ...near } = vantagePoints(tools, settings, probeFleet);
-  const quick: Settings = {
-    ...settings,
-    health: {
-      ...health,
-      successes: 1,
-      timeout,
-      deadline: Math.min(health.deadline, BASELINE.checks),
-      // A server asks for those of the new version before it is live; requests are few.
-      checkAssets: health.checkAssets && inside === undefined,
-    },
-  };
-  const quiet: Tools = { ...tools, log: () => {} };
+  const quick = askedBy(work, {
+    ...health,
+    successes: 1,
+    timeout,
+    deadline: Math.min(health.deadline, BASELINE.checks),
+    // A server asks for those of the new version before it is live; requests are few.
+    checkAssets: health.checkAssets && vantagePoints(work).inside === undefined,
+  });
+  const { inside, database: _planned, ...near } = vantagePoints(quick);
   const [here, servers] = await Promise.all([
-    askEverything(quiet, quick, near, { once: true }).then(({ facts }) => facts),
-    inside === undefined ? [] : inTime(inside(quiet, quick, true)),
+    askEverything(quick, near, { once: true }).then(({ facts }) => facts),
+    inside === undefined ? [] : inTime(inside(true)),
   ]).catch(() => [[], []]);
   const hurried = timeout < health.timeout;
   return [...here, ...servers].filter(({ ok, fault }) => ok || !hurried || fault !== 'timeout');
+}
+
+/** The same work, without a word, under other settings of health. */
+function askedBy(work: HealthWork, health: HealthSettings): HealthWork {
+  const log = (): void => {};
+  const { servers, settings } = work;
+  return {
+    ...work,
+    log,
+    settings: { ...settings, health },
+    ...(servers && { servers: { ...servers, log, settings: { ...servers.settings, health } } }),
+  };
 }
 
 /** The facts, or none where they do not come in time or the servers cannot be asked. */

@@ -4,16 +4,17 @@ import { Cancelled, Failure, type PhaseReport, type Problem } from '../base/repo
 import { backoff, pause } from '../base/retry.js';
 import { applyBatch, type BatchOutcome } from '../database/apply/apply.js';
 import { applyOutside } from '../database/apply/outside.js';
-import type { ApplyTools, BatchContext } from '../database/apply/sent.js';
+import type { BatchContext } from '../database/apply/sent.js';
+import type { DatabaseAccess } from '../database/connection/connection.js';
 import { type Batch, type PlannedFile, titleOf } from '../database/files/batches.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
 import { judgeDrift, lookDrift } from '../database/schema/drift.js';
 import { verificationMessage } from '../database/schema/schema-facts.js';
 import { recordStateAfter, recordStateAtStop, recordStateBefore } from '../database/schema/schema-record.js';
-import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
+import type { DatabaseRun, DatabaseWork, Tools } from '../tools.js';
 import { exactCommit } from '../vps/exact-commit.js';
 import { judgedStep } from './judged-step.js';
+import { planOrder } from './plan-order.js';
 
 export interface MigrateOptions {
   /** Made a moment ago by `planDatabase`; a history that has changed since is noticed and planned again. */
@@ -32,20 +33,18 @@ const BETWEEN_PLANS = { first: 100, longest: 5_000 };
 const AT_STOP = 3_000;
 
 /** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
-export async function migrate(
-  tools: Tools,
-  settings: Settings,
-  options: MigrateOptions = {},
-): Promise<PhaseReport> {
+export async function migrate(work: DatabaseWork, options: MigrateOptions = {}): Promise<PhaseReport> {
+  const { settings, log, signal } = work;
   const detail = options.plan ? headline(options.plan) : undefined;
-  return runPhase('migrate', tools.log, detail, async (record) => {
-    let plan = options.plan ?? (await planDatabase(tools, settings, planOptions(options)));
+  return runPhase('migrate', log, detail, async (record) => {
+    const order = planOrder(settings, options.contract);
+    let plan = options.plan ?? (await planDatabase(work, order));
     // A plan that was handed in has been told already.
-    if (!options.plan) tellPlan(tools, plan);
+    if (!options.plan) tellPlan(work, plan);
     record.facts.applied = [];
     const run = await deployedRun(settings);
     const standing: Standing = { unrecorded: false, notLookedAt: false };
-    const drifted = await lookBeforeWriting(tools, settings, record, plan);
+    const drifted = await lookBeforeWriting(work, record, plan);
     try {
       for (let plans = 1; ; plans++) {
         note(record, plan);
@@ -54,18 +53,18 @@ export async function migrate(
           record.summarise('Nothing was applied.');
           throw new Failure(refusals);
         }
-        if (await applyPlan(tools, { ...settings, run }, plan, record, standing)) return;
+        if (await applyPlan({ ...work, settings: { ...settings, run } }, plan, record, standing)) return;
         if (plans === PLANS)
           throw new Failure({
             message: 'the migration history keeps changing: another tool is migrating this database',
             next: 'Wait for it, then run again.',
           });
-        tools.log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
-        await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), tools.signal);
-        plan = await planDatabase(tools, settings, planOptions(options));
+        log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+        await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), signal);
+        plan = await planDatabase(work, order);
       }
     } finally {
-      if (standing.unrecorded) await recordAtStop(tools, settings);
+      if (standing.unrecorded) await recordAtStop(work);
     }
   });
 }
@@ -75,18 +74,18 @@ export async function migrate(
  * schema that it meets the one that later drift is measured against.
  */
 async function lookBeforeWriting(
-  tools: Tools,
-  { mode, database }: Settings,
+  work: DatabaseWork,
   record: PhaseRecord,
   { batches, baseline }: DatabasePlan,
 ): Promise<Problem[]> {
-  if (mode !== 'migrate' || !database || database.drift === 'off') return [];
+  const { mode, database } = work.settings;
+  if (mode !== 'migrate' || database.drift === 'off') return [];
   if (batches.length + baseline.length === 0) return [];
-  return judgedStep(tools, record, 'drift', async () => judgeDrift(await lookDrift(tools), database.drift));
+  return judgedStep(work, record, 'drift', async () => judgeDrift(await lookDrift(work), database.drift));
 }
 
 /** The run as it is recorded: by the commit that is deployed, which need not be the one that started the workflow. */
-async function deployedRun({ run, vps, workingDirectory }: Settings): Promise<Settings['run']> {
+async function deployedRun({ run, vps, workingDirectory }: DatabaseRun): Promise<DatabaseRun['run']> {
   return vps?.ref === undefined ? run : { ...run, sha: await exactCommit(vps.ref, workingDirectory) };
 }
 
@@ -115,17 +114,13 @@ function tellNotLookedAt(tools: Tools, standing: Standing): void {
  * Between its first and its last message a run records no state; one that stops there does it now. It may fail: the
  * next run, or the rollback, then takes what it meets for the end of this one.
  */
-async function recordAtStop({ database }: Tools, settings: Settings): Promise<void> {
-  await database?.send(recordStateAtStop(settings.run.id), { deadline: AT_STOP }).catch(() => undefined);
+async function recordAtStop({ database, settings }: DatabaseWork): Promise<void> {
+  await database.send(recordStateAtStop(settings.run.id), { deadline: AT_STOP }).catch(() => undefined);
 }
 
 function tellPlan(tools: Tools, plan: DatabasePlan): void {
   tools.log({ kind: 'line', text: headline(plan) });
   for (const warning of plan.warnings) tools.log({ kind: 'warning', problem: warning });
-}
-
-function planOptions({ contract }: MigrateOptions): { contract?: boolean } {
-  return contract === undefined ? {} : { contract };
 }
 
 function headline(plan: DatabasePlan): string {
@@ -147,12 +142,12 @@ function note(record: PhaseRecord, plan: DatabasePlan): void {
 
 /** True when all of the plan is applied; false when the history changed and a new plan is needed. */
 async function applyPlan(
-  tools: Tools,
-  settings: Settings,
+  work: DatabaseWork,
   plan: DatabasePlan,
   record: PhaseRecord,
   standing: Standing,
 ): Promise<boolean> {
+  const { settings, log } = work;
   const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
   const queue: Batch[] =
     plan.batches.length === 0 && isWorthRecording(settings, plan)
@@ -164,13 +159,13 @@ async function applyPlan(
     const place = { first, last: queue.length === 0, next: queue[0]?.mode };
     const context: BatchContext = {
       ...batchContext(settings, batch, plan, recorded, record, place),
-      onNotLookedAt: () => tellNotLookedAt(tools, standing),
+      onNotLookedAt: () => tellNotLookedAt(work, standing),
     };
-    const outcome = await runBatch(tools, batch, context, plan);
+    const outcome = await runBatch(work, batch, context, plan);
     standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
     if (outcome.kind === 'changed') return false;
     if (outcome.kind === 'split') {
-      tools.log({
+      log({
         kind: 'notice',
         problem: {
           message: `the batch is split before ${titleOf(batch.files[outcome.before]!)}: ${outcome.why}`,
@@ -213,20 +208,20 @@ function isUnrecorded(standing: Standing, batch: Batch, outcome: BatchOutcome, r
  * A deploy with nothing to apply still leaves its row: what it found is what later drift is measured against, and a
  * rollback to the previous deploy must know that this one changed no schema.
  */
-function isWorthRecording(settings: Settings, { baseline, look }: DatabasePlan): boolean {
+function isWorthRecording(settings: DatabaseRun, { baseline, look }: DatabasePlan): boolean {
   if (baseline.length > 0) return true;
   return settings.mode === 'deploy' && look?.missingRights.length === 0 && !look.readOnly;
 }
 
 function batchContext(
-  settings: Settings,
+  settings: DatabaseRun,
   batch: Batch,
   plan: DatabasePlan,
   recorded: readonly string[],
   record: PhaseRecord,
   place: { first: boolean; last: boolean; next: Batch['mode'] | undefined },
 ): BatchContext {
-  const rules = settings.database!;
+  const rules = settings.database;
   // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
   const verified = place.last && rules.transaction === 'all';
   const verification = verified ? verificationMessage(rules) : '';
@@ -247,16 +242,14 @@ function batchContext(
 }
 
 async function runBatch(
-  tools: Tools,
+  access: DatabaseAccess,
   batch: Batch,
   planned: BatchContext,
   plan: DatabasePlan,
 ): Promise<BatchOutcome> {
-  const { database, log, signal } = tools;
-  if (!database) throw new Error('no database was opened');
-  const context = { ...planned, role: database.role };
+  const context = { ...planned, role: access.database.role };
   try {
-    return await runMode({ database, log, signal }, batch, context, plan);
+    return await runMode(access, batch, context, plan);
   } catch (error) {
     // Thrown while waiting for a lock or between two tries: nothing of the batch was under way.
     if (error instanceof Cancelled) return { kind: 'cancelled' };
@@ -267,7 +260,7 @@ async function runBatch(
 }
 
 function runMode(
-  apply: ApplyTools,
+  apply: DatabaseAccess,
   batch: Batch,
   context: BatchContext,
   plan: DatabasePlan,

@@ -1,3 +1,4 @@
+import type { Log } from '../base/log.js';
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problemsOf } from '../base/report.js';
 import { pgDumpFor } from '../database/backup/pg-dump.js';
@@ -7,11 +8,12 @@ import { judgeDrift, lookDrift } from '../database/schema/drift.js';
 import type { Judgement } from '../database/schema/judgement.js';
 import { isRequired, judgeRequired, lookAtRequired } from '../database/schema/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
-import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
+import type { DatabaseWork, Work } from '../tools.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
+import type { ServerWork } from '../vps/server-work.js';
 import { judgedStep } from './judged-step.js';
 import { hostRefusals, hostStep, hostWarnings, liveFacts } from './plan-hosts.js';
+import { planOrder } from './plan-order.js';
 
 /** What a look at everything found; the phases that write go on from it and check that it still holds. */
 export interface Look {
@@ -24,21 +26,22 @@ export interface Look {
  * Says what a deploy would do and writes nothing. All refusals of all parts are told at once, so that one
  * correction is enough; a plan that a deploy would refuse has failed.
  */
-export async function plan(tools: Tools, settings: Settings): Promise<Look> {
+export async function plan(work: Work): Promise<Look> {
+  const { log, signal } = work;
   const look: Omit<Look, 'report'> = {};
-  const report = await runPhase('plan', tools.log, undefined, async (record) => {
+  const report = await runPhase('plan', log, undefined, async (record) => {
     // Both looks run at once, and what goes wrong in one does not hide what the other found.
-    const lookedAtHosts = caught(() => lookAtHosts(tools, settings, record, look));
+    const lookedAtHosts = caught(() => lookAtHosts(work.servers, record, look));
     const overtaken = lookedAtHosts.then(() => look.hosts?.some(isOvertaken) === true);
     const [database, hosts] = await Promise.all([
-      caught(() => lookAtDatabase(tools, settings, unlessOvertaken(record, overtaken), look)),
+      caught(() => lookAtMigrations(work, unlessOvertaken(record, overtaken), look)),
       lookedAtHosts,
     ]);
-    if (tools.signal.aborted) throw new Cancelled();
+    if (signal.aborted) throw new Cancelled();
     if (look.hosts?.some(isOvertaken)) {
       // Its migrations are older than those of the newer run too: what the database says of them is no fault.
       record.facts.hosts = (record.facts.hosts ?? []).map((host) => ({ ...host, outcome: 'skipped' }));
-      tools.log({
+      log({
         kind: 'warning',
         problem: { message: 'A newer commit is live already: this one is not deployed.' },
       });
@@ -86,79 +89,114 @@ async function caught(work: () => Promise<Problem[]>): Promise<Problem[]> {
   }
 }
 
-async function lookAtDatabase(
-  tools: Tools,
-  settings: Settings,
+/** The database where there is one; the files alone where a plan is to leave it out. */
+async function lookAtMigrations(
+  { database, settings, log }: Work,
   record: PhaseRecord,
   look: Omit<Look, 'report'>,
 ): Promise<Problem[]> {
-  if (!settings.database && settings.mode !== 'plan') return [];
-  if (!settings.database && !settings.skip.includes('database')) return [];
-  const refused = await caught(() =>
-    record.step(
-      settings.database ? 'migrations' : 'migration files',
-      async () => {
-        look.database = await (settings.database ? planDatabase(tools, settings) : planFiles(settings));
-        if (look.database.refusals.length > 0) throw new Failure(look.database.refusals);
-        return [];
-      },
-      () => (settings.database ? describePlan(look.database!) : describeFiles(look.database!)),
-    ),
-  );
+  if (database) return lookAtDatabase(database, record, look);
+  if (settings.mode !== 'plan' || !settings.skip.includes('database')) return [];
+  return planStep(log, record, look, {
+    name: 'migration files',
+    make: () => planFiles(settings.workingDirectory, settings.files),
+    describe: describeFiles,
+  });
+}
+
+async function lookAtDatabase(
+  work: DatabaseWork,
+  record: PhaseRecord,
+  look: Omit<Look, 'report'>,
+): Promise<Problem[]> {
+  const { settings, log } = work;
+  const { workingDirectory, run, database: rules } = settings;
+  const refused = await planStep(log, record, look, {
+    name: 'migrations',
+    async make() {
+      const planned = await planDatabase(work, planOrder(settings));
+      record.facts.pending = planned.pending.map((file) => file.version);
+      record.facts.deferred = planned.deferred.map((file) => file.version);
+      return planned;
+    },
+    describe: describePlan,
+  });
   const planned = look.database;
   if (!planned) return refused;
-  // Without a database it is not known what is pending.
-  if (settings.database) {
-    record.facts.pending = planned.pending.map((file) => file.version);
-    record.facts.deferred = planned.deferred.map((file) => file.version);
-  }
-  record.facts.reversible = planned.reversible;
-  record.facts.destructive = planned.destructive;
-  for (const problem of planned.warnings) tools.log({ kind: 'warning', problem });
-  if (settings.database) tellBatches(tools, planned);
-  const rules = settings.database;
-  if (!rules) return refused;
+  tellBatches(log, planned);
   const refusals = [...refused];
-  const judge = async (name: string, work: () => Promise<Judgement>): Promise<void> => {
-    refusals.push(...(await judgedStep(tools, record, name, work)));
+  const judge = async (name: string, judged: () => Promise<Judgement>): Promise<void> => {
+    refusals.push(...(await judgedStep(work, record, name, judged)));
   };
-  if (rules.drift !== 'off')
-    await judge('drift', async () => judgeDrift(await lookDrift(tools), rules.drift));
+  if (rules.drift !== 'off') await judge('drift', async () => judgeDrift(await lookDrift(work), rules.drift));
   if (isRequired(rules))
     await judge('required schema', async () =>
-      judgeRequired(await lookAtRequired(tools, rules), rules, planned.pending),
+      judgeRequired(await lookAtRequired(work, rules), rules, planned.pending),
     );
-  if (rules.backup !== 'off' && rules.connection.kind === 'url')
-    await judge('backup', () => judgeBackup(tools, planned));
+  const { connection, migrationsDir, shadow } = rules;
+  if (rules.backup !== 'off' && connection.kind === 'url')
+    await judge('backup', () => judgeBackup(work, planned));
   // Where a scratch database is given it is not enough that down files exist: they must fit.
-  if (rules.shadow && refused.length === 0)
-    await judge('down files on the scratch database', () => proveReversible(tools, settings, planned));
+  if (shadow && refused.length === 0)
+    await judge('down files on the scratch database', () =>
+      proveReversible(work, { workingDirectory, migrationsDir, run, rules, connection, shadow }, planned),
+    );
   return refusals;
 }
 
+interface PlanStep {
+  name: string;
+  make: () => Promise<DatabasePlan>;
+  describe: (planned: DatabasePlan) => string;
+}
+
+/** Makes a plan as a step, and tells of it what it warns of. One that is refused is kept: it says more than that. */
+async function planStep(
+  log: Log,
+  record: PhaseRecord,
+  look: Omit<Look, 'report'>,
+  { name, make, describe }: PlanStep,
+): Promise<Problem[]> {
+  const refused = await caught(async () => {
+    const checked = async (): Promise<DatabasePlan> => {
+      const planned = await make();
+      look.database = planned;
+      if (planned.refusals.length > 0) throw new Failure(planned.refusals);
+      return planned;
+    };
+    await record.step(name, checked, describe);
+    return [];
+  });
+  if (!look.database) return refused;
+  record.facts.reversible = look.database.reversible;
+  record.facts.destructive = look.database.destructive;
+  for (const problem of look.database.warnings) log({ kind: 'warning', problem });
+  return refused;
+}
+
 /** Whether the backup that a deploy begins with can be made from this machine. */
-async function judgeBackup({ database }: Tools, { look }: DatabasePlan): Promise<Judgement> {
+async function judgeBackup({ database }: DatabaseWork, { look }: DatabasePlan): Promise<Judgement> {
   const major = Math.floor((look?.serverVersion ?? 0) / 10_000);
-  const chosen = await pgDumpFor(database?.transport ?? 'direct', major);
+  const chosen = await pgDumpFor(database.transport, major);
   return 'message' in chosen
     ? { detail: '', refusals: [chosen], warnings: [] }
     : { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings: [] };
 }
 
 async function lookAtHosts(
-  tools: Tools,
-  settings: Settings,
+  servers: ServerWork | undefined,
   record: PhaseRecord,
   look: Omit<Look, 'report'>,
 ): Promise<Problem[]> {
-  if (!tools.fleet || !settings.vps) return [];
+  if (!servers) return [];
+  const { settings, log } = servers;
   const startedAt = Date.now();
-  const hosts = await inspectFleet(tools, settings);
+  const hosts = await inspectFleet(servers);
   look.hosts = hosts;
   const milliseconds = Date.now() - startedAt;
   for (const host of hosts) {
     record.add(hostStep(host, settings.vps.ref, { startedAt, milliseconds }));
-    for (const problem of hostWarnings(host)) tools.log({ kind: 'warning', problem });
+    for (const problem of hostWarnings(host)) log({ kind: 'warning', problem });
   }
   Object.assign(record.facts, liveFacts(hosts));
   return hosts.flatMap(hostRefusals);
@@ -186,8 +224,8 @@ function describeFiles({ pending, batches, reversible }: DatabasePlan): string {
   return `${files}${grouped}${pending.length > 0 && reversible ? ', reversible' : ''}; no database was asked`;
 }
 
-function tellBatches(tools: Tools, planned: DatabasePlan): void {
-  const line = (text: string): void => tools.log({ kind: 'line', text: `          ${text}` });
+function tellBatches(log: Log, planned: DatabasePlan): void {
+  const line = (text: string): void => log({ kind: 'line', text: `          ${text}` });
   planned.batches.forEach((batch, index) => {
     const why = batch.why === undefined ? '' : ` (apart because ${batch.why})`;
     if (planned.batches.length > 1) line(`batch ${index + 1}${why}`);

@@ -7,15 +7,13 @@ import { mergeHosts } from '../base/facts.js';
 import { given } from '../base/given.js';
 import { type PhaseRecord, runPhase } from '../base/phase.js';
 import { Cancelled, type Facts, Failure, type PhaseReport, type Problem } from '../base/report.js';
-import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
 import { exactCommit } from '../vps/exact-commit.js';
-import type { Fleet } from '../vps/fleet.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
 import { describePacked, packBuild } from '../vps/pack-build.js';
-import { deployRequest, rollbackRequest, type VpsRun, withToken } from '../vps/requests.js';
+import { deployRequest, rollbackRequest, withToken } from '../vps/requests.js';
 import { type HostEnd, isGood, rollOut } from '../vps/rollout.js';
 import { sendToAll } from '../vps/send-build.js';
+import type { ServerWork } from '../vps/server-work.js';
 import { hostRefusals, liveFacts } from './plan-hosts.js';
 
 /**
@@ -23,29 +21,28 @@ import { hostRefusals, liveFacts } from './plan-hosts.js';
  * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
  * `look` is what a plan found a moment ago; without it the hosts are looked at first.
  */
-export async function redeploy(tools: Tools, settings: Settings, look?: HostLook[]): Promise<PhaseReport> {
-  return runPhase('redeploy', tools.log, settings.vps?.ref, async (record) => {
-    const { fleet } = tools;
-    if (!fleet || !settings.vps) throw new Failure({ message: 'there is no server to deploy to' });
-    const run = settings as VpsRun;
-    if (run.vps.ref === undefined) throw new Failure({ message: 'there is no commit to deploy' });
-    const sha = await exactCommit(run.vps.ref, run.workingDirectory);
-    const looks = look ?? (await record.step('look', () => lookFirst(tools, settings)));
+export async function redeploy(servers: ServerWork, look?: HostLook[]): Promise<PhaseReport> {
+  const { settings, log, signal } = servers;
+  const { ref } = settings.vps;
+  return runPhase('redeploy', log, ref, async (record) => {
+    if (ref === undefined) throw new Failure({ message: 'there is no commit to deploy' });
+    const sha = await exactCommit(ref, settings.workingDirectory);
+    const looks = look ?? (await record.step('look', () => lookFirst(servers)));
     Object.assign(record.facts, liveFacts(looks));
     refuse(looks);
-    const ends = await bring(tools, fleet, run, sha, looks, record);
+    const ends = await bring(servers, sha, looks, record);
     const live = record.facts.hosts ?? [];
     Object.assign(record.facts, factsOf(ends));
     record.facts.hosts = mergeHosts(
       live,
       ends.map(({ fact }) => fact),
     );
-    judge(ends, sha, tools.signal.aborted, record);
+    judge(ends, sha, signal.aborted, record);
   });
 }
 
-async function lookFirst(tools: Tools, settings: Settings): Promise<HostLook[]> {
-  const looks = await inspectFleet(tools, settings);
+async function lookFirst(servers: ServerWork): Promise<HostLook[]> {
+  const looks = await inspectFleet(servers);
   refuse(looks);
   return looks;
 }
@@ -57,37 +54,34 @@ function refuse(looks: readonly HostLook[]): void {
 }
 
 async function bring(
-  { log, signal }: Tools,
-  fleet: Fleet,
-  run: VpsRun,
+  servers: ServerWork,
   sha: string,
   looks: readonly HostLook[],
   record: PhaseRecord,
 ): Promise<HostEnd[]> {
-  const packed = run.vps.buildOn === 'runner' ? await sendBuild(fleet, run, sha, looks, record, signal) : [];
-  const request = deployRequest(run, { sha, invocation: randomUUID(), cutover: 'at-once' });
-  const undo = rollbackRequest(run, randomUUID(), { undoRun: run.run.id });
+  const { fleet, settings, log, signal } = servers;
+  const packed = settings.vps.buildOn === 'runner' ? await sendBuild(servers, sha, looks, record) : [];
+  const request = deployRequest(settings, { sha, invocation: randomUUID(), cutover: 'at-once' });
+  const undo = rollbackRequest(settings, randomUUID(), { undoRun: settings.run.id });
   const own = looks.map(({ needsToken }, index) => ({
     ...given({ packedBuild: packed[index] }),
-    ...(needsToken ? withToken(run) : {}),
+    ...(needsToken ? withToken(settings) : {}),
   }));
-  const plan = { request, undo, own, maxParallel: run.vps.maxParallel, signal };
+  const plan = { request, undo, own, maxParallel: settings.vps.maxParallel, signal };
   return rollOut(fleet, plan, { log, record });
 }
 
 /** Packs the build of this job and streams it to every host; resolves with its path on each. */
 async function sendBuild(
-  fleet: Fleet,
-  run: VpsRun,
+  { fleet, settings, signal }: ServerWork,
   sha: string,
   looks: readonly HostLook[],
   record: PhaseRecord,
-  signal: AbortSignal,
 ): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'muva-build-'));
   try {
-    const { workingDirectory } = run;
-    const { buildOutput, sharedPaths } = run.vps;
+    const { workingDirectory } = settings;
+    const { buildOutput, sharedPaths } = settings.vps;
     const build = await record.step(
       'pack the build',
       () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }),

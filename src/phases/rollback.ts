@@ -5,9 +5,10 @@ import { OtherFormat } from '../database/history/formats.js';
 import { lookWhatToUndo, rollbackDatabase } from '../database/rollback/rollback-database.js';
 import { chooseTarget, type RollbackLook } from '../database/rollback/rollback-decision.js';
 import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
+import type { DatabaseWork, Work } from '../tools.js';
 import { type HostLook, inspectFleet } from '../vps/inspect-fleet.js';
 import { rollbackFleet } from '../vps/rollback-fleet.js';
+import type { ServerWork } from '../vps/server-work.js';
 import { type CodeTarget, chooseWayBack } from './way-back.js';
 
 /**
@@ -15,13 +16,14 @@ import { type CodeTarget, chooseWayBack } from './way-back.js';
  * first, then the code goes back on every host, then the database by its down files. Where the code could not be put
  * back the schema is kept: the code that is live may need it.
  */
-export async function rollback(tools: Tools, settings: Settings): Promise<PhaseReport> {
-  return runPhase('rollback', tools.log, headline(settings), async (record) => {
-    const found = await look(tools, settings, record);
+export async function rollback(work: Work): Promise<PhaseReport> {
+  const { settings, log } = work;
+  return runPhase('rollback', log, headline(settings), async (record) => {
+    const found = await look(work, record);
     const started = performance.now();
-    const code = await rollbackCode(tools, settings, record, found);
+    const code = await rollbackCode(found, record);
     if (code.changed) record.facts.rollbackMs = Math.round(performance.now() - started);
-    const schema = await rollbackSchema(tools, settings, record, found, code);
+    const schema = await rollbackSchema(found, record, code);
     record.facts.rolledBack = code.changed || schema.changed;
     if (schema.ahead.length > 0) record.facts.schemaAhead = schema.ahead;
     const problems = [...code.problems, ...schema.problems];
@@ -39,22 +41,24 @@ function headline({ rollback: { to, steps, runId } }: Settings): string {
 /** What was found before anything is changed. */
 interface Found {
   /** Undefined where the code is not asked for. */
-  code?: CodeTarget;
-  /** Undefined where no database is given; a problem where it could not be asked. */
-  database?: RollbackLook | Problem[];
+  code?: CodeTarget & { servers: ServerWork };
+  /** Undefined where no database is given; problems where it could not be asked. */
+  database?: { work: DatabaseWork; look: RollbackLook | Problem[] };
   /** The words of the command line that ask for the same again. */
   again: string[];
 }
 
 /** Looks at all of it at once. @throws a Failure where the rollback is refused; nothing is changed then. */
-async function look(tools: Tools, settings: Settings, record: PhaseRecord): Promise<Found> {
-  const [hosts, database] = await Promise.all([
-    lookAtHosts(tools, settings, record),
-    lookAtDatabase(tools, settings, record),
-  ]);
+async function look({ database, servers, settings }: Work, record: PhaseRecord): Promise<Found> {
   const { steps, to, runId } = settings.rollback;
-  const code = hosts.length === 0 ? undefined : choose(settings, hosts);
-  if (database !== undefined && !Array.isArray(database)) refuseEnvironment(settings, database);
+  // Steps count migrations: the code is not asked for.
+  const asked = steps === undefined ? servers : undefined;
+  const [hosts, found] = await Promise.all([
+    asked && lookAtHosts(asked, record),
+    database && lookAtDatabase(database, record),
+  ]);
+  const code = asked && hosts && { servers: asked, ...choose(settings, hosts) };
+  if (found !== undefined && !Array.isArray(found)) refuseEnvironment(settings, found);
   const alone =
     steps !== undefined
       ? ['--rollback-steps', String(steps)]
@@ -62,17 +66,15 @@ async function look(tools: Tools, settings: Settings, record: PhaseRecord): Prom
         ? ['--run-id', runId]
         : ['--rollback-to', to];
   return {
-    ...given({ code, database }),
+    ...given({ code, database: database && found && { work: database, look: found } }),
     again: code?.again ?? alone,
   };
 }
 
-/** Steps count migrations: the code is not asked for. */
-async function lookAtHosts(tools: Tools, settings: Settings, record: PhaseRecord): Promise<HostLook[]> {
-  const { to, runId, steps } = settings.rollback;
-  if (!tools.fleet || !settings.vps || steps !== undefined) return [];
+function lookAtHosts(servers: ServerWork, record: PhaseRecord): Promise<HostLook[]> {
+  const { to, runId } = servers.settings.rollback;
   const undo = to === undefined ? { undoRun: runId } : { to };
-  return record.step('code: look what to undo', () => inspectFleet(tools, settings, undo), words);
+  return record.step('code: look what to undo', () => inspectFleet(servers, undo), words);
 }
 
 function words(looks: readonly HostLook[]): string {
@@ -95,13 +97,11 @@ function choose(settings: Settings, hosts: readonly HostLook[]): CodeTarget {
 
 /** A database that cannot be asked now is no reason to leave bad code in place: that is told after the code went back. */
 async function lookAtDatabase(
-  tools: Tools,
-  settings: Settings,
+  database: DatabaseWork,
   record: PhaseRecord,
-): Promise<Found['database']> {
-  if (!tools.database || !settings.database) return undefined;
+): Promise<RollbackLook | Problem[]> {
   try {
-    return await lookWhatToUndo(tools, record);
+    return await lookWhatToUndo(database, record);
   } catch (error) {
     if (error instanceof OtherFormat) throw error;
     return problemsOf(error);
@@ -130,15 +130,10 @@ interface PartOutcome {
 
 const NOTHING: PartOutcome = { changed: false, unknown: false, problems: [] };
 
-async function rollbackCode(
-  tools: Tools,
-  settings: Settings,
-  record: PhaseRecord,
-  { code }: Found,
-): Promise<PartOutcome> {
+async function rollbackCode({ code }: Found, record: PhaseRecord): Promise<PartOutcome> {
   if (code === undefined) return NOTHING;
   try {
-    const ends = await rollbackFleet(tools, settings, record, code.undoOn);
+    const ends = await rollbackFleet(code.servers, record, code.undoOn);
     const hosts = ends.map(({ fact }) => fact);
     tellHosts(record, hosts);
     const bad = ends.filter(({ fact }) => ['rollback-failed', 'unknown', 'failed'].includes(fact.outcome));
@@ -178,16 +173,16 @@ interface SchemaOutcome extends PartOutcome {
 }
 
 async function rollbackSchema(
-  tools: Tools,
-  settings: Settings,
-  record: PhaseRecord,
   { code, database, again }: Found,
+  record: PhaseRecord,
   codeOutcome: PartOutcome,
 ): Promise<SchemaOutcome> {
   const nothing: SchemaOutcome = { ...NOTHING, ahead: [] };
   if (database === undefined) return nothing;
-  if (Array.isArray(database)) return { ...nothing, problems: database.map(orAgain(again)) };
-  const target = chooseTarget(database, settings.rollback, code?.runs);
+  const { work, look } = database;
+  if (Array.isArray(look)) return { ...nothing, problems: look.map(orAgain(again)) };
+  const { rollback: wish, workingDirectory, database: rules } = work.settings;
+  const target = chooseTarget(look, wish, code?.runs);
   // Until it is undone it is ahead of the code, whatever comes in between.
   const ahead = target.kind === 'migrations' && code !== undefined ? target.versions : [];
   if (codeOutcome.problems.length > 0) {
@@ -195,11 +190,20 @@ async function rollbackSchema(
     return { ...nothing, ahead: codeOutcome.changed ? ahead : [] };
   }
   try {
-    const { reverted, schemaAhead, changed } = await rollbackDatabase(tools, settings, record, {
-      look: database,
+    const order = {
+      wish,
+      how: wish.database,
+      rules,
+      workingDirectory,
+      migrationsDir: rules.migrationsDir,
+      look,
       again,
-      ...(code?.runs === undefined ? {} : { runs: code.runs }),
-    });
+      ...given({ runs: code?.runs }),
+      onKept: (versions: readonly string[]) => {
+        record.facts.schemaAhead = [...versions];
+      },
+    };
+    const { reverted, schemaAhead, changed } = await rollbackDatabase(work, order, record);
     record.facts.reverted = reverted;
     return { ...nothing, changed, ahead: schemaAhead };
   } catch (error) {

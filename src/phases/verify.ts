@@ -10,33 +10,30 @@ import {
   readSchemaRows,
   schemaFactsQuery,
 } from '../database/schema/schema-facts.js';
-import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
+import type { DatabaseWork } from '../tools.js';
 
 /** Checks schema and connectivity in one round trip and writes nothing; one step per fact. */
-export async function verify(tools: Tools, settings: Settings): Promise<PhaseReport> {
-  return runPhase('verify', tools.log, undefined, async (record) => {
-    const { database } = tools;
-    const wanted = settings.database;
-    if (!database || !wanted) throw new Failure({ message: 'there is no database to verify' });
+export async function verify({ database, settings, log, signal }: DatabaseWork): Promise<PhaseReport> {
+  return runPhase('verify', log, undefined, async (record) => {
+    const rules = settings.database;
     record.facts.verified = false;
-    const question = schemaFactsQuery(wanted, settings.mode === 'verify');
+    const question = schemaFactsQuery(rules, settings.mode === 'verify');
     const rows = await record.step('ask the database', async () => {
-      const asked = { deadline: question.deadline, signal: tools.signal };
-      const results = reading(tools.signal, () => database.send(question.message, asked));
+      const asked = { deadline: question.deadline, signal };
+      const results = reading(signal, () => database.send(question.message, asked));
       return readSchemaRows(
         await results.catch((error: unknown) => {
           throw failureOf(error, 'verifying the schema');
         }),
       );
     });
-    const { facts, tables } = judgeSchema(rows, wanted);
+    const { facts, tables } = judgeSchema(rows, rules);
     record.facts.tables = tables;
-    const history = await compareHistory(settings.workingDirectory, wanted, rows.history);
+    const history = await compareHistory(settings.workingDirectory, rules, rows.history);
     const problems: Problem[] = [];
     for (const fact of [...facts, history]) {
       record.add(stepOf(fact));
-      for (const problem of fact.warnings) tools.log({ kind: 'warning', problem });
+      for (const problem of fact.warnings) log({ kind: 'warning', problem });
       problems.push(...fact.problems);
     }
     if (problems.length > 0) throw new Failure(problems);

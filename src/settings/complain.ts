@@ -1,14 +1,14 @@
-import { INPUT_NAMES, type InputName, type ReadInput } from './inputs.js';
+import { INPUT_NAMES, type InputName, type ReadInput, type TextInput } from './inputs.js';
 import type { Complaint } from './names.js';
 import type { InputReader } from './readers.js';
 import { holdsPrivateKey, shownEntry } from './shown.js';
 
 export function checked(
   reader: InputReader,
-  name: InputName,
+  name: TextInput,
   check: (value: string) => Complaint,
 ): string | undefined {
-  const value = reader.optional(name);
+  const value = reader.value(name);
   if (value !== undefined) complainAbout(reader, name, check(value));
   return value;
 }

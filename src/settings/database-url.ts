@@ -1,17 +1,7 @@
+import type { DatabaseAddress } from '../base/database-address.js';
 import { isLoopback } from '../base/loopback.js';
 import { Secret } from '../base/secret.js';
-import { readUrlParameters, type UrlParameters } from './url-parameters.js';
-
-/** A Postgres URL taken apart. The parts are used one by one, so that nothing in the URL can change what TLS does. */
-export interface DatabaseAddress extends UrlParameters {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: Secret;
-  readonly database: string;
-  /** On this machine: the only case in which plaintext is allowed. */
-  readonly loopback: boolean;
-}
+import { readUrlParameters } from './url-parameters.js';
 
 export type ParsedDatabaseUrl = { address: DatabaseAddress } | { wrong: string; right: string };
 

@@ -1,7 +1,8 @@
 import { EMPTY_CONNECTION } from '../base/empty-connection.js';
 import type { InputName, ReadInput } from './inputs.js';
+import { unquoted } from './lists.js';
 import { joinPath } from './paths.js';
-import { type InputReader, unquoted } from './readers.js';
+import type { InputReader } from './readers.js';
 import type {
   DatabaseSettings,
   FileSettings,

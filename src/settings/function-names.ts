@@ -1,20 +1,7 @@
-import { parseQualifiedName, type QualifiedName } from './names.js';
-import { splitList } from './readers.js';
+import type { ArgumentType, FunctionName } from '../base/sql-names.js';
+import { splitList } from './lists.js';
+import { parseQualifiedName } from './names.js';
 import { shown } from './shown.js';
-
-/** A function that must exist: by its name, or by its name and the types of its arguments. */
-export interface FunctionName extends QualifiedName {
-  /** Undefined: any function of that name. */
-  arguments?: readonly ArgumentType[];
-}
-
-export interface ArgumentType {
-  /** Undefined where it was given without one: of the search path, such as PostgreSQL's own types. */
-  schema?: string;
-  /** As the catalogue has it: `int4` for integer. */
-  name: string;
-  array: boolean;
-}
 
 /** The words of SQL for types that the catalogue calls otherwise. */
 const WORDS: Readonly<Record<string, string>> = {

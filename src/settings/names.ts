@@ -1,6 +1,7 @@
 import { given } from '../base/given.js';
+import { invisibleCharacter } from '../base/invisible.js';
 import { isLoopback } from '../base/loopback.js';
-import { invisibleCharacter } from './readers.js';
+import type { QualifiedName } from '../base/sql-names.js';
 import { shown } from './shown.js';
 
 /** A complaint about a name, and what would be right; undefined when the name is fine. */
@@ -63,12 +64,6 @@ export function checkEnvironmentName(name: string): Complaint {
     return { wrong: 'is not a name for an environment', right: 'Use a word such as staging or production.' };
   }
   return undefined;
-}
-
-/** A table, function or other object: schema and name as Postgres will store them. */
-export interface QualifiedName {
-  schema: string;
-  name: string;
 }
 
 /**

@@ -6,55 +6,52 @@ import { type Complaint, checkEnvironmentName, checkGitRef } from './names.js';
 import { checkRelativePath, joinPath } from './paths.js';
 import { readDatabase, readFiles } from './read-database.js';
 import { readHealth } from './read-health.js';
-import { readKey } from './read-key.js';
 import { readVps } from './read-vps.js';
-import { type InputReader, inputReader, nearest } from './readers.js';
-import {
-  type Common,
-  MODES,
-  type Mode,
-  PARTS,
-  type ParsedSettings,
-  type Part,
-  type RollbackSettings,
-  type Run,
-  type Settings,
-  type Surroundings,
+import { type InputReader, inputReader } from './readers.js';
+import type {
+  Common,
+  DatabaseSettings,
+  Mode,
+  ParsedSettings,
+  RollbackSettings,
+  Run,
+  Settings,
+  Surroundings,
+  VpsSettings,
 } from './settings.js';
-import { shown, shownEntry } from './shown.js';
 import { hasServer, usesOf } from './uses.js';
 
 /** Turns raw strings into typed settings. All problems are returned at once; nothing is connected to or written. */
 export function parseSettings(read: ReadInput, around: Surroundings): ParsedSettings {
   const reader = inputReader(read);
   complainAboutMisplacedKeys(reader, read);
-  const mode = readMode(reader);
-  const skip = readSkip(reader);
+  const mode = reader.value('mode');
+  const skip = reader.value('skip');
   const uses = usesOf(mode, skip, read);
   const environment = checked(reader, 'environment', checkEnvironmentName);
-  const workingDirectory = reader.path('working-directory');
+  const workingDirectory = reader.value('working-directory');
   complainAbout(reader, 'working-directory', checkWorkingDirectory(workingDirectory));
 
   const files = readFiles(reader);
   const server = hasServer(uses, read);
-  const database = uses.database ? readDatabase(reader, read, files, server) : undefined;
-  const vps = uses.vps ? readVps(reader, read, mode, around) : undefined;
-  const health = readHealth(reader, read, uses);
+  const database = uses.database ? readDatabase(reader, files, server) : undefined;
+  const vps = uses.vps ? readVps(reader, mode, around) : undefined;
+  const health = readHealth(reader, uses);
   const rollback = readRollback(reader, mode, around);
-  const token = readKey(reader, read, 'github-token');
+  const token = reader.value('github-token');
 
   const common: Common = {
     run: around.run,
     warnings: reader.warnings,
     ...given({ environment }),
-    adoptEnvironment: reader.boolean('adopt-environment'),
+    adoptEnvironment: reader.value('adopt-environment'),
     workingDirectory: workingDirectory.startsWith('/')
       ? workingDirectory
       : joinPath(around.workspace, workingDirectory),
     skip,
     ...given({ githubToken: token }),
-    githubDeployment: reader.choice('github-deployment', ['off', 'on']) === 'on',
-    comment: reader.choice('comment', ['auto', 'off']),
+    githubDeployment: reader.value('github-deployment') === 'on',
+    comment: reader.value('comment'),
     files,
     health,
     rollback,
@@ -62,36 +59,31 @@ export function parseSettings(read: ReadInput, around: Surroundings): ParsedSett
   complainAboutEmptyConnections(reader, { read, mode, skip, uses, files, database, vps, health, around });
   complainAboutFork(reader, mode, around.run);
   if (reader.problems.length > 0) return { problems: [...reader.problems] };
-  const parts = given({ database, vps });
-  return { settings: { ...common, mode, ...parts } as Settings, problems: [] };
+  return { settings: withParts(common, mode, database, vps), problems: [] };
 }
 
-function readMode(reader: InputReader): Mode {
-  const value = reader.text('mode');
-  const found = MODES.find((mode) => mode === value);
-  if (found) return found;
-  const near = nearest(value, MODES);
-  reader.complain(
-    'mode',
-    `${shown(value)} is not a mode`,
-    `${near ? `Did you mean "${near}"? ` : ''}The modes are: ${MODES.join(', ')}.`,
-  );
-  return 'plan';
+/** Puts the settings together: what a mode cannot work without is there, or it was complained of. */
+function withParts(
+  common: Common,
+  mode: Mode,
+  database: DatabaseSettings | undefined,
+  vps: VpsSettings | undefined,
+): Settings {
+  switch (mode) {
+    case 'verify':
+      return { ...common, mode, database: present(database) };
+    case 'migrate':
+      return { ...common, mode, database: present(database), ...given({ vps }) };
+    case 'redeploy':
+      return { ...common, mode, vps: present(vps) };
+    default:
+      return { ...common, mode, ...given({ database, vps }) };
+  }
 }
 
-function readSkip(reader: InputReader): Part[] {
-  const parts: Part[] = [];
-  reader.list('skip').forEach((item, index) => {
-    const part = PARTS.find((known) => known === item);
-    if (part) parts.push(part);
-    else
-      reader.complain(
-        'skip',
-        `${shownEntry(item, index)} is not a part`,
-        `The parts are: ${PARTS.join(', ')}.`,
-      );
-  });
-  return parts;
+function present<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('a part that the mode needs is missing, and nobody complained');
+  return part;
 }
 
 /**
@@ -99,13 +91,13 @@ function readSkip(reader: InputReader): Part[] {
  * in the settings of any other mode: with it a deploy would undo what earlier runs did.
  */
 function readRollback(reader: InputReader, mode: Mode, around: Surroundings): RollbackSettings {
-  const to = reader.optional('rollback-to');
+  const to = reader.value('rollback-to');
   if (to !== undefined) complainAbout(reader, 'rollback-to', checkGitRef(to));
-  const runId = reader.optional('run-id');
+  const runId = reader.value('run-id');
   if (runId !== undefined && !/^[\p{L}\p{N}._-]{1,100}$/u.test(runId)) {
     reader.complain('run-id', 'is not a run id', 'Use the number in the URL of the workflow run.');
   }
-  const steps = reader.optionalInteger('rollback-steps', 1, 10_000);
+  const steps = reader.value('rollback-steps');
   const asked = (
     [
       ['rollback-steps', steps],
@@ -139,8 +131,8 @@ function readRollback(reader: InputReader, mode: Mode, around: Surroundings): Ro
     );
   }
   return {
-    onFailure: reader.boolean('rollback-on-failure'),
-    database: reader.choice('rollback-database', ['down', 'records', 'keep']),
+    onFailure: reader.value('rollback-on-failure'),
+    database: reader.value('rollback-database'),
     ...given({ steps, to }),
     runId: mode === 'rollback' ? (runId ?? around.run.id) : around.run.id,
   };

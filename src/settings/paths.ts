@@ -1,3 +1,4 @@
+import { tidyPath } from '../base/paths.js';
 import { type Complaint, visible } from './names.js';
 
 /** A path inside the project: relative, not upwards, not an option. */
@@ -31,14 +32,6 @@ export function checkAppPath(path: string): Complaint {
   if (tidy === '') return { wrong: 'means the whole application', right };
   if (/^\.git(\/|$)/i.test(tidy)) return { wrong: "is git's own folder", right };
   return undefined;
-}
-
-/** `./a//b/` as `a/b`: the form in which paths are compared. */
-export function tidyPath(path: string): string {
-  return path
-    .split('/')
-    .filter((part) => part !== '' && part !== '.')
-    .join('/');
 }
 
 /** A folder on the VPS: absolute, normal, and deep enough not to be the system's own. */

@@ -1,34 +1,33 @@
+import type { DatabaseAddress, DatabaseConnection } from '../base/database-address.js';
 import { given } from '../base/given.js';
 import { complainAbout } from './complain.js';
-import { type DatabaseAddress, parseDatabaseUrl } from './database-url.js';
+import { parseDatabaseUrl } from './database-url.js';
 import { parseFunctionName } from './function-names.js';
-import type { InputName, ReadInput } from './inputs.js';
+import type { InputName } from './inputs.js';
 import { checkProjectRef, checkWebUrl, parseQualifiedName } from './names.js';
 import { checkRelativePath } from './paths.js';
-import { readKey } from './read-key.js';
 import type { InputReader } from './readers.js';
-import type { DatabaseConnection, DatabaseSettings, FileSettings } from './settings.js';
+import type { DatabaseSettings, FileSettings } from './settings.js';
 
 export function readFiles(reader: InputReader): FileSettings {
-  const migrationsDir = reader.path('migrations-dir');
+  const migrationsDir = reader.value('migrations-dir');
   complainAbout(reader, 'migrations-dir', checkRelativePath(migrationsDir));
   return {
     migrationsDir,
-    transaction: reader.choice('transaction', ['all', 'each']),
-    destructiveChanges: reader.choice('destructive-changes', ['allow', 'warn', 'refuse']),
-    irreversibleMigrations: reader.choice('irreversible-migrations', ['allow', 'refuse']),
+    transaction: reader.value('transaction'),
+    destructiveChanges: reader.value('destructive-changes'),
+    irreversibleMigrations: reader.value('irreversible-migrations'),
   };
 }
 
 /** `server`: there is one that a backup can lie on. */
 export function readDatabase(
   reader: InputReader,
-  read: ReadInput,
   files: FileSettings,
   server: boolean,
 ): DatabaseSettings | undefined {
-  const connection = readConnection(reader, read);
-  const baseline = reader.optional('baseline');
+  const connection = readConnection(reader);
+  const baseline = reader.value('baseline');
   if (baseline !== undefined && !/^\d+$/.test(baseline)) {
     reader.complain(
       'baseline',
@@ -36,38 +35,38 @@ export function readDatabase(
       'Use the digits at the start of a migration file name, such as 20250101000000.',
     );
   }
-  const shadow = readShadow(reader, read);
-  const backupTo = read('backup-to') === '' ? undefined : reader.choice('backup-to', ['vps', 'runner']);
+  const shadow = readShadow(reader);
+  const backupTo = reader.value('backup-to');
   const rest = {
     ...files,
-    includeAll: reader.boolean('include-all'),
-    missingMigrations: reader.choice('missing-migrations', ['refuse', 'warn']),
-    editedMigrations: reader.choice('edited-migrations', ['warn', 'refuse', 'allow']),
+    includeAll: reader.value('include-all'),
+    missingMigrations: reader.value('missing-migrations'),
+    editedMigrations: reader.value('edited-migrations'),
     ...given({ baseline }),
-    lockTimeout: reader.duration('lock-timeout'),
-    statementTimeout: reader.duration('statement-timeout'),
-    lockWait: reader.duration('lock-wait'),
-    backup: reader.choice('backup', ['off', 'schema', 'full']),
+    lockTimeout: reader.value('lock-timeout'),
+    statementTimeout: reader.value('statement-timeout'),
+    lockWait: reader.value('lock-wait'),
+    backup: reader.value('backup'),
     backupTo: backupTo ?? (server ? 'vps' : 'runner'),
-    afterHealth: reader.boolean('after-health'),
-    requiredTables: readEach(reader, 'required-tables', reader.list('required-tables'), parseQualifiedName),
+    afterHealth: reader.value('after-health'),
+    requiredTables: readEach(reader, 'required-tables', reader.value('required-tables'), parseQualifiedName),
     requiredFunctions: readEach(
       reader,
       'required-functions',
-      reader.calls('required-functions'),
+      reader.value('required-functions'),
       parseFunctionName,
     ),
-    rls: reader.choice('rls', ['required', 'all', 'off']),
-    rowCounts: reader.choice('row-counts', ['estimate', 'exact', 'off']),
-    drift: reader.choice('drift', ['warn', 'fail', 'off']),
+    rls: reader.value('rls'),
+    rowCounts: reader.value('row-counts'),
+    drift: reader.value('drift'),
     ...given({ shadow }),
-    allowDataLoss: reader.boolean('allow-data-loss'),
+    allowDataLoss: reader.value('allow-data-loss'),
   } as const;
   return connection === undefined ? undefined : { connection, ...rest };
 }
 
-function readConnection(reader: InputReader, read: ReadInput): DatabaseConnection | undefined {
-  const ca = read('database-ca-cert').trim();
+function readConnection(reader: InputReader): DatabaseConnection | undefined {
+  const ca = reader.value('database-ca-cert')?.trim() ?? '';
   if (ca !== '' && !ca.includes('-----BEGIN CERTIFICATE-----')) {
     reader.complain(
       'database-ca-cert',
@@ -76,9 +75,9 @@ function readConnection(reader: InputReader, read: ReadInput): DatabaseConnectio
     );
   }
   const certificate = ca === '' ? {} : { caCertificate: ca };
-  const url = read('database-url');
-  if (url !== '') {
-    const parsed = parseDatabaseUrl(url);
+  const url = reader.value('database-url');
+  if (url !== undefined) {
+    const parsed = parseDatabaseUrl(url.reveal());
     if ('wrong' in parsed) {
       reader.complain('database-url', parsed.wrong, parsed.right);
       return undefined;
@@ -92,19 +91,19 @@ function readConnection(reader: InputReader, read: ReadInput): DatabaseConnectio
     }
     return { kind: 'url', address: parsed.address, ...certificate };
   }
-  const projectRef = reader.text('supabase-project-ref');
-  const accessToken = readKey(reader, read, 'supabase-access-token');
-  if (projectRef === '' || accessToken === undefined) return undefined;
+  const projectRef = reader.value('supabase-project-ref');
+  const accessToken = reader.value('supabase-access-token');
+  if (projectRef === undefined || accessToken === undefined) return undefined;
   complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
-  const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
+  const apiUrl = reader.value('supabase-api-url').replace(/\/+$/, '');
   complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
   return { kind: 'management-api', projectRef, accessToken, apiUrl, ...certificate };
 }
 
-function readShadow(reader: InputReader, read: ReadInput): DatabaseAddress | undefined {
-  const url = read('shadow-database-url');
-  if (url === '') return undefined;
-  const parsed = parseDatabaseUrl(url);
+function readShadow(reader: InputReader): DatabaseAddress | undefined {
+  const url = reader.value('shadow-database-url');
+  if (url === undefined) return undefined;
+  const parsed = parseDatabaseUrl(url.reveal());
   if ('address' in parsed) return parsed.address;
   reader.complain('shadow-database-url', parsed.wrong, parsed.right);
   return undefined;

@@ -1,21 +1,21 @@
 import { given } from '../base/given.js';
+import type { Secret } from '../base/secret.js';
 import { complainAbout, complainAboutEntries } from './complain.js';
 import { parseDatabaseUrl, projectRefOf } from './database-url.js';
-import { INPUTS, type ReadInput } from './inputs.js';
+import { INPUTS } from './inputs.js';
 import { type Complaint, checkProjectRef, checkWebUrl } from './names.js';
-import { readKey } from './read-key.js';
 import type { InputReader } from './readers.js';
 import type { HealthSettings } from './settings.js';
 import type { Uses } from './uses.js';
 
-export function readHealth(reader: InputReader, read: ReadInput, uses: Uses): HealthSettings {
+export function readHealth(reader: InputReader, uses: Uses): HealthSettings {
   const url = uses.url ? readUrl(reader) : undefined;
-  const rest = uses.health ? readRest(reader, read) : undefined;
-  const paths = reader.paths('health-paths');
+  const rest = uses.health ? readRest(reader) : undefined;
+  const paths = reader.value('health-paths');
   if (paths.length === 0)
     reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
   complainAboutEntries(reader, 'health-paths', paths, checkPath);
-  const successes = reader.integer('health-successes', 1, 100);
+  const successes = reader.value('health-successes');
   const unique = [...new Set(paths)];
   if (uses.health && unique.length * successes > MOST_A_ROUND)
     reader.warn(
@@ -23,17 +23,17 @@ export function readHealth(reader: InputReader, read: ReadInput, uses: Uses): He
       `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths each time`,
       'Ask for fewer. Where no requests are left, one good answer of each path is enough.',
     );
-  const maxLatency = reader.optionalDuration('health-max-latency');
-  const expectVersion = reader.optional('expect-version');
+  const maxLatency = reader.value('health-max-latency');
+  const expectVersion = reader.value('expect-version');
   return {
     ...given({ url }),
     paths: unique,
-    from: reader.choice('health-from', ['both', 'runner', 'vps']),
-    timeout: reader.duration('health-timeout'),
-    deadline: reader.duration('health-deadline'),
+    from: reader.value('health-from'),
+    timeout: reader.value('health-timeout'),
+    deadline: reader.value('health-deadline'),
     ...given({ maxLatency }),
     successes,
-    checkAssets: reader.boolean('check-assets'),
+    checkAssets: reader.value('check-assets'),
     ...given({ expectVersion, rest }),
   };
 }
@@ -42,7 +42,7 @@ export function readHealth(reader: InputReader, read: ReadInput, uses: Uses): He
 const MOST_A_ROUND = 12;
 
 function readUrl(reader: InputReader): string | undefined {
-  const url = reader.optional('health-url');
+  const url = reader.value('health-url');
   if (url === undefined) return undefined;
   complainAbout(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
   return url.replace(/\/+$/, '');
@@ -65,18 +65,18 @@ function checkPath(path: string): Complaint {
 }
 
 /** The project's REST endpoint and its key, which is never sent in plaintext off this machine. */
-function readRest(reader: InputReader, read: ReadInput): HealthSettings['rest'] {
-  const key = readKey(reader, read, 'supabase-service-role-key');
+function readRest(reader: InputReader): HealthSettings['rest'] {
+  const key = reader.value('supabase-service-role-key');
   if (key === undefined) return undefined;
-  const apiUrl = reader.text('supabase-api-url').replace(/\/+$/, '');
+  const apiUrl = reader.value('supabase-api-url').replace(/\/+$/, '');
   if (!reader.complained('supabase-api-url'))
     complainAbout(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
-  const projectRef = reader.optional('supabase-project-ref');
+  const projectRef = reader.value('supabase-project-ref');
   if (projectRef !== undefined && !reader.complained('supabase-project-ref'))
     complainAbout(reader, 'supabase-project-ref', checkProjectRef(projectRef));
   // Self-hosted, or a test double: the endpoint is served under that URL, whatever the project.
   if (apiUrl !== INPUTS['supabase-api-url'].fallback) return { url: `${apiUrl}/rest/v1/`, key };
-  const ref = projectRef ?? projectOfDatabase(read('database-url'));
+  const ref = projectRef ?? projectOfDatabase(reader.value('database-url'));
   if (ref !== undefined) return { url: `https://${ref}.supabase.co/rest/v1/`, key };
   reader.warn(
     'supabase-service-role-key',
@@ -86,7 +86,8 @@ function readRest(reader: InputReader, read: ReadInput): HealthSettings['rest'] 
   return undefined;
 }
 
-function projectOfDatabase(url: string): string | undefined {
-  const parsed = parseDatabaseUrl(url);
+function projectOfDatabase(url: Secret | undefined): string | undefined {
+  if (url === undefined) return undefined;
+  const parsed = parseDatabaseUrl(url.reveal());
   return 'address' in parsed ? projectRefOf(parsed.address) : undefined;
 }

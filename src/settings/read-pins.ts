@@ -1,8 +1,8 @@
 import { EMPTY_CONNECTION } from '../base/empty-connection.js';
 import { type Fingerprint, fingerprintsFor, labelMeans, parseFingerprint } from './fingerprints.js';
-import type { ReadInput } from './inputs.js';
 import { type Address, type KnownHostsLine, linesFor, parseKnownHosts } from './known-hosts.js';
-import { type InputReader, splitList, unquoted } from './readers.js';
+import { splitList, unquoted } from './lists.js';
+import type { InputReader } from './readers.js';
 
 /** A server that must be pinned, and what it is called: host names are often secrets. */
 export interface PinTarget extends Address {
@@ -22,9 +22,9 @@ const ON_THE_SERVER = 'Run on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed255
  * Reads what the servers are told from impostors by. A pin that cannot apply, or a server without one, would fail
  * only when it is connected to; here it is told with all else. `targets` is empty where the servers are not known.
  */
-export function readPins(reader: InputReader, read: ReadInput, targets: readonly PinTarget[]): Pins {
-  const knownHosts = repairKnownHosts(read('ssh-known-hosts'));
-  const entries = splitList(read('ssh-fingerprint'));
+export function readPins(reader: InputReader, targets: readonly PinTarget[]): Pins {
+  const knownHosts = repairKnownHosts(reader.value('ssh-known-hosts') ?? '');
+  const entries = splitList(reader.value('ssh-fingerprint') ?? '');
   if (knownHosts === '' && entries.length === 0)
     reader.complain(
       'ssh-fingerprint',

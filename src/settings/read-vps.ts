@@ -1,9 +1,9 @@
 import { EMPTY_CONNECTION } from '../base/empty-connection.js';
 import { judgeEnvText } from '../base/env-text.js';
 import { given } from '../base/given.js';
+import { tidyPath } from '../base/paths.js';
 import { Secret } from '../base/secret.js';
 import { checked, complainAbout, complainAboutEntries } from './complain.js';
-import type { ReadInput } from './inputs.js';
 import {
   type Complaint,
   checkGitRef,
@@ -12,21 +12,16 @@ import {
   type HostAddress,
   parseHostAddress,
 } from './names.js';
-import { checkAppPath, checkRemotePath, tidyPath } from './paths.js';
+import { checkAppPath, checkRemotePath } from './paths.js';
 import { type PinTarget, readPins } from './read-pins.js';
 import type { InputReader } from './readers.js';
 import type { Mode, SshSettings, Surroundings, VpsSettings } from './settings.js';
 import { shown } from './shown.js';
 
-export function readVps(
-  reader: InputReader,
-  read: ReadInput,
-  mode: Mode,
-  around: Surroundings,
-): VpsSettings | undefined {
-  const ssh = readSsh(reader, read);
-  const appPath = reader.path('app-path').replace(/(?<=.)\/+$/, '');
-  const appName = reader.text('app-name');
+export function readVps(reader: InputReader, mode: Mode, around: Surroundings): VpsSettings | undefined {
+  const ssh = readSsh(reader);
+  const appPath = (reader.value('app-path') ?? '').replace(/(?<=.)\/+$/, '');
+  const appName = reader.value('app-name') ?? '';
   if (appPath !== '') complainAbout(reader, 'app-path', checkRemotePath(appPath));
   if (appName !== '') complainAbout(reader, 'app-name', checkProcessName(appName));
   if (ssh && appPath === '')
@@ -35,7 +30,7 @@ export function readVps(
       'is empty',
       'Give the absolute path of the application on the server, such as /var/www/app.',
     );
-  const restartCommand = reader.optional('restart-command');
+  const restartCommand = reader.value('restart-command');
   if (ssh && appName === '' && restartCommand === undefined) {
     reader.complain(
       'app-name',
@@ -47,36 +42,36 @@ export function readVps(
   const ref = askedRef ?? around.run.sha;
   const sharedPaths = readAppPaths(reader, 'shared-paths');
   const buildOutput = readAppPaths(reader, 'build-output');
-  const envFilePath = reader.path('env-file-path');
+  const envFilePath = reader.value('env-file-path');
   complainAbout(reader, 'env-file-path', checkEnvFilePath(envFilePath));
-  const envFile = readEnvFile(reader, read, mode);
-  const repositoryUrl = reader.optional('repository-url');
+  const envFile = readEnvFile(reader, mode);
+  const repositoryUrl = reader.value('repository-url');
   if (repositoryUrl !== undefined) complainAbout(reader, 'repository-url', checkRepositoryUrl(repositoryUrl));
   const rest = {
     appPath,
     appName: appName === '' ? (appPath.split('/').pop() ?? '') : appName,
-    strategy: reader.choice('strategy', ['auto', 'in-place', 'releases', 'adopt']),
-    buildOn: reader.choice('build-on', ['vps', 'runner']),
-    rehearse: reader.boolean('rehearse'),
-    dirtyCheckout: reader.choice('dirty-checkout', ['refuse', 'stash']),
-    lockWait: reader.duration('lock-wait'),
+    strategy: reader.value('strategy'),
+    buildOn: reader.value('build-on'),
+    rehearse: reader.value('rehearse'),
+    dirtyCheckout: reader.value('dirty-checkout'),
+    lockWait: reader.value('lock-wait'),
     ...given({ ref }),
     refExplicit: askedRef !== undefined,
     buildOutput,
     ...given({
       repositoryUrl,
-      installCommand: reader.optional('install-command'),
-      buildCommand: reader.optional('build-command'),
-      startCommand: reader.optional('start-command'),
+      installCommand: reader.value('install-command'),
+      buildCommand: reader.value('build-command'),
+      startCommand: reader.value('start-command'),
       restartCommand,
       envFile,
-      healthPort: reader.optionalInteger('health-port', 1, 65_535),
+      healthPort: reader.value('health-port'),
     }),
     envFilePath: tidyPath(envFilePath),
     sharedPaths,
-    keepReleases: reader.integer('keep-releases', 2, 1_000),
-    maxParallel: reader.integer('max-parallel', 1, 100),
-    deployTimeout: reader.duration('deploy-timeout'),
+    keepReleases: reader.value('keep-releases'),
+    maxParallel: reader.value('max-parallel'),
+    deployTimeout: reader.value('deploy-timeout'),
   } as const;
   if (ssh === undefined) return undefined;
   complainAboutTooLong(reader, rest, ssh.hosts.length);
@@ -84,7 +79,7 @@ export function readVps(
 }
 
 function readAppPaths(reader: InputReader, name: 'shared-paths' | 'build-output'): string[] {
-  const paths = reader.paths(name);
+  const paths = reader.value(name);
   complainAboutEntries(reader, name, paths, checkAppPath);
   return paths.map(tidyPath);
 }
@@ -99,17 +94,17 @@ function checkEnvFilePath(path: string): Complaint {
 }
 
 /** Judged here and again on the server: a secret that arrived cut must not be found out about after the migrations. */
-function readEnvFile(reader: InputReader, read: ReadInput, mode: Mode): Secret | undefined {
-  const text = read('env-file');
-  if (text.trim() === '') return undefined;
-  const fault = judgeEnvText(text);
+function readEnvFile(reader: InputReader, mode: Mode): Secret | undefined {
+  const envFile = reader.value('env-file');
+  if (envFile === undefined) return undefined;
+  const fault = judgeEnvText(envFile.reveal());
   if (fault !== undefined && (mode === 'deploy' || mode === 'plan' || mode === 'redeploy'))
     reader.complain(
       'env-file',
       fault,
       'Check the secret that it comes from: it may be cut. Each line is NAME=value.',
     );
-  return new Secret(text);
+  return envFile;
 }
 
 /** Milliseconds: what a timer of Node can hold, less a day for all that is added around a run. */
@@ -130,11 +125,11 @@ function complainAboutTooLong(
   );
 }
 
-function readSsh(reader: InputReader, read: ReadInput): SshSettings | undefined {
-  const port = reader.integer('ssh-port', 1, 65_535);
-  const user = reader.text('ssh-user');
+function readSsh(reader: InputReader): SshSettings | undefined {
+  const port = reader.value('ssh-port');
+  const user = reader.value('ssh-user') ?? '';
   if (user !== '') complainAbout(reader, 'ssh-user', checkUserName(user));
-  const items = reader.list('ssh-host');
+  const items = reader.value('ssh-host');
   const hosts: (HostAddress & { port: number; user: string })[] = [];
   items.forEach((item, index) => {
     const parsed = parseHostAddress(item);
@@ -149,26 +144,26 @@ function readSsh(reader: InputReader, read: ReadInput): SshSettings | undefined 
     else hosts.push({ host: parsed.host, port: parsed.port ?? port, user: parsed.user ?? user });
   });
   if (items.length === 0) return undefined;
-  const privateKey = read('ssh-private-key');
-  if (privateKey.trim() === '')
+  const privateKey = reader.value('ssh-private-key');
+  if (privateKey === undefined)
     reader.complain(
       'ssh-private-key',
       EMPTY_CONNECTION,
       'Set the secret with the private key of the deploy user.',
     );
-  else if (/^\s*(\S+\s+)?SHA256:/.test(privateKey))
+  else if (/^\s*(\S+\s+)?SHA256:/.test(privateKey.reveal()))
     reader.complain(
       'ssh-private-key',
       'is a fingerprint, which belongs into ssh-fingerprint',
       'Put the private key here, from -----BEGIN to -----END.',
     );
   const jump = readJump(reader, user, port);
-  const pins = readPins(reader, read, pinTargets(reader, hosts, jump));
-  const passphrase = read('ssh-passphrase');
+  const pins = readPins(reader, pinTargets(reader, hosts, jump));
   return {
     hosts,
-    privateKey: new Secret(privateKey),
-    ...(passphrase === '' ? {} : { passphrase: new Secret(passphrase) }),
+    // The empty one is never used: it has been complained about.
+    privateKey: privateKey ?? new Secret(''),
+    ...given({ passphrase: reader.value('ssh-passphrase') }),
     ...pins,
     ...given({ jump }),
   };
@@ -189,7 +184,7 @@ function pinTargets(
 }
 
 function readJump(reader: InputReader, user: string, port: number): SshSettings['jump'] {
-  const text = reader.optional('ssh-jump');
+  const text = reader.value('ssh-jump');
   if (text === undefined) return undefined;
   const parsed = parseHostAddress(text);
   if ('wrong' in parsed) {

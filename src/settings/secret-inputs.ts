@@ -32,9 +32,10 @@ export function unmaskableInputs(read: ReadInput): InputName[] {
 
 /** The value of a secret input, and the secrets inside it. */
 function secretsOf(name: InputName, value: string, names: ReadonlySet<string>): string[] {
-  if (value.trim() === '' || !(inputRule(name).secret || holdsPrivateKey(value))) return [];
-  if (name === 'env-file') return [value, ...envSecrets(value).filter((secret) => !names.has(secret))];
-  if (name === 'database-url' || name === 'shadow-database-url') return [value, ...urlSecrets(value)];
+  const { kind, secret: isSecret } = inputRule(name);
+  if (value.trim() === '' || !(isSecret || holdsPrivateKey(value))) return [];
+  if (kind === 'env-file') return [value, ...envSecrets(value).filter((secret) => !names.has(secret))];
+  if (kind === 'database-url') return [value, ...urlSecrets(value)];
   return [value];
 }
 

@@ -1,15 +1,12 @@
+import type { DatabaseAddress, DatabaseConnection } from '../base/database-address.js';
 import type { Problem } from '../base/report.js';
 import type { Secret } from '../base/secret.js';
-import type { DatabaseAddress } from './database-url.js';
-import type { FunctionName } from './function-names.js';
-import type { InputName } from './inputs.js';
-import type { HostAddress, QualifiedName } from './names.js';
+import type { FunctionName, QualifiedName } from '../base/sql-names.js';
+import type { InputName, InputValue } from './inputs.js';
+import type { Part } from './modes.js';
+import type { HostAddress } from './names.js';
 
-export const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'] as const;
-export type Mode = (typeof MODES)[number];
-
-export const PARTS = ['database', 'vps', 'health'] as const;
-export type Part = (typeof PARTS)[number];
+export { MODES, type Mode, PARTS, type Part } from './modes.js';
 
 /** What is wrong with one input, or worth knowing of it. */
 export interface InputProblem extends Problem {
@@ -55,52 +52,42 @@ export interface Surroundings {
   readonly holdsMigrations: (folder: string) => boolean;
 }
 
-export type DatabaseConnection =
-  | { readonly kind: 'url'; readonly address: DatabaseAddress; readonly caCertificate?: string }
-  | {
-      readonly kind: 'management-api';
-      readonly projectRef: string;
-      readonly accessToken: Secret;
-      readonly apiUrl: string;
-      readonly caCertificate?: string;
-    };
-
 /** What holds for the migration files themselves, also where no database may be asked (a pull request of a fork). */
 export interface FileSettings {
-  readonly migrationsDir: string;
-  readonly transaction: 'all' | 'each';
-  readonly destructiveChanges: 'allow' | 'warn' | 'refuse';
-  readonly irreversibleMigrations: 'allow' | 'refuse';
+  readonly migrationsDir: InputValue<'migrations-dir'>;
+  readonly transaction: InputValue<'transaction'>;
+  readonly destructiveChanges: InputValue<'destructive-changes'>;
+  readonly irreversibleMigrations: InputValue<'irreversible-migrations'>;
 }
 
 export interface DatabaseSettings extends FileSettings {
   readonly connection: DatabaseConnection;
-  readonly includeAll: boolean;
-  readonly missingMigrations: 'refuse' | 'warn';
-  readonly editedMigrations: 'warn' | 'refuse' | 'allow';
-  readonly baseline?: string;
+  readonly includeAll: InputValue<'include-all'>;
+  readonly missingMigrations: InputValue<'missing-migrations'>;
+  readonly editedMigrations: InputValue<'edited-migrations'>;
+  readonly baseline?: InputValue<'baseline'>;
   /** Milliseconds. */
-  readonly lockTimeout: number;
+  readonly lockTimeout: InputValue<'lock-timeout'>;
   /** Milliseconds. */
-  readonly statementTimeout: number;
+  readonly statementTimeout: InputValue<'statement-timeout'>;
   /** Milliseconds that another run's lock on this database is waited for. */
-  readonly lockWait: number;
-  readonly backup: 'off' | 'schema' | 'full';
-  readonly backupTo: 'vps' | 'runner';
-  readonly afterHealth: boolean;
+  readonly lockWait: InputValue<'lock-wait'>;
+  readonly backup: InputValue<'backup'>;
+  readonly backupTo: InputValue<'backup-to'>;
+  readonly afterHealth: InputValue<'after-health'>;
   readonly requiredTables: readonly QualifiedName[];
   readonly requiredFunctions: readonly FunctionName[];
-  readonly rls: 'required' | 'all' | 'off';
-  readonly rowCounts: 'estimate' | 'exact' | 'off';
-  readonly drift: 'warn' | 'fail' | 'off';
+  readonly rls: InputValue<'rls'>;
+  readonly rowCounts: InputValue<'row-counts'>;
+  readonly drift: InputValue<'drift'>;
   readonly shadow?: DatabaseAddress;
-  readonly allowDataLoss: boolean;
+  readonly allowDataLoss: InputValue<'allow-data-loss'>;
 }
 
 export interface SshSettings {
   readonly hosts: readonly (HostAddress & { readonly port: number; readonly user: string })[];
   readonly privateKey: Secret;
-  readonly passphrase?: Secret;
+  readonly passphrase?: InputValue<'ssh-passphrase'>;
   readonly knownHosts?: string;
   /** `SHA256:...` or `host SHA256:...`, without padding. */
   readonly fingerprints: readonly string[];
@@ -111,55 +98,55 @@ export interface VpsSettings {
   readonly ssh: SshSettings;
   readonly appPath: string;
   readonly appName: string;
-  readonly strategy: 'auto' | 'in-place' | 'releases' | 'adopt';
-  readonly buildOn: 'vps' | 'runner';
-  readonly rehearse: boolean;
-  readonly dirtyCheckout: 'refuse' | 'stash';
+  readonly strategy: InputValue<'strategy'>;
+  readonly buildOn: InputValue<'build-on'>;
+  readonly rehearse: InputValue<'rehearse'>;
+  readonly dirtyCheckout: InputValue<'dirty-checkout'>;
   /** Milliseconds. */
-  readonly lockWait: number;
+  readonly lockWait: InputValue<'lock-wait'>;
   readonly ref?: string;
   /** True where a person named the commit; only then may a deploy go back in history or to a bad commit. */
   readonly refExplicit: boolean;
   readonly buildOutput: readonly string[];
-  readonly repositoryUrl?: string;
-  readonly installCommand?: string;
-  readonly buildCommand?: string;
-  readonly startCommand?: string;
-  readonly restartCommand?: string;
-  readonly envFile?: Secret;
+  readonly repositoryUrl?: InputValue<'repository-url'>;
+  readonly installCommand?: InputValue<'install-command'>;
+  readonly buildCommand?: InputValue<'build-command'>;
+  readonly startCommand?: InputValue<'start-command'>;
+  readonly restartCommand?: InputValue<'restart-command'>;
+  readonly envFile?: InputValue<'env-file'>;
   readonly envFilePath: string;
   readonly sharedPaths: readonly string[];
-  readonly keepReleases: number;
-  readonly maxParallel: number;
+  readonly keepReleases: InputValue<'keep-releases'>;
+  readonly maxParallel: InputValue<'max-parallel'>;
   /** Milliseconds, per host. */
-  readonly deployTimeout: number;
-  readonly healthPort?: number;
+  readonly deployTimeout: InputValue<'deploy-timeout'>;
+  readonly healthPort?: InputValue<'health-port'>;
 }
 
 export interface HealthSettings {
   readonly url?: string;
   readonly paths: readonly string[];
-  readonly from: 'runner' | 'vps' | 'both';
+  readonly from: InputValue<'health-from'>;
   /** Milliseconds, per request. */
-  readonly timeout: number;
+  readonly timeout: InputValue<'health-timeout'>;
   /** Milliseconds: keep trying until then. */
-  readonly deadline: number;
+  readonly deadline: InputValue<'health-deadline'>;
   /** Milliseconds. */
-  readonly maxLatency?: number;
-  readonly successes: number;
-  readonly checkAssets: boolean;
-  readonly expectVersion?: string;
+  readonly maxLatency?: InputValue<'health-max-latency'>;
+  readonly successes: InputValue<'health-successes'>;
+  readonly checkAssets: InputValue<'check-assets'>;
+  readonly expectVersion?: InputValue<'expect-version'>;
   /** The project's REST endpoint, asked where a service key is given. */
   readonly rest?: { readonly url: string; readonly key: Secret };
 }
 
 export interface RollbackSettings {
-  readonly onFailure: boolean;
-  readonly database: 'down' | 'records' | 'keep';
+  readonly onFailure: InputValue<'rollback-on-failure'>;
+  readonly database: InputValue<'rollback-database'>;
   /** Only in mode rollback: what a deploy undoes when it fails is what it changed. */
-  readonly steps?: number;
+  readonly steps?: InputValue<'rollback-steps'>;
   /** `previous`, a commit, or a release; only in mode rollback. */
-  readonly to?: string;
+  readonly to?: InputValue<'rollback-to'>;
   /** The run whose changes are undone. */
   readonly runId: string;
 }
@@ -168,14 +155,14 @@ export interface Common {
   readonly run: Run;
   /** What is worth knowing of the inputs and no reason to refuse the run; told when it begins. */
   readonly warnings: readonly Problem[];
-  readonly environment?: string;
-  readonly adoptEnvironment: boolean;
+  readonly environment?: InputValue<'environment'>;
+  readonly adoptEnvironment: InputValue<'adopt-environment'>;
   /** Absolute. */
   readonly workingDirectory: string;
   readonly skip: readonly Part[];
-  readonly githubToken?: Secret;
+  readonly githubToken?: InputValue<'github-token'>;
   readonly githubDeployment: boolean;
-  readonly comment: 'auto' | 'off';
+  readonly comment: InputValue<'comment'>;
   readonly files: FileSettings;
   readonly health: HealthSettings;
   readonly rollback: RollbackSettings;

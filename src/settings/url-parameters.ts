@@ -1,13 +1,4 @@
-/** What the parameters of a database URL ask for, as far as they are honoured. */
-export interface UrlParameters {
-  /** From `sslmode`: true for `disable`, which is honoured on loopback only. */
-  readonly plaintext: boolean;
-  /** The server's `options`, such as `-c search_path=tenant`: what every session begins with. */
-  readonly options?: string;
-  readonly applicationName?: string;
-  /** Milliseconds that one attempt to connect may take. */
-  readonly connectTimeout?: number;
-}
+import type { UrlParameters } from '../base/database-address.js';
 
 type Refused = { wrong: string; right: string };
 

@@ -1,7 +1,7 @@
 import { given } from '../base/given.js';
 import type { Problem } from '../base/report.js';
-import { INPUTS, type InputName, type InputRule, inputRule } from '../settings/inputs.js';
-import { nearest } from '../settings/readers.js';
+import { INPUT_NAMES, type InputName, inputRule } from '../settings/inputs.js';
+import { nearest } from '../settings/nearest.js';
 import { MODES, type Mode } from '../settings/settings.js';
 
 /** What the words after `muva-deploy` say, before anything is made of the values. */
@@ -170,8 +170,7 @@ function oneTooMany(place: string, word: string): Problem {
 }
 
 function isBoolean(name: string): boolean {
-  const fallback = (INPUTS as Readonly<Record<string, InputRule>>)[name]?.fallback;
-  return fallback === 'true' || fallback === 'false';
+  return INPUT_NAMES.some((input) => input === name && inputRule(input).kind === 'boolean');
 }
 
 function isMode(word: string): word is Mode {

@@ -1,8 +1,7 @@
 import type { Problem } from '../base/report.js';
 import { problemLines } from '../base/voice.js';
-import { INPUT_SAYS } from '../settings/descriptions.js';
-import { INPUT_NAMES, type InputName, inputRule } from '../settings/inputs.js';
 import { MODES, type Mode } from '../settings/settings.js';
+import { INPUT_PARTS, type Input } from '../settings/table.js';
 
 const MODE_SAYS: Readonly<Record<Mode, string>> = {
   plan: 'says what a deploy would do; writes nothing',
@@ -40,9 +39,13 @@ export function helpText(): string {
     '',
     'Inputs (a flag wins over the environment variable, and that over the default):',
   );
-  for (const name of INPUT_NAMES) {
-    if (name === 'mode') continue;
-    lines.push(`  --${name}`, `      ${[INPUT_SAYS[name], ...origin(name)].join(' ')}`);
+  for (const { title, inputs } of INPUT_PARTS) {
+    lines.push('', `${title}:`);
+    for (const [name, input] of Object.entries(inputs)) {
+      // The mode is the first word.
+      if (name === 'mode') continue;
+      lines.push(`  --${name}`, `      ${[input.description, ...origin(name, input)].join(' ')}`);
+    }
   }
   lines.push(
     '',
@@ -53,8 +56,7 @@ export function helpText(): string {
 }
 
 /** In parentheses: where else the value of an input comes from. */
-function origin(name: InputName): string[] {
-  const { env, fallback } = inputRule(name);
+function origin(name: string, { env, fallback }: Input<unknown>): string[] {
   // Node looks for this flag among the arguments of the script too, and ends where it names no file.
   if (name === 'env-file') return [`(only as ${env[0]}: Node takes a flag --env-file for itself)`];
   const from = env.length > 0 ? [`or ${env.join(', ')}`] : [];

@@ -6,7 +6,7 @@ import { INPUT_NAMES, type InputName, inputRule } from '../settings/inputs.js';
 import { checkGitRef } from '../settings/names.js';
 import { parseSettings } from '../settings/parse.js';
 import type { InputProblem } from '../settings/settings.js';
-import { type Ask, withQuestions } from './ask.js';
+import { type AskPerson, withQuestions } from './ask.js';
 import { parseFlags } from './flags.js';
 import { mainBranch, repositoryRoot } from './repository.js';
 import { CONNECTIONS, workflowName, workflowText } from './workflow.js';
@@ -24,12 +24,13 @@ const INTERRUPTED = 130;
 
 const FLAGS = [...INPUT_NAMES.filter((name) => name !== 'mode'), 'branch'] as const;
 
+/** Where `init` is called from. */
 export interface InitDoor {
   /** The application's folder: the repository's root, or below it. */
   readonly folder: string;
   readonly write: (text: string) => void;
   /** Undefined where nobody can be asked. */
-  readonly ask?: Ask;
+  readonly ask?: AskPerson;
 }
 
 type Values = Map<InputName, string>;
@@ -93,7 +94,12 @@ export async function initFromTerminal(words: readonly string[]): Promise<number
 }
 
 /** Asks for what is not given, each until it is right; false where the person left. */
-async function answered(values: Values, ask: Ask, write: InitDoor['write'], base: string): Promise<boolean> {
+async function answered(
+  values: Values,
+  ask: AskPerson,
+  write: InitDoor['write'],
+  base: string,
+): Promise<boolean> {
   for (const [name, question] of QUESTIONS) {
     if (values.has(name)) continue;
     let wrong: Problem[];

@@ -3,6 +3,7 @@ import type { Report } from '../base/report.js';
 import type { Sink } from '../base/teller.js';
 import { phaseOutcome } from '../base/voice.js';
 
+/** A terminal, or what its output goes to. */
 export interface Screen {
   readonly write: (text: string) => void;
   readonly colour: boolean;
@@ -19,7 +20,7 @@ const COLOURS: readonly [RegExp, number][] = [
   [/^next\b/, 36],
 ];
 
-/** A terminal, or a file that its output goes to. */
+/** Prints the log on a screen, in colours where it has them. */
 export function terminalSink(screen: Screen): Sink {
   const paint = (text: string, colour: number | undefined): void =>
     screen.write(screen.colour && colour !== undefined ? `\x1b[${colour}m${text}\x1b[0m\n` : `${text}\n`);
@@ -35,7 +36,7 @@ export function terminalSink(screen: Screen): Sink {
 const stepCount = (steps: number): string => (steps === 1 ? '1 step' : `${steps} steps`);
 
 /** The phases of a run as a table, for its end. */
-export function phaseTable(report: Report): string[] {
+export function phaseLines(report: Report): string[] {
   if (report.phases.length === 0) return [];
   const rows = report.phases.map((phase) => [
     phase.phase,

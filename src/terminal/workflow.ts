@@ -22,7 +22,7 @@ export function workflowName(values: ReadonlyMap<InputName, string>): string {
     .join('-');
 }
 
-/** The workflow that `init` writes; every value is quoted as YAML's double-quoted style has it. */
+/** The text of the workflow that `init` writes. Every value is a double-quoted YAML string. */
 export function workflowText(values: ReadonlyMap<InputName, string>, branch: string): string {
   const environment = values.get('environment')!;
   const place = values.get('working-directory');

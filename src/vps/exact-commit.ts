@@ -1,3 +1,4 @@
+import { given } from '../base/given.js';
 import { Failure } from '../base/report.js';
 import type { Settings } from '../settings/settings.js';
 import { localGit } from './local-git.js';
@@ -40,9 +41,9 @@ export async function exactCommit(ref: string, workingDirectory: string): Promis
  */
 export async function withExactCommit(settings: Settings): Promise<Settings> {
   const { vps, workingDirectory } = settings;
-  if (vps?.ref === undefined) return settings;
+  if (settings.mode === 'verify' || vps?.ref === undefined) return settings;
   const ref = await exactCommit(vps.ref, workingDirectory).catch(() => vps.ref);
-  return { ...settings, vps: { ...vps, ref } } as Settings;
+  return { ...settings, vps: { ...vps, ...given({ ref }) } };
 }
 
 function isShortSha(ref: string): boolean {
@@ -109,8 +110,7 @@ function fullNames(ref: string): { full: string; name: string; exact: string }[]
 
 /** The commit that an object (its full SHA) or HEAD leads to; undefined where it is none. */
 async function commitOf(object: string, folder: string): Promise<string | undefined> {
-  const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${object}^{commit}`];
-  const { code, stdout } = await localGit(words, folder);
+  const { code, stdout } = await localGit(['rev-parse', '--verify', '--quiet', `${object}^{commit}`], folder);
   const sha = stdout.trim();
   return code === 0 && /^[0-9a-f]{40}$/.test(sha) ? sha : undefined;
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { given } from '../base/given.js';
 import type { Log } from '../base/log.js';
-import { Cancelled, Failure } from '../base/report.js';
+import { Cancelled } from '../base/report.js';
 import { retry } from '../base/retry.js';
 import { whenAborted } from '../base/when-aborted.js';
 import type { SshSettings, VpsSettings } from '../settings/settings.js';
@@ -208,9 +208,4 @@ function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promis
     const listenNoMore = whenAborted(signal, () => reject(new Cancelled()));
     work.then(resolve, reject).finally(listenNoMore);
   });
-}
-
-/** The same error as one that a phase reports. */
-export function asFailure(error: unknown, outcome: 'failed' | 'unknown' = 'failed'): unknown {
-  return error instanceof SshError ? new Failure(error.problem, outcome) : error;
 }

@@ -1,10 +1,11 @@
+import { given } from '../base/given.js';
 import { Failure, type Problem, problemsOf } from '../base/report.js';
-import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
 import type { HostFacts, Undo } from '../worker/protocol.js';
 import { exactCommit } from './exact-commit.js';
 import type { Host } from './fleet.js';
-import { inspectRequest, type VpsRun, withToken } from './requests.js';
+import { inspectRequest, withToken } from './requests.js';
+import type { ServerWork } from './server-work.js';
+import { usesLfs } from './uses-lfs.js';
 import { ask } from './worker-client.js';
 
 /** What a look at one host found, or why it could not be looked at. */
@@ -26,28 +27,29 @@ const LOOK_DEADLINE = 120_000;
  * Looks at all hosts at once, one round trip each, and one more where only the job's token opens the remote; writes
  * nothing, and never throws for one host. `undo`: asks what a rollback would do, instead of what a deploy would.
  */
-export async function inspectFleet(tools: Tools, settings: Settings, undo?: Undo): Promise<HostLook[]> {
-  const { fleet } = tools;
-  if (!fleet || !settings.vps) return [];
+export async function inspectFleet(
+  { fleet, settings, signal }: ServerWork,
+  undo?: Undo,
+): Promise<HostLook[]> {
   fleet.connect();
-  const vpsRun = settings as VpsRun;
   const { ref } = settings.vps;
   const sha =
     ref === undefined || undo !== undefined ? undefined : await exactCommit(ref, settings.workingDirectory);
+  const lfs = sha === undefined ? undefined : await usesLfs(sha, settings.workingDirectory);
   const look = async (host: Host): Promise<HostLook> => {
     const { position, name, prefix } = host;
     const own = { host: position, name, prefix };
     try {
-      const request = inspectRequest(vpsRun, sha, undo);
-      const options = { deadline: LOOK_DEADLINE, signal: tools.signal };
+      const request = { ...inspectRequest(settings, sha, undo), ...given({ lfs }) };
+      const options = { deadline: LOOK_DEADLINE, signal };
       const answer = await ask(fleet, host, request, options);
       if (answer.kind === 'host') return { ...own, facts: answer.facts };
-      const opened = { ...request, ...withToken(vpsRun) };
+      const opened = { ...request, ...withToken(settings) };
       const second = answer.kind === 'token-needed' ? await ask(fleet, host, opened, options) : answer;
       if (second.kind === 'host') return { ...own, facts: second.facts, needsToken: true };
       throw new Failure({ message: `${prefix}the worker answered something else` });
     } catch (error) {
-      if (tools.signal.aborted) throw error;
+      if (signal.aborted) throw error;
       return { ...own, problem: problemsOf(error)[0]! };
     }
   };

@@ -1,5 +1,6 @@
 import { commandLine, quote } from '../base/shell.js';
-import { asFailure, type Host } from './fleet.js';
+import type { Host } from './fleet.js';
+import { asFailure } from './ssh-error.js';
 
 /** Fixed text without quotes in it; folder, suffix and number come as words behind it. */
 const SCRIPT =

@@ -22,7 +22,7 @@ import {
   type WorkerLine,
 } from '../worker/protocol.js';
 
-/** What a server says to the action, read by its type: whatever else it says is dropped here. */
+/** What a server sends to the action, read by its type: fields that the type does not have are dropped here. */
 
 /** Milliseconds that something took; more than a year is no time. */
 const took = number(0, 31_536_000_000);
@@ -172,19 +172,19 @@ const line = byKind<WorkerLine>({
 });
 
 /** What was read, or why it is not what it should be. */
-export type Parsed<T> = { readonly value: T } | { readonly wrong: string };
+export type ParsedMessage<T> = { readonly value: T } | { readonly wrong: string };
 
-/** One line of stdout; undefined for what is none of the worker's: a login message, a profile. */
-export function parseWorkerLine(said: string): Parsed<WorkerLine> | undefined {
+/** Reads one line of stdout; undefined for a line of another program (a login message, a profile). Never throws. */
+export function parseWorkerLine(said: string): ParsedMessage<WorkerLine> | undefined {
   return said.startsWith(LINE_MARK) ? parse(line, said.slice(LINE_MARK.length)) : undefined;
 }
 
-/** An event, as it stands in a sealed line. */
-export function parseWorkerEvent(json: string): Parsed<WorkerEvent> {
+/** Reads an event, as it stands in a sealed line. Never throws. */
+export function parseWorkerEvent(json: string): ParsedMessage<WorkerEvent> {
   return parse(event, json);
 }
 
-function parse<T>(read: Read<T>, json: string): Parsed<T> {
+function parse<T>(read: Read<T>, json: string): ParsedMessage<T> {
   try {
     return { value: read(JSON.parse(json)) };
   } catch (error) {

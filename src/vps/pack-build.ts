@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '../base/bytes.js';
+import { isSentOutput } from '../base/output-names.js';
 import { Cancelled, Failure, problemsOf } from '../base/report.js';
 import { someOf } from '../base/some-of.js';
 import { type ProgramEnd, runProgram } from '../programs.js';
@@ -32,32 +33,6 @@ export interface PackOptions {
 /** Caches that only speed up the next build, and are often larger than the build. */
 const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
 
-/**
- * Names under which the usual tools put what they build. A checkout holds other ignored files too: credentials that
- * earlier steps of the job left there (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without a list of what a
- * build makes they would all go to the server.
- */
-const OUTPUTS: ReadonlySet<string> = new Set(
-  `node_modules .next dist build out .output .nuxt .svelte-kit .solid .vinxi .medusa _site www
-  lib esm cjs generated .yarn .pnp.cjs .pnp.loader.mjs`.split(/\s+/),
-);
-
-/** Folders that hold nothing but output, or what everybody may see, also where git tracks a part of them. */
-const OUTPUT_FOLDERS: ReadonlySet<string> = new Set([
-  'node_modules',
-  '.next',
-  'dist',
-  'generated',
-  '.yarn',
-  'public',
-]);
-
-/** True for an ignored path that a build makes. Pure. */
-function isOutput(path: string): boolean {
-  const parts = path.split('/');
-  return OUTPUTS.has(parts.at(-1)!) || parts.some((part) => OUTPUT_FOLDERS.has(part));
-}
-
 /** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
 export async function packBuild(options: PackOptions): Promise<PackedBuild> {
   const { workingDirectory, sha, folder } = options;
@@ -86,7 +61,9 @@ export async function packBuild(options: PackOptions): Promise<PackedBuild> {
 
 /**
  * What of the ignored paths is packed: the named output and node_modules, or what builds are known to make; never what
- * belongs to the host. `leftOut`: what a person may miss on the server. Pure.
+ * belongs to the host. A checkout holds other ignored files too: credentials that earlier steps of the job left there
+ * (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without names of what a build makes they would all go to the
+ * server. `leftOut`: what a person may miss there. Pure.
  */
 export function pathsToPack(
   ignored: readonly string[],
@@ -105,7 +82,7 @@ export function pathsToPack(
     sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
     CACHES.includes(path);
   const rest = present.filter((path) => !ofTheHost(path));
-  return { paths: rest.filter(isOutput), leftOut: rest.filter((path) => !isOutput(path)) };
+  return { paths: rest.filter(isSentOutput), leftOut: rest.filter((path) => !isSentOutput(path)) };
 }
 
 /** `12 MB: .next, node_modules; not sent: .npmrc, reports`, so that nothing is missed without a word. */

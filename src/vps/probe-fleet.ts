@@ -1,7 +1,6 @@
 import { Failure, type HealthFact } from '../base/report.js';
-import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
-import { probeRequest, type VpsRun } from './requests.js';
+import { probeRequest } from './requests.js';
+import type { ServerWork } from './server-work.js';
 import { ask } from './worker-client.js';
 
 /** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
@@ -12,10 +11,11 @@ const AROUND = 30_000;
  * With several servers the checks carry the server's position. Writes nothing. `once`: a check that was good is not
  * asked again.
  */
-export async function probeFleet(tools: Tools, settings: Settings, once = false): Promise<HealthFact[]> {
-  const { fleet, signal } = tools;
-  if (!fleet || !settings.vps) return [];
-  const request = probeRequest(settings as VpsRun, once);
+export async function probeFleet(
+  { fleet, settings, signal }: ServerWork,
+  once = false,
+): Promise<HealthFact[]> {
+  const request = probeRequest(settings, once);
   const deadline = settings.health.deadline + AROUND;
   const facts = await Promise.all(
     fleet.hosts.map(async (host) => {

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { PhaseRecord } from '../base/phase.js';
 import { type HostFact, type Problem, problemsOf } from '../base/report.js';
-import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
 import type { RunResult, Undo } from '../worker/protocol.js';
 import type { Host } from './fleet.js';
-import { rollbackRequest, type VpsRun } from './requests.js';
+import { rollbackRequest } from './requests.js';
 import { factOfError, hostFact, runWorker } from './run-worker.js';
+import type { ServerWork } from './server-work.js';
 import { lookWhatServes, servedFact, servedWords } from './what-serves.js';
 import { onHost, WorkerDied } from './worker-client.js';
 
@@ -15,16 +14,13 @@ import { onHost, WorkerDied } from './worker-client.js';
  * become steps of `record`. Resolves with one fact per host and why it did not go back, where it did not.
  */
 export async function rollbackFleet(
-  tools: Tools,
-  settings: Settings,
+  { fleet, settings, log }: ServerWork,
   record: PhaseRecord,
   undoOn: (host: Host) => Undo,
 ): Promise<HostBack[]> {
-  const { fleet, log } = tools;
-  if (!fleet || !settings.vps) return [];
   const invocation = randomUUID();
   const back = async (host: Host): Promise<HostBack> => {
-    const request = rollbackRequest(settings as VpsRun, invocation, undoOn(host));
+    const request = rollbackRequest(settings, invocation, undoOn(host));
     try {
       const result = await runWorker(fleet, host, request, { log, record });
       const problems = result.problems.map((problem) => onHost(host, problem));

@@ -21,12 +21,13 @@ export class TamperedRecord extends Failure {
   }
 }
 
-/** What strangers may add to the record of a run before it is given up. */
+/** What other programs may add to the record of a run before it is given up. */
 const MOST_LINES = 1_000_000;
 const MOST_CHARACTERS = 128 * 1_048_576;
 /** What a worker may tell of itself: steps and warnings are kept until the end of the run. */
 const MOST_KEPT = 5_000;
 
+/** With what the record of a run is read. */
 export interface RunEventsOptions {
   key: Buffer;
   /** Stands in front of what happened on this server. */
@@ -41,6 +42,7 @@ export interface RunEvents {
   read(line: string): WorkerEvent | undefined;
 }
 
+/** Begins at the first line of a run's record. */
 export function runEvents({ key, prefix, onDropped }: RunEventsOptions): RunEvents {
   let next = 1;
   let kept = 0;

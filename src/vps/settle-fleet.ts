@@ -1,11 +1,10 @@
 import { Failure, type HostFact, problemsOf } from '../base/report.js';
 import { pause } from '../base/retry.js';
-import type { Settings } from '../settings/settings.js';
-import type { Tools } from '../tools.js';
 import type { HostFacts } from '../worker/protocol.js';
 import { exactCommit } from './exact-commit.js';
-import type { Fleet, Host } from './fleet.js';
-import { cancelSessionRequest, inspectRequest, type VpsRun } from './requests.js';
+import type { Host } from './fleet.js';
+import { cancelSessionRequest, inspectRequest } from './requests.js';
+import type { ServerWork } from './server-work.js';
 import { ask } from './worker-client.js';
 
 /** Milliseconds; one look at a host. */
@@ -17,14 +16,13 @@ const AGAIN = 2_000;
  * Brings the workers that another start of the action left behind to an end: cancels what has not cut over, waits for
  * what has, and tells what every host serves then. Never throws for one host.
  */
-export async function settleFleet(tools: Tools, settings: Settings, session: string): Promise<HostFact[]> {
-  const { fleet } = tools;
-  if (!fleet || settings.vps?.ref === undefined) return [];
-  const run = settings as VpsRun;
-  const sha = await exactCommit(settings.vps.ref, run.workingDirectory);
+export async function settleFleet(servers: ServerWork, session: string): Promise<HostFact[]> {
+  const { fleet, settings } = servers;
+  if (settings.vps.ref === undefined) return [];
+  const sha = await exactCommit(settings.vps.ref, settings.workingDirectory);
   const settle = async (host: Host): Promise<HostFact> => {
     try {
-      return factOf(host, await afterItsWorkers(tools, fleet, host, run, session), sha);
+      return factOf(host, await afterItsWorkers(servers, host, session), sha);
     } catch (error) {
       return { host: host.position, outcome: 'unknown', detail: problemsOf(error)[0]!.message };
     }
@@ -37,29 +35,27 @@ export async function settleFleet(tools: Tools, settings: Settings, session: str
  * that does not hold the lock then has seen it, or sees it before its cutover.
  */
 async function afterItsWorkers(
-  tools: Tools,
-  fleet: Fleet,
+  { fleet, settings, log, signal }: ServerWork,
   host: Host,
-  run: VpsRun,
   session: string,
 ): Promise<HostFacts> {
-  const look = { deadline: LOOK, signal: tools.signal };
-  await ask(fleet, host, cancelSessionRequest(run, session), look);
-  const request = inspectRequest(run, undefined);
-  const deadline = performance.now() + run.vps.deployTimeout;
+  const look = { deadline: LOOK, signal };
+  await ask(fleet, host, cancelSessionRequest(settings, session), look);
+  const request = inspectRequest(settings, undefined);
+  const deadline = performance.now() + settings.vps.deployTimeout;
   for (let tries = 1; ; tries++) {
     const answer = await ask(fleet, host, request, look);
     if (answer.kind !== 'host')
       throw new Failure({ message: `${host.name}: the worker answered something else` });
     if (answer.facts.lock?.holder?.session !== session) return answer.facts;
     if (tries === 1)
-      tools.log({
+      log({
         kind: 'progress',
         text: `${host.prefix}stopping the deploy of this run, or waiting for its cutover`,
       });
     if (performance.now() > deadline)
       throw new Failure({ message: `${host.name}: the deploy of this run is still at work` });
-    await pause(AGAIN, tools.signal);
+    await pause(AGAIN, signal);
   }
 }
 

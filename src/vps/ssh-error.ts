@@ -1,4 +1,4 @@
-import type { Problem } from '../base/report.js';
+import { Failure, type Problem, problemsOf } from '../base/report.js';
 
 /** What can go wrong between us and a server, told apart because each needs another answer. */
 export type SshErrorKind =
@@ -41,6 +41,16 @@ export class SshError extends Error {
     this.kind = kind;
     this.problem = problem;
   }
+}
+
+/** Any error of talking to a server as problems for a person. */
+export function sshProblems(error: unknown): Problem[] {
+  return error instanceof SshError ? [error.problem] : problemsOf(error);
+}
+
+/** The same error as one that a phase reports; what is not of SSH stays as it is. */
+export function asFailure(error: unknown, outcome: 'failed' | 'unknown' = 'failed'): unknown {
+  return error instanceof SshError ? new Failure(error.problem, outcome) : error;
 }
 
 /** True where a new connection may do better, and nothing can have run twice. */

@@ -3,7 +3,8 @@ import { type Readable, Transform } from 'node:stream';
 import { Failure } from '../base/report.js';
 import { commandLine, quote } from '../base/shell.js';
 import { exitProblem } from './exit-status.js';
-import { asFailure, type Host } from './fleet.js';
+import type { Host } from './fleet.js';
+import { asFailure } from './ssh-error.js';
 
 /**
  * Fixed texts without quotes in them; folder and name come as words behind them. A dump must not land where another user

@@ -1,6 +1,6 @@
 import { beginningOf } from '../base/cut-text.js';
 import { given } from '../base/given.js';
-import { Failure, type Problem, problemsOf } from '../base/report.js';
+import { Failure, type Problem } from '../base/report.js';
 import { pause, retry } from '../base/retry.js';
 import type {
   CancelSessionRequest,
@@ -15,12 +15,12 @@ import type {
 } from '../worker/protocol.js';
 import type { ExecOptions } from './exec.js';
 import { exitProblem, isKnownEnd, notRunProblem } from './exit-status.js';
-import { asFailure, type Fleet, type Host } from './fleet.js';
+import type { Fleet, Host } from './fleet.js';
 import { lineReader } from './lines.js';
 import { parseWorkerLine } from './messages.js';
 import { detachedWorker, RUN_NODE, streamedWorker } from './remote-command.js';
 import { type RunEvents, runEvents, TamperedRecord } from './run-events.js';
-import { isWorthRetrying, SshError } from './ssh-error.js';
+import { asFailure, isWorthRetrying, SshError, sshProblems } from './ssh-error.js';
 
 /** A request that runs detached: it goes on when the connection does not. */
 export type LongRequest = DeployRequest | RollbackRequest;
@@ -241,8 +241,8 @@ export async function follow(
     if (lost instanceof WorkerDied) throw lost;
     const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || heard.silent >= MOST_SILENT;
     if (final || performance.now() - heard.at > fleet.reconnectFor)
-      throw new Failure(problemsOfLoss(lost), 'unknown');
-    options.onLost(problemsOfLoss(lost)[0]!);
+      throw new Failure(sshProblems(lost), 'unknown');
+    options.onLost(sshProblems(lost)[0]!);
     await pause(250);
   }
 }
@@ -294,10 +294,6 @@ async function listen(
     breakOff(
       new TamperedRecord(host.prefix, 'the record of the run on the server was cut off or taken away'),
     );
-}
-
-function problemsOfLoss(error: unknown): Problem[] {
-  return error instanceof SshError ? [error.problem] : problemsOf(error);
 }
 
 function overdue(host: Host): Failure {

@@ -1,7 +1,7 @@
 import { isLoopback } from '../base/loopback.js';
 import { startTags } from './html.js';
 import { isHtml } from './judge-body.js';
-import type { Answer } from './request.js';
+import type { HttpAnswer } from './request.js';
 
 /** Scripts and styles of one page that are asked for at most. */
 export const MOST_ASSETS = 200;
@@ -62,7 +62,7 @@ function isSameOrigin(url: URL, page: URL, knownAs: string | undefined): boolean
 }
 
 /** Why an asset is bad, or undefined: anything but 200 is, and so is a page in the place of a script. */
-export function judgeAsset(answer: Pick<Answer, 'status' | 'headers' | 'body'>): string | undefined {
+export function judgeAsset(answer: Pick<HttpAnswer, 'status' | 'headers' | 'body'>): string | undefined {
   if (answer.status !== 200) return `answers ${answer.status}`;
   if (isHtml(answer.headers['content-type'], '')) return 'answers with an HTML page';
   return undefined;

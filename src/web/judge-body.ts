@@ -1,5 +1,5 @@
 import type { HealthFault } from '../base/report.js';
-import type { Answer } from './request.js';
+import type { HttpAnswer } from './request.js';
 
 /** What is asked of one path's answer. */
 export interface Expectation {
@@ -12,6 +12,7 @@ export interface Expectation {
   expectSha?: string;
 }
 
+/** Whether an answer is healthy, and why not. */
 export type Opinion = { ok: true } | { ok: false; fault: HealthFault; detail: string };
 
 /** Words of a status field that mean trouble; compared in lower case, dashes as blanks. docs/health.md lists them. */
@@ -42,7 +43,7 @@ const REVISION_HEADER = 'x-revision';
  * belongs, and by its version. What a page or text says is no evidence. Nothing of the answer is repeated in the detail
  * except words from the lists above.
  */
-export function judgeAnswer(answer: Answer, expected: Expectation): Opinion {
+export function judgeAnswer(answer: HttpAnswer, expected: Expectation): Opinion {
   const { status, headers } = answer;
   if (status < 200 || status > 299) return bad('status', `answers ${status}`);
   const text = answer.body.toString('utf8');
@@ -81,7 +82,7 @@ export function isHtml(contentType: string | undefined, text: string): boolean {
 }
 
 /** What is wrong with a body that is JSON, or that is declared as such; undefined for any other. */
-function jsonComplaint(answer: Answer, text: string): string | undefined {
+function jsonComplaint(answer: HttpAnswer, text: string): string | undefined {
   const type = (answer.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
   const parsed = parseJson(text);
   if (parsed !== undefined) {
@@ -120,7 +121,7 @@ export function judgeJson(value: unknown): string | undefined {
   return undefined;
 }
 
-function judgeVersion(answer: Answer, text: string, expected: Expectation): Opinion {
+function judgeVersion(answer: HttpAnswer, text: string, expected: Expectation): Opinion {
   const headers = Object.values(answer.headers).flat();
   const holds = (wanted: string): boolean =>
     text.includes(wanted) || headers.some((value) => value?.includes(wanted));
@@ -139,7 +140,7 @@ function judgeVersion(answer: Answer, text: string, expected: Expectation): Opin
 }
 
 /** Commits (7 to 40 hex digits, lower case) that an answer names as its own, for certain. */
-function namedCommits(answer: Answer, text: string): string[] {
+function namedCommits(answer: HttpAnswer, text: string): string[] {
   const commits: unknown[] = COMMIT_HEADERS.map((name) => answer.headers[name]);
   const revisions: unknown[] = [answer.headers[REVISION_HEADER]];
   const parsed = parseJson(text);

@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net';
 
-/** The name under which a program of this machine is asked, whichever family of addresses it listens on. */
+/** The name under which a program of this machine is asked, whether it listens on IPv4 or IPv6. */
 export const LOOPBACK = 'localhost';
 
 const ADDRESSES = [
@@ -10,7 +10,7 @@ const ADDRESSES = [
 
 /**
  * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
- * alone, and what the host's own tables say about the name is nobody's concern.
+ * alone. The hosts file of the machine is not asked.
  */
 export const lookupLoopback: LookupFunction = (_name, { all }, done) => {
   if (all) done(null, ADDRESSES);

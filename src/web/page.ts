@@ -1,10 +1,10 @@
+import type { Ask } from './check.js';
 import { isHtml } from './judge-body.js';
-import type { Ask } from './poll.js';
 import { decideRedirect, publicOrigin, type RedirectDecision, withoutFragment } from './redirects.js';
-import type { Answer } from './request.js';
+import type { HttpAnswer } from './request.js';
 
 /** Where an application is asked: the public URL from the runner, or loopback on its own server. */
-export interface Target {
+export interface HealthTarget {
   /** Without a slash at the end; the health paths follow it. */
   baseUrl: string;
   from: 'runner' | 'vps';
@@ -23,7 +23,7 @@ export const BODY_LIMIT = 1_048_576;
 /** A page that was found, after the redirects that may be followed. */
 export interface Page {
   url: URL;
-  answer: Answer;
+  answer: HttpAnswer;
   /** The public origin that an application on loopback wants to be asked as. */
   behindProxy?: URL | undefined;
   /** Why a redirect was not followed. */
@@ -47,8 +47,12 @@ interface Known {
   tries: number;
 }
 
+/** Asks for the paths of one application, and remembers how each was found. */
 export interface PageFinder {
-  /** The answer of a path; `endpoint`: a health answer is expected and no page. */
+  /**
+   * The answer of a path; `endpoint`: a health answer is expected and no page.
+   * @throws what `ask.get` throws.
+   */
   find(path: string, endpoint: boolean, ask: Ask): Promise<Page>;
 }
 
@@ -57,7 +61,7 @@ export interface PageFinder {
  * plain name of loopback is refused, as its proxy asks. All ways are tried at first, then one after the other, until one
  * is known: that one is used from then on, and redirects that ended well are not followed again.
  */
-export function pageFinder(target: Target): PageFinder {
+export function pageFinder(target: HealthTarget): PageFinder {
   const ways = waysOf(target);
   const paths = new Map<string, Known>();
 
@@ -88,14 +92,14 @@ export function pageFinder(target: Target): PageFinder {
       if (known.end === undefined) return explore(known, path, endpoint, ask);
       const { url, behindProxy } = known.end;
       const page: Page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
-      // The next try begins where a browser would.
+      // The next try begins at the path itself again.
       if (!isGood(page) && page.answer.status !== 429) delete known.end;
       return page;
     },
   };
 }
 
-function waysOf({ from, basePath, publicOrigin }: Target): Way[] {
+function waysOf({ from, basePath, publicOrigin }: HealthTarget): Way[] {
   const places = basePath === undefined ? [''] : [basePath, ''];
   const plain = places.map((below): Way => ({ below }));
   if (from !== 'vps' || publicOrigin === undefined) return plain;
@@ -122,7 +126,7 @@ function isElsewhere({ answer, refused }: Page, endpoint: boolean): boolean {
  * The answer of a path; redirects are followed as the rules allow, in one try together. On the server's loopback an
  * application that sends its callers to its public address is asked there as its proxy would ask.
  */
-async function getPage(target: Target, path: string, way: Way, ask: Ask): Promise<Page> {
+async function getPage(target: HealthTarget, path: string, way: Way, ask: Ask): Promise<Page> {
   let url = new URL(target.baseUrl + way.below + path);
   let behindProxy = way.as;
   const visited: string[] = [];
@@ -143,11 +147,11 @@ async function getPage(target: Target, path: string, way: Way, ask: Ask): Promis
   }
 }
 
-function request(url: URL, behindProxy: URL | undefined, ask: Ask): Promise<Answer> {
+function request(url: URL, behindProxy: URL | undefined, ask: Ask): Promise<HttpAnswer> {
   return ask.get(url, { bodyLimit: BODY_LIMIT, headers: proxyHeaders(behindProxy) });
 }
 
-/** How the proxy in front of an application asks it. */
+/** The headers with which the proxy of this public origin asks an application; none without one. */
 export function proxyHeaders(origin: URL | undefined): Record<string, string> {
   if (origin === undefined) return {};
   return {

@@ -9,22 +9,25 @@ import {
   type Requests,
 } from '../base/request-budget.js';
 import { VERIFIED_TLS } from '../base/verified-tls.js';
-import { ASSETS_A_ROUND, type Assets, checksOf, type HealthOptions } from './checks.js';
+import { ASSETS_A_ROUND, type Assets } from './ask-assets.js';
+import type { CheckResult, TryResult } from './check.js';
+import { checksOf, type HealthOptions } from './checks.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
-import type { Target } from './page.js';
-import { type Finding, type Look, poll } from './poll.js';
+import type { HealthTarget } from './page.js';
+import { poll } from './poll.js';
 
-export type { HealthOptions, Target };
+export type { HealthOptions, HealthTarget };
 
+/** What a round of health checks may be given beside its target. */
 export interface ProbeOptions {
   signal?: AbortSignal;
   /** Where requests are counted, and what this application may be asked still; without it there is no limit. */
   counted?: Counted;
   /** Told of each try; for progress only. */
-  onAttempt?: (name: string, attempt: number, look: Look) => void;
+  onAttempt?: (name: string, attempt: number, look: TryResult) => void;
 }
 
-/** The counter of one application, as one host asks it. */
+/** The counter of the requests to one application from one host. */
 export interface Counted {
   readonly ledger: RequestLedger;
   readonly budget: RequestBudget;
@@ -38,7 +41,7 @@ export interface Counted {
  * @throws Cancelled when the signal fires; an application that is not healthy is no error.
  */
 export async function checkHealth(
-  target: Target,
+  target: HealthTarget,
   health: HealthOptions,
   options: ProbeOptions = {},
 ): Promise<HealthFact[]> {
@@ -98,7 +101,7 @@ export async function answers(url: string, timeout: number): Promise<boolean> {
   });
 }
 
-function factsOf(target: Target, findings: readonly Finding[]): HealthFact[] {
+function factsOf(target: HealthTarget, findings: readonly CheckResult[]): HealthFact[] {
   const facts = findings.map((finding) => factOf(target.from, finding));
   const seen = findings.find(({ look }) => look.certificateDays !== undefined);
   if (seen === undefined || !target.baseUrl.startsWith('https:')) return facts;
@@ -121,7 +124,7 @@ function factsOf(target: Target, findings: readonly Finding[]): HealthFact[] {
 }
 
 /** One check's outcome as a fact of the report. */
-export function factOf(from: 'runner' | 'vps', { name, ok, attempts, look }: Finding): HealthFact {
+export function factOf(from: 'runner' | 'vps', { name, ok, attempts, look }: CheckResult): HealthFact {
   return {
     name,
     from,

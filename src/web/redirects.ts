@@ -62,7 +62,7 @@ function resolve(location: string, from: URL): URL | undefined {
   }
 }
 
-/** Over http too: behind its proxy an application does not always know that the world comes over https. */
+/** Over http too: behind its proxy an application does not always know that it is asked over https. */
 function isPublic(from: URL, to: URL, publicOrigin: string | undefined): boolean {
   return publicOrigin !== undefined && isLoopback(from.hostname) && to.host === new URL(publicOrigin).host;
 }
@@ -71,6 +71,7 @@ function isLoopbackItself(from: URL, to: URL): boolean {
   return isLoopback(from.hostname) && isLoopback(to.hostname) && from.port === to.port;
 }
 
+/** The address of a URL without its fragment, which is not sent. */
 export function withoutFragment(url: URL): string {
   return url.origin + url.pathname + url.search;
 }

@@ -2,7 +2,7 @@ import { formatDuration } from '../base/duration.js';
 import type { HealthFault } from '../base/report.js';
 
 /** The part of the way that a request is on. */
-export type Part = 'dns' | 'connect' | 'tls' | 'first-byte' | 'body';
+export type RequestPart = 'dns' | 'connect' | 'tls' | 'first-byte' | 'body';
 
 /** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
 export function certificateWords(code: string, days: number | undefined): string {
@@ -16,9 +16,9 @@ export function certificateWords(code: string, days: number | undefined): string
 }
 
 /** What had been reached when the time was over. */
-export function timeoutWords(part: Part, timeout: number): string {
+export function timeoutWords(part: RequestPart, timeout: number): string {
   const within = `within ${formatDuration(timeout)}`;
-  const words: Readonly<Record<Part, string>> = {
+  const words: Readonly<Record<RequestPart, string>> = {
     dns: `the name was not resolved ${within}`,
     connect: `no connection ${within}`,
     tls: `connected, but the TLS handshake did not end ${within}`,
@@ -29,7 +29,10 @@ export function timeoutWords(part: Part, timeout: number): string {
 }
 
 /** What a system error code means on that part of the way. */
-export function connectionWords(code: string | undefined, part: Part): { fault: HealthFault; words: string } {
+export function connectionWords(
+  code: string | undefined,
+  part: RequestPart,
+): { fault: HealthFault; words: string } {
   const told = code === undefined ? '' : ` (${code})`;
   if (code === 'ENOTFOUND' || code === 'ENODATA')
     return { fault: 'dns', words: `the name does not resolve${told}` };

@@ -2,13 +2,14 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { given } from '../base/given.js';
-import { Cancelled, type HealthFault, type Timings } from '../base/report.js';
+import { Cancelled, errorCode, type HealthFault, type Timings } from '../base/report.js';
 import { whenAborted } from '../base/when-aborted.js';
 import { LOOPBACK, lookupLoopback } from './loopback.js';
-import { certificateWords, connectionWords, type Part, timeoutWords } from './request-words.js';
+import { certificateWords, connectionWords, type RequestPart, timeoutWords } from './request-words.js';
 
 const DAY = 86_400_000;
 
+/** How one request is made. */
 export interface GetOptions {
   /** Milliseconds from the first packet to the last byte; nothing keeps a request alive beyond it. */
   timeout: number;
@@ -18,8 +19,8 @@ export interface GetOptions {
   signal?: AbortSignal;
 }
 
-/** What a server said, with how long each part took. */
-export interface Answer {
+/** What a server answered, and how long each part of the request took. */
+export interface HttpAnswer {
   status: number;
   headers: IncomingHttpHeaders;
   body: Buffer;
@@ -65,16 +66,16 @@ async function loadProtocols() {
 
 /** Where a request stands, and how long each part took until there. */
 interface Journey {
-  part: Part;
+  part: RequestPart;
   readonly timings: Timings;
   /** Ends a part; its duration counts from the end of the one before. */
-  reached(part: Exclude<Part, 'body'>): void;
+  reached(part: Exclude<RequestPart, 'body'>): void;
   elapsed(): number;
 }
 
 function startJourney(): Journey {
   const started = performance.now();
-  const order: Part[] = ['dns', 'connect', 'tls', 'first-byte', 'body'];
+  const order: RequestPart[] = ['dns', 'connect', 'tls', 'first-byte', 'body'];
   let last = started;
   const journey: Journey = {
     part: 'dns',
@@ -95,7 +96,7 @@ function startJourney(): Journey {
  * IPv6 and IPv4 are tried as the name has them. Redirects are not followed.
  * @throws NoAnswer where no complete answer came in time; Cancelled when the signal fires.
  */
-export async function get(url: URL, options: GetOptions): Promise<Answer> {
+export async function get(url: URL, options: GetOptions): Promise<HttpAnswer> {
   const protocols = await loadProtocols();
   const journey = startJourney();
   // An address needs no name server, nor does this machine itself.
@@ -273,8 +274,7 @@ class Closed extends Error {}
 /** An error of a connection as a NoAnswer, worded from its code and the part of the way that was reached. */
 function explain(error: unknown, journey: Journey): unknown {
   if (error instanceof NoAnswer || error instanceof Cancelled) return error;
-  const code =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = errorCode(error);
   // Anything else is a mistake in here, and must not pass for a fault of the server.
   if (code === undefined && !(error instanceof Closed)) return error;
   const { fault, words } = connectionWords(code, journey.part);

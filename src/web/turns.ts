@@ -2,7 +2,10 @@ import { Cancelled } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { whenAborted } from '../base/when-aborted.js';
 
-/** Lets those who wait go one after the other, each `wait()` milliseconds after the one before. */
+/**
+ * A queue: `turn` resolves for one caller after the other, each `wait()` milliseconds after the one before; `all` lets
+ * everybody go at once. @throws Cancelled (from `turn`) when the signal fires.
+ */
 export function takeTurns(wait: () => number, signal: AbortSignal): { turn(): Promise<void>; all(): void } {
   let waiting: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -31,22 +34,22 @@ export function takeTurns(wait: () => number, signal: AbortSignal): { turn(): Pr
   };
 }
 
-/** Pauses that can be ended before their time. */
+/** Pauses that can be ended early, each by the object that sleeps. @throws Cancelled (from `sleep`) when the signal fires. */
 export function sleeping(signal: AbortSignal): {
   sleep(who: object, milliseconds: number): Promise<void>;
   wake(who: object): void;
 } {
-  const beds = new Map<object, () => void>();
+  const sleepers = new Map<object, () => void>();
   return {
     async sleep(who, milliseconds) {
-      const woken = new Promise<void>((resolve) => beds.set(who, resolve));
+      const woken = new Promise<void>((resolve) => sleepers.set(who, resolve));
       await Promise.race([woken, pause(Math.max(0, milliseconds), signal)]);
     },
-    wake: (who) => beds.get(who)?.(),
+    wake: (who) => sleepers.get(who)?.(),
   };
 }
 
-/** Never resolves; rejects with Cancelled once the signal fires. */
+/** Never resolves. @throws Cancelled once the signal fires. */
 export function forever(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     whenAborted(signal, () => reject(new Cancelled()));

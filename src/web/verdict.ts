@@ -5,7 +5,8 @@ import type { HealthFact, HealthFault, Problem, Verdict } from '../base/report.j
 /** Checks that say how the database is, not the application. */
 export const DATABASE_CHECKS = { database: 'database', rest: 'supabase-rest' } as const;
 
-export interface Judgement {
+/** What all checks together say. */
+export interface HealthJudgement {
   verdict: Verdict;
   /** Every check passed; `slow` is healthy too. */
   healthy: boolean;
@@ -14,6 +15,7 @@ export interface Judgement {
   warnings: Problem[];
 }
 
+/** What the judgement needs beside the checks. */
 export interface JudgeOptions {
   /** Milliseconds; a healthy answer that took longer makes the verdict `slow`. */
   readonly maxLatency?: number;
@@ -28,11 +30,11 @@ const CERTIFICATE_WARNING_DAYS = 14;
  * Says from all checks whose fault it is. `before` is what the same checks found before this run: only what passed
  * then and fails now is blamed, as long as there is any such. A check that was not made before counts as good then.
  */
-export function judge(
+export function judgeHealth(
   facts: readonly HealthFact[],
   before: readonly HealthFact[],
   options: JudgeOptions,
-): Judgement {
+): HealthJudgement {
   const failing = facts.filter((fact) => !fact.ok);
   const warnings = [...limitWarnings(facts), ...certificateWarnings(facts)];
   if (failing.length === 0) {
@@ -45,7 +47,7 @@ export function judge(
   const verdict = blame(facts, blamed);
   const rest = failing.filter((fact) => !blamed.includes(fact));
   const told = [...causeFirst(blamed, verdict), ...rest];
-  const problems = told.map((fact) => problemOf(fact, !fresh.includes(fact)));
+  const problems = told.map((fact) => problemOfFact(fact, !fresh.includes(fact)));
   problems[0] = { ...problems[0]!, next: nextAction(verdict, told[0]!, options) };
   return { verdict, healthy: false, problems, warnings };
 }
@@ -85,7 +87,7 @@ function causeFirst(facts: readonly HealthFact[], verdict: Verdict): HealthFact[
   return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
 }
 
-function problemOf(fact: HealthFact, failedBefore: boolean): Problem {
+function problemOfFact(fact: HealthFact, failedBefore: boolean): Problem {
   const since = failedBefore ? ' (it failed before this run too)' : '';
   return { message: `${placeOf(fact)}: ${fact.detail ?? 'is not healthy'}${since}` };
 }
@@ -121,7 +123,7 @@ function slowest(facts: readonly HealthFact[], maxLatency: number | undefined): 
   };
 }
 
-/** What only ever answered 429 passes, because nothing is known against it. */
+/** Warnings of checks that only ever answered 429: they pass, because nothing is known against them. */
 function limitWarnings(facts: readonly HealthFact[]): Problem[] {
   return facts
     .filter(({ ok, status }) => ok && status === 429)

@@ -1,8 +1,8 @@
 import type { Requests } from '../base/request-budget.js';
 import { assetUrls } from './assets.js';
+import type { Ask } from './check.js';
 import { assetsPage, type HealthOptions } from './checks.js';
-import { type Page, pageFinder, type Target } from './page.js';
-import type { Ask } from './poll.js';
+import { type HealthTarget, type Page, pageFinder } from './page.js';
 import { get, NoAnswer } from './request.js';
 
 /** By what one version of an application can be told from others in its answers. */
@@ -26,10 +26,10 @@ const NOTHING: Shown = { texts: [], assets: [] };
 
 /**
  * Asks the last health path and the page with the scripts, once each; what does not answer shows nothing. `requests`
- * counts them; a proof is never left out for its budget.
+ * counts them, but does not limit them. @throws Cancelled when the signal fires.
  */
 export async function askVersion(
-  target: Target,
+  target: HealthTarget,
   health: Pick<HealthOptions, 'paths' | 'timeout'>,
   signal: AbortSignal,
   requests?: Requests,

@@ -1,19 +1,20 @@
 import { formatDuration } from '../base/duration.js';
-import type { Look } from './poll.js';
+import type { TryResult } from './check.js';
 
-/** Milliseconds between two words about what is still being waited for. */
+/** Milliseconds between two messages about what is still being waited for. */
 const EVERY = 10_000;
 
-export interface Waiting {
+/** The checks that are not good yet. */
+export interface WaitingChecks {
   /** Told of each try. */
-  note(place: string, attempt: number, look: Look): void;
+  note(place: string, attempt: number, look: TryResult): void;
   /** True while a check is not good. */
   has(place: string): boolean;
   stop(): void;
 }
 
 /** Says now and then which checks are not good yet, and what to do about them, while they are asked on. */
-export function tellWaiting(tell: (text: string) => void, every = EVERY): Waiting {
+export function tellWaiting(tell: (text: string) => void, every = EVERY): WaitingChecks {
   const started = performance.now();
   const waiting = new Map<string, string>();
   const timer = setInterval(() => {

@@ -17,7 +17,7 @@ export interface BeginOptions {
  * How every run begins once it holds the lock: it looks at the host, hides the secrets that it finds there from all
  * that will be told, and brings order into what a run that was cut has left. What it returns is true after that.
  */
-export async function begin({ request, env, teller, signal }: BeginOptions): Promise<Survey> {
+export async function beginRun({ request, env, teller, signal }: BeginOptions): Promise<Survey> {
   if (request.command === 'deploy')
     teller.hide([
       ...textSecrets(request.envFile ?? ''),

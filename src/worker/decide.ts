@@ -81,12 +81,12 @@ export interface RollbackQuestion {
 }
 
 /** `overtakenBy`: the run was not undone; another commit has come since, and stands on what the run changed. */
-export type RollbackDecision =
+export type RollbackChoice =
   | { kind: 'go'; to: ReleaseRef }
   | { kind: 'nothing'; why: string; overtakenBy?: string };
 
 /** Where a rollback goes; a Failure where what was asked for is not there. */
-export function decideRollback(question: RollbackQuestion): RollbackDecision {
+export function chooseRollback(question: RollbackQuestion): RollbackChoice {
   const { history, isAvailable, to, appName } = question;
   // Another application of the same checkout went back before: this one is still to be restarted there.
   const behind = history.live !== undefined && history.liveVerified && !runsLive(history, appName);
@@ -108,7 +108,7 @@ function namedTarget(
   history: History,
   isAvailable: (release: string) => boolean,
   behind: boolean,
-): RollbackDecision {
+): RollbackChoice {
   const matches = history.verified.filter(
     ({ release, sha }) => release === to || (to.length >= 7 && sha.startsWith(to)),
   );
@@ -132,7 +132,7 @@ function undoTarget(
   history: History,
   isAvailable: (release: string) => boolean,
   behind: boolean,
-): RollbackDecision {
+): RollbackChoice {
   const made = history.deploys.filter((deploy) => deploy.runId === runId);
   const { live } = history;
   if (made.length === 0)
@@ -190,7 +190,7 @@ export function wayBack(question: RollbackQuestion): WayBack {
   const { history, undoRun, to: named } = question;
   const own = named === undefined && undoRun !== undefined ? [undoRun] : undefined;
   try {
-    const decision = decideRollback(question);
+    const decision = chooseRollback(question);
     const { live } = history;
     if (decision.kind === 'nothing')
       return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };

@@ -5,7 +5,7 @@ import { given } from '../base/given.js';
 import { Cancelled, Failure, type Problem, problemsOf } from '../base/report.js';
 import { pause } from '../base/retry.js';
 import { tried } from '../base/tried.js';
-import { begin } from './begin.js';
+import { beginRun } from './begin.js';
 import { swapsOf, withEnvFile } from './build/output.js';
 import { lookAtCollisions, prepare } from './build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from './build/stage.js';
@@ -13,6 +13,7 @@ import { discardStage } from './build/stage-marks.js';
 import { type CutoverResult, cutOver, writeCutover } from './cutover/cutover.js';
 import { inTurn } from './cutover/restart.js';
 import { decideDeploy } from './decide.js';
+import type { DeployContext } from './deploy-context.js';
 import { isOlder } from './host/ancestry.js';
 import type { Repository } from './host/git.js';
 import { askLoopback } from './host/health.js';
@@ -28,31 +29,18 @@ import { prune } from './prune.js';
 import { historyOf, readJournal, writeJournal } from './record/journal.js';
 import { newReleaseName } from './record/release-name.js';
 import { dropNote, dropRelease } from './record/releases.js';
-import { type RunFolder, silence } from './record/run-folder.js';
+import { silence } from './record/run-folder.js';
 import { readState, type StateFolder, writeState } from './record/state.js';
 import { refuseShutFolders } from './survey/folders.js';
 import { envRefusals, type Survey } from './survey/survey.js';
 import { emptyResult, type Teller } from './teller.js';
-
-export interface DeployContext {
-  request: DeployRequest;
-  env: NodeJS.ProcessEnv;
-  folder: RunFolder;
-  teller: Teller;
-  /** Fires on cancel and when the time is over, both only before the cutover. */
-  signal: AbortSignal;
-  /** Called once everything is prepared: waiting for the others is not counted as time of this deploy. */
-  prepared(): void;
-  /** Called once the cutover begins: from here on nothing stops the run but its own end. */
-  commit(): void;
-}
 
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 export async function deploy(asked: DeployContext): Promise<RunResult> {
   const context = { ...asked, request: withTidyPaths(asked.request) };
   const { request, teller, signal } = context;
   const result = emptyResult('failed', teller.warnings);
-  const begun = await begin(context);
+  const begun = await beginRun(context);
   const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
   stayReadable(found.live);
@@ -199,7 +187,7 @@ async function whenLetGo(
   context.prepared();
   try {
     await waitForGo(context);
-    return await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+    return await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
       const now = await lookAgain(found, stage, context);
       context.commit();
       const ready = await writeCutover(now.found, now.stage, context);

@@ -5,7 +5,7 @@ import { isDiskFull } from './host/reserve.js';
 import { isFull } from './host/room.js';
 import type { CancelSessionRequest, FollowRequest, SignalRequest, WorkerLine } from './protocol.js';
 import { eventLines } from './record/event-lines.js';
-import { hear, markCancelled, type RunFolder, runFolderOf, workerLives } from './record/run-folder.js';
+import { markCancelled, noteHeard, type RunFolder, runFolderOf, workerLives } from './record/run-folder.js';
 import { locateStateFolder, openStateFolder } from './record/state.js';
 
 type Say = (line: WorkerLine) => void;
@@ -15,15 +15,15 @@ const BETWEEN_LOOKS = 50;
 const BETWEEN_HEARTBEATS = 5_000;
 const UNTIL_IT_APPEARS = 20_000;
 
-/** Streams the events of a run from a byte offset until its worker is gone. */
-export async function follow(request: FollowRequest, home: string, say: Say): Promise<void> {
+/** Streams the events of a run from a byte offset until its worker is gone; `say` is given each line of the answer. */
+export async function followRun(request: FollowRequest, home: string, say: Say): Promise<void> {
   const folder = await appearing(request, home);
   const ended = (message: string): void => say(gone(message, isFull(request.app.appPath)));
   if (!folder) return ended('The run has not begun on the server: no worker has opened its folder.');
   const events = eventLines(folder.events, request.offset);
   let beat = performance.now();
   for (;;) {
-    hear(folder);
+    noteHeard(folder);
     // Asked before reading, so that a last event written in between is not missed.
     const alive = workerLives(folder);
     const found = events.read();
@@ -74,14 +74,14 @@ function findRun(
 
 /**
  * Leaves the mark for which the worker looks; says whether it can still have an effect, as far as the events tell
- * somebody who cannot open their seals. What it did in truth is told by its sealed events alone.
+ * without the key of their seals. What it did is told by the sealed events alone.
  */
 export function signal(request: SignalRequest, home: string): WorkerLine {
   const folder = findRun(request, request.task ?? 'deploy', home);
   const answer = (accepted: boolean, detail: string): WorkerLine => ({ kind: 'signalled', accepted, detail });
   if (!folder) return answer(false, 'the run is not known on the server');
   if (!workerLives(folder)) return answer(false, 'the run has ended, or its worker is gone');
-  hear(folder);
+  noteHeard(folder);
   // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
   leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
   if (request.command === 'cancel' && saysPastCutover(folder))
@@ -101,7 +101,10 @@ function leaveMark(file: string, { reserve }: RunFolder): void {
   }
 }
 
-/** Leaves the mark that every worker of a session looks for before it changes anything; the first may not be there yet. */
+/**
+ * Leaves the mark that every worker of a session looks for before it changes anything; also for workers that are still
+ * to be started. @throws the file system's error where it cannot be written.
+ */
 export function cancelSession({ app, run }: CancelSessionRequest, home: string): WorkerLine {
   markCancelled(openStateFolder(app.appPath, home), run);
   return { kind: 'signalled', accepted: true, detail: 'what has not cut over stops' };

@@ -21,6 +21,7 @@ import { dirtyRefusals, dirtyWarnings } from './own-files/local-changes.js';
 import type { HostFacts, InspectRequest } from './protocol.js';
 import { historyAsFound } from './record/journal.js';
 import { availability } from './record/releases.js';
+import { judgeLfs } from './survey/lfs.js';
 import { envRefusals, type Survey, survey } from './survey/survey.js';
 
 /** Milliseconds for all that the remote is asked. */
@@ -51,11 +52,13 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   );
   facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
   facts.deployRefusals.push(...(await hostProblems(found, request)));
-  const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, found.entry);
+  const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
   if (obstacle !== undefined) facts.notRehearsedWhy = obstacle;
   // A checkout that git cannot read has been complained about; asking further would only say it again.
   const unreadable = facts.layout === 'checkout' && found.checkout === undefined;
   if (request.sha === undefined || facts.git === undefined || unreadable) return facts;
+  const from: Repository = found.checkout ?? { tools: found.tools, folder: found.tools.home };
+  facts.deployRefusals.push(...(await judgeLfs(from, found.checkout, request.lfs)));
   const problem = await lookForCommit(found, { ...request, sha: request.sha });
   facts.shaOnRemote = problem === undefined;
   if (problem) {

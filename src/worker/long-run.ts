@@ -12,7 +12,7 @@ import type { DeployRequest, RollbackRequest, RunResult } from './protocol.js';
 import { refuseOtherFormats } from './record/formats.js';
 import { claimRun, isCancelled, type RunFolder, runFolderOf } from './record/run-folder.js';
 import { locateStateFolder, openStateFolder, type StateFolder } from './record/state.js';
-import { rollback } from './rollback.js';
+import { rollBack } from './rollback.js';
 import { emptyResult, openTeller, type Teller } from './teller.js';
 
 /** Milliseconds between two looks for a cancel. */
@@ -97,7 +97,7 @@ async function lockedRun(
         const shared = { env, teller, signal: stop.signal, commit: stop.commit };
         return request.command === 'deploy'
           ? deploy({ ...shared, request, folder, prepared: stop.stopClock })
-          : rollback({ ...shared, request, folder });
+          : rollBack({ ...shared, request, folder });
       },
     );
   } catch (error) {

@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { given } from '../base/given.js';
 import { type Problem, problemsOf } from '../base/report.js';
 import { KEY_LENGTH } from '../base/seal.js';
-import { cancelSession, follow, signal } from './follow.js';
+import { cancelSession, followRun, signal } from './follow.js';
 import { isFolder } from './host/files.js';
 import { TokenNeeded } from './host/git.js';
 import { askLoopback, countedIn } from './host/health.js';
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
     case 'probe':
       return probe(request, env);
     case 'follow':
-      return follow(request, home, say);
+      return followRun(request, home, say);
     case 'go':
     case 'cancel':
       return say(signal(request, home));

@@ -1,4 +1,5 @@
-import type { HealthFact, Problem, Step } from '../base/report.js';
+import type { WorkEvent } from '../base/log.js';
+import type { HealthFact, Problem } from '../base/report.js';
 import type { RequestBudget } from '../base/request-budget.js';
 
 /**
@@ -149,6 +150,8 @@ export interface InspectRequest extends FetchRequest {
   run: RunRequest;
   /** Checked to exist on the remote, when given. */
   sha?: string;
+  /** Whether that commit keeps files in Git LFS, as far as the checkout of the job shows. */
+  lfs?: boolean;
   explicit: boolean;
   rehearse: boolean;
   dirtyCheckout: DeployRequest['dirtyCheckout'];
@@ -250,12 +253,9 @@ export type WorkerLine =
 
 /** One thing that happened during a deploy or rollback, in the order of happening. */
 export type WorkerEvent =
+  /** Told as on the runner; of a program's output a bounded part. */
+  | WorkEvent
   | { kind: 'started'; pid: number; at: number }
-  | { kind: 'progress'; text: string }
-  | { kind: 'step'; step: Step }
-  /** A chunk of a program's output; untrusted text, already bounded. */
-  | { kind: 'output'; source: string; text: string }
-  | { kind: 'warning'; problem: Problem }
   | {
       kind: 'state';
       state: 'waiting-for-lock' | 'preparing' | 'prepared' | 'cutting-over' | 'verifying' | 'putting-back';

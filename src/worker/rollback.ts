@@ -3,21 +3,20 @@ import { given } from '../base/given.js';
 import { Failure, type HealthFact, problemsOf } from '../base/report.js';
 import { someOf } from '../base/some-of.js';
 import { tried } from '../base/tried.js';
-import { begin } from './begin.js';
+import { beginRun } from './begin.js';
 import { keepOpenPages } from './build/output.js';
 import { handWork, warnUnwritten } from './cutover/cutover.js';
 import { asideFor, besideOf, liveRef, noteLeaving } from './cutover/cutover-plan.js';
-import { inTurn, restart, restartWords, saveOrWarn } from './cutover/restart.js';
-import { runningNow } from './cutover/restart-proof.js';
+import { inTurn, saveOrWarn } from './cutover/restart.js';
 import { bringInPlace } from './cutover/switch.js';
 import { holdTurnRoom } from './cutover/turn-room.js';
-import { verify } from './cutover/verify.js';
+import { verifyRestart } from './cutover/verify.js';
 import { rollbackVersions } from './cutover/version-marks.js';
-import { decideRollback } from './decide.js';
+import { chooseRollback } from './decide.js';
 import { probeDowntime } from './host/downtime.js';
 import { isSymlink, present } from './host/files.js';
 import { git, isWorkTree, type Repository } from './host/git.js';
-import { stampOf } from './host/sameness.js';
+import { asLeftIn } from './own-files/as-left.js';
 import { foreignInLive } from './own-files/foreign.js';
 import { changedByPeople, changesAreThere, keepLocalChanges, keptWords } from './own-files/local-changes.js';
 import { holdsAny, isWithinAny } from './own-files/paths.js';
@@ -43,11 +42,11 @@ export interface RollbackContext {
 }
 
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
-export async function rollback(context: RollbackContext): Promise<RunResult> {
+export async function rollBack(context: RollbackContext): Promise<RunResult> {
   const { request, teller } = context;
   const started = performance.now();
   const result = emptyResult('failed', teller.warnings);
-  const found = await begin(context);
+  const found = await beginRun(context);
   const { refusals } = found.facts;
   if (refusals.length > 0) throw new Failure(refusals);
   if (found.facts.liveSha !== undefined) result.previousSha = found.facts.liveSha;
@@ -56,7 +55,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
     teller.warn({
       message: `What is live (${found.facts.liveSha}) was not deployed by this action: somebody put it there by hand.`,
     });
-  const decision = decideRollback({
+  const decision = chooseRollback({
     ...given({ undoRun: request.undoRun, to: request.to }),
     appName: request.app.appName,
     history,
@@ -73,7 +72,7 @@ export async function rollback(context: RollbackContext): Promise<RunResult> {
   }
   const { to } = decision;
   await warnOfForeign(found, teller);
-  const done = await inTurn({ ...context, ...context.request, tools: found.tools }, async () => {
+  const done = await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
     await waitForPeople(found, context.signal);
     context.commit();
     return goBack(found, to, context);
@@ -95,7 +94,7 @@ async function warnOfForeign(found: Survey, teller: Teller): Promise<void> {
 
 async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): Promise<Partial<RunResult>> {
   const { request, teller, folder } = context;
-  const { state, tools, app } = found;
+  const { state, supervisor, tools, app } = found;
   const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
   refuseOneAndTheSame(plan);
   await holdTurnRoom(tools, plan, folder);
@@ -105,7 +104,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
   const port = found.facts.port!;
   const versions = rollbackVersions(found, plan);
-  const before = runningNow(app, found.entry?.instances ?? [], port);
+  const before = await supervisor.running(port, found.entry);
   keepOpenPages(found, plan.from, to, teller);
   writePlan(state, plan);
   teller.event({ kind: 'state', state: 'putting-back' });
@@ -116,14 +115,13 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       'put back',
       async () => {
         await bringInPlace(tools, plan);
-        await restart({ tools, app, state, entry: found.entry });
+        await supervisor.restart({ state, entry: found.entry });
       },
       () => to.sha.slice(0, 12),
     );
     health = await teller.step('verification', () =>
-      verify({
-        tools,
-        ...(app.restartCommand === undefined ? { appName: app.appName } : {}),
+      verifyRestart({
+        supervisor,
         port,
         sha: to.sha,
         health: request.health,
@@ -142,7 +140,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
     );
     return {
       outcome: 'broken',
-      problems: [...problemsOf(error), handWork(plan, restartWords(app))],
+      problems: [...problemsOf(error), handWork(plan, supervisor.restartWords)],
       downtimeMs: await probe.stop(),
     };
   }
@@ -159,7 +157,7 @@ async function goBack(found: Survey, to: ReleaseRef, context: RollbackContext): 
       dropPlan(state);
     }),
   );
-  await saveOrWarn(found, teller, 'Run "pm2 save" on the server.');
+  await saveOrWarn(found, teller);
   return {
     outcome: 'rolled-back',
     deployedSha: to.sha,
@@ -190,16 +188,15 @@ function movesBack(found: Known, to: ReleaseRef): Pick<RollbackLook, 'paths' | '
   // What is in place already is only restarted.
   if (from.release === to.release) return { paths: [], onlyHere: [] };
   const target = releaseFolder(releases, to.release);
-  const stamps = readNote(state, from.release)?.stamps ?? {};
-  const stays = (path: string): boolean => {
-    const [here, stamp] = [join(live!, path), stamps[path]];
-    return stamp !== undefined && present(here) && stamp !== stampOf(here);
-  };
+  const { written } = asLeftIn(live!, readNote(state, from.release), undefined);
   const ofTarget = pathsOf(state, to.release).filter((path) => present(join(target, path)));
-  const paths = ofTarget.filter((path) => !stays(path));
+  const paths = ofTarget.filter((path) => !written(path));
   const onlyHere = pathsOf(state, from.release).filter(
     (path) =>
-      !isWithinAny(path, ofTarget) && !holdsAny(path, ofTarget) && present(join(live!, path)) && !stays(path),
+      !isWithinAny(path, ofTarget) &&
+      !holdsAny(path, ofTarget) &&
+      present(join(live!, path)) &&
+      !written(path),
   );
   return { paths, onlyHere };
 }

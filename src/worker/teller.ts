@@ -1,7 +1,8 @@
 import { closeSync, openSync } from 'node:fs';
 import { type Redactor, redactor } from '../base/redact.js';
-import { Failure, type Problem, type Step } from '../base/report.js';
+import type { Problem } from '../base/report.js';
 import type { Sealer } from '../base/seal.js';
+import { outcomeOfError, type StepReporter, stepReporter } from '../base/steps.js';
 import { wholeLines } from '../base/whole-lines.js';
 import { appendWhole } from './host/files.js';
 import type { OpenOutput } from './host/program.js';
@@ -10,8 +11,8 @@ import type { RunResult, WorkerEvent } from './protocol.js';
 import type { RunFolder } from './record/run-folder.js';
 
 /**
- * Tells the action what happens: events of the run, and the full output of programs into the run's log. Telling decides
- * nothing: what cannot be written is left out, and never an error of the work.
+ * Tells the action what happens, by the events of the run, and writes the full output of programs into the run's log.
+ * Never throws: what cannot be written is left out, and is no error of the work.
  */
 export interface Teller {
   /** False where it could not be written. What the action acts on (`state`, `ended`) may use the room of the reserve. */
@@ -20,8 +21,7 @@ export interface Teller {
   warn(problem: Problem): void;
   /** Everything warned about so far, for the result. */
   readonly warnings: Problem[];
-  /** A timed step; `detail` words what came of it. A throw marks it failed. */
-  step<T>(name: string, work: () => Promise<T>, detail?: (value: T) => string | undefined): Promise<T>;
+  readonly step: StepReporter['step'];
   /** Takes the output of one program, line by line: all of it into the log, a bounded part to the action. */
   output(source: string): OpenOutput;
   /** Takes the output of a program into the log on the host alone, line by line. */
@@ -38,16 +38,25 @@ export interface Teller {
   close(): void;
 }
 
-/** Bytes of one program's output that go to the action; the rest stays in the log on the host. */
+/** Characters of one program's output that go to the action, and of one event; the rest stays in the log on the host. */
 const MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
 
 /**
- * The fields in which people are spoken to. Names, commits, paths and outcomes are left alone: they are our own, and a
+ * The fields that hold sentences for people. Names, commits, paths and outcomes are left alone: they are our own, and a
  * weak secret that equals one of them must not change what the action reads.
  */
 const SPOKEN = new Set(['text', 'message', 'next', 'detail', 'notRehearsedWhy']);
 
+/**
+ * How a step ended that threw. It is not `skipped` where it was cancelled: a run is also stopped because its time is
+ * over, and that fails. The action shows as skipped what it stopped itself.
+ */
+const endOfWorkerStep = (error: unknown): { outcome: 'failed' | 'unknown' } => ({
+  outcome: outcomeOfError(error),
+});
+
+/** Opens the events and the log of a run. @throws the file system's error where they cannot be opened. */
 export function openTeller(folder: RunFolder, seal: Sealer): Teller {
   const events = openSync(folder.events, 'a', 0o600);
   const log = openSync(folder.log, 'a', 0o600);
@@ -89,7 +98,7 @@ export function openTeller(folder: RunFolder, seal: Sealer): Teller {
       warnings.push(problem);
       event({ kind: 'warning', problem });
     },
-    step: (name, work, detail) => tellStep(event, name, work, detail),
+    step: stepReporter((step) => void event({ kind: 'step', step }), endOfWorkerStep).step,
     output(source) {
       const tell = boundedOutput(event, source, toLog);
       return () => wholeLines(shown, tell);
@@ -109,48 +118,6 @@ export function openTeller(folder: RunFolder, seal: Sealer): Teller {
       closeSync(log);
     },
   };
-}
-
-async function tellStep<T>(
-  event: Teller['event'],
-  name: string,
-  work: () => Promise<T>,
-  detail?: (value: T) => string | undefined,
-): Promise<T> {
-  const startedAt = Date.now();
-  const started = performance.now();
-  const done = (outcome: Step['outcome'], said?: string): boolean =>
-    event({
-      kind: 'step',
-      step: {
-        name,
-        outcome,
-        startedAt,
-        milliseconds: Math.round(performance.now() - started),
-        ...(said ? { detail: said } : {}),
-      },
-    });
-  let value: T;
-  try {
-    value = await work();
-  } catch (error) {
-    done(error instanceof Failure ? error.outcome : 'failed');
-    throw error;
-  }
-  done(
-    'passed',
-    worded(() => detail?.(value)),
-  );
-  return value;
-}
-
-/** What cannot be put into words is no fault of the work. */
-function worded(words: () => string | undefined): string | undefined {
-  try {
-    return words();
-  } catch {
-    return undefined;
-  }
 }
 
 function boundedOutput(
@@ -179,7 +146,7 @@ function leftOut(count: number): Problem {
   };
 }
 
-/** A result that fits into one block of a disk. */
+/** A result that fits into one block of a disk: the beginnings of three problems, no checks, no warnings. */
 function inShort({ problems, health: _, ...result }: RunResult): RunResult {
   const cut = ({ message, next }: Problem): Problem => ({
     message: message.slice(0, 500),

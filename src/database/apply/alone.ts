@@ -1,11 +1,11 @@
-import type { DatabaseSettings } from '../../settings/settings.js';
-import type { Database, StatementResult } from '../connection/connection.js';
+import type { Database, DatabaseAccess, StatementResult } from '../connection/connection.js';
 import { identifier } from '../sql/sql-text.js';
-import { type ApplyTools, GRACE } from './sent.js';
+import { GRACE } from './sent.js';
+import type { Timeouts } from './unit.js';
 
 /** What a statement that runs outside a transaction is run with. */
 export interface Alone {
-  rules: Pick<DatabaseSettings, 'statementTimeout'>;
+  rules: Pick<Timeouts, 'statementTimeout'>;
   /** SQL: what its file has set for the session so far; empty where nothing. */
   again: string;
 }
@@ -16,7 +16,7 @@ export interface Alone {
  * the role's own hold there.
  */
 export async function sendAlone(
-  { database, signal }: Pick<ApplyTools, 'database' | 'signal'>,
+  { database, signal }: Pick<DatabaseAccess, 'database' | 'signal'>,
   text: string,
   { rules, again }: Alone,
 ): Promise<StatementResult[]> {

@@ -1,4 +1,6 @@
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import type { DatabaseAccess } from '../connection/connection.js';
+import { lostProblem, sqlProblem } from '../connection/problem.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { Batch } from '../files/batches.js';
 import { CODES } from '../history/codes.js';
@@ -8,18 +10,16 @@ import { sendExplicit } from './explicit.js';
 import { fileProblem, unitOf } from './file-error.js';
 import { lookUnderLock } from './resolve.js';
 import {
-  type ApplyTools,
   type BatchContext,
   type FileTime,
   GRACE,
   markerReader,
   newMarker,
   type Sent,
-  serverProblem,
   timesMessage,
   timesOf,
 } from './sent.js';
-import { COMMIT_UNKNOWN, connectionLost, RESOLVE_WITHIN, tryAgain } from './try-again.js';
+import { COMMIT_UNKNOWN, RESOLVE_WITHIN, tryAgain } from './try-again.js';
 import { batchMessage } from './unit.js';
 import { waitForLock } from './wait-for-lock.js';
 
@@ -39,7 +39,7 @@ export type BatchOutcome =
 
 /** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
 export async function applyBatch(
-  tools: ApplyTools,
+  tools: DatabaseAccess,
   batch: Batch,
   context: BatchContext,
 ): Promise<BatchOutcome> {
@@ -67,7 +67,7 @@ export async function applyBatch(
         ? { kind: 'cancelled' }
         : {
             kind: 'failed',
-            problem: connectionLost(error, nextAfterCuts(tools)),
+            problem: lostProblem(error, nextAfterCuts(tools)),
             at: undefined,
             times: sent.times,
           };
@@ -75,14 +75,14 @@ export async function applyBatch(
   }
 }
 
-function nextAfterCuts({ database }: ApplyTools): string {
+function nextAfterCuts({ database }: DatabaseAccess): string {
   const nothing = 'Nothing of this batch was applied. Run again.';
   return database.transport === 'management-api'
     ? `${nothing} The Management API gives each request 60 s: where the files take longer, or fail later, give database-url (the session pooler URL).`
     : nothing;
 }
 
-async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchContext): Promise<Sent> {
+async function sendTogether(tools: DatabaseAccess, batch: Batch, context: BatchContext): Promise<Sent> {
   const marker = newMarker();
   const blind = tools.database.transport === 'management-api';
   const { message, units } = batchMessage(batch.files, { ...context, marker, distinctLines: blind });
@@ -92,7 +92,7 @@ async function sendTogether(tools: ApplyTools, batch: Batch, context: BatchConte
     explain: (error) => {
       const index = sent.current ?? -1;
       const [file, unit] = [batch.files[index], units[index]];
-      return file && unit ? fileProblem(file, unit.lines, error, message) : serverProblem(error);
+      return file && unit ? fileProblem(file, unit.lines, error, message) : sqlProblem(error);
     },
   };
   const reader = markerReader(tools, marker, { batch, context, sent });
@@ -159,7 +159,7 @@ function addsValue(source: string, message: string): boolean {
 
 /** Takes the lock, then looks: applied by us, applied by another run, or not at all. */
 async function resolveBatch(
-  tools: ApplyTools,
+  tools: DatabaseAccess,
   batch: Batch,
   context: BatchContext,
   times: FileTime[],

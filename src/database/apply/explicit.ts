@@ -1,18 +1,12 @@
+import type { DatabaseAccess } from '../connection/connection.js';
 import { onItsWay } from '../connection/exchange.js';
+import { sqlProblem } from '../connection/problem.js';
 import type { Batch, PlannedFile } from '../files/batches.js';
 import { LOCK_KEY } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
 import { dollarQuote } from '../sql/sql-text.js';
 import { type Place, placedProblem } from './file-error.js';
-import {
-  type ApplyTools,
-  type BatchContext,
-  GRACE,
-  markerReader,
-  newMarker,
-  type Sent,
-  serverProblem,
-} from './sent.js';
+import { type BatchContext, GRACE, markerReader, newMarker, type Sent } from './sent.js';
 import { finishFile, historyIs, IDLE_TIMEOUT, localSettings, opening } from './unit.js';
 
 /**
@@ -30,7 +24,11 @@ end`)};\n`;
  * One file in an explicit transaction over three messages: for what the one-statement form cannot hold (savepoints,
  * SELECT INTO, very large files). As safe as that form, with more round trips.
  */
-export async function sendExplicit(tools: ApplyTools, batch: Batch, context: BatchContext): Promise<Sent> {
+export async function sendExplicit(
+  tools: DatabaseAccess,
+  batch: Batch,
+  context: BatchContext,
+): Promise<Sent> {
   const marker = newMarker();
   const file = batch.files[0]!;
   let stage: 'opening' | 'file' | 'closing' = 'opening';
@@ -39,9 +37,7 @@ export async function sendExplicit(tools: ApplyTools, batch: Batch, context: Bat
     times: [],
     current: undefined,
     explain: (error) =>
-      stage === 'file'
-        ? placedProblem(file, error, body.place(error.position, current))
-        : serverProblem(error),
+      stage === 'file' ? placedProblem(file, error, body.place(error.position, current)) : sqlProblem(error),
   };
   let current: number | undefined;
   const reader = markerReader(tools, marker, { batch, context, sent });

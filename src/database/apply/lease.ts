@@ -1,14 +1,16 @@
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import type { DatabaseAccess } from '../connection/connection.js';
+import { databaseProblem } from '../connection/problem.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
 import { HISTORY_TABLE, LEASE_TABLE, PARTIAL_TABLE } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
-import { PARTIAL_JSON, type PartialMigration } from '../history/migration-history.js';
+import { PARTIAL_JSON, type PartialMigration } from '../history/partial-migration.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import type { BatchOutcome } from './apply.js';
 import { WAITED_FOR_HISTORY } from './blockers.js';
-import { type ApplyTools, type BatchContext, GRACE, noteReader, serverProblem } from './sent.js';
-import { connectionLost, tryAgain } from './try-again.js';
+import { type BatchContext, GRACE, noteReader } from './sent.js';
+import { tryAgain } from './try-again.js';
 import { opening } from './unit.js';
 import { waitForLock } from './wait-for-lock.js';
 
@@ -17,7 +19,7 @@ const LEASE_GRACE = 60_000;
 
 /** Everything that one file with statements outside a transaction is run with. */
 export interface PartsRun {
-  tools: ApplyTools;
+  tools: DatabaseAccess;
   file: PlannedFile;
   context: BatchContext;
   /** Our name in the lease; one for each try, because one workflow run may have several jobs. */
@@ -113,8 +115,7 @@ export async function release({ tools, holder }: PartsRun): Promise<void> {
   await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
 }
 
+/** An error between the parts of a file, or of a part that was not done. */
 export function asProblem(error: unknown): Problem {
-  if (error instanceof SqlError) return serverProblem(error);
-  if (error instanceof Failure) return error.problems[0]!;
-  return connectionLost(error, 'Run again: it goes on where it stopped.');
+  return databaseProblem(error, 'Run again: it goes on where it stopped.');
 }

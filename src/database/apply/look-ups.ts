@@ -115,9 +115,14 @@ export const RECOVERY: Readonly<Record<NonTransactionalKind, LookUp | 'repeat'>>
   },
   'create-subscription': {
     before: ({ node }) =>
-      namedBefore('pg_subscription', 'subname', String(node.subname), {
-        publications: `to_jsonb(${textArray(strings(node.publication))})`,
-      }),
+      namedBefore(
+        'pg_subscription',
+        'subname',
+        String(node.subname),
+        { publications: `to_jsonb(${textArray(strings(node.publication))})` },
+        // Every database of a server may have a subscription of the same name.
+        OWN_DATABASE('subdbid'),
+      ),
     now: ({ name, publications }) => `(select jsonb_build_object('asWritten',
         to_jsonb(subpublications) @> ${json(publications)} and ${json(publications)} @> to_jsonb(subpublications))
       from pg_subscription where subname = ${literal(String(name))} and ${OWN_DATABASE('subdbid')})`,
@@ -178,12 +183,18 @@ function judgeDropped(before: Facts, there: unknown): Verdict {
   return there === true ? NOT_DONE : DONE;
 }
 
-/** What is made under a name that is one in the whole server. `fields`: more that its look needs, SQL by name. */
-function namedBefore(catalog: string, column: string, name: string, fields: Record<string, string>): string {
+/** What is made under a name that is one in the server, or among `scope`. `fields`: more that its look needs, SQL by name. */
+function namedBefore(
+  catalog: string,
+  column: string,
+  name: string,
+  fields: Record<string, string>,
+  scope = 'true',
+): string {
   const more = Object.entries(fields).map(([field, sql]) => `, '${field}', ${sql}`);
   return `
   muva_before := jsonb_build_object('name', ${literal(name)}::text,
-    'there', exists (select from ${catalog} where ${column} = ${literal(name)})${more.join('')});`;
+    'there', exists (select from ${catalog} where ${column} = ${literal(name)} and ${scope})${more.join('')});`;
 }
 
 function judgeMade(what: string): LookUp['judge'] {

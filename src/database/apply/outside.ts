@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import type { DatabaseAccess } from '../connection/connection.js';
 import { LostConnection, SqlError } from '../connection/sql-error.js';
 import type { Batch } from '../files/batches.js';
-import type { Segment } from '../files/classify.js';
-import type { PartialMigration } from '../history/migration-history.js';
+import type { Segment } from '../files/file-shape.js';
+import type { PartialMigration } from '../history/partial-migration.js';
 import { oneLine, positionIn } from '../sql/source-text.js';
 import type { BatchOutcome } from './apply.js';
 import { fileProblem } from './file-error.js';
 import { asProblem, begin, type PartsRun, release, renewLease } from './lease.js';
 import { finish, isEnd, type PartFailure, partMessage, recordPart, sendPart } from './part.js';
 import { isSame, runAlone, settleEdited } from './run-alone.js';
-import type { ApplyTools, BatchContext } from './sent.js';
+import type { BatchContext } from './sent.js';
 import { type StatementLine, statementLines } from './unit.js';
 
 /**
@@ -20,7 +21,7 @@ import { type StatementLine, statementLines } from './unit.js';
  * instead of failing on what exists already. The file is in the history only when all of it is done.
  */
 export async function applyOutside(
-  tools: ApplyTools,
+  tools: DatabaseAccess,
   batch: Batch,
   context: BatchContext,
   partial: PartialMigration | undefined,

@@ -1,15 +1,16 @@
 import { Cancelled, type Problem } from '../../base/report.js';
+import { sqlProblem } from '../connection/problem.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
 import { PARTIAL_TABLE } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
-import { type PartialMigration, prefixOf } from '../history/migration-history.js';
+import { type PartialMigration, prefixOf } from '../history/partial-migration.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import { waitedIn } from './blockers.js';
 import { asProblem, type PartsRun, renewLease } from './lease.js';
 import { lookUnderLock } from './resolve.js';
-import { GRACE, noteReader, serverProblem } from './sent.js';
+import { GRACE, noteReader } from './sent.js';
 import { COMMIT_UNKNOWN, RESOLVE_WITHIN, tryAgain } from './try-again.js';
 import { CHECK_DEFERRED, finishFile, historyIs, leaveNothing, localSettings } from './unit.js';
 
@@ -55,7 +56,7 @@ export function finish(run: PartsRun, parts: number): Promise<PartFailure | unde
     run,
     parts,
     partMessage(run, `begin ${renewLease(run)} ${recordAll(run)} end`, true),
-    serverProblem,
+    sqlProblem,
   );
 }
 

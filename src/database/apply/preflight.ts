@@ -1,5 +1,6 @@
 import type { Problem } from '../../base/report.js';
 import type { Database, SendOptions } from '../connection/connection.js';
+import { sqlProblem } from '../connection/problem.js';
 import { reading } from '../connection/reading.js';
 import { SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
@@ -68,10 +69,8 @@ function blame(
   return {
     file: found,
     problem: {
-      message: error.message,
-      code: error.code,
+      ...sqlProblem(error, 'Correct the file; nothing was applied.'),
       at: positionIn(found.file, found.source, index - start),
-      next: error.hint ?? 'Correct the file; nothing was applied.',
     },
   };
 }

@@ -1,17 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { given } from '../../base/given.js';
 import { Cancelled, type Problem } from '../../base/report.js';
+import { sqlProblem } from '../connection/problem.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { lockOf } from '../files/lock-modes.js';
 import { nonTransactional } from '../files/non-transactional.js';
-import type { SentStatement } from '../history/migration-history.js';
+import type { SentStatement } from '../history/partial-migration.js';
 import { literal } from '../sql/sql-text.js';
 import { sendAlone } from './alone.js';
 import { fileProblem, placedProblem } from './file-error.js';
 import { asProblem, type PartsRun, renewLease } from './lease.js';
 import { RECOVERY } from './look-ups.js';
 import { type PartFailure, partMessage, recordPart, recordStanding, sendPart } from './part.js';
-import { serverProblem } from './sent.js';
 import {
   cleanUp,
   doneAndEdited,
@@ -75,7 +75,7 @@ export async function runAlone(
     if (over !== 'again') return { problem: over, outcome: 'failed', ...given({ left }) };
   }
   const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
-  return sendPart(run, index, partMessage(run, recorded, false), serverProblem);
+  return sendPart(run, index, partMessage(run, recorded, false), sqlProblem);
 }
 
 /** Sends the statement; undefined where it was done, otherwise the error. */

@@ -1,21 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { given } from '../../base/given.js';
-import type { Log } from '../../base/log.js';
 import type { Problem } from '../../base/report.js';
 import { jsonField } from '../connection/answer.js';
-import type { Database, SendOptions, StatementResult } from '../connection/connection.js';
+import type { DatabaseAccess, SendOptions, StatementResult } from '../connection/connection.js';
 import type { SqlError } from '../connection/sql-error.js';
 import { type Batch, titleOf } from '../files/batches.js';
 import { MIGRATIONS_TABLE } from '../history/bookmark.js';
 import { NOT_LOOKED_AT } from '../schema/schema-record.js';
 import { textArray } from '../sql/sql-text.js';
 import type { UnitContext } from './unit.js';
-
-export interface ApplyTools {
-  database: Database;
-  log: Log;
-  signal: AbortSignal;
-}
 
 export type BatchContext = Omit<UnitContext, 'marker'>;
 
@@ -52,7 +44,7 @@ export interface MarkerReader {
 
 /** Reads what the units tell while they run: times per file, and which one is under way, which is told on. */
 export function markerReader(
-  tools: ApplyTools,
+  tools: DatabaseAccess,
   marker: string,
   { batch, context, sent }: { batch: Batch; context: BatchContext; sent: Sent },
 ): MarkerReader {
@@ -93,14 +85,6 @@ export function markerReader(
 export function noteReader({ onNotLookedAt }: BatchContext): NonNullable<SendOptions['onNotice']> {
   return ({ message }) => {
     if (message === NOT_LOOKED_AT) onNotLookedAt?.();
-  };
-}
-
-export function serverProblem(error: SqlError): Problem {
-  return {
-    message: error.message,
-    code: error.code,
-    ...given({ next: error.hint }),
   };
 }
 

@@ -1,19 +1,20 @@
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { jsonField } from '../connection/answer.js';
+import type { DatabaseAccess } from '../connection/connection.js';
+import { sqlProblem } from '../connection/problem.js';
 import { reading } from '../connection/reading.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../files/batches.js';
 import { whyAlone } from '../files/non-transactional.js';
 import { PARTIAL_TABLE } from '../history/bookmark.js';
-import type { SentStatement } from '../history/migration-history.js';
+import type { SentStatement } from '../history/partial-migration.js';
 import { positionIn } from '../sql/source-text.js';
 import { literal } from '../sql/sql-text.js';
 import { sendAlone } from './alone.js';
 import type { PartsRun } from './lease.js';
 import { invalidNamed, RECOVERY, type Verdict, WORKER, type Worker } from './look-ups.js';
 import { type PartFailure, standing } from './part.js';
-import { type ApplyTools, serverProblem } from './sent.js';
 
 /** Milliseconds for a look, which waits for nothing but the network. */
 const DEADLINE = 30_000;
@@ -203,7 +204,7 @@ async function look({ tools }: PartsRun, sent: SentStatement): Promise<Verdict> 
  * session does before it is gone is seen by the second look.
  */
 async function askNow(
-  { database, signal }: ApplyTools,
+  { database, signal }: DatabaseAccess,
   { token }: SentStatement,
   expression: string,
 ): Promise<{ session: Worker | null; now: unknown }> {
@@ -303,7 +304,7 @@ function couldNotSettle(part: SentPart, error: unknown): PartFailure {
   if (error instanceof SqlError && errorMeaning(error) !== 'resolve')
     return {
       problem: {
-        ...serverProblem(error),
+        ...sqlProblem(error),
         message: `finding out what became of ${shown(part)}: ${error.message}`,
         ...placeOf(part),
       },

@@ -1,7 +1,7 @@
 import type { Problem } from '../../base/report.js';
 import { backoff, pause } from '../../base/retry.js';
+import type { DatabaseAccess } from '../connection/connection.js';
 import { nameBlockers, type Waited } from './blockers.js';
-import type { ApplyTools } from './sent.js';
 
 /** How often work that a busy database refused is tried, in all. */
 const TRIES = 6;
@@ -14,7 +14,7 @@ export const RESOLVE_WITHIN = 120_000;
  * the last try to the problem itself. A lock time-out names who holds what was waited for.
  */
 export async function tryAgain(
-  tools: ApplyTools,
+  tools: DatabaseAccess,
   tries: number,
   problem: Problem,
   waited: Waited,
@@ -30,7 +30,11 @@ export async function tryAgain(
   return 'again';
 }
 
-async function withBlockers({ database }: ApplyTools, problem: Problem, waited: Waited): Promise<Problem> {
+async function withBlockers(
+  { database }: DatabaseAccess,
+  problem: Problem,
+  waited: Waited,
+): Promise<Problem> {
   const blockers = await nameBlockers(database, waited);
   return blockers === ''
     ? problem
@@ -46,11 +50,3 @@ export const COMMIT_UNKNOWN: Problem = {
   message: 'the answer to the commit was lost, and the database could not be asked since',
   next: 'Run again when the database can be reached: it finds out by itself what was applied.',
 };
-
-/** The connection broke, and nothing of the work under way was done. */
-export function connectionLost(error: unknown, next: string): Problem {
-  return {
-    message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
-    next,
-  };
-}

@@ -1,18 +1,28 @@
-import type { DatabaseSettings, Run } from '../../settings/settings.js';
 import type { PlannedFile } from '../files/batches.js';
 import type { MigrationFile } from '../files/migration-files.js';
 import { splitAsCli } from '../files/split.js';
-import { HISTORY_TABLE, migrationRow, runRow, takeDatabase } from '../history/bookmark.js';
+import { type DeployRun, HISTORY_TABLE, migrationRow, runRow, takeDatabase } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
 import { HISTORY_HASH_SQL, historyHash } from '../history/migration-history.js';
 import { dollarQuote, identifier, literal, textArray } from '../sql/sql-text.js';
 
+/** Milliseconds that the server gives a statement, and its wait for a lock. */
+export interface Timeouts {
+  readonly lockTimeout: number;
+  readonly statementTimeout: number;
+}
+
+export interface ApplyRules extends Timeouts {
+  /** Milliseconds that another run's lock on this database is waited for. */
+  readonly lockWait: number;
+}
+
 export interface UnitContext {
-  run: Run;
+  run: DeployRun;
   environment: string | undefined;
   /** The run also deploys to a server. */
   server?: boolean;
-  rules: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout' | 'lockWait'>;
+  rules: ApplyRules;
   /** Versions that must be recorded when the message begins, no more and no less. */
   recorded: readonly string[];
   /** Recorded without being run, in the same transaction. */
@@ -35,8 +45,6 @@ export interface UnitContext {
   /** Told where that SQL could not look at the schema, because other hands hold a table; never over a transport without notices. */
   onNotLookedAt?: () => void;
 }
-
-type Timeouts = Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout'>;
 
 /**
  * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's

@@ -1,17 +1,10 @@
-import type { Log } from '../../base/log.js';
 import { Failure } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { jsonField } from '../connection/answer.js';
-import type { Database } from '../connection/connection.js';
+import type { DatabaseAccess } from '../connection/connection.js';
 import { reading } from '../connection/reading.js';
 import { LEASE_HELD, LEASE_TABLE, LOCK_KEY, READS_TABLES } from '../history/bookmark.js';
 import { literal } from '../sql/sql-text.js';
-
-interface Waiting {
-  database: Database;
-  log: Log;
-  signal: AbortSignal;
-}
 
 /** Who a session is: what it says in the comment at the head of its message. */
 const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
@@ -54,7 +47,7 @@ $muva$;
 select current_setting('muva.look') as look`;
 
 /** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
-export async function waitForLock({ database, log, signal }: Waiting, within: number): Promise<void> {
+export async function waitForLock({ database, log, signal }: DatabaseAccess, within: number): Promise<void> {
   const until = performance.now() + within;
   let told = '';
   for (;;) {

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { endOf } from '../../base/cut-text.js';
+import type { DatabaseAddress } from '../../base/database-address.js';
 import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { whenAborted } from '../../base/when-aborted.js';
 import { runProgram, startProgram } from '../../programs.js';
-import type { DatabaseAddress } from '../../settings/database-url.js';
 import type { Transport } from '../connection/connection.js';
 
 /** A pg_dump on this machine. */

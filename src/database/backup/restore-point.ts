@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { DatabaseConnection } from '../../base/database-address.js';
 import { Failure } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
-import type { DatabaseConnection, Run } from '../../settings/settings.js';
 import { askJson } from '../connection/management-api.js';
 import { failureOf } from '../connection/problem.js';
 
@@ -15,7 +15,7 @@ const PATH = 'database/backups/restore-point';
 const LONGEST_NAME = 20;
 
 /** One name for each attempt of a run; a run id that is too long is told by its hash. */
-export function restorePointName({ id, attempt }: Pick<Run, 'id' | 'attempt'>): string {
+export function restorePointName({ id, attempt }: { id: string; attempt: number }): string {
   const name = `deploy-${id.replace(/[^A-Za-z0-9-]/g, '')}${attempt > 1 ? `-${attempt}` : ''}`;
   if (name.length <= LONGEST_NAME) return name;
   return `deploy-${createHash('sha256').update(`${id} ${attempt}`).digest('hex').slice(0, 12)}`;

@@ -1,3 +1,5 @@
+import type { Log } from '../../base/log.js';
+
 /** The way to the server, which decides what may be asked of a session: behind a transaction pooler nothing outlasts a transaction. */
 export type Transport = 'direct' | 'session-pooler' | 'transaction-pooler' | 'management-api';
 
@@ -40,4 +42,11 @@ export interface Database {
    */
   send(message: string, options: SendOptions): Promise<StatementResult[]>;
   close(): Promise<void>;
+}
+
+/** A database to work with, where what happens is told, and what stops it. */
+export interface DatabaseAccess {
+  readonly database: Database;
+  readonly log: Log;
+  readonly signal: AbortSignal;
 }

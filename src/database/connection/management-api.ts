@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import type { DatabaseAddress, DatabaseConnection } from '../../base/database-address.js';
 import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem, problemsOf } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { Secret } from '../../base/secret.js';
-import type { DatabaseAddress } from '../../settings/database-url.js';
-import type { DatabaseConnection } from '../../settings/settings.js';
 import { parseApiError } from './api-error.js';
 import { CERTIFICATE_CODES } from './connect-problem.js';
 import type { Database, Row, SendOptions, StatementResult } from './connection.js';

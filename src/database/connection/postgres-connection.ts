@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
+import type { DatabaseAddress } from '../../base/database-address.js';
 import { given } from '../../base/given.js';
 import type { Log } from '../../base/log.js';
 import { Cancelled, Failure } from '../../base/report.js';
 import { retry } from '../../base/retry.js';
 import { whenAborted } from '../../base/when-aborted.js';
-import type { DatabaseAddress } from '../../settings/database-url.js';
 import { identifier } from '../sql/sql-text.js';
 import { lastRow } from './answer.js';
 import { type ConnectProblem, connectProblem } from './connect-problem.js';

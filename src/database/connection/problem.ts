@@ -2,6 +2,25 @@ import { given } from '../../base/given.js';
 import { Cancelled, Failure, type Problem } from '../../base/report.js';
 import { LostConnection, SqlError } from './sql-error.js';
 
+/** What the server said, as a problem; `next` where it gives no hint itself. */
+export function sqlProblem(error: SqlError, next?: string): Problem {
+  return { message: error.message, code: error.code, ...given({ next: error.hint ?? next }) };
+}
+
+/** The connection broke, and nothing of the work under way was done. */
+export function lostProblem(error: unknown, next: string): Problem {
+  return {
+    message: `the connection to the database was lost: ${error instanceof Error ? error.message : 'no answer'}`,
+    next,
+  };
+}
+
+/** Any error of a message of which nothing took effect; `next` where the connection was lost. */
+export function databaseProblem(error: unknown, next: string): Problem {
+  if (error instanceof SqlError) return sqlProblem(error);
+  return error instanceof Failure ? error.problems[0]! : lostProblem(error, next);
+}
+
 /** An error of a message that read only: whatever happened, nothing was changed. */
 export function failureOf(error: unknown, doing: string): unknown {
   if (error instanceof SqlError)
@@ -40,10 +59,5 @@ const NEXT: Readonly<Record<string, string>> = {
 /** A server's error in words; `doing` says what was under way. */
 function problemOfSql(error: SqlError, doing: string): Problem {
   if (error.code.startsWith('08')) return behindPooler(error, doing);
-  const next = error.hint ?? NEXT[error.code];
-  return {
-    message: `${doing}: ${error.message}`,
-    code: error.code,
-    ...given({ next }),
-  };
+  return { ...sqlProblem(error, NEXT[error.code]), message: `${doing}: ${error.message}` };
 }

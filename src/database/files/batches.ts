@@ -1,5 +1,5 @@
 import { given } from '../../base/given.js';
-import type { FileMode, FileShape } from './classify.js';
+import type { FileMode, FileShape } from './file-shape.js';
 import type { MigrationFile } from './migration-files.js';
 
 export interface PlannedFile extends MigrationFile {

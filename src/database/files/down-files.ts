@@ -2,7 +2,8 @@ import { Failure, type Problem } from '../../base/report.js';
 import type { Parse } from '../sql/parser.js';
 import { blank } from '../sql/source-text.js';
 import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
-import { classify, type FileShape } from './classify.js';
+import { classify } from './classify.js';
+import type { FileShape } from './file-shape.js';
 import { whyAlone } from './non-transactional.js';
 import { openFolder, outside, type ProjectFolder } from './project-folder.js';
 

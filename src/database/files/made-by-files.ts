@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
-import type { ArgumentType, FunctionName } from '../../settings/function-names.js';
-import type { QualifiedName } from '../../settings/names.js';
+import type { ArgumentType, FunctionName, QualifiedName } from '../../base/sql-names.js';
 import { madeRelation, type Node, nodesOf, setConfigs, strings } from '../sql/parse-tree.js';
 import type { Statement } from '../sql/parser.js';
 import type { PlannedFile } from './batches.js';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
+import { invisibleCharacter } from '../../base/invisible.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { someOf } from '../../base/some-of.js';
-import { invisibleCharacter } from '../../settings/readers.js';
 import { positionIn } from '../sql/source-text.js';
 import { readMarker } from './deploy-marker.js';
 import { type Fetched, openFolder, outside, type ProjectFolder } from './project-folder.js';

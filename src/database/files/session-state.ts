@@ -9,7 +9,7 @@ import {
   strings,
 } from '../sql/parse-tree.js';
 import type { Statement } from '../sql/parser.js';
-import type { Segment } from './classify.js';
+import type { Segment } from './file-shape.js';
 
 /** What is wrong with a statement, and where it starts. */
 interface Wrong {

@@ -1,7 +1,17 @@
 import { DATABASE_FORMATS } from '../../base/format.js';
-import type { Run } from '../../settings/settings.js';
 import { literal } from '../sql/sql-text.js';
 import { CODES } from './codes.js';
+
+/** The workflow run under which is recorded what it changes. */
+export interface DeployRun {
+  readonly id: string;
+  readonly attempt: number;
+  /** The commit that it deploys. */
+  readonly sha?: string;
+  /** owner/name. */
+  readonly repository?: string;
+  readonly actor?: string;
+}
 
 /** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
 export const HISTORY_SCHEMA = 'supabase_migrations';
@@ -119,7 +129,7 @@ export function takeDatabase(holder = ''): string {
  * `server`: the run also deploys to a server.
  */
 export function runRow(
-  run: Run,
+  run: DeployRun,
   environment: string | undefined,
   previousVersion: string | undefined,
   server: boolean,
@@ -153,7 +163,7 @@ export interface AppliedMigration {
 }
 
 /** Our row about an applied migration, for the same transaction. */
-export function migrationRow(run: Run, migration: AppliedMigration): string {
+export function migrationRow(run: Pick<DeployRun, 'id'>, migration: AppliedMigration): string {
   const { version, name, checksum, down, position } = migration;
   return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
     values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})

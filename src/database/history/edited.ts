@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
 import type { Problem } from '../../base/report.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
 import { jsonField } from '../connection/answer.js';
 import type { Database, SendOptions } from '../connection/connection.js';
 import { reading } from '../connection/reading.js';
@@ -11,7 +10,8 @@ import { skipBlanks } from '../sql/sql-lexer.js';
 import { textArray } from '../sql/sql-text.js';
 import { statementKind } from '../sql/statement-kind.js';
 import { HISTORY_TABLE } from './bookmark.js';
-import { textHash, textHashSql } from './migration-history.js';
+import type { FileRules } from './pending.js';
+import { textHash, textHashSql } from './text-hash.js';
 
 /** Statements are compared for this many edited files; for the others it is said only that they were edited. */
 const COMPARED = 20;
@@ -23,7 +23,7 @@ const COMPARED = 20;
 export async function editedProblems(
   database: Database,
   edited: readonly MigrationFile[],
-  rule: DatabaseSettings['editedMigrations'],
+  rule: FileRules['editedMigrations'],
   sending: SendOptions,
 ): Promise<Problem[]> {
   if (edited.length === 0 || rule === 'allow') return [];

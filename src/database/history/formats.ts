@@ -1,7 +1,7 @@
 import { DATABASE_FORMATS, formatProblem } from '../../base/format.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { OUR_TABLES } from './bookmark.js';
-import type { TableFormats } from './migration-history.js';
+import type { TableFormats } from './history-message.js';
 
 /** Another version of the action is at home in this database: nothing may be undone by this one, the code neither. */
 export class OtherFormat extends Failure {}

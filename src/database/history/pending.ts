@@ -2,17 +2,23 @@ import { basename } from 'node:path';
 import { emptyConnection } from '../../base/empty-connection.js';
 import type { Problem } from '../../base/report.js';
 import { someOf } from '../../base/some-of.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
 import { titleOf } from '../files/batches.js';
 import { byBytes, type MigrationFile } from '../files/migration-files.js';
 import { identifier } from '../sql/sql-text.js';
 import { formatProblems } from './formats.js';
-import { type HistoryLook, textHash } from './migration-history.js';
+import type { HistoryLook } from './migration-history.js';
+import { textHash } from './text-hash.js';
 
-export type FileRules = Pick<
-  DatabaseSettings,
-  'includeAll' | 'missingMigrations' | 'editedMigrations' | 'irreversibleMigrations' | 'baseline'
->;
+/** What is allowed of the files, compared with the history. */
+export interface FileRules {
+  /** A file may be older than the newest that is applied. */
+  readonly includeAll: boolean;
+  readonly missingMigrations: 'refuse' | 'warn';
+  readonly editedMigrations: 'warn' | 'refuse' | 'allow';
+  readonly irreversibleMigrations: 'allow' | 'refuse';
+  /** Up to this version files count as applied, until it is recorded. */
+  readonly baseline?: string;
+}
 
 /** Who deploys. */
 export interface Identity {

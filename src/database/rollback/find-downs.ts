@@ -1,9 +1,7 @@
-import type { PhaseRecord } from '../../base/phase.js';
+import type { Log } from '../../base/log.js';
 import { Failure, type Problem } from '../../base/report.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
-import type { Tools } from '../../tools.js';
 import { jsonField } from '../connection/answer.js';
-import type { Database } from '../connection/connection.js';
+import type { DatabaseAccess } from '../connection/connection.js';
 import { reading } from '../connection/reading.js';
 import {
   type DownText,
@@ -29,33 +27,34 @@ export interface FoundDown extends DownText {
 
 export type ReadyDown = DownText & Pick<PreparedDown, 'statements'>;
 
-interface Where {
-  tools: Tools;
-  database: Database;
-  wanted: DatabaseSettings;
-  look: RollbackLook;
+/** Where down files lie in the checkout. */
+export interface DownPlace {
+  readonly workingDirectory: string;
+  /** From the working directory. */
+  readonly migrationsDir: string;
 }
 
 /** The down text of each version as it was recorded at the deploy, else the file beside the migration. */
 export async function findDowns(
-  { tools, database, look, wanted }: Where,
-  workingDirectory: string,
+  { database, signal }: DatabaseAccess,
+  look: RollbackLook,
+  { workingDirectory, migrationsDir }: DownPlace,
   versions: readonly string[],
 ): Promise<FoundDown[]> {
   const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
   const withText = versions.filter((version) => known.get(version)?.hasDown);
   let texts: Record<string, string> = {};
   if (withText.length > 0) {
-    const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
-    const answer = await reading(tools.signal, () => database.send(downsQuery(withText), sending));
+    const sending = { deadline: LOOK_DEADLINE, signal };
+    const answer = await reading(signal, () => database.send(downsQuery(withText), sending));
     texts = jsonField<Record<string, string>>(answer, 'downs') ?? {};
   }
   const recordedAll = versions.every((version) => texts[version] !== undefined);
-  const folder = await openDowns(workingDirectory, wanted.migrationsDir).catch(ignoring(recordedAll));
+  const folder = await openDowns(workingDirectory, migrationsDir).catch(ignoring(recordedAll));
   return versions.map((version) => {
     const name = known.get(version)?.name ?? look.names[version] ?? '';
     const fileName = downName(version, name);
-    const file = `${wanted.migrationsDir.replace(/\/+$/, '')}/${shown(fileName)}`;
+    const file = `${migrationsDir.replace(/\/+$/, '')}/${shown(fileName)}`;
     const recorded = texts[version];
     const beside = readBeside(folder, fileName, file, recorded !== undefined);
     const source = recorded ?? beside;
@@ -97,26 +96,16 @@ function shown(name: string): string {
 }
 
 /** Makes every down file fit for one transaction; all problems of all files at once. */
-export function prepareDowns(
-  tools: Tools,
-  record: PhaseRecord,
-  found: readonly FoundDown[],
-): Promise<ReadyDown[]> {
-  return record.step(
-    'database: read the down files',
-    async () => {
-      const parse = await loadParser();
-      const problems: Problem[] = [];
-      const prepared = found.map((down) => {
-        const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
-        const told = (problem: Problem): Problem => (down.unseen ? withoutText(problem) : problem);
-        for (const problem of notices) tools.log({ kind: 'notice', problem: told(problem) });
-        problems.push(...wrong.map(told));
-        return { ...down, source, statements };
-      });
-      if (problems.length > 0) throw new Failure(problems);
-      return prepared;
-    },
-    (downs) => `${downs.length} to run, newest first`,
-  );
+export async function prepareDowns(log: Log, found: readonly FoundDown[]): Promise<ReadyDown[]> {
+  const parse = await loadParser();
+  const problems: Problem[] = [];
+  const prepared = found.map((down) => {
+    const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
+    const told = (problem: Problem): Problem => (down.unseen ? withoutText(problem) : problem);
+    for (const problem of notices) log({ kind: 'notice', problem: told(problem) });
+    problems.push(...wrong.map(told));
+    return { ...down, source, statements };
+  });
+  if (problems.length > 0) throw new Failure(problems);
+  return prepared;
 }

@@ -6,9 +6,9 @@ import { dollarQuote, literal, textArray } from '../sql/sql-text.js';
 import { COUNT_UP_TO, type Down, type RevertOrder } from './revert-order.js';
 
 /** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
-export function execution(down: Down, { settings, role }: RevertOrder): string {
+export function execution(down: Down, { rules, role }: RevertOrder): string {
   return `
-  perform set_config('lock_timeout', '${settings.lockTimeout}ms', true);
+  perform set_config('lock_timeout', '${rules.lockTimeout}ms', true);
   ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
   ${leaveNothing(role)}
   ${CHECK_DEFERRED}`;
@@ -77,7 +77,7 @@ begin
     end if;
   end loop;
   perform set_config('row_security', 'on', true);
-  if ${order.settings.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
+  if ${order.rules.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
     raise exception using errcode = '${CODES.dataLoss}', message = losses::text;
   end if;
   perform set_config('muva.losses', losses::text, true);

@@ -1,7 +1,12 @@
-import type { DatabaseSettings } from '../../settings/settings.js';
+import type { Timeouts } from '../apply/unit.js';
 
 /** Rows of a table are counted up to here; more is told as "more than". */
 export const COUNT_UP_TO = 1_000_000;
+
+export interface RevertRules extends Timeouts {
+  /** Tables and columns may go though they hold rows that are not of what is undone. */
+  readonly allowDataLoss: boolean;
+}
 
 /** One down file, ready to run. */
 export interface Down {
@@ -17,7 +22,7 @@ export interface RevertOrder {
   whole: readonly string[];
   /** Runs of which something stays. */
   partly: readonly string[];
-  settings: Pick<DatabaseSettings, 'lockTimeout' | 'statementTimeout' | 'allowDataLoss'>;
+  rules: RevertRules;
   /** As `Database.role`. */
   role: string | undefined;
   /** Announces each reverted version while the message runs: RAISE INFO '<marker> <version>'; alone, a sign of life. */

@@ -1,27 +1,30 @@
 import { randomBytes } from 'node:crypto';
-import type { PhaseRecord } from '../../base/phase.js';
 import { Cancelled, Failure } from '../../base/report.js';
 import { commandLine } from '../../base/shell.js';
-import type { DatabaseSettings, Settings } from '../../settings/settings.js';
-import type { Tools } from '../../tools.js';
-import type { Database } from '../connection/connection.js';
+import type { ApplyRules } from '../apply/unit.js';
+import type { DatabaseAccess } from '../connection/connection.js';
 import { failureOf } from '../connection/problem.js';
 import { reading } from '../connection/reading.js';
 import { SqlError } from '../connection/sql-error.js';
 import { HISTORY_TABLE, MIGRATIONS_TABLE } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
-import { type FoundDown, findDowns, prepareDowns } from './find-downs.js';
+import { formatProblems, OtherFormat } from '../history/formats.js';
+import { lookAtRuns, type RunsLook } from '../history/migration-history.js';
+import { type DownPlace, type FoundDown, findDowns, prepareDowns } from './find-downs.js';
+import type { RevertRules } from './revert-order.js';
 import {
   chooseTarget,
   type RollbackLook,
   type RollbackTarget,
+  type RollbackWish,
   splitAtIrreversible,
   wholeRuns,
 } from './rollback-decision.js';
 import { describeLoss, revertFailure } from './rollback-failure.js';
-import { LOOK_DEADLINE, readLook, sendChange } from './rollback-send.js';
-import { deleteRecordsMessage, LOOK_MESSAGE } from './rollback-sql.js';
+import { LOOK_DEADLINE, sendChange } from './rollback-send.js';
+import { deleteRecordsMessage } from './rollback-sql.js';
 import { type RevertFailure, type RevertResult, runDowns, tellFailedDowns } from './run-downs.js';
+import type { RollbackSteps } from './steps.js';
 
 export interface DatabaseRollback {
   /** Newest first. */
@@ -32,13 +35,14 @@ export interface DatabaseRollback {
 }
 
 /** Looks at what the database knows of its deploys, before anything is undone. */
-export function lookWhatToUndo(tools: Tools, record: PhaseRecord): Promise<RollbackLook> {
-  return record.step('database: look what to undo', async () => {
-    const { database } = tools;
-    if (!database) throw new Failure({ message: 'there is no database to roll back' });
-    const sending = { deadline: LOOK_DEADLINE, signal: tools.signal };
-    const asked = reading(tools.signal, () => database.send(LOOK_MESSAGE, sending));
-    return readLook(
+export function lookWhatToUndo(
+  { database, signal }: DatabaseAccess,
+  steps: RollbackSteps,
+): Promise<RollbackLook> {
+  return steps.step('database: look what to undo', async () => {
+    const sending = { deadline: LOOK_DEADLINE, signal };
+    const asked = reading(signal, () => lookAtRuns(database, sending));
+    return rollbackLook(
       await asked.catch((error: unknown) => {
         throw failureOf(error, 'looking what to undo');
       }),
@@ -46,13 +50,35 @@ export function lookWhatToUndo(tools: Tools, record: PhaseRecord): Promise<Rollb
   });
 }
 
-export interface DatabaseScope {
+/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
+function rollbackLook({ recorded, runs, partial, environment, formats }: RunsLook): RollbackLook {
+  const problems = formatProblems(formats);
+  if (problems.length > 0) throw new OtherFormat(problems);
+  return {
+    history: recorded.map(({ version }) => version),
+    names: Object.fromEntries(recorded.map(({ version, name }) => [version, name])),
+    migrations: recorded.flatMap(({ version, name, runId, hasDown }) =>
+      runId === null ? [] : [{ version, name: name ?? '', runId, hasDown }],
+    ),
+    runs,
+    partial,
+    environment,
+  };
+}
+
+export interface DatabaseRollbackOrder extends DownPlace {
+  readonly wish: RollbackWish;
+  /** The down files are run, or only the history's rows go, or nothing does. */
+  readonly how: 'down' | 'records' | 'keep';
+  readonly rules: RevertRules & ApplyRules;
+  /** Told of the versions that stay, before anything else is undone. */
+  readonly onKept: (versions: readonly string[]) => void;
   /** Made a moment ago. A history that has changed since is noticed and looked at again. */
-  look: RollbackLook;
+  readonly look: RollbackLook;
   /** The runs whose code goes back in the same rollback; without it the database is rolled back alone. */
-  runs?: readonly string[];
+  readonly runs?: readonly string[];
   /** The words of the command line by which a person asks for the same again. */
-  again: readonly string[];
+  readonly again: readonly string[];
 }
 
 /**
@@ -60,18 +86,14 @@ export interface DatabaseScope {
  * transaction that ends with the proof that the schema is as before. Nothing to undo is no failure.
  */
 export async function rollbackDatabase(
-  tools: Tools,
-  settings: Settings,
-  record: PhaseRecord,
-  scope: DatabaseScope,
+  access: DatabaseAccess,
+  order: DatabaseRollbackOrder,
+  steps: RollbackSteps,
 ): Promise<DatabaseRollback> {
-  const { database } = tools;
-  const wanted = settings.database;
-  if (!database || !wanted) throw new Failure({ message: 'there is no database to roll back' });
-  let { look } = scope;
+  let { look } = order;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await undo({ tools, database, wanted, look, record }, settings, scope);
+      return await undo({ access, order, look, steps });
     } catch (error) {
       if (!(error instanceof SqlError && error.code === CODES.gone)) throw error;
       if (attempt === LOOKS)
@@ -79,21 +101,21 @@ export async function rollbackDatabase(
           message: 'the migration history keeps changing: another tool is at work; nothing was undone',
           next: 'Wait for it, then run the rollback again.',
         });
-      tools.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
+      access.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
     }
-    look = await lookWhatToUndo(tools, record);
+    look = await lookWhatToUndo(access, steps);
   }
 }
 
 /** How often the history may change between the look and the change. */
 const LOOKS = 3;
 
-async function undo(work: Work, settings: Settings, scope: DatabaseScope): Promise<DatabaseRollback> {
-  const { tools, look, record } = work;
-  const target = chooseTarget(look, settings.rollback, scope.runs);
+async function undo(work: Work): Promise<DatabaseRollback> {
+  const { access, order, look, steps } = work;
+  const target = chooseTarget(look, order.wish, order.runs);
   if (target.kind === 'refused') throw new Failure({ message: target.message, next: target.next });
-  for (const { version, done } of look.partial.filter(({ runId }) => runId === settings.rollback.runId))
-    tools.log({
+  for (const { version, done } of look.partial.filter(({ runId }) => runId === order.wish.runId))
+    access.log({
       kind: 'warning',
       problem: {
         message: `${version} was applied in part by this run (${done} of its parts stand) and is not undone: a down file undoes the whole`,
@@ -101,39 +123,40 @@ async function undo(work: Work, settings: Settings, scope: DatabaseScope): Promi
       },
     });
   if (target.kind === 'nothing') {
-    tell(record, 'database: nothing to undo', target.why);
+    tell(steps, 'database: nothing to undo', target.why);
     return { reverted: [], schemaAhead: [], changed: false };
   }
-  switch (settings.rollback.database) {
+  switch (order.how) {
     case 'keep':
-      tell(record, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
+      tell(steps, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
       return { reverted: [], schemaAhead: target.versions, changed: false };
     case 'records':
       return deleteRecords(work, target);
     case 'down':
-      return revert(work, settings, target, scope);
+      return revert(work, target);
   }
 }
 
 interface Work {
-  tools: Tools;
-  database: Database;
-  wanted: DatabaseSettings;
+  access: DatabaseAccess;
+  order: DatabaseRollbackOrder;
+  /** The newest one. */
   look: RollbackLook;
-  record: PhaseRecord;
+  steps: RollbackSteps;
 }
 
 type Migrations = Extract<RollbackTarget, { kind: 'migrations' }>;
 
-function tell(record: PhaseRecord, name: string, detail: string): void {
-  record.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
+function tell(steps: RollbackSteps, name: string, detail: string): void {
+  steps.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
 }
 
 /** Deletes history rows and nothing else, as rollback scripts without down files do. */
 async function deleteRecords(work: Work, target: Migrations): Promise<DatabaseRollback> {
-  const { tools, wanted, look, record } = work;
+  const { access, order, look, steps } = work;
+  const { rules } = order;
   const { versions } = target;
-  tools.log({
+  access.log({
     kind: 'warning',
     problem: {
       message: `rollback-database: records deletes ${versions.length} history rows and leaves their tables: the next deploy applies these files again and fails on objects that exist`,
@@ -141,41 +164,35 @@ async function deleteRecords(work: Work, target: Migrations): Promise<DatabaseRo
     },
   });
   const { whole } = wholeRuns(look, versions);
-  await sendChange(work, versions, deleteRecordsMessage(versions, whole, wanted)).catch((error: unknown) => {
+  const message = deleteRecordsMessage(versions, whole, rules);
+  await sendChange(access, rules, versions, message).catch((error: unknown) => {
     throw revertFailure(error, []).failure;
   });
-  tell(record, 'database: delete history rows', versions.join(', '));
-  record.facts.reverted = versions;
+  tell(steps, 'database: delete history rows', versions.join(', '));
   return { reverted: versions, schemaAhead: [], changed: true };
 }
 
-async function revert(
-  work: Work,
-  settings: Settings,
-  target: Migrations,
-  scope: DatabaseScope,
-): Promise<DatabaseRollback> {
-  const { tools, record } = work;
-  const found = await findDowns(work, settings.workingDirectory, target.versions);
+async function revert(work: Work, target: Migrations): Promise<DatabaseRollback> {
+  const { access, order, look, steps } = work;
+  const found = await findDowns(access, look, order, target.versions);
   const { revert: wished, keep, why } = splitAtIrreversible(found, target.above);
-  if (keep.length > 0 && settings.rollback.steps !== undefined)
-    throw tooManySteps(settings.rollback.steps, wished.length, why!);
+  if (keep.length > 0 && order.wish.steps !== undefined)
+    throw tooManySteps(order.wish.steps, wished.length, why!);
   const schemaAhead = keep.map(({ version }) => version);
   if (schemaAhead.length > 0) {
-    record.facts.schemaAhead = schemaAhead;
-    tools.log({
+    order.onKept(schemaAhead);
+    access.log({
       kind: 'warning',
       problem: { message: `schema ahead of code: ${schemaAhead.join(', ')}; ${why}`, next: NEXT_AHEAD },
     });
-    tell(record, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
+    tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
   }
   if (wished.length === 0) return { reverted: [], schemaAhead, changed: false };
-  const result = await revertOnce(work, wished, scope);
+  const result = await revertOnce(work, wished);
   const reverted = wished.map(({ version }) => version);
-  record.facts.reverted = reverted;
   for (const loss of result.losses)
-    tools.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
-  tell(record, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
+    access.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
+  tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
   return { reverted, schemaAhead, changed: true };
 }
 
@@ -204,24 +221,20 @@ const PROOF: Readonly<Record<string, string>> = {
  * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
  * has corrected them since), those are tried.
  */
-async function revertOnce(
-  work: Work,
-  wished: readonly FoundDown[],
-  { again }: DatabaseScope,
-): Promise<RevertResult> {
-  const { tools, record } = work;
+async function revertOnce(work: Work, wished: readonly FoundDown[]): Promise<RevertResult> {
+  const { access, order, look, steps } = work;
+  const { rules } = order;
   const run = async (downs: readonly FoundDown[]): Promise<RevertResult | RevertFailure> => {
-    const ready = await prepareDowns(tools, record, downs);
-    return runDowns(work, record, {
-      downs: ready,
-      ...wholeRuns(
-        work.look,
-        ready.map(({ version }) => version),
-      ),
-      settings: work.wanted,
-      role: work.database.role,
-      marker: randomBytes(9).toString('base64url'),
-    });
+    const ready = await steps.step(
+      'database: read the down files',
+      () => prepareDowns(access.log, downs),
+      (prepared) => `${prepared.length} to run, newest first`,
+    );
+    const versions = ready.map(({ version }) => version);
+    const marker = randomBytes(9).toString('base64url');
+    const { role } = access.database;
+    const revertOrder = { downs: ready, ...wholeRuns(look, versions), rules, role, marker };
+    return runDowns(access, rules.lockWait, revertOrder, steps);
   };
   let result = await run(wished);
   if (
@@ -230,7 +243,7 @@ async function revertOnce(
     wished.some(({ other }) => other !== undefined)
   ) {
     const problem = result.failure.problems[0]!;
-    tools.log({
+    access.log({
       kind: 'warning',
       problem: {
         ...problem,
@@ -245,9 +258,9 @@ async function revertOnce(
     );
   }
   if (!('failure' in result)) return result;
-  tellFailedDowns(record, wished, result);
+  tellFailedDowns(steps, wished, result);
   const next = byHand(
-    again,
+    order.again,
     wished.map(({ version }) => version),
   );
   const problems = result.failure.problems.map((problem) => ({

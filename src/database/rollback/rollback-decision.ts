@@ -1,6 +1,6 @@
 import { someOf } from '../../base/some-of.js';
-import type { RollbackSettings } from '../../settings/settings.js';
 import { byBytes } from '../files/migration-files.js';
+import type { RecordedRun } from '../history/history-message.js';
 
 /** One migration that this action recorded. */
 interface RecordedMigration {
@@ -8,13 +8,6 @@ interface RecordedMigration {
   name: string;
   runId: string;
   hasDown: boolean;
-}
-
-interface RecordedRun {
-  runId: string;
-  /** Null for a run that was started without a commit. */
-  sha: string | null;
-  outcome: string | null;
 }
 
 /** What the database knows; nothing of it was judged. */
@@ -31,6 +24,16 @@ export interface RollbackLook {
   partial: { version: string; runId: string; done: number }[];
   /** The environment that deployed to this database last; null where none did. */
   environment: string | null;
+}
+
+/** What a person, or a deploy that failed, wants undone. */
+export interface RollbackWish {
+  /** The newest migrations, by their number. */
+  readonly steps?: number;
+  /** `previous`, a commit, or a release: what came after it. */
+  readonly to?: string;
+  /** What this run changed, where neither is said. */
+  readonly runId: string;
 }
 
 /** What is to be undone, before it is known whether it can be. */
@@ -50,7 +53,7 @@ export const ROLLED_BACK = 'rolled-back';
  */
 export function chooseTarget(
   look: RollbackLook,
-  wanted: Pick<RollbackSettings, 'steps' | 'to' | 'runId'>,
+  wanted: RollbackWish,
   runs?: readonly string[],
 ): RollbackTarget {
   if (wanted.steps !== undefined) return newest(look, wanted.steps);

@@ -1,18 +1,13 @@
 import { formatDuration } from '../../base/duration.js';
 import { Cancelled, Failure } from '../../base/report.js';
 import { retry } from '../../base/retry.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
-import type { Tools } from '../../tools.js';
 import { lookUnderLock } from '../apply/resolve.js';
 import { RESOLVE_WITHIN } from '../apply/try-again.js';
+import type { ApplyRules } from '../apply/unit.js';
 import { waitForLock } from '../apply/wait-for-lock.js';
-import { jsonField } from '../connection/answer.js';
-import type { Database, StatementResult } from '../connection/connection.js';
+import type { Database, DatabaseAccess, StatementResult } from '../connection/connection.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { CODES } from '../history/codes.js';
-import { formatProblems, OtherFormat } from '../history/formats.js';
-import type { TableFormats } from '../history/migration-history.js';
-import type { RollbackLook } from './rollback-decision.js';
 
 /** Milliseconds for a message that only looks. */
 export const LOOK_DEADLINE = 40_000;
@@ -23,11 +18,7 @@ const WAIT = 120_000;
 /** How often an answer may be lost before the network is blamed. */
 const CUTS = 3;
 
-export interface Sender {
-  tools: Tools;
-  database: Database;
-  wanted: DatabaseSettings;
-}
+type SendRules = Pick<ApplyRules, 'statementTimeout' | 'lockWait'>;
 
 /**
  * Sends a message that deletes history rows of `versions`, again while the database is busy. Where the answer was
@@ -35,38 +26,38 @@ export interface Sender {
  * Undefined: it was done, but its answer is gone.
  */
 export async function sendChange(
-  sender: Sender,
+  access: DatabaseAccess,
+  rules: SendRules,
   versions: readonly string[],
   message: string,
   onNotice?: (message: string) => void,
 ): Promise<StatementResult[] | undefined> {
-  const { database, tools, wanted } = sender;
+  const { database, log, signal } = access;
   for (let cuts = 0; ; ) {
     try {
-      return await patiently(tools, () =>
+      return await patiently(access, () =>
         database.send(message, {
           // The server gives each statement its time, and tells after each that it is still at work.
-          deadline: wanted.statementTimeout + 30_000,
-          signal: tools.signal,
+          deadline: rules.statementTimeout + 30_000,
+          signal,
           onNotice: (notice) => onNotice?.(notice.message),
         }),
       );
     } catch (error) {
       if (error instanceof SqlError && error.code === CODES.locked) {
-        await waitForLock({ database, log: tools.log, signal: tools.signal }, wanted.lockWait);
+        await waitForLock(access, rules.lockWait);
         continue;
       }
-      if (errorMeaning(error) !== 'resolve')
-        throw tools.signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
-      tools.log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
+      if (errorMeaning(error) !== 'resolve') throw signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
+      log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
       if ((await standingVersions(database, versions)).length === 0) return undefined;
-      if (tools.signal.aborted) throw new Cancelled(NOTHING_UNDONE);
+      if (signal.aborted) throw new Cancelled(NOTHING_UNDONE);
       if (++cuts === CUTS)
         throw new Failure({
           message: `the connection to the database was lost ${CUTS} times; nothing was undone`,
           next: 'Run the rollback again when the network is steady.',
         });
-      tools.log({ kind: 'progress', text: 'nothing was undone: trying again' });
+      log({ kind: 'progress', text: 'nothing was undone: trying again' });
     }
   }
 }
@@ -74,17 +65,17 @@ export async function sendChange(
 const NOTHING_UNDONE = 'the rollback of the database was cancelled; nothing was undone';
 
 /** Repeats what was not done because the database was busy. */
-function patiently<T>(tools: Tools, work: () => Promise<T>): Promise<T> {
+function patiently<T>({ log, signal }: DatabaseAccess, work: () => Promise<T>): Promise<T> {
   return retry(
     {
       tries: 100,
       deadline: WAIT,
       first: 250,
       longest: 5_000,
-      signal: tools.signal,
+      signal,
       worthwhile: (error) => errorMeaning(error) === 'retry',
       onRetry: (error, _attempt, wait) =>
-        tools.log({
+        log({
           kind: 'progress',
           text: `waiting ${formatDuration(wait)}: ${error instanceof Error ? error.message : 'the database is busy'}`,
         }),
@@ -106,14 +97,4 @@ async function standingVersions(database: Database, versions: readonly string[])
     );
   const history = new Set(look.recorded.map(({ version }) => version));
   return versions.filter((version) => history.has(version));
-}
-
-/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
-export function readLook(results: readonly StatementResult[]): RollbackLook {
-  const look = jsonField<RollbackLook & { formats: TableFormats }>(results, 'look');
-  if (!look) throw new Error('the look at the history gave no row');
-  const { formats, ...rest } = look;
-  const problems = formatProblems(formats);
-  if (problems.length > 0) throw new OtherFormat(problems);
-  return rest;
 }

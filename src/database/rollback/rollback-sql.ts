@@ -1,13 +1,5 @@
-import { localSettings } from '../apply/unit.js';
-import {
-  HISTORY_TABLE,
-  MIGRATIONS_TABLE,
-  PARTIAL_TABLE,
-  READS_TABLES,
-  RUNS_TABLE,
-  TABLE_FORMATS,
-  takeDatabase,
-} from '../history/bookmark.js';
+import { localSettings, type Timeouts } from '../apply/unit.js';
+import { HISTORY_TABLE, MIGRATIONS_TABLE, RUNS_TABLE, takeDatabase } from '../history/bookmark.js';
 import { CODES } from '../history/codes.js';
 import { FINGERPRINT_ROW } from '../schema/fingerprint.js';
 import { changeRows, deterministic, objectRows, recordKilledRun } from '../schema/schema-record.js';
@@ -15,31 +7,6 @@ import { dollarQuote, literal, textArray } from '../sql/sql-text.js';
 import { execution, rehearsal } from './rehearsal-sql.js';
 import type { Down, RevertOrder } from './revert-order.js';
 import { ROLLED_BACK } from './rollback-decision.js';
-
-/** One message that writes nothing: what is recorded. Its last statement gives `look` as jsonb. */
-export const LOOK_MESSAGE = `
-set local statement_timeout = '30s'; do ${dollarQuote(`
-declare history text := '[]'; names text := '{}'; migrations text := '[]'; runs text := '[]'; partial text := '[]'; environment text;
-begin
-  if to_regclass('${HISTORY_TABLE}') is not null then
-    execute 'select coalesce(jsonb_agg(version), ''[]''), coalesce(jsonb_object_agg(version, to_jsonb(h) ->> ''name''), ''{}'')
-      from ${HISTORY_TABLE} h' into history, names;
-  end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is not null and ${READS_TABLES} then
-    execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', m.version, ''name'', m.name, ''runId'', m.run_id,
-      ''hasDown'', m.down is not null)), ''[]'') from ${MIGRATIONS_TABLE} m join ${HISTORY_TABLE} h using (version)' into migrations;
-    if to_regclass('${PARTIAL_TABLE}') is not null then
-      execute 'select coalesce(jsonb_agg(jsonb_build_object(''version'', version, ''runId'', run_id, ''done'', done)), ''[]'')
-        from ${PARTIAL_TABLE}' into partial;
-    end if;
-    execute 'select coalesce(jsonb_agg(jsonb_build_object(''runId'', run_id, ''sha'', sha, ''outcome'', outcome)
-      order by coalesce(finished_at, started_at) desc), ''[]'') from ${RUNS_TABLE}' into runs;
-    execute 'select environment from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1'
-      into environment;
-  end if;
-  perform set_config('muva.look', jsonb_build_object('history', history::jsonb, 'names', names::jsonb, 'migrations', migrations::jsonb, 'runs', runs::jsonb,
-    'partial', partial::jsonb, 'environment', environment, 'formats', ${TABLE_FORMATS})::text, true);
-end`)}; select current_setting('muva.look')::jsonb as look;`;
 
 /** The recorded down texts of some versions. */
 export function downsQuery(versions: readonly string[]): string {
@@ -55,14 +22,14 @@ export function revertMessage(order: RevertOrder): string {
   const versions = order.downs.map(({ version }) => version);
   const runs = [...order.whole, ...order.partly];
   return [
-    opening(order.settings),
+    opening(order.rules),
     block(guard(versions)),
-    localSettings(order.settings),
+    localSettings(order.rules),
     block(recordKilledRun()),
     block(rememberObjects(order.whole)),
     block(rehearsal(order, runs)),
-    ...order.downs.flatMap((down) => [localSettings(order.settings), block(unit(down, order))]),
-    localSettings(order.settings),
+    ...order.downs.flatMap((down) => [localSettings(order.rules), block(unit(down, order))]),
+    localSettings(order.rules),
     block(compareWithStart(order)),
     closing(order.whole),
     `select current_setting('muva.losses', true) as losses, current_setting('muva.fingerprint', true) as fingerprint;`,
@@ -73,10 +40,10 @@ export function revertMessage(order: RevertOrder): string {
 export function deleteRecordsMessage(
   versions: readonly string[],
   runs: readonly string[],
-  settings: RevertOrder['settings'],
+  rules: Timeouts,
 ): string {
   return [
-    opening(settings),
+    opening(rules),
     block(guard(versions)),
     block(`
 begin
@@ -91,8 +58,8 @@ end`),
 
 const block = (body: string): string => `do ${dollarQuote(body)};`;
 
-function opening(settings: RevertOrder['settings']): string {
-  return `set transaction isolation level read committed, read write;\n${localSettings(settings)}`;
+function opening(rules: Timeouts): string {
+  return `set transaction isolation level read committed, read write;\n${localSettings(rules)}`;
 }
 
 const guard = (versions: readonly string[]): string => `

@@ -1,13 +1,14 @@
-import type { PhaseRecord } from '../../base/phase.js';
 import type { Failure } from '../../base/report.js';
 import { jsonField, lastRow } from '../connection/answer.js';
+import type { DatabaseAccess } from '../connection/connection.js';
 import { titleOf } from '../files/batches.js';
 import type { DownText } from '../files/down-files.js';
 import type { ReadyDown } from './find-downs.js';
 import type { RevertOrder } from './revert-order.js';
 import { type Loss, revertFailure } from './rollback-failure.js';
-import { type Sender, sendChange } from './rollback-send.js';
+import { sendChange } from './rollback-send.js';
 import { revertMessage } from './rollback-sql.js';
+import type { RollbackSteps } from './steps.js';
 
 /** Everything was undone. */
 export interface RevertResult {
@@ -28,9 +29,10 @@ const stepOf = (down: DownText): string => `database: undo ${titleOf(down)}`;
 
 /** Sends the down files; a step is told only after the commit, with the time between its announcements. */
 export async function runDowns(
-  sender: Sender,
-  record: PhaseRecord,
+  access: DatabaseAccess,
+  lockWait: number,
   order: RevertOrder & { downs: readonly ReadyDown[] },
+  steps: RollbackSteps,
 ): Promise<RevertResult | RevertFailure> {
   const { downs, marker } = order;
   const startedAt = Date.now();
@@ -39,15 +41,21 @@ export async function runDowns(
     if (!message.startsWith(`${marker} `)) return;
     const version = message.slice(marker.length + 1);
     reached.set(version, Date.now());
-    sender.tools.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
+    access.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
   };
   const versions = downs.map(({ version }) => version);
   try {
-    const results = await sendChange(sender, versions, revertMessage(order), onNotice);
+    const results = await sendChange(
+      access,
+      { ...order.rules, lockWait },
+      versions,
+      revertMessage(order),
+      onNotice,
+    );
     let from = startedAt;
     for (const down of downs) {
       const until = reached.get(down.version) ?? from;
-      record.add({ name: stepOf(down), outcome: 'passed', startedAt: from, milliseconds: until - from });
+      steps.add({ name: stepOf(down), outcome: 'passed', startedAt: from, milliseconds: until - from });
       from = until;
     }
     if (!results) return { losses: [], fingerprint: 'answer lost' };
@@ -63,16 +71,16 @@ export async function runDowns(
 
 /** The steps of down files that were not committed: the one that failed, and those that were not reached. */
 export function tellFailedDowns(
-  record: PhaseRecord,
+  steps: RollbackSteps,
   downs: readonly DownText[],
   failed: RevertFailure,
 ): void {
   const { failure, index, startedAt } = failed;
-  record.add({
+  steps.add({
     name: index === undefined ? 'database: undo' : stepOf(downs[index]!),
     outcome: failure.outcome,
     startedAt,
     milliseconds: Date.now() - startedAt,
   });
-  if (index !== undefined) record.skip(...downs.slice(index + 1).map(stepOf));
+  if (index !== undefined) steps.skip(...downs.slice(index + 1).map(stepOf));
 }

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../../base/report.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
 import { type MigrationFile, readMigrationFiles } from '../files/migration-files.js';
-import { countedAsApplied } from '../history/pending.js';
+import { countedAsApplied, type FileRules } from '../history/pending.js';
 import type { JudgedFact } from './schema-facts.js';
 
-type Rules = Pick<DatabaseSettings, 'migrationsDir' | 'missingMigrations' | 'baseline'>;
+interface Rules extends Pick<FileRules, 'missingMigrations' | 'baseline'> {
+  readonly migrationsDir: string;
+}
 
 /** Whether the recorded history and the files in the checkout are the same; `history` undefined: not readable. */
 export async function compareHistory(

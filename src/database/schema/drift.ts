@@ -1,8 +1,6 @@
 import type { Problem } from '../../base/report.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
-import type { Tools } from '../../tools.js';
 import { jsonField } from '../connection/answer.js';
-import type { StatementResult } from '../connection/connection.js';
+import type { DatabaseAccess, StatementResult } from '../connection/connection.js';
 import { failureOf } from '../connection/problem.js';
 import { reading } from '../connection/reading.js';
 import { SqlError } from '../connection/sql-error.js';
@@ -19,6 +17,9 @@ import {
 } from './fingerprint.js';
 import type { Judgement } from './judgement.js';
 import { UNRECORDED } from './schema-record.js';
+
+/** What becomes of a deploy where other hands have changed the schema. */
+type DriftPolicy = 'warn' | 'fail' | 'off';
 
 /** What other hands changed since the last deploy. */
 export interface Drift {
@@ -75,9 +76,7 @@ export function readDrift(results: readonly StatementResult[]): Drift {
  * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
  * out in time, because somebody holds a table that must be looked at.
  */
-export async function lookDrift(tools: Tools): Promise<Drift | undefined> {
-  const { database, signal } = tools;
-  if (!database) throw new Error('there is no database to look at');
+export async function lookDrift({ database, signal }: DatabaseAccess): Promise<Drift | undefined> {
   try {
     const sending = { deadline: 45_000, signal };
     return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
@@ -89,7 +88,7 @@ export async function lookDrift(tools: Tools): Promise<Drift | undefined> {
 }
 
 /** What the drift means under the input `drift`. */
-export function judgeDrift(drift: Drift | undefined, policy: DatabaseSettings['drift']): Judgement {
+export function judgeDrift(drift: Drift | undefined, policy: DriftPolicy): Judgement {
   const calm = (detail: string): Judgement => ({ detail, refusals: [], warnings: [] });
   if (policy === 'off') return calm('not looked at');
   if (!drift) {

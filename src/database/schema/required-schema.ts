@@ -1,23 +1,24 @@
 import type { Problem } from '../../base/report.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
-import type { Tools } from '../../tools.js';
+import type { DatabaseAccess } from '../connection/connection.js';
 import { failureOf } from '../connection/problem.js';
 import { reading } from '../connection/reading.js';
 import type { PlannedFile } from '../files/batches.js';
 import { type MadeByFiles, madeByFiles } from '../files/made-by-files.js';
 import type { Judgement } from './judgement.js';
 import { type JudgedFact, judgeSchema, readSchemaRows, schemaFactsQuery } from './schema-facts.js';
+import type { SchemaRules } from './schema-facts-sql.js';
 
 /** True where a deploy would check more of the schema than what it tells. */
-export function isRequired({ requiredTables, requiredFunctions, rls }: DatabaseSettings): boolean {
+export function isRequired({ requiredTables, requiredFunctions, rls }: SchemaRules): boolean {
   return requiredTables.length > 0 || requiredFunctions.length > 0 || rls === 'all';
 }
 
 /** What a deploy would require of the schema, judged as it is now. Asks what verify asks, and counts nothing. */
-export async function lookAtRequired(tools: Tools, rules: DatabaseSettings): Promise<JudgedFact[]> {
-  const { database, signal } = tools;
-  if (!database) throw new Error('there is no database to look at');
-  const wanted: DatabaseSettings = { ...rules, rowCounts: 'off' };
+export async function lookAtRequired(
+  { database, signal }: DatabaseAccess,
+  rules: SchemaRules,
+): Promise<JudgedFact[]> {
+  const wanted: SchemaRules = { ...rules, rowCounts: 'off' };
   const { message, deadline } = schemaFactsQuery(wanted, false);
   try {
     const results = await reading(signal, () => database.send(message, { deadline, signal }));
@@ -33,7 +34,7 @@ export async function lookAtRequired(tools: Tools, rules: DatabaseSettings): Pro
  */
 export function judgeRequired(
   facts: readonly JudgedFact[],
-  rules: Pick<DatabaseSettings, 'requiredTables' | 'requiredFunctions' | 'rls'>,
+  rules: Omit<SchemaRules, 'rowCounts'>,
   pending: readonly PlannedFile[],
 ): Judgement {
   const problems = facts.flatMap((fact) => fact.problems);

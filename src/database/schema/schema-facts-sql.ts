@@ -1,12 +1,20 @@
-import type { ArgumentType } from '../../settings/function-names.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
+import type { ArgumentType, FunctionName, QualifiedName } from '../../base/sql-names.js';
 import { CODES } from '../history/codes.js';
 import { identifier, literal, textArray } from '../sql/sql-text.js';
 import { PLATFORM_SCHEMAS } from './fingerprint-sql.js';
 
+/** What the schema has to be like. */
+export interface SchemaRules {
+  readonly requiredTables: readonly QualifiedName[];
+  readonly requiredFunctions: readonly FunctionName[];
+  /** Row level security: of the required tables, of all in schema public, or of none. */
+  readonly rls: 'required' | 'all' | 'off';
+  readonly rowCounts: 'estimate' | 'exact' | 'off';
+}
+
 /** What is checked, and how strictly; the same SQL serves the migration's own transaction and the verify phase. */
 export interface FactsScope {
-  settings: DatabaseSettings;
+  rules: SchemaRules;
   /** Also what can only be told, not refused, inside a migration's transaction. */
   thorough: boolean;
   /** An invalid index fails the check; otherwise it is only told, because this run cannot have left it. */
@@ -14,7 +22,7 @@ export interface FactsScope {
 }
 
 const unnested = (
-  names: DatabaseSettings['requiredTables'],
+  names: SchemaRules['requiredTables'],
 ): string => `unnest(${textArray(names.map(({ schema }) => schema))}, ${textArray(names.map(({ name }) => name))})
   with ordinality as w(schema, name, position)`;
 
@@ -22,9 +30,9 @@ const unnested = (
  * The tables in question with what the catalogue knows of them: those required and all of `public`, without the
  * tables that extensions brought.
  */
-function tablesSql(settings: DatabaseSettings): string {
+function tablesSql(rules: SchemaRules): string {
   return `
-wanted_tables as materialized (select * from ${unnested(settings.requiredTables)}),
+wanted_tables as materialized (select * from ${unnested(rules.requiredTables)}),
 tables as materialized (
   select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind, c.relrowsecurity as rls,
     c.relforcerowsecurity as forced, c.reltuples, c.relpages, w.position, coalesce(p.policies, 0) as policies,
@@ -38,15 +46,15 @@ tables as materialized (
 
 /** Rows (fact, outcome, detail, problem, next), in the order in which they are told; outcome passed, failed or warned. */
 export function factsSql(scope: FactsScope): string {
-  const { settings } = scope;
+  const { rules } = scope;
   const parts = [
     tableFacts,
-    functionFacts(settings),
-    ...(settings.rls === 'off' ? [] : [settings.rls === 'all' ? rlsOfAll : rlsOfRequired]),
-    ...(settings.rls === 'required' && scope.thorough ? [idlePolicies] : []),
+    functionFacts(rules),
+    ...(rules.rls === 'off' ? [] : [rules.rls === 'all' ? rlsOfAll : rlsOfRequired]),
+    ...(rules.rls === 'required' && scope.thorough ? [idlePolicies] : []),
     ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
   ];
-  return `with ${tablesSql(settings)}
+  return `with ${tablesSql(rules)}
 select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
 order by part, position`;
 }
@@ -60,9 +68,9 @@ const tableFacts = `
   from wanted_tables w left join tables t on t.schema = w.schema and t.name = w.name`;
 
 /** The types of the arguments of each function as JSON, as to_regtype reads them; empty where any will do. */
-const argumentTypes = (settings: DatabaseSettings): string =>
+const argumentTypes = (rules: SchemaRules): string =>
   textArray(
-    settings.requiredFunctions.map((wanted) =>
+    rules.requiredFunctions.map((wanted) =>
       wanted.arguments ? JSON.stringify(wanted.arguments.map(typeText)) : '',
     ),
   );
@@ -71,7 +79,7 @@ const argumentTypes = (settings: DatabaseSettings): string =>
 const typeText = ({ schema, name, array }: ArgumentType): string =>
   `${schema === undefined ? identifier(name) : identifier(schema, name)}${array ? '[]' : ''}`;
 
-const functionFacts = (settings: DatabaseSettings): string => `
+const functionFacts = (rules: SchemaRules): string => `
   select w.position, 'function ' || w.shown as fact,
     case when count(p.oid) > 0 then 'passed' else 'failed' end as outcome,
     case when count(p.oid) > 1 then count(p.oid) || ' with this name' end as detail,
@@ -82,8 +90,8 @@ const functionFacts = (settings: DatabaseSettings): string => `
   from (
     select f.position, f.schema, f.name, case when f.arguments <> '' then a.types end as types,
       format('%I.%I', f.schema, f.name) || case when f.arguments <> '' then '(' || a.shown || ')' else '' end as shown
-    from unnest(${textArray(settings.requiredFunctions.map(({ schema }) => schema))},
-        ${textArray(settings.requiredFunctions.map(({ name }) => name))}, ${argumentTypes(settings)})
+    from unnest(${textArray(rules.requiredFunctions.map(({ schema }) => schema))},
+        ${textArray(rules.requiredFunctions.map(({ name }) => name))}, ${argumentTypes(rules)})
         with ordinality as f(schema, name, arguments, position),
       lateral (select coalesce(string_agg(coalesce(to_regtype(t)::oid::text, '?'), ' ' order by i), '') as types,
           coalesce(string_agg(coalesce(to_regtype(t)::text, t), ', ' order by i), '') as shown
@@ -176,9 +184,8 @@ const sequences = `
  * sub-transaction that is rolled back. Leaves {"schema.table": answer} in `muva.probe`: rows, none, denied, or the
  * SQLSTATE of another refusal; under "" why the probe could not be made or ended early.
  */
-export function probeSql(settings: DatabaseSettings): string {
-  const scope =
-    settings.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
+export function probeSql(rules: SchemaRules): string {
+  const scope = rules.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
   return `
 declare answers text[] := '{}'; answer text; ended text; filled boolean; item record;
 begin
@@ -189,7 +196,7 @@ begin
   begin
     set local role anon;
     set local transaction_read_only = on;
-    for item in with ${tablesSql(settings)} select * from tables t
+    for item in with ${tablesSql(rules)} select * from tables t
       where rls and relkind in ('r', 'p') and ${scope} and ${ofTheProject} order by relpages, qualified
     loop
       begin
@@ -218,14 +225,14 @@ end`;
 }
 
 /** A DO block that counts rows, smallest tables first, until the statement timeout; leaves {"schema.table": rows} in `muva.counts`. */
-export function countsSql(settings: DatabaseSettings): string {
+export function countsSql(rules: SchemaRules): string {
   return `
 declare counts text[] := '{}'; rows bigint; item record;
 begin
   begin
     -- Better no number than one that row level security made smaller.
     perform set_config('row_security', 'off', true);
-    for item in with ${tablesSql(settings)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
+    for item in with ${tablesSql(rules)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
       begin
         execute format('select count(*) from %s', item.qualified) into rows;
         raise exception using errcode = '${CODES.undone}';
@@ -241,25 +248,13 @@ begin
 end`;
 }
 
-/** A DO block that leaves the recorded versions as a JSON array in `muva.history`; empty where there is no history. */
-export const HISTORY_SQL = `
-declare versions text;
-begin
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select jsonb_agg(version order by version collate "C")::text from supabase_migrations.schema_migrations' into versions;
-  end if;
-  perform set_config('muva.history', coalesce(versions, '[]'), true);
-exception when insufficient_privilege then perform set_config('muva.history', '', true);
-end`;
-
 /**
  * The tables with rows and size. A table that somebody holds exclusively is not measured but estimated, because
  * asking for its size would wait for that lock.
  */
-export function tableListSql(settings: DatabaseSettings): string {
-  const scope =
-    settings.requiredTables.length > 0 && settings.rls !== 'all' ? 'where position is not null' : '';
-  return `with ${tablesSql(settings)}, locked as materialized (
+export function tableListSql(rules: SchemaRules): string {
+  const scope = rules.requiredTables.length > 0 && rules.rls !== 'all' ? 'where position is not null' : '';
+  return `with ${tablesSql(rules)}, locked as materialized (
   select distinct relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
 select t.schema, t.name, t.rls, t.forced, t.policies, t.qualified,
   case when t.relkind = 'p' then (select sum(nullif(c.reltuples, -1)) from pg_partition_tree(t.oid) i join pg_class c on c.oid = i.relid where i.isleaf)

@@ -2,17 +2,17 @@ import { formatBytes } from '../../base/bytes.js';
 import { given } from '../../base/given.js';
 import type { Problem, TableFact } from '../../base/report.js';
 import { someOf } from '../../base/some-of.js';
-import type { DatabaseSettings } from '../../settings/settings.js';
 import { jsonField } from '../connection/answer.js';
 import type { StatementResult } from '../connection/connection.js';
 import { CODES } from '../history/codes.js';
+import { VERSIONS_STATEMENT } from '../history/history-message.js';
 import { dollarQuote } from '../sql/sql-text.js';
 import {
   countsSql,
   type FactsScope,
   factsSql,
-  HISTORY_SQL,
   probeSql,
+  type SchemaRules,
   tableListSql,
 } from './schema-facts-sql.js';
 
@@ -25,9 +25,9 @@ const FACTS_TIMEOUT = 30_000;
  * SQL for the end of a migration's message: raises CODES.notVerified when the schema does not verify,
  * so that such a schema is never committed. What is only told is left to `schemaFactsQuery`.
  */
-export function verificationMessage(settings: DatabaseSettings): string {
+export function verificationMessage(rules: SchemaRules): string {
   // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
-  const scope: FactsScope = { settings, thorough: false, invalidIndexFails: false };
+  const scope: FactsScope = { rules, thorough: false, invalidIndexFails: false };
   return `do ${dollarQuote(`
 declare failed text;
 begin
@@ -54,20 +54,21 @@ export interface VerifyQuestion {
  * Everything verify wants to know in one message that writes nothing. `strict`: nothing was deployed just now, so an
  * invalid index fails; in a deploy it is told, because it was there before.
  */
-export function schemaFactsQuery(settings: DatabaseSettings, strict = true): VerifyQuestion {
-  const scope: FactsScope = { settings, thorough: true, invalidIndexFails: strict };
-  const exact = settings.rowCounts === 'exact';
-  const probed = settings.rls !== 'off';
+export function schemaFactsQuery(rules: SchemaRules, strict = true): VerifyQuestion {
+  const scope: FactsScope = { rules, thorough: true, invalidIndexFails: strict };
+  const exact = rules.rowCounts === 'exact';
+  const probed = rules.rls !== 'off';
   const timed = (milliseconds: number, body: string): string =>
     `set local statement_timeout = ${milliseconds}; do ${dollarQuote(body)};`;
   const message = [
     'set transaction isolation level read committed, read only;',
     `set local lock_timeout = '1s';`,
-    ...(probed ? [timed(PROBE_TIMEOUT, probeSql(settings))] : []),
-    ...(exact ? [timed(COUNT_TIMEOUT, countsSql(settings))] : []),
-    timed(FACTS_TIMEOUT, HISTORY_SQL),
+    ...(probed ? [timed(PROBE_TIMEOUT, probeSql(rules))] : []),
+    ...(exact ? [timed(COUNT_TIMEOUT, countsSql(rules))] : []),
+    `set local statement_timeout = ${FACTS_TIMEOUT};`,
+    VERSIONS_STATEMENT,
     `select (select coalesce(jsonb_agg(f), '[]') from (${factsSql(scope)}) f) as facts,
-      (select coalesce(jsonb_agg(t), '[]') from (${tableListSql(settings)}) t) as tables,
+      (select coalesce(jsonb_agg(t), '[]') from (${tableListSql(rules)}) t) as tables,
       current_setting('muva.probe', true) as probe, current_setting('muva.counts', true) as counts,
       current_setting('muva.history', true) as history;`,
   ].join('\n');
@@ -134,12 +135,12 @@ export interface JudgedSchema {
 }
 
 /** Turns what the database answered into one verdict per fact, and the list of tables. */
-export function judgeSchema(rows: SchemaRows, settings: DatabaseSettings): JudgedSchema {
-  const tables = rows.tables.map((row) => tableFact(row, rows.counts, settings.rowCounts));
+export function judgeSchema(rows: SchemaRows, rules: SchemaRules): JudgedSchema {
+  const tables = rows.tables.map((row) => tableFact(row, rows.counts, rules.rowCounts));
   const found = new Map(rows.tables.map((row, index) => [row.qualified, tables[index]!]));
   const facts = rows.facts.map((row) => judgeFact(row, found));
   if (rows.probe) facts.push(judgeProbe(rows.probe));
-  if (settings.rowCounts === 'exact') {
+  if (rules.rowCounts === 'exact') {
     const missing = tables.filter((table) => !table.exact).length;
     facts.push({
       name: 'exact row counts',
@@ -162,7 +163,7 @@ export function judgeSchema(rows: SchemaRows, settings: DatabaseSettings): Judge
 function tableFact(
   row: TableRow,
   counts: Record<string, number> | undefined,
-  mode: DatabaseSettings['rowCounts'],
+  mode: SchemaRules['rowCounts'],
 ): TableFact {
   const counted = counts?.[row.qualified];
   return {

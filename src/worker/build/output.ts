@@ -1,10 +1,12 @@
 import { existsSync, linkSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { USUAL_OUTPUT } from '../../base/output-names.js';
 import { Failure, type Problem, problemsOf } from '../../base/report.js';
 import { deviceOf, isFolder, isSymlink, present } from '../host/files.js';
 import { isTracked, type Repository, untrackedPaths } from '../host/git.js';
-import { isUsualOutput, USUAL_OUTPUT } from '../host/output-names.js';
 import { sameContent, stampOf } from '../host/sameness.js';
+import { asLeftIn } from '../own-files/as-left.js';
+import { classifyPath, isOfHost } from '../own-files/classify.js';
 import { findEnvFiles } from '../own-files/env-files.js';
 import { holdsAny, isWithinAny } from '../own-files/paths.js';
 import { linkedPaths } from '../own-files/shared-paths.js';
@@ -37,11 +39,13 @@ export async function findOutput(found: Survey, request: Asked, folder: string):
 
 async function findMade(found: Survey, { sharedPaths }: Asked, folder: string): Promise<string[]> {
   const stage: Repository = { tools: found.tools, folder };
-  const brought = new Set([...findEnvFiles(folder), 'REVISION']);
+  const known = { sharedPaths, envFiles: findEnvFiles(folder) };
+  const isBrought = (path: string): boolean => {
+    const owner = classifyPath(path, known);
+    return owner === 'deploy' || isOfHost(owner);
+  };
   const untracked = (await untrackedPaths(stage)).map((path) => path.replace(/\/$/, ''));
-  return untracked.filter(
-    (path) => !brought.has(path) && !isWithinAny(path, sharedPaths) && holdsMore(folder, path, sharedPaths),
-  );
+  return untracked.filter((path) => !isBrought(path) && holdsMore(folder, path, sharedPaths));
 }
 
 /** False for a folder in which nothing lies but the symlinks of shared paths: nobody made that. */
@@ -49,7 +53,7 @@ function holdsMore(folder: string, path: string, shared: readonly string[]): boo
   if (!holdsAny(path, shared)) return true;
   return readdirSync(join(folder, path)).some((name) => {
     const item = `${path}/${name}`;
-    return !isWithinAny(item, shared) && holdsMore(folder, item, shared);
+    return classifyPath(item, { sharedPaths: shared }) !== 'shared' && holdsMore(folder, item, shared);
   });
 }
 
@@ -91,15 +95,14 @@ function lookIn(found: Survey, folder: string): (path: string) => InLive {
   const { state, releases, history, facts } = found;
   const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
   const note = release === undefined ? undefined : readNote(state, release);
+  const left = asLeftIn(found.live!, note, release && releaseFolder(releases, release));
   return (path) => {
     const [live, made] = [join(found.live!, path), join(folder, path)];
     if (!present(live)) return 'absent';
-    const stamp = note?.stamps[path];
-    if (stamp !== undefined && stamp === stampOf(live)) return 'untouched';
+    if (left.stamped(path)) return 'untouched';
     if (isFolder(live) && isFolder(made) && !isSymlink(live) && !isSymlink(made)) return 'folders';
     if (sameContent(live, made)) return 'same';
-    const left = release === undefined ? undefined : join(releaseFolder(releases, release), path);
-    return left !== undefined && sameContent(live, left) ? 'untouched' : 'differs';
+    return left.sameAsMade(path) ? 'untouched' : 'differs';
   };
 }
 
@@ -121,7 +124,7 @@ function deviceProblems(live: string, folder: string, paths: readonly string[]):
 
 /** Stamps of what may be something else than output, for the next deploy to see whether somebody wrote to it. */
 export function stampsOf(folder: string, paths: readonly string[]): Record<string, string> {
-  const others = paths.filter((path) => !isUsualOutput(path));
+  const others = paths.filter((path) => classifyPath(path, {}) !== 'usual');
   return Object.fromEntries(others.map((path) => [path, stampOf(join(folder, path))]));
 }
 

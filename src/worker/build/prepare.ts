@@ -1,12 +1,10 @@
 import { join } from 'node:path';
 import { given } from '../../base/given.js';
 import { Failure } from '../../base/report.js';
-import type { DeployContext } from '../deploy.js';
+import type { DeployContext } from '../deploy-context.js';
 import { writeAtomically } from '../host/files.js';
 import type { Repository } from '../host/git.js';
-import { portOf } from '../host/pm2.js';
 import { must } from '../host/toolbox.js';
-import { isWithinAny } from '../own-files/paths.js';
 import { rebuiltFiles } from '../own-files/rebuilt.js';
 import { linkShared } from '../own-files/shared-paths.js';
 import { lookAtTracking, type Tracking } from '../own-files/tracking.js';
@@ -14,8 +12,12 @@ import type { DeployRequest, RunResult } from '../protocol.js';
 import { currentLink } from '../record/layout.js';
 import { newReleaseName } from '../record/release-name.js';
 import { readNote, releaseFolder } from '../record/releases.js';
+import { portOf } from '../supervisor/entry.js';
+import type { FirstStart } from '../supervisor/supervisor.js';
+import { pointersIn } from '../survey/lfs.js';
+import { readProject } from '../survey/project.js';
 import type { Survey } from '../survey/survey.js';
-import { firstStart } from './first-start.js';
+import { recipeOf } from './install-and-build.js';
 import { carryChunks, checkOutput, findOutput, type Made, withEnvFile } from './output.js';
 import { rehearsalCommand, rehearsalObstacle, rehearse, sparePort } from './rehearse.js';
 import { bringHostFiles, checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
@@ -50,6 +52,8 @@ async function build(
 ): Promise<Stage> {
   const { request, teller } = context;
   const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+  const pointers = await pointersIn(stage);
+  if (pointers !== undefined) throw new Failure(pointers);
   await lookAtCollisions(found, request, stage, []);
   writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
   let envFiles: string[] = [];
@@ -71,17 +75,14 @@ async function build(
       },
       listed,
     );
-  const rebuilt = (await rebuiltFiles(stage)).filter((path) => !isWithinAny(path, request.sharedPaths));
+  const rebuilt = await rebuiltFiles(stage, request.sharedPaths);
   const paths = withEnvFile(made.paths, request);
   const tracking = await lookAtCollisions(found, request, stage, paths);
   const notOwn = found.history.live
     ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
     : [];
   const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
-  const start =
-    found.entry === undefined && request.app.restartCommand === undefined
-      ? await firstStart(found, request, folder, teller)
-      : undefined;
+  const start = found.entry === undefined ? await firstStart(found, context, folder) : undefined;
   const port = found.facts.port ?? (start && portOf(start.entry));
   if (port === undefined)
     throw new Failure({
@@ -102,6 +103,22 @@ async function build(
     port,
     ...given({ start }),
   };
+}
+
+/** How the application is started that is not run yet; undefined where its supervisor need not know. */
+async function firstStart(
+  { supervisor }: Survey,
+  { request, teller }: DeployContext,
+  folder: string,
+): Promise<FirstStart | undefined> {
+  const project = readProject(folder);
+  const { packageManager = 'npm' } = recipeOf(project, {});
+  return supervisor.firstStart({
+    folder,
+    ...given({ startCommand: request.startCommand, scripts: project.packageJson?.scripts }),
+    packageManager,
+    teller,
+  });
 }
 
 const listed = ({ paths }: Made): string => paths.join(', ');
@@ -185,9 +202,9 @@ async function rehearseStage(
 ): Promise<number | undefined> {
   result.rehearsed = false;
   const entry = found.entry ?? stage.start?.entry;
-  const obstacle = rehearsalObstacle({ ...request.app, rehearse: request.rehearse }, entry);
+  const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
   if (obstacle !== undefined || entry === undefined) {
-    teller.progress(`not rehearsed: ${obstacle ?? 'the application has no PM2 entry'}`);
+    teller.progress(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
     return undefined;
   }
   const port = await sparePort();

@@ -4,11 +4,12 @@ import { Cancelled, Failure, type HealthFact } from '../../base/report.js';
 import { pause } from '../../base/retry.js';
 import { whenAborted } from '../../base/when-aborted.js';
 import { askLoopback, unhealthy } from '../host/health.js';
-import { type Entry, withPort } from '../host/pm2.js';
 import { connects } from '../host/port.js';
-import { endGroup, hear, lastLines, type OpenOutput, whenEnded } from '../host/program.js';
+import { collectOutput, endGroup, lastLines, type OpenOutput, whenEnded } from '../host/program.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { HealthRequest } from '../protocol.js';
+import { type Entry, withPort } from '../supervisor/entry.js';
+import type { Supervisor } from '../supervisor/supervisor.js';
 
 /** How the new build is started beside the live one. */
 export interface RehearsalCommand {
@@ -17,21 +18,13 @@ export interface RehearsalCommand {
   env: Record<string, string>;
 }
 
-/**
- * Why a new version is not rehearsed; undefined where it is. An application that PM2 does not know yet gets its entry
- * from the commit.
- */
+/** Why a new version is not rehearsed; undefined where it is. */
 export function rehearsalObstacle(
-  asked: { rehearse: boolean; restartCommand?: string },
+  rehearse: boolean,
+  supervisor: Pick<Supervisor, 'rehearsalObstacle'>,
   entry: Pick<Entry, 'args' | 'env'> | undefined,
 ): string | undefined {
-  if (!asked.rehearse) return 'rehearse is false';
-  if (asked.restartCommand !== undefined)
-    return 'with restart-command there is no PM2 entry that tells how the application is started';
-  if (entry === undefined || entry.env.PORT !== undefined) return undefined;
-  const movable = withPort(entry.args, 0).some((word, index) => word !== entry.args[index]);
-  // Where its port cannot be moved it would take the live one.
-  return movable ? undefined : 'the port stands neither in PORT nor in -p / --port of the PM2 entry';
+  return rehearse ? supervisor.rehearsalObstacle(entry) : 'rehearse is false';
 }
 
 /**
@@ -98,7 +91,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
-  const heard = hear(child, options.log);
+  const heard = collectOutput(child, options.log);
   const said = (): string => lastLines(heard.tail(), 12);
   const stopAsking = new AbortController();
   const listening = listensAfter(port, stopAsking.signal);

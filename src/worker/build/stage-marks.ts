@@ -4,14 +4,13 @@ import { problemsOf } from '../../base/report.js';
 import { tried } from '../../base/tried.js';
 import { isFolder, present, remove } from '../host/files.js';
 import type { Repository } from '../host/git.js';
-import { daemonPid } from '../host/pm2.js';
-import { commandOf, descendsFrom, environmentOf, programsIn } from '../host/proc.js';
+import { commandOf, processEnvironment, programsIn } from '../host/proc.js';
 import { readMark, writeRecord } from '../host/records.js';
-import type { Toolbox } from '../host/toolbox.js';
 import { type JournalEntry, readJournal } from '../record/journal.js';
 import { liveFolder } from '../record/layout.js';
 import { dropRelease, readNote } from '../record/releases.js';
 import type { StateFolder } from '../record/state.js';
+import type { Supervisor } from '../supervisor/supervisor.js';
 import type { Teller } from '../teller.js';
 
 /**
@@ -61,12 +60,12 @@ export function reachedCutover(
 export interface ClearOptions {
   state: StateFolder;
   app: { appPath: string };
-  tools: Toolbox;
+  supervisor: Pick<Supervisor, 'keeps'>;
   teller: Pick<Teller, 'warn'>;
 }
 
 /** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
-export function clearStages({ state, app, tools, teller }: ClearOptions): void {
+export function clearStages({ state, app, supervisor, teller }: ClearOptions): void {
   if (!isFolder(marksOf(state))) return;
   const journal = readJournal(state);
   for (const name of readdirSync(marksOf(state)).filter((name) => name.endsWith('.json'))) {
@@ -79,7 +78,7 @@ export function clearStages({ state, app, tools, teller }: ClearOptions): void {
     if (present(folder) && !reachedCutover(release, { noted, journal })) {
       // The path that was marked may have become the way to the live application since.
       if (liveFolder(folder) === liveFolder(app.appPath)) continue;
-      if (!endPrograms(folder, tools, teller)) continue;
+      if (!endPrograms(folder, supervisor, teller)) continue;
       const stays = tried(() => remove(folder));
       if (stays) {
         teller.warn({
@@ -94,11 +93,13 @@ export function clearStages({ state, app, tools, teller }: ClearOptions): void {
 }
 
 /** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
-function endPrograms(folder: string, tools: Toolbox, teller: ClearOptions['teller']): boolean {
-  const daemon = daemonPid(tools);
-  const underPm2 = new Set(daemon === undefined ? [] : [daemon]);
+function endPrograms(
+  folder: string,
+  supervisor: ClearOptions['supervisor'],
+  teller: ClearOptions['teller'],
+): boolean {
   const programs = programsIn(folder);
-  const strange = programs.find((pid) => !isOurs(pid) || descendsFrom(pid, underPm2));
+  const strange = programs.find((pid) => !isOurs(pid) || supervisor.keeps(pid));
   if (strange !== undefined) {
     teller.warn({
       message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
@@ -119,6 +120,6 @@ function endPrograms(folder: string, tools: Toolbox, teller: ClearOptions['telle
 
 /** Builds are told the commit, rehearsals that they are one. */
 function isOurs(pid: number): boolean {
-  const env = environmentOf(pid);
+  const env = processEnvironment(pid);
   return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
 }

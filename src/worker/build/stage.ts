@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { isInside } from '../../base/paths.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { isFile, isFolder, readText, remove, writeAtomically } from '../host/files.js';
@@ -12,18 +13,18 @@ import {
   type Repository,
   reachRemoteLike,
 } from '../host/git.js';
-import { explainEnd, lastLines, run } from '../host/program.js';
+import { explainEnd, lastLines, runToEnd } from '../host/program.js';
 import { closeFoldersLike, giveRights, openLike } from '../host/rights.js';
+import { classifyPath } from '../own-files/classify.js';
 import { carryEnvFiles, findEnvFiles, lessOpenWords } from '../own-files/env-files.js';
-import { isWithin } from '../own-files/paths.js';
 import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../own-files/shared-paths.js';
 import type { Tracking } from '../own-files/tracking.js';
 import type { DeployRequest } from '../protocol.js';
 import type { LocalChanges } from '../record/plan.js';
+import type { FirstStart } from '../supervisor/supervisor.js';
 import { readProject } from '../survey/project.js';
 import type { Survey } from '../survey/survey.js';
 import type { Teller } from '../teller.js';
-import type { FirstStart } from './first-start.js';
 import { type Recipe, recipeOf } from './install-and-build.js';
 import { markStage } from './stage-marks.js';
 
@@ -48,7 +49,7 @@ export interface Stage {
   port: number;
   /** Milliseconds that the new version took until it listened, where it was rehearsed. */
   bootMs?: number;
-  /** How PM2 starts the application where it has no entry yet. */
+  /** How the application is started where it has no entry yet. */
   start?: FirstStart;
 }
 
@@ -117,7 +118,10 @@ export async function bringHostFiles(
   const { folder } = stage;
   const { live, tools } = found;
   const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
-  const envFiles = live === undefined ? [] : findEnvFiles(live).filter((path) => !tracked.has(path));
+  const envFiles =
+    live === undefined
+      ? []
+      : findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
   if (live !== undefined) {
     const lessOpen = await carryEnvFiles(tools, live, folder, envFiles);
     for (const file of lessOpen.filter(
@@ -142,7 +146,7 @@ export async function bringHostFiles(
     if (!envFiles.includes(request.envFilePath)) envFiles.push(request.envFilePath);
   }
   const inside = linkedInPlace(found, request).find((path) =>
-    [...tracked].some((file) => isWithin(file, path)),
+    [...tracked].some((file) => isInside(file, path)),
   );
   if (inside !== undefined)
     throw new Failure({
@@ -217,7 +221,7 @@ export async function runInStage(
     // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
     ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
   };
-  const ended = await run(['/bin/sh', '-c', command], {
+  const ended = await runToEnd(['/bin/sh', '-c', command], {
     cwd: folder,
     env,
     signal,

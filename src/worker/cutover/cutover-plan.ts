@@ -4,7 +4,6 @@ import { given } from '../../base/given.js';
 import { stampsOf } from '../build/output.js';
 import type { Stage } from '../build/stage.js';
 import { present } from '../host/files.js';
-import { type Entry, LISTEN_TIMEOUT } from '../host/pm2.js';
 import { makeFoldersLike, openLike } from '../host/rights.js';
 import { carryEnvFiles, envDigest, readEnvFiles } from '../own-files/env-files.js';
 import { isWithinAny } from '../own-files/paths.js';
@@ -175,22 +174,4 @@ function movedTo(folder: string, { swaps }: Plan): string[] {
     const place = live.startsWith(`${folder}/`) ? live : had ? kept : undefined;
     return place?.startsWith(`${folder}/`) ? [place.slice(folder.length + 1)] : [];
   });
-}
-
-/**
- * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
- * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
- * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
- * `longest`: after that the new version would be given up anyway.
- */
-export function longerListenTimeout(
-  entry: Pick<Entry, 'mode' | 'listenTimeout'> | undefined,
-  bootMs: number | undefined,
-  longest: number,
-): number | undefined {
-  if (entry?.mode !== 'cluster' || bootMs === undefined) return undefined;
-  const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
-  if (2 * bootMs <= current) return undefined;
-  const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
-  return wanted > current ? wanted : undefined;
 }

@@ -1,27 +1,24 @@
-import { formatDuration } from '../../base/duration.js';
 import { given } from '../../base/given.js';
 import { type HealthFact, type Problem, problemsOf } from '../../base/report.js';
 import { tried } from '../../base/tried.js';
 import { keepOpenPages } from '../build/output.js';
 import type { Stage } from '../build/stage.js';
-import type { DeployContext } from '../deploy.js';
+import type { DeployContext } from '../deploy-context.js';
 import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
-import { findEntry } from '../host/pm2.js';
-import { call } from '../host/toolbox.js';
 import type { RunResult } from '../protocol.js';
 import { writeJournal } from '../record/journal.js';
 import { dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../record/plan.js';
 import { dropNote, dropRelease } from '../record/releases.js';
+import type { Running, Versions } from '../supervisor/supervisor.js';
 import type { Survey } from '../survey/survey.js';
 import type { Teller } from '../teller.js';
-import { longerListenTimeout, noteReleases, planCutover } from './cutover-plan.js';
-import { restart, restartWords, saveOrWarn } from './restart.js';
-import { type Running, runningNow } from './restart-proof.js';
+import { noteReleases, planCutover } from './cutover-plan.js';
+import { saveOrWarn } from './restart.js';
 import { applyPlan, manualCommands, takeBack } from './switch.js';
 import { holdTurnRoom } from './turn-room.js';
-import { type VerifyOptions, verify } from './verify.js';
-import { deployVersions, turned, type Versions } from './version-marks.js';
+import { type VerifyOptions, verifyRestart } from './verify.js';
+import { deployVersions, turned } from './version-marks.js';
 
 export type CutoverResult = Pick<
   RunResult,
@@ -55,7 +52,7 @@ export async function writeCutover(
   // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.
   if (plan.adopt) await dropRelease(found.checkout!, plan.adopt.release);
   const versions = await deployVersions(found, stage, plan, request.health);
-  const before = await running(found, stage.port);
+  const before = await found.supervisor.running(stage.port);
   try {
     await holdTurnRoom(found.tools, plan, folder);
     await noteReleases(found, stage, plan);
@@ -77,21 +74,19 @@ export async function writeCutover(
 export async function cutOver(ready: ReadyCutover, context: DeployContext): Promise<CutoverResult> {
   const { found, stage, plan, before, versions } = ready;
   const { request, teller } = context;
-  const { state, tools } = found;
+  const { state, supervisor, tools } = found;
   teller.event({ kind: 'state', state: 'cutting-over' });
-  const listenTimeout = longerListenTimeout(found.entry, stage.bootMs, request.health.deadline);
-  if (listenTimeout !== undefined) teller.progress(slowBoot(stage.bootMs!, listenTimeout));
+  const longer = supervisor.longerWait(found.entry, stage.bootMs, request.health.deadline);
+  if (longer !== undefined) teller.progress(longer.words);
   const probe = probeDowntime(stage.port, request.health.budget, teller);
   let health: HealthFact[];
   try {
     await teller.step('cutover', async () => {
       await applyPlan(tools, plan);
-      await restart({
-        tools,
-        app: request.app,
+      await supervisor.restart({
         state,
         entry: found.entry,
-        ...given({ listenTimeout, start: stage.start }),
+        ...given({ wait: longer?.ms, start: stage.start }),
       });
     });
     teller.event({ kind: 'state', state: 'verifying' });
@@ -105,24 +100,14 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
   return settle(found, context, plan, health, probe);
 }
 
-function slowBoot(bootMs: number, listenTimeout: number): string {
-  return `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(listenTimeout)} for it from now on (listen_timeout)`;
-}
-
-async function running({ app, tools }: Survey, port: number): Promise<Running> {
-  const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
-  return runningNow(app, entry?.instances ?? [], port);
-}
-
 async function verifyVersion(
   found: Survey,
   { request, teller }: DeployContext,
   port: number,
   version: Pick<VerifyOptions, 'sha' | 'before' | 'versions' | 'expectVersion'>,
 ): Promise<HealthFact[]> {
-  return verify({
-    tools: found.tools,
-    ...(request.app.restartCommand === undefined ? { appName: request.app.appName } : {}),
+  return verifyRestart({
+    supervisor: found.supervisor,
     port,
     ...version,
     health: request.health,
@@ -160,7 +145,8 @@ async function settle(
   await saveOrWarn(
     found,
     teller,
-    'The new version runs and is verified; run "pm2 save" on the server so that it survives a reboot.',
+    (command) =>
+      `The new version runs and is verified; run "${command}" on the server so that it survives a reboot.`,
   );
   const downtimeMs = await probe.stop();
   return {
@@ -173,6 +159,8 @@ async function settle(
   };
 }
 
+const NOTHING_RUNNING: Running = { instances: [], programs: new Set() };
+
 /** The new version did not prove itself: the old one is brought back, and proves itself in turn. Never throws. */
 async function putBack(
   found: Survey,
@@ -181,21 +169,22 @@ async function putBack(
 ): Promise<CutoverResult> {
   const { plan, stage, problems, probe } = failed;
   const { request, teller } = context;
-  const { state, tools } = found;
+  const { state, supervisor, tools } = found;
   const started = performance.now();
   const result: CutoverResult = { outcome: 'put-back', problems };
   let [why] = problems;
   try {
     teller.event({ kind: 'state', state: 'putting-back' });
     // What ran until now is only compared with; not to know it is no reason to leave the new version in place.
-    const before = await running(found, stage.port).catch(() => runningNow(request.app, [], stage.port));
+    const before = await supervisor.running(stage.port).catch(() => NOTHING_RUNNING);
     const { from } = plan;
     const left = found.strategy === 'in-place' ? found.live : stage.folder;
     if (from && left !== undefined) keepOpenPages({ ...found, live: left }, plan.to, from, teller);
     const health = await teller.step('put back', async () => {
       await takeBack(tools, plan);
-      if (from === undefined) return removeFirstStart(found, stage);
-      await restart({ tools, app: request.app, state });
+      // A first deploy that failed has nothing to go back to: what it started is taken away again.
+      if (from === undefined) return stage.start === undefined ? undefined : supervisor.remove();
+      await supervisor.restart({ state });
       return verifyVersion(found, context, stage.port, {
         sha: from.sha,
         before,
@@ -207,7 +196,7 @@ async function putBack(
   } catch (error) {
     [why] = problemsOf(error);
     result.outcome = 'broken';
-    result.problems = [...problems, ...problemsOf(error), handWork(plan, restartWords(request.app))];
+    result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor.restartWords)];
   }
   const unwritten = tried(() => {
     const end = { ...(plan.from ?? plan.to), detail: teller.clean(why?.message ?? '') };
@@ -234,11 +223,6 @@ export function warnUnwritten(teller: Pick<Teller, 'warn'>, why: Problem | undef
     message: `How this ended could not be written down on the server: ${why.message}`,
     next: 'Free some space there (df -h; df -i). The next run brings the same version in place once more, and writes it down.',
   });
-}
-
-/** A first deploy that failed has nothing to go back to: what it started is taken away again. */
-async function removeFirstStart({ tools, app }: Survey, stage: Stage): Promise<undefined> {
-  if (stage.start) await call(tools, ['pm2', 'delete', app.appName], { timeout: 30_000 });
 }
 
 /** What a person must do by hand after the old version could not be verified either. */

@@ -1,17 +1,15 @@
-import { given } from '../../base/given.js';
 import { problemsOf } from '../../base/report.js';
 import { clearStages } from '../build/stage-marks.js';
-import { findEntry } from '../host/pm2.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest, HealthRequest, RunRequest } from '../protocol.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from '../record/journal.js';
 import { dropPlan, type Plan, readPlan } from '../record/plan.js';
 import type { StateFolder } from '../record/state.js';
+import type { Running, Supervisor } from '../supervisor/supervisor.js';
 import type { Teller } from '../teller.js';
-import { inTurn, restart, saveOrWarn } from './restart.js';
-import { type Running, runningNow } from './restart-proof.js';
+import { inTurn, saveOrWarn } from './restart.js';
 import { bringInPlace, takeBack } from './switch.js';
-import { verify } from './verify.js';
+import { verifyRestart } from './verify.js';
 import { cutVersions } from './version-marks.js';
 
 /** What to do about a plan that a cut run left: a deploy is undone, a rollback is finished. */
@@ -31,6 +29,7 @@ function decideRepair(plan: Plan, journal: readonly JournalEntry[]): 'finished' 
 
 export interface RepairOptions {
   tools: Toolbox;
+  supervisor: Supervisor;
   state: StateFolder;
   app: AppRequest;
   run: RunRequest;
@@ -73,10 +72,9 @@ async function repairPlan(
   what: 'undo' | 'finish',
   options: RepairOptions,
 ): Promise<ReleaseRef | undefined> {
-  const { tools, state, app, teller } = options;
+  const { tools, supervisor, state, teller } = options;
   const live = what === 'undo' ? plan.from : plan.to;
-  const entry = app.restartCommand === undefined ? await findEntry(tools, app.appName) : undefined;
-  const before = runningNow(app, entry?.instances ?? [], options.port);
+  const before = await supervisor.running(options.port);
   if (what === 'undo') await takeBack(tools, plan);
   else await bringInPlace(tools, plan);
   teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
@@ -100,16 +98,14 @@ async function revive(
   plan: Plan,
   live: ReleaseRef,
   before: Running,
-  { tools, state, app, run, health, port, teller }: RepairOptions,
+  { supervisor, state, app, run, health, port, teller }: RepairOptions,
 ): Promise<void> {
-  const appName = app.restartCommand === undefined ? app.appName : undefined;
   const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
   try {
-    await restart({ tools, app, state });
+    await supervisor.restart({ state });
     if (port !== undefined)
-      await verify({
-        tools,
-        ...given({ appName }),
+      await verifyRestart({
+        supervisor,
         port,
         sha: live.sha,
         health,
@@ -124,7 +120,7 @@ async function revive(
       ...from,
       app: app.appName,
     });
-    await saveOrWarn({ tools, app }, teller, 'Run "pm2 save" on the server.');
+    await saveOrWarn({ supervisor }, teller);
   } catch (error) {
     const [problem] = problemsOf(error);
     teller.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });

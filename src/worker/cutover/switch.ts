@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { quote } from '../../base/shell.js';
 import { present, remove, writeAtomically } from '../host/files.js';
-import { git, type Repository, untrack } from '../host/git.js';
+import { git, type Repository, refreshIndex, untrack } from '../host/git.js';
 import { freeIndex } from '../host/index-lock.js';
 import { freeReserve } from '../host/reserve.js';
 import { copyAsItIs, makeFoldersLike } from '../host/rights.js';
@@ -78,6 +78,7 @@ async function turnCheckout(
   await freeIndex(checkout);
   await layAside(tools, turn, host);
   await untrack(checkout, turn.untrack);
+  await refreshIndex(checkout);
   await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
   for (const path of host) {
     if (!present(join(aside, path))) continue;

@@ -1,171 +1,36 @@
-import { beginningOf } from '../../base/cut-text.js';
-import { Cancelled, Failure, type HealthFact, type Problem } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
+import { Cancelled, type Failure, type HealthFact } from '../../base/report.js';
 import { askLoopback, unhealthy } from '../host/health.js';
-import { daemonPid, findEntry, type Instance } from '../host/pm2.js';
-import { ageOf, commandOf, descendsFrom, listenersOn } from '../host/proc.js';
-import type { Toolbox } from '../host/toolbox.js';
-import type { HealthRequest } from '../protocol.js';
-import { awaitProof, type Running, restartedNothing, unprovenRestart } from './restart-proof.js';
-import type { Versions } from './version-marks.js';
+import type { Restarted, Supervisor } from '../supervisor/supervisor.js';
 
-export interface VerifyOptions {
-  tools: Toolbox;
-  /** PM2's name of the application; undefined where another supervisor runs it. */
-  appName?: string;
-  port: number;
+export interface VerifyOptions extends Restarted {
+  supervisor: Pick<Supervisor, 'watch' | 'logWords'>;
   sha: string;
-  health: HealthRequest;
   expectVersion: boolean;
-  /** Told now and then what is still being waited for. */
-  tell?: (text: string) => void;
-  /** What ran before the restart; no instance of PM2 among it may be running now. */
-  before: Running;
-  /** By what the version that must serve now is told from the other, where another supervisor runs the application. */
-  versions: Versions;
-  warn: (problem: Problem) => void;
-}
-
-/** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
-const MIN_UPTIME = 1_000;
-/** Milliseconds between looks while the answer is awaited. */
-const BETWEEN_LOOKS = 1_500;
-
-/**
- * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
- * the sample.
- */
-export function untilStable(
-  ages: readonly (number | undefined)[],
-  sinceSample: number,
-  minUptime: number,
-): number {
-  return Math.max(0, ...ages.map((age) => minUptime - (age ?? sinceSample)));
-}
-
-/** What two samples of the instances say: undefined where all run and none was restarted between them. */
-export function judgeInstances(
-  before: readonly Instance[],
-  first: readonly Instance[],
-  second: readonly Instance[],
-): string | undefined {
-  if (second.length === 0) return 'PM2 does not know the application any more';
-  const down = second.find(({ status }) => status !== 'online');
-  if (down) return `instance ${down.id} is ${down.status}`;
-  const old = second.find(({ pid }) => before.some((instance) => instance.pid === pid));
-  if (old) return `instance ${old.id} is still the old program (pid ${old.pid})`;
-  for (const instance of second) {
-    const sample = first.find(({ id }) => id === instance.id);
-    if (sample && instance.restarts > sample.restarts)
-      return `instance ${instance.id} was restarted ${instance.restarts - sample.restarts} times meanwhile: it crashes`;
-  }
-  return undefined;
 }
 
 /**
- * Proves that the version which should be live is: every check good on loopback and the right commit answering. Under
- * PM2 all instances online, really new, up for as long as PM2 asks of a stable start and not restarting, and the port
- * served by this application; under another supervisor, that it was restarted at all.
+ * Proves that the version which should be live is: every check good on loopback, the right commit answering, and the
+ * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
  */
-export async function verify(options: VerifyOptions): Promise<HealthFact[]> {
-  const { tools, appName, port, sha, health, expectVersion } = options;
-  const sampledAt = performance.now();
-  const entry = appName === undefined ? undefined : await findEntry(tools, appName);
-  const first = entry?.instances ?? [];
-  const stop = new AbortController();
-  const watcher = appName === undefined ? undefined : watchForCrash(tools, appName, first, stop);
+export async function verifyRestart(options: VerifyOptions): Promise<HealthFact[]> {
+  const { supervisor, port, sha, health, expectVersion, tell } = options;
+  const watch = await supervisor.watch(options);
   let asked: Awaited<ReturnType<typeof askLoopback>>;
   try {
-    asked = await askLoopback({ port, health, sha, expectVersion, signal: stop.signal, tell: options.tell });
+    asked = await askLoopback({ port, health, sha, expectVersion, signal: watch.signal, tell });
   } catch (error) {
-    const crash = error instanceof Cancelled ? await watcher : undefined;
-    throw crash === undefined ? error : crashed(appName!, crash);
-  } finally {
-    stop.abort();
-    await watcher;
+    const crash = await watch.end();
+    throw error instanceof Cancelled && crash !== undefined ? crash : error;
   }
-  if (!asked.healthy) throw notHealthy(asked.facts, appName);
-  if (appName === undefined) return proveRestarted(options, asked.facts);
-  const ages = first.map(({ pid }) => ageOf(pid));
-  const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
-  await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
-  const second = await instancesOf(tools, appName);
-  const wrong = judgeInstances(options.before.instances, first, second);
-  if (wrong !== undefined) throw crashed(appName, wrong);
-  const stranger = foreignListener(tools, port, second);
-  if (stranger !== undefined) throw stranger;
-  return asked.facts;
-}
-
-/** Where another supervisor runs the application, its exit code says nothing. Resolves with the last answers. */
-async function proveRestarted(options: VerifyOptions, asked: HealthFact[]): Promise<HealthFact[]> {
-  const { port, health, sha, expectVersion } = options;
-  const proof = await awaitProof(options);
-  if (proof.verdict === 'not-restarted') throw restartedNothing(port);
-  if (proof.verdict === 'unknown') options.warn(unprovenRestart(port, proof));
-  if (proof.looks === 1) return asked;
-  // What was healthy before there was a proof may have been the version that leaves.
+  await watch.end();
+  if (!asked.healthy) throw notHealthy(asked.facts, supervisor);
+  if (!(await watch.prove())) return asked.facts;
   const { signal } = new AbortController();
-  const again = await askLoopback({ port, health, sha, expectVersion, signal, tell: options.tell });
-  if (!again.healthy) throw notHealthy(again.facts, undefined);
+  const again = await askLoopback({ port, health, sha, expectVersion, signal, tell });
+  if (!again.healthy) throw notHealthy(again.facts, supervisor);
   return again.facts;
 }
 
-async function instancesOf(tools: Toolbox, appName: string): Promise<Instance[]> {
-  return (await findEntry(tools, appName))?.instances ?? [];
-}
-
-/** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
-async function watchForCrash(
-  tools: Toolbox,
-  appName: string,
-  first: readonly Instance[],
-  stop: AbortController,
-): Promise<string | undefined> {
-  try {
-    for (;;) {
-      await pause(BETWEEN_LOOKS, stop.signal);
-      const now = await instancesOf(tools, appName);
-      const restarts = now.some(({ id, restarts }) => {
-        const sample = first.find((instance) => instance.id === id);
-        return sample !== undefined && restarts >= sample.restarts + 2;
-      });
-      const gone = now.length === 0 || now.some(({ status }) => status === 'errored' || status === 'stopped');
-      if (!restarts && !gone) continue;
-      stop.abort();
-      return judgeInstances([], first, now) ?? 'it crashes again and again';
-    }
-  } catch {
-    // The answer came, or PM2 could not be asked: the check that is awaited decides.
-    return undefined;
-  }
-}
-
-function crashed(appName: string, why: string): Failure {
-  return new Failure({
-    message: `The restarted application does not stay up: ${why}.`,
-    next: `See "pm2 logs ${appName}" on the server.`,
-  });
-}
-
-function notHealthy(facts: readonly HealthFact[], appName: string | undefined): Failure {
-  return unhealthy(
-    'The restarted application is not healthy on loopback',
-    facts,
-    appName === undefined ? 'See its log on the server.' : `See "pm2 logs ${appName}" on the server.`,
-  );
-}
-
-/** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
-function foreignListener(tools: Toolbox, port: number, instances: readonly Instance[]): Failure | undefined {
-  const own = new Set(instances.map(({ pid }) => pid));
-  const daemon = daemonPid(tools);
-  // In cluster mode PM2's daemon itself holds the socket.
-  const listeners = listenersOn(port);
-  const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
-  if (foreign.length === 0 || foreign.length < listeners.length) return undefined;
-  return new Failure({
-    message: `Port ${port} is served by another program (pid ${foreign[0]}: ${beginningOf(commandOf(foreign[0]!) ?? '?', 120)}), not by the application.`,
-    next: 'End that program on the server, or correct health-port.',
-  });
+function notHealthy(facts: readonly HealthFact[], { logWords }: Pick<Supervisor, 'logWords'>): Failure {
+  return unhealthy('The restarted application is not healthy on loopback', facts, logWords);
 }

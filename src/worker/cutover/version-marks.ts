@@ -1,15 +1,16 @@
 import { join } from 'node:path';
 import { given } from '../../base/given.js';
+import { isInstalled } from '../../base/output-names.js';
 import { pathEnds, shows, type VersionMarks } from '../../web/version.js';
 import { filesBelow } from '../build/output.js';
 import type { Stage } from '../build/stage.js';
 import { isFolder, readText } from '../host/files.js';
 import { askLoopbackVersion } from '../host/health.js';
-import { isInstalled } from '../host/output-names.js';
 import type { HealthRequest } from '../protocol.js';
 import type { ReleaseRef } from '../record/journal.js';
 import type { Plan } from '../record/plan.js';
 import { readNote, releaseFolder } from '../record/releases.js';
+import type { Versions } from '../supervisor/supervisor.js';
 import type { Survey } from '../survey/survey.js';
 
 /** One of the two versions between which the application changes. */
@@ -22,18 +23,12 @@ export interface VersionFolder {
   carried: readonly string[];
 }
 
-/** By what each of two versions can be told from the other. */
-export interface Versions {
-  to: VersionMarks;
-  from: VersionMarks;
-}
-
 const NO_MARKS: VersionMarks = { texts: [], files: new Set() };
 
 /** A build id that is shorter may stand in any page for another reason. */
 const SHORTEST_TEXT = 6;
 
-type Known = Pick<Survey, 'app' | 'state' | 'live' | 'releases'>;
+type Known = Pick<Survey, 'supervisor' | 'state' | 'live' | 'releases'>;
 
 /** Of a deploy, before its cutover: the version in the stage, and the live one. */
 export async function deployVersions(
@@ -49,7 +44,7 @@ export async function deployVersions(
     stage.made,
   );
   const { expectVersion } = health;
-  if (found.app.restartCommand === undefined || expectVersion === undefined) return versions;
+  if (found.supervisor.provenBy !== 'answers' || expectVersion === undefined) return versions;
   // A text that the version which leaves has too proves nothing.
   const shown = await askLoopbackVersion(stage.port, health, new AbortController().signal);
   if (shows(shown, { ...NO_MARKS, texts: [expectVersion] })) return versions;
@@ -81,12 +76,12 @@ export function turned({ to, from }: Versions): Versions {
 }
 
 function versionsOf(
-  { app, state, live }: Known,
+  { supervisor, state, live }: Known,
   to: VersionFolder,
   from: ReleaseRef | undefined,
   output: readonly string[],
 ): Versions {
-  if (app.restartCommand === undefined) return { to: NO_MARKS, from: NO_MARKS };
+  if (supervisor.provenBy !== 'answers') return { to: NO_MARKS, from: NO_MARKS };
   const note = from && readNote(state, from.release);
   return tellApart(
     to,

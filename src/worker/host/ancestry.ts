@@ -8,6 +8,7 @@ import {
   git,
   hasCommit,
   isAncestor,
+  isShallow,
   type Repository,
   reachRemoteLike,
   TokenNeeded,
@@ -45,10 +46,6 @@ export async function isOlder(question: AncestryQuestion): Promise<Older> {
     if (knowsLive && !(await isShallow(repository))) return 'no';
   }
   return askHistory(question, liveSha);
-}
-
-async function isShallow(repository: Repository): Promise<boolean> {
-  return (await git(repository, 'rev-parse', '--is-shallow-repository')) === 'true';
 }
 
 /** Milliseconds for the history alone: commits without files, of which a second brings tens of thousands. */

@@ -9,7 +9,7 @@ import { ledgerOf } from './health.js';
 import { connects } from './port.js';
 
 /** One request of the probe, or one look at the port; times in milliseconds of one clock. */
-export interface Asked {
+export interface Probed {
   asked: number;
   /** When the answer began, or when it was given up. */
   ended: number;
@@ -59,8 +59,8 @@ export function probeDowntime(
   budget: HealthRequest['budget'],
   teller: DowntimeTeller,
 ): DowntimeProbe {
-  const looks: Asked[] = [];
-  const requests: Promise<Asked>[] = [];
+  const looks: Probed[] = [];
+  const requests: Promise<Probed>[] = [];
   const mayAsk = requestCounter(budget);
   let running = true;
   let gap = FIRST_GAP;
@@ -110,7 +110,7 @@ export function probeDowntime(
   };
 }
 
-async function ask(work: () => Promise<boolean>): Promise<Asked> {
+async function ask(work: () => Promise<boolean>): Promise<Probed> {
   const asked = performance.now();
   const good = await work();
   return { asked, ended: performance.now(), good };
@@ -139,8 +139,8 @@ interface Span {
  * order they were sent in.
  */
 export function measureDowntime(
-  looks: readonly Asked[],
-  requests: readonly Asked[],
+  looks: readonly Probed[],
+  requests: readonly Probed[],
   measured: Span,
 ): Downtime {
   const port = gapsOf(looks);
@@ -158,7 +158,7 @@ export function measureDowntime(
  * One opens when something goes out that is never answered, and closes with the first good answer to a later one, or
  * with the end.
  */
-function gapsOf(asked: readonly Asked[]): { gaps: Span[]; lost: number } {
+function gapsOf(asked: readonly Probed[]): { gaps: Span[]; lost: number } {
   const gaps: Span[] = [];
   let lost = 0;
   let closes = asked.reduce((latest, { ended }) => Math.max(latest, ended), 0);

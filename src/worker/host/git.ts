@@ -3,7 +3,7 @@ import { Failure } from '../../base/report.js';
 import type { FetchRequest } from '../protocol.js';
 import { present } from './files.js';
 import { type Ended, explainEnd, lastLines } from './program.js';
-import { call, must, type Toolbox } from './toolbox.js';
+import { call, must, type Toolbox, versionOf } from './toolbox.js';
 
 /** Git on one repository of the host. Never pulls, never looks at a branch: commits are named by their full SHA. */
 export interface Repository {
@@ -24,6 +24,31 @@ function words(repository: Repository, args: readonly string[]): string[] {
   return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
 }
 
+/** The oldest git that is worked with: that of Ubuntu 20.04. What is younger is used where it is there, and done without. */
+export const OLDEST_GIT = '2.25';
+
+const versions = new WeakMap<Toolbox, Promise<string | undefined>>();
+
+/** The version of the host's git, such as `2.25.1`; undefined where there is none. It is asked once. */
+export function gitVersion(tools: Toolbox): Promise<string | undefined> {
+  const known = versions.get(tools) ?? versionOf(tools, 'git');
+  versions.set(tools, known);
+  return known;
+}
+
+/** True where a version such as `2.25.1` is `least` (such as `2.25`) or newer. Pure. */
+export function isGitSince(version: string, least: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = least.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
+/** True where the host's git has what came with the version `least`. */
+async function knows({ tools }: Repository, least: string): Promise<boolean> {
+  const version = await gitVersion(tools);
+  return version !== undefined && isGitSince(version, least);
+}
+
 /** True where another ref than `own` leads to a commit. */
 export async function isReachedWithout(repository: Repository, sha: string, own: string): Promise<boolean> {
   const refs = await git(repository, 'for-each-ref', '--format=%(refname)', '--contains', sha);
@@ -36,10 +61,15 @@ export async function git(repository: Repository, ...args: string[]): Promise<st
   return (await must(repository.tools, words(repository, args), { env })).replace(/\n$/, '');
 }
 
+/** How a git command ended that may well fail; what it says is in English, whatever the host speaks. */
+export function tryGit(repository: Repository, ...args: string[]): Promise<Ended> {
+  const env = { ...repository.tools.env, ...GIT_ENV };
+  return call(repository.tools, words(repository, args), { env });
+}
+
 /** True where the git command ends with 0. */
 export async function gitSays(repository: Repository, ...args: string[]): Promise<boolean> {
-  const env = { ...repository.tools.env, ...GIT_ENV };
-  return (await call(repository.tools, words(repository, args), { env })).code === 0;
+  return (await tryGit(repository, ...args)).code === 0;
 }
 
 export async function headOf(repository: Repository): Promise<string> {
@@ -140,6 +170,16 @@ export async function ignoredPaths(repository: Repository, paths: readonly strin
   return ended.stdout.split('\0').filter(Boolean);
 }
 
+/**
+ * Lets git see which files of a checkout are as it left them. What changed in owner or time alone would be written anew
+ * by `reset --hard`, and fail where this user may not; commands that only read do not say it (GIT_OPTIONAL_LOCKS).
+ */
+export async function refreshIndex(repository: Repository): Promise<void> {
+  const ended = await tryGit(repository, 'update-index', '-q', '--refresh');
+  // 1: some files did change.
+  if (ended.code !== 1) mustHaveEnded('update-index --refresh', ended);
+}
+
 /** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
 export async function untrack(repository: Repository, paths: readonly string[]): Promise<void> {
   if (paths.length === 0) return;
@@ -232,14 +272,17 @@ export function httpsForm(url: string): string | undefined {
   return ssh ? `https://${ssh[1]}/${ssh[2]}` : undefined;
 }
 
-/** Git settings in the environment: they live as long as the one call, and are not seen in `ps`. */
-export function tokenEnvironment({ url, token }: FetchSource): Record<string, string> {
+/**
+ * Git settings in the environment: they live as long as the one call, and are not seen in `ps`. `counted`: git knows the
+ * variables that are meant for that (2.31). Older ones have the one through which git hands `-c` on to what it starts.
+ */
+export function tokenEnvironment({ url, token }: FetchSource, counted: boolean): Record<string, string> {
   if (token === undefined) return {};
-  return {
-    GIT_CONFIG_COUNT: '1',
-    GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraheader`,
-    GIT_CONFIG_VALUE_0: `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
-  };
+  const key = `http.${new URL(url).origin}/.extraheader`;
+  const value = `Authorization: Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`;
+  return counted
+    ? { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: key, GIT_CONFIG_VALUE_0: value }
+    : { GIT_CONFIG_PARAMETERS: `'${key}=${value}'` };
 }
 
 /**
@@ -253,14 +296,13 @@ async function remoteEnvironment(repository: Repository, source: FetchSource): P
     ...env,
     ...GIT_ENV,
     ...(own === undefined ? { GIT_SSH_COMMAND: SSH_COMMAND } : {}),
-    ...tokenEnvironment(source),
+    ...tokenEnvironment(source, await knows(repository, '2.31')),
   };
 }
 
 /** A git setting as it holds in the repository; undefined where it is not set. */
-async function setting(repository: Repository, name: string): Promise<string | undefined> {
-  const env = { ...repository.tools.env, ...GIT_ENV };
-  const ended = await call(repository.tools, words(repository, ['config', '--get', name]), { env });
+export async function setting(repository: Repository, name: string): Promise<string | undefined> {
+  const ended = await tryGit(repository, 'config', '--get', name);
   return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
 }
 
@@ -282,8 +324,7 @@ export async function fetchSources(repository: Repository, request: FetchRequest
 
 /** The address of the repository's origin; undefined where it has none. */
 export async function originOf(repository: Repository): Promise<string | undefined> {
-  const env = { ...repository.tools.env, ...GIT_ENV };
-  const ended = await call(repository.tools, words(repository, ['remote', 'get-url', 'origin']), { env });
+  const ended = await tryGit(repository, 'remote', 'get-url', 'origin');
   return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
 }
 
@@ -348,7 +389,15 @@ function noAccess(said: string): Failure {
   });
 }
 
-/** A commit with its files and history, the commits of its history alone, or no more than tells whether the remote has it. */
+/** True for a clone that has a part of the history only. */
+export async function isShallow(repository: Repository): Promise<boolean> {
+  return (await git(repository, 'rev-parse', '--is-shallow-repository')) === 'true';
+}
+
+/**
+ * A commit with its files, history and the tags of the remote (for builds that call `git describe`), the commits of its
+ * history alone, or no more than tells whether the remote has it.
+ */
 type Wanted = 'everything' | 'its history' | 'its existence';
 
 /** What git said; empty where the fetch succeeded. */
@@ -361,10 +410,14 @@ async function fetchFrom(
 ): Promise<string> {
   const env = await remoteEnvironment(repository, source);
   const commitsOnly = wanted === 'everything' ? [] : ['--filter=tree:0'];
+  // Tags that people have are not moved. A clone with a part of the history would get much of the rest with them.
+  const tags = wanted === 'everything' && !(await isShallow(repository)) ? ['refs/tags/*:refs/tags/*'] : [];
+  // Where git is older, it leaves the file FETCH_HEAD.
+  const quietly = (await knows(repository, '2.29')) ? ['--no-write-fetch-head'] : [];
   const fetch = (options: readonly string[], what: string) =>
     call(
       repository.tools,
-      words(repository, ['fetch', '--no-tags', '--no-write-fetch-head', ...options, source.url, what]),
+      words(repository, ['fetch', '--no-tags', ...quietly, ...options, source.url, what, ...tags]),
       { env, signal },
     );
   const exact = await fetch(wanted === 'its existence' ? ['--depth=1', ...commitsOnly] : commitsOnly, sha);

@@ -2,7 +2,7 @@ import { given } from '../../base/given.js';
 import { Failure, type HealthFact } from '../../base/report.js';
 import { memoryLedger, openRequests, type RequestLedger } from '../../base/request-budget.js';
 import { LOOPBACK } from '../../web/loopback.js';
-import { checkHealth, type Target } from '../../web/probe.js';
+import { checkHealth, type HealthTarget } from '../../web/probe.js';
 import { askVersion, type Shown } from '../../web/version.js';
 import { tellWaiting } from '../../web/waiting.js';
 import type { HealthRequest } from '../protocol.js';
@@ -32,7 +32,7 @@ export function askLoopbackVersion(port: number, health: HealthRequest, signal: 
   return askVersion(loopback(port, health), health, signal, requests);
 }
 
-function loopback(port: number, { basePath, publicOrigin }: HealthRequest): Target {
+function loopback(port: number, { basePath, publicOrigin }: HealthRequest): HealthTarget {
   return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...given({ basePath, publicOrigin }) };
 }
 

@@ -26,13 +26,13 @@ export interface Holder {
 /** Milliseconds between two tries for the lock. */
 const BETWEEN_TRIES = 250;
 
-export interface Waiting {
+export interface LockWait {
   /** Milliseconds. */
   wait: number;
   signal: AbortSignal;
 }
 
-export interface LockOptions extends Waiting {
+export interface LockOptions extends LockWait {
   /** Told once, when somebody else has it. */
   onWaiting: (holder: Holder | undefined) => void;
 }
@@ -73,7 +73,7 @@ export async function withLock<T>(
  * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
  */
 export async function withTurn<T>(
-  { file, ...waiting }: Waiting & { file: string },
+  { file, ...waiting }: LockWait & { file: string },
   onWaiting: () => void,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -99,7 +99,7 @@ interface Busy {
  */
 async function withFileLock<T>(
   file: string,
-  { wait, signal }: Waiting,
+  { wait, signal }: LockWait,
   busy: Busy,
   work: () => Promise<T>,
 ): Promise<T> {

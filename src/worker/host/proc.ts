@@ -44,7 +44,7 @@ export function isAlive(pid: number, startTime: string | undefined): boolean {
   return fields !== undefined && fields[0] !== 'Z' && (startTime === undefined || fields[19] === startTime);
 }
 
-export function environmentOf(pid: number): Record<string, string> | undefined {
+export function processEnvironment(pid: number): Record<string, string> | undefined {
   try {
     const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
     return Object.fromEntries(

@@ -19,7 +19,7 @@ export interface Ended {
 /** Called once for each pipe of a program, so that lines of the one never cut lines of the other. */
 export type OpenOutput = () => LineTaker;
 
-export interface ProgramOptions {
+export interface CallOptions {
   cwd: string;
   env: NodeJS.ProcessEnv;
   signal?: AbortSignal;
@@ -42,7 +42,7 @@ const LAST_WORDS = 300;
  * was stopped, for the end of the whole group, which may else go on writing into a folder that is deleted next.
  * @throws Cancelled where the signal fired; a Failure on timeout or where the program does not exist.
  */
-export function run(words: readonly string[], options: ProgramOptions): Promise<Ended> {
+export function runToEnd(words: readonly string[], options: CallOptions): Promise<Ended> {
   const [file, ...args] = words as [string, ...string[]];
   return new Promise((resolve, reject) => {
     if (options.signal?.aborted) return reject(new Cancelled());
@@ -57,7 +57,7 @@ export function run(words: readonly string[], options: ProgramOptions): Promise<
     let stdout = '';
     let why: Error | undefined;
     let ending: Promise<void> | undefined;
-    const heard = hear(child, options.output);
+    const heard = collectOutput(child, options.output);
     child.stdout.on('data', (text: string) => {
       if (stdout.length < MOST_KEPT) stdout += text;
     });
@@ -97,7 +97,7 @@ export interface Heard {
 }
 
 /** Listens to both pipes of a program. */
-export function hear(
+export function collectOutput(
   child: ChildProcessByStdio<Writable | null, Readable, Readable>,
   open: OpenOutput = () => wholeLines(AS_IT_IS, () => {}),
 ): Heard {
@@ -147,8 +147,8 @@ export function whenEnded(
 }
 
 /** Runs a program whose failure is unexpected; resolves to its stdout. */
-export async function mustRun(words: readonly string[], options: ProgramOptions): Promise<string> {
-  const ended = await run(words, options);
+export async function mustRun(words: readonly string[], options: CallOptions): Promise<string> {
+  const ended = await runToEnd(words, options);
   if (ended.code === 0) return ended.stdout;
   throw new Failure({
     message: `${words.slice(0, 3).join(' ')} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,

@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import type { RequestLedger, Sent } from '../../base/request-budget.js';
+import type { RequestLedger, SentRequest } from '../../base/request-budget.js';
 import { readText, writeAtomically } from './files.js';
 
 /** Bytes from which on the file is cut to what is recent: some days of deploys. */
@@ -39,7 +39,7 @@ export function fileLedger(file: string): RequestLedger {
   };
 }
 
-function readSent(line: string): Sent[] {
+function readSent(line: string): SentRequest[] {
   const found = /^sent (\d{1,15}) (\S+)$/.exec(line);
   return found ? [{ at: Number(found[1]), run: found[2]! }] : [];
 }

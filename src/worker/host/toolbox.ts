@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { Failure } from '../../base/report.js';
-import { type Ended, mustRun, type ProgramOptions, run } from './program.js';
+import { type CallOptions, type Ended, mustRun, runToEnd } from './program.js';
 
 /** The programs of the host and the environment in which they are run. */
 export interface Toolbox {
@@ -84,11 +84,18 @@ function isExecutable(file: string): boolean {
   }
 }
 
-type Rest = Partial<ProgramOptions>;
+type Rest = Partial<CallOptions>;
 
 /** Runs a program of the toolbox and returns how it ended. */
 export function call(tools: Toolbox, words: readonly string[], rest: Rest = {}): Promise<Ended> {
-  return run(found(tools, words), { cwd: tools.home, env: tools.env, ...rest });
+  return runToEnd(found(tools, words), { cwd: tools.home, env: tools.env, ...rest });
+}
+
+/** The version that a program of the toolbox says it has; undefined where it is not found. */
+export async function versionOf(tools: Toolbox, name: string): Promise<string | undefined> {
+  if (tools.find(name) === undefined) return undefined;
+  const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
+  return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
 }
 
 /** Runs a program of the toolbox that is expected to succeed; resolves to its stdout. */

@@ -81,7 +81,7 @@ export function distrustInside({ kind, uid, mode }: Lying, us: number): Distrust
 }
 
 /** What lies in a folder, and in those below it that `depths` names, as deep as it says. */
-export function lyingIn(folder: string, depths: Readonly<Record<string, number>>): Lying[] {
+export function everythingIn(folder: string, depths: Readonly<Record<string, number>>): Lying[] {
   return namesIn(folder).flatMap((name) => lyingBelow(join(folder, name), depths[name] ?? 0));
 }
 

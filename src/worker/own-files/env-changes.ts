@@ -2,6 +2,7 @@ import { git } from '../host/git.js';
 import type { DeployRequest } from '../protocol.js';
 import { readNote } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
+import { classifyPath } from './classify.js';
 import { envDigest, findEnvFiles, readEnvFile, readEnvFiles } from './env-files.js';
 
 /** True where a build of the live commit would get other environment files now than the live build got. */
@@ -12,8 +13,8 @@ export async function envChanges(
   if (live === undefined) return false;
   const built = history.live && readNote(state, history.live.release)?.envDigest;
   if (built === undefined) return envFile !== undefined && readEnvFile(live, envFilePath) !== envFile;
-  const tracked = checkout === undefined ? [] : (await git(checkout, 'ls-files', '-z')).split('\0');
-  const own = findEnvFiles(live).filter((path) => !tracked.includes(path));
+  const tracked = new Set(checkout && (await git(checkout, 'ls-files', '-z')).split('\0'));
+  const own = findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
   const texts = readEnvFiles(live, own);
   return envDigest(envFile === undefined ? texts : { ...texts, [envFilePath]: envFile }) !== built;
 }

@@ -2,35 +2,16 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { judgeEnvText } from '../../base/env-text.js';
+import { WITHOUT_ENV_FILES } from '../../base/output-names.js';
 import type { Problem } from '../../base/report.js';
 import { readText } from '../host/files.js';
 import { howToOwn } from '../host/owner.js';
 import { closeFoldersLike, copyWithRights } from '../host/rights.js';
 import type { Toolbox } from '../host/toolbox.js';
+import { isEnvFile } from './classify.js';
 
-/** Folders that never hold an environment file of the project, and may be very large. */
-const NEVER_LOOKED_INTO = new Set([
-  'node_modules',
-  '.git',
-  '.next',
-  'dist',
-  'build',
-  'out',
-  '.turbo',
-  'coverage',
-]);
+const NEVER_LOOKED_INTO: ReadonlySet<string> = new Set(['.git', ...WITHOUT_ENV_FILES]);
 const DEEPEST = 3;
-
-/**
- * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
- * copies that somebody set aside.
- */
-export function isEnvFile(name: string): boolean {
-  return (
-    /^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
-    !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name)
-  );
-}
 
 /**
  * Environment files in a checkout, also in the packages of a monorepo; paths relative to it. Folders that may not be

@@ -1,27 +1,16 @@
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Problem } from '../../base/report.js';
 import { someOf } from '../../base/some-of.js';
 import { isSymlink, present } from '../host/files.js';
 import { isWorkTree, type Repository, untrackedPaths } from '../host/git.js';
-import { isLitter, isUsualOutput } from '../host/output-names.js';
-import { sameContent, stampOf } from '../host/sameness.js';
+import { sameContent } from '../host/sameness.js';
 import type { DeployRequest } from '../protocol.js';
 import { liveFolder } from '../record/layout.js';
 import { type ReleaseNote, readNote, releaseFolder } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
-import { isEnvFile } from './env-files.js';
-import { isWithinAny } from './paths.js';
-import { COMPANIONS } from './shared-paths.js';
-
-/** Paths of which it is known where they come from, and that every version gets its own. */
-export interface Known {
-  buildOutput: readonly string[];
-  sharedPaths: readonly string[];
-  envFiles: readonly string[];
-  /** As the last deploy left it there, and nobody wrote to it since. */
-  isAsMade(path: string): boolean;
-}
+import { asLeftIn } from './as-left.js';
+import { classifyPath, type FoundPaths } from './classify.js';
 
 type List = (folder: string) => { name: string; isFolder: boolean }[];
 
@@ -29,20 +18,9 @@ type List = (folder: string) => { name: string; isFolder: boolean }[];
  * What only this folder has: it is in no commit, was made by no build, and is not shared. Data, mostly, which a new
  * version would not have. A folder of which all is foreign is named as a whole.
  */
-export function foreignAmong(untracked: readonly string[], known: Known, list: List): string[] {
-  const { buildOutput, sharedPaths, envFiles, isAsMade } = known;
-  const own = [...sharedPaths, ...buildOutput];
-  const isKnown = (path: string): boolean =>
-    path === 'REVISION' ||
-    isUsualOutput(path) ||
-    isLitter(path) ||
-    isEnvFile(basename(path)) ||
-    isWithinAny(path, own) ||
-    isWithinAny(path, envFiles) ||
-    COMPANIONS.some((suffix) => path.endsWith(suffix) && isWithinAny(path.slice(0, -suffix.length), own)) ||
-    isAsMade(path);
+export function foreignAmong(untracked: readonly string[], known: FoundPaths, list: List): string[] {
   const foreign = (path: string, isFolder: boolean): string[] => {
-    if (isKnown(path)) return [];
+    if (classifyPath(path, known) !== 'people') return [];
     if (!isFolder) return [path];
     const items = list(path).map(({ name, isFolder }) => ({ path: `${path}/${name}`, isFolder }));
     const inside = items.flatMap((item) => foreign(item.path, item.isFolder));
@@ -71,11 +49,8 @@ async function foreignIn(
 ): Promise<string[]> {
   const { folder } = repository;
   if (!(await isWorkTree(repository))) return [];
-  const isAsMade = (path: string): boolean => {
-    const stamp = note?.stamps[path];
-    if (stamp !== undefined && stamp === stampOf(join(folder, path))) return true;
-    return made !== undefined && made !== folder && sameContent(join(made, path), join(folder, path));
-  };
+  const left = asLeftIn(folder, note, made);
+  const isAsMade = (path: string): boolean => left.stamped(path) || left.sameAsMade(path);
   const envFiles = [asked.envFilePath, ...(note?.envFiles ?? [])];
   const known = { ...asked, envFiles, isAsMade };
   return foreignAmong(await untrackedPaths(repository), known, (path) =>

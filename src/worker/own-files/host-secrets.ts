@@ -4,7 +4,7 @@ import { findEnvFiles, readEnvFile } from './env-files.js';
 
 /**
  * What a build, a restart or the application may print and the action cannot know, so that only the server can hide
- * it: the values in its environment files and in PM2's entry.
+ * it: the values in its environment files and in the entry of its supervisor.
  */
 export function hostSecrets(found: Survey): string[] {
   const byName = Object.entries(found.entry?.env ?? {})

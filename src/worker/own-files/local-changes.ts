@@ -7,10 +7,12 @@ import { isSymlink, present, remove, syncFile, syncFolder } from '../host/files.
 import { dirtyFiles, git, gitSays, type Repository } from '../host/git.js';
 import { copyAsItIs, makeFoldersLike } from '../host/rights.js';
 import type { DeployRequest } from '../protocol.js';
+import type { History } from '../record/journal.js';
 import type { LocalChanges } from '../record/plan.js';
 import { readNote, releaseFolder } from '../record/releases.js';
 import type { RunFolder } from '../record/run-folder.js';
-import type { Survey } from '../survey/survey.js';
+import type { StateFolder } from '../record/state.js';
+import { classifyPath } from './classify.js';
 import { isAsRebuilt } from './rebuilt.js';
 import { lyingIn } from './tracking.js';
 
@@ -42,8 +44,12 @@ export async function changedByPeople({
   releases,
   history,
   facts,
-}: Pick<Survey, 'checkout' | 'state' | 'releases' | 'history'> & {
-  facts: Pick<Survey['facts'], 'liveSha'>;
+}: {
+  checkout?: Repository;
+  state: StateFolder;
+  releases: string;
+  history: Pick<History, 'live'>;
+  facts: { liveSha?: string };
 }): Promise<string[]> {
   if (checkout === undefined) return [];
   const dirty = await dirtyFiles(checkout);
@@ -51,7 +57,9 @@ export async function changedByPeople({
   if (live === undefined || live.sha !== facts.liveSha) return dirty;
   const rebuilt = new Set(readNote(state, live.release)?.rebuilt);
   const folder = releaseFolder(releases, live.release);
-  return dirty.filter((path) => !rebuilt.has(path) || !isAsRebuilt(folder, checkout.folder, path));
+  const isAsMade = (path: string): boolean => rebuilt.has(path) && isAsRebuilt(folder, checkout.folder, path);
+  const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
+  return dirty.filter((path) => classifyPath(path, found) === 'people');
 }
 
 /** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */

@@ -1,22 +1,17 @@
-import { posix } from 'node:path';
+import { isInside, tidyPath } from '../../base/paths.js';
 import { Failure } from '../../base/report.js';
 import type { DeployRequest } from '../protocol.js';
 
 /** Paths inside the application: relative, in one spelling, without a slash at the end. */
 
-/** True where `path` is `folder` or lies in it. */
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(`${folder}/`);
-}
-
 /** True where `path` lies in one of the folders, or is one of them. */
 export function isWithinAny(path: string, folders: readonly string[]): boolean {
-  return folders.some((folder) => isWithin(path, folder));
+  return folders.some((folder) => isInside(path, folder));
 }
 
 /** True where one of the paths lies below the folder. */
 export function holdsAny(folder: string, paths: readonly string[]): boolean {
-  return paths.some((path) => path !== folder && isWithin(path, folder));
+  return paths.some((path) => path !== folder && isInside(path, folder));
 }
 
 /** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
@@ -26,11 +21,10 @@ export function foldersAbove(path: string): string[] {
 }
 
 /** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
-export function tidyPath(input: string, path: string): string {
-  const tidy = posix.normalize(path.trim()).replace(/\/+$/, '');
-  const outside =
-    tidy === '' || tidy === '.' || tidy === '..' || tidy.startsWith('../') || tidy.startsWith('/');
-  if (!outside && !isWithin(tidy, '.git')) return tidy;
+export function pathInside(input: string, path: string): string {
+  const tidy = tidyPath(path.trim());
+  const outside = tidy === '' || isInside(tidy, '..') || tidy.startsWith('/');
+  if (!outside && !isInside(tidy, '.git')) return tidy;
   throw new Failure({
     message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
     next: 'Use a path from the root of the application, such as public/uploads.',
@@ -40,7 +34,7 @@ export function tidyPath(input: string, path: string): string {
 /** Each path once, and none that lies inside another one: it comes with that. */
 function outermost(paths: readonly string[]): string[] {
   const once = [...new Set(paths)];
-  return once.filter((path) => !once.some((other) => other !== path && isWithin(path, other)));
+  return once.filter((path) => !once.some((other) => other !== path && isInside(path, other)));
 }
 
 type Paths = Partial<Pick<DeployRequest, 'sharedPaths' | 'buildOutput' | 'envFilePath'>>;
@@ -50,8 +44,8 @@ export function withTidyPaths<T extends Paths>(request: T): T & Required<Paths> 
   const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
   return {
     ...request,
-    sharedPaths: outermost(sharedPaths.map((path) => tidyPath('shared-paths', path))),
-    buildOutput: outermost(buildOutput.map((path) => tidyPath('build-output', path))),
-    envFilePath: tidyPath('env-file-path', envFilePath),
+    sharedPaths: outermost(sharedPaths.map((path) => pathInside('shared-paths', path))),
+    buildOutput: outermost(buildOutput.map((path) => pathInside('build-output', path))),
+    envFilePath: pathInside('env-file-path', envFilePath),
   };
 }

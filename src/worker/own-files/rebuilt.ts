@@ -11,17 +11,25 @@ import { dirname, join } from 'node:path';
 import { isFolder, isSymlink, present, remove } from '../host/files.js';
 import { changedFiles, type Repository } from '../host/git.js';
 import { sameContent } from '../host/sameness.js';
+import { classifyPath } from './classify.js';
 
 /**
  * Tracked files that a build changes: a service worker, an output that was committed by mistake. The new version was
  * rehearsed with them as they are after its build, so it goes live with them; git would bring the committed ones.
  */
 
-/** Which files that are in a stage after its build. Folders are other repositories, and stay as committed. */
-export async function rebuiltFiles(stage: Repository): Promise<string[]> {
+/**
+ * Which files that are in a stage after its build. Folders are other repositories, and stay as committed; shared paths
+ * are the server's.
+ */
+export async function rebuiltFiles(stage: Repository, sharedPaths: readonly string[]): Promise<string[]> {
   const changed = await changedFiles(stage);
-  const link = (path: string): boolean => isSymlink(join(stage.folder, path));
-  return changed.filter((path) => path !== 'REVISION' && (link(path) || !isFolder(join(stage.folder, path))));
+  const isFile = (path: string): boolean =>
+    isSymlink(join(stage.folder, path)) || !isFolder(join(stage.folder, path));
+  return changed.filter((path) => {
+    const owner = classifyPath(path, { sharedPaths });
+    return owner !== 'deploy' && owner !== 'shared' && isFile(path);
+  });
 }
 
 /** Brings files of a release into the checkout as they are there; what it does not have is removed. */

@@ -1,18 +1,16 @@
 import { mkdirSync, readdirSync, readlinkSync, realpathSync, statSync, symlinkSync } from 'node:fs';
-import { basename, dirname, extname, isAbsolute, join } from 'node:path';
+import { dirname, extname, isAbsolute, join } from 'node:path';
+import { isInside } from '../../base/paths.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { deviceOf, isSymlink, present, remove } from '../host/files.js';
-import { isUsualOutput, USUAL_OUTPUT } from '../host/output-names.js';
 import { makeFoldersLike, openLike } from '../host/rights.js';
 import type { DeployRequest } from '../protocol.js';
 import type { Plan } from '../record/plan.js';
 import { readNote } from '../record/releases.js';
 import type { Survey } from '../survey/survey.js';
-import { foldersAbove, isWithin, isWithinAny } from './paths.js';
-
-/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
-export const COMPANIONS = ['-wal', '-shm', '-journal'];
+import { COMPANIONS, classifyPath, isOutput, isSharedOutput } from './classify.js';
+import { foldersAbove } from './paths.js';
 
 type Found = Pick<Survey, 'strategy' | 'live' | 'state'>;
 type Asked = Pick<DeployRequest, 'sharedPaths' | 'buildOutput'>;
@@ -27,7 +25,7 @@ export function linkedPaths(
 ): string[] {
   if (strategy !== 'in-place') return [...sharedPaths];
   return sharedPaths.filter((path) =>
-    foldersAbove(path).some((above) => isUsualOutput(above) || isWithinAny(above, buildOutput)),
+    foldersAbove(path).some((above) => isOutput(classifyPath(above, { buildOutput }))),
   );
 }
 
@@ -40,18 +38,14 @@ export function sharedProblems(
   const { state, history } = found;
   const problems: Problem[] = [];
   const note = history.live ? readNote(state, history.live.release) : undefined;
-  const output = sharedPaths.filter(
-    (path) =>
-      /(^|\/)(node_modules|\.next)$/.test(path) ||
-      (USUAL_OUTPUT.includes(basename(path)) && note?.paths.includes(path)) ||
-      buildOutput.some((named) => isWithin(named, path)),
-  );
+  const made = note?.paths ?? [];
+  const output = sharedPaths.filter((path) => isSharedOutput(path, { buildOutput, made }));
   if (output.length > 0)
     problems.push({
       message: `shared-paths holds ${output.join(', ')}, which is built anew with every version: a build would write into the live one.`,
       next: 'Leave it out of shared-paths, or share only what lies inside of it, such as .next/cache.',
     });
-  const around = envFile === undefined ? undefined : sharedPaths.find((path) => isWithin(envFilePath, path));
+  const around = envFile === undefined ? undefined : sharedPaths.find((path) => isInside(envFilePath, path));
   if (around !== undefined)
     problems.push({
       message: `env-file-path ${envFilePath} lies in the shared path ${around}: no version could have its own.`,

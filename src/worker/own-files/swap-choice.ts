@@ -1,8 +1,10 @@
 import { basename } from 'node:path';
+import { isInstalled, USUAL_OUTPUT } from '../../base/output-names.js';
+import { isInside } from '../../base/paths.js';
 import type { Problem } from '../../base/report.js';
 import { someOf } from '../../base/some-of.js';
-import { isInstalled, isUsualOutput, USUAL_OUTPUT } from '../host/output-names.js';
-import { holdsAny, isWithin, isWithinAny } from './paths.js';
+import { classifyPath, isOfHost, isOutput } from './classify.js';
+import { holdsAny, isWithinAny } from './paths.js';
 
 /** How a path that the build made lies in the live checkout. `untouched`: as the last deploy left it there. */
 export type InLive = 'absent' | 'same' | 'untouched' | 'folders' | 'differs';
@@ -39,15 +41,12 @@ export interface SwapChoice {
 export function chooseSwaps(question: SwapQuestion): SwapChoice {
   const { made, named, shared, envFiles, linked, inLive, inside } = question;
   const choice: SwapChoice = { paths: [], inTheWay: [], leftOut: [] };
-  const ofHost = [...shared, ...envFiles];
-  const staying = ofHost.filter((path) => !linked.includes(path));
-  const look = (path: string, mayReplace: boolean): InLive => {
-    if (holdsAny(path, staying)) return 'folders';
-    return mayReplace || isUsualOutput(path) ? 'untouched' : inLive(path);
-  };
+  const staying = [...shared, ...envFiles].filter((path) => !linked.includes(path));
   const consider = (path: string, mayReplace: boolean): void => {
-    if (isWithinAny(path, ofHost)) return;
-    const found = look(path, mayReplace);
+    const owner = classifyPath(path, { sharedPaths: shared, envFiles });
+    if (isOfHost(owner)) return;
+    const look = (): InLive => (mayReplace || isOutput(owner) ? 'untouched' : inLive(path));
+    const found = holdsAny(path, staying) ? 'folders' : look();
     if (found === 'absent' || found === 'untouched') choice.paths.push(path);
     else if (found === 'folders') for (const item of inside(path)) consider(item, mayReplace);
     else if (found === 'differs') choice.inTheWay.push(path);
@@ -55,7 +54,7 @@ export function chooseSwaps(question: SwapQuestion): SwapChoice {
   for (const path of made) {
     if (named.length === 0 || isInstalled(path) || isWithinAny(path, named)) consider(path, named.length > 0);
     else if (holdsAny(path, named)) {
-      for (const item of named) if (isWithin(item, path)) consider(item, true);
+      for (const item of named) if (isInside(item, path)) consider(item, true);
     } else if (USUAL_OUTPUT.includes(basename(path)) && inLive(path) !== 'absent') choice.leftOut.push(path);
   }
   return choice;

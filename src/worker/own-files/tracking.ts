@@ -1,7 +1,7 @@
 import { lstatSync, type Stats } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { changedPaths, ignoredPaths, type Repository } from '../host/git.js';
-import { isEnvFile } from './env-files.js';
+import { classifyPath } from './classify.js';
 import { foldersAbove, isWithinAny } from './paths.js';
 
 /**
@@ -42,8 +42,9 @@ export function judgeTracking(question: TrackingQuestion): Tracking {
   const moves = (path: string): boolean => isWithinAny(path, swapped);
   const ofHost = (path: string): boolean => {
     const lying = lies(path);
-    if (path === 'REVISION' || lying?.path !== path || !lying.isFile) return false;
-    return ignored(path) || isWithinAny(path, shared) || isEnvFile(basename(path));
+    if (lying?.path !== path || !lying.isFile) return false;
+    const owner = classifyPath(path, { sharedPaths: shared });
+    return owner !== 'deploy' && (ignored(path) || owner === 'shared' || owner === 'env-like');
   };
   // Where a commit makes a folder of what was a file, the file is its own.
   const gone = new Set(removed);

@@ -14,6 +14,7 @@ export interface EventLines {
 /** Bytes given of a line that is too long. */
 const BEGINNING = 100;
 
+/** Reads `file` from byte `offset` on. */
 export function eventLines(file: string, offset: number): EventLines {
   let at = offset;
   let skipping = false;

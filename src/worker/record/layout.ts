@@ -2,7 +2,6 @@ import { existsSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { isFolder, isSymlink, present } from '../host/files.js';
 import type { HostFacts } from '../protocol.js';
-import type { StateFolder } from './state.js';
 
 /** How the application lies on the disk now. */
 export type Layout = HostFacts['layout'];
@@ -45,7 +44,7 @@ export function checkoutBehind(appPath: string): string | undefined {
 }
 
 /** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
-export function releasesFolder(appPath: string, state: StateFolder): string {
+export function releasesFolder(appPath: string, state: { readonly releases: string }): string {
   const link = currentLink(appPath);
   if (!isSymlink(link)) return state.releases;
   const target = readlinkSync(link);

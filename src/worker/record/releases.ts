@@ -1,8 +1,8 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { isUsualOutput } from '../../base/output-names.js';
 import { isFolder, present, remove } from '../host/files.js';
 import { gitSays, type Repository } from '../host/git.js';
-import { isUsualOutput } from '../host/output-names.js';
 import { readRecord, writeRecord } from '../host/records.js';
 import type { History, ReleaseRef } from './journal.js';
 import type { Strategy } from './layout.js';

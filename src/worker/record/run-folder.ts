@@ -130,7 +130,7 @@ export function claimRun(
   const { told, ended } = sealedSoFar(folder.events, key);
   if (ended) return undefined;
   writeAtomically(folder.worker, recordText(mark));
-  hear(folder);
+  noteHeard(folder);
   return { folder, told };
 }
 
@@ -140,7 +140,7 @@ export function workerLives(folder: RunFolder): boolean {
 }
 
 /** Notes that the action is still there. */
-export function hear(folder: RunFolder): void {
+export function noteHeard(folder: RunFolder): void {
   const now = new Date();
   try {
     utimesSync(folder.heard, now, now);

@@ -9,9 +9,9 @@ import { readRecord, writeRecord } from '../host/records.js';
 import {
   distrustInside,
   distrustProblem,
+  everythingIn,
   type Lying,
   lyingAt,
-  lyingIn,
   problemOnTheWay,
 } from '../host/trust.js';
 import { liveFolder } from './layout.js';
@@ -156,7 +156,7 @@ function refuseUnsafe(path: string, appPath: string): void {
   if (onTheWay !== undefined) throw new Failure(onTheWay);
   refuseUnowned(lyingAt(path)!, appPath);
   const us = process.getuid!();
-  const problems = lyingIn(path, OWN_DEPTH).flatMap((lying) => {
+  const problems = everythingIn(path, OWN_DEPTH).flatMap((lying) => {
     const why = distrustInside(lying, us);
     return why === undefined ? [] : [distrustProblem(lying, why)];
   });

@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { USUAL_OUTPUT } from '../../base/output-names.js';
 import { Failure, type Problem } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
 import { someOf } from '../../base/some-of.js';
 import { deviceOf, isFolder } from '../host/files.js';
 import { git, gitSays, isTracked, type Repository } from '../host/git.js';
-import { USUAL_OUTPUT } from '../host/output-names.js';
 import { howToOwn, isWritable, ownerOf, ownWord } from '../host/owner.js';
 import type { Toolbox } from '../host/toolbox.js';
 import {
@@ -18,7 +18,6 @@ import {
   wayTo,
 } from '../host/trust.js';
 import { currentLink, type Strategy } from '../record/layout.js';
-import type { Survey } from './survey.js';
 
 /** Whether everything that a cutover moves can be moved by the one who deploys, so that none stops half-way. */
 
@@ -103,10 +102,11 @@ export async function judgeOwners(checkout: Repository, made: readonly string[])
  * that git cannot finish would leave half of each version there. @throws a Failure.
  */
 export async function refuseShutFolders(
-  { strategy, checkout, facts }: Survey,
+  live: { strategy: Strategy; checkout?: Repository; facts: { liveSha?: string } },
   repository: Repository,
   sha: string,
 ): Promise<void> {
+  const { strategy, checkout, facts } = live;
   if (strategy !== 'in-place' || checkout === undefined || facts.liveSha === undefined) return;
   const changed = await git(repository, 'diff', '--name-only', '--no-renames', '-z', facts.liveSha, sha);
   const folders = changed

@@ -1,15 +1,13 @@
-import { realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { emptyConnection } from '../../base/empty-connection.js';
 import { given } from '../../base/given.js';
 import { Failure, type Problem, problemsOf } from '../../base/report.js';
 import { quote } from '../../base/shell.js';
-import { readJson, readText } from '../host/files.js';
-import { hiddenChanges, type Repository } from '../host/git.js';
+import { readText } from '../host/files.js';
+import { gitVersion, hiddenChanges, isGitSince, OLDEST_GIT, type Repository, tryGit } from '../host/git.js';
 import { currentHolder } from '../host/lock.js';
-import { daemonFolders, type Entry } from '../host/pm2.js';
 import { judgeRoom, room } from '../host/room.js';
-import { call, openToolbox, type Toolbox } from '../host/toolbox.js';
+import { openToolbox, type Toolbox } from '../host/toolbox.js';
 import { type EnvRun, findEnvFiles, judgeHostEnvFiles } from '../own-files/env-files.js';
 import { changedByPeople } from '../own-files/local-changes.js';
 import type { AppRequest, HostFacts } from '../protocol.js';
@@ -26,14 +24,18 @@ import {
 } from '../record/layout.js';
 import { readNote } from '../record/releases.js';
 import { locateStateFolder, readState, type StateFolder } from '../record/state.js';
+import { supervisorOf } from '../supervisor/choice.js';
+import type { Entry } from '../supervisor/entry.js';
+import type { Supervisor } from '../supervisor/supervisor.js';
 import { enclosingCheckout, judgeLinkPlace, judgeOwners, judgeWays } from './folders.js';
-import { lookAtPm2 } from './pm2-entry.js';
 import { type ProjectFiles, readProject, usesNext } from './project.js';
 
 /** What a look at the host found, for the decisions of the worker; `facts` is the part that the action is told. */
 export interface Survey {
   readonly app: AppRequest;
   readonly tools: Toolbox;
+  /** What runs the application. */
+  readonly supervisor: Supervisor;
   readonly state: StateFolder;
   readonly strategy: Strategy;
   /** The folder that serves now, symlinks resolved. */
@@ -42,6 +44,7 @@ export interface Survey {
   readonly checkout?: Repository;
   readonly releases: string;
   readonly history: History;
+  /** How the supervisor runs the application, where it does and says so. */
   readonly entry?: Entry;
   readonly project: ProjectFiles;
   readonly facts: HostFacts;
@@ -52,7 +55,8 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
   const refusals: Problem[] = [];
   const warnings: Problem[] = [];
   const plain = openToolbox(env);
-  const tools = plain.withFolders(daemonFolders(plain));
+  const tools = plain.withFolders(supervisorOf(plain, app).programFolders());
+  const supervisor = supervisorOf(tools, app);
   const layout = layoutOf(app.appPath);
   const strategy = strategyFor(layout, app.strategy);
   const state = gather(refusals, () => locateStateFolder(app.appPath, tools.home));
@@ -75,7 +79,8 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
     stateFolder: state.path,
     liveVerified: false,
     dirtyFiles: [],
-    ...(await versions(tools)),
+    node: process.versions.node,
+    ...given({ git: await gitVersion(tools) }),
     ...room(app.appPath),
     refusals,
     deployRefusals: [],
@@ -93,19 +98,23 @@ export async function survey(app: AppRequest, env: NodeJS.ProcessEnv): Promise<S
     refusals.push(...(await judgeOwners(checkout, note?.paths ?? [])));
     await lookAtChanges(facts, { checkout, state, releases, history });
   }
-  const entry = await lookAtPm2(facts, app, tools, usesNext(project), strategy ?? 'in-place');
+  const run = await supervisor.look({ layout, strategy: facts.strategy, next: usesNext(project) });
+  Object.assign(facts, run.facts);
+  refusals.push(...run.refusals);
+  warnings.push(...run.warnings);
   lookAtState(facts, { app, state, history });
   judgeRoom(facts, app.appPath);
   return {
     app,
     tools,
+    supervisor,
     state,
     strategy: strategy ?? 'in-place',
     ...given({ live }),
     ...(checkout === undefined || facts.liveSha === undefined ? {} : { checkout }),
     releases,
     history,
-    ...given({ entry }),
+    ...given({ entry: run.entry }),
     project,
     facts,
   };
@@ -149,50 +158,26 @@ async function wrongStrategy(app: AppRequest, layout: Layout, tools: Toolbox): P
   };
 }
 
-async function versions(tools: Toolbox): Promise<Pick<HostFacts, 'node' | 'git' | 'pm2'>> {
-  const version = async (name: string): Promise<string | undefined> => {
-    if (tools.find(name) === undefined) return undefined;
-    const ended = await call(tools, [name, '--version'], { timeout: 20_000 });
-    return /\d+\.\d+[^\s]*/.exec(ended.stdout)?.[0];
-  };
-  const gitVersion = await version('git');
-  const pm2Version = pm2Package(tools.find('pm2')) ?? (await version('pm2'));
-  return {
-    node: process.versions.node,
-    ...given({ git: gitVersion, pm2: pm2Version }),
-  };
-}
-
-/** The version in PM2's own package, which is faster than to start it. */
-function pm2Package(program: string | undefined): string | undefined {
-  if (program === undefined) return undefined;
-  return readJson<{ name?: string; version?: string }>(
-    join(dirname(realpathSync(program)), '../package.json'),
-  )?.version;
-}
-
 async function lookAtGit(
   facts: HostFacts,
   checkout: Repository | undefined,
   history: History,
 ): Promise<void> {
-  if (checkout === undefined || facts.layout === 'other' || facts.layout === 'absent') return;
+  const there = checkout !== undefined && facts.layout !== 'other' && facts.layout !== 'absent';
   if (facts.git === undefined) {
-    facts.refusals.push({
-      message: 'git is not found on the server.',
-      next: 'Install it: apt-get install git.',
-    });
+    const missing = { message: 'git is not found on the server.', next: 'Install it: apt-get install git.' };
+    (there ? facts.refusals : facts.deployRefusals).push(missing);
     return;
   }
-  const head = await call(checkout.tools, [
-    'git',
-    '-C',
-    checkout.folder,
-    'rev-parse',
-    '--verify',
-    'HEAD^{commit}',
-  ]);
-  if (/dubious ownership/.test(head.tail)) {
+  if (!isGitSince(facts.git, OLDEST_GIT))
+    facts.deployRefusals.push({
+      message: `git ${facts.git} on the server is older than ${OLDEST_GIT}, the oldest that a deploy works with.`,
+      next: 'Install a newer one: apt-get install git, on old systems from a backports repository.',
+    });
+  if (!there) return;
+  const head = await tryGit(checkout, 'rev-parse', '--verify', 'HEAD^{commit}');
+  // The second one is how git said it in 2022.
+  if (/dubious ownership|unsafe repository/.test(head.tail)) {
     facts.refusals.push({
       message: `git refuses to work in ${checkout.folder}, because another user owns it.`,
       next: `Connect as its owner, or run once on the server: git config --global --add safe.directory ${quote(checkout.folder)}`,

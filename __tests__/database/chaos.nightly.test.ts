@@ -1,0 +1,3 @@
+import { struckAtRandomMoments } from './chaos.js';
+
+struckAtRandomMoments();

@@ -1,0 +1,6 @@
+export const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'] as const;
+export type Mode = (typeof MODES)[number];
+
+/** What `skip` can leave out. */
+export const PARTS = ['database', 'vps', 'health'] as const;
+export type Part = (typeof PARTS)[number];

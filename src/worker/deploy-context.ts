@@ -1,0 +1,17 @@
+import type { DeployRequest } from './protocol.js';
+import type { RunFolder } from './record/run-folder.js';
+import type { Teller } from './teller.js';
+
+/** What every part of one deploy on this host works with. */
+export interface DeployContext {
+  request: DeployRequest;
+  env: NodeJS.ProcessEnv;
+  folder: RunFolder;
+  teller: Teller;
+  /** Fires on cancel and when the time is over, both only before the cutover. */
+  signal: AbortSignal;
+  /** Called once everything is prepared: waiting for the others is not counted as time of this deploy. */
+  prepared(): void;
+  /** Called once the cutover begins: from here on nothing stops the run but its own end. */
+  commit(): void;
+}

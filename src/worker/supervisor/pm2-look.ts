@@ -1,0 +1,126 @@
+import { realpathSync } from 'node:fs';
+import { relative } from 'node:path';
+import { given } from '../../base/given.js';
+import { isInside } from '../../base/paths.js';
+import { type Problem, problemsOf } from '../../base/report.js';
+import { isFolder, isSymlink } from '../host/files.js';
+import type { Toolbox } from '../host/toolbox.js';
+import type { AppRequest } from '../protocol.js';
+import { liveFolder } from '../record/layout.js';
+import { portOf } from './entry.js';
+import { findEntry, namesIn, otherDaemons, type Pm2Entry, pm2Version, savedEntry } from './pm2-client.js';
+import { entryRefusals, entryTraps } from './pm2-traps.js';
+import type { FoundApplication, LookQuestion } from './supervisor.js';
+
+/** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
+export async function lookAtPm2(
+  tools: Toolbox,
+  app: AppRequest,
+  question: LookQuestion,
+): Promise<FoundApplication> {
+  const pm2 = await pm2Version(tools);
+  const seen: FoundApplication = { facts: given({ pm2 }), refusals: [], warnings: [] };
+  if (tools.find('pm2') === undefined) {
+    seen.refusals.push({
+      message: 'pm2 is not found on the server.',
+      next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
+    });
+    return seen;
+  }
+  let entry: Pm2Entry | undefined;
+  try {
+    const listed = await findEntry(tools, app.appName);
+    entry = listed && withoutDetour(listed, app.appPath);
+  } catch (error) {
+    seen.refusals.push(...problemsOf(error));
+    return seen;
+  }
+  if (!entry) {
+    noteMissingEntry(seen, app, tools, question.layout);
+    return seen;
+  }
+  const about = {
+    appName: app.appName,
+    appPath: app.appPath,
+    next: question.next,
+    layout: question.strategy,
+  };
+  seen.refusals.push(...entryRefusals(entry, about));
+  seen.warnings.push(...entryTraps(entry, about), ...(await siblingTraps(app, tools)));
+  const port = app.healthPort ?? portOf(entry);
+  if (port !== undefined) seen.facts.port = port;
+  else
+    seen.refusals.push({
+      message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+      next: 'Give health-port, or set PORT in the ecosystem file.',
+    });
+  const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
+  seen.facts.entry = {
+    mode: entry.mode,
+    instances: entry.instances.length,
+    status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
+    script: entry.script,
+  };
+  return { ...seen, entry };
+}
+
+/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
+async function siblingTraps({ appName, appPath }: AppRequest, tools: Toolbox): Promise<Problem[]> {
+  const live = liveFolder(appPath);
+  const others = await namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+  if (others.length === 0) return [];
+  return [
+    {
+      message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
+      next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
+    },
+  ];
+}
+
+/**
+ * An entry that reaches a checkout through a symlink of the host, as if it were started in the checkout itself. Where
+ * app-path is the symlink it stays: what it says then is which release it runs.
+ */
+function withoutDetour(entry: Pm2Entry, appPath: string): Pm2Entry {
+  if (isSymlink(appPath) || !isFolder(appPath) || !isFolder(entry.cwd)) return entry;
+  const below = relative(realpathSync(appPath), realpathSync(entry.cwd));
+  const end = below === '' ? '' : `/${below}`;
+  const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
+  if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath) return entry;
+  const place = (text: string): string =>
+    isInside(text, detour) ? appPath + text.slice(detour.length) : text;
+  return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
+}
+
+function noteMissingEntry(
+  { facts, refusals, warnings }: FoundApplication,
+  app: AppRequest,
+  tools: Toolbox,
+  layout: LookQuestion['layout'],
+): void {
+  if (layout === 'absent') {
+    if (app.healthPort === undefined)
+      warnings.push({
+        message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
+      });
+    else facts.port = app.healthPort;
+    return;
+  }
+  if (savedEntry(tools, app.appName)) {
+    refusals.push({
+      message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
+      next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
+    });
+    return;
+  }
+  const others = otherDaemons(tools);
+  refusals.push({
+    message: `PM2 does not know the application "${app.appName}".${
+      others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''
+    }`,
+    next:
+      others.length > 0
+        ? 'Connect as the user that runs it.'
+        : 'Look with "pm2 ls" and correct app-name, or start the application once.',
+  });
+}

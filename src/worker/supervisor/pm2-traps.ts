@@ -1,0 +1,88 @@
+import { basename } from 'node:path';
+import { isInside } from '../../base/paths.js';
+import type { Problem } from '../../base/report.js';
+import type { Pm2Entry } from './pm2-client.js';
+
+export interface EntrySurroundings {
+  appName: string;
+  appPath: string;
+  /** Next.js is among the dependencies. */
+  next: boolean;
+  layout: 'in-place' | 'releases' | 'adopt';
+}
+
+const PACKAGE_MANAGERS = new Set([
+  'pnpm',
+  'pnpm.cjs',
+  'npm',
+  'npm-cli.js',
+  'npx',
+  'yarn',
+  'yarn.js',
+  'bun',
+  'bunx',
+]);
+
+/** True where PM2 runs a package manager or a shell, which in turn runs the application. */
+function runsThroughWrapper(entry: Pm2Entry): boolean {
+  const name = basename(entry.script);
+  return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
+}
+
+/** What makes a deploy through this entry impossible. */
+export function entryRefusals(entry: Pm2Entry, { appName, appPath, layout }: EntrySurroundings): Problem[] {
+  if (isInside(entry.cwd, appPath)) return [];
+  const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
+  return [
+    {
+      message: pinned
+        ? `The PM2 entry "${appName}" is pinned to one release: its cwd is ${entry.cwd}, not ${appPath}. A reload would go on serving that release.`
+        : `The PM2 entry "${appName}" runs in ${entry.cwd}, which is not below app-path ${appPath}.`,
+      next: pinned
+        ? `Run once on the server: pm2 delete ${appName}, then cd ${appPath} and start it from there (a short gap), then pm2 save.`
+        : 'Correct app-path or app-name.',
+    },
+  ];
+}
+
+/** What does not stop a deploy but will hurt, each with its fix. Facts measured with PM2 7. */
+export function entryTraps(entry: Pm2Entry, { appName, next }: EntrySurroundings): Problem[] {
+  const traps: Problem[] = [];
+  const wrapper = runsThroughWrapper(entry);
+  const script = next ? 'script: "node_modules/next/dist/bin/next", args: "start"' : 'the script itself';
+  if (wrapper)
+    traps.push({
+      message:
+        entry.mode === 'cluster'
+          ? `PM2 runs ${basename(entry.script)} in cluster mode; it cannot share the port that way, and reloads flap for many seconds.`
+          : `PM2 runs ${basename(entry.script)}, not the application: signals reach only the wrapper, and each reload is a gap.`,
+      next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
+    });
+  if (entry.mode === 'fork' && !wrapper)
+    traps.push({
+      message:
+        'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
+      next:
+        entry.interpreter === 'none'
+          ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${basename(entry.script)} in the ecosystem file, with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`
+          : `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
+    });
+  if (entry.waitReady && next)
+    traps.push({
+      message:
+        'wait_ready is on, but "next start" never says that it is ready: each reload waits for listen_timeout.',
+      next: 'Remove wait_ready from the ecosystem file.',
+    });
+  if ((entry.killTimeout ?? 1_600) < 5_000)
+    traps.push({
+      message: `kill_timeout is ${entry.killTimeout ?? 1_600} ms: requests that take longer are cut at each reload.`,
+      next: 'Set kill_timeout: 10000 in the ecosystem file.',
+    });
+  if (entry.watch)
+    traps.push({
+      message:
+        'watch is on: PM2 restarts the application whenever a file changes, also in the middle of a cutover.',
+      next: 'Set watch: false.',
+    });
+  return traps;
+}

@@ -1,0 +1,149 @@
+import type { Failure, Problem } from '../../base/report.js';
+import type { VersionMarks } from '../../web/version.js';
+import type { HealthRequest, HostFacts } from '../protocol.js';
+import type { Strategy } from '../record/layout.js';
+import type { StateFolder } from '../record/state.js';
+import type { Teller } from '../teller.js';
+import type { Entry, Instance } from './entry.js';
+
+/**
+ * What runs the application on this host and restarts it. One is made for each application (see `choice.ts`); everything
+ * outside of this folder knows this interface alone, and not which supervisor is behind it.
+ */
+export interface Supervisor {
+  /** Folders of the programs with which it runs applications: the Node, pnpm and npm that a build needs too. */
+  programFolders(): string[];
+  /** How the application is run, and what stands against a deploy or will hurt. Changes nothing. */
+  look(question: LookQuestion): Promise<FoundApplication>;
+  /** True for a program that a supervisor of this host has started: it is not for us to end. */
+  keeps(pid: number): boolean;
+  /** Why a version cannot be started beside the live one; `entry` is undefined before the first start is decided. */
+  rehearsalObstacle(entry: Pick<Entry, 'args' | 'env'> | undefined): string | undefined;
+  /**
+   * Decides how an application without an entry is started; undefined where that is not for the supervisor to know.
+   * @throws a Failure where neither the request nor the commit says it.
+   */
+  firstStart(build: NewBuild): Promise<FirstStart | undefined>;
+  /** A file that is locked while one of its applications is switched; undefined where nobody has to wait. */
+  turnFile(): string | undefined;
+  /** How a restart is proven: by the programs that it names, or by the versions that the answers name. */
+  readonly provenBy: 'programs' | 'answers';
+  /** What runs now, for `watch` to compare with. `entry`: as found a moment ago; saves a question. */
+  running(port: number | undefined, entry?: Entry): Promise<Running>;
+  /**
+   * How long it must be told to wait for a version of which the rehearsal listened after `bootMs` milliseconds;
+   * undefined where it waits long enough. Never more than `longest` milliseconds.
+   */
+  longerWait(entry: Entry | undefined, bootMs: number | undefined, longest: number): LongerWait | undefined;
+  /** Brings what lies on the disk to life. @throws a Failure where it says that this failed. */
+  restart(options: RestartOptions): Promise<void>;
+  /** Looks at the application from right after its restart on. */
+  watch(restarted: Restarted): Promise<Watch>;
+  /** Lets the application be started after a reboot as it runs now; resolves to why that could not be. */
+  save(): Promise<Unsaved | undefined>;
+  /** Takes away what a first start has begun. */
+  remove(): Promise<void>;
+  /** The command by which a person restarts the application. */
+  readonly restartWords: string;
+  /** Where a person finds what the application printed. */
+  readonly logWords: string;
+}
+
+export interface LookQuestion {
+  layout: HostFacts['layout'];
+  strategy: Strategy;
+  /** Next.js is among the dependencies. */
+  next: boolean;
+}
+
+export interface FoundApplication {
+  /** Undefined where the application is not run yet, or nothing says how. */
+  entry?: Entry;
+  facts: Pick<HostFacts, 'pm2' | 'port' | 'entry'>;
+  refusals: Problem[];
+  warnings: Problem[];
+}
+
+/** A build that may have to be started for the first time. */
+export interface NewBuild {
+  /** Where it lies now. */
+  folder: string;
+  /** As a person gave it. */
+  startCommand?: string;
+  /** The scripts of its package.json. */
+  scripts?: Record<string, string>;
+  /** The program that runs them. */
+  packageManager: string;
+  teller: Pick<Teller, 'progress' | 'warn'>;
+}
+
+/** How an application is started that its supervisor does not know yet. */
+export interface FirstStart {
+  /** What the supervisor is told, in its own words. */
+  config: Readonly<Record<string, unknown>>;
+  /** The same as an entry, for the rehearsal. */
+  entry: Entry;
+}
+
+/** What runs before a restart; nothing of it proves that there was one. */
+export interface Running {
+  /** Those that the supervisor names. */
+  instances: readonly Instance[];
+  /** Behind the port, where it names none: see `programsBehind`. */
+  programs: ReadonlySet<string>;
+}
+
+/** By what each of two versions can be told from the other. */
+export interface Versions {
+  to: VersionMarks;
+  from: VersionMarks;
+}
+
+export interface LongerWait {
+  /** Milliseconds. */
+  ms: number;
+  /** What a person is told of it. */
+  words: string;
+}
+
+export interface RestartOptions {
+  state: Pick<StateFolder, 'path'>;
+  /** As the supervisor had it a moment ago; saves a question. */
+  entry?: Entry | undefined;
+  /** Milliseconds that it is to wait for each new instance; default: what it has stored. */
+  wait?: number;
+  /** How the application is started where it has no entry. */
+  start?: FirstStart;
+}
+
+export interface Restarted {
+  port: number;
+  health: HealthRequest;
+  /** What ran before the restart. */
+  before: Running;
+  /** By what the version that must serve now is told from the other. */
+  versions: Versions;
+  /** Told now and then what is still being waited for. */
+  tell?: ((text: string) => void) | undefined;
+  warn: (problem: Problem) => void;
+}
+
+/** A look at a restarted application that lasts until it has answered. */
+export interface Watch {
+  /** Fires where it is seen to crash again and again: its answer is not worth waiting for. */
+  readonly signal: AbortSignal;
+  /** Ends the look; resolves to why the signal has fired. Never rejects, and may be called again. */
+  end(): Promise<Failure | undefined>;
+  /**
+   * After a good answer: proves that it comes from the restarted application, and that this stays up. True where time
+   * has passed in which another version may have answered, so that it has to be asked once more.
+   * @throws a Failure where it is proven that it does not.
+   */
+  prove(): Promise<boolean>;
+}
+
+/** Why the application would not be started after a reboot as it runs now, and the command that cures it. */
+export interface Unsaved {
+  message: string;
+  command: string;
+}
